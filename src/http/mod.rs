@@ -1,0 +1,172 @@
+//! HTTP: one thin client that makes requests, judges answers and tries again.
+
+mod form;
+mod request;
+mod retry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub use form::{Part, form};
+pub use request::{Body, Method, Piece, Range, Request};
+pub use reqwest::header::HeaderMap;
+pub use retry::Policy;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::Link;
+use crate::progress::Progress;
+use crate::secret::Secret;
+
+/// How a client behaves. One per profile and command: its connections, pace and token are shared by all its requests.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The platform's name, for messages.
+    pub platform: &'static str,
+    /// The origins that may see the token: those of the profile's own base URLs.
+    pub own: Vec<Url>,
+    /// The token.
+    pub token: Option<Secret>,
+    /// What to say when there is no token or it is refused: how to give one, and where this one came from.
+    pub token_hints: Vec<String>,
+    /// Time limit of a small call, and the longest silence of a transfer.
+    pub timeout: Duration,
+    /// When to try again.
+    pub policy: Policy,
+    /// A PEM file of certificate authorities to trust besides the system's.
+    pub cacert: Option<std::path::PathBuf>,
+    /// Whether a token may travel over plain http to a host that is not this machine.
+    pub insecure_http: bool,
+    /// A pace to keep unasked: so many requests in so long.
+    pub rate: Option<Rate>,
+    /// Headers of every request to the profile's own origins, such as a version or an organization.
+    pub headers: Vec<(String, String)>,
+    /// Reads the platform's error body; None takes the reading that fits every common shape.
+    pub read_problem: fn(&Reply) -> Option<Problem>,
+}
+
+/// A published rate: `requests` in `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub requests: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// What an error answer means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// The platform's own sentence.
+    pub message: String,
+    /// What sort of failure, where the status alone would mislead (xAI's 400 for a bad key).
+    pub kind: Option<Kind>,
+    /// Whether waiting cannot help although the status says so: a quota, not a rate.
+    pub is_final: bool,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, whole and decoded.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A header's value as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON of type `T`. `what` names the thing, such as `list of files`.
+    pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
+        let _ = what;
+        todo!()
+    }
+}
+
+/// The bytes of a file on their way.
+pub struct Content {
+    /// The offset they really start at; 0 where the server ignored the range.
+    pub start: u64,
+    /// How many bytes follow, if the server says.
+    pub length: Option<u64>,
+    /// What identifies this state of the content: a strong `ETag`, else `Last-Modified`.
+    pub validator: Option<String>,
+    /// The content type the server says.
+    pub content_type: Option<String>,
+    /// The bytes. An error ends them; one that a new request may mend has the kind [`Kind::Unreachable`].
+    pub stream: BoxStream<'static, Result<Bytes>>,
+    /// A link that was made for this download and has to be released afterwards.
+    pub release: Option<Link>,
+}
+
+/// Sends requests for one profile. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    #[allow(dead_code)]
+    config: Config,
+}
+
+impl Client {
+    /// A client. Opens nothing: the connection pools are made at the first request, TLS roots at the first https URL.
+    pub fn new(config: Config) -> Self {
+        Self { inner: Arc::new(Inner { config }) }
+    }
+
+    /// Sends a small request and returns the whole answer if its status is 2xx; else the error.
+    pub async fn send(&self, request: &Request) -> Result<Reply> {
+        self.upload(request, crate::progress::silent()).await
+    }
+
+    /// Sends a small request and decodes the JSON of the answer. `what` names the thing, for errors.
+    pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
+        self.send(request).await?.json(what)
+    }
+
+    /// As [`send`](Self::send), and reports how far the file pieces of the body have left.
+    pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
+        let _ = (request, progress);
+        todo!()
+    }
+
+    /// Sends a request whose answer is a file's bytes. Honours [`Request::range`], tells where the bytes start.
+    pub async fn content(&self, request: &Request) -> Result<Content> {
+        let _ = request;
+        todo!()
+    }
+}
+
+/// Joins path segments onto a base URL, each percent-encoded, so that no id can leave its place in the path.
+/// A base with or without a trailing slash is the same. `.` and `..` are refused as segments.
+pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
+    if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
+        return Err(Error::usage(format!("`{bad}` cannot be an id")));
+    }
+    let mut url = base.clone();
+    url.path_segments_mut()
+        .map_err(|()| Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"))?
+        .pop_if_empty()
+        .extend(segments);
+    Ok(url)
+}
+
+/// Now by the answer's `Date` header: the server's clock.
+pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get("date")?.to_str().ok()?;
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}

@@ -1,0 +1,208 @@
+//! An HTTP request as plain data, so that it can be made again.
+
+use bytes::Bytes;
+use serde_json::Value;
+use url::Url;
+
+use crate::model::Source;
+
+/// The method of a request.
+pub use reqwest::Method;
+
+/// One request. Holds no open stream and no token: [`Client::send`](super::Client::send) opens and adds them afresh
+/// for each attempt.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The whole URL without what is in `query`.
+    pub url: Url,
+    /// Query pairs in order; encoded by RFC 3986 when sent (a space is `%20`).
+    pub query: Vec<(String, String)>,
+    /// Extra headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+    /// Where in the content to start, and what must not have changed since: `Range` and `If-Range`.
+    pub range: Option<Range>,
+    /// Whether it may be sent again after it was carried out: GET and DELETE are, a POST is not unless said.
+    pub repeatable: bool,
+    /// Whether it must go without the token although it goes to the profile's own origin, such as a presigned URL.
+    pub anonymous: bool,
+    /// Whether it moves a file's content: sent over HTTP/1.1, which is faster for that.
+    pub bulk: bool,
+}
+
+/// Continue a download.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first byte wanted.
+    pub from: u64,
+    /// The validator (ETag or Last-Modified) of the content that the first bytes came from.
+    pub validator: Option<String>,
+}
+
+impl Request {
+    fn new(method: Method, url: Url) -> Self {
+        let repeatable = method == Method::GET || method == Method::DELETE;
+        Self {
+            method,
+            url,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Body::empty(),
+            range: None,
+            repeatable,
+            anonymous: false,
+            bulk: false,
+        }
+    }
+
+    /// A GET.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// A DELETE.
+    pub fn delete(url: Url) -> Self {
+        Self::new(Method::DELETE, url)
+    }
+
+    /// A POST of `body`.
+    pub fn post(url: Url, body: Body) -> Self {
+        Self { body, ..Self::new(Method::POST, url) }
+    }
+
+    /// A PUT of `body`.
+    pub fn put(url: Url, body: Body) -> Self {
+        Self { body, ..Self::new(Method::PUT, url) }
+    }
+
+    /// A PATCH of `body`.
+    pub fn patch(url: Url, body: Body) -> Self {
+        Self { body, ..Self::new(Method::PATCH, url) }
+    }
+
+    /// Adds a query pair.
+    #[must_use]
+    pub fn query(mut self, key: &str, value: impl ToString) -> Self {
+        self.query.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds a query pair if there is a value.
+    #[must_use]
+    pub fn maybe_query(self, key: &str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.query(key, value),
+            None => self,
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Asks for the content from `from` on.
+    #[must_use]
+    pub fn range(mut self, range: Option<Range>) -> Self {
+        self.range = range;
+        self
+    }
+
+    /// Keeps the token out of it.
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
+    }
+
+    /// Says that carrying it out twice is the same as once.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// Says that it moves a file's content.
+    #[must_use]
+    pub fn bulk(mut self) -> Self {
+        self.bulk = true;
+        self
+    }
+}
+
+/// A body described: pieces in order, of known length.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The `Content-Type` of the whole.
+    pub content_type: Option<String>,
+    /// What it is made of.
+    pub pieces: Vec<Piece>,
+}
+
+/// One stretch of a body.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// These bytes.
+    Text(Bytes),
+    /// `len` bytes of a source from byte `from` on, as they are or in base64.
+    File {
+        /// Where they come from.
+        source: Source,
+        /// The first byte.
+        from: u64,
+        /// How many, before any encoding.
+        len: u64,
+        /// Whether they are sent in base64 (standard alphabet, padded). To join such pieces of one text, all but the
+        /// last must have a `len` that 3 divides.
+        base64: bool,
+    },
+}
+
+impl Piece {
+    /// Bytes on the wire.
+    pub fn wire_len(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::File { len, base64: true, .. } => len.div_ceil(3) * 4,
+            Self::File { len, .. } => *len,
+        }
+    }
+}
+
+impl Body {
+    /// No body, and no `Content-Type`.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A JSON document.
+    pub fn json(value: &Value) -> Self {
+        Self {
+            content_type: Some("application/json".to_owned()),
+            pieces: vec![Piece::Text(Bytes::from(value.to_string()))],
+        }
+    }
+
+    /// All bytes of a source.
+    pub fn raw(source: &Source, size: u64, content_type: Option<&str>) -> Self {
+        Self {
+            content_type: content_type.map(str::to_owned),
+            pieces: vec![Piece::File { source: source.clone(), from: 0, len: size, base64: false }],
+        }
+    }
+
+    /// Bytes on the wire.
+    pub fn wire_len(&self) -> u64 {
+        self.pieces.iter().map(Piece::wire_len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}

@@ -1,0 +1,319 @@
+//! What every platform's objects are translated into.
+//!
+//! A leaf: this module imports nothing of the crate. [`File`] is a public contract, printed by `--json`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A JSON object whose keys keep their order.
+pub type Object = Map<String, Value>;
+
+/// The id a platform gave a file. Opaque: never parsed, always percent-encoded in a path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileId(pub String);
+
+impl FileId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for FileId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for FileId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// Checksums that the platform states, lower-case hex; a missing one was not stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksums {
+    /// BLAKE3, 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// SHA-256, 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// MD5, 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub md5: Option<String>,
+}
+
+/// One file on one platform. Every key is always present in JSON; null where the platform does not say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    /// The provider's name, such as `xai`.
+    pub provider: String,
+    /// The profile it was reached by.
+    pub profile: String,
+    /// The platform's id.
+    pub id: FileId,
+    /// The name as the server gave it; made safe only when shown on a terminal.
+    pub name: String,
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// Media type, the platform's own word.
+    pub content_type: Option<String>,
+    /// What the file is for, the platform's own word.
+    pub purpose: Option<String>,
+    /// Folder path on the platform, without the file name.
+    pub path: Option<String>,
+    /// The platform's own status word; unknown words pass through.
+    pub status: Option<String>,
+    /// When it was created, UTC.
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed, UTC.
+    pub updated_at: Option<Timestamp>,
+    /// When the platform removes it, UTC; null when it never does or does not say.
+    pub expires_at: Option<Timestamp>,
+    /// Only what the platform states.
+    pub checksums: Checksums,
+    /// The user's own keys.
+    pub metadata: Object,
+    /// Whether the bytes can be fetched.
+    pub downloadable: Option<bool>,
+    /// A URL whose GET gives the bytes.
+    pub url: Option<String>,
+    /// Every field of the reply that is not translated above, untouched.
+    pub extra: Object,
+}
+
+impl File {
+    /// The names of all fields in the order of `--json`; also what `--fields` and `--sort` accept.
+    pub const FIELDS: [&'static str; 17] = [
+        "provider",
+        "profile",
+        "id",
+        "name",
+        "size",
+        "content_type",
+        "purpose",
+        "path",
+        "status",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "checksums",
+        "metadata",
+        "downloadable",
+        "url",
+        "extra",
+    ];
+}
+
+/// A link to a file's bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The platform's id of the link, where it has one.
+    pub id: Option<String>,
+    /// The URL; whoever has it can read the file.
+    pub url: String,
+    /// When it stops working, UTC; null when it does not.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Which file a user means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ref {
+    /// An id or else an exact name.
+    Any(String),
+    /// `id:…`: an id only.
+    Id(String),
+    /// `name:…`: an exact name only.
+    Name(String),
+}
+
+impl Ref {
+    /// The text without its prefix.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Any(text) | Self::Id(text) | Self::Name(text) => text,
+        }
+    }
+}
+
+/// `[profile:]ref`, as typed on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The profile, if one was named; else the command's.
+    pub profile: Option<String>,
+    /// The file.
+    pub reference: Ref,
+}
+
+impl Address {
+    /// Parses `[profile:][id:|name:]text`. A prefix counts as a profile only if `is_profile` says so, so that a
+    /// name such as `a:b.txt` stays a name.
+    pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {
+        let (profile, rest) = match text.split_once(':') {
+            Some((prefix, rest)) if is_profile(prefix) => (Some(prefix.to_owned()), rest),
+            _ => (None, text),
+        };
+        let reference = match rest.split_once(':') {
+            Some(("id", id)) => Ref::Id(id.to_owned()),
+            Some(("name", name)) => Ref::Name(name.to_owned()),
+            _ => Ref::Any(rest.to_owned()),
+        };
+        Self { profile, reference }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(profile) = &self.profile {
+            write!(f, "{profile}:")?;
+        }
+        match &self.reference {
+            Ref::Any(text) => f.write_str(text),
+            Ref::Id(text) => write!(f, "id:{text}"),
+            Ref::Name(text) => write!(f, "name:{text}"),
+        }
+    }
+}
+
+/// Where the bytes of a new file come from. Always something that can be opened again, so that a request can be
+/// made afresh for each attempt.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file on this machine.
+    Path(PathBuf),
+    /// A temporary file that goes away with the last use: standard input, kept so that it can be sent again.
+    Spooled(Arc<tempfile::NamedTempFile>),
+    /// Bytes in memory.
+    Bytes(bytes::Bytes),
+}
+
+/// What time it is; fixed in tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock(pub Option<Timestamp>);
+
+impl Clock {
+    /// Now.
+    pub fn now(self) -> Timestamp {
+        self.0.unwrap_or_else(Timestamp::now)
+    }
+}
+
+/// A file that is to be uploaded.
+#[derive(Clone, Debug)]
+pub struct NewFile {
+    /// The bytes.
+    pub source: Source,
+    /// The name it gets on the platform.
+    pub name: String,
+    /// Size in bytes, measured when the upload was planned.
+    pub size: u64,
+    /// Media type.
+    pub content_type: String,
+    /// What it is for; None takes the platform's default.
+    pub purpose: Option<String>,
+    /// The user's own keys.
+    pub metadata: Object,
+    /// Lifetime from now.
+    pub expires: Option<SignedDuration>,
+}
+
+impl NewFile {
+    /// A file of bytes in memory.
+    pub fn from_bytes(name: &str, content: impl Into<bytes::Bytes>) -> Self {
+        let content = content.into();
+        Self {
+            name: name.to_owned(),
+            size: content.len() as u64,
+            source: Source::Bytes(content),
+            content_type: "application/octet-stream".to_owned(),
+            purpose: None,
+            metadata: Object::new(),
+            expires: None,
+        }
+    }
+}
+
+/// A change to what is known about a file. Absent parts stay as they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patch {
+    /// Keys to set in the user's metadata.
+    pub set: Object,
+    /// Keys to remove from it.
+    pub unset: Vec<String>,
+    /// Whether `set` takes the place of all metadata.
+    pub replace: bool,
+    /// A new name.
+    pub name: Option<String>,
+    /// A new media type.
+    pub content_type: Option<String>,
+    /// A new folder path.
+    pub path: Option<String>,
+}
+
+impl Patch {
+    /// The metadata after this patch: what `before` becomes.
+    pub fn apply(&self, before: &Object) -> Object {
+        let mut after = if self.replace { Object::new() } else { before.clone() };
+        for (key, value) in &self.set {
+            after.insert(key.clone(), value.clone());
+        }
+        after.retain(|key, _| !self.unset.contains(key));
+        after
+    }
+
+    /// Whether the user's metadata is touched.
+    pub fn touches_metadata(&self) -> bool {
+        self.replace || !self.set.is_empty() || !self.unset.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_takes_a_prefix_for_a_profile_only_if_it_exists() {
+        let known = |name: &str| name == "xai";
+        let parse = |text| Address::parse(text, known);
+        assert_eq!(
+            parse("xai:f1"),
+            Address { profile: Some("xai".into()), reference: Ref::Any("f1".into()) }
+        );
+        assert_eq!(parse("b:c.txt"), Address { profile: None, reference: Ref::Any("b:c.txt".into()) });
+        assert_eq!(parse("xai:id:f1").reference, Ref::Id("f1".into()));
+        assert_eq!(parse("name:xai:f1").reference, Ref::Name("xai:f1".into()));
+        assert_eq!(parse("xai:name:a b").to_string(), "xai:name:a b");
+    }
+
+    #[test]
+    fn the_field_list_is_what_json_prints() {
+        let Value::Object(printed) = serde_json::to_value(File::default()).expect("a file serialises") else {
+            panic!("a file is an object")
+        };
+        assert_eq!(printed.keys().collect::<Vec<_>>(), File::FIELDS);
+    }
+
+    #[test]
+    fn a_patch_sets_unsets_and_replaces() {
+        let object = |text: &str| serde_json::from_str::<Object>(text).expect("an object");
+        let before = object(r#"{"a":1,"b":2}"#);
+        let patch = Patch { set: object(r#"{"c":3}"#), unset: vec!["a".into()], ..Patch::default() };
+        assert_eq!(patch.apply(&before), object(r#"{"b":2,"c":3}"#));
+        let patch = Patch { set: object(r#"{"c":3}"#), replace: true, ..Patch::default() };
+        assert_eq!(patch.apply(&before), object(r#"{"c":3}"#));
+    }
+}

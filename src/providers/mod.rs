@@ -1,0 +1,213 @@
+//! What a platform can do, and the platforms.
+//!
+//! A provider translates and nothing else: our call into a few requests in a straight line, a reply into
+//! [`File`]s, an error body into a message. No paging loop, no sleep, no retry, no printing, no environment, and no
+//! disk but for `local`.
+
+mod capabilities;
+mod local;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use url::Url;
+
+pub use crate::http::{Content, Range};
+pub use capabilities::{
+    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision,
+    UploadAbility, require, require_upload, supports,
+};
+
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::http::{self, Client};
+use crate::model::{Clock, File, FileId, Link, NewFile, Patch};
+use crate::progress::Progress;
+use crate::secret::Secret;
+
+/// Every platform, in the order they are shown.
+pub static REGISTRY: &[&Spec] = &[&local::SPEC];
+
+/// The platform of that name.
+pub fn find(name: &str) -> Option<&'static Spec> {
+    REGISTRY.iter().copied().find(|spec| spec.name == name)
+}
+
+/// One platform: what it is called, where it is, what it can do and how it is opened.
+pub struct Spec {
+    /// The word in commands, such as `xai`; also its ready-made profile.
+    pub name: &'static str,
+    /// The name for people.
+    pub title: &'static str,
+    /// Environment variables that hold a token, the official ones first.
+    pub token_variables: &'static [&'static str],
+    /// Environment variables of the vendor's own clients that hold a base URL.
+    pub base_url_variables: &'static [&'static str],
+    /// Where the API is; empty for `local`.
+    pub base_url: &'static str,
+    /// Where files are uploaded, if that is another host.
+    pub upload_base_url: Option<&'static str>,
+    /// What a base URL must end in, such as `/v1`: added to a given one that lacks it.
+    pub base_path: &'static str,
+    /// The platform's own documentation.
+    pub docs_url: &'static str,
+    /// What `--set KEY=VALUE` takes.
+    pub settings: &'static [Setting],
+    /// Its wire dialects; the first is what `auto` starts from.
+    pub dialects: &'static [Dialect],
+    /// Reads an error body where the common reading would mislead.
+    pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
+    /// Opens it.
+    pub open: fn(Connection) -> Result<Box<dyn Provider>>,
+}
+
+/// One way in which a platform spells its API.
+pub struct Dialect {
+    /// The word in `--dialect` and the profile.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// What the platform can do in it.
+    pub can: &'static Capabilities,
+}
+
+/// A key of `--set` that a platform understands.
+pub struct Setting {
+    /// The key.
+    pub key: &'static str,
+    /// What it does, in a few words.
+    pub help: &'static str,
+    /// Whether its value must not be shown or typed as an argument.
+    pub secret: bool,
+}
+
+/// What a provider is opened with: a resolved profile and a client.
+#[derive(Clone)]
+pub struct Connection {
+    /// The profile's name.
+    pub profile: String,
+    /// Where the API is.
+    pub base_url: Url,
+    /// Where files are uploaded.
+    pub upload_base_url: Url,
+    /// The dialect asked for: `auto` or a name of [`Spec::dialects`].
+    pub dialect: String,
+    /// The values of `--set` and the profile, keys checked against [`Spec::settings`].
+    pub set: BTreeMap<String, String>,
+    /// The secret ones among them.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The client, which knows the token.
+    pub http: Client,
+    /// The clock.
+    pub clock: Clock,
+    /// The data directory, for `local`.
+    pub data: PathBuf,
+}
+
+impl Connection {
+    /// A value of `--set`, if given and not empty.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.set.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A URL below the base URL, each segment percent-encoded.
+    pub fn url(&self, segments: &[&str]) -> Result<Url> {
+        http::join(&self.base_url, segments)
+    }
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Which files. The caller checks every file again: a provider sends what the platform understands, exactly or
+    /// loosely, and leaves out the rest.
+    pub filter: Option<Filter>,
+    /// The wished order; a provider that cannot do it natively ignores it, and the caller sorts.
+    pub sort: Option<Sort>,
+    /// No more than so many are wanted: a hint for the page size.
+    pub limit: Option<u64>,
+    /// Files a page; None takes the provider's best.
+    pub page_size: Option<u32>,
+}
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// A name of [`File::FIELDS`], or `metadata.key`.
+    pub field: String,
+    /// Largest or newest first.
+    pub descending: bool,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The files in the platform's order.
+    pub files: Vec<File>,
+    /// Where the next page starts; None at the end. The caller refuses one it has already seen.
+    pub next: Option<String>,
+}
+
+/// One platform, reached by one profile.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The platform.
+    fn spec(&self) -> &'static Spec;
+
+    /// The profile it was opened by.
+    fn profile(&self) -> &str;
+
+    /// What it can do in the dialect it was opened in.
+    fn capabilities(&self) -> &'static Capabilities;
+
+    /// Lists one page.
+    async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page>;
+
+    /// Tells all about one file.
+    async fn stat(&self, id: &FileId) -> Result<File>;
+
+    /// Uploads files in one request: one, but where [`UploadAbility::files_per_request`] says more. Reports the
+    /// position of each file's bytes to the progress of the same index.
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>>;
+
+    /// Deletes a file. One that is not there is [`Kind::NotFound`](crate::error::Kind::NotFound).
+    async fn delete(&self, id: &FileId) -> Result<()>;
+
+    /// Opens a file's bytes.
+    async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<Content> {
+        Err(self.unsupported(Op::Download))
+    }
+
+    /// Changes what is known about a file.
+    async fn annotate(&self, _id: &FileId, _patch: &Patch) -> Result<File> {
+        Err(self.unsupported(Op::Annotate))
+    }
+
+    /// Puts new content in the place of a file's, which keeps its id.
+    async fn replace(&self, _id: &FileId, _file: &NewFile, _progress: Arc<dyn Progress>) -> Result<File> {
+        Err(self.unsupported(Op::Replace))
+    }
+
+    /// Makes a link to a file's bytes.
+    async fn link(&self, _id: &FileId, _lifetime: Option<SignedDuration>) -> Result<Link> {
+        Err(self.unsupported(Op::Link))
+    }
+
+    /// Lists a file's links.
+    async fn links(&self, _id: &FileId) -> Result<Vec<Link>> {
+        Err(self.unsupported(Op::Links))
+    }
+
+    /// Revokes a link: the one of that id or URL, or the file's only one.
+    async fn unlink(&self, _id: &FileId, _link: Option<&str>) -> Result<()> {
+        Err(self.unsupported(Op::Unlink))
+    }
+
+    /// The refusal of an operation that the platform does not have.
+    fn unsupported(&self, op: Op) -> Error {
+        capabilities::refusal(self.spec(), op)
+    }
+}

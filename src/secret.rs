@@ -1,0 +1,58 @@
+//! A value that must not be shown.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A token or signing secret. Prints as `***`, is wiped from memory when dropped, and cannot be serialised.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Wraps `text`, without the white space round it that a copied token often has.
+    pub fn new(text: &str) -> Self {
+        Self(SecretString::from(text.trim().to_owned()))
+    }
+
+    /// The text itself. Call it only where the text leaves for the one place that may have it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// A form that helps to tell two tokens apart and gives neither away: first and last characters of a long one.
+    pub fn redacted(&self) -> String {
+        let text: Vec<char> = self.expose().chars().collect();
+        if text.len() < 20 {
+            return "***".to_owned();
+        }
+        let (head, tail): (String, String) =
+            (text[..4].iter().collect(), text[text.len() - 4..].iter().collect());
+        format!("{head}…{tail}")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints_itself() {
+        let secret = Secret::new(" hunter2-hunter2-hunter2 \n");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        assert_eq!(secret.expose(), "hunter2-hunter2-hunter2");
+        assert_eq!(secret.redacted(), "hunt…ter2");
+        assert_eq!(Secret::new("short").redacted(), "***");
+    }
+}
