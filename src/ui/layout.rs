@@ -70,27 +70,26 @@ pub(super) const GAP: usize = 2;
 /// Long text gives way first, then names. Where that is not enough, columns are hidden: text, then status,
 /// then times, but those that were asked for by name only when not even a few letters of each fit. An id is elided last.
 pub(super) fn fit(columns: &[(Kind, usize)], width: usize, asked: bool, more: bool) -> Vec<usize> {
-    let mut widths: Vec<usize> = columns.iter().map(|&(_, natural)| natural.clamp(1, width.max(1))).collect();
-    let floors: Vec<usize> =
-        columns.iter().zip(&widths).map(|((kind, _), &natural)| kind.floor(asked).min(natural)).collect();
-
-    let mut visible = vec![true; columns.len()];
-    let least = |visible: &[bool]| total(floors.iter().zip(visible).filter(|(_, v)| **v).map(|(f, _)| *f));
+    let natural = columns.iter().map(|&(kind, natural)| {
+        let natural = if more && kind == Kind::Number { natural.max(kind.roomy()) } else { natural };
+        natural.clamp(1, width.max(1))
+    });
+    let mut widths: Vec<usize> = natural.collect();
+    let least = |widths: &[usize]| {
+        let floors = columns.iter().zip(widths).map(|((kind, _), &width)| kind.floor(asked).min(width));
+        used(&floors.collect::<Vec<_>>())
+    };
     for kind in [Kind::Text, Kind::Status, Kind::Time, Kind::Number] {
-        while least(&visible) > width && !asked {
-            let Some(last) = columns.iter().enumerate().rposition(|(i, &(k, _))| k == kind && visible[i])
-            else {
+        while !asked && least(&widths) > width {
+            let Some(last) = (0..columns.len()).rfind(|&i| columns[i].0 == kind && widths[i] > 0) else {
                 break;
             };
-            visible[last] = false;
+            widths[last] = 0;
         }
     }
-    for (width, visible) in widths.iter_mut().zip(&visible) {
-        *width = if *visible { *width } else { 0 };
-    }
 
-    let shrink = |kind: Kind, floor: usize, widths: &mut Vec<usize>| {
-        while total(widths.iter().copied().filter(|&w| w > 0)) > width {
+    let shrink = |kind: Kind, floor: usize, widths: &mut [usize]| {
+        while used(widths) > width {
             let widest = (0..columns.len())
                 .filter(|&i| columns[i].0 == kind && widths[i] > floor)
                 .max_by_key(|&i| widths[i]);
@@ -109,25 +108,27 @@ pub(super) fn fit(columns: &[(Kind, usize)], width: usize, asked: bool, more: bo
     shrink(Kind::Id, 12, &mut widths);
     shrink(Kind::Name, 4, &mut widths);
     shrink(Kind::Id, 4, &mut widths);
-    while total(widths.iter().copied().filter(|&w| w > 0)) > width {
+    while used(&widths) > width {
         let Some(last) = widths.iter().rposition(|&w| w > 0).filter(|&last| last > 0) else { break };
         widths[last] = 0;
     }
 
     if more {
-        for (i, (kind, _)) in columns.iter().enumerate() {
-            if widths[i] == 0 {
-                continue;
+        for wanted in [Kind::Time, Kind::Status, Kind::Name] {
+            for i in (0..columns.len()).filter(|&i| columns[i].0 == wanted) {
+                let free = width.saturating_sub(used(&widths));
+                if widths[i] > 0 {
+                    widths[i] += wanted.roomy().saturating_sub(widths[i]).min(free);
+                }
             }
-            let free = width.saturating_sub(total(widths.iter().copied().filter(|&w| w > 0)));
-            widths[i] += kind.roomy().saturating_sub(widths[i]).min(free);
         }
     }
     widths
 }
 
-fn total(widths: impl Iterator<Item = usize>) -> usize {
-    widths.fold(0, |sum, width| sum + width + GAP).saturating_sub(GAP)
+/// The columns of a line of these widths.
+fn used(widths: &[usize]) -> usize {
+    widths.iter().filter(|&&width| width > 0).map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
 /// Shortens text to `width` columns with an ellipsis: in the middle, or at its end.
@@ -191,7 +192,7 @@ mod tests {
         let short = [(Kind::Id, 8), (Kind::Name, 5), (Kind::Number, 4)];
         assert_eq!(fit(&short, 80, false, true), [8, 24, 8]);
         assert_eq!(fit(&short, 80, false, false), [8, 5, 4]);
-        assert_eq!(fit(&short, 30, false, true), [8, 14, 4]);
+        assert_eq!(fit(&short, 30, false, true), [8, 10, 8]);
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! Whatever the format, warnings and notes stay text: they are talk, and only errors are for scripts to read. Text from
 //! elsewhere is made safe before it is shown (`sanitize`); pipes and JSON carry it as it is.
 
+mod bars;
 mod cell;
 mod fields;
 pub mod human;
+mod job;
 mod json;
 mod layout;
 mod options;
@@ -19,11 +21,16 @@ mod rows;
 mod sanitize;
 mod streams;
 mod table;
+mod tally;
+#[cfg(test)]
+mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::error::{Error, Kind, Result};
 use crate::progress::{Progress, silent};
+use job::{Job, Style};
+use streams::lock;
 
 pub use fields::nearest;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
@@ -36,7 +43,9 @@ pub struct Ui(Arc<Inner>);
 
 struct Inner {
     options: Options,
-    streams: streams::Shared,
+    streams: Arc<streams::Shared>,
+    /// The transfer whose bars may be on the screen.
+    job: Mutex<Weak<Job>>,
 }
 
 impl Ui {
@@ -47,7 +56,8 @@ impl Ui {
 
     /// A ui on other streams.
     pub fn with_streams(options: Options, streams: Streams) -> Self {
-        Self(Arc::new(Inner { options, streams: streams::Shared::new(streams) }))
+        let streams = Arc::new(streams::Shared::new(streams, options.env.columns));
+        Self(Arc::new(Inner { options, streams, job: Mutex::default() }))
     }
 
     /// Begins a run of rows. An unknown `--fields` name is a usage error that lists the valid ones and suggests the
@@ -73,8 +83,7 @@ impl Ui {
 
     /// The width for tables and bars, in columns: `COLUMNS`, else the terminal's, else 80.
     pub fn width(&self) -> usize {
-        let columns = self.0.options.env.columns.filter(|&columns| columns > 0);
-        columns.map_or_else(|| self.0.streams.width(), usize::from)
+        self.0.streams.width()
     }
 
     /// Says something on stderr, unless `--quiet`.
@@ -124,24 +133,51 @@ impl Ui {
         if !self.can_ask() {
             return Err(Error::usage(format!("{question}: nobody can answer here")).hint("`--yes`"));
         }
-        self.talk(&format!("{} [y/N] ", sanitize::lines(question)));
-        let answer = self.0.streams.answer()?;
-        if answer.is_none() {
-            // The cursor still stands behind the question.
-            self.talk("\n");
-        }
+        let question = format!("{} [y/N] ", sanitize::lines(question));
+        let streams = &self.0.streams;
+        let answer = self.aside(|| {
+            streams.err(&question);
+            let answer = streams.answer()?;
+            if answer.is_none() {
+                // The cursor still stands behind the question.
+                streams.err("\n");
+            }
+            Ok(answer)
+        })?;
         let answer = answer.unwrap_or_default().trim().to_ascii_lowercase();
         Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
-    /// Listens to a transfer.
+    /// Listens to a transfer. Ending or dropping it takes its bars away; of several, the last one's step aside for rows
+    /// and talk.
     pub fn progress(&self) -> Arc<dyn Progress> {
-        silent()
+        let Some(style) = self.progress_style() else { return silent() };
+        let job = Job::new(style, Arc::clone(&self.0.streams));
+        *lock(&self.0.job) = Arc::downgrade(&job);
+        Arc::new(job::Root(job))
+    }
+
+    /// How a transfer is shown here, if at all. A log that somebody reads later has no use for bars.
+    fn progress_style(&self) -> Option<Style> {
+        let Options { quiet, progress, env, .. } = &self.0.options;
+        let bars = self.0.streams.err_tty && !env.dumb && !env.ci;
+        match progress {
+            _ if *quiet => None,
+            ProgressMode::Never => None,
+            ProgressMode::Json => Some(Style::Events),
+            ProgressMode::Auto | ProgressMode::Always if bars => Some(Style::Bars),
+            ProgressMode::Always => Some(Style::Lines),
+            ProgressMode::Auto => None,
+        }
     }
 
     /// Writes a file's bytes to stdout, as they are. An error of kind `ClosedPipe` when the reader has gone.
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
-        self.0.streams.out(bytes)
+        if self.0.streams.out_tty {
+            self.aside(|| self.0.streams.out(bytes))
+        } else {
+            self.0.streams.out(bytes)
+        }
     }
 
     /// Writes text to stdout as data (a script, a token, a help topic), escaped nowhere.
@@ -158,7 +194,16 @@ impl Ui {
     }
 
     fn talk(&self, text: &str) {
-        self.0.streams.err(text);
+        self.aside(|| self.0.streams.err(text));
+    }
+
+    /// Runs `write` with no bars in its way.
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        let job = lock(&self.0.job).upgrade();
+        match job {
+            Some(job) => job.aside(write),
+            None => write(),
+        }
     }
 
     /// `label: text`, the label in the colour of its meaning.

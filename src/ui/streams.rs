@@ -19,7 +19,7 @@ pub struct Streams {
     pub err_tty: bool,
     /// Whether answers come from a terminal.
     pub in_tty: bool,
-    /// The terminal's width in columns; None asks the terminal when first needed.
+    /// The terminal's width in columns; None asks the terminal.
     pub width: Option<u16>,
 }
 
@@ -46,11 +46,14 @@ pub(super) struct Shared {
     pub out_tty: bool,
     pub err_tty: bool,
     pub in_tty: bool,
-    width: Option<u16>,
+    /// `COLUMNS`.
+    columns: Option<u16>,
+    /// The width that came with the streams.
+    given: Option<u16>,
 }
 
 impl Shared {
-    pub fn new(streams: Streams) -> Self {
+    pub fn new(streams: Streams, columns: Option<u16>) -> Self {
         let Streams { out, err, input, out_tty, err_tty, in_tty, width } = streams;
         Self {
             out: Mutex::new(out),
@@ -59,14 +62,25 @@ impl Shared {
             out_tty,
             err_tty,
             in_tty,
-            width,
+            columns,
+            given: width,
         }
     }
 
-    /// The terminal's width in columns now; 80 if it does not say.
+    /// The width of text in columns: `COLUMNS`, else the terminal's, else 80.
     pub fn width(&self) -> usize {
         let asked = || terminal_size::terminal_size().map(|(width, _)| width.0);
-        usize::from(self.width.or_else(asked).filter(|&width| width > 0).unwrap_or(80))
+        let width = self.columns.filter(|&width| width > 0).or(self.given).or_else(asked);
+        usize::from(width.filter(|&width| width > 0).unwrap_or(80))
+    }
+
+    /// The screen's columns and lines, as it is: what is drawn in place must not heed `COLUMNS`.
+    pub fn screen(&self) -> (usize, usize) {
+        let screen = self.given.map(|width| (width, 24)).or_else(|| {
+            terminal_size::terminal_size_of(io::stderr()).map(|(width, height)| (width.0, height.0))
+        });
+        let (width, height) = screen.filter(|&(width, _)| width > 0).unwrap_or((80, 24));
+        (usize::from(width), usize::from(height))
     }
 
     /// Writes data and passes it on at once. What a closed pipe did not take is nobody's loss.
