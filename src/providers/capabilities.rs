@@ -311,6 +311,16 @@ pub fn check_lifetime(
     Ok(())
 }
 
+/// The refusal of several files in one request.
+pub fn not_together(spec: &'static Spec) -> Error {
+    let together =
+        |other: &&&Spec| other.dialects.iter().any(|dialect| dialect.can.upload.files_per_request > 1);
+    let able: Vec<&str> = REGISTRY.iter().filter(together).map(|other| other.name).collect();
+    let error = Error::new(Kind::Unsupported, format!("{} takes one file a request", spec.name))
+        .hint("leave out `--together`");
+    if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
+}
+
 fn bytes(count: u64) -> String {
     bytesize::ByteSize(count).display().si().to_string()
 }

@@ -17,6 +17,7 @@ mod job;
 mod json;
 mod layout;
 mod options;
+mod record;
 mod rows;
 mod sanitize;
 mod streams;
@@ -63,7 +64,17 @@ impl Ui {
     /// Begins a run of rows. An unknown `--fields` name is a usage error that lists the valid ones and suggests the
     /// nearest.
     pub fn rows(&self, columns: Columns) -> Result<Rows> {
-        Rows::new(self, columns)
+        Rows::new(self, columns, false)
+    }
+
+    /// As [`rows`](Self::rows), but on a terminal each row is a block of `field: value` lines.
+    pub fn records(&self, columns: Columns) -> Result<Rows> {
+        Rows::new(self, columns, true)
+    }
+
+    /// Whether stdin is a terminal.
+    pub fn in_is_terminal(&self) -> bool {
+        self.0.streams.in_tty
     }
 
     /// Whether somebody can answer a question: stdin and stderr are terminals and `CI` is not set.

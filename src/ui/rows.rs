@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::record::Blocks;
 use super::table::Table;
 use super::{Columns, Format, Ui, cell, fields, json};
 use crate::error::{Error, Result};
@@ -20,12 +21,13 @@ pub struct Rows {
 
 enum Writer {
     Table(Table),
+    Blocks(Blocks),
     Lines(Vec<String>),
     Json(json::Writer),
 }
 
 impl Rows {
-    pub(super) fn new(ui: &Ui, columns: Columns) -> Result<Self> {
+    pub(super) fn new(ui: &Ui, columns: Columns, blocks: bool) -> Result<Self> {
         let options = ui.options();
         let asked = options.fields.as_deref().map(|asked| fields::check(asked, columns)).transpose()?;
         let named = asked.is_some();
@@ -37,6 +39,7 @@ impl Rows {
         let writer = match options.format {
             Format::Json => Writer::Json(json::Writer::new(true, asked)),
             Format::Jsonl => Writer::Json(json::Writer::new(false, asked)),
+            Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock.now())),
             Format::Text if table => {
                 Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock.now()))
             }
@@ -60,6 +63,7 @@ impl Rows {
                 }
                 self.buffer.push(b'\n');
             }
+            Writer::Blocks(blocks) => self.buffer.extend_from_slice(blocks.print(&value(row)?).as_bytes()),
             Writer::Table(table) => {
                 if table.push(&value(row)?) {
                     return self.flush();
