@@ -17,7 +17,7 @@ use crate::filter::Filter;
 use crate::model::{Checksums, File, FileId, Object};
 
 /// How long a writer waits for those of other processes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Reading connections that are kept open.
 const READERS_KEPT: usize = 4;
 /// Memory of a connection for pages, in KiB.
