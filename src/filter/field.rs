@@ -1,6 +1,7 @@
 //! Which fields there are, what they are called elsewhere, and what they can be compared with.
 
 use super::Op;
+use super::problem::clipped;
 use crate::model::File;
 
 /// What a field holds, which decides how it is compared.
@@ -68,13 +69,14 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
         return Ok((name.to_owned(), platform_kind(name)));
     }
     let mut hints = Vec::new();
+    let shown = clipped(typed);
     if OBJECTS.contains(&name.trim_end_matches('.')) {
         hints.push(format!("name one of its keys: `{}.KEY`", name.trim_end_matches('.')));
-        return Err((format!("`{typed}` has no value of its own"), hints));
+        return Err((format!("`{shown}` has no value of its own"), hints));
     }
     if name == "checksums" || name.starts_with("checksums.") {
         hints.push(format!("checksums: {}", CHECKSUMS.join(", ")));
-        return Err((format!("`{typed}` is not a checksum"), hints));
+        return Err((format!("`{shown}` is not a checksum"), hints));
     }
     hints.extend(nearest(typed, platform).map(|near| format!("did you mean `{near}`?")));
     hints.push(format!(
@@ -82,7 +84,7 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
         names(platform).join(", "),
         CHECKSUMS.join(", ")
     ));
-    Err((format!("`{typed}` is not a field"), hints))
+    Err((format!("`{shown}` is not a field"), hints))
 }
 
 /// The kind of a field that every platform has; None for a platform's own.

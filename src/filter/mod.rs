@@ -47,7 +47,8 @@ pub struct Filter {
     pub expr: Expr,
 }
 
-/// An expression. Parsed ones have no AND in an AND, no OR in an OR and no list of one; only the whole can be empty.
+/// An expression. Parsed ones are in one form, that of [`Expr::all`], [`Expr::any`] and [`Expr::negated`]: no AND in an
+/// AND, no OR in an OR, no list of one, no NOT where a comparator says it; only the whole can be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// All of them; empty is true.
@@ -152,6 +153,24 @@ impl Expr {
         }
         if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
     }
+
+    /// Not that: another comparator where there is one with just that meaning, also for what is not set.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        let Self::Compare(Comparison { field, op, value }) = self else {
+            return match self {
+                Self::Not(inner) => *inner,
+                expr => Self::Not(Box::new(expr)),
+            };
+        };
+        let compare = |op, value| Self::Compare(Comparison { field, op, value });
+        match (op, value) {
+            (Op::Has, Value::Present) => compare(Op::Eq, Value::Null),
+            (Op::Eq, value) => compare(Op::Ne, value),
+            (Op::Ne, value) => compare(Op::Eq, value),
+            (op, value) => Self::Not(Box::new(compare(op, value))),
+        }
+    }
 }
 
 impl Comparison {
@@ -236,6 +255,24 @@ impl Filter {
     /// Whether `file` passes where the filter has the meaning that `semantics` gives it.
     pub fn matches_as(&self, file: &File, semantics: Semantics) -> bool {
         eval::matches(&self.expr, file, semantics)
+    }
+
+    /// The fields it names that only one platform has, once for each time they are named. Where a file does not show
+    /// them no check here can tell (see the module), so whoever lists must see to it that the platform is asked all of
+    /// them, exactly: that those of [`Filter::native`] are the same.
+    pub fn platform_fields(&self) -> Vec<&str> {
+        fn collect<'a>(expr: &'a Expr, into: &mut Vec<&'a str>) {
+            match expr {
+                Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| collect(part, into)),
+                Expr::Not(inner) => collect(inner, into),
+                Expr::Compare(comparison) => {
+                    into.extend(Some(comparison.field.as_str()).filter(|name| field::known(name).is_none()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.expr, &mut found);
+        found
     }
 
     /// The comparisons that all must hold: the filter itself, or the parts of its outermost AND. What a platform can

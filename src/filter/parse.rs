@@ -106,7 +106,7 @@ impl<'a> Parser<'a> {
         let negated = self.take("-") || self.take_keyword("NOT");
         self.skip_blanks();
         let expr = if self.rest().starts_with('(') { self.parenthesised()? } else { self.comparison()? };
-        Ok(if negated { Expr::Not(Box::new(expr)) } else { expr })
+        Ok(if negated { expr.negated() } else { expr })
     }
 
     fn parenthesised(&mut self) -> Parsed<Expr> {
@@ -129,14 +129,7 @@ impl<'a> Parser<'a> {
             .map_err(|(what, hints)| hints.into_iter().fold(field.problem(what), Problem::hint))?;
         let word = self.value(&field)?;
         let expr = self.compare(name, kind, op, &word)?;
-        // `field:!value`, where `:` is `=`, is `field != value`.
-        Ok(match expr {
-            Expr::Compare(comparison) if negated && comparison.op == Op::Eq => {
-                Expr::Compare(Comparison { op: Op::Ne, ..comparison })
-            }
-            expr if negated => Expr::Not(Box::new(expr)),
-            expr => expr,
-        })
+        Ok(if negated { expr.negated() } else { expr })
     }
 
     /// The comparison in its one form: `:` becomes `=` where it means the same, `= *` becomes `:*`, `!= *` becomes
@@ -144,12 +137,13 @@ impl<'a> Parser<'a> {
     fn compare(&self, field: String, kind: Kind, op: Op, word: &Word) -> Parsed<Expr> {
         let refuse =
             |what: &str| Err(word.problem(format!("{what} cannot be compared by `{}`", op.symbol())));
+        let shown = clipped(&field);
         let one = |op, value| Ok(Expr::Compare(Comparison { field: field.clone(), op, value }));
         if !kind.takes(op) {
             let ops = Op::ALL.iter().filter(|op| kind.takes(**op)).map(|op| format!("`{}`", op.symbol()));
-            let fits = format!("`{field}` takes {}", ops.collect::<Vec<_>>().join(" "));
+            let fits = format!("`{shown}` takes {}", ops.collect::<Vec<_>>().join(" "));
             return Err(word
-                .problem(format!("`{field}` cannot be compared by `{}`", op.symbol()))
+                .problem(format!("`{shown}` cannot be compared by `{}`", op.symbol()))
                 .hint(fits));
         }
         if !word.quoted && word.text == "null" {
@@ -175,6 +169,7 @@ impl<'a> Parser<'a> {
 
     fn typed(&self, field: &str, kind: Kind, op: Op, word: &Word) -> Parsed<Value> {
         let text = &word.text;
+        let field = clipped(field);
         let bad = |what: &str, hint: &str| {
             word.problem(format!("`{}` is not {what}, which `{field}` is compared with", clipped(text)))
                 .hint(hint)
