@@ -1,0 +1,120 @@
+//! Read-only copies of files for other programs.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::blobs::Subject;
+use super::incoming::Temporary;
+use super::{COPY, Store};
+use crate::error::{Error, Result};
+use crate::model::{FileId, Object};
+
+/// A read-only copy of a file's content as it was when the copy was made. It goes when the file goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// The copy's id.
+    pub id: String,
+    /// Where it is: below the store's root, with a name like the file's.
+    pub path: PathBuf,
+}
+
+impl Store {
+    /// Makes a read-only copy of a file's content.
+    pub fn copy_out(&self, space: &str, id: &FileId) -> Result<Copy> {
+        let inner = &self.inner;
+        let (file, mut content) = self.get(space, id)?;
+        let incoming = inner.blobs.incoming();
+        let failed =
+            |error: io::Error| Error::failed(format!("{id}: cannot be copied")).cause(error.to_string());
+        let mut temporary = Temporary::create(&incoming).map_err(failed)?;
+        io::copy(&mut content, &mut temporary.file).map_err(failed)?;
+        make_read_only(&temporary.file).map_err(failed)?;
+        if inner.blobs.sync {
+            temporary.file.sync_all().map_err(failed)?;
+        }
+        let copy = Uuid::new_v4().simple().to_string();
+        let name = safe_name(&file.name);
+        let path = inner.blobs.link(&copy).join(&name);
+        let note = Object::from_iter([("name".to_owned(), Value::String(name))]);
+        let mut doubts = Vec::new();
+        let made = inner.index.write(|rows| {
+            // Deleted meanwhile, it must not leave a copy.
+            rows.file(space, id, self.now())?.ok_or_else(|| super::no_such_file(id))?;
+            rows.note(space, COPY, &copy, Some(id), &note)?;
+            doubts.push(inner.blobs.doubt(Subject::Link(copy.clone()))?);
+            inner.blobs.put_in_place(temporary, &path)
+        });
+        self.settle(doubts, made)?;
+        Ok(Copy { id: copy, path })
+    }
+
+    /// The copies of a file that there are, oldest first.
+    pub fn copies(&self, space: &str, id: &FileId) -> Result<Vec<Copy>> {
+        let notes = self.notes(space, COPY, Some(id))?;
+        Ok(notes
+            .into_iter()
+            .map(|(copy, note)| {
+                let name = note.get("name").and_then(Value::as_str).unwrap_or_default();
+                Copy { path: self.inner.blobs.link(&copy).join(name), id: copy }
+            })
+            .collect())
+    }
+
+    /// Removes a copy; whether it was there.
+    pub fn remove_copy(&self, space: &str, copy: &str) -> Result<bool> {
+        let mut doubts = Vec::new();
+        let forgotten = self.inner.index.write(|rows| {
+            let was_there = rows.forget(space, COPY, copy)?;
+            if was_there {
+                doubts.push(self.inner.blobs.doubt(Subject::Link(copy.to_owned()))?);
+            }
+            Ok(was_there)
+        });
+        self.settle(doubts, forgotten)
+    }
+}
+
+fn make_read_only(file: &fs::File) -> io::Result<()> {
+    #[cfg(unix)]
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+    #[cfg(not(unix))]
+    let permissions = {
+        let mut permissions = file.metadata()?.permissions();
+        permissions.set_readonly(true);
+        permissions
+    };
+    file.set_permissions(permissions)
+}
+
+/// A name that is one name in a directory, whatever the file is called.
+fn safe_name(name: &str) -> String {
+    let bad = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
+    let mut safe: String = name.chars().map(|c| if bad(c) { '_' } else { c }).collect();
+    while safe.len() > 200 {
+        safe.pop();
+    }
+    if safe.chars().all(|c| c == '.' || c == ' ') { "file".to_owned() } else { safe }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::safe_name;
+
+    #[test]
+    fn a_safe_name_stays_in_its_directory() {
+        for (name, safe) in [
+            ("a b.txt", "a b.txt"),
+            ("../../etc/passwd", ".._.._etc_passwd"),
+            ("..", "file"),
+            ("", "file"),
+            ("a\nb\0", "a_b_"),
+        ] {
+            assert_eq!(safe_name(name), safe);
+        }
+        assert_eq!(safe_name(&"é".repeat(300)), "é".repeat(100));
+    }
+}

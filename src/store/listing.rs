@@ -1,0 +1,185 @@
+//! Which files of a space, in which order: what of it SQL can decide.
+
+use jiff::Timestamp;
+
+use crate::filter::{Comparison, Expr, Filter, Op, Value};
+use crate::model::FileId;
+
+/// Which files of a space, in which order, from where on.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Only these.
+    pub filter: Option<Filter>,
+    /// The order.
+    pub sort: SortKey,
+    /// Largest or newest first.
+    pub descending: bool,
+    /// Start after the file of this id in that order, even if it has been deleted within the last day; an id that
+    /// is not and was not in the space gives an error of kind `NotFound`.
+    pub after: Option<FileId>,
+    /// At most so many; 0 means all.
+    pub limit: usize,
+}
+
+/// What a listing is ordered by; the id decides between equals, and is reversed with the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortKey {
+    /// The time of creation.
+    #[default]
+    Created,
+    /// The name, byte by byte.
+    Name,
+    /// The size.
+    Size,
+    /// The id, byte by byte.
+    Id,
+}
+
+/// A value bound to a placeholder.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Bound {
+    /// Text.
+    Text(String),
+    /// A number, or a time in microseconds.
+    Integer(i64),
+}
+
+/// Where a file is in every order.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) id: String,
+    pub(super) created_at: i64,
+    pub(super) name: String,
+    pub(super) size: i64,
+}
+
+/// What follows `SELECT … FROM files`.
+#[derive(Debug)]
+pub(super) struct Selection {
+    pub(super) sql: String,
+    pub(super) bound: Vec<Bound>,
+    /// Whether SQL has decided the whole filter, so that no row has to be asked again.
+    pub(super) exact: bool,
+}
+
+impl Listing {
+    /// The listing of `space` as SQL: `after` is the place of its file, `now` what has expired by.
+    pub(super) fn select(&self, space: &str, after: Option<Place>, now: Timestamp) -> Selection {
+        // As an expression, so that no index of `expires_at` tempts the planner away from the order's.
+        let mut sql = "WHERE space = ? AND coalesce(expires_at, 9223372036854775807) > ?".to_owned();
+        let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
+        if let Some(filter) = &self.filter {
+            for (condition, value) in filter.conjuncts().into_iter().filter_map(condition) {
+                sql = sql + " AND " + condition;
+                bound.push(value);
+            }
+        }
+        let (column, order) = (self.sort.column(), if self.descending { "DESC" } else { "ASC" });
+        if let Some(place) = after {
+            let sign = if self.descending { '<' } else { '>' };
+            sql += &match column {
+                Some(column) => format!(" AND ({column}, id) {sign} (?, ?)"),
+                None => format!(" AND id {sign} ?"),
+            };
+            bound.extend(self.sort.value(&place));
+            bound.push(Bound::Text(place.id));
+        }
+        sql += &match column {
+            Some(column) => format!(" ORDER BY {column} {order}, id {order}"),
+            None => format!(" ORDER BY id {order}"),
+        };
+        let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr));
+        Selection { sql, bound, exact }
+    }
+}
+
+impl SortKey {
+    /// The column before the id; none for the id itself.
+    fn column(self) -> Option<&'static str> {
+        match self {
+            Self::Created => Some("created_at"),
+            Self::Name => Some("name"),
+            Self::Size => Some("size"),
+            Self::Id => None,
+        }
+    }
+
+    fn value(self, place: &Place) -> Option<Bound> {
+        match self {
+            Self::Created => Some(Bound::Integer(place.created_at)),
+            Self::Name => Some(Bound::Text(place.name.clone())),
+            Self::Size => Some(Bound::Integer(place.size)),
+            Self::Id => None,
+        }
+    }
+}
+
+/// A comparison that SQL decides exactly as the filter would: an exact id or name, a bound of the creation time.
+fn condition(comparison: &Comparison) -> Option<(&'static str, Bound)> {
+    let Comparison { field, op, value } = comparison;
+    match (field.as_str(), op, value) {
+        ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
+        ("name", Op::Eq, Value::Text(text)) => Some(("name = ?", Bound::Text(text.clone()))),
+        ("created_at", _, Value::Time(time)) => {
+            // Rows have whole microseconds. A bound between two of them moves to the one that leaves the same rows.
+            let down = micros(*time);
+            let up = down + i64::from(time.as_nanosecond().rem_euclid(1000) != 0);
+            match op {
+                Op::Lt => Some(("created_at < ?", Bound::Integer(up))),
+                Op::Le => Some(("created_at <= ?", Bound::Integer(down))),
+                Op::Gt => Some(("created_at > ?", Bound::Integer(down))),
+                Op::Ge => Some(("created_at >= ?", Bound::Integer(up))),
+                Op::Has | Op::Eq | Op::Ne => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn is_decided(expr: &Expr) -> bool {
+    match expr {
+        Expr::And(parts) => parts.iter().all(is_decided),
+        Expr::Compare(comparison) => condition(comparison).is_some(),
+        Expr::Or(_) | Expr::Not(_) => false,
+    }
+}
+
+/// Whole microseconds since 1970, rounded down: the resolution of the index.
+pub(super) fn micros(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond().div_euclid(1000)).expect("years -9999 to 9999 fit into 64 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn created(op: Op, nanoseconds: i128) -> Option<(&'static str, Bound)> {
+        let value = Value::Time(Timestamp::from_nanosecond(nanoseconds).unwrap());
+        condition(&Comparison { field: "created_at".into(), op, value })
+    }
+
+    #[test]
+    fn a_bound_between_two_microseconds_leaves_the_same_rows() {
+        for (op, bound) in [(Op::Lt, 2), (Op::Le, 1), (Op::Gt, 1), (Op::Ge, 2)] {
+            assert_eq!(created(op, 1500).unwrap().1, Bound::Integer(bound), "{op:?}");
+            assert_eq!(created(op, 1000).unwrap().1, Bound::Integer(1), "{op:?}");
+        }
+        assert_eq!(created(Op::Lt, -500).unwrap().1, Bound::Integer(0));
+        assert_eq!(created(Op::Eq, 1000), None);
+    }
+
+    #[test]
+    fn only_what_sql_decides_whole_is_exact() {
+        let exact = |expr: Expr| {
+            let listing = Listing { filter: Some(Filter { expr }), ..Listing::default() };
+            listing.select("s", None, Timestamp::UNIX_EPOCH).exact
+        };
+        let name = Filter::name_is("a").expr;
+        let size = Expr::Compare(Comparison { field: "size".into(), op: Op::Gt, value: Value::Number(1.0) });
+        assert!(exact(name.clone()));
+        assert!(exact(Expr::And(vec![name.clone(), Expr::And(vec![name.clone()])])));
+        assert!(!exact(Expr::And(vec![name.clone(), size])));
+        assert!(!exact(Expr::Not(Box::new(name.clone()))));
+        assert!(!exact(Expr::Or(vec![name])));
+    }
+}
