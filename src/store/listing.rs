@@ -139,7 +139,7 @@ fn condition(comparison: &Comparison) -> Option<(&'static str, Bound)> {
                 Op::Le => Some(("created_at <= ?", Bound::Integer(down))),
                 Op::Gt => Some(("created_at > ?", Bound::Integer(down))),
                 Op::Ge => Some(("created_at >= ?", Bound::Integer(up))),
-                Op::Has | Op::Eq | Op::Ne => None,
+                Op::Has | Op::Eq | Op::Ne | Op::Glob => None,
             }
         }
         _ => None,

@@ -217,9 +217,12 @@ impl Ui {
         }
     }
 
-    /// `label: text`, the label in the colour of its meaning.
+    /// `label: text`, the label in the colour of its meaning; without a label, the text set in.
     fn labelled(&self, label: &str, text: &str) -> String {
         let text = sanitize::lines(text);
+        if label.is_empty() {
+            return format!("  {text}\n");
+        }
         if !self.0.options.color_on(self.0.streams.err_tty) {
             return format!("{label}: {text}\n");
         }
