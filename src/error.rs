@@ -315,6 +315,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The name that was probably meant by `wrong`, if one is near enough.
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = |name: &str| strsim::jaro_winkler(&wrong.to_lowercase(), name);
+    names
+        .into_iter()
+        .map(|name| (near(name), name))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,29 +1,247 @@
 //! Sends a file's bytes.
 
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_RANGE, RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::task::JoinHandle;
 
 use super::Site;
 use crate::error::Result;
-use crate::model::FileId;
+use crate::model::{File, FileId};
 
-pub use axum::body::Body;
+/// Bytes read at a time, and when more than [`MANY`] files are being sent.
+const PIECE: u64 = 256 * 1024;
+const SMALL_PIECE: u64 = 64 * 1024;
+const MANY: usize = 16;
 
-/// How content is sent.
-#[derive(Clone, Debug, Default)]
-pub struct Sending<'a> {
-    /// The request's `Range` and `If-Range`; None ignores ranges.
-    pub range: Option<&'a axum::http::HeaderMap>,
-    /// Whether `Content-Length` is said; otherwise chunked.
-    pub length: bool,
-    /// Whether a quoted `ETag` (the SHA-256) is said.
-    pub etag: bool,
-    /// The `Content-Type`.
-    pub content_type: String,
-    /// Further headers.
-    pub headers: Vec<(&'static str, String)>,
+/// A file that is open for sending.
+pub struct Content {
+    /// All about it.
+    pub file: File,
+    bytes: fs::File,
+    sending: Arc<AtomicUsize>,
 }
 
-/// Streams a file of the site's space: 200, 206 or 416. Reads on a thread of its own in 256 KiB pieces.
-pub async fn serve_content(_site: &Site, _id: &FileId, _how: Sending<'_>) -> Result<Response> {
-    todo!()
+/// How content is sent.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Whether the request's `Range` is honoured (a single one; `If-Range` with the ETag).
+    pub ranges: bool,
+    /// Whether `Content-Length` is said; otherwise chunked.
+    pub length: bool,
+    /// The `ETag` without its quotes.
+    pub etag: Option<String>,
+    /// The `Content-Type`.
+    pub content_type: String,
+    /// Further headers; a value that cannot stand in a header is left out.
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+impl Default for Sending {
+    /// All of it, with its length, as `application/octet-stream`.
+    fn default() -> Self {
+        let content_type = "application/octet-stream".to_owned();
+        Self { ranges: false, length: true, etag: None, content_type, headers: Vec::new() }
+    }
+}
+
+impl Content {
+    /// Opens a file of the site's space; one that is not there is an error of kind `NotFound`.
+    pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
+        let (space, id) = (site.platform, id.clone());
+        let (file, bytes) = site.blocking(move |store| store.get(space, &id)).await?;
+        Ok(Self { file, bytes, sending: Arc::clone(&site.sending) })
+    }
+
+    /// The answer: 200, 206 or 416. Reads as fast as the client takes it, two pieces ahead at most.
+    pub fn send(self, request: &HeaderMap, how: Sending) -> Response {
+        // What is said must be what is sent, so the length comes from the bytes and not from the record.
+        let size = self.bytes.metadata().map_or(0, |metadata| metadata.len());
+        let etag = how.etag.map(|tag| format!("\"{tag}\""));
+        let asked = if how.ranges { range(request, etag.as_deref(), size) } else { Asked::All };
+        let mut headers = HeaderMap::new();
+        let mut say = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        };
+        say(CONTENT_TYPE, how.content_type);
+        if how.ranges {
+            say(ACCEPT_RANGES, "bytes".to_owned());
+        }
+        if let Some(etag) = etag {
+            say(ETAG, etag);
+        }
+        for (name, value) in how.headers {
+            say(name, value);
+        }
+        let (status, first, length) = match asked {
+            Asked::All => (StatusCode::OK, 0, size),
+            Asked::Part(first, last) => {
+                say(CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
+                (StatusCode::PARTIAL_CONTENT, first, last + 1 - first)
+            }
+            Asked::Impossible => {
+                say(CONTENT_RANGE, format!("bytes */{size}"));
+                (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0)
+            }
+        };
+        if how.length || length == 0 {
+            say(CONTENT_LENGTH, length.to_string());
+        }
+        let mut response = Response::new(Body::from_stream(pieces(self.bytes, first, length, self.sending)));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// What a request's `Range` asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    All,
+    /// From the first byte to the last one, inclusive.
+    Part(u64, u64),
+    Impossible,
+}
+
+/// Understands one range of bytes. Anything else (other units, several ranges, nonsense) means all, as RFC 9110 allows.
+fn range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Asked {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
+    if text(IF_RANGE).is_some_and(|tag| Some(tag) != etag) {
+        return Asked::All;
+    }
+    let Some((first, last)) = text(RANGE).and_then(|text| text.strip_prefix("bytes=")?.split_once('-'))
+    else {
+        return Asked::All;
+    };
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok());
+    match (first.trim(), last.trim()) {
+        ("", suffix) => match number(suffix).flatten() {
+            None => Asked::All,
+            Some(0) => Asked::Impossible,
+            Some(_) if size == 0 => Asked::Impossible,
+            Some(length) => Asked::Part(size.saturating_sub(length), size - 1),
+        },
+        (first, last) => match (number(first).flatten(), last.is_empty(), number(last).flatten()) {
+            (Some(first), false, Some(last)) if first > last => Asked::All,
+            (Some(first), true, _) | (Some(first), _, Some(_)) if first >= size => Asked::Impossible,
+            (Some(first), true, _) => Asked::Part(first, size - 1),
+            (Some(first), false, Some(last)) => Asked::Part(first, last.min(size - 1)),
+            _ => Asked::All,
+        },
+    }
+}
+
+/// Counts a file that is being sent for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What [`pieces`] goes on with: the read that is under way, if one is, and the bytes that follow it.
+struct Reading {
+    running: Option<JoinHandle<io::Result<(fs::File, Bytes)>>>,
+    next: u64,
+    end: u64,
+    sending: Counted,
+}
+
+/// The bytes in pieces: one is read while the one before it is sent. Nothing is read before the first is asked for.
+fn pieces(
+    file: fs::File,
+    first: u64,
+    length: u64,
+    sending: Arc<AtomicUsize>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    sending.fetch_add(1, Ordering::Relaxed);
+    let sending = Counted(sending);
+    let start = Reading { running: None, next: first, end: first + length, sending };
+    stream::try_unfold((Some(file), start), |(file, mut at)| async move {
+        if let Some(file) = file {
+            at.read(file);
+        }
+        let Some(running) = at.running.take() else { return Ok(None) };
+        let (file, bytes) = running.await.map_err(io::Error::other)??;
+        at.read(file);
+        Ok(Some((bytes, (None, at))))
+    })
+}
+
+impl Reading {
+    /// Begins to read the next piece, if there is one.
+    fn read(&mut self, mut file: fs::File) {
+        let many = self.sending.0.load(Ordering::Relaxed) > MANY;
+        let (from, length) = (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { PIECE }));
+        if length == 0 {
+            return;
+        }
+        self.next += length;
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            file.seek(SeekFrom::Start(from))?;
+            (&mut file).take(length).read_to_end(&mut bytes)?;
+            if (bytes.len() as u64) < length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok((file, Bytes::from(bytes)))
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(range_text: &str, size: u64) -> Asked {
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, range_text.parse().unwrap());
+        range(&headers, Some("\"tag\""), size)
+    }
+
+    #[test]
+    fn single_ranges() {
+        assert_eq!(asked("bytes=0-0", 10), Asked::Part(0, 0));
+        assert_eq!(asked("bytes=2-", 10), Asked::Part(2, 9));
+        assert_eq!(asked("bytes=2-99", 10), Asked::Part(2, 9));
+        assert_eq!(asked("bytes=-3", 10), Asked::Part(7, 9));
+        assert_eq!(asked("bytes=-30", 10), Asked::Part(0, 9));
+        for impossible in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
+            assert_eq!(asked(impossible, 10), Asked::Impossible, "{impossible}");
+        }
+        assert_eq!(asked("bytes=0-", 0), Asked::Impossible);
+        assert_eq!(asked("bytes=-1", 0), Asked::Impossible);
+    }
+
+    #[test]
+    fn what_is_not_one_range_means_all() {
+        for other in ["bytes=0-1,3-4", "lines=0-1", "bytes=5-2", "bytes=-", "bytes=a-b", "bytes=+1-", "bytes"]
+        {
+            assert_eq!(asked(other, 10), Asked::All, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_another_version_means_all() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, "bytes=1-".parse().unwrap());
+        headers.insert(IF_RANGE, "\"tag\"".parse().unwrap());
+        assert_eq!(range(&headers, Some("\"tag\""), 10), Asked::Part(1, 9));
+        assert_eq!(range(&headers, Some("\"new\""), 10), Asked::All);
+        assert_eq!(range(&headers, None, 10), Asked::All);
+    }
 }

@@ -1,5 +1,307 @@
-//! Scripted trouble.
+//! Scripted trouble: `WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]`, such as `lose POST xai/v1/files times=1`.
 
-/// What goes wrong, and when.
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::error::{Error, Result};
+
+/// The words, what their value is and what they do: for `--help` and for errors.
+pub const WORDS: [(&str, &str, &str); 13] = [
+    ("refuse", "STATUS", "answers STATUS (503) before the body is read, and closes the connection"),
+    ("fail", "STATUS", "reads the whole body, stores nothing, answers STATUS (500)"),
+    ("429", "", "answers 429 before the body is read"),
+    ("html", "STATUS", "reads the whole body, stores nothing, answers STATUS (502) with a proxy's HTML page"),
+    ("lose", "", "carries the request out, then closes the connection without an answer"),
+    ("reset", "", "resets the connection before the body is read"),
+    ("cut", "BYTES", "closes the connection after BYTES (0) of the answer's body"),
+    ("truncate-json", "", "answers with half of the body, as if that were all"),
+    ("wrong-bytes", "OFFSET", "flips a bit of the answer's body at OFFSET (0)"),
+    ("ignore-range", "", "sends all where a range was asked for"),
+    ("slow", "MS", "waits MS (1000) before it does anything"),
+    ("delay", "MS", "carries the request out, then waits MS (1000) before it answers"),
+    ("drip", "BYTES", "sends the answer's body at BYTES (1024) a second"),
+];
+
+/// The keys and what they do.
+pub const KEYS: [(&str, &str); 6] = [
+    ("times=N", "the first N matching requests only"),
+    ("nth=N", "the Nth matching request only, counted from 1"),
+    ("every=N", "every Nth matching request"),
+    ("chance=P", "each matching request with probability P, from 0 to 1"),
+    ("seed=N", "another sequence of chances; the same seed gives the same one"),
+    ("retry-after=SECONDS", "with a status: says Retry-After; `retry-after=date:SECONDS` says it as a date"),
+];
+
+/// What goes wrong, and when. Clones share their counts.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {}
+pub struct Faults(Arc<Vec<Fault>>);
+
+/// One script.
+#[derive(Debug)]
+struct Fault {
+    word: &'static str,
+    trouble: Trouble,
+    method: Option<Method>,
+    path: Option<GlobMatcher>,
+    times: u64,
+    nth: Option<u64>,
+    every: u64,
+    chance: f64,
+    seed: u64,
+    seen: AtomicU64,
+    done: AtomicU64,
+}
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    Refuse { status: StatusCode, close: bool, retry_after: Option<RetryAfter> },
+    Fail { status: StatusCode, html: bool, retry_after: Option<RetryAfter> },
+    Lose,
+    Reset,
+    Cut(u64),
+    TruncateJson,
+    WrongByte(u64),
+    IgnoreRange,
+    Slow(Duration),
+    Delay(Duration),
+    Drip(u64),
+}
+
+/// The two forms of a `Retry-After` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryAfter {
+    Seconds(u64),
+    Date(u64),
+}
+
+impl Faults {
+    /// Parses one script each. A path is a pattern for the whole path, platform first: `*` is one folder's part, `**`
+    /// any number of them, and a platform's name alone means all of it. No path means every request.
+    pub fn parse<'a>(scripts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let faults: Result<Vec<_>> = scripts.into_iter().map(Fault::parse).collect();
+        Ok(Self(Arc::new(faults?)))
+    }
+
+    /// What is to go wrong with this request, and the word for it: the first script that applies counts it. `path` begins
+    /// with the platform's name.
+    pub(super) fn choose(&self, method: &Method, path: &str) -> Option<(&'static str, Trouble)> {
+        let path = path.trim_matches('/');
+        let fault = self.0.iter().find(|fault| fault.applies(method, path))?;
+        Some((fault.word, fault.trouble.clone()))
+    }
+}
+
+impl Fault {
+    fn parse(script: &str) -> Result<Self> {
+        let wrong = |what: String| Error::usage(format!("fault `{script}`: {what}")).hint(vocabulary());
+        let mut tokens = script.split_whitespace();
+        let first = tokens.next().ok_or_else(|| wrong("it is empty".to_owned()))?;
+        let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
+        let (word, takes, _) = *WORDS
+            .iter()
+            .find(|(word, ..)| *word == name)
+            .ok_or_else(|| wrong(format!("`{name}` is no word for a fault")))?;
+        if takes.is_empty() && value.is_some() {
+            return Err(wrong(format!("`{word}` takes no value")));
+        }
+        let number = |key: &str, text: &str| {
+            text.parse::<u64>().map_err(|_| wrong(format!("{key}: `{text}` is not a whole number")))
+        };
+        let mut fault = Self {
+            word,
+            trouble: Trouble::Lose,
+            method: None,
+            path: None,
+            times: u64::MAX,
+            nth: None,
+            every: 1,
+            chance: 1.0,
+            seed: 0,
+            seen: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+        };
+        let mut retry_after = None;
+        for token in tokens {
+            if let Some((key, value)) = token.split_once('=') {
+                match key {
+                    "times" => fault.times = number(key, value)?,
+                    "nth" => fault.nth = Some(number(key, value)?),
+                    "every" => fault.every = number(key, value)?.max(1),
+                    "seed" => fault.seed = number(key, value)?,
+                    "chance" => {
+                        let chance = value.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
+                        fault.chance =
+                            chance.ok_or_else(|| wrong(format!("chance: `{value}` is not in 0..1")))?;
+                    }
+                    "retry-after" => {
+                        retry_after = Some(match value.strip_prefix("date:") {
+                            Some(value) => RetryAfter::Date(number(key, value)?),
+                            None => RetryAfter::Seconds(number(key, value)?),
+                        });
+                    }
+                    _ => return Err(wrong(format!("`{key}` is no key of a fault"))),
+                }
+            } else if token.bytes().all(|byte| byte.is_ascii_uppercase()) && fault.method.is_none() {
+                fault.method = Some(Method::from_bytes(token.as_bytes()).map_err(|e| wrong(e.to_string()))?);
+            } else if fault.path.is_none() {
+                fault.path = Some(pattern(token).map_err(wrong)?);
+            } else {
+                return Err(wrong(format!("`{token}` is one path too many")));
+            }
+        }
+        let number_or = |default: u64| value.map_or(Ok(default), |value| number(word, value));
+        let status = |default: u64| {
+            let status = number_or(default)?;
+            let known = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+            known
+                .filter(|status| status.as_u16() >= 200)
+                .ok_or_else(|| wrong(format!("`{status}` is no status of an answer")))
+        };
+        let millis = || number_or(1000).map(Duration::from_millis);
+        fault.trouble = match word {
+            "refuse" => Trouble::Refuse { status: status(503)?, close: true, retry_after },
+            "429" => Trouble::Refuse { status: StatusCode::TOO_MANY_REQUESTS, close: false, retry_after },
+            "fail" => Trouble::Fail { status: status(500)?, html: false, retry_after },
+            "html" => Trouble::Fail { status: status(502)?, html: true, retry_after },
+            _ if retry_after.is_some() => {
+                return Err(wrong(format!("`retry-after` has no meaning for `{word}`")));
+            }
+            "reset" => Trouble::Reset,
+            "cut" => Trouble::Cut(number_or(0)?),
+            "truncate-json" => Trouble::TruncateJson,
+            "wrong-bytes" => Trouble::WrongByte(number_or(0)?),
+            "ignore-range" => Trouble::IgnoreRange,
+            "slow" => Trouble::Slow(millis()?),
+            "delay" => Trouble::Delay(millis()?),
+            "drip" => Trouble::Drip(number_or(1024)?.max(1)),
+            _ => Trouble::Lose,
+        };
+        Ok(fault)
+    }
+
+    /// Whether this request is one of those; counts it if it matches.
+    fn applies(&self, method: &Method, path: &str) -> bool {
+        if self.method.as_ref().is_some_and(|wanted| wanted != method)
+            || self.path.as_ref().is_some_and(|pattern| !pattern.is_match(path))
+        {
+            return false;
+        }
+        let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.nth.is_some_and(|nth| nth != number)
+            || number % self.every != 0
+            || chance(self.seed, number) >= self.chance
+        {
+            return false;
+        }
+        let left = |done: u64| (done < self.times).then_some(done + 1);
+        self.done.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
+    }
+}
+
+/// A path's pattern.
+fn pattern(text: &str) -> std::result::Result<GlobMatcher, String> {
+    let text = text.trim_matches('/');
+    let all = if text.contains(['/', '*']) { text.to_owned() } else { format!("{text}{{,/**}}") };
+    let glob = GlobBuilder::new(&all).literal_separator(true).build();
+    glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{text}`: {}", error.kind()))
+}
+
+/// A number from 0 to 1 that looks random, the same for the same seed and request (splitmix64).
+#[allow(clippy::cast_precision_loss)] // 53 bits are what a float holds exactly.
+fn chance(seed: u64, number: u64) -> f64 {
+    let mut mixed = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn vocabulary() -> String {
+    let mut text = String::from("WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]; words: ");
+    for (at, (word, value, _)) in WORDS.iter().enumerate() {
+        let (comma, equals) = (if at == 0 { "" } else { ", " }, if value.is_empty() { "" } else { "=" });
+        let _ = write!(text, "{comma}{word}{equals}{value}");
+    }
+    let keys: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
+    let _ = write!(text, "; keys: {}", keys.join(", "));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of the first requests to a path a script hits.
+    fn hits(script: &str, method: &Method, path: &str, requests: u64) -> Vec<u64> {
+        let faults = Faults::parse([script]).expect(script);
+        (1..=requests).filter(|_| faults.choose(method, path).is_some()).collect()
+    }
+
+    #[test]
+    fn counts_say_which_requests() {
+        let hit = |script| hits(script, &Method::POST, "/xai/v1/files", 9);
+        assert_eq!(hit("lose"), (1..=9).collect::<Vec<_>>());
+        assert_eq!(hit("lose times=2"), [1, 2]);
+        assert_eq!(hit("lose nth=3"), [3]);
+        assert_eq!(hit("lose every=4"), [4, 8]);
+        assert_eq!(hit("lose every=4 times=1"), [4]);
+        assert!(hit("lose chance=0").is_empty());
+        let some = hit("lose chance=0.5 seed=7");
+        assert!(!some.is_empty() && some.len() < 9 && some == hit("lose chance=0.5 seed=7"), "{some:?}");
+    }
+
+    #[test]
+    fn methods_and_paths_say_which_requests() {
+        let hit = |script, path| !hits(script, &Method::GET, path, 1).is_empty();
+        assert!(hit("lose GET xai/v1/files", "/xai/v1/files"));
+        assert!(hit("lose /xai/v1/files", "/xai/v1/files/"));
+        assert!(!hit("lose xai/v1/files", "/xai/v1/files/f1"));
+        assert!(!hit("lose POST xai/v1/files", "/xai/v1/files"));
+        assert!(hit("lose xai/v1/files/*", "/xai/v1/files/f1"));
+        assert!(!hit("lose xai/v1/files/*", "/xai/v1/files/f1/content"));
+        assert!(hit("lose **/content GET", "/xai/v1/files/f1/content"));
+        assert!(hit("lose xai", "/xai/v1/files") && hit("lose xai", "/xai") && !hit("lose xai", "/xaix"));
+    }
+
+    #[test]
+    fn the_first_script_that_applies_takes_the_request() {
+        let faults = Faults::parse(["fail=502 times=1", "429 times=1 retry-after=date:3"]).unwrap();
+        let words: Vec<_> = (0..3).map(|_| faults.choose(&Method::GET, "/x").map(|(word, _)| word)).collect();
+        assert_eq!(words, [Some("fail"), Some("429"), None]);
+    }
+
+    #[test]
+    fn values_have_defaults() {
+        let trouble = |script| Faults::parse([script]).unwrap().choose(&Method::GET, "/").unwrap().1;
+        let retry_after = Some(RetryAfter::Seconds(2));
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(trouble("refuse retry-after=2"), Trouble::Refuse { status, close: true, retry_after });
+        assert_eq!(trouble("cut=10"), Trouble::Cut(10));
+        assert_eq!(trouble("slow"), Trouble::Slow(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn errors_name_the_script_and_list_the_words() {
+        for (script, what) in [
+            ("", "it is empty"),
+            ("explode", "`explode` is no word for a fault"),
+            ("lose=3", "`lose` takes no value"),
+            ("fail=42", "`42` is no status of an answer"),
+            ("cut=x", "cut: `x` is not a whole number"),
+            ("lose times=x", "times: `x` is not a whole number"),
+            ("lose chance=2", "chance: `2` is not in 0..1"),
+            ("lose foo=1", "`foo` is no key of a fault"),
+            ("lose a b", "`b` is one path too many"),
+            ("lose retry-after=1", "`retry-after` has no meaning for `lose`"),
+        ] {
+            let error = Faults::parse([script]).unwrap_err();
+            assert_eq!(error.message(), format!("fault `{script}`: {what}"));
+            assert!(error.hints()[0].contains("lose, reset, cut=BYTES"), "{:?}", error.hints());
+        }
+    }
+}

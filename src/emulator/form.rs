@@ -1,96 +1,268 @@
-//! Receives `multipart/form-data` as real clients send it, in constant memory: file parts stream into the store on a
-//! thread of their own, which hashes them.
+//! Receives bodies: forms as real clients send them, raw content, JSON. Memory does not grow with a file's size: a
+//! file's bytes go to the store piece by piece, each on a blocking thread while the next one arrives.
+
+use std::io::Write;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+pub use super::multipart::Head;
 
 use super::Site;
-use crate::store::Blob;
+use super::multipart::Parts;
+use crate::error::{Error, Result};
+use crate::store::{Blob, Incoming};
 
-/// A form that has arrived whole, parts in their order.
+/// A text part may come to so many bytes.
+const MAX_TEXT: usize = 1024 * 1024;
+/// A form may have so many parts.
+const MAX_PARTS: usize = 1000;
+
+/// A form that has arrived, parts in their order.
+#[derive(Default)]
 pub struct Form {
-    /// The fields.
+    /// The parts.
     pub fields: Vec<Field>,
 }
 
 /// One part.
 pub enum Field {
-    /// A part without a file name, or one that `is_file` took for text.
+    /// A part that was taken for text.
     Text {
-        /// The part's name.
-        name: String,
-        /// Its text.
+        /// What its head says.
+        head: Head,
+        /// Its text; bytes that are not UTF-8 are replaced.
         value: String,
-        /// Its `Content-Type`, if it had one.
-        content_type: Option<String>,
     },
-    /// A file.
+    /// A part that was taken for a file.
     File(Upload),
 }
 
-/// A file part whose bytes are in the store, not referred to yet.
+/// A file whose bytes are in the store and not referred to yet; dropped, they are gone.
 pub struct Upload {
-    /// The part's name.
-    pub field: String,
-    /// The file name with `%22`, `%0D`, `%0A` and backslash escapes decoded and `filename*` understood; None where the
-    /// part had none.
-    pub file_name: Option<String>,
-    /// Its `Content-Type`.
-    pub content_type: Option<String>,
+    /// What the part's head says; empty where the file was no part of a form.
+    pub head: Head,
     /// The bytes.
     pub blob: Blob,
 }
 
-/// What a form was refused for.
-#[derive(Debug)]
-pub enum Refused {
-    /// Not a form, or a broken one: why.
-    Malformed(String),
-    /// A file part is larger than allowed: the limit in bytes.
-    TooLarge(u64),
-    /// The part was refused by `check`: the platform's own reason.
-    Part(String),
-    /// The store failed.
-    Store(crate::error::Error),
+/// What becomes of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// It is text, at most 1 MiB.
+    Text,
+    /// It is a file and goes to the store.
+    File,
+    /// It is read and forgotten.
+    Nothing,
 }
 
-/// Receives a form. `is_file` says of a part (its field name, whether it has a file name) whether its bytes go to the
-/// store. `check` sees each part's head (field name, file name) before its bytes and the fields before it, and may
-/// refuse it. A text part is at most 1 MiB.
-pub async fn receive(
-    _site: &Site,
-    _headers: &HeaderMap,
-    _body: Body,
-    _max_file: Option<u64>,
-    _is_file: impl Fn(&str, bool) -> bool,
-    _check: impl Fn(&[Field], &str, Option<&str>) -> std::result::Result<(), String>,
-) -> std::result::Result<Form, Refused> {
-    todo!()
+/// How much may arrive; None for any amount.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Bytes of one file. Counted as they arrive.
+    pub file: Option<u64>,
+    /// Bytes of the whole body by its `Content-Length`. Refused before any of it is read.
+    pub body: Option<u64>,
+}
+
+/// Why a body was refused. `E` is whatever the platform's own rules gave.
+#[derive(Debug)]
+pub enum Refused<E = std::convert::Infallible> {
+    /// Not a form or not JSON, or a broken one, or the client went away: why.
+    Malformed(String),
+    /// Larger than allowed: the limit in bytes that it is over.
+    TooLarge(u64),
+    /// The platform's own refusal.
+    Rule(E),
+    /// The store failed.
+    Store(Error),
+}
+
+/// Receives a form. `decide` says what becomes of each part from its head and the parts before it, before any of its
+/// bytes is read, and may refuse: that is how rules on the order of parts are kept. A refusal leaves nothing in the store.
+///
+/// ```ignore
+/// let form = receive(&site, &headers, body, Limits { file: Some(50 << 20), body: None }, |before, head| {
+///     match (head.name.as_str(), &head.file_name) {
+///         ("file", None) => Err(bad_request("a part without filename")),
+///         ("file", Some(_)) => Ok(Take::File),
+///         ("expires_after", _) if before.has_file() => Err(bad_request("the lifetime goes before the file")),
+///         _ => Ok(Take::Text),
+///     }
+/// });
+/// ```
+pub async fn receive<E>(
+    site: &Site,
+    headers: &HeaderMap,
+    body: Body,
+    limits: Limits,
+    mut decide: impl FnMut(&Form, &Head) -> Result<Take, E>,
+) -> Result<Form, Refused<E>> {
+    check_length(headers, limits.body)?;
+    let mut parts = Parts::new(headers, body).map_err(Refused::Malformed)?;
+    let mut form = Form::default();
+    while let Some(head) = parts.next().await.map_err(Refused::Malformed)? {
+        if form.fields.len() == MAX_PARTS {
+            return Err(Refused::Malformed("too many parts".to_owned()));
+        }
+        match decide(&form, &head).map_err(Refused::Rule)? {
+            Take::Nothing => {}
+            Take::Text => {
+                let mut text = Vec::new();
+                while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
+                    if text.len() + chunk.len() > MAX_TEXT {
+                        return Err(Refused::Malformed(format!("{}: more than 1 MiB of text", head.name)));
+                    }
+                    text.extend_from_slice(&chunk);
+                }
+                let value = String::from_utf8_lossy(&text).into_owned();
+                form.fields.push(Field::Text { head, value });
+            }
+            Take::File => {
+                let mut writing = Writing::begin(site, limits.file).await?;
+                while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
+                    writing.write(chunk).await?;
+                }
+                form.fields.push(Field::File(Upload { head, blob: writing.finish().await? }));
+            }
+        }
+    }
+    Ok(form)
 }
 
 /// Receives a raw body into the store.
-pub async fn receive_raw(_site: &Site, _body: Body, _max: Option<u64>) -> std::result::Result<Blob, Refused> {
-    todo!()
+pub async fn receive_raw(
+    site: &Site,
+    headers: &HeaderMap,
+    body: Body,
+    limit: Option<u64>,
+) -> Result<Blob, Refused> {
+    check_length(headers, limit)?;
+    let mut writing = Writing::begin(site, limit).await?;
+    let mut body = body.into_data_stream();
+    while let Some(piece) = body.next().await {
+        writing.write(piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?).await?;
+    }
+    writing.finish().await
+}
+
+/// Receives JSON whatever its `Content-Type`; None where there is no body. At most `limit` bytes, which are held in
+/// memory.
+pub async fn receive_json(body: Body, limit: usize) -> Result<Option<Value>, Refused> {
+    let text = receive_text(body, limit).await?;
+    if text.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&text).map(Some).map_err(|error| Refused::Malformed(error.to_string()))
+}
+
+/// Receives a small body, at most `limit` bytes, into memory.
+pub async fn receive_text(body: Body, limit: usize) -> Result<Vec<u8>, Refused> {
+    let mut text = Vec::new();
+    let mut body = body.into_data_stream();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?;
+        if text.len() + piece.len() > limit {
+            return Err(Refused::TooLarge(limit as u64));
+        }
+        text.extend_from_slice(&piece);
+    }
+    Ok(text)
+}
+
+fn check_length<E>(headers: &HeaderMap, limit: Option<u64>) -> Result<(), Refused<E>> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match (length, limit) {
+        (Some(length), Some(limit)) if length > limit => Err(Refused::TooLarge(limit)),
+        _ => Ok(()),
+    }
+}
+
+/// Content on its way into the store. At most one piece is being written while the next one arrives, and no thread is
+/// held while the client is slow.
+struct Writing {
+    running: JoinHandle<Result<Incoming>>,
+    size: u64,
+    limit: Option<u64>,
+}
+
+impl Writing {
+    async fn begin<E>(site: &Site, limit: Option<u64>) -> Result<Self, Refused<E>> {
+        let store = site.store.clone();
+        let running = tokio::task::spawn_blocking(move || store.receive());
+        Ok(Self { running, size: 0, limit })
+    }
+
+    async fn write<E>(&mut self, piece: Bytes) -> Result<(), Refused<E>> {
+        self.size += piece.len() as u64;
+        if let Some(limit) = self.limit.filter(|limit| self.size > *limit) {
+            return Err(Refused::TooLarge(limit));
+        }
+        let mut incoming = joined((&mut self.running).await).map_err(Refused::Store)?;
+        self.running = tokio::task::spawn_blocking(move || match incoming.write_all(&piece) {
+            Ok(()) => Ok(incoming),
+            Err(error) => Err(Error::failed("the store cannot take more content").cause(error.to_string())),
+        });
+        Ok(())
+    }
+
+    async fn finish<E>(self) -> Result<Blob, Refused<E>> {
+        let incoming = joined(self.running.await).map_err(Refused::Store)?;
+        let finished = tokio::task::spawn_blocking(move || incoming.finish()).await;
+        joined(finished).map_err(Refused::Store)
+    }
+}
+
+/// The result of a blocking task; a panic in it is an error.
+pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").cause(error.to_string())))
+}
+
+impl Field {
+    /// The part's head.
+    pub fn head(&self) -> &Head {
+        match self {
+            Self::Text { head, .. } | Self::File(Upload { head, .. }) => head,
+        }
+    }
 }
 
 impl Form {
-    /// The first text field of that name.
+    /// The first text of that name.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find_map(|field| match field {
-            Field::Text { name: n, value, .. } if n == name => Some(value.as_str()),
-            _ => None,
+        self.texts().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// All texts with their names, in their order.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().filter_map(|field| match field {
+            Field::Text { head, value } => Some((head.name.as_str(), value.as_str())),
+            Field::File(_) => None,
         })
+    }
+
+    /// Whether a file has arrived.
+    pub fn has_file(&self) -> bool {
+        self.fields.iter().any(|field| matches!(field, Field::File(_)))
     }
 
     /// The files, taken out.
     pub fn take_files(&mut self) -> Vec<Upload> {
-        let (files, rest) =
-            std::mem::take(&mut self.fields).into_iter().partition(|f| matches!(f, Field::File(_)));
+        let mut files = Vec::new();
+        let mut rest = Vec::new();
+        for field in self.fields.drain(..) {
+            match field {
+                Field::File(upload) => files.push(upload),
+                text @ Field::Text { .. } => rest.push(text),
+            }
+        }
         self.fields = rest;
-        let files: Vec<Field> = files;
         files
-            .into_iter()
-            .filter_map(|f| if let Field::File(upload) = f { Some(upload) } else { None })
-            .collect()
     }
 }

@@ -1,28 +1,47 @@
 //! The platforms' wire formats on top of the Store, written from the platforms' contracts and from nothing in
 //! `providers/`: the two meet over a socket only.
+//!
+//! A platform is one [`Platform`] value in a file or folder of its name. Its handlers get an `Arc<Site>` as state,
+//! receive bodies with [`receive`], [`receive_raw`] and [`receive_json`], read queries with [`Params`], send files with
+//! [`Content`], reach the store through [`Site::blocking`], and build every URL from [`Site::root`]. Faults, the log,
+//! unknown routes, refusals that a sending client can read, and stopping are done for them here.
 
+mod answer;
 mod content;
+mod disposition;
 mod faults;
 mod form;
+pub mod ids;
+mod local;
+mod log;
+mod multipart;
+mod options;
+mod params;
+mod rates;
+mod server;
 mod signing;
+mod site;
+mod trouble;
+mod wire;
 
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::response::Response;
 
-pub use content::{Sending, serve_content};
-pub use faults::Faults;
-pub use form::{Field, Form, Refused, Upload, receive, receive_raw};
-pub use signing::Signer;
-
-use crate::error::Result;
-use crate::model::Clock;
-use crate::secret::Secret;
-use crate::store::Store;
+pub use content::{Content, Sending};
+pub use disposition::content_disposition;
+pub use faults::{Faults, KEYS as FAULT_KEYS, WORDS as FAULT_WORDS};
+pub use form::{
+    Field, Form, Head, Limits, Refused, Take, Upload, receive, receive_json, receive_raw, receive_text,
+};
+pub use options::Options;
+pub use params::Params;
+pub use rates::{Rate, RateLimiter};
+pub use server::serve;
+pub use signing::{Signer, from_hex, to_hex};
+pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
 pub static PLATFORMS: &[&Platform] = &[];
@@ -38,93 +57,23 @@ pub struct Platform {
     /// What `--quirk` can turn on.
     pub quirks: &'static [Quirk],
     /// Environment variables that point its official clients here: name and value, given the platform's root URL
-    /// (`http://127.0.0.1:8787/xai`) and the token.
+    /// (`http://127.0.0.1:8787/xai`) and the token. A name that two platforms claim is exported only where one of them is
+    /// served alone.
     pub variables: fn(root: &str, token: &str) -> Vec<(&'static str, String)>,
-    /// Its routes, without the prefix.
+    /// Its routes, without the prefix. Unknown paths and methods are answered by `error`, so no fallback is needed.
     pub routes: fn(Arc<Site>) -> Router,
+    /// An error with this status as the platform words it. The message is empty where the platform has words of its own
+    /// for the status; else it is one of [`Refused`], or of a scripted fault.
+    pub error: fn(&Site, StatusCode, message: &str) -> Response,
 }
 
 /// A switch that a contract names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirk {
     /// The word after `--quirk`.
     pub name: &'static str,
-    /// What it does, in a few words; says what `=VALUE` means if it takes one.
+    /// What its value is, such as `id|created`; empty where it takes none.
+    pub value: &'static str,
+    /// What it does, in a few words.
     pub help: &'static str,
-}
-
-/// What a platform's handlers are handed.
-pub struct Site {
-    /// The platform's name: its space in the store.
-    pub platform: &'static str,
-    /// The store.
-    pub store: Store,
-    /// Root URL of this platform as clients reach it, without a trailing slash: `http://127.0.0.1:8787/xai`.
-    pub root: String,
-    /// The wire dialect chosen.
-    pub dialect: String,
-    /// Quirks turned on, with their values (empty for none).
-    pub quirks: BTreeMap<String, String>,
-    /// The only token accepted; None accepts any.
-    pub token: Option<Secret>,
-    /// Signs and checks links.
-    pub signer: Signer,
-    /// The clock.
-    pub clock: Clock,
-}
-
-impl Site {
-    /// Whether a quirk is on.
-    pub fn quirk(&self, name: &str) -> bool {
-        self.quirks.contains_key(name)
-    }
-
-    /// A quirk's value.
-    pub fn quirk_value(&self, name: &str) -> Option<&str> {
-        self.quirks.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// What the `Authorization` header says, compared in constant time. `schemes` are the accepted words before the
-    /// token, compared without regard to case.
-    pub fn check_token(&self, _headers: &HeaderMap, _schemes: &[&str]) -> TokenCheck {
-        todo!()
-    }
-}
-
-/// What a request's token is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenCheck {
-    /// Good.
-    Accepted,
-    /// No header, or one of another form.
-    Missing,
-    /// Not the token.
-    Wrong,
-}
-
-/// What is served and how.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// Serve only this platform, at the root too.
-    pub only: Option<String>,
-    /// The wire dialect by platform.
-    pub dialects: BTreeMap<String, String>,
-    /// Quirks and their values.
-    pub quirks: BTreeMap<String, String>,
-    /// The only token accepted.
-    pub token: Option<Secret>,
-    /// The clock.
-    pub clock: Clock,
-    /// One JSON line a request goes here.
-    pub log: Option<tokio::sync::mpsc::UnboundedSender<String>>,
-}
-
-/// Serves the platforms on `listener` until `shutdown`, then lets running requests end.
-pub async fn serve(
-    _listener: TcpListener,
-    _store: Store,
-    _options: Options,
-    _faults: Faults,
-    _shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
-    todo!()
 }

@@ -2,33 +2,117 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::ids;
+use crate::error::{Error, Result};
+use crate::model::Object;
 use crate::store::Store;
 
-/// Signs text with HMAC-SHA256 under a key that the store keeps, and compares in constant time.
+/// The space, kind and key of the note that holds a store's signing key. The store signs the links of its `local`
+/// space with the same key.
+const NOTE: [&str; 3] = ["local", "signing-key", "key"];
+
+/// Signs text with HMAC-SHA256 and compares in constant time.
 #[derive(Clone)]
 pub struct Signer {
-    _key: Arc<[u8]>,
+    key: Arc<[u8]>,
 }
 
 impl Signer {
-    /// The signer of a store: its key is made once and kept as a note.
-    pub fn of(_store: &Store) -> Result<Self> {
-        todo!()
+    /// The signer of a store: its key of 32 random bytes is made once and kept as a note, in hex. Blocking.
+    pub fn of(store: &Store) -> Result<Self> {
+        let [space, kind, key] = NOTE;
+        let note = store
+            .note_once(space, kind, key, &|| Object::from_iter([("key".to_owned(), ids::hex(32).into())]))?;
+        let text = note.get("key").and_then(|value| value.as_str()).unwrap_or_default();
+        match from_hex(text) {
+            Some(key) if key.len() >= 16 => Ok(Self::with_key(&key)),
+            _ => Err(Error::failed("the store's signing key is not hexadecimal")),
+        }
     }
 
-    /// A signer with a given key.
+    /// A signer with a given key: a secret that a platform's contract names.
     pub fn with_key(key: &[u8]) -> Self {
-        Self { _key: key.into() }
+        Self { key: key.into() }
+    }
+
+    /// A signer for one purpose, whose signatures are worth nothing elsewhere.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Self {
+        Self::with_key(&self.sign(purpose))
     }
 
     /// The signature of `text`.
-    pub fn sign(&self, _text: &str) -> [u8; 32] {
-        todo!()
+    pub fn sign(&self, text: &str) -> [u8; 32] {
+        self.mac(text).finalize().into_bytes().into()
+    }
+
+    /// The signature of `text` in lower-case hex.
+    pub fn sign_hex(&self, text: &str) -> String {
+        to_hex(&self.sign(text))
     }
 
     /// Whether `signature` is that of `text`, in constant time.
-    pub fn verify(&self, _text: &str, _signature: &[u8]) -> bool {
-        todo!()
+    pub fn verify(&self, text: &str, signature: &[u8]) -> bool {
+        self.mac(text).verify_slice(signature).is_ok()
+    }
+
+    /// Whether `signature`, in hex of either case, is that of `text`, in constant time.
+    pub fn verify_hex(&self, text: &str, signature: &str) -> bool {
+        from_hex(signature).is_some_and(|signature| self.verify(text, &signature))
+    }
+
+    fn mac(&self, text: &str) -> Hmac<Sha256> {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.key);
+        mac.expect("HMAC takes a key of any length").chain_update(text)
+    }
+}
+
+/// Lower-case hex.
+pub fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes of hex of either case; None if it is something else.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4231, test case 2.
+    #[test]
+    fn it_is_hmac_sha256() {
+        let signer = Signer::with_key(b"Jefe");
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(signer.sign_hex("what do ya want for nothing?"), expected);
+        assert!(signer.verify_hex("what do ya want for nothing?", &expected.to_uppercase()));
+    }
+
+    #[test]
+    fn another_text_key_purpose_or_length_is_refused() {
+        let signer = Signer::with_key(b"key");
+        let signature = signer.sign("a 1");
+        assert!(signer.verify("a 1", &signature));
+        assert!(!signer.verify("a 2", &signature));
+        assert!(!signer.verify("a 1", &signature[..16]));
+        assert!(!signer.verify("a 1", b""));
+        assert!(!Signer::with_key(b"kez").verify("a 1", &signature));
+        assert!(!signer.derive("xai").verify("a 1", &signature));
+        assert!(!signer.verify_hex("a 1", &(to_hex(&signature) + "0")));
+        assert!(!signer.verify_hex("a 1", "not hex"));
     }
 }

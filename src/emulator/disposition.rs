@@ -1,0 +1,143 @@
+//! `Content-Disposition`, read as browsers, curl and the HTTP libraries write it, and written for downloads.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+
+/// What RFC 5987 lets stand in `filename*`.
+const EXTENDED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'!').remove(b'#');
+
+/// The name and file name of a form part; None if it has no name or is no form part.
+pub(super) fn parse(value: &[u8]) -> Option<(String, Option<String>)> {
+    let (kind, rest) = value.split_at(value.iter().position(|byte| *byte == b';')?);
+    if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
+        return None;
+    }
+    let parameters = parameters(&rest[1..]);
+    let find = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let name = text(find("name")?);
+    let file_name = find("filename*").and_then(|value| extended(value));
+    Some((name, file_name.or_else(|| find("filename").map(|value| text(value)))))
+}
+
+/// The parameters of a header value, names in lower case; a quoted value comes without quotes and backslashes.
+pub(super) fn parameters(mut rest: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    loop {
+        rest = rest.trim_ascii_start();
+        while let [b';', after @ ..] = rest {
+            rest = after.trim_ascii_start();
+        }
+        if rest.is_empty() {
+            return found;
+        }
+        let end = rest.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(rest.len());
+        let name = String::from_utf8_lossy(rest[..end].trim_ascii()).to_ascii_lowercase();
+        rest = &rest[end..];
+        let mut value = Vec::new();
+        if let [b'=', after @ ..] = rest {
+            (value, rest) = read_value(after.trim_ascii_start());
+        }
+        found.push((name, value));
+    }
+}
+
+/// A value up to its end, and what follows it.
+fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
+    let [b'"', quoted @ ..] = text else {
+        let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
+        return (text[..end].trim_ascii().to_vec(), &text[end..]);
+    };
+    let mut value = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = quoted.get(at) {
+        at += 1;
+        match (byte, quoted.get(at)) {
+            (b'"', _) => break,
+            // Only these two are ever escaped: a lone backslash is part of a name that an old client sends as it is.
+            (b'\\', Some(escaped @ (b'"' | b'\\'))) => {
+                value.push(*escaped);
+                at += 1;
+            }
+            _ => value.push(*byte),
+        }
+    }
+    (value, &quoted[at..])
+}
+
+/// Raw UTF-8 with the three escapes of the HTML form rules; any other `%` stands for itself.
+fn text(value: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(value).into_owned();
+    for (escape, character) in [("%22", "\""), ("%0D", "\r"), ("%0d", "\r"), ("%0A", "\n"), ("%0a", "\n")] {
+        if text.contains(escape) {
+            text = text.replace(escape, character);
+        }
+    }
+    text
+}
+
+/// `UTF-8'language'percent-encoded`.
+fn extended(value: &[u8]) -> Option<String> {
+    let value = std::str::from_utf8(value).ok()?;
+    let (charset, rest) = value.split_once('\'')?;
+    let (_, encoded) = rest.split_once('\'')?;
+    let bytes: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
+    match charset.to_ascii_lowercase().as_str() {
+        "utf-8" => String::from_utf8(bytes).ok(),
+        "iso-8859-1" => Some(bytes.into_iter().map(char::from).collect()),
+        _ => None,
+    }
+}
+
+/// A `Content-Disposition` for a download: `kind` is `attachment` or `inline`. Says the name twice, in ASCII for old
+/// clients and in UTF-8.
+pub fn content_disposition(kind: &str, name: &str) -> String {
+    let plain = |character: char| match character {
+        '"' | '\\' => '_',
+        ' '..='~' => character,
+        _ => '_',
+    };
+    let ascii: String = name.chars().map(plain).collect();
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(name, EXTENDED))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file_name(value: &str) -> Option<String> {
+        parse(value.as_bytes()).expect("a name").1
+    }
+
+    #[test]
+    fn names_are_read_as_clients_write_them() {
+        let part = |rest: &str| file_name(&format!("form-data; name=\"f\"{rest}"));
+        assert_eq!(part(""), None);
+        assert_eq!(part("; filename=\"\""), Some(String::new()));
+        assert_eq!(part("; filename=\"naïve %22q%22 日本.bin\"").unwrap(), "naïve \"q\" 日本.bin");
+        assert_eq!(part(r#"; filename="naïve \"q\" \\ 日本.bin""#).unwrap(), "naïve \"q\" \\ 日本.bin");
+        assert_eq!(part("; filename=\"a%0D%0Ab%2541;c=d\"").unwrap(), "a\r\nb%2541;c=d");
+        assert_eq!(part(r#"; filename="C:\dir\x.txt""#).unwrap(), r"C:\dir\x.txt");
+        assert_eq!(part("; filename=plain.txt ; x=y").unwrap(), "plain.txt");
+        assert_eq!(part("; filename=\"_\"; filename*=UTF-8''%e6%97%a5%20b").unwrap(), "日 b");
+        assert_eq!(part("; filename=\"_\"; filename*=KOI8-R''x").unwrap(), "_");
+        assert_eq!(part("; FileName = \"x\"").unwrap(), "x");
+        assert_eq!(parse(b"form-data; filename=\"x\""), None);
+        assert_eq!(parse(b"attachment; name=\"x\""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_for_a_download_is_read_back(name in "\\PC*") {
+            let written = content_disposition("form-data; name=f", &name);
+            prop_assert!(written.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            prop_assert_eq!(file_name(&written), Some(name));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(value in prop::collection::vec(any::<u8>(), 0..60)) {
+            parse(&[b"form-data; ", value.as_slice()].concat());
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What is served and how, and what clients must be told to find it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{PLATFORMS, Platform};
+use crate::error::{Error, Result};
+use crate::model::Clock;
+use crate::secret::Secret;
+
+/// What the variables of official clients hold where any token is accepted.
+const ANY_TOKEN: &str = "any-token";
+
+/// What is served and how.
+#[derive(Clone)]
+pub struct Options {
+    /// What there is to serve.
+    pub platforms: &'static [&'static Platform],
+    /// Serve only this platform, at the root too.
+    pub only: Option<String>,
+    /// The wire dialect by platform; fill it with [`set_dialect`](Self::set_dialect).
+    pub dialects: BTreeMap<String, String>,
+    /// Quirks and their values, `NAME` or `PLATFORM.NAME`; fill it with [`set_quirk`](Self::set_quirk).
+    pub quirks: BTreeMap<String, String>,
+    /// The only token accepted.
+    pub token: Option<Secret>,
+    /// The clock.
+    pub clock: Clock,
+    /// One JSON line a request goes here, without its line end.
+    pub log: Option<UnboundedSender<String>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            platforms: PLATFORMS,
+            only: None,
+            dialects: BTreeMap::new(),
+            quirks: BTreeMap::new(),
+            token: None,
+            clock: Clock::default(),
+            log: None,
+        }
+    }
+}
+
+impl Options {
+    /// Takes one `--only PLATFORM`.
+    pub fn set_only(&mut self, name: &str) -> Result<()> {
+        self.only = Some(self.platform(name)?.name.to_owned());
+        Ok(())
+    }
+
+    /// Takes one `--dialect NAME=WORD`.
+    pub fn set_dialect(&mut self, text: &str) -> Result<()> {
+        let Some((name, word)) = text.split_once('=') else {
+            return Err(Error::usage(format!("dialect `{text}`: it has the form PLATFORM=WORD"))
+                .hint(self.dialect_list()));
+        };
+        let platform = self.platform(name)?;
+        if !platform.dialects.contains(&word) {
+            return Err(Error::usage(format!("dialect `{text}`: {name} has no dialect `{word}`"))
+                .hint(self.dialect_list()));
+        }
+        self.dialects.insert(name.to_owned(), word.to_owned());
+        Ok(())
+    }
+
+    /// Takes one `--quirk NAME[=VALUE]`. `PLATFORM.NAME` turns it on for one of several platforms that have it.
+    pub fn set_quirk(&mut self, text: &str) -> Result<()> {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        let (only, name) = match key.split_once('.') {
+            Some((platform, name)) => (Some(self.platform(platform)?.name), name),
+            None => (None, key),
+        };
+        let wrong = |what: String| {
+            let list: Vec<_> = self.platforms.iter().flat_map(|p| p.quirks.iter().map(quirk_form)).collect();
+            Error::usage(format!("quirk `{text}`: {what}")).hint(listed("quirks", list))
+        };
+        let known = self.platforms.iter().filter(|platform| only.is_none_or(|only| only == platform.name));
+        let known: Vec<_> = known.flat_map(|platform| platform.quirks).filter(|q| q.name == name).collect();
+        match known.first() {
+            None => return Err(wrong("there is none of that name".to_owned())),
+            Some(quirk) if quirk.value.is_empty() && !value.is_empty() => {
+                return Err(wrong("it takes no value".to_owned()));
+            }
+            Some(quirk) if !quirk.value.is_empty() && value.is_empty() => {
+                return Err(wrong(format!("it needs a value: `{}`", quirk_form(quirk))));
+            }
+            Some(_) => {}
+        }
+        self.quirks.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// The platforms that are served.
+    pub fn served(&self) -> impl Iterator<Item = &'static Platform> {
+        let only = self.only.as_deref();
+        self.platforms.iter().copied().filter(move |platform| only.is_none_or(|only| only == platform.name))
+    }
+
+    /// The wire dialect of a platform: the one chosen, else its default, else nothing.
+    pub(super) fn dialect(&self, platform: &Platform) -> String {
+        let chosen = self.dialects.get(platform.name).map(String::as_str);
+        chosen.or(platform.dialects.first().copied()).unwrap_or_default().to_owned()
+    }
+
+    /// The quirks of a platform that are on.
+    pub(super) fn quirks_of(&self, platform: &Platform) -> BTreeMap<String, String> {
+        let on = platform.quirks.iter().filter_map(|quirk| {
+            let own = self.quirks.get(&format!("{}.{}", platform.name, quirk.name));
+            let value = own.or_else(|| self.quirks.get(quirk.name))?;
+            Some((quirk.name.to_owned(), value.clone()))
+        });
+        on.collect()
+    }
+
+    /// What stands before a platform's paths: `/xai`, or nothing where it is served alone.
+    pub(super) fn prefix(&self, platform: &Platform) -> String {
+        if self.only.is_some() { String::new() } else { format!("/{}", platform.name) }
+    }
+
+    /// The root URL of each served platform for a server that listens on `address`.
+    pub fn roots(&self, address: SocketAddr) -> Vec<(&'static Platform, String)> {
+        let host = reachable(address);
+        self.served().map(|platform| (platform, format!("http://{host}{}", self.prefix(platform)))).collect()
+    }
+
+    /// The environment variables that point the official clients at a server that listens on `address`.
+    pub fn variables(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
+        let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
+        let roots = self.roots(address);
+        let all: Vec<_> =
+            roots.iter().flat_map(|(platform, root)| (platform.variables)(root, token)).collect();
+        let claims = |name: &str| all.iter().filter(|(other, _)| *other == name).count();
+        all.iter().filter(|(name, _)| claims(name) == 1).cloned().collect()
+    }
+
+    fn platform(&self, name: &str) -> Result<&'static Platform> {
+        self.platforms.iter().copied().find(|platform| platform.name == name).ok_or_else(|| {
+            let names = self.platforms.iter().map(|platform| platform.name.to_owned()).collect();
+            Error::usage(format!("`{name}` is no platform that can be served"))
+                .hint(listed("platforms", names))
+        })
+    }
+
+    fn dialect_list(&self) -> String {
+        let of =
+            |p: &&Platform| p.dialects.iter().map(|word| format!("{}={word}", p.name)).collect::<Vec<_>>();
+        listed("dialects", self.platforms.iter().flat_map(of).collect())
+    }
+}
+
+/// Where a client on this machine finds a server that listens on `address`.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn quirk_form(quirk: &super::Quirk) -> String {
+    let equals = if quirk.value.is_empty() { "" } else { "=" };
+    format!("{}{equals}{}", quirk.name, quirk.value)
+}
+
+fn listed(what: &str, mut list: Vec<String>) -> String {
+    list.sort_unstable();
+    list.dedup();
+    if list.is_empty() { format!("{what}: none") } else { format!("{what}: {}", list.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::response::IntoResponse;
+
+    use super::*;
+    use crate::emulator::Quirk;
+
+    const RANGES: Quirk = Quirk { name: "ranges", value: "", help: "honours ranges" };
+    const ORDER: Quirk = Quirk { name: "order", value: "id|created", help: "lists in this order" };
+
+    static ONE: Platform = Platform {
+        name: "one",
+        base_path: "/v1",
+        dialects: &["old", "new"],
+        quirks: &[RANGES, ORDER],
+        variables: |root, token| vec![("ONE_URL", format!("{root}/v1")), ("SHARED_TOKEN", token.to_owned())],
+        routes: |_| Router::new(),
+        error: |_, status, _| status.into_response(),
+    };
+    static TWO: Platform = Platform {
+        name: "two",
+        quirks: &[RANGES],
+        variables: |root, _| vec![("SHARED_TOKEN", root.to_owned())],
+        ..ONE
+    };
+
+    static BOTH: [&Platform; 2] = [&ONE, &TWO];
+
+    fn options() -> Options {
+        Options { platforms: &BOTH, ..Options::default() }
+    }
+
+    #[test]
+    fn unknown_words_are_usage_errors_that_list_the_valid_ones() {
+        let mut options = options();
+        let said = |result: Result<()>| {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), crate::error::Kind::Usage);
+            format!("{} | {}", error.message(), error.hints().join(" "))
+        };
+        let only = said(options.set_only("three"));
+        assert_eq!(only, "`three` is no platform that can be served | platforms: one, two");
+        let dialect = said(options.set_dialect("one=newest"));
+        assert!(dialect.contains("one has no dialect `newest` | dialects: one=new, one=old"), "{dialect}");
+        let quirk = said(options.set_quirk("rangez"));
+        assert!(quirk.ends_with("there is none of that name | quirks: order=id|created, ranges"), "{quirk}");
+        assert!(said(options.set_quirk("order")).contains("it needs a value"));
+        assert!(said(options.set_quirk("ranges=1")).contains("it takes no value"));
+        assert!(said(options.set_quirk("two.order=id")).contains("there is none of that name"));
+    }
+
+    #[test]
+    fn dialects_and_quirks_reach_their_platforms() {
+        let mut options = options();
+        options.set_dialect("one=new").unwrap();
+        options.set_quirk("two.ranges").unwrap();
+        options.set_quirk("order=id").unwrap();
+        assert_eq!((options.dialect(&ONE).as_str(), options.dialect(&TWO).as_str()), ("new", "old"));
+        assert_eq!(options.quirks_of(&ONE), BTreeMap::from([("order".to_owned(), "id".to_owned())]));
+        assert_eq!(options.quirks_of(&TWO), BTreeMap::from([("ranges".to_owned(), String::new())]));
+    }
+
+    #[test]
+    fn a_variable_that_two_claim_is_exported_only_where_one_is_served_alone() {
+        let mut options = options();
+        let address = "0.0.0.0:80".parse().unwrap();
+        assert_eq!(options.variables(address), [("ONE_URL", "http://127.0.0.1:80/one/v1".to_owned())]);
+        options.set_only("two").unwrap();
+        assert_eq!(options.variables(address), [("SHARED_TOKEN", "http://127.0.0.1:80".to_owned())]);
+    }
+}

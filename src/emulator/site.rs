@@ -1,0 +1,107 @@
+//! What a platform's handlers are handed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::uri::Authority;
+
+use super::Signer;
+use super::form::joined;
+use crate::error::Result;
+use crate::model::Clock;
+use crate::secret::Secret;
+use crate::store::Store;
+
+/// One served platform: its space in the store, its switches, its keys.
+pub struct Site {
+    /// The platform's name: its space in the store.
+    pub platform: &'static str,
+    /// The store. Blocking: async handlers reach it through [`Site::blocking`].
+    pub store: Store,
+    /// The wire dialect chosen; empty where the platform has one only.
+    pub dialect: String,
+    /// Quirks of this platform that are on, with their values (empty for none).
+    pub quirks: BTreeMap<String, String>,
+    /// Signs and checks this platform's links; worth nothing on another platform.
+    pub signer: Signer,
+    /// The clock.
+    pub clock: Clock,
+    /// The only token accepted; None accepts any.
+    pub(super) token: Option<Secret>,
+    /// Where a client is that does not say by what name it came: `127.0.0.1:8787`.
+    pub(super) address: String,
+    /// What stands before the platform's paths: `/xai`, or nothing where it is served alone.
+    pub(super) prefix: String,
+    /// Files that are being sent now.
+    pub(super) sending: Arc<AtomicUsize>,
+}
+
+/// What a request's token is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenCheck {
+    /// Good.
+    Accepted,
+    /// No header, or one of another form.
+    Missing,
+    /// Not the token.
+    Wrong,
+}
+
+impl Site {
+    /// Whether a quirk is on.
+    pub fn quirk(&self, name: &str) -> bool {
+        self.quirks.contains_key(name)
+    }
+
+    /// A quirk's value.
+    pub fn quirk_value(&self, name: &str) -> Option<&str> {
+        self.quirks.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Root URL of this platform as the client reached it, without a trailing slash: `http://127.0.0.1:8787/xai`. Build
+    /// every URL in an answer from it, so that links work from a container or another machine too.
+    pub fn root(&self, request: &HeaderMap) -> String {
+        let host = request.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        match host.filter(|host| !host.as_str().contains('@')) {
+            Some(host) => format!("http://{host}{}", self.prefix),
+            None => format!("http://{}{}", self.address, self.prefix),
+        }
+    }
+
+    /// What the `Authorization` header says. `schemes` are the accepted words before the token, compared without regard
+    /// to case. An empty token counts as missing.
+    pub fn check_token(&self, request: &HeaderMap, schemes: &[&str]) -> TokenCheck {
+        let token = request.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+            let (scheme, token) = value.trim().split_once(' ')?;
+            schemes.iter().any(|word| word.eq_ignore_ascii_case(scheme)).then(|| token.trim())
+        });
+        match token {
+            None | Some("") => TokenCheck::Missing,
+            Some(token) if self.accepts(token) => TokenCheck::Accepted,
+            Some(_) => TokenCheck::Wrong,
+        }
+    }
+
+    /// Whether a token is good, in constant time; for platforms that take it elsewhere than in `Authorization`.
+    pub fn accepts(&self, token: &str) -> bool {
+        let Some(expected) = &self.token else { return true };
+        // Signatures are of one length, so not even the token's length shows in the time.
+        self.signer.verify(token, &self.signer.sign(expected.expose()))
+    }
+
+    /// Does something with the store on a thread that may block.
+    ///
+    /// ```ignore
+    /// let file = site.blocking(move |store| store.stat("xai", &id)).await?;
+    /// ```
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.store.clone();
+        joined(tokio::task::spawn_blocking(move || work(&store)).await)
+    }
+}
