@@ -75,12 +75,12 @@ pub(super) fn fit(columns: &[(Kind, usize)], width: usize, asked: bool, more: bo
         natural.clamp(1, width.max(1))
     });
     let mut widths: Vec<usize> = natural.collect();
-    let least = |widths: &[usize]| {
+    let needed = |widths: &[usize]| {
         let floors = columns.iter().zip(widths).map(|((kind, _), &width)| kind.floor(asked).min(width));
         used(&floors.collect::<Vec<_>>())
     };
     for kind in [Kind::Text, Kind::Status, Kind::Time, Kind::Number] {
-        while !asked && least(&widths) > width {
+        while !asked && needed(&widths) > width {
             let Some(last) = (0..columns.len()).rfind(|&i| columns[i].0 == kind && widths[i] > 0) else {
                 break;
             };

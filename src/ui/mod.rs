@@ -174,11 +174,10 @@ impl Ui {
         let bars = self.0.streams.err_tty && !env.dumb && !env.ci;
         match progress {
             _ if *quiet => None,
-            ProgressMode::Never => None,
             ProgressMode::Json => Some(Style::Events),
             ProgressMode::Auto | ProgressMode::Always if bars => Some(Style::Bars),
             ProgressMode::Always => Some(Style::Lines),
-            ProgressMode::Auto => None,
+            ProgressMode::Auto | ProgressMode::Never => None,
         }
     }
 
