@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::{REGISTRY, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op as Comparator;
+pub use crate::filter::Precision;
 use crate::http::Rate;
 use crate::model::NewFile;
 
@@ -167,15 +168,6 @@ pub struct Native {
     pub precision: Precision,
 }
 
-/// How well a native comparison fits ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// It gives the same files.
-    Exact,
-    /// It gives the same files and perhaps more.
-    Superset,
-}
-
 /// What can be changed about a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotate {
@@ -317,6 +309,16 @@ pub fn check_lifetime(
         ));
     }
     Ok(())
+}
+
+/// The refusal of several files in one request.
+pub fn not_together(spec: &'static Spec) -> Error {
+    let together =
+        |other: &&&Spec| other.dialects.iter().any(|dialect| dialect.can.upload.files_per_request > 1);
+    let able: Vec<&str> = REGISTRY.iter().filter(together).map(|other| other.name).collect();
+    let error = Error::new(Kind::Unsupported, format!("{} takes one file a request", spec.name))
+        .hint("leave out `--together`");
+    if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
 }
 
 fn bytes(count: u64) -> String {

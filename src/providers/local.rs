@@ -1,13 +1,32 @@
 //! The embedded store on this machine.
+//!
+//! The store blocks, so every call runs on a blocking thread.
+
+use std::fs;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+use tokio::task;
+use url::Url;
+use uuid::Uuid;
 
-use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, UploadAbility};
-use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Spec};
-use crate::error::Result;
-use crate::model::{File, FileId, NewFile};
-use crate::progress::Progress;
-use std::sync::Arc;
+use super::capabilities::check_lifetime;
+use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
+use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
+use crate::error::{Error, Kind, Result};
+use crate::filter::Op as Comparator;
+use crate::model::{File, FileId, Link, NewFile, Patch, Source};
+use crate::progress::{Progress, silent};
+use crate::store::{Copy, Incoming, Listing, Options, SortKey, Store, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
     name: "local",
@@ -18,8 +37,15 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: None,
     base_path: "",
     docs_url: "",
-    settings: &[],
-    dialects: &[Dialect { name: "store", title: "the embedded store", can: &CAN }],
+    settings: &[Setting {
+        key: "serve_url",
+        help: "where `haul serve` serves this store: links become signed http URLs",
+        secret: false,
+    }],
+    dialects: &[
+        Dialect { name: "store", title: "links are file: URLs", can: &CAN },
+        Dialect { name: "served", title: "links are signed http URLs of `haul serve`", can: &CAN_SERVED },
+    ],
     read_problem: |_| None,
     open,
 };
@@ -36,14 +62,22 @@ const CAN: Capabilities = Capabilities {
         purposes: &[],
         default_purpose: None,
         metadata: true,
-        lifetime: Some((1, i64::MAX)),
+        lifetime: Some((1, LONGEST)),
         files_per_request: 1,
     },
     download: Download::Any,
     ranges: true,
     list: ListAbility {
-        max_page: 1000,
-        native: &[],
+        max_page: MAX_PAGE,
+        native: &[
+            Native { field: "id", ops: &[Comparator::Eq], precision: Precision::Exact },
+            Native { field: "name", ops: &[Comparator::Eq], precision: Precision::Exact },
+            Native {
+                field: "created_at",
+                ops: &[Comparator::Lt, Comparator::Le, Comparator::Gt, Comparator::Ge],
+                precision: Precision::Exact,
+            },
+        ],
         sort: &["created_at", "name", "size", "id"],
         newest_first: true,
     },
@@ -56,12 +90,51 @@ const CAN: Capabilities = Capabilities {
     instead: &[],
 };
 
+const CAN_SERVED: Capabilities = Capabilities {
+    link: Some(LinkAbility { lifetime: Some((1, LONGEST_LINK)), list: false, revoke: false }),
+    ..CAN
+};
+
+/// A thousand years, in seconds: what is longer could leave the range of times.
+const LONGEST: i64 = 1000 * 366 * 86_400;
+/// A week, in seconds.
+const LONGEST_LINK: i64 = 7 * 86_400;
+/// An hour, in seconds.
+const USUAL_LINK: i64 = 3600;
+const MAX_PAGE: u32 = 1000;
+/// Files of this provider in the store.
+const SPACE: &str = "local";
+/// Bytes read at once.
+const PIECE: usize = 256 * 1024;
+
 struct Local {
     connection: Connection,
+    store: Store,
+    /// Where the store is served, if links are to lead there.
+    served: Option<Url>,
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
-    Ok(Box::new(Local { connection }))
+    let serve_url = connection.setting("serve_url");
+    let served = match connection.dialect.as_str() {
+        "store" => None,
+        "served" if serve_url.is_none() => {
+            return Err(Error::usage("the dialect `served` needs the address of `haul serve`")
+                .hint("`--set serve_url=http://127.0.0.1:8787`"));
+        }
+        _ => serve_url.map(serve_base).transpose()?,
+    };
+    let root = connection.data.join("store");
+    let root = std::path::absolute(&root).map_err(|error| Error::io("find", &root, &error))?;
+    let store = Store::open(&root, Options { ephemeral: false, clock: connection.clock })?;
+    Ok(Box::new(Local { connection, store, served }))
+}
+
+fn serve_base(text: &str) -> Result<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
+        Error::usage(format!("serve_url: {text:?} is not an http URL"))
+            .hint("`--set serve_url=http://127.0.0.1:8787`")
+    })
 }
 
 #[async_trait]
@@ -75,22 +148,306 @@ impl Provider for Local {
     }
 
     fn capabilities(&self) -> &'static Capabilities {
-        &CAN
+        if self.served.is_some() { &CAN_SERVED } else { &CAN }
     }
 
-    async fn list(&self, _query: &Query, _cursor: Option<&str>) -> Result<Page> {
-        todo!()
+    async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
+        let limit = query.limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(MAX_PAGE);
+        let size = query.page_size.unwrap_or(MAX_PAGE).min(limit).clamp(1, MAX_PAGE) as usize;
+        let native = |field: &str| match field {
+            "created_at" => Some(SortKey::Created),
+            "name" => Some(SortKey::Name),
+            "size" => Some(SortKey::Size),
+            "id" => Some(SortKey::Id),
+            _ => None,
+        };
+        let sort = query.sort.as_ref().and_then(|sort| Some((native(&sort.field)?, sort.descending)));
+        let (sort, descending) = sort.unwrap_or((SortKey::Created, true));
+        // One more than the page tells whether there is a next one.
+        let after = cursor.map(FileId::from);
+        let listing = Listing { filter: query.filter.clone(), sort, descending, after, limit: size + 1 };
+        let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
+        let is_last = files.len() <= size;
+        files.truncate(size);
+        let next = files.last().filter(|_| !is_last).map(|file| file.id.0.clone());
+        Ok(Page { files: files.into_iter().map(|file| self.own(file)).collect(), next })
     }
 
-    async fn stat(&self, _id: &FileId) -> Result<File> {
-        todo!()
+    async fn stat(&self, id: &FileId) -> Result<File> {
+        let id = id.clone();
+        self.blocking(move |store| store.stat(SPACE, &id)).await.map(|file| self.own(file))
     }
 
-    async fn upload(&self, _files: &[NewFile], _progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
-        todo!()
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+        let mut uploaded = Vec::new();
+        for (index, new) in files.iter().enumerate() {
+            let progress = progress.get(index).cloned().unwrap_or_else(silent);
+            let (new, clock) = (new.clone(), self.connection.clock);
+            let profile = self.connection.profile.clone();
+            let stop = Stop::default();
+            let stopped = stop.0.clone();
+            let put = move |store: &Store| {
+                let incoming = receive(store, &new, progress.as_ref(), &stopped)?;
+                let now = clock.now();
+                let file = File {
+                    provider: SPEC.name.to_owned(),
+                    profile,
+                    id: new_id(now),
+                    created_at: Some(now),
+                    downloadable: Some(true),
+                    ..record(&new, File::default(), now)?
+                };
+                store.put(SPACE, file, incoming.finish()?)
+            };
+            uploaded.push(self.blocking(put).await?);
+        }
+        Ok(uploaded)
     }
 
-    async fn delete(&self, _id: &FileId) -> Result<()> {
-        todo!()
+    async fn delete(&self, id: &FileId) -> Result<()> {
+        let id = id.clone();
+        self.blocking(move |store| store.delete(SPACE, &id)).await.map(|_| ())
     }
+
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let id = id.clone();
+        self.blocking(move |store| {
+            let (file, content) = store.get(SPACE, &id)?;
+            send(file, content, range)
+        })
+        .await
+    }
+
+    async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
+        let (id, patch, now) = (id.clone(), patch.clone(), self.connection.clock.now());
+        let change = move |file: &mut File| {
+            file.metadata = patch.apply(&file.metadata);
+            file.name = patch.name.clone().unwrap_or_else(|| file.name.clone());
+            file.content_type = patch.content_type.clone().or_else(|| file.content_type.clone());
+            file.path = patch.path.clone().or_else(|| file.path.clone()).filter(|path| !path.is_empty());
+            file.updated_at = Some(now);
+            Ok(())
+        };
+        self.blocking(move |store| store.annotate(SPACE, &id, &mut change.clone()))
+            .await
+            .map(|file| self.own(file))
+    }
+
+    async fn replace(&self, id: &FileId, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        let (id, new, now) = (id.clone(), file.clone(), self.connection.clock.now());
+        let stop = Stop::default();
+        let stopped = stop.0.clone();
+        let replace = move |store: &Store| {
+            // Before the bytes: a file that is not there should be said at once.
+            store.stat(SPACE, &id)?;
+            let blob = receive(store, &new, progress.as_ref(), &stopped)?.finish()?;
+            let file = File { updated_at: Some(now), ..record(&new, store.stat(SPACE, &id)?, now)? };
+            store.replace(SPACE, file, blob)
+        };
+        self.blocking(replace).await.map(|file| self.own(file))
+    }
+
+    async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
+        let ability = self.capabilities().link.and_then(|link| link.lifetime);
+        check_lifetime(SPEC.name, "a link", ability, lifetime)?;
+        let id = id.clone();
+        let Some(base) = self.served.clone() else {
+            return self.blocking(move |store| file_link(store.copy_out(SPACE, &id)?)).await;
+        };
+        let seconds = lifetime.map_or(USUAL_LINK, |lifetime| lifetime.as_secs());
+        let expires = self.connection.clock.now().as_second() + seconds;
+        self.blocking(move |store| {
+            store.stat(SPACE, &id)?;
+            let mut url = super::http::join(&base, &["local", id.as_str()])?;
+            url.set_query(Some(&sign_link(&store.signing_key()?, id.as_str(), expires)));
+            let expires_at = Timestamp::from_second(expires).ok();
+            Ok(Link { id: None, url: url.into(), expires_at })
+        })
+        .await
+    }
+
+    async fn links(&self, id: &FileId) -> Result<Vec<Link>> {
+        if self.served.is_some() {
+            return Err(self.unsupported(Op::Links));
+        }
+        let id = id.clone();
+        self.blocking(move |store| {
+            store.stat(SPACE, &id)?;
+            store.copies(SPACE, &id)?.into_iter().map(file_link).collect()
+        })
+        .await
+    }
+
+    async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {
+        if self.served.is_some() {
+            return Err(self.unsupported(Op::Unlink));
+        }
+        let links = self.links(id).await?;
+        let link = match (link, links.as_slice()) {
+            (Some(wanted), links) => {
+                let mut all = links.iter();
+                all.find(|link| link.id.as_deref() == Some(wanted) || link.url == wanted)
+                    .ok_or_else(|| Error::not_found(format!("{wanted}: no such link to {id}")))?
+            }
+            (None, [only]) => only,
+            (None, []) => return Err(Error::not_found(format!("{id} has no link"))),
+            (None, several) => {
+                return Err(Error::usage(format!("{id} has {} links", several.len()))
+                    .hint(format!("`haul link --list {id}` shows them, `--revoke LINK` takes one")));
+            }
+        };
+        let copy = link.id.clone().unwrap_or_default();
+        self.blocking(move |store| store.remove_copy(SPACE, &copy)).await.map(|_| ())
+    }
+}
+
+impl Local {
+    /// Runs `work` where it may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.store.clone();
+        let done = task::spawn_blocking(move || work(&store)).await;
+        done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").cause(error.to_string())))
+    }
+
+    /// Names the profile that the file was reached by, not the one it was made with.
+    fn own(&self, mut file: File) -> File {
+        file.profile.clone_from(&self.connection.profile);
+        file
+    }
+}
+
+/// Stops a reading thread when whoever waits for it is gone, so that a transfer that was given up stores nothing.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes over from `before` what the user did not give.
+fn record(new: &NewFile, before: File, now: Timestamp) -> Result<File> {
+    let expires_at = match new.expires {
+        Some(lifetime) => Some(now.checked_add(lifetime).map_err(|error| {
+            Error::usage(format!("{}: its lifetime is too long", new.name)).cause(error.to_string())
+        })?),
+        None => before.expires_at,
+    };
+    Ok(File {
+        name: new.name.clone(),
+        content_type: Some(new.content_type.clone()).filter(|kind| !kind.is_empty()),
+        purpose: new.purpose.clone().or(before.purpose),
+        metadata: if new.metadata.is_empty() { before.metadata } else { new.metadata.clone() },
+        expires_at,
+        ..before
+    })
+}
+
+/// Reads a source into the store. One that has not the size it was planned with has changed, and is an error.
+fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Incoming> {
+    let (mut source, path): (Box<dyn Read>, &Path) = match &new.source {
+        Source::Path(path) => (Box::new(open_file(path)?), path),
+        Source::Spooled(file) => (Box::new(open_file(file.path())?), Path::new(&new.name)),
+        Source::Bytes(bytes) => (Box::new(Cursor::new(bytes.clone())), Path::new(&new.name)),
+    };
+    let mut incoming = store.receive()?;
+    let mut piece = vec![0; PIECE.min(usize::try_from(new.size).unwrap_or(PIECE).saturating_add(1))];
+    let mut position = 0;
+    loop {
+        if stopped.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Interrupted, format!("{}: interrupted", new.name)));
+        }
+        let read = match source.read(&mut piece) {
+            Ok(read) => &piece[..read],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io("read", path, &error).about(new.name.clone())),
+        };
+        let end = position + read.len() as u64;
+        if end > new.size || (read.is_empty() && end < new.size) {
+            let how = if end > new.size { "more than" } else { "fewer than" };
+            return Err(Error::failed(format!(
+                "{}: changed while it was read: {how} {} bytes",
+                path.display(),
+                new.size
+            )));
+        }
+        if read.is_empty() {
+            return Ok(incoming);
+        }
+        progress.read(position, read);
+        incoming.write_all(read).map_err(|error| {
+            Error::failed(format!("{}: cannot be written to the store", new.name)).cause(error.to_string())
+        })?;
+        position = end;
+        progress.at(position);
+    }
+}
+
+fn open_file(path: &Path) -> Result<fs::File> {
+    fs::File::open(path).map_err(|error| Error::io("open", path, &error))
+}
+
+/// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
+fn send(file: File, mut content: fs::File, range: Option<Range>) -> Result<Content> {
+    let size = file.size.unwrap_or_default();
+    let validator = file.checksums.sha256;
+    let is_same = |range: &Range| range.validator.is_none() || range.validator == validator;
+    let start = range.filter(|range| range.from <= size && is_same(range)).map_or(0, |range| range.from);
+    let name = file.name;
+    let failed = move |error: io::Error| {
+        Error::failed(format!("{name}: cannot be read from the store")).cause(error.to_string())
+    };
+    content.seek(SeekFrom::Start(start)).map_err(&failed)?;
+    let (sender, mut receiver) = mpsc::channel(4);
+    let read = move || {
+        loop {
+            let mut piece = vec![0; PIECE];
+            let piece = match content.read(&mut piece) {
+                Ok(0) => return,
+                Ok(read) => {
+                    piece.truncate(read);
+                    Ok(Bytes::from(piece))
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(failed(error)),
+            };
+            let is_end = piece.is_err();
+            // Nobody listens once the download was given up.
+            if sender.blocking_send(piece).is_err() || is_end {
+                return;
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("read".to_owned())
+        .spawn(read)
+        .map_err(|error| Error::failed("no thread to read with").cause(error.to_string()))?;
+    Ok(Content {
+        start,
+        length: Some(size - start),
+        validator,
+        content_type: file.content_type,
+        stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+        release: None,
+    })
+}
+
+fn file_link(copy: Copy) -> Result<Link> {
+    let url = Url::from_file_path(&copy.path)
+        .map_err(|()| Error::failed(format!("{}: has no file: URL", copy.path.display())))?;
+    Ok(Link { id: Some(copy.id), url: url.into(), expires_at: None })
+}
+
+/// Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random ones. The alphabet is
+/// Crockford's base 32 in lower case, which has no letters to mistake for digits.
+fn new_id(now: Timestamp) -> FileId {
+    let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
+    let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);
+    let bits = time << 35 | random;
+    let digit = |place: u32| b"0123456789abcdefghjkmnpqrstvwxyz"[(bits >> (5 * place) & 31) as usize];
+    FileId((0..16).rev().map(|place| char::from(digit(place))).collect())
 }

@@ -5,6 +5,7 @@
 //! disk but for `local`.
 
 mod capabilities;
+mod listing;
 mod local;
 
 use std::collections::BTreeMap;
@@ -18,8 +19,10 @@ use url::Url;
 pub use crate::http::{Content, Range};
 pub use capabilities::{
     Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision,
-    UploadAbility, require, require_upload, supports,
+    UploadAbility, check_lifetime, not_together, require, require_upload, supports,
 };
+
+pub use listing::Listing;
 
 use crate::error::{Error, Result};
 use crate::filter::Filter;

@@ -17,7 +17,7 @@ use crate::filter::Filter;
 use crate::model::{Checksums, File, FileId, Object};
 
 /// How long a writer waits for those of other processes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Reading connections that are kept open.
 const READERS_KEPT: usize = 4;
 /// Memory of a connection for pages, in KiB.
@@ -398,4 +398,72 @@ fn object(row: &Row, column: usize) -> rusqlite::Result<Object> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::listing::{Listing, SortKey};
+    use super::*;
+
+    #[test]
+    fn an_index_of_an_earlier_format_is_brought_up_to_date() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("index.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(STEPS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.execute_batch(
+            "INSERT INTO files (space, id, provider, profile, name, size, created_at, sha256, blake3, metadata, extra) \
+             VALUES ('s', 'a', 'xai', 'work', 'a.txt', 5, 1000000, 'aa', 'bb', '{\"k\":1}', '{}')",
+        )
+        .unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let index = Index::open(path.clone(), true).unwrap();
+            let file =
+                index.read(|rows| rows.file("s", &"a".into(), Timestamp::UNIX_EPOCH)).unwrap().unwrap();
+            assert_eq!((file.name.as_str(), file.size), ("a.txt", Some(5)));
+            assert_eq!(file.metadata["k"], 1);
+            index.write(|rows| rows.remove("s", &"z".into(), Timestamp::UNIX_EPOCH)).unwrap();
+            let format: usize = index
+                .writer
+                .lock()
+                .unwrap()
+                .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
+                .unwrap() as usize;
+            assert_eq!(format, STEPS.len());
+        }
+    }
+
+    #[test]
+    fn a_page_is_read_from_an_index_and_never_sorted() {
+        let home = tempfile::tempdir().unwrap();
+        let index = Index::open(home.path().join("index.sqlite"), true).unwrap();
+        let place = || Place { id: "a".into(), created_at: 1, name: "a".into(), size: 1 };
+        for (sort, name) in [
+            (SortKey::Created, "files_by_creation"),
+            (SortKey::Name, "files_by_name"),
+            (SortKey::Size, "files_by_size"),
+            (SortKey::Id, "sqlite_autoindex_files_1"),
+        ] {
+            for (descending, after) in
+                [(false, None), (true, None), (false, Some(place())), (true, Some(place()))]
+            {
+                let listing = Listing { sort, descending, ..Listing::default() };
+                let selection = listing.select("s", after.clone(), Timestamp::UNIX_EPOCH);
+                let connection = index.writer.lock().unwrap();
+                let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
+                let mut statement = connection.prepare(&sql).unwrap();
+                let plan: Vec<String> = statement
+                    .query_map(rusqlite::params_from_iter(&selection.bound), |row| row.get("detail"))
+                    .unwrap()
+                    .map(Result::unwrap)
+                    .collect();
+                let expected = format!("SEARCH files USING INDEX {name} (space=?");
+                assert!(plan.len() == 1 && plan[0].starts_with(&expected), "{sort:?} {plan:?}");
+                // It starts at the place and does not walk there.
+                assert_eq!(plan[0].contains('<') || plan[0].contains('>'), after.is_some(), "{plan:?}");
+            }
+        }
+    }
 }

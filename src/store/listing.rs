@@ -66,44 +66,54 @@ impl Listing {
     /// The listing of `space` as SQL: `after` is the place of its file, `now` what has expired by.
     pub(super) fn select(&self, space: &str, after: Option<Place>, now: Timestamp) -> Selection {
         // As an expression, so that no index of `expires_at` tempts the planner away from the order's.
-        let mut sql = "WHERE space = ? AND coalesce(expires_at, 9223372036854775807) > ?".to_owned();
+        let mut conditions = "space = ? AND coalesce(expires_at, 9223372036854775807) > ?".to_owned();
         let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
         if let Some(filter) = &self.filter {
             for (condition, value) in filter.conjuncts().into_iter().filter_map(condition) {
-                sql = sql + " AND " + condition;
+                conditions = conditions + " AND " + condition;
                 bound.push(value);
             }
         }
-        let (column, order) = (self.sort.column(), if self.descending { "DESC" } else { "ASC" });
         if let Some(place) = after {
-            let sign = if self.descending { '<' } else { '>' };
-            sql += &match column {
-                Some(column) => format!(" AND ({column}, id) {sign} (?, ?)"),
-                None => format!(" AND id {sign} ?"),
-            };
+            conditions = conditions + " AND " + self.sort.beyond(self.descending);
             bound.extend(self.sort.value(&place));
             bound.push(Bound::Text(place.id));
         }
-        sql += &match column {
-            Some(column) => format!(" ORDER BY {column} {order}, id {order}"),
-            None => format!(" ORDER BY id {order}"),
-        };
+        let sql = format!("WHERE {conditions} ORDER BY {}", self.sort.order(self.descending));
         let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr));
         Selection { sql, bound, exact }
     }
 }
 
 impl SortKey {
-    /// The column before the id; none for the id itself.
-    fn column(self) -> Option<&'static str> {
-        match self {
-            Self::Created => Some("created_at"),
-            Self::Name => Some("name"),
-            Self::Size => Some("size"),
-            Self::Id => None,
+    fn order(self, descending: bool) -> &'static str {
+        match (self, descending) {
+            (Self::Created, false) => "created_at, id",
+            (Self::Created, true) => "created_at DESC, id DESC",
+            (Self::Name, false) => "name, id",
+            (Self::Name, true) => "name DESC, id DESC",
+            (Self::Size, false) => "size, id",
+            (Self::Size, true) => "size DESC, id DESC",
+            (Self::Id, false) => "id",
+            (Self::Id, true) => "id DESC",
         }
     }
 
+    /// What holds for the rows that come after a place in this order.
+    fn beyond(self, descending: bool) -> &'static str {
+        match (self, descending) {
+            (Self::Created, false) => "(created_at, id) > (?, ?)",
+            (Self::Created, true) => "(created_at, id) < (?, ?)",
+            (Self::Name, false) => "(name, id) > (?, ?)",
+            (Self::Name, true) => "(name, id) < (?, ?)",
+            (Self::Size, false) => "(size, id) > (?, ?)",
+            (Self::Size, true) => "(size, id) < (?, ?)",
+            (Self::Id, false) => "id > ?",
+            (Self::Id, true) => "id < ?",
+        }
+    }
+
+    /// The value that is compared before the id; none where the id is all.
     fn value(self, place: &Place) -> Option<Bound> {
         match self {
             Self::Created => Some(Bound::Integer(place.created_at)),
@@ -129,7 +139,7 @@ fn condition(comparison: &Comparison) -> Option<(&'static str, Bound)> {
                 Op::Le => Some(("created_at <= ?", Bound::Integer(down))),
                 Op::Gt => Some(("created_at > ?", Bound::Integer(down))),
                 Op::Ge => Some(("created_at >= ?", Bound::Integer(up))),
-                Op::Has | Op::Eq | Op::Ne => None,
+                Op::Has | Op::Eq | Op::Ne | Op::Glob => None,
             }
         }
         _ => None,

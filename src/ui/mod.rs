@@ -1,181 +1,236 @@
 //! The two streams: data on stdout, talk on stderr. The only place that writes to either.
+//!
+//! | | terminal | pipe | `--json`, `--jsonl` |
+//! | --- | --- | --- | --- |
+//! | rows | a table | tab-separated, whole values, no header | one array; one object a line |
+//! | errors | `error: …` | `error: …` | one object a line on stderr |
+//! | notes, warnings, hints | text | text, no hints | text, no hints |
+//!
+//! Whatever the format, warnings and notes stay text: they are talk, and only errors are for scripts to read. Text from
+//! elsewhere is made safe before it is shown (`sanitize`); pipes and JSON carry it as it is.
 
-use std::sync::Arc;
+mod bars;
+mod cell;
+mod fields;
+pub mod human;
+mod job;
+mod json;
+mod layout;
+mod options;
+mod record;
+mod rows;
+mod sanitize;
+mod streams;
+mod table;
+mod tally;
+#[cfg(test)]
+mod tests;
 
-use serde::Serialize;
+use std::sync::{Arc, Mutex, Weak};
 
-use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::error::{Error, Kind, Result};
+use crate::progress::{Progress, silent};
+use job::{Job, Style};
+use streams::lock;
 
-/// When to do something that depends on a terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum When {
-    /// Where it fits.
-    #[default]
-    Auto,
-    /// In any case.
-    Always,
-    /// In no case.
-    Never,
-}
+pub use fields::nearest;
+pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
+pub use rows::Rows;
+pub use streams::Streams;
 
-/// How progress is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProgressMode {
-    /// Bars on a terminal after 250 ms, else nothing.
-    #[default]
-    Auto,
-    /// Bars on a terminal, else a line every few seconds.
-    Always,
-    /// Nothing.
-    Never,
-    /// One JSON event a line on stderr.
-    Json,
-}
-
-/// How data is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// A table on a terminal, tab-separated in a pipe.
-    #[default]
-    Text,
-    /// One JSON array, written as it arrives, always closed.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-}
-
-/// What the user asked of the output, from flags and environment.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// How data is printed.
-    pub format: Format,
-    /// `--fields`: which columns, in which order.
-    pub fields: Option<Vec<String>>,
-    /// Silences talk, never data or errors.
-    pub quiet: bool,
-    /// How often `-v` was given.
-    pub verbose: u8,
-    /// `--color`.
-    pub color: When,
-    /// `--progress`.
-    pub progress: ProgressMode,
-    /// Environment that bears on the terminal: NO_COLOR, CLICOLOR_FORCE, TERM, COLUMNS, CI.
-    pub env: Environment,
-    /// What now is, for relative times.
-    pub clock: crate::model::Clock,
-}
-
-/// What the environment says about the terminal; read by `settings/env.rs`.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    /// `NO_COLOR` is set and not empty.
-    pub no_color: bool,
-    /// `CLICOLOR_FORCE` is set, not empty and not 0.
-    pub force_color: bool,
-    /// `TERM` is `dumb`.
-    pub dumb: bool,
-    /// `COLUMNS`, if it is a number.
-    pub columns: Option<u16>,
-    /// `CI` is set, not empty and not `false`: nobody can answer.
-    pub ci: bool,
-}
-
-/// The columns of one command's rows.
-#[derive(Clone, Copy, Debug)]
-pub struct Columns {
-    /// Every field that `--fields` can name.
-    pub all: &'static [&'static str],
-    /// Those shown unasked, in a table and a pipe.
-    pub shown: &'static [&'static str],
-    /// Those shown unasked in a pipe, where that differs.
-    pub piped: Option<&'static [&'static str]>,
-}
-
-/// Writes data and talk.
+/// Writes data and talk. Clones share the streams.
 #[derive(Clone)]
-pub struct Ui {}
+pub struct Ui(Arc<Inner>);
 
-/// Rows on their way out.
-pub struct Rows {}
+struct Inner {
+    options: Options,
+    streams: Arc<streams::Shared>,
+    /// The transfer whose bars may be on the screen.
+    job: Mutex<Weak<Job>>,
+}
 
 impl Ui {
     /// A ui on the process's own streams.
-    pub fn new(_options: Options) -> Self {
-        Self {}
+    pub fn new(options: Options) -> Self {
+        Self::with_streams(options, Streams::process())
+    }
+
+    /// A ui on other streams.
+    pub fn with_streams(options: Options, streams: Streams) -> Self {
+        let streams = Arc::new(streams::Shared::new(streams, options.env.columns));
+        Self(Arc::new(Inner { options, streams, job: Mutex::default() }))
     }
 
     /// Begins a run of rows. An unknown `--fields` name is a usage error that lists the valid ones and suggests the
     /// nearest.
-    pub fn rows(&self, _columns: Columns) -> Result<Rows> {
-        todo!()
+    pub fn rows(&self, columns: Columns) -> Result<Rows> {
+        Rows::new(self, columns, false)
+    }
+
+    /// As [`rows`](Self::rows), but on a terminal each row is a block of `field: value` lines.
+    pub fn records(&self, columns: Columns) -> Result<Rows> {
+        Rows::new(self, columns, true)
+    }
+
+    /// Whether stdin is a terminal.
+    pub fn in_is_terminal(&self) -> bool {
+        self.0.streams.in_tty
     }
 
     /// Whether somebody can answer a question: stdin and stderr are terminals and `CI` is not set.
     pub fn can_ask(&self) -> bool {
-        todo!()
+        self.0.streams.in_tty && self.0.streams.err_tty && !self.0.options.env.ci
     }
 
     /// Whether stdout is a terminal.
     pub fn out_is_terminal(&self) -> bool {
-        todo!()
+        self.0.streams.out_tty
     }
 
     /// How often `-v` was given.
     pub fn verbosity(&self) -> u8 {
-        todo!()
+        self.0.options.verbose
+    }
+
+    /// The width for tables and bars, in columns: `COLUMNS`, else the terminal's, else 80.
+    pub fn width(&self) -> usize {
+        self.0.streams.width()
     }
 
     /// Says something on stderr, unless `--quiet`.
-    pub fn note(&self, _text: &str) {}
-
-    /// Says something on stderr that `-v` asked for.
-    pub fn detail(&self, _text: &str) {}
-
-    /// Warns on stderr: `warning: …`; not silenced by `--quiet`.
-    pub fn warn(&self, _text: &str) {}
-
-    /// Suggests on stderr what to type next, on a terminal only: `hint: …`.
-    pub fn hint(&self, _text: &str) {}
-
-    /// Shows an error on stderr, as text or as one JSON object.
-    pub fn error(&self, _error: &Error) {}
-
-    /// Asks on stderr, reads from stdin: true for y or yes. Default no.
-    pub fn confirm(&self, _question: &str) -> Result<bool> {
-        todo!()
+    pub fn note(&self, text: &str) {
+        if !self.0.options.quiet {
+            self.talk(&format!("{}\n", sanitize::lines(text)));
+        }
     }
 
-    /// Listens to a transfer.
+    /// Says something on stderr that `-v` asked for.
+    pub fn detail(&self, text: &str) {
+        if self.0.options.verbose > 0 {
+            self.note(text);
+        }
+    }
+
+    /// Warns on stderr: `warning: …`; not silenced by `--quiet`.
+    pub fn warn(&self, text: &str) {
+        self.talk(&self.labelled("warning", text));
+    }
+
+    /// Suggests on stderr what to type next, on a terminal only: `hint: …`.
+    pub fn hint(&self, text: &str) {
+        if self.0.streams.err_tty && !self.0.options.quiet {
+            self.talk(&self.labelled("hint", text));
+        }
+    }
+
+    /// Shows an error on stderr, as text or as one JSON object. One that was shown already, and a closed pipe, stay
+    /// silent.
+    pub fn error(&self, error: &Error) {
+        if error.is_reported() || error.kind() == Kind::ClosedPipe {
+            return;
+        }
+        let text = match self.0.options.format {
+            Format::Json | Format::Jsonl => format!("{}\n", error.to_json()),
+            Format::Text => {
+                error.lines().into_iter().map(|(label, text)| self.labelled(label, &text)).collect()
+            }
+        };
+        self.talk(&text);
+    }
+
+    /// Asks on stderr, reads from stdin: true for y or yes. Default no; no answer is no. A usage error where nobody
+    /// [can answer](Self::can_ask).
+    pub fn confirm(&self, question: &str) -> Result<bool> {
+        if !self.can_ask() {
+            return Err(Error::usage(format!("{question}: nobody can answer here")).hint("`--yes`"));
+        }
+        let question = format!("{} [y/N] ", sanitize::lines(question));
+        let streams = &self.0.streams;
+        let answer = self.aside(|| {
+            streams.err(&question);
+            let answer = streams.answer()?;
+            if answer.is_none() {
+                // The cursor still stands behind the question.
+                streams.err("\n");
+            }
+            Ok(answer)
+        })?;
+        let answer = answer.unwrap_or_default().trim().to_ascii_lowercase();
+        Ok(matches!(answer.as_str(), "y" | "yes"))
+    }
+
+    /// Listens to a transfer. Ending or dropping it takes its bars away; of several, the last one's step aside for rows
+    /// and talk.
     pub fn progress(&self) -> Arc<dyn Progress> {
-        todo!()
+        let Some(style) = self.progress_style() else { return silent() };
+        let job = Job::new(style, Arc::clone(&self.0.streams));
+        *lock(&self.0.job) = Arc::downgrade(&job);
+        Arc::new(job::Root(job))
+    }
+
+    /// How a transfer is shown here, if at all. A log that somebody reads later has no use for bars.
+    fn progress_style(&self) -> Option<Style> {
+        let Options { quiet, progress, env, .. } = &self.0.options;
+        let bars = self.0.streams.err_tty && !env.dumb && !env.ci;
+        match progress {
+            _ if *quiet => None,
+            ProgressMode::Json => Some(Style::Events),
+            ProgressMode::Auto | ProgressMode::Always if bars => Some(Style::Bars),
+            ProgressMode::Always => Some(Style::Lines),
+            ProgressMode::Auto | ProgressMode::Never => None,
+        }
     }
 
     /// Writes a file's bytes to stdout, as they are. An error of kind `ClosedPipe` when the reader has gone.
-    pub fn write_bytes(&self, _bytes: &[u8]) -> Result<()> {
-        todo!()
+    pub fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
+        if self.0.streams.out_tty {
+            self.aside(|| self.0.streams.out(bytes))
+        } else {
+            self.0.streams.out(bytes)
+        }
     }
 
     /// Writes text to stdout as data (a script, a token, a help topic), escaped nowhere.
-    pub fn write_text(&self, _text: &str) -> Result<()> {
-        todo!()
-    }
-}
-
-impl Rows {
-    /// Prints one row: the JSON object of `row` is what `--json` prints. On a terminal the first page waits until its
-    /// widths are known (`flush`, 100 rows or the end).
-    pub fn push(&mut self, _row: &impl Serialize) -> Result<()> {
-        todo!()
+    pub fn write_text(&self, text: &str) -> Result<()> {
+        self.write_bytes(text.as_bytes())
     }
 
-    /// What has been pushed is on its way: called after each page.
-    pub fn flush(&mut self) -> Result<()> {
-        todo!()
+    fn options(&self) -> &Options {
+        &self.0.options
     }
 
-    /// Ends the run; dropping does the same, so that a JSON array is always closed.
-    pub fn finish(self) -> Result<()> {
-        todo!()
+    fn out_color(&self) -> bool {
+        self.0.options.color_on(self.0.streams.out_tty)
+    }
+
+    fn talk(&self, text: &str) {
+        self.aside(|| self.0.streams.err(text));
+    }
+
+    /// Runs `write` with no bars in its way.
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        let job = lock(&self.0.job).upgrade();
+        match job {
+            Some(job) => job.aside(write),
+            None => write(),
+        }
+    }
+
+    /// `label: text`, the label in the colour of its meaning; without a label, the text set in.
+    fn labelled(&self, label: &str, text: &str) -> String {
+        let text = sanitize::lines(text);
+        if label.is_empty() {
+            return format!("  {text}\n");
+        }
+        if !self.0.options.color_on(self.0.streams.err_tty) {
+            return format!("{label}: {text}\n");
+        }
+        let style = match label {
+            "error" => "1;31",
+            "warning" => "1;33",
+            "hint" => "1;36",
+            _ => "1",
+        };
+        format!("\u{1b}[{style}m{label}:\u{1b}[0m {text}\n")
     }
 }

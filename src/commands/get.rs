@@ -1,0 +1,191 @@
+//! `haul get`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::stream::StreamExt as _;
+use serde::Serialize;
+
+use super::batch::{self, BatchArgs, Ended};
+use super::select::{Chosen, Selector};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::model::File;
+use crate::providers::{Op, require};
+use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, safe_path};
+use crate::ui::Columns;
+
+/// The arguments of `haul get`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul get report.pdf\n  \
+    haul get '*.csv' -o data/ --skip-existing\n  \
+    haul get id:file_1 -o - | wc -c")]
+pub struct GetArgs {
+    #[command(flatten)]
+    selector: Selector,
+    /// Write to this file or folder; - is standard output
+    #[arg(short, long, value_name = "FILE|DIR|-")]
+    output: Option<PathBuf>,
+    /// Overwrite what is there
+    #[arg(long, conflicts_with = "skip_existing")]
+    overwrite: bool,
+    /// Leave what is there and go on
+    #[arg(long)]
+    skip_existing: bool,
+    /// Do not compare length and checksums
+    #[arg(long)]
+    no_verify: bool,
+    /// Start over instead of going on where an earlier run stopped
+    #[arg(long)]
+    no_resume: bool,
+    #[command(flatten)]
+    batch: BatchArgs,
+}
+
+const SAVED_FIELDS: &[&str] = &[
+    "provider",
+    "profile",
+    "id",
+    "name",
+    "size",
+    "content_type",
+    "purpose",
+    "path",
+    "status",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "checksums",
+    "metadata",
+    "downloadable",
+    "url",
+    "extra",
+    "saved_to",
+];
+
+const SAVED_COLUMNS: Columns =
+    Columns { all: SAVED_FIELDS, shown: &["id", "name", "size", "saved_to"], piped: None };
+
+#[derive(Serialize)]
+struct Saved {
+    #[serde(flatten)]
+    file: File,
+    saved_to: Option<String>,
+}
+
+impl GetArgs {
+    /// Downloads files.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let options = DownloadOptions {
+            existing: match (self.overwrite, self.skip_existing) {
+                (true, _) => Existing::Overwrite,
+                (_, true) => Existing::Skip,
+                _ => Existing::Refuse,
+            },
+            verify: !self.no_verify,
+            resume: !self.no_resume,
+        };
+        if self.output.as_deref() == Some(Path::new("-")) {
+            return self.to_stdout(ctx, options).await;
+        }
+        let mut rows = ctx.ui.rows(SAVED_COLUMNS)?;
+        let progress = ctx.ui.progress();
+        let (output, progress) = (Output::of(self.output.as_deref(), &self.selector)?, &progress);
+        let output = &output;
+        batch::run(
+            ctx,
+            &self.batch,
+            "downloaded",
+            self.selector.files(ctx),
+            move |Chosen { provider, file }| async move {
+                require(provider.spec(), provider.capabilities(), Op::Download)?;
+                let path = output.path_of(&file)?;
+                let target = Target::Path(path.clone());
+                let moved =
+                    transfer::download(&provider, &file, target, options, progress.as_ref(), &ctx.interrupt)
+                        .await?;
+                Ok((file, path, moved))
+            },
+            |(file, path, moved)| {
+                if !moved {
+                    ctx.ui.note(&format!("{}: exists already, skipped", path.display()));
+                }
+                rows.push(&Saved { file, saved_to: Some(path.display().to_string()) })?;
+                Ok(if moved { Ended::Done } else { Ended::Skipped })
+            },
+        )
+        .await?;
+        rows.finish()
+    }
+
+    /// One after the other, in the order they were named.
+    async fn to_stdout(&self, ctx: &Context, options: DownloadOptions) -> Result<()> {
+        let mut files = self.selector.files(ctx);
+        let progress = ctx.ui.progress();
+        while let Some(chosen) = files.next().await {
+            let Chosen { provider, file } = chosen?;
+            require(provider.spec(), provider.capabilities(), Op::Download)?;
+            let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
+            let target = Target::Sink(&mut sink);
+            transfer::download(
+                &Arc::clone(&provider),
+                &file,
+                target,
+                options,
+                progress.as_ref(),
+                &ctx.interrupt,
+            )
+            .await?;
+        }
+        ctx.ui.write_bytes(b"")
+    }
+}
+
+/// Where files go.
+enum Output {
+    /// `./NAME`.
+    Here,
+    /// Below this folder, with the sub-folders of the name.
+    Folder(PathBuf),
+    /// This one file.
+    File(PathBuf),
+}
+
+impl Output {
+    fn of(output: Option<&Path>, selector: &Selector) -> Result<Self> {
+        let Some(path) = output else { return Ok(Self::Here) };
+        let looks_like_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+        if path.is_dir() || looks_like_folder {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        if selector.refs.len() > 1 || selector.is_pattern() {
+            return Err(Error::usage(format!("{}: several files need a folder", path.display()))
+                .hint(format!("end it with a slash: `-o {}/`", path.display())));
+        }
+        Ok(Self::File(path.to_owned()))
+    }
+
+    /// The path of one file; whatever the server calls it, it stays in the chosen folder.
+    fn path_of(&self, file: &File) -> Result<PathBuf> {
+        // An id is a name, too, where the server's leaves nothing usable.
+        let or_id = |name: Option<PathBuf>| {
+            name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
+                Error::failed(format!("{}: the name {:?} cannot be a file name", file.id, file.name))
+                    .hint("name one: `-o FILE`")
+            })
+        };
+        match self {
+            Self::Here => or_id(base_name(&file.name)),
+            Self::Folder(folder) => {
+                let name = match file.path.as_deref().filter(|path| !path.is_empty()) {
+                    Some(path) => safe_path(&format!("{path}/{}", file.name)),
+                    None => safe_path(&file.name),
+                };
+                Ok(folder.join(or_id(name)?))
+            }
+            Self::File(path) => Ok(path.clone()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `haul info`
+
+use clap::Args;
+
+use super::batch::{self, BatchArgs, Ended};
+use super::select::Selector;
+use crate::context::Context;
+use crate::error::Result;
+use crate::model::File;
+use crate::ui::Columns;
+
+const INFO_COLUMNS: Columns = Columns { all: &File::FIELDS, shown: &File::FIELDS, piped: None };
+
+/// The arguments of `haul info`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul info report.pdf\n  \
+    haul info xai:file_1 replicate:NGZi --json")]
+pub struct InfoArgs {
+    #[command(flatten)]
+    selector: Selector,
+    /// Print ids only
+    #[arg(long)]
+    ids: bool,
+    #[command(flatten)]
+    batch: BatchArgs,
+}
+
+impl InfoArgs {
+    /// Shows all that is known about files.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let columns = if self.ids { super::ls::ID_COLUMNS } else { INFO_COLUMNS };
+        let mut rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };
+        let files = self.selector.files(ctx);
+        batch::run(
+            ctx,
+            &self.batch,
+            "shown",
+            files,
+            async |chosen| Ok(chosen.file),
+            |file| {
+                rows.push(&file)?;
+                rows.flush()?;
+                Ok(Ended::Done)
+            },
+        )
+        .await?;
+        rows.finish()
+    }
+}

@@ -1,0 +1,112 @@
+//! `haul link`
+
+use clap::Args;
+use serde::Serialize;
+
+use super::batch::{self, BatchArgs, Ended};
+use super::select::{Chosen, Selector};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::model::{File, Link};
+use crate::providers::{Op, check_lifetime, require};
+use crate::settings::parse_lifetime;
+use crate::ui::Columns;
+
+/// The arguments of `haul link`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul link report.pdf\n  \
+    haul link llamacloud:report.pdf --expires 1h\n  \
+    haul link report.pdf --revoke")]
+pub struct LinkArgs {
+    #[command(flatten)]
+    selector: Selector,
+    /// Have the link stop working after this long, such as 1h
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "revoke"])]
+    expires: Option<String>,
+    /// List the links that there are
+    #[arg(long, conflicts_with = "revoke")]
+    list: bool,
+    /// Revoke a link: this one, or the file's only one
+    #[arg(long, value_name = "LINK", num_args = 0..=1, default_missing_value = "")]
+    revoke: Option<String>,
+    #[command(flatten)]
+    batch: BatchArgs,
+}
+
+const LINK_COLUMNS: Columns = Columns {
+    all: &["url", "expires_at", "link_id", "file"],
+    shown: &["url", "expires_at", "link_id"],
+    piped: Some(&["url"]),
+};
+
+#[derive(Serialize)]
+struct Row {
+    url: Option<String>,
+    expires_at: Option<jiff::Timestamp>,
+    link_id: Option<String>,
+    file: File,
+}
+
+impl Row {
+    fn new(link: Link, file: &File) -> Self {
+        Self { url: Some(link.url), expires_at: link.expires_at, link_id: link.id, file: file.clone() }
+    }
+}
+
+impl LinkArgs {
+    /// Makes, lists or revokes links.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let lifetime = match &self.expires {
+            None => None,
+            Some(text) => Some(parse_lifetime(text).filter(|span| span.is_positive()).ok_or_else(|| {
+                Error::usage(format!("--expires {text}: not a length of time")).hint("write `1h` or `7d`")
+            })?),
+        };
+        let op = match (self.list, &self.revoke) {
+            (true, _) => Op::Links,
+            (_, Some(_)) => Op::Unlink,
+            _ => Op::Link,
+        };
+        let mut rows = ctx.ui.rows(LINK_COLUMNS)?;
+        let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
+        let word = match op {
+            Op::Unlink => "revoked",
+            Op::Links => "listed",
+            _ => "linked",
+        };
+        batch::run(
+            ctx,
+            &self.batch,
+            word,
+            self.selector.files(ctx),
+            async |Chosen { provider, file }| {
+                let can = provider.capabilities();
+                require(provider.spec(), can, op)?;
+                if let Some(able) = can.link {
+                    check_lifetime(provider.spec().name, "a link", able.lifetime, lifetime)?;
+                }
+                let links = match op {
+                    Op::Links => provider.links(&file.id).await?,
+                    Op::Unlink => {
+                        provider.unlink(&file.id, revoke).await?;
+                        Vec::new()
+                    }
+                    _ => vec![provider.link(&file.id, lifetime).await?],
+                };
+                Ok((file, links))
+            },
+            |(file, links)| {
+                if op == Op::Unlink {
+                    ctx.ui.note(&format!("{}: link revoked", file.name));
+                }
+                for link in links {
+                    rows.push(&Row::new(link, &file))?;
+                }
+                Ok(Ended::Done)
+            },
+        )
+        .await?;
+        rows.finish()
+    }
+}

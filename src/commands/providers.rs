@@ -1,0 +1,233 @@
+//! `haul providers`
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::error::{Error, Result, nearest};
+use crate::model::Object;
+use crate::providers::{self, Capabilities, Download, NameLimit, Op, REGISTRY, Spec, supports};
+use crate::ui::{Columns, human};
+
+/// The arguments of `haul providers`.
+#[derive(Args, Debug)]
+#[command(
+    after_long_help = "Examples:\n  haul providers\n  haul providers xai\n  haul providers --json | jq '.[] | select(.link) | .name'"
+)]
+pub struct ProvidersArgs {
+    /// Show all about this one
+    name: Option<String>,
+}
+
+const FIELDS: &[&str] = &[
+    "name",
+    "title",
+    "upload",
+    "download",
+    "meta_set",
+    "replace",
+    "link",
+    "expires",
+    "checksums",
+    "max_size",
+    "filter",
+    "sort",
+];
+
+const COLUMNS: Columns = Columns {
+    all: FIELDS,
+    shown: &["name", "download", "meta_set", "replace", "link", "expires", "checksums", "max_size"],
+    piped: None,
+};
+
+/// One line of the capability table.
+#[derive(Serialize)]
+pub struct Row {
+    /// The word in commands.
+    pub name: &'static str,
+    /// The name for people.
+    pub title: &'static str,
+    /// Whether files can be uploaded.
+    pub upload: bool,
+    /// Whether they can be downloaded: `yes`, `signed links`, `no`.
+    pub download: &'static str,
+    /// What `meta set` can change.
+    pub meta_set: Option<String>,
+    /// Whether a file's content can be replaced under its id.
+    pub replace: bool,
+    /// Whether links can be made.
+    pub link: bool,
+    /// Whether a lifetime can be given at upload.
+    pub expires: bool,
+    /// Which checksums are stated.
+    pub checksums: Option<String>,
+    /// The largest file in bytes.
+    pub max_size: Option<u64>,
+    /// Fields that the platform filters by itself.
+    pub filter: Option<String>,
+    /// Fields that the platform sorts by itself.
+    pub sort: Option<String>,
+}
+
+impl Row {
+    /// The row of a platform: what any of its dialects can do.
+    pub fn of(spec: &'static Spec) -> Self {
+        let any = |op| spec.dialects.iter().any(|dialect| supports(dialect.can, op));
+        let cans = || spec.dialects.iter().map(|dialect| dialect.can);
+        let can = spec.dialects[0].can;
+        let mut meta = Vec::new();
+        for able in cans().filter_map(|can| can.annotate) {
+            for (word, yes) in [
+                ("metadata", able.metadata && able.keys.is_empty()),
+                ("name", able.name),
+                ("type", able.content_type),
+                ("path", able.path),
+            ] {
+                if yes && !meta.contains(&word) {
+                    meta.push(word);
+                }
+            }
+            meta.extend(able.keys.iter().filter(|key| !meta.contains(key)).copied().collect::<Vec<_>>());
+        }
+        let mut checksums: Vec<&str> = Vec::new();
+        for sum in cans().flat_map(|can| can.checksums) {
+            if !checksums.contains(sum) {
+                checksums.push(sum);
+            }
+        }
+        let mut filters: Vec<&str> = can.list.native.iter().map(|native| native.field).collect();
+        filters.dedup();
+        let joined = |words: &[&str]| (!words.is_empty()).then(|| words.join(", "));
+        Self {
+            name: spec.name,
+            title: spec.title,
+            upload: any(Op::Upload),
+            download: match can.download {
+                Download::Any => "yes",
+                Download::SignedLinks => "signed links",
+                Download::Never => "no",
+            },
+            meta_set: joined(&meta),
+            replace: any(Op::Replace),
+            link: any(Op::Link),
+            expires: can.upload.lifetime.is_some(),
+            checksums: joined(&checksums),
+            max_size: can.upload.max_bytes,
+            filter: joined(&filters),
+            sort: joined(can.list.sort),
+        }
+    }
+}
+
+impl ProvidersArgs {
+    /// Lists the platforms, or shows one's datasheet.
+    pub fn run(&self, ctx: &Context) -> Result<()> {
+        let Some(name) = &self.name else {
+            let mut rows = ctx.ui.rows(COLUMNS)?;
+            for spec in REGISTRY {
+                rows.push(&Row::of(spec))?;
+            }
+            return rows.finish();
+        };
+        let spec = providers::find(name).ok_or_else(|| {
+            let names = || REGISTRY.iter().map(|spec| spec.name);
+            let mut error = Error::not_found(format!("no provider is called {name:?}"));
+            if let Some(near) = nearest(name, names()) {
+                error = error.hint(format!("did you mean `{near}`?"));
+            }
+            error.hint(format!("providers: {}", names().collect::<Vec<_>>().join(", ")))
+        })?;
+        let mut rows = ctx.ui.records(SHEET_COLUMNS)?;
+        for dialect in spec.dialects {
+            rows.push(&sheet(spec, dialect.name, dialect.title, dialect.can))?;
+        }
+        rows.finish()
+    }
+}
+
+const SHEET_FIELDS: &[&str] = &[
+    "name",
+    "title",
+    "dialect",
+    "base_url",
+    "upload_base_url",
+    "docs_url",
+    "token_variables",
+    "base_url_variables",
+    "settings",
+    "operations",
+    "max_size",
+    "name_limit",
+    "empty_files",
+    "purposes",
+    "default_purpose",
+    "metadata",
+    "lifetime",
+    "download",
+    "ranges",
+    "page_size",
+    "filter",
+    "sort",
+    "newest_first",
+    "meta_set",
+    "link_lifetime",
+    "checksums",
+    "rate",
+];
+
+const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
+
+fn seconds(count: i64) -> String {
+    human::duration(std::time::Duration::from_secs(count.unsigned_abs()))
+}
+
+/// All about one dialect of a platform.
+fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabilities) -> Object {
+    let row = Row::of(spec);
+    let operations: Vec<&str> = Op::ALL.into_iter().filter(|op| supports(can, *op)).map(Op::phrase).collect();
+    let settings: Object =
+        spec.settings.iter().map(|setting| (setting.key.to_owned(), setting.help.into())).collect();
+    let span = |lifetime: Option<(i64, i64)>| {
+        lifetime.map(|(min, max)| format!("{} to {}", seconds(min), seconds(max)))
+    };
+    let name_limit = match can.upload.name {
+        NameLimit::Unlimited => None,
+        NameLimit::Bytes(max) => Some(format!("{max} bytes")),
+        NameLimit::Characters(max) => Some(format!("{max} characters")),
+    };
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let sheet = json!({
+        "name": spec.name,
+        "title": spec.title,
+        "dialect": format!("{dialect}: {dialect_title}"),
+        "base_url": some(spec.base_url),
+        "upload_base_url": spec.upload_base_url,
+        "docs_url": some(spec.docs_url),
+        "token_variables": spec.token_variables,
+        "base_url_variables": spec.base_url_variables,
+        "settings": settings,
+        "operations": operations,
+        "max_size": can.upload.max_bytes,
+        "name_limit": name_limit,
+        "empty_files": can.upload.empty,
+        "purposes": can.upload.purposes,
+        "default_purpose": can.upload.default_purpose,
+        "metadata": can.upload.metadata,
+        "lifetime": span(can.upload.lifetime),
+        "download": row.download,
+        "ranges": can.ranges,
+        "page_size": can.list.max_page,
+        "filter": can.list.native.iter().map(|native| native.field).collect::<Vec<_>>(),
+        "sort": can.list.sort,
+        "newest_first": can.list.newest_first,
+        "meta_set": row.meta_set,
+        "link_lifetime": span(can.link.and_then(|link| link.lifetime)),
+        "checksums": can.checksums,
+        "rate": can.rate.map(|rate| format!("{} requests in {}", rate.requests, human::duration(rate.per))),
+    });
+    match sheet {
+        Value::Object(sheet) => sheet,
+        _ => Object::new(),
+    }
+}

@@ -1,0 +1,184 @@
+//! Which files a command means: references, globs, filters.
+
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
+
+use crate::context::Context;
+use crate::error::{Error, Kind, Result, nearest};
+use crate::filter::Filter;
+use crate::model::{Address, File, FileId, Ref};
+use crate::providers::{Listing, Provider, Query};
+
+/// A file that was meant, and where it is.
+pub struct Chosen {
+    /// Where it is.
+    pub provider: Arc<dyn Provider>,
+    /// What is known of it.
+    pub file: File,
+}
+
+/// How files are named on the command line.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Selector {
+    /// Files, by id or exact name, each `[PROFILE:]REF`
+    #[arg(value_name = "REF", required_unless_present = "filter")]
+    pub refs: Vec<String>,
+    /// Take the files that this expression matches
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Where several files have the name, take the newest
+    #[arg(long)]
+    pub latest: bool,
+}
+
+impl Selector {
+    /// Whether it can mean more than what was named one by one.
+    pub fn is_pattern(&self) -> bool {
+        self.filter.is_some() || self.refs.iter().any(|text| is_glob(text))
+    }
+
+    /// The files, one by one as they are found. A reference that cannot be resolved is an error in its place.
+    pub fn files<'a>(&'a self, ctx: &'a Context) -> LocalBoxStream<'a, Result<Chosen>> {
+        let by_filter = self
+            .filter
+            .as_deref()
+            .filter(|_| self.refs.is_empty())
+            .map(|text| self.matching(ctx, None, Some(text), None));
+        let by_ref = stream::iter(&self.refs).flat_map(move |text| self.named(ctx, text));
+        by_ref.chain(stream::iter(by_filter).flatten()).boxed_local()
+    }
+
+    fn named<'a>(&'a self, ctx: &'a Context, text: &'a str) -> LocalBoxStream<'a, Result<Chosen>> {
+        let address = ctx.address(text);
+        if let Ref::Any(pattern) = &address.reference
+            && is_glob(pattern)
+        {
+            let pattern = pattern.clone();
+            return self.matching(ctx, address.profile.as_deref(), self.filter.as_deref(), Some(&pattern));
+        }
+        stream::once(async move { resolve(ctx, &address, self.latest).await }).boxed_local()
+    }
+
+    fn matching<'a>(
+        &'a self,
+        ctx: &'a Context,
+        profile: Option<&str>,
+        filter: Option<&str>,
+        glob: Option<&str>,
+    ) -> LocalBoxStream<'a, Result<Chosen>> {
+        match start_listing(ctx, profile, filter, glob) {
+            Ok((provider, listing)) => stream::unfold(Some((provider, listing)), |state| async move {
+                let (provider, mut listing) = state?;
+                match listing.next().await {
+                    Ok(None) => None,
+                    Ok(Some(files)) => {
+                        let chosen = files
+                            .into_iter()
+                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
+                            .collect::<Vec<_>>();
+                        Some((chosen, Some((provider, listing))))
+                    }
+                    Err(error) => Some((vec![Err(error)], None)),
+                }
+            })
+            .flat_map(stream::iter)
+            .boxed_local(),
+            Err(error) => stream::iter([Err(error)]).boxed_local(),
+        }
+    }
+}
+
+/// Whether the text is a pattern over names. `name:…` forces an exact name.
+pub fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[']) && !text.contains("name:") && !text.contains("id:")
+}
+
+fn start_listing(
+    ctx: &Context,
+    profile: Option<&str>,
+    filter: Option<&str>,
+    glob: Option<&str>,
+) -> Result<(Arc<dyn Provider>, Listing)> {
+    let filter = combine(ctx, filter, glob)?;
+    let provider = ctx.open(profile)?;
+    let listing = Listing::new(Arc::clone(&provider), Query { filter, ..Query::default() }, None);
+    Ok((provider, listing))
+}
+
+/// One filter of an expression and a glob over names.
+pub fn combine(ctx: &Context, filter: Option<&str>, glob: Option<&str>) -> Result<Option<Filter>> {
+    let filter = filter.map(|text| Filter::parse(text, ctx.clock.now())).transpose()?;
+    let glob = glob.map(Filter::glob).transpose()?;
+    Ok(match (filter, glob) {
+        (Some(filter), Some(glob)) => Some(glob.and(filter)),
+        (filter, glob) => filter.or(glob),
+    })
+}
+
+/// Finds the file that an address means: by id first, which is one request; if the platform says there is none, by
+/// exact name.
+pub async fn resolve(ctx: &Context, address: &Address, latest: bool) -> Result<Chosen> {
+    let provider = ctx.open(address.profile.as_deref())?;
+    let shown = address.to_string();
+    let file = match &address.reference {
+        Ref::Id(id) => provider.stat(&FileId::from(id.as_str())).await,
+        Ref::Name(name) => by_name(&provider, name, latest).await,
+        Ref::Any(text) => match provider.stat(&FileId::from(text.as_str())).await {
+            Err(error) if means_no_such_id(&error) => by_name(&provider, text, latest).await,
+            found => found,
+        },
+    };
+    match file {
+        Ok(file) => Ok(Chosen { provider, file }),
+        Err(error) => Err(error.about(shown)),
+    }
+}
+
+/// Whether an answer to an id means that it is not one: some platforms check the form of an id before they look.
+fn means_no_such_id(error: &Error) -> bool {
+    match error.kind() {
+        Kind::NotFound | Kind::Usage => true,
+        _ => matches!(error.status(), Some(400 | 422)),
+    }
+}
+
+async fn by_name(provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
+    let query = Query { filter: Some(Filter::name_is(name)), ..Query::default() };
+    let mut found = Listing::new(Arc::clone(provider), query, None).all().await?;
+    found.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+    match found.len() {
+        0 => Err(no_such_file(provider, name).await),
+        1 => Ok(found.remove(0)),
+        _ if latest => Ok(found.remove(0)),
+        count => Err(ambiguous(name, &found, count)),
+    }
+}
+
+fn ambiguous(name: &str, found: &[File], count: usize) -> Error {
+    let shown = 10;
+    let mut error = Error::usage(format!("{name}: {count} files have this name"));
+    for file in found.iter().take(shown) {
+        let size = file.size.map_or_else(String::new, |size| format!(", {size} bytes"));
+        let created = file.created_at.map_or_else(String::new, |time| format!(", created {time}"));
+        error = error.detail(format!("{}{size}{created}", file.id));
+    }
+    if count > shown {
+        error = error.detail(format!("and {} more", count - shown));
+    }
+    error.hint("name one by its id, or take the newest: `--latest`")
+}
+
+/// The refusal, with the nearest name among the newest files.
+async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
+    let platform = provider.spec().name;
+    let mut error = Error::not_found(format!("{name}: no file on {platform} has this id or name"));
+    let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
+    if let Ok(Some(newest)) = Listing::new(Arc::clone(provider), query, None).next().await
+        && let Some(near) = nearest(name, newest.iter().map(|file| file.name.as_str()))
+    {
+        error = error.hint(format!("did you mean `{near}`?"));
+    }
+    error.hint(format!("`haul ls -p {}` lists what is there", provider.profile()))
+}

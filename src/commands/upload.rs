@@ -1,0 +1,356 @@
+//! `haul upload`
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
+
+use super::batch::{self, BatchArgs, Ended};
+use super::select::resolve;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::model::{NewFile, Object, Source};
+use crate::providers::{self, Op, Provider, require, require_upload};
+use crate::settings::parse_lifetime;
+use crate::transfer::{self, Action, IfExists, Planned, Selection, UploadOptions, Uploaded};
+use crate::ui::human;
+
+/// The arguments of `haul upload`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul upload report.pdf\n  \
+    haul upload -r docs --include '*.md' --if-exists skip\n  \
+    tar c src | haul upload - --name src.tar --metadata commit=abc123")]
+pub struct UploadArgs {
+    /// Files to upload; - is standard input
+    #[arg(required_unless_present_any = ["files_from", "files_from0"], value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Upload what is in folders, too
+    #[arg(short, long)]
+    recursive: bool,
+    /// Give it this name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Give it this media type [default: guessed from the name]
+    #[arg(long = "type", value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Say what it is for, in the platform's own words
+    #[arg(long, value_name = "WORD")]
+    purpose: Option<String>,
+    /// Add a key to its metadata, or all keys of a JSON file
+    #[arg(short, long, value_name = "KEY=VALUE|@FILE")]
+    metadata: Vec<String>,
+    /// Have the platform remove it after this long, such as 24h
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+    /// Put the content in the place of this file's, which keeps its id
+    #[arg(long, value_name = "REF", conflicts_with_all = ["if_exists", "recursive"])]
+    to: Option<String>,
+    /// What to do when a file of that name is there already
+    #[arg(long, value_name = "WHAT", default_value = "upload")]
+    if_exists: IfExistsArg,
+    /// Send several files in one request, where the platform can
+    #[arg(long, conflicts_with = "to")]
+    together: bool,
+    /// In folders, take the files that match this glob only
+    #[arg(long, value_name = "GLOB", help_heading = "Folders")]
+    include: Vec<String>,
+    /// In folders, leave out the files that match this glob
+    #[arg(long, value_name = "GLOB", help_heading = "Folders")]
+    exclude: Vec<String>,
+    /// Name files by their base names instead of their paths
+    #[arg(long, help_heading = "Folders")]
+    flat: bool,
+    /// Follow symbolic links inside folders
+    #[arg(long, help_heading = "Folders")]
+    follow: bool,
+    /// Read paths from this file, one a line; - is standard input
+    #[arg(long, value_name = "FILE", help_heading = "Folders")]
+    files_from: Option<PathBuf>,
+    /// Read paths from this file, each ended by NUL
+    #[arg(long, value_name = "FILE", conflicts_with = "files_from", help_heading = "Folders")]
+    files_from0: Option<PathBuf>,
+    /// Wait until the platform has processed it
+    #[arg(long)]
+    wait: bool,
+    /// Do not compare checksums
+    #[arg(long)]
+    no_verify: bool,
+    /// Show what would be uploaded
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print ids only
+    #[arg(long)]
+    ids: bool,
+    #[command(flatten)]
+    batch: BatchArgs,
+}
+
+/// What to do when a file of that name is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum IfExistsArg {
+    /// Upload another one beside it
+    Upload,
+    /// Send nothing if the content is the same
+    Skip,
+    /// Put the new content in its place
+    Replace,
+    /// Refuse
+    Fail,
+}
+
+impl From<IfExistsArg> for IfExists {
+    fn from(arg: IfExistsArg) -> Self {
+        match arg {
+            IfExistsArg::Upload => Self::Upload,
+            IfExistsArg::Skip => Self::Skip,
+            IfExistsArg::Replace => Self::Replace,
+            IfExistsArg::Fail => Self::Fail,
+        }
+    }
+}
+
+impl UploadArgs {
+    /// Uploads files.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let provider = ctx.open(None)?;
+        let template = self.template()?;
+        let options = self.options(ctx, &provider).await?;
+        require(
+            provider.spec(),
+            provider.capabilities(),
+            if options.to.is_some() { Op::Replace } else { Op::Upload },
+        )?;
+        let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
+        let mut rows = ctx.ui.rows(columns)?;
+        let progress = ctx.ui.progress();
+        let planned = self.planned(ctx)?;
+        let per_request = if self.together { provider.capabilities().upload.files_per_request } else { 1 };
+        if self.together && per_request == 1 {
+            return Err(providers::not_together(provider.spec()));
+        }
+        let prepared = planned.map(|planned| prepare(planned?, &template, provider.as_ref(), ctx));
+        let chunks = in_groups(prepared, per_request);
+        let dry_run = self.dry_run;
+        let (provider, options, progress) = (&provider, &options, &progress);
+        batch::run(
+            ctx,
+            &self.batch,
+            if dry_run { "would be uploaded" } else { "uploaded" },
+            chunks,
+            move |group: Vec<NewFile>| async move {
+                if dry_run {
+                    return Ok((group, Vec::new()));
+                }
+                let uploaded =
+                    transfer::upload(provider, &group, options, progress.as_ref(), &ctx.interrupt).await?;
+                Ok((Vec::new(), uploaded))
+            },
+            |(planned, uploaded)| {
+                for new in planned {
+                    ctx.ui.note(&format!("{} ({}, {})", new.name, human::size(new.size), new.content_type));
+                }
+                let mut ended = Ended::Done;
+                for Uploaded { file, action } in uploaded {
+                    match action {
+                        Action::Uploaded => {}
+                        Action::Reused => {
+                            ended = Ended::Skipped;
+                            ctx.ui.note(&format!("{}: reused {}", file.name, file.id));
+                        }
+                        Action::Replaced => ctx.ui.note(&format!("{}: replaced, now {}", file.name, file.id)),
+                    }
+                    rows.push(&file)?;
+                }
+                Ok(ended)
+            },
+        )
+        .await?;
+        rows.finish()?;
+        ctx.ui.hint(&format!("`haul ls -p {}` lists what is there", provider.profile()));
+        Ok(())
+    }
+
+    /// What all files of this command have in common.
+    fn template(&self) -> Result<NewFile> {
+        let expires = match &self.expires {
+            None => None,
+            Some(text) => Some(parse_lifetime(text).filter(|span| span.is_positive()).ok_or_else(|| {
+                Error::usage(format!("--expires {text}: not a length of time")).hint("write `24h` or `7d`")
+            })?),
+        };
+        Ok(NewFile {
+            purpose: self.purpose.clone(),
+            metadata: read_metadata(&self.metadata)?,
+            expires,
+            content_type: self.content_type.clone().unwrap_or_default(),
+            ..NewFile::from_bytes("", Vec::new())
+        })
+    }
+
+    async fn options(&self, ctx: &Context, provider: &Arc<dyn Provider>) -> Result<UploadOptions> {
+        let to = match &self.to {
+            None => None,
+            Some(text) => {
+                require(provider.spec(), provider.capabilities(), Op::Replace)?;
+                Some(resolve(ctx, &ctx.address(text), false).await?.file.id)
+            }
+        };
+        Ok(UploadOptions { if_exists: self.if_exists.into(), verify: !self.no_verify, wait: self.wait, to })
+    }
+
+    /// The files, found while they are used.
+    fn planned<'a>(&'a self, ctx: &'a Context) -> Result<LocalBoxStream<'a, Result<Work>>> {
+        let selection = Selection {
+            recursive: self.recursive,
+            flat: self.flat,
+            follow: self.follow,
+            ..Selection::default()
+        }
+        .with_globs(&self.include, &self.exclude)?;
+        let mut arguments = self.paths.clone();
+        for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
+            if let Some(list) = list {
+                arguments.extend(read_paths(list, end)?);
+            }
+        }
+        let several = arguments.len() > 1 || self.recursive;
+        if self.name.is_some() && several {
+            return Err(Error::usage("--name is for one file"));
+        }
+        if self.to.is_some() && several {
+            return Err(Error::usage("--to is for one file"));
+        }
+        let works =
+            arguments.into_iter().flat_map(move |argument| -> Box<dyn Iterator<Item = Result<Work>>> {
+                if argument == Path::new("-") {
+                    return Box::new(std::iter::once(self.spool(ctx)));
+                }
+                if let Some(name) = &self.name {
+                    return Box::new(std::iter::once(one_named(&argument, name)));
+                }
+                let ui = ctx.ui.clone();
+                let skipped = move |path: &Path| {
+                    ui.note(&format!("{}: a symbolic link, skipped (`--follow`)", path.display()))
+                };
+                Box::new(
+                    transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
+                )
+            });
+        Ok(stream::iter(works).boxed_local())
+    }
+
+    /// Standard input, kept in a temporary file: its length is known then, and it can be sent again.
+    fn spool(&self, ctx: &Context) -> Result<Work> {
+        let name = self.name.clone().ok_or_else(|| {
+            Error::usage("standard input has no name")
+                .hint("add `--name NAME`: `haul upload - --name data.json`")
+        })?;
+        if ctx.ui.in_is_terminal() {
+            ctx.ui.note("reading standard input; end it with Ctrl-D");
+        }
+        let mut file = tempfile::NamedTempFile::new()
+            .map_err(|error| Error::io("write", &std::env::temp_dir(), &error))?;
+        let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
+            .map_err(|error| Error::io("keep standard input", file.path(), &error))?;
+        Ok(Work::Spooled { file: Arc::new(file), name, size })
+    }
+}
+
+/// A file with a name given by hand.
+fn one_named(path: &Path, name: &str) -> Result<Work> {
+    let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, &error))?;
+    if found.is_dir() {
+        return Err(Error::usage(format!("{}: is a directory", path.display())));
+    }
+    Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
+}
+
+/// Where a file's bytes are, with its name and size.
+enum Work {
+    File(Planned),
+    Spooled { file: Arc<tempfile::NamedTempFile>, name: String, size: u64 },
+}
+
+/// Makes the new file, and refuses it before a byte is sent if it is over one of the platform's limits.
+fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
+    let (source, name, size) = match work {
+        Work::File(planned) => (Source::Path(planned.path), planned.name, planned.size),
+        Work::Spooled { file, name, size } => (Source::Spooled(file), name, size),
+    };
+    let content_type = if template.content_type.is_empty() {
+        mime_guess::from_path(&name).first_or_octet_stream().essence_str().to_owned()
+    } else {
+        template.content_type.clone()
+    };
+    let new = NewFile { source, name, size, content_type, ..template.clone() };
+    require_upload(provider.spec(), provider.capabilities(), &new)?;
+    if provider.capabilities().upload.warn_bytes.is_some_and(|limit| new.size > limit) {
+        let platform = provider.spec().name;
+        ctx.ui.warn(&format!("{} is {}; {platform} may refuse it", new.name, human::size(new.size)));
+    }
+    Ok(new)
+}
+
+/// Groups of `size`; an error stands alone.
+fn in_groups(
+    files: impl futures_util::Stream<Item = Result<NewFile>>,
+    size: usize,
+) -> impl futures_util::Stream<Item = Result<Vec<NewFile>>> {
+    files.ready_chunks(size).flat_map(|chunk| {
+        let (good, bad): (Vec<_>, Vec<_>) = chunk.into_iter().partition(Result::is_ok);
+        let good: Vec<NewFile> = good.into_iter().flatten().collect();
+        let good = (!good.is_empty()).then_some(Ok(good));
+        let bad = bad.into_iter().filter_map(|result| Some(Err(result.err()?)));
+        stream::iter(bad.chain(good).collect::<Vec<_>>())
+    })
+}
+
+/// `KEY=VALUE` and `@file.json`, in order; a value is JSON if it parses as JSON, else text.
+pub fn read_metadata(words: &[String]) -> Result<Object> {
+    let mut metadata = Object::new();
+    for word in words {
+        if let Some(path) = word.strip_prefix('@') {
+            let path = Path::new(path);
+            let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+            let object: Object = serde_json::from_str(&text).map_err(|error| {
+                Error::usage(format!("{}: not a JSON object", path.display())).cause(error.to_string())
+            })?;
+            metadata.extend(object);
+            continue;
+        }
+        let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(Error::usage(format!("{word:?} is not KEY=VALUE")));
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        metadata.insert(key.to_owned(), value);
+    }
+    Ok(metadata)
+}
+
+fn read_paths(list: &Path, end: u8) -> Result<Vec<PathBuf>> {
+    let bytes = if list == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(list)
+    };
+    let bytes = bytes.map_err(|error| Error::io("read", list, &error))?;
+    let words = bytes
+        .split(|byte| *byte == end)
+        .map(|word| if end == b'\n' { word.strip_suffix(b"\r").unwrap_or(word) } else { word });
+    Ok(words.filter(|word| !word.is_empty()).map(path_of).collect())
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}

@@ -1,0 +1,95 @@
+//! What a command is handed: the ui, the settings and the clock; opens a provider by profile name.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::http::{Client, Config, Policy};
+use crate::interrupt::Interrupt;
+use crate::model::{Address, Clock};
+use crate::providers::{Connection, Provider};
+use crate::settings::{Profile, Settings};
+use crate::ui::Ui;
+use crate::vault;
+
+/// What a command is handed.
+pub struct Context {
+    /// The two streams.
+    pub ui: Ui,
+    /// All settings.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Clock,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+    opened: RefCell<BTreeMap<String, Arc<dyn Provider>>>,
+}
+
+impl Context {
+    /// A context. Opens nothing.
+    pub fn new(ui: Ui, settings: Settings, clock: Clock, interrupt: Interrupt) -> Self {
+        Self { ui, settings, clock, interrupt, opened: RefCell::default() }
+    }
+
+    /// Parses `[profile:]ref`.
+    pub fn address(&self, text: &str) -> Address {
+        Address::parse(text, |name| self.settings.is_profile(name))
+    }
+
+    /// Resolves the profile of that name, or the command's own.
+    pub fn profile(&self, name: Option<&str>) -> Result<Profile> {
+        match name {
+            Some(name) => self.settings.profile(name),
+            None => self.settings.profile(&self.settings.profile_name().value),
+        }
+    }
+
+    /// Opens the provider of that profile, or of the command's own; the same one each time it is asked for.
+    pub fn open(&self, name: Option<&str>) -> Result<Arc<dyn Provider>> {
+        let name = name.map_or_else(|| self.settings.profile_name().value, str::to_owned);
+        if let Some(provider) = self.opened.borrow().get(&name) {
+            return Ok(Arc::clone(provider));
+        }
+        let profile = self.settings.profile(&name)?;
+        let provider: Arc<dyn Provider> = Arc::from((profile.spec.open)(self.connection(&profile)?)?);
+        self.opened.borrow_mut().insert(name, Arc::clone(&provider));
+        Ok(provider)
+    }
+
+    fn connection(&self, profile: &Profile) -> Result<Connection> {
+        let spec = profile.spec;
+        let token =
+            if spec.token_variables.is_empty() { None } else { vault::token(&self.settings, profile)? };
+        let can = spec.dialects[0].can;
+        let config = Config {
+            platform: spec.name,
+            own: vec![profile.base_url.value.clone(), profile.upload_base_url.value.clone()],
+            token_hints: vault::hints(&self.settings, profile, token.as_ref()),
+            token: token.map(|token| token.secret),
+            timeout: self.settings.timeout()?.value,
+            policy: Policy {
+                attempts: self.settings.retries()?.value.saturating_add(1),
+                elapsed: Duration::from_secs(300),
+                ..Policy::default()
+            },
+            cacert: self.settings.cacert().map(|path| path.value),
+            insecure_http: self.settings.flags.insecure_http,
+            rate: can.rate,
+            headers: Vec::new(),
+            read_problem: spec.read_problem,
+        };
+        Ok(Connection {
+            profile: profile.name.clone(),
+            base_url: profile.base_url.value.clone(),
+            upload_base_url: profile.upload_base_url.value.clone(),
+            dialect: profile.dialect.value.clone(),
+            set: profile.set.iter().map(|(key, sourced)| (key.clone(), sourced.value.clone())).collect(),
+            secrets: profile.secrets.clone(),
+            http: Client::new(config),
+            clock: self.clock,
+            data: self.settings.folders.data.clone(),
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! A listing over any provider: pages followed to the end, every file checked against the filter, order and limit
+//! kept where the platform does not.
+
+use std::collections::{BinaryHeap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::{Page, Provider, Query, Sort};
+use crate::error::{Error, Result};
+use crate::model::File;
+
+/// Files of a provider, page by page. The next page is asked for while this one is used.
+pub struct Listing {
+    provider: Arc<dyn Provider>,
+    query: Query,
+    /// The page under way.
+    ahead: Option<JoinHandle<Result<Page>>>,
+    cursor: Option<String>,
+    /// Hashes of the cursors seen: a platform that repeats one would have us list for ever.
+    seen: HashSet<u64>,
+    left: u64,
+    started: bool,
+    ended: bool,
+    /// Whether all files must be read before the first can be given.
+    collects: bool,
+}
+
+impl Listing {
+    /// A listing of `query`, from `cursor` on if given.
+    pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Self {
+        let native = provider.capabilities().list.sort;
+        let collects = query.sort.as_ref().is_some_and(|sort| !native.contains(&sort.field.as_str()));
+        Self {
+            left: query.limit.unwrap_or(u64::MAX),
+            provider,
+            query,
+            ahead: None,
+            cursor,
+            seen: HashSet::new(),
+            started: false,
+            ended: false,
+            collects,
+        }
+    }
+
+    /// Whether the order forces all files to be read before the first is shown, and no limit bounds the memory.
+    pub fn holds_all(&self) -> bool {
+        self.collects && self.query.limit.is_none()
+    }
+
+    /// Where the page after the last one given starts; None at the end.
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// The next files that pass, never none; None at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<File>>> {
+        if self.collects {
+            return if std::mem::replace(&mut self.ended, true) {
+                Ok(None)
+            } else {
+                self.collect().await.map(Some)
+            };
+        }
+        while let Some(mut files) = self.page().await? {
+            files.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= files.len() as u64;
+            if self.left == 0 {
+                self.stop();
+            }
+            if !files.is_empty() {
+                return Ok(Some(files));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All of them: for a few.
+    pub async fn all(mut self) -> Result<Vec<File>> {
+        let mut all = Vec::new();
+        while let Some(files) = self.next().await? {
+            all.extend(files);
+        }
+        Ok(all)
+    }
+
+    /// One page of the platform's, filtered.
+    async fn page(&mut self) -> Result<Option<Vec<File>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let first = !std::mem::replace(&mut self.started, true);
+        let under_way = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.ask(self.cursor.clone()),
+        };
+        let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
+        self.cursor = page.next;
+        match self.cursor.clone() {
+            None => self.ended = true,
+            Some(next) => {
+                let mut hasher = DefaultHasher::new();
+                next.hash(&mut hasher);
+                if !self.seen.insert(hasher.finish()) {
+                    return Err(Error::platform(format!(
+                        "{} repeats a page: its listing would never end",
+                        self.provider.spec().name
+                    )));
+                }
+                // A page is asked for ahead only if it is likely to be wanted.
+                if self.left > page.files.len() as u64 {
+                    self.ahead = Some(self.ask(Some(next)));
+                }
+            }
+        }
+        let mut files = page.files;
+        if let Some(filter) = &self.query.filter {
+            files.retain(|file| filter.matches(file));
+        }
+        // A listing that fits one page is shown newest first even where the server does not sort.
+        if first && self.ended && self.query.sort.is_none() && !self.provider.capabilities().list.newest_first
+        {
+            files.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
+        }
+        Ok(Some(files))
+    }
+
+    fn ask(&self, cursor: Option<String>) -> JoinHandle<Result<Page>> {
+        let (provider, query) = (Arc::clone(&self.provider), self.query.clone());
+        tokio::spawn(async move { provider.list(&query, cursor.as_deref()).await })
+    }
+
+    fn stop(&mut self) {
+        self.ended = true;
+        if let Some(ahead) = self.ahead.take() {
+            ahead.abort();
+        }
+    }
+
+    /// Reads everything and sorts it; with a limit it holds no more than that many.
+    async fn collect(&mut self) -> Result<Vec<File>> {
+        let sort = self
+            .query
+            .sort
+            .clone()
+            .unwrap_or_else(|| Sort { field: "created_at".to_owned(), descending: true });
+        let limit = self.query.limit.and_then(|limit| usize::try_from(limit).ok());
+        let mut heap: BinaryHeap<Ranked> = BinaryHeap::new();
+        self.ended = false;
+        let mut order = 0;
+        while let Some(files) = self.page().await? {
+            for file in files {
+                heap.push(Ranked {
+                    key: sort_key(&file, &sort.field),
+                    descending: sort.descending,
+                    order,
+                    file,
+                });
+                order += 1;
+                if limit.is_some_and(|limit| heap.len() > limit) {
+                    heap.pop();
+                }
+            }
+        }
+        self.ended = true;
+        Ok(heap.into_sorted_vec().into_iter().map(|ranked| ranked.file).collect())
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A file with its place in the order; the greatest is the last.
+struct Ranked {
+    key: SortKey,
+    descending: bool,
+    order: u64,
+    file: File,
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let (a, b) = (&self.key, &other.key);
+        // What is not known comes last in either direction; equals keep the platform's order.
+        let known = a.is_unknown().cmp(&b.is_unknown());
+        let ordered = a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
+        known
+            .then(if self.descending { ordered.reverse() } else { ordered })
+            .then(self.order.cmp(&other.order))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
+
+#[derive(PartialEq, PartialOrd)]
+enum SortKey {
+    Unknown,
+    Number(f64),
+    Time(jiff::Timestamp),
+    Text(String),
+}
+
+impl SortKey {
+    fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+}
+
+fn sort_key(file: &File, field: &str) -> SortKey {
+    let text = |text: Option<&String>| text.map_or(SortKey::Unknown, |text| SortKey::Text(text.clone()));
+    let time = |time: Option<jiff::Timestamp>| time.map_or(SortKey::Unknown, SortKey::Time);
+    match field {
+        "id" => SortKey::Text(file.id.0.clone()),
+        "name" => SortKey::Text(file.name.clone()),
+        #[allow(clippy::cast_precision_loss, reason = "exact to 9 PB, and only compared")]
+        "size" => file.size.map_or(SortKey::Unknown, |size| SortKey::Number(size as f64)),
+        "content_type" => text(file.content_type.as_ref()),
+        "purpose" => text(file.purpose.as_ref()),
+        "path" => text(file.path.as_ref()),
+        "status" => text(file.status.as_ref()),
+        "url" => text(file.url.as_ref()),
+        "created_at" => time(file.created_at),
+        "updated_at" => time(file.updated_at),
+        "expires_at" => time(file.expires_at),
+        other => {
+            let (object, path) = match other.split_once('.') {
+                Some(("metadata", key)) => (&file.metadata, key),
+                Some(("extra", key)) => (&file.extra, key),
+                _ => return SortKey::Unknown,
+            };
+            match object.get(path) {
+                None | Some(serde_json::Value::Null) => SortKey::Unknown,
+                Some(serde_json::Value::Number(number)) => {
+                    number.as_f64().map_or(SortKey::Unknown, SortKey::Number)
+                }
+                Some(serde_json::Value::String(text)) => SortKey::Text(text.clone()),
+                Some(other) => SortKey::Text(other.to_string()),
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Every environment variable that haul reads, and the only place that reads them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Profile that commands use.
+pub const PROFILE: &str = "HAUL_PROFILE";
+/// Base URL of the profile in use.
+pub const BASE_URL: &str = "HAUL_BASE_URL";
+/// Upload base URL of the profile in use, where the platform has another host for uploads.
+pub const UPLOAD_BASE_URL: &str = "HAUL_UPLOAD_BASE_URL";
+/// Wire dialect of the profile in use.
+pub const DIALECT: &str = "HAUL_DIALECT";
+/// Token of the profile in use.
+pub const TOKEN: &str = "HAUL_TOKEN";
+/// Config file.
+pub const CONFIG: &str = "HAUL_CONFIG";
+/// Directory that takes the place of the config, data, state and cache directories.
+pub const HOME: &str = "HAUL_HOME";
+/// A fixed time (RFC 3339) for tests.
+pub const NOW: &str = "HAUL_NOW";
+/// Time limit of a request.
+pub const TIMEOUT: &str = "HAUL_TIMEOUT";
+/// How often a request is tried again.
+pub const RETRIES: &str = "HAUL_RETRIES";
+/// PEM file of certificate authorities to trust besides the system's.
+pub const CACERT: &str = "HAUL_CACERT";
+/// Prefix of a profile that lives in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
+pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
+/// Prefix of a value of `--set`: `HAUL_SET_WORKSPACE`.
+pub const SET_PREFIX: &str = "HAUL_SET_";
+/// No colour, if not empty (see no-color.org).
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Colour even in a pipe, if neither empty nor 0.
+pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
+/// `dumb` means no colour and no bars.
+pub const TERM: &str = "TERM";
+/// Width of the output.
+pub const COLUMNS: &str = "COLUMNS";
+/// Set by CI services: nothing ever prompts.
+pub const CI: &str = "CI";
+
+/// The variables with what they do, for `haul help environment` and the man page.
+pub const DOCUMENTED: &[(&str, &str)] = &[
+    (PROFILE, "profile that commands use, as `--profile`"),
+    (TOKEN, "token of the profile in use"),
+    (BASE_URL, "base URL of the profile in use, as `--base-url`"),
+    (UPLOAD_BASE_URL, "upload base URL, where a platform has another host for uploads"),
+    (DIALECT, "wire dialect of the profile in use, as `--dialect`"),
+    (
+        "HAUL_PROFILE_NAME_PROVIDER",
+        "makes a profile `name` without a config file; `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY` go with it",
+    ),
+    ("HAUL_SET_KEY", "a value of `--set key=…`; the way to give a secret one"),
+    (TIMEOUT, "time limit of a request, as `--timeout`"),
+    (RETRIES, "how often a request is tried again, as `--retries`"),
+    (CACERT, "PEM file of certificate authorities to trust besides the system's, as `--cacert`"),
+    (CONFIG, "config file, as `--config`"),
+    (HOME, "directory for config, data, state and cache"),
+    (NO_COLOR, "no colour, if not empty"),
+    (CLICOLOR_FORCE, "colour even in a pipe, if neither empty nor 0"),
+    (TERM, "`dumb` means no colour and no bars"),
+    (COLUMNS, "width of tables and help"),
+    (CI, "nothing ever prompts, if set"),
+    (NOW, "a fixed time (RFC 3339), for tests"),
+];
+
+/// The environment as it was at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Env(BTreeMap<String, String>);
+
+impl Env {
+    /// The process's environment. Variables that are not UTF-8 are left out: none of ours can be.
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// A variable, if set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that holds a path.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// The variables that start with `prefix`, without it.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+}
+
+impl FromIterator<(String, String)> for Env {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}

@@ -1,0 +1,288 @@
+//! The config file: TOML, read with the line of each mistake, written with comments and unknown keys kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+
+use crate::error::{Error, Result};
+
+/// The version of the file's form that this program writes and understands.
+const VERSION: i64 = 1;
+
+/// The config file's content.
+#[derive(Debug, Default)]
+pub struct File {
+    /// Where it is, whether or not it exists.
+    pub path: PathBuf,
+    /// The profile that commands use.
+    pub default_profile: Option<String>,
+    /// The profiles by name.
+    pub profiles: BTreeMap<String, Profile>,
+    document: DocumentMut,
+}
+
+/// One `[profiles.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The platform; a profile named after a platform may leave it out.
+    pub provider: Option<String>,
+    /// Where the API is.
+    pub base_url: Option<String>,
+    /// Where files are uploaded.
+    pub upload_base_url: Option<String>,
+    /// The wire dialect.
+    pub dialect: Option<String>,
+    /// A command that prints the token, as one shell line or a list of words.
+    pub token_command: Option<Vec<String>>,
+    /// Which store of this machine keeps the token, as `auth login` found.
+    pub token_store: Option<String>,
+    /// `[profiles.NAME.set]`.
+    pub set: BTreeMap<String, String>,
+}
+
+impl File {
+    /// Reads the file; one that does not exist is empty. Every mistake names the file and the line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(Error::usage(format!("{}: cannot read the config file", path.display()))
+                    .cause(error.to_string()));
+            }
+        };
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self> {
+        let place = |offset: Option<usize>| {
+            let line = offset.map_or(1, |offset| 1 + text[..offset.min(text.len())].matches('\n').count());
+            format!("{}:{line}", path.display())
+        };
+        let document: DocumentMut = text
+            .parse::<toml_edit::Document<String>>()
+            .map(toml_edit::Document::into_mut)
+            .map_err(|error| {
+                Error::usage(format!("{}: not valid TOML", place(error.span().map(|span| span.start))))
+                    .cause(error.message().to_owned())
+            })?;
+        // `into_mut` loses the places; the immutable document keeps them for messages.
+        let placed =
+            text.parse::<toml_edit::Document<String>>().map_err(|error| Error::usage(error.to_string()))?;
+        let reader = Reader { place: &place };
+        let root = placed.as_table();
+        if let Some(version) = reader.integer(root, "version")?.filter(|version| *version > VERSION) {
+            let at = place(root.get("version").and_then(Item::span).map(|span| span.start));
+            return Err(Error::usage(format!(
+                "{at}: version {version} is newer than this haul understands ({VERSION})"
+            ))
+            .hint("update haul, or name another file with `--config FILE`"));
+        }
+        let mut file = Self {
+            path: path.to_owned(),
+            default_profile: reader.text(root, "default_profile")?,
+            profiles: BTreeMap::new(),
+            document,
+        };
+        for (name, item) in reader.table(root, "profiles")?.into_iter().flat_map(TableLike::iter) {
+            let Some(table) = item.as_table_like() else {
+                return Err(reader.mistake(item, &format!("profiles.{name} is not a table")));
+            };
+            file.profiles.insert(name.to_owned(), reader.profile(table)?);
+        }
+        Ok(file)
+    }
+
+    /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
+    pub fn put_profile(&mut self, name: &str, profile: Profile) {
+        let table = self.profile_table(name);
+        let mut set = |key: &str, text: Option<&String>| match text {
+            Some(text) => table[key] = value(text),
+            None => drop(table.remove(key)),
+        };
+        set("provider", profile.provider.as_ref());
+        set("base_url", profile.base_url.as_ref());
+        set("upload_base_url", profile.upload_base_url.as_ref());
+        set("dialect", profile.dialect.as_ref());
+        set("token_store", profile.token_store.as_ref());
+        match &profile.token_command {
+            Some(words) => table["token_command"] = value(words.iter().collect::<toml_edit::Array>()),
+            None => drop(table.remove("token_command")),
+        }
+        if profile.set.is_empty() {
+            table.remove("set");
+        } else {
+            let mut inner = Table::new();
+            for (key, text) in &profile.set {
+                inner[key] = value(text);
+            }
+            table["set"] = Item::Table(inner);
+        }
+        self.profiles.insert(name.to_owned(), profile);
+    }
+
+    /// Removes a profile; whether it was there.
+    pub fn remove_profile(&mut self, name: &str) -> bool {
+        if let Some(profiles) = self.document.get_mut("profiles").and_then(Item::as_table_like_mut) {
+            profiles.remove(name);
+        }
+        if self.default_profile.as_deref() == Some(name) {
+            self.set_default(None);
+        }
+        self.profiles.remove(name).is_some()
+    }
+
+    /// Sets the profile that commands use.
+    pub fn set_default(&mut self, name: Option<&str>) {
+        match name {
+            Some(name) => self.document["default_profile"] = value(name),
+            None => drop(self.document.remove("default_profile")),
+        }
+        self.default_profile = name.map(str::to_owned);
+    }
+
+    /// Writes the file: whole or not at all, for this user only.
+    pub fn write(&self) -> Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(self.document.to_string().as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&self.path).map_err(|error| error.error)?;
+            io::Result::Ok(())
+        };
+        write().map_err(|error| Error::io("write", &self.path, &error))
+    }
+
+    fn profile_table(&mut self, name: &str) -> &mut Table {
+        let profiles = self.document.entry("profiles").or_insert_with(|| {
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        if !profiles.is_table() {
+            *profiles = Item::Table(std::mem::take(profiles).into_table().unwrap_or_default());
+        }
+        let profiles = profiles.as_table_mut().expect("made a table above");
+        let entry = profiles.entry(name).or_insert_with(|| Item::Table(Table::new()));
+        if !entry.is_table() {
+            *entry = Item::Table(std::mem::take(entry).into_table().unwrap_or_default());
+        }
+        entry.as_table_mut().expect("made a table above")
+    }
+}
+
+/// Reads values and names the line of a wrong one.
+struct Reader<'a> {
+    place: &'a dyn Fn(Option<usize>) -> String,
+}
+
+impl Reader<'_> {
+    fn mistake(&self, item: &Item, what: &str) -> Error {
+        Error::usage(format!("{}: {what}", (self.place)(item.span().map(|span| span.start))))
+    }
+
+    fn text(&self, table: &dyn TableLike, key: &str) -> Result<Option<String>> {
+        let Some(item) = table.get(key) else { return Ok(None) };
+        match item.as_str() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(self.mistake(item, &format!("{key} is not text in quotes"))),
+        }
+    }
+
+    fn integer(&self, table: &dyn TableLike, key: &str) -> Result<Option<i64>> {
+        let Some(item) = table.get(key) else { return Ok(None) };
+        item.as_integer().map(Some).ok_or_else(|| self.mistake(item, &format!("{key} is not a whole number")))
+    }
+
+    fn table<'t>(&self, table: &'t dyn TableLike, key: &str) -> Result<Option<&'t dyn TableLike>> {
+        let Some(item) = table.get(key) else { return Ok(None) };
+        item.as_table_like().map(Some).ok_or_else(|| self.mistake(item, &format!("{key} is not a table")))
+    }
+
+    fn words(&self, table: &dyn TableLike, key: &str) -> Result<Option<Vec<String>>> {
+        let Some(item) = table.get(key) else { return Ok(None) };
+        if let Some(line) = item.as_str() {
+            return Ok(Some(vec!["sh".to_owned(), "-c".to_owned(), line.to_owned()]));
+        }
+        let words = item
+            .as_array()
+            .and_then(|words| words.iter().map(|word| word.as_str().map(str::to_owned)).collect());
+        match words {
+            Some(words) => Ok(Some(words)),
+            None => Err(self.mistake(item, &format!("{key} is neither text nor a list of words"))),
+        }
+    }
+
+    fn profile(&self, table: &dyn TableLike) -> Result<Profile> {
+        if let Some(item) = table.get("token") {
+            return Err(self
+                .mistake(item, "a token does not belong into the config file")
+                .hint("remove the line, then keep the token with `haul auth login` or name a program in `token_command`"));
+        }
+        let mut set = BTreeMap::new();
+        for (key, item) in self.table(table, "set")?.into_iter().flat_map(TableLike::iter) {
+            let text = match item.as_value() {
+                Some(toml_edit::Value::String(text)) => text.value().clone(),
+                Some(toml_edit::Value::Integer(number)) => number.value().to_string(),
+                Some(toml_edit::Value::Boolean(yes)) => yes.value().to_string(),
+                _ => return Err(self.mistake(item, &format!("set.{key} is neither text nor a number"))),
+            };
+            set.insert(key.to_owned(), text);
+        }
+        Ok(Profile {
+            provider: self.text(table, "provider")?,
+            base_url: self.text(table, "base_url")?,
+            upload_base_url: self.text(table, "upload_base_url")?,
+            dialect: self.text(table, "dialect")?,
+            token_command: self.words(table, "token_command")?,
+            token_store: self.text(table, "token_store")?,
+            set,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<File> {
+        File::parse(Path::new("config.toml"), text)
+    }
+
+    #[test]
+    fn mistakes_name_the_line() {
+        let message = |text: &str| parse(text).expect_err("a mistake").message().to_owned();
+        assert_eq!(message("a = 1\nb = = 2\n"), "config.toml:2: not valid TOML");
+        assert_eq!(
+            message("\n\ndefault_profile = 3"),
+            "config.toml:3: default_profile is not text in quotes"
+        );
+        assert_eq!(
+            message("[profiles.w]\nprovider = 'xai'\ntoken = 't'"),
+            "config.toml:3: a token does not belong into the config file"
+        );
+        assert_eq!(
+            message("version = 2"),
+            "config.toml:1: version 2 is newer than this haul understands (1)"
+        );
+    }
+
+    #[test]
+    fn writing_keeps_comments_and_unknown_keys() {
+        let mut file = parse("# mine\n[profiles.w]\nprovider = \"xai\" # here\nother = 1\n").expect("valid");
+        let mut profile = file.profiles["w"].clone();
+        profile.set.insert("team_id".to_owned(), "t1".to_owned());
+        file.put_profile("w", profile.clone());
+        file.set_default(Some("w"));
+        let text = file.document.to_string();
+        for kept in ["# mine", "# here", "other = 1", "team_id = \"t1\"", "default_profile = \"w\""] {
+            assert!(text.contains(kept), "{kept} is missing from\n{text}");
+        }
+        assert_eq!(parse(&text).expect("valid").profiles["w"], profile);
+    }
+}

@@ -1,0 +1,91 @@
+//! Names that servers give, made into paths that stay where they belong.
+
+use std::path::{Component, Path, PathBuf};
+
+/// Names that Windows keeps for devices, with any extension.
+const RESERVED: [&str; 22] = [
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+    "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+];
+
+/// The longest file name that common file systems take, less room for `.part` and the like.
+const LONGEST: usize = 240;
+
+/// A relative path below the chosen folder, made of the server's name: each component made safe, `.` and `..` and
+/// empty ones left out. None if nothing is left.
+pub fn safe_path(name: &str) -> Option<PathBuf> {
+    let path: PathBuf = name.split(['/', '\\']).filter_map(safe_component).collect();
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (inside && path != Path::new("")).then_some(path)
+}
+
+/// The last component of the server's name, made safe. None if nothing is left.
+pub fn base_name(name: &str) -> Option<PathBuf> {
+    name.rsplit(['/', '\\']).find_map(safe_component).map(PathBuf::from)
+}
+
+fn safe_component(part: &str) -> Option<String> {
+    let mut safe: String = part
+        .chars()
+        .map(|c| if c.is_control() || matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c })
+        .collect();
+    // A name of dots and blanks alone means another folder, here or on Windows.
+    if safe.chars().all(|c| c == '.' || c == ' ') {
+        return None;
+    }
+    let stem = safe.split('.').next().unwrap_or_default().trim_end().to_lowercase();
+    if RESERVED.contains(&stem.as_str()) {
+        safe.insert(0, '_');
+    }
+    if safe.len() > LONGEST {
+        safe = shorten(&safe);
+    }
+    Some(safe)
+}
+
+/// Cuts a long name, keeping a short extension.
+fn shorten(name: &str) -> String {
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if extension.len() <= 16 && !stem.is_empty() => {
+            (stem, format!(".{extension}"))
+        }
+        _ => (name, String::new()),
+    };
+    let mut end = LONGEST - extension.len();
+    while !stem.is_char_boundary(end.min(stem.len())) {
+        end -= 1;
+    }
+    format!("{}{extension}", &stem[..end.min(stem.len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hostile_names_stay_inside() {
+        let safe = |name: &str| safe_path(name).map(|path| path.display().to_string());
+        assert_eq!(safe("sub/a.md").as_deref(), Some("sub/a.md"));
+        assert_eq!(safe("../../etc/passwd").as_deref(), Some("etc/passwd"));
+        assert_eq!(safe("/etc/passwd").as_deref(), Some("etc/passwd"));
+        assert_eq!(safe("C:\\windows\\x").as_deref(), Some("C_/windows/x"));
+        assert_eq!(safe("a\0b\nc\u{1b}[31m").as_deref(), Some("a_b_c_[31m"));
+        assert_eq!(safe("NUL.txt").as_deref(), Some("_NUL.txt"));
+        assert_eq!(safe(".."), None);
+        assert_eq!(safe(""), None);
+        assert_eq!(base_name("sub/..").map(|p| p.display().to_string()).as_deref(), Some("sub"));
+        assert!(safe(&"x".repeat(100_000)).is_some_and(|name| name.len() <= LONGEST));
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_leaves_the_folder(name in any::<String>()) {
+            for path in [safe_path(&name), base_name(&name)].into_iter().flatten() {
+                prop_assert!(path.is_relative());
+                prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
+                prop_assert!(!path.to_string_lossy().chars().any(char::is_control));
+            }
+        }
+    }
+}

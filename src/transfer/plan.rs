@@ -1,0 +1,152 @@
+//! Which files of this machine go up, and under which names.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use ignore::WalkBuilder;
+
+use crate::error::{Error, Result};
+
+/// A file that is to go up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The name it gets.
+    pub name: String,
+    /// Its size when it was found.
+    pub size: u64,
+}
+
+/// How folders are walked.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Whether folders are walked at all.
+    pub recursive: bool,
+    /// Whether names are base names instead of paths relative to the argument.
+    pub flat: bool,
+    /// Whether symbolic links inside folders are followed.
+    pub follow: bool,
+    /// Names wanted; None for all.
+    pub include: Option<GlobSet>,
+    /// Names not wanted.
+    pub exclude: Option<GlobSet>,
+}
+
+impl Selection {
+    /// Restricts it to names that match one of `include` (all, if there is none) and none of `exclude`. A pattern
+    /// without a slash is matched against the last component too.
+    pub fn with_globs(mut self, include: &[String], exclude: &[String]) -> Result<Self> {
+        (self.include, self.exclude) = (globs(include)?, globs(exclude)?);
+        Ok(self)
+    }
+
+    fn wants(&self, relative: &str) -> bool {
+        let base = relative.rsplit('/').next().unwrap_or(relative);
+        let hit = |set: &GlobSet| set.is_match(relative) || set.is_match(base);
+        self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<Option<GlobSet>> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(
+            Glob::new(pattern)
+                .map_err(|error| Error::usage(format!("{pattern:?} is not a glob: {}", error.kind())))?,
+        );
+    }
+    set.build().map(Some).map_err(|error| Error::usage(error.to_string()))
+}
+
+/// The files of one argument, found while they are used. `skipped` hears of each link that is not followed.
+pub fn plan(
+    argument: &Path,
+    selection: &Selection,
+    skipped: impl Fn(&Path) + 'static,
+) -> Box<dyn Iterator<Item = Result<Planned>>> {
+    let found = match fs::metadata(argument) {
+        Ok(found) => found,
+        Err(error) => {
+            return once(
+                Err(Error::io("look at it", argument, &error).about(argument.display().to_string())),
+            );
+        }
+    };
+    if found.is_dir() && !selection.recursive {
+        return once(Err(Error::usage(format!("{}: is a directory", argument.display()))
+            .hint(format!("add `-r`: `haul upload -r {}`", argument.display()))
+            .about(argument.display().to_string())));
+    }
+    if !found.is_dir() {
+        return once(named(argument, argument.file_name()).map(|name| Planned {
+            path: argument.to_owned(),
+            name,
+            size: found.len(),
+        }));
+    }
+    let (root, selection) = (argument.to_owned(), selection.clone());
+    let walk = WalkBuilder::new(argument)
+        .standard_filters(false)
+        .follow_links(selection.follow)
+        .sort_by_file_name(OsStr::cmp)
+        .build();
+    Box::new(walk.filter_map(move |entry| file_of(entry, &root, &selection, &skipped).transpose()))
+}
+
+fn file_of(
+    entry: std::result::Result<ignore::DirEntry, ignore::Error>,
+    root: &Path,
+    selection: &Selection,
+    skipped: &impl Fn(&Path),
+) -> Result<Option<Planned>> {
+    let entry = entry.map_err(|error| {
+        let about = format!("{}: cannot walk it", root.display());
+        Error::failed(about).cause(error.to_string())
+    })?;
+    let Some(kind) = entry.file_type() else { return Ok(None) };
+    if kind.is_symlink() {
+        skipped(entry.path());
+        return Ok(None);
+    }
+    if !kind.is_file() {
+        return Ok(None);
+    }
+    let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    let name = if selection.flat {
+        named(entry.path(), entry.path().file_name())
+    } else {
+        named(entry.path(), Some(relative.as_os_str()))
+    };
+    let name = match name {
+        Ok(name) => name,
+        Err(error) if selection.wants(&relative.to_string_lossy()) => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    let name = name.replace(std::path::MAIN_SEPARATOR, "/");
+    if !selection.wants(&relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")) {
+        return Ok(None);
+    }
+    let found =
+        entry.metadata().map_err(|error| Error::failed(format!("{}: {error}", entry.path().display())))?;
+    Ok(Some(Planned { path: entry.path().to_owned(), name, size: found.len() }))
+}
+
+/// The name of a path, which a platform can only take in UTF-8.
+fn named(path: &Path, name: Option<&OsStr>) -> Result<String> {
+    let name = name.ok_or_else(|| Error::usage(format!("{}: has no file name", path.display())))?;
+    name.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::usage(format!("{}: the name is not UTF-8", path.display()))
+            .hint("give it another: `--name NAME`")
+            .about(path.display().to_string())
+    })
+}
+
+fn once(result: Result<Planned>) -> Box<dyn Iterator<Item = Result<Planned>>> {
+    Box::new(std::iter::once(result))
+}

@@ -1,0 +1,117 @@
+//! Pages, orders and filters.
+
+use std::time::Duration;
+
+use haul::error::Kind;
+use haul::filter::{Comparison, Expr, Filter, Op, Value};
+use haul::model::{File, FileId};
+use haul::store::{Listing, SortKey, Store};
+use jiff::Timestamp;
+
+use crate::support::*;
+
+/// `count` files with ids, names, sizes and times in four different orders.
+fn seed(store: &Store, count: usize) {
+    for n in 0..count {
+        let file = File {
+            name: format!("n{}", n * 7 % 10),
+            created_at: Some(Timestamp::UNIX_EPOCH + Duration::from_secs(n as u64 * 3 % 100)),
+            ..record(&format!("f{:04}", n * 387 % count))
+        };
+        store.put("s", file, receive(store, &vec![b'x'; n * 13 % 17])).unwrap();
+    }
+}
+
+fn key(sort: SortKey, file: &File) -> (Option<Timestamp>, String, Option<u64>, String) {
+    let id = file.id.0.clone();
+    match sort {
+        SortKey::Created => (file.created_at, String::new(), None, id),
+        SortKey::Name => (None, file.name.clone(), None, id),
+        SortKey::Size => (None, String::new(), file.size, id),
+        SortKey::Id => (None, String::new(), None, id),
+    }
+}
+
+#[test]
+fn pages_in_every_order_give_each_file_once() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open_unsynced(home.path());
+    seed(&store, 1000);
+    put(&store, "stranger", b"");
+    store.delete("s", &"stranger".into()).unwrap();
+    for sort in [SortKey::Created, SortKey::Name, SortKey::Size, SortKey::Id] {
+        for descending in [false, true] {
+            let mut listing = Listing { sort, descending, limit: 99, ..Listing::default() };
+            let mut all: Vec<File> = Vec::new();
+            loop {
+                let page = store.list("s", &listing).unwrap();
+                assert!(page.len() <= 99);
+                let Some(last) = page.last() else { break };
+                listing.after = Some(last.id.clone());
+                all.extend(page);
+            }
+            assert_eq!(all.len(), 1000);
+            let is_sorted = all.windows(2).all(|pair| {
+                let (a, b) = (key(sort, &pair[0]), key(sort, &pair[1]));
+                if descending { a > b } else { a < b }
+            });
+            assert!(is_sorted, "{sort:?} {descending}");
+            let whole = Listing { sort, descending, ..Listing::default() };
+            assert_eq!(store.list("s", &whole).unwrap(), all);
+        }
+    }
+}
+
+#[test]
+fn a_listing_goes_on_after_a_file_that_was_deleted() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open_at(home.path(), 100_000);
+    seed(&store, 50);
+    for sort in [SortKey::Created, SortKey::Name, SortKey::Size, SortKey::Id] {
+        let mut listing = Listing { sort, limit: 4, ..Listing::default() };
+        let whole = store.list("s", &Listing { limit: 0, ..listing.clone() }).unwrap();
+        let last = whole[3].id.clone();
+        store.delete("s", &last).unwrap();
+        listing.after = Some(last);
+        assert_eq!(store.list("s", &listing).unwrap(), whole[4..8]);
+    }
+    let after = |store: &Store, id: &FileId| {
+        store.list("s", &Listing { after: Some(id.clone()), ..Listing::default() })
+    };
+    assert_eq!(after(&store, &"never".into()).unwrap_err().kind(), Kind::NotFound);
+    // A day later, with another file deleted, it is forgotten.
+    let gone = store.list("s", &Listing { limit: 2, ..Listing::default() }).unwrap();
+    store.delete("s", &gone[0].id).unwrap();
+    assert!(after(&store, &gone[0].id).is_ok());
+    let later = open_at(home.path(), 100_001 + 86_400);
+    later.delete("s", &gone[1].id).unwrap();
+    assert_eq!(after(&later, &gone[0].id).unwrap_err().kind(), Kind::NotFound);
+    assert!(after(&later, &gone[1].id).is_ok());
+}
+
+#[test]
+fn names_ids_and_times_are_found_by_the_index() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open_unsynced(home.path());
+    seed(&store, 200);
+    let all = store.list("s", &Listing::default()).unwrap();
+    let found = |filter: Filter, expected: &dyn Fn(&File) -> bool| {
+        let listing = Listing { filter: Some(filter), limit: 7, ..Listing::default() };
+        let expected: Vec<File> = all.iter().filter(|file| expected(file)).take(7).cloned().collect();
+        assert!(!expected.is_empty());
+        assert_eq!(store.list("s", &listing).unwrap(), expected);
+    };
+    let compare = |field: &str, op, value| Filter {
+        expr: Expr::Compare(Comparison { field: field.to_owned(), op, value }),
+    };
+    let time = Timestamp::from_second(50).unwrap();
+    found(Filter::name_is("n3"), &|file| file.name == "n3");
+    found(compare("id", Op::Eq, Value::Text("f0007".into())), &|file| file.id.as_str() == "f0007");
+    found(compare("created_at", Op::Ge, Value::Time(time)), &|file| file.created_at >= Some(time));
+    found(compare("created_at", Op::Gt, Value::Time(time)), &|file| file.created_at > Some(time));
+    found(compare("created_at", Op::Lt, Value::Time(time)), &|file| file.created_at < Some(time));
+    found(compare("created_at", Op::Le, Value::Time(time)), &|file| file.created_at <= Some(time));
+    found(Filter::name_is("n3").and(compare("created_at", Op::Gt, Value::Time(time))), &|file| {
+        file.name == "n3" && file.created_at > Some(time)
+    });
+}

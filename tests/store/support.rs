@@ -1,0 +1,92 @@
+//! What the tests share.
+
+use std::env;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use haul::model::{Clock, File};
+use haul::store::{Blob, Options, Store};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+pub fn open(root: &Path) -> Store {
+    Store::open(root, Options::default()).unwrap()
+}
+
+pub fn open_unsynced(root: &Path) -> Store {
+    Store::open(root, Options { ephemeral: true, ..Options::default() }).unwrap()
+}
+
+pub fn open_at(root: &Path, seconds: i64) -> Store {
+    let clock = Clock(Some(Timestamp::from_second(seconds).unwrap()));
+    Store::open(root, Options { ephemeral: true, clock }).unwrap()
+}
+
+pub fn receive(store: &Store, content: &[u8]) -> Blob {
+    let mut incoming = store.receive().unwrap();
+    incoming.write_all(content).unwrap();
+    incoming.finish().unwrap()
+}
+
+pub fn record(id: &str) -> File {
+    File { provider: "local".into(), id: id.into(), name: format!("{id}.txt"), ..File::default() }
+}
+
+pub fn put(store: &Store, id: &str, content: &[u8]) -> File {
+    store.put("s", record(id), receive(store, content)).unwrap()
+}
+
+pub fn content(store: &Store, id: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    store.get("s", &id.into()).unwrap().1.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+pub fn ids(files: &[File]) -> Vec<&str> {
+    files.iter().map(|file| file.id.as_str()).collect()
+}
+
+/// Every file below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+pub fn contents(root: &Path) -> usize {
+    files_below(&root.join("blobs")).len()
+}
+
+/// Nothing is being received and nothing is in doubt.
+pub fn is_tidy(root: &Path) -> bool {
+    files_below(&root.join("incoming")).is_empty() && files_below(&root.join("doubtful")).is_empty()
+}
+
+/// This test program as another process that runs one of the tests below `child`.
+pub fn child(test: &str, root: &Path, argument: &str) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("STORE_ROOT", root)
+        .env("STORE_ARGUMENT", argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+pub fn child_input() -> Option<(PathBuf, String)> {
+    Some((env::var_os("STORE_ROOT")?.into(), env::var("STORE_ARGUMENT").ok()?))
+}
+
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+pub fn sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
