@@ -23,6 +23,7 @@ mod signing;
 mod site;
 mod trouble;
 mod wire;
+mod xai;
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[];
+pub static PLATFORMS: &[&Platform] = &[&xai::PLATFORM];
 
 /// One emulated platform.
 pub struct Platform {
