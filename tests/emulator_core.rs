@@ -1,5 +1,7 @@
 //! The emulator's core with a platform of this test's own, over real sockets.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
+
 #[path = "emulator_core/support.rs"]
 mod support;
 

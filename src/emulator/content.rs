@@ -35,7 +35,7 @@ pub struct Content {
 /// How content is sent.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Whether the request's `Range` is honoured (a single one; `If-Range` with the ETag).
+    /// Whether the request's `Range` is honoured (a single one; `If-Range` with the `ETag`).
     pub ranges: bool,
     /// Whether `Content-Length` is said; otherwise chunked.
     pub length: bool,

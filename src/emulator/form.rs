@@ -125,7 +125,7 @@ pub async fn receive<E>(
                 form.fields.push(Field::Text { head, value });
             }
             Take::File => {
-                let mut writing = Writing::begin(site, limits.file).await?;
+                let mut writing = Writing::begin(site, limits.file);
                 while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
                     writing.write(chunk).await?;
                 }
@@ -144,7 +144,7 @@ pub async fn receive_raw<E>(
     limit: Option<u64>,
 ) -> Result<Blob, Refused<E>> {
     check_length(headers, limit)?;
-    let mut writing = Writing::begin(site, limit).await?;
+    let mut writing = Writing::begin(site, limit);
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
         writing.write(piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?).await?;
@@ -193,13 +193,13 @@ struct Writing {
 }
 
 impl Writing {
-    async fn begin<E>(site: &Site, limit: Option<u64>) -> Result<Self, Refused<E>> {
+    fn begin(site: &Site, limit: Option<u64>) -> Self {
         let store = site.store.clone();
         let md5 = site.md5;
         let receive =
             move || store.receive().map(|incoming| if md5 { incoming.with_md5() } else { incoming });
         let running = tokio::task::spawn_blocking(receive);
-        Ok(Self { running, size: 0, limit })
+        Self { running, size: 0, limit }
     }
 
     async fn write<E>(&mut self, piece: Bytes) -> Result<(), Refused<E>> {
