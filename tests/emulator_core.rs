@@ -9,5 +9,8 @@ mod support;
 mod faults;
 #[path = "emulator_core/forms.rs"]
 mod forms;
+#[cfg(target_os = "linux")]
+#[path = "emulator_core/memory.rs"]
+mod memory;
 #[path = "emulator_core/serving.rs"]
 mod serving;

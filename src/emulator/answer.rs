@@ -38,6 +38,7 @@ impl App {
     /// Builds the sites and their routes. Blocking: it asks the store for its signing key.
     pub(super) fn new(store: &Store, address: &str, options: Options, faults: Faults) -> Result<Self> {
         let signer = Signer::of(store)?;
+        let load = Arc::default();
         let site = |platform: &'static str, signer: Signer| Site {
             platform,
             store: store.clone(),
@@ -49,7 +50,7 @@ impl App {
             token: options.token.clone(),
             address: address.to_owned(),
             prefix: String::new(),
-            sending: Arc::default(),
+            load: Arc::clone(&load),
         };
         let mut router = Router::new();
         let mut sites = Vec::new();
