@@ -115,6 +115,7 @@ struct Inner {
     kind: Kind,
     message: String,
     causes: Vec<String>,
+    details: Vec<String>,
     hints: Vec<String>,
     status: Option<u16>,
     request_id: Option<String>,
@@ -132,6 +133,7 @@ impl Error {
             kind,
             message: message.into(),
             causes: Vec::new(),
+            details: Vec::new(),
             hints: Vec::new(),
             status: None,
             request_id: None,
@@ -188,6 +190,13 @@ impl Error {
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.0.causes.push(cause.into());
+        self
+    }
+
+    /// Adds a line that belongs to the message: a candidate, the text with the mistake marked.
+    #[must_use]
+    pub fn detail(mut self, line: impl Into<String>) -> Self {
+        self.0.details.push(line.into());
         self
     }
 
@@ -248,6 +257,11 @@ impl Error {
         &self.0.causes
     }
 
+    /// The lines that belong to the message.
+    pub fn details(&self) -> &[String] {
+        &self.0.details
+    }
+
     /// The hints.
     pub fn hints(&self) -> &[String] {
         &self.0.hints
@@ -278,9 +292,10 @@ impl Error {
         self.0.reported
     }
 
-    /// The lines for people: the error, its causes, the request id, its hints, each with its label.
+    /// The lines for people: the error, its details (without a label), its causes, the request id, its hints.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("error", self.0.message.clone())];
+        lines.extend(self.0.details.iter().map(|line| ("", line.clone())));
         lines.extend(self.0.causes.iter().map(|cause| ("caused by", cause.clone())));
         lines.extend(self.0.request_id.iter().map(|id| ("request id", id.clone())));
         lines.extend(self.0.hints.iter().map(|hint| ("hint", hint.clone())));
@@ -294,6 +309,7 @@ impl Error {
             "kind": self.0.kind.word(),
             "exit_code": self.0.kind.exit_code(),
             "message": message.collect::<Vec<_>>().join(": "),
+            "details": self.0.details,
             "hints": self.0.hints,
             "request_id": self.0.request_id,
             "ref": self.0.reference,
@@ -348,7 +364,7 @@ mod tests {
         let error = Error::not_found("x: no such file").hint("`haul ls`").about("local:x");
         assert_eq!(
             error.to_json().to_string(),
-            r#"{"error":{"kind":"not_found","exit_code":3,"message":"x: no such file","hints":["`haul ls`"],"request_id":null,"ref":"local:x"}}"#
+            r#"{"error":{"kind":"not_found","exit_code":3,"message":"x: no such file","details":[],"hints":["`haul ls`"],"request_id":null,"ref":"local:x"}}"#
         );
     }
 }

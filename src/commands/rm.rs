@@ -129,7 +129,7 @@ impl RmArgs {
             ctx.ui.note(&format!("  and {} more", files.len() - 10));
         }
         let bytes: u64 = files.iter().filter_map(|file| file.size).sum();
-        let what = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
+        let what = human::count(files.len() as u64, "file");
         if ctx.ui.confirm(&format!("delete {what} ({}) from {}?", human::size(bytes), files[0].profile))? {
             return Ok(());
         }

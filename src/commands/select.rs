@@ -162,10 +162,10 @@ fn ambiguous(name: &str, found: &[File], count: usize) -> Error {
     for file in found.iter().take(shown) {
         let size = file.size.map_or_else(String::new, |size| format!(", {size} bytes"));
         let created = file.created_at.map_or_else(String::new, |time| format!(", created {time}"));
-        error = error.cause(format!("{}{size}{created}", file.id));
+        error = error.detail(format!("{}{size}{created}", file.id));
     }
     if count > shown {
-        error = error.cause(format!("and {} more", count - shown));
+        error = error.detail(format!("and {} more", count - shown));
     }
     error.hint("name one by its id, or take the newest: `--latest`")
 }

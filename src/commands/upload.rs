@@ -25,7 +25,7 @@ use crate::ui::human;
     tar c src | haul upload - --name src.tar --metadata commit=abc123")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
-    #[arg(required_unless_present_any = ["files_from", "files_from0", "retry_from"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "files_from0"], value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Upload what is in folders, too
     #[arg(short, long)]

@@ -1,5 +1,6 @@
 //! One request from its head to the end of its answer: routing, faults, the log.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -41,8 +42,9 @@ impl App {
             platform,
             store: store.clone(),
             dialect: String::new(),
-            quirks: std::collections::BTreeMap::default(),
+            quirks: BTreeMap::new(),
             signer,
+            md5: false,
             clock: options.clock,
             token: options.token.clone(),
             address: address.clone(),
@@ -55,6 +57,7 @@ impl App {
             let site = Arc::new(Site {
                 dialect: options.dialect(platform),
                 quirks: options.quirks_of(platform),
+                md5: platform.md5,
                 prefix: options.prefix(platform),
                 ..site(platform.name, signer.derive(platform.name))
             });

@@ -208,7 +208,7 @@ impl Fault {
 fn pattern(text: &str) -> std::result::Result<GlobMatcher, String> {
     let text = text.trim_matches('/');
     let all = if text.contains(['/', '*']) { text.to_owned() } else { format!("{text}{{,/**}}") };
-    let glob = GlobBuilder::new(&all).literal_separator(true).build();
+    let glob = GlobBuilder::new(&all).literal_separator(true).empty_alternates(true).build();
     glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{text}`: {}", error.kind()))
 }
 

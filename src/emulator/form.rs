@@ -73,7 +73,7 @@ pub struct Limits {
 
 /// Why a body was refused. `E` is whatever the platform's own rules gave.
 #[derive(Debug)]
-pub enum Refused<E = std::convert::Infallible> {
+pub enum Refused<E> {
     /// Not a form or not JSON, or a broken one, or the client went away: why.
     Malformed(String),
     /// Larger than allowed: the limit in bytes that it is over.
@@ -137,12 +137,12 @@ pub async fn receive<E>(
 }
 
 /// Receives a raw body into the store.
-pub async fn receive_raw(
+pub async fn receive_raw<E>(
     site: &Site,
     headers: &HeaderMap,
     body: Body,
     limit: Option<u64>,
-) -> Result<Blob, Refused> {
+) -> Result<Blob, Refused<E>> {
     check_length(headers, limit)?;
     let mut writing = Writing::begin(site, limit).await?;
     let mut body = body.into_data_stream();
@@ -154,7 +154,7 @@ pub async fn receive_raw(
 
 /// Receives JSON whatever its `Content-Type`; None where there is no body. At most `limit` bytes, which are held in
 /// memory.
-pub async fn receive_json(body: Body, limit: usize) -> Result<Option<Value>, Refused> {
+pub async fn receive_json<E>(body: Body, limit: usize) -> Result<Option<Value>, Refused<E>> {
     let text = receive_text(body, limit).await?;
     if text.trim_ascii().is_empty() {
         return Ok(None);
@@ -163,7 +163,7 @@ pub async fn receive_json(body: Body, limit: usize) -> Result<Option<Value>, Ref
 }
 
 /// Receives a small body, at most `limit` bytes, into memory.
-pub async fn receive_text(body: Body, limit: usize) -> Result<Vec<u8>, Refused> {
+pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refused<E>> {
     let mut text = Vec::new();
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
@@ -195,7 +195,10 @@ struct Writing {
 impl Writing {
     async fn begin<E>(site: &Site, limit: Option<u64>) -> Result<Self, Refused<E>> {
         let store = site.store.clone();
-        let running = tokio::task::spawn_blocking(move || store.receive());
+        let md5 = site.md5;
+        let receive =
+            move || store.receive().map(|incoming| if md5 { incoming.with_md5() } else { incoming });
+        let running = tokio::task::spawn_blocking(receive);
         Ok(Self { running, size: 0, limit })
     }
 

@@ -54,6 +54,8 @@ pub struct Platform {
     pub base_path: &'static str,
     /// Wire dialects of `--dialect NAME=WORD`, the default first; empty where there is one.
     pub dialects: &'static [&'static str],
+    /// Whether it states the MD5 of content; computing it costs time.
+    pub md5: bool,
     /// What `--quirk` can turn on.
     pub quirks: &'static [Quirk],
     /// Environment variables that point its official clients here: name and value, given the platform's root URL

@@ -189,6 +189,7 @@ mod tests {
         name: "one",
         base_path: "/v1",
         dialects: &["old", "new"],
+        md5: false,
         quirks: &[RANGES, ORDER],
         variables: |root, token| vec![("ONE_URL", format!("{root}/v1")), ("SHARED_TOKEN", token.to_owned())],
         routes: |_| Router::new(),

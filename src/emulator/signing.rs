@@ -5,14 +5,8 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::ids;
-use crate::error::{Error, Result};
-use crate::model::Object;
+use crate::error::Result;
 use crate::store::Store;
-
-/// The space, kind and key of the note that holds a store's signing key. The store signs the links of its `local`
-/// space with the same key.
-const NOTE: [&str; 3] = ["local", "signing-key", "key"];
 
 /// Signs text with HMAC-SHA256 and compares in constant time.
 #[derive(Clone)]
@@ -21,16 +15,9 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The signer of a store: its key of 32 random bytes is made once and kept as a note, in hex. Blocking.
+    /// The signer of a store, which signs the links of its `local` space with the same key. Blocking.
     pub fn of(store: &Store) -> Result<Self> {
-        let [space, kind, key] = NOTE;
-        let note = store
-            .note_once(space, kind, key, &|| Object::from_iter([("key".to_owned(), ids::hex(32).into())]))?;
-        let text = note.get("key").and_then(|value| value.as_str()).unwrap_or_default();
-        match from_hex(text) {
-            Some(key) if key.len() >= 16 => Ok(Self::with_key(&key)),
-            _ => Err(Error::failed("the store's signing key is not hexadecimal")),
-        }
+        Ok(Self::with_key(store.signing_key()?.as_bytes()))
     }
 
     /// A signer with a given key: a secret that a platform's contract names.

@@ -29,6 +29,8 @@ pub struct Site {
     pub signer: Signer,
     /// The clock.
     pub clock: Clock,
+    /// Whether content gets an MD5.
+    pub(super) md5: bool,
     /// The only token accepted; None accepts any.
     pub(super) token: Option<Secret>,
     /// Where a client is that does not say by what name it came: `127.0.0.1:8787`.

@@ -30,7 +30,7 @@ impl Problem {
         self
     }
 
-    /// The error: a sentence with the column (in characters, from 1), and as its causes the part of the text round
+    /// The error: a sentence with the column (in characters, from 1), and as its details the part of the text round
     /// the mistake and a line of carets under it. Control characters of the text are escaped.
     pub(super) fn in_text(self, text: &str) -> Error {
         let (before, rest) = text.split_at(self.at);
@@ -44,7 +44,8 @@ impl Problem {
         let line = format!("{before}{wrong}{}", clipped(after));
         let caret = format!("{}{}", " ".repeat(before.width()), "^".repeat(wrong.width().max(1)));
 
-        let error = Error::usage(format!("filter, column {column}: {}", self.what)).cause(line).cause(caret);
+        let error =
+            Error::usage(format!("filter, column {column}: {}", self.what)).detail(line).detail(caret);
         self.hints.into_iter().fold(error, Error::hint)
     }
 }
@@ -75,22 +76,22 @@ fn visible(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn causes(text: &str, at: usize, end: usize) -> Vec<String> {
-        Problem::new(at, end, "x").in_text(text).causes().to_vec()
+    fn details(text: &str, at: usize, end: usize) -> Vec<String> {
+        Problem::new(at, end, "x").in_text(text).details().to_vec()
     }
 
     #[test]
     fn the_caret_is_under_the_mistake() {
-        assert_eq!(causes("name = a b", 9, 10), ["name = a b", "         ^"]);
-        assert_eq!(causes("日本 = x", 6, 7), ["日本 = x", "    ^"]);
-        assert_eq!(causes("a\u{1b}b c", 4, 5), ["a\\u{1b}b c", "         ^"]);
-        assert_eq!(causes("", 0, 0), ["", "^"]);
+        assert_eq!(details("name = a b", 9, 10), ["name = a b", "         ^"]);
+        assert_eq!(details("日本 = x", 6, 7), ["日本 = x", "    ^"]);
+        assert_eq!(details("a\u{1b}b c", 4, 5), ["a\\u{1b}b c", "         ^"]);
+        assert_eq!(details("", 0, 0), ["", "^"]);
     }
 
     #[test]
     fn a_long_text_is_shown_in_part() {
         let text = format!("{}!{}", "a".repeat(1000), "b".repeat(1000));
         let line = format!("…{}!{}…", "a".repeat(40), "b".repeat(40));
-        assert_eq!(causes(&text, 1000, 1001), [line, format!("{}^", " ".repeat(41))]);
+        assert_eq!(details(&text, 1000, 1001), [line, format!("{}^", " ".repeat(41))]);
     }
 }

@@ -210,3 +210,112 @@ impl Drop for Item {
         lock(&self.job.tally).end(&self.slot, None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::streams::Streams;
+    use std::io::Write;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Sink {
+        fn take(&self) -> String {
+            String::from_utf8(std::mem::take(&mut *lock(&self.0))).unwrap()
+        }
+    }
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A job that only looks when told to, and one item of it.
+    fn job(style: Style) -> (Sink, Arc<Job>, Item) {
+        let sink = Sink::default();
+        let streams = Streams { err: Box::new(sink.clone()), width: Some(80), ..Streams::process() };
+        let job = Job::new(style, Arc::new(Shared::new(streams, None)));
+        let slot = lock(&job.tally).begin("a.bin", Some(1_000));
+        slot.at.store(250, Relaxed);
+        (sink, Arc::clone(&job), Item { job, slot })
+    }
+
+    const fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn bars_come_late_step_aside_and_leave_nothing() {
+        let (sink, job, _item) = job(Style::Bars);
+        job.tick(millis(249));
+        assert_eq!(sink.take(), "");
+        job.tick(millis(250));
+        let drawn = sink.take();
+        assert!(drawn.contains("a.bin") && drawn.contains("25 %  250 B of 1.0 kB, 1.0 kB/s"), "{drawn:?}");
+
+        job.aside(|| job.streams.err("row\n"));
+        let around = sink.take();
+        let (before, after) = around.split_once("row\n").unwrap();
+        assert!(before.ends_with("\r\u{1b}[2K"), "{before:?}");
+        assert!(!before.contains("a.bin") && after.contains("a.bin"), "{around:?}");
+
+        job.end();
+        let cleared = sink.take();
+        assert!(cleared.contains("\u{1b}[2K") && !cleared.contains("a.bin"), "{cleared:?}");
+        job.tick(millis(900));
+        assert_eq!(sink.take(), "");
+    }
+
+    #[test]
+    fn lines_come_after_two_seconds_and_then_every_ten() {
+        let (sink, job, item) = job(Style::Lines);
+        job.tick(millis(1_999));
+        assert_eq!(sink.take(), "");
+        item.at(500);
+        job.tick(millis(2_000));
+        assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB, 250 B/s, 2 s left\n");
+        job.tick(millis(11_999));
+        assert_eq!(sink.take(), "");
+        job.tick(millis(12_000));
+        assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB\n");
+    }
+
+    #[test]
+    fn events_tell_only_what_has_moved() {
+        let (sink, job, item) = job(Style::Events);
+        job.tick(millis(200));
+        assert_eq!(
+            sink.take(),
+            "{\"event\":\"progress\",\"item\":1,\"name\":\"a.bin\",\"bytes\":250,\"total\":1000}\n"
+        );
+        job.tick(millis(400));
+        assert_eq!(sink.take(), "");
+        item.finish(Outcome::Failed);
+        assert!(sink.take().ends_with("\"outcome\":\"failed\"}\n"));
+        item.at(300);
+        job.tick(millis(600));
+        assert_eq!(sink.take(), "");
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_job() {
+        let (_sink, job, item) = job(Style::Events);
+        let root = Root(Arc::clone(&job));
+        root.watch();
+        assert!(lock(&job.view).ticker.is_some());
+        drop(root);
+        assert!(lock(&job.view).ticker.is_none());
+        let watched = Arc::downgrade(&job);
+        drop((job, item));
+        while watched.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -55,7 +55,7 @@ pub struct Options {
     pub color: When,
     /// `--progress`.
     pub progress: ProgressMode,
-    /// Environment that bears on the terminal: NO_COLOR, CLICOLOR_FORCE, TERM, COLUMNS, CI.
+    /// Environment that bears on the terminal: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM`, `COLUMNS`, `CI`.
     pub env: Environment,
     /// What now is, for relative times.
     pub clock: Clock,

@@ -1,6 +1,6 @@
 //! Rows as a table for people: aligned, without borders, one line a row, never wider than the terminal.
 
-use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, Row, Table as Grid, Width, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, Row, Table as Grid, Width, presets};
 use jiff::Timestamp;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
@@ -46,26 +46,25 @@ impl Table {
         let columns = columns.unwrap_or_else(|| self.measure(&rows, width, more));
 
         let mut grid = Grid::new();
-        grid.load_style(presets::NOTHING).force_no_tty();
-        grid.style_text_only();
-        if self.color {
-            grid.enforce_styling();
-        }
+        grid.load_style(presets::NOTHING);
         if first {
             grid.set_header(self.header(&columns, width));
         }
         grid.add_rows(rows.iter().map(|row| self.row(row, &columns)));
+        // The ellipsis in the header, if there is one, is a column of its own.
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, 0));
+        }
         for (at, &(kind, width)) in columns.iter().filter(|(_, width)| *width > 0).enumerate() {
             let Some(column) = grid.column_mut(at) else { continue };
-            let gap = u16::try_from(GAP).unwrap_or(2);
-            let width = u16::try_from(width).unwrap_or(u16::MAX - gap).saturating_add(gap);
-            column.set_padding((0, gap)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+            let width = u16::try_from(width).unwrap_or(u16::MAX).saturating_add(GAP);
+            column.set_padding((0, GAP)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
             if kind == Kind::Number {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
         self.columns = Some(columns);
-        grid.trim_fmt() + "\n"
+        paint(&grid.trim_fmt()) + "\n"
     }
 
     /// What each column holds and how wide it becomes.
@@ -86,28 +85,55 @@ impl Table {
         let shown = self.fields.iter().zip(columns).filter(|(_, (_, width))| *width > 0);
         let mut titles: Vec<String> =
             shown.map(|(field, &(_, width))| layout::elide(&title(field), width, false)).collect();
-        let used: usize = columns.iter().filter(|(_, width)| *width > 0).map(|(_, width)| width + GAP).sum();
+        let used: usize =
+            columns.iter().filter(|(_, width)| *width > 0).map(|(_, width)| width + usize::from(GAP)).sum();
         if titles.len() < columns.len() && used < width {
             titles.push("…".to_owned());
         }
-        let bold = |title| comfy_table::Cell::new_owned(title).add_attribute(Attribute::Bold);
-        titles.into_iter().map(bold).collect::<Vec<_>>().into()
+        titles.into_iter().map(|title| self.mark(title, BOLD)).collect::<Vec<_>>().into()
     }
 
     fn row(&self, row: &[Cell], columns: &[(Kind, usize)]) -> Row {
         let shown = row.iter().zip(columns).filter(|(_, (_, width))| *width > 0);
         let cells = shown.map(|(cell, &(kind, width))| {
             let text = layout::elide(&cell.text, width, matches!(kind, Kind::Id | Kind::Name));
-            let shown = comfy_table::Cell::new_owned(text);
             match cell.tone {
-                Tone::Plain => shown,
-                Tone::Good => shown.fg(Color::DarkGreen),
-                Tone::Pending => shown.fg(Color::DarkYellow),
-                Tone::Bad => shown.fg(Color::DarkRed),
+                Tone::Plain => text,
+                Tone::Good => self.mark(text, GREEN),
+                Tone::Pending => self.mark(text, YELLOW),
+                Tone::Bad => self.mark(text, RED),
             }
         });
         cells.collect::<Vec<_>>().into()
     }
+
+    fn mark(&self, text: String, mark: Mark) -> String {
+        if self.color { format!("{}{text}{}", mark.0, END.0) } else { text }
+    }
+}
+
+/// A character that takes no room while the table is laid out, and the escape sequence that takes its place. Text that is
+/// safe to show holds none of them.
+#[derive(Clone, Copy)]
+struct Mark(char, &'static str);
+
+const BOLD: Mark = Mark('\u{2061}', "\u{1b}[1m");
+const GREEN: Mark = Mark('\u{2062}', "\u{1b}[32m");
+const YELLOW: Mark = Mark('\u{2063}', "\u{1b}[33m");
+const RED: Mark = Mark('\u{2064}', "\u{1b}[31m");
+const END: Mark = Mark('\u{2060}', "\u{1b}[0m");
+
+/// Puts the escape sequences in the place of their marks.
+fn paint(text: &str) -> String {
+    let marks = [BOLD, GREEN, YELLOW, RED, END];
+    let mut painted = String::with_capacity(text.len());
+    for c in text.chars() {
+        match marks.iter().find(|mark| mark.0 == c) {
+            Some(mark) => painted.push_str(mark.1),
+            None => painted.push(c),
+        }
+    }
+    painted
 }
 
 /// A field's title: capitals, but for a path, whose keys are the user's own.

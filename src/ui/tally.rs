@@ -113,17 +113,17 @@ impl Tally {
 
     /// Bytes a second over the last few seconds.
     fn rate(&mut self, elapsed: Duration, sent: u64) -> u64 {
+        if self.samples.is_empty() {
+            self.samples.push_back((Duration::ZERO, 0));
+        }
         self.samples.push_back((elapsed, sent));
         while self.samples.get(1).is_some_and(|(at, _)| elapsed.saturating_sub(*at) >= WINDOW) {
             self.samples.pop_front();
         }
-        let (since, before) = match self.samples.front() {
-            Some(&(since, before)) if since < elapsed => (since, before),
-            _ => (Duration::ZERO, 0),
-        };
+        let &(since, before) = self.samples.front().unwrap_or(&(Duration::ZERO, 0));
         // An attempt that starts over takes bytes back.
         let moved = u128::from(sent.saturating_sub(before));
-        let millis = (elapsed.saturating_sub(since)).as_millis().max(1);
+        let millis = elapsed.saturating_sub(since).as_millis().max(1);
         u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX)
     }
 }

@@ -96,7 +96,9 @@ fn files() -> [File; 3] {
 
 fn print(case: &Case, rows: &[File]) -> String {
     let mut run = case.ui.rows(COLUMNS).unwrap();
-    rows.iter().for_each(|row| run.push(row).unwrap());
+    for row in rows {
+        run.push(row).unwrap();
+    }
     run.finish().unwrap();
     case.out.text()
 }
@@ -124,17 +126,32 @@ file_2             a\\u{1b}…b\\nc    12 B  application/pdf  processed  -
     assert_eq!(
         print(&terminal(40), &files()),
         "\
-ID                 NAME            SIZE
-file_0a1b2c3d4e5f  quarter….pdf  1.2 MB
-file_1             日本語.pdf         -
-file_2             a\\u{1b}…b\\nc    12 B
+ID                 NAME             SIZE
+file_0a1b2c3d4e5f  quarterl….pdf  1.2 MB
+file_1             日本語.pdf          -
+file_2             a\\u{1b}[…b\\nc    12 B
 "
     );
 }
 
 #[test]
+fn an_ellipsis_stands_for_columns_without_room() {
+    let header = |width| print(&terminal(width), &files()).lines().next().unwrap().to_owned();
+    assert_eq!(header(70), "ID                 NAME                SIZE  STATUS     CREATED_AT   …");
+    assert!(!header(120).contains('…'));
+}
+
+#[test]
+fn json_on_a_terminal_is_safe_and_means_the_same() {
+    let case = case(true, 80, "", Options { format: Format::Json, ..Options::default() });
+    let printed = print(&case, &files());
+    assert!(!printed.contains(|c| c != '\n' && sanitize::is_unsafe(c)), "{printed:?}");
+    assert_eq!(serde_json::from_str::<Vec<File>>(&printed).unwrap(), files());
+}
+
+#[test]
 fn no_line_of_a_table_is_wider_than_its_terminal_or_unsafe() {
-    for width in [10, 20, 40, 79, 80, 81, 120, 200] {
+    for width in 10..=130 {
         let printed = print(&terminal(width), &files());
         assert_eq!(printed.lines().count(), 4, "{width}");
         for line in printed.lines() {
@@ -174,7 +191,9 @@ file_2  a-name-muc…ne.txt  999.9 MB  application/pdf  processed   3 hours ago
 
     let case = terminal(80);
     let mut rows = case.ui.rows(COLUMNS).unwrap();
-    (0..100).for_each(|number| rows.push(&file("f", "n", Some(number))).unwrap());
+    for number in 0..100 {
+        rows.push(&file("f", "n", Some(number))).unwrap();
+    }
     assert_eq!(case.out.text().lines().count(), 101);
 }
 
@@ -182,9 +201,9 @@ file_2  a-name-muc…ne.txt  999.9 MB  application/pdf  processed   3 hours ago
 fn colour_marks_meaning_and_no_letter_depends_on_it() {
     let plain = print(&terminal(120), &files());
     let coloured = print(&case(true, 120, "", Options::default()), &files());
-    assert!(coloured.contains("\u{1b}[38;5;2mprocessed\u{1b}[39m"), "{coloured:?}");
-    assert!(coloured.contains("\u{1b}[38;5;1mfailed\u{1b}[39m"), "{coloured:?}");
-    assert!(coloured.contains("\u{1b}[1mNAME"), "{coloured:?}");
+    assert!(coloured.contains("\u{1b}[32mprocessed\u{1b}[0m"), "{coloured:?}");
+    assert!(coloured.contains("\u{1b}[31mfailed\u{1b}[0m"), "{coloured:?}");
+    assert!(coloured.contains("\u{1b}[1mNAME\u{1b}[0m"), "{coloured:?}");
     let mut stripped = String::new();
     let mut parts = coloured.split('\u{1b}');
     stripped.push_str(parts.next().unwrap());
@@ -361,8 +380,8 @@ fn columns_beat_the_terminal() {
 #[test]
 fn progress_is_shown_where_it_fits() {
     let style = |tty, progress, quiet, ci, dumb| {
-        let env = Environment { ci, dumb, ..Environment::default() };
-        let options = Options { progress, quiet, env, ..Options::default() };
+        let env = Environment { dumb, ci, ..Environment::default() };
+        let options = Options { quiet, progress, env, ..Options::default() };
         case(tty, 80, "", options).ui.progress_style()
     };
     assert_eq!(style(true, ProgressMode::Auto, false, false, false), Some(Style::Bars));

@@ -9,7 +9,7 @@ use crate::support::now;
 fn refusal(text: &str) -> (String, usize, String) {
     let error = Filter::parse(text, now()).expect_err(text);
     assert_eq!(error.kind(), Kind::Usage);
-    let [_, carets] = error.causes() else { panic!("{text}: {:?}", error.causes()) };
+    let [_, carets] = error.details() else { panic!("{text}: {:?}", error.details()) };
     let hint = error.hints().first().cloned().unwrap_or_default();
     (error.message().to_owned(), carets.find('^').unwrap() + 1, hint)
 }

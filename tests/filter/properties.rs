@@ -228,7 +228,7 @@ fn text_is_read_or_refused(text: &str, file: &File) -> Result<(), TestCaseError>
                 error.message().strip_prefix("filter, column ").and_then(|rest| rest.split_once(':'));
             let column: usize = column.and_then(|(column, _)| column.parse().ok()).unwrap_or(0);
             prop_assert!((1..=text.chars().count() + 1).contains(&column), "{}", error);
-            prop_assert_eq!(error.causes().len(), 2);
+            prop_assert_eq!(error.details().len(), 2);
             prop_assert!(
                 error.lines().iter().all(|(_, line)| !line.contains(char::is_control)),
                 "{:?}",
