@@ -63,7 +63,7 @@ pub(super) fn is_size(field: &str) -> bool {
 }
 
 /// Columns of blank between two columns.
-pub(super) const GAP: usize = 2;
+pub(super) const GAP: u16 = 2;
 
 /// The widths that fit `width` columns of terminal; 0 hides a column.
 ///
@@ -87,6 +87,10 @@ pub(super) fn fit(columns: &[(Kind, usize)], width: usize, asked: bool, more: bo
             widths[last] = 0;
         }
     }
+
+    // An ellipsis in the header tells of hidden columns, where it costs no more than a piece of a name.
+    let mark = usize::from(GAP) + 1;
+    let width = if widths.contains(&0) && needed(&widths) + mark <= width { width - mark } else { width };
 
     let shrink = |kind: Kind, floor: usize, widths: &mut [usize]| {
         while used(widths) > width {
@@ -128,7 +132,8 @@ pub(super) fn fit(columns: &[(Kind, usize)], width: usize, asked: bool, more: bo
 
 /// The columns of a line of these widths.
 fn used(widths: &[usize]) -> usize {
-    widths.iter().filter(|&&width| width > 0).map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
+    let gap = usize::from(GAP);
+    widths.iter().filter(|&&width| width > 0).map(|width| width + gap).sum::<usize>().saturating_sub(gap)
 }
 
 /// Shortens text to `width` columns with an ellipsis: in the middle, or at its end.

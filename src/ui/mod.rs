@@ -4,10 +4,13 @@
 //! | --- | --- | --- | --- |
 //! | rows | a table | tab-separated, whole values, no header | one array; one object a line |
 //! | errors | `error: …` | `error: …` | one object a line on stderr |
-//! | notes, warnings, hints | text | text, no hints | text, no hints |
 //!
-//! Whatever the format, warnings and notes stay text: they are talk, and only errors are for scripts to read. Text from
-//! elsewhere is made safe before it is shown (`sanitize`); pipes and JSON carry it as it is.
+//! Notes and warnings are text in every format: they are talk, and only errors are for scripts to read. Hints come on a
+//! terminal only. `--color always` colours tables and labels, never what a pipe gets.
+//!
+//! Text from elsewhere is made safe before it is shown (`sanitize`): in tables, notes, errors and questions unsafe
+//! characters appear as `\u{1b}`, in JSON on a terminal as JSON's own `\u001b`. A pipe gets values as they are, except
+//! that tab, line feed, carriage return and backslash in text are written `\t \n \r \\`, so that a row is one line.
 
 mod bars;
 mod cell;
@@ -130,7 +133,9 @@ impl Ui {
             return;
         }
         let text = match self.0.options.format {
-            Format::Json | Format::Jsonl => format!("{}\n", error.to_json()),
+            Format::Json | Format::Jsonl => {
+                format!("{}\n", sanitize::json(&error.to_json().to_string()))
+            }
             Format::Text => {
                 error.lines().into_iter().map(|(label, text)| self.labelled(label, &text)).collect()
             }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::record::Blocks;
 use super::table::Table;
-use super::{Columns, Format, Ui, cell, fields, json};
+use super::{Columns, Format, Ui, cell, fields, json, sanitize};
 use crate::error::{Error, Result};
 
 /// How much waits before it is written: one system call for many rows.
@@ -105,7 +105,12 @@ impl Rows {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let written = self.ui.write_bytes(&self.buffer);
+        let written = match (&self.writer, std::str::from_utf8(&self.buffer)) {
+            (Writer::Json(_), Ok(text)) if self.ui.out_is_terminal() => {
+                self.ui.write_text(&sanitize::json(text))
+            }
+            _ => self.ui.write_bytes(&self.buffer),
+        };
         self.buffer.clear();
         // Once stdout has failed, more of it could only make a hole.
         self.over |= written.is_err();

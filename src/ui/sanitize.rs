@@ -42,6 +42,23 @@ pub fn lines(text: &str) -> String {
     text.trim_end_matches(['\r', '\n']).split('\n').map(line).collect::<Vec<_>>().join("\n  ")
 }
 
+/// JSON text that means the same and is safe on a terminal: JSON has its own escapes, and leaves out all but ASCII's.
+pub fn json(text: &str) -> Cow<'_, str> {
+    let escape = |c: char| c != '\n' && is_unsafe(c);
+    if !text.contains(escape) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escape(c) {
+            safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +85,11 @@ mod tests {
             let text = format!("{text}{mark}{text}");
             prop_assert!(!line(&text).contains(is_unsafe));
             prop_assert!(!lines(&text).contains(|c| c != '\n' && is_unsafe(c)));
+
+            let written = serde_json::to_string(&text).unwrap();
+            let safe = json(&written);
+            prop_assert!(!safe.contains(is_unsafe));
+            prop_assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
         }
     }
 }

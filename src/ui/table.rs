@@ -51,11 +51,14 @@ impl Table {
             grid.set_header(self.header(&columns, width));
         }
         grid.add_rows(rows.iter().map(|row| self.row(row, &columns)));
+        // The ellipsis in the header, if there is one, is a column of its own.
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, 0));
+        }
         for (at, &(kind, width)) in columns.iter().filter(|(_, width)| *width > 0).enumerate() {
             let Some(column) = grid.column_mut(at) else { continue };
-            let gap = u16::try_from(GAP).unwrap_or(2);
-            let width = u16::try_from(width).unwrap_or(u16::MAX - gap).saturating_add(gap);
-            column.set_padding((0, gap)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+            let width = u16::try_from(width).unwrap_or(u16::MAX).saturating_add(GAP);
+            column.set_padding((0, GAP)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
             if kind == Kind::Number {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -82,7 +85,8 @@ impl Table {
         let shown = self.fields.iter().zip(columns).filter(|(_, (_, width))| *width > 0);
         let mut titles: Vec<String> =
             shown.map(|(field, &(_, width))| layout::elide(&title(field), width, false)).collect();
-        let used: usize = columns.iter().filter(|(_, width)| *width > 0).map(|(_, width)| width + GAP).sum();
+        let used: usize =
+            columns.iter().filter(|(_, width)| *width > 0).map(|(_, width)| width + usize::from(GAP)).sum();
         if titles.len() < columns.len() && used < width {
             titles.push("…".to_owned());
         }

@@ -135,8 +135,23 @@ file_2             a\\u{1b}[…b\\nc    12 B
 }
 
 #[test]
+fn an_ellipsis_stands_for_columns_without_room() {
+    let header = |width| print(&terminal(width), &files()).lines().next().unwrap().to_owned();
+    assert_eq!(header(70), "ID                 NAME                SIZE  STATUS     CREATED_AT   …");
+    assert!(!header(120).contains('…'));
+}
+
+#[test]
+fn json_on_a_terminal_is_safe_and_means_the_same() {
+    let case = case(true, 80, "", Options { format: Format::Json, ..Options::default() });
+    let printed = print(&case, &files());
+    assert!(!printed.contains(|c| c != '\n' && sanitize::is_unsafe(c)), "{printed:?}");
+    assert_eq!(serde_json::from_str::<Vec<File>>(&printed).unwrap(), files());
+}
+
+#[test]
 fn no_line_of_a_table_is_wider_than_its_terminal_or_unsafe() {
-    for width in [10, 20, 40, 79, 80, 81, 120, 200] {
+    for width in 10..=130 {
         let printed = print(&terminal(width), &files());
         assert_eq!(printed.lines().count(), 4, "{width}");
         for line in printed.lines() {
@@ -366,7 +381,7 @@ fn columns_beat_the_terminal() {
 fn progress_is_shown_where_it_fits() {
     let style = |tty, progress, quiet, ci, dumb| {
         let env = Environment { dumb, ci, ..Environment::default() };
-        let options = Options { progress, quiet, env, ..Options::default() };
+        let options = Options { quiet, progress, env, ..Options::default() };
         case(tty, 80, "", options).ui.progress_style()
     };
     assert_eq!(style(true, ProgressMode::Auto, false, false, false), Some(Style::Bars));

@@ -1,7 +1,10 @@
 //! The HTTP client against scripted servers on loopback.
 
+mod limits;
+mod origins;
 mod retries;
 mod server;
+mod uploads;
 
 use std::time::Duration;
 
