@@ -5,7 +5,9 @@
 //! disk but for `local`.
 
 mod capabilities;
+mod lenient;
 mod local;
+mod metorial;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC];
+pub static REGISTRY: &[&Spec] = &[&local::SPEC, &metorial::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
