@@ -93,3 +93,71 @@ fn bounds(comparison: &Comparison) -> (Option<Timestamp>, Option<Timestamp>) {
         Op::Has | Op::Ne => (None, None),
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compare(field: &str, op: Op, value: Value) -> Expr {
+        Expr::Compare(Comparison { field: field.to_owned(), op, value })
+    }
+
+    fn text(field: &str, value: &str) -> Expr {
+        compare(field, Op::Eq, Value::Text(value.to_owned()))
+    }
+
+    fn created(op: Op, at: &str) -> Expr {
+        compare("created_at", op, Value::Time(at.parse().unwrap()))
+    }
+
+    fn sent(expr: Expr) -> String {
+        let pairs = native(&Filter { expr }, &["generic"]);
+        pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+    }
+
+    #[test]
+    fn bounds_are_strict_and_never_too_tight() {
+        let at = "2026-01-01T00:00:00Z";
+        assert_eq!(sent(created(Op::Gt, at)), "created_at[gt]=2026-01-01T00:00:00.000Z");
+        assert_eq!(sent(created(Op::Ge, at)), "created_at[gt]=2025-12-31T23:59:59.999Z");
+        assert_eq!(sent(created(Op::Lt, at)), "created_at[lt]=2026-01-01T00:00:00.000Z");
+        assert_eq!(sent(created(Op::Le, at)), "created_at[lt]=2026-01-01T00:00:00.001Z");
+        assert_eq!(
+            sent(created(Op::Eq, at)),
+            "created_at[gt]=2025-12-31T23:59:59.999Z&created_at[lt]=2026-01-01T00:00:00.001Z"
+        );
+        // Between two ticks: the file of the tick itself is older, and passes.
+        assert_eq!(
+            sent(created(Op::Lt, "2026-01-01T00:00:00.0005Z")),
+            "created_at[lt]=2026-01-01T00:00:00.001Z"
+        );
+        assert_eq!(
+            sent(created(Op::Gt, "2026-01-01T00:00:00.0005Z")),
+            "created_at[gt]=2026-01-01T00:00:00.000Z"
+        );
+        assert_eq!(sent(created(Op::Ne, at)), "");
+    }
+
+    #[test]
+    fn of_several_bounds_the_tightest_goes_once() {
+        let both = vec![created(Op::Gt, "2026-01-01T00:00:00Z"), created(Op::Gt, "2026-02-01T00:00:00Z")];
+        assert_eq!(sent(Expr::And(both)), "created_at[gt]=2026-02-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn ids_go_as_repeated_keys_also_when_joined_by_or() {
+        assert_eq!(sent(text("id", "a")), "id=a");
+        assert_eq!(sent(Expr::Or(vec![text("id", "a"), text("id", "b")])), "id=a&id=b");
+        assert_eq!(sent(Expr::Or(vec![text("id", "a"), text("name", "b")])), "");
+        let many = (0..=MAX_IDS).map(|n| text("id", &n.to_string())).collect();
+        assert_eq!(sent(Expr::Or(many)), "");
+    }
+
+    #[test]
+    fn only_a_purpose_that_the_dialect_has_is_sent() {
+        assert_eq!(sent(text("purpose", "generic")), "purpose=generic");
+        assert_eq!(sent(text("purpose", "assistants")), "");
+        assert_eq!(sent(Expr::Not(Box::new(text("purpose", "generic")))), "");
+        assert_eq!(sent(Expr::Or(vec![text("purpose", "generic"), text("name", "b")])), "");
+        assert_eq!(sent(compare("purpose", Op::Has, Value::Text("generic".into()))), "");
+    }
+}
