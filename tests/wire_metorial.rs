@@ -599,7 +599,7 @@ async fn every_error_shape_is_told_in_the_platforms_words() {
     let cases = [
         (400, include_str!("wire/metorial/error-400-invalid-data.json"), "limit: at most 100"),
         (400, include_str!("wire/metorial/error-400-reason.json"), "the body is no JSON"),
-        (401, include_str!("wire/metorial/error-401.json"), "it was revoked"),
+        (401, include_str!("wire/metorial/error-401.json"), "the key is not known"),
         (402, include_str!("wire/metorial/error-402.json"), "the plan is used up"),
         (403, include_str!("wire/metorial/error-403-scope.json"), "the key lacks a scope"),
         (404, include_str!("wire/metorial/error-404.json"), "there is no such file"),

@@ -8,6 +8,7 @@ mod capabilities;
 mod lenient;
 mod local;
 mod metorial;
+mod replicate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC, &metorial::SPEC];
+pub static REGISTRY: &[&Spec] = &[&local::SPEC, &replicate::SPEC, &metorial::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {

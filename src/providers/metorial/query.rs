@@ -90,7 +90,8 @@ fn bounds(comparison: &Comparison) -> (Option<Timestamp>, Option<Timestamp>) {
         Op::Lt if floor == at => (None, Some(floor)),
         Op::Lt | Op::Le => (None, after),
         Op::Eq => (before, after),
-        Op::Has | Op::Ne => (None, None),
+        // The others say nothing about an interval.
+        _ => (None, None),
     }
 }
 #[cfg(test)]

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{Connection, Page, SPEC};
 use super::{MAGNETAR, PULSAR, SEED};
-use crate::error::{Error, Kind, Result};
-use crate::http::{Problem, Reply};
+use crate::error::{Error, Result};
+use crate::http::Reply;
 use crate::model::{Checksums, File, FileId, Link, Object};
 use crate::providers::Capabilities;
 use crate::providers::lenient;
@@ -216,37 +216,4 @@ pub(super) fn page(reply: &Reply, connection: &Connection) -> Result<Page> {
     let listing = Listing::<WireFile>::read(reply, "list of files")?;
     let next = listing.next(|file| Some(&file.id))?;
     Ok(Page { files: listing.items.into_iter().map(|file| file.into_file(connection)).collect(), next })
-}
-
-/// Reads the error body. The common reading would stop at `message`, which for a failed validation does not name the
-/// field: `errors[]` does.
-pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
-    #[derive(Deserialize)]
-    struct Body {
-        message: String,
-        #[serde(default, deserialize_with = "lenient::text")]
-        code: Option<String>,
-        #[serde(default, deserialize_with = "lenient::text")]
-        description: Option<String>,
-        #[serde(default, deserialize_with = "lenient::text")]
-        hint: Option<String>,
-        #[serde(default)]
-        errors: Value,
-    }
-    let body: Body = serde_json::from_slice(&reply.body).ok()?;
-    let mut message = body.message;
-    for error in body.errors.as_array().into_iter().flatten() {
-        let path: Vec<String> = error["path"].as_array().into_iter().flatten().map(text_of).collect();
-        message.push_str(&format!("; {}: {}", path.join("."), text_of(&error["message"])));
-    }
-    for more in [body.description, body.hint].into_iter().flatten().filter(|more| !more.is_empty()) {
-        message.push_str(&format!(" ({more})"));
-    }
-    // Payment is a quota: waiting cannot help.
-    let unpaid = reply.status == 402 || body.code.as_deref() == Some("payment_required");
-    Some(Problem { message, kind: unpaid.then_some(Kind::RateLimited), is_final: unpaid })
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
