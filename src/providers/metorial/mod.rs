@@ -161,6 +161,7 @@ const MAGNETAR: Capabilities = Capabilities {
 const AUTO: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: Some(PRESIGNED_LIMIT),
+        warn_bytes: None,
         empty: true,
         purposes: MAGNETAR.upload.purposes,
         default_purpose: None,
