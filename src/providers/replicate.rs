@@ -85,7 +85,7 @@ const API: Capabilities = Capabilities {
     replace: false,
     checksums: &["sha256", "md5"],
     scope: &[],
-    rate: Some(Rate { requests: 3000, per: Duration::from_secs(60) }),
+    rate: Some(Rate { requests: 3000, per: Duration::from_mins(1) }),
     instead: &[
         (Op::Download, "`haul info {ref}` shows what it knows about the file"),
         (
@@ -166,7 +166,7 @@ impl Provider for Replicate {
         let first = self.connection.url(&["files"])?;
         let url = match cursor {
             None => first,
-            Some(next) => self.next_page(&first, next)?,
+            Some(next) => next_page(&first, next)?,
         };
         let listing: Listing = self.connection.http.json(&Request::get(url), "list of files").await?;
         Ok(Page {
@@ -282,21 +282,6 @@ impl Replicate {
         }
     }
 
-    /// The URL of the next page. The token goes with it, so it has to be of the API's own origin.
-    fn next_page(&self, first: &Url, next: &str) -> Result<Url> {
-        let url = first.join(next).map_err(|_| {
-            Error::usage(format!("{next:?} is no cursor of replicate")).hint("it is a whole URL")
-        })?;
-        if url.origin() != first.origin() {
-            return Err(Error::platform(format!(
-                "the next page is at {}, not at {}; the token stays here",
-                url.origin().ascii_serialization(),
-                first.origin().ascii_serialization()
-            )));
-        }
-        Ok(url)
-    }
-
     /// The signed link that the user gave: whole, or as its three parts.
     fn given_link(&self, id: &FileId) -> Result<Option<Url>> {
         if let Some(link) = self.connection.setting("link") {
@@ -351,6 +336,21 @@ impl Replicate {
         url.set_query(Some(&query));
         Ok(url)
     }
+}
+
+/// The URL of the next page. The token goes with it, so it has to be of the API's own origin.
+fn next_page(first: &Url, next: &str) -> Result<Url> {
+    let url = first
+        .join(next)
+        .map_err(|_| Error::usage(format!("{next:?} is no cursor of replicate")).hint("it is a whole URL"))?;
+    if url.origin() != first.origin() {
+        return Err(Error::platform(format!(
+            "the next page is at {}, not at {}; the token stays here",
+            url.origin().ascii_serialization(),
+            first.origin().ascii_serialization()
+        )));
+    }
+    Ok(url)
 }
 
 /// The id in the path of a signed link.

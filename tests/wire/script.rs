@@ -159,15 +159,15 @@ fn converse(
         kept.lock().expect("no test panics while it holds this").push(received);
         let next = answers.lock().expect("no test panics while it holds this").next();
         let answer = next.unwrap_or_else(|| Answer::new(500, "the script is over"));
-        let mut head = format!("HTTP/1.1 {} X\r\n", answer.status);
+        let mut head = format!("HTTP/1.1 {} X\r\n", answer.status).into_bytes();
         let sized = answer.status != 204;
         for (name, value) in &answer.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n")?;
         }
         if sized && !answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-            head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+            write!(head, "Content-Length: {}\r\n", answer.body.len())?;
         }
-        to.write_all(head.as_bytes())?;
+        to.write_all(&head)?;
         to.write_all(b"\r\n")?;
         to.write_all(&answer.body)?;
         to.flush()?;

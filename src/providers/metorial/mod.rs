@@ -112,7 +112,7 @@ const SEED: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],
-    rate: Some(Rate { requests: 5000, per: Duration::from_secs(600) }),
+    rate: Some(Rate { requests: 5000, per: Duration::from_mins(10) }),
     instead: &[],
 };
 
@@ -204,12 +204,12 @@ impl Provider for Metorial {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // With a condition left to the caller, a page as small as the limit would only make more pages.
-        let wished =
-            query.limit.filter(|_| query.filter.is_none()).and_then(|limit| u32::try_from(limit).ok());
-        let size = query.page_size.or(wished).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
-        let ascending =
-            query.sort.as_ref().is_some_and(|sort| sort.field == "created_at" && !sort.descending);
+        let by_age = query.sort.as_ref().is_none_or(|sort| sort.field == "created_at");
+        let ascending = by_age && query.sort.as_ref().is_some_and(|sort| !sort.descending);
+        // Where the caller has to choose or sort, a page as small as the limit would only make more pages.
+        let few = query.limit.filter(|_| by_age && query.filter.is_none());
+        let few = few.and_then(|limit| u32::try_from(limit).ok());
+        let size = query.page_size.or(few).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
         let mut request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
             .query("order", if ascending { "asc" } else { "desc" })

@@ -22,6 +22,13 @@ async fn deleting_says_what_the_platform_says() {
     assert!(error.to_string().contains("a deleted file takes no actions"), "{error}");
     assert_eq!(error.request_id(), Some("req_1"));
 
+    // So with any other action on it.
+    let server =
+        Server::start(vec![magnetar(include_str!("error-403-deleted.json")).status(403), magnetar(DELETED)]);
+    let error = open(&server, "magnetar").link(&id(), None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    assert_eq!(server.lines(), ["POST /file-links".to_owned(), format!("GET /files/{ID}")]);
+
     // Forbidden for another reason stays forbidden.
     let forbidden = magnetar(include_str!("error-403-scope.json")).status(403);
     let server = Server::start(vec![forbidden, magnetar(MAGNETAR)]);

@@ -10,7 +10,8 @@ async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
         Answer::json(EMPTY_LIST),
         Answer::json(&format!("[{SEED}]")),
         Answer::json(&format!(r#"{{"data":[{SEED}]}}"#)),
-        Answer::json(r#"{"items":[],"pagination":{"has_more_after":true}}"#),
+        Answer::json(EMPTY_LIST),
+        Answer::json(r#"{"items":[],"pagination":{"has_more_after":"true"}}"#),
     ]);
     let provider = open(&server, "auto");
     let page = provider.list(&Query::default(), None).await.unwrap();
@@ -24,6 +25,10 @@ async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
     assert_eq!((page.files.len(), page.next), (0, None));
     assert_eq!(provider.list(&query, None).await.unwrap().files.len(), 1, "a bare array");
     assert_eq!(provider.list(&query, None).await.unwrap().files.len(), 1, "`data`");
+    let by_name = Sort { field: "name".to_owned(), descending: false };
+    let sorted = Query { limit: Some(5), sort: Some(by_name), ..Query::default() };
+    provider.list(&sorted, None).await.unwrap();
+    assert_eq!(server.lines()[5], "GET /files?limit=100&order=desc", "the caller sorts, and needs all");
     let endless = provider.list(&query, None).await.unwrap_err();
     assert_eq!(endless.kind(), Kind::Platform);
     assert_eq!(

@@ -102,9 +102,9 @@ async fn a_presigned_upload_puts_the_bytes_without_the_token() {
     let provider = open_with(&api, &uploads, "magnetar", &set);
     let file = upload(&*provider, titled(&json!("Greeting"))).await.unwrap();
     assert_eq!(file.id.as_str(), ID);
-    let sent: Vec<String> = uploads.requests().iter().map(script::Received::canonical).collect();
-    assert_eq!(sent[0], include_str!("request-presigned-begin.http"));
-    assert_eq!(sent[1], include_str!("request-presigned-complete.http"));
+    let steps: Vec<String> = uploads.requests().iter().map(script::Received::canonical).collect();
+    assert_eq!(steps[0], include_str!("request-presigned-begin.http"));
+    assert_eq!(steps[1], include_str!("request-presigned-complete.http"));
     assert_eq!(bucket.requests()[0].canonical(), include_str!("request-presigned-put.http"));
     assert_eq!(bucket.requests()[0].header("authorization"), None);
 }
