@@ -165,7 +165,14 @@ impl Provider for Local {
         let (sort, descending) = sort.unwrap_or((SortKey::Created, true));
         // One more than the page tells whether there is a next one.
         let after = cursor.map(FileId::from);
-        let listing = Listing { filter: query.filter.clone(), sort, descending, after, limit: size + 1 };
+        let listing = Listing {
+            filter: query.filter.clone(),
+            sort,
+            descending,
+            after,
+            limit: size + 1,
+            ..Listing::default()
+        };
         let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
         let is_last = files.len() <= size;
         files.truncate(size);

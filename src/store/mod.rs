@@ -23,7 +23,7 @@ pub use incoming::{Blob, Incoming};
 pub use listing::{Listing, SortKey};
 #[doc(hidden)]
 pub use phase::{Phase, observe};
-pub use signing::{sign, sign_link};
+pub use signing::sign_link;
 
 use crate::error::{Error, Result};
 use crate::model::{Clock, File, FileId, Object};
@@ -185,8 +185,7 @@ impl Store {
                 Some(id) => Some(rows.place(space, id)?.ok_or_else(|| no_such_file(id))?),
                 None => None,
             };
-            let selection = listing.select(space, after, self.now());
-            rows.select(&selection, listing.filter.as_ref(), listing.limit)
+            rows.select(space, listing, after, self.now())
         })
     }
 
