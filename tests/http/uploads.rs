@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
 use haul::error::Kind;
 use haul::http::{Body, Client, Config, Part, Piece, Request, form};
 use haul::model::{NewFile, Source};
@@ -15,7 +16,7 @@ use crate::{client, config};
 
 /// Bytes that are not the same anywhere, so that a stretch in the wrong place shows.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16).to_le_bytes()[0]).collect()
 }
 
 fn on_disk(content: &[u8]) -> (NamedTempFile, Source) {
@@ -96,7 +97,6 @@ async fn stretches_and_base64_are_put_together() {
     let seen = server.seen().remove(0);
     assert_eq!(seen.body.len() as u64, body.wire_len());
     let value: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
-    use base64::Engine as _;
     let decoded = base64::engine::general_purpose::STANDARD.decode(value["data"].as_str().unwrap()).unwrap();
     assert!(decoded == content);
 }
