@@ -6,6 +6,8 @@
 
 mod capabilities;
 mod local;
+mod tolerant;
+mod xai;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC];
+pub static REGISTRY: &[&Spec] = &[&local::SPEC, &xai::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
