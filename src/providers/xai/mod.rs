@@ -171,12 +171,15 @@ impl Provider for Xai {
         let size = page_size(query);
         let token = cursor.map(|cursor| self.token(cursor));
         let request = self.files(&[])?.query("limit", size);
-        // A token of the gateway's comes from a gateway: the rest is spelled its way, too.
-        let request = match token {
-            Some((gateway::TOKEN, _)) => gateway::spell(request, query),
-            Some(_) => openai::spell(request, query),
-            None if self.spelling == Spelling::Gateway => gateway::spell(request, query),
-            None => openai::spell(request, query),
+        // Whoever gave the token is spoken to in the dialect it came in.
+        let spelling = match token {
+            Some((gateway::TOKEN, _)) => Spelling::Gateway,
+            Some(_) => Spelling::OpenAi,
+            None => self.spelling,
+        };
+        let request = match spelling {
+            Spelling::OpenAi => openai::spell(request, query),
+            Spelling::Gateway => gateway::spell(request, query),
         };
         let request = match token {
             Some((parameter, value)) => request.query(parameter, value),

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_page_tells_the_parameter_of_its_token() {
-        let next = |json| list(json).unwrap().1.map(|token| (token.parameter, token.value));
+        let next = |json: &str| list(json).unwrap().1.map(|token| (token.parameter, token.value));
         let one = r#"[{"id":"f1"},{"id":"f2"}]"#;
         assert_eq!(
             next(&format!(r#"{{"data":{one},"pagination_token":"t"}}"#)),
