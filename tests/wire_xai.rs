@@ -1,22 +1,22 @@
 //! xAI over a socket: what is sent, byte for byte, and what is made of every reply that the contract shows.
 
+#[path = "wire/connection.rs"]
+mod connection;
 #[path = "wire/socket.rs"]
 mod socket;
+#[path = "wire/xai/trouble.rs"]
+mod trouble;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use connection::connection;
 use futures_util::TryStreamExt;
 use haul::error::{Error, Kind};
-use haul::filter::{Comparison, Expr, Filter, Op as Is, Value};
-use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, File, FileId, Link, NewFile, Object, Patch};
+use haul::filter::Filter;
+use haul::model::{File, FileId, Link, NewFile, Object, Patch};
 use haul::progress::silent;
-use haul::providers::{Connection, Provider, Query, Range, Sort, find};
-use haul::secret::Secret;
+use haul::providers::{Provider, Query, Range, Sort, find};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use socket::{Recorded, Scripted, Server};
+use socket::{Scripted, Server};
 
 const ID: &str = "file_a128090d-f0c9-4873-bd84-e499777e7417";
 const HASH: &str = "a15b2225695f242af60e5d99a7455b0a2e371dac88283401ebc013dba1dfbc84";
@@ -32,32 +32,8 @@ const PUBLIC_URL: &str = include_str!("wire/xai/public-url.json");
 const REVOKED: &str = include_str!("wire/xai/revoke.json");
 
 fn try_open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>, Error> {
-    let spec = find("xai").expect("it is registered");
-    let base_url: url::Url = format!("{}/v1", server.origin).parse().expect("a URL");
-    let http = Client::new(Config {
-        platform: spec.name,
-        own: vec![base_url.clone()],
-        token: Some(Secret::new("xai-k")),
-        token_hints: Vec::new(),
-        timeout: Duration::from_secs(10),
-        policy: Policy { attempts: 1, ..Policy::default() },
-        cacert: None,
-        insecure_http: false,
-        rate: None,
-        headers: Vec::new(),
-        read_problem: spec.read_problem,
-    });
-    (spec.open)(Connection {
-        profile: "work".to_owned(),
-        upload_base_url: base_url.clone(),
-        base_url,
-        dialect: dialect.to_owned(),
-        set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        secrets: BTreeMap::new(),
-        http,
-        clock: Clock(Some(Timestamp::from_second(1_755_000_000).expect("a time"))),
-        data: std::path::PathBuf::new(),
-    })
+    let xai = find("xai").expect("it is registered");
+    (xai.open)(connection(xai, &server.url("/v1"), "xai-k", dialect, set))
 }
 
 fn open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provider> {
@@ -184,24 +160,22 @@ async fn a_listing_is_asked_for_in_the_words_of_the_dialect() {
     );
     assert_eq!(target("auto", sorted("status", true), None).await, "/v1/files?limit=100", "not native");
     let team = target_of("auto", &[("team_id", "t 1")], sorted("size", false), Some("x")).await;
-    assert_eq!(team, "/v1/files?limit=100&team_id=t%201&order=ASCENDING&sort_by=size&next_token=x");
+    assert_eq!(team, "/v1/files?team_id=t%201&limit=100&order=ASCENDING&sort_by=size&next_token=x");
     let few = |limit, page_size| Query { limit, page_size, ..Query::default() };
     assert_eq!(target("auto", few(Some(7), None), None).await, "/v1/files?limit=7");
     assert_eq!(target("auto", few(Some(700), None), None).await, "/v1/files?limit=100");
     assert_eq!(target("auto", few(Some(7), Some(2)), None).await, "/v1/files?limit=2");
 }
 
+fn filtered(filter: &str) -> Query {
+    let now = Timestamp::from_second(1_755_000_000).unwrap();
+    let filter = Filter::parse_with(filter, now, &["user_defined_id"]).unwrap();
+    Query { filter: Some(filter), limit: Some(3), ..Query::default() }
+}
+
 #[tokio::test]
 async fn a_filter_goes_along_and_a_prefix_where_there_is_one() {
-    let compare = |field: &str, op, value| Expr::Compare(Comparison { field: field.into(), op, value });
-    let filter = Filter {
-        expr: Expr::And(vec![
-            compare("name", Is::Has, Value::Text("re*".into())),
-            compare("size", Is::Gt, Value::Number(1000.0)),
-            compare("metadata.a", Is::Eq, Value::Text("only here".into())),
-        ]),
-    };
-    let query = Query { filter: Some(filter), limit: Some(3), ..Query::default() };
+    let query = filtered(r#"name ~ "re*" AND size > 1kB AND metadata.a = "here""#);
     assert_eq!(
         target_of("auto", &[], query.clone(), None).await,
         "/v1/files?limit=100&filter=name%3Are%2A%20AND%20size_bytes%20%3E%201000"
@@ -210,6 +184,18 @@ async fn a_filter_goes_along_and_a_prefix_where_there_is_one() {
         target_of("gateway", &[], query, None).await,
         "/v1/files?limit=100&filter=size_bytes%20%3E%201000&prefix=re"
     );
+    assert_eq!(
+        target_of("auto", &[], filtered("user_defined_id = u1"), None).await,
+        "/v1/files?limit=100&filter=user_defined_id%20%3D%20%22u1%22"
+    );
+}
+
+#[tokio::test]
+async fn a_status_that_was_asked_for_is_the_one_of_files_that_tell_none() {
+    let query = filtered(r#"size_bytes > 1000 AND upload_status = "Complete""#);
+    let server = serve(&[LIST_OPENAI]);
+    let page = open(&server, "auto", &[]).list(&query, None).await.unwrap();
+    assert!(query.filter.unwrap().matches(&page.files[0]), "{:?}", page.files[0].status);
 }
 
 #[tokio::test]
@@ -481,90 +467,4 @@ async fn a_link_that_is_not_there_is_not_revoked() {
     assert_eq!(xai.unlink(&id(), None).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(xai.unlink(&id(), Some("https://other.example/")).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(server.requests().len(), 2, "the other link costs a look and no revocation");
-}
-
-// Section 6: errors.
-
-#[tokio::test]
-async fn every_error_shape_gives_its_sentence_and_kind() {
-    let text = include_str!("wire/xai/errors.txt");
-    let lines: Vec<&str> = text.lines().collect();
-    for pair in lines.chunks_exact(2) {
-        let mut words = pair[0].splitn(3, ' ');
-        let mut word = || words.next().expect("status, kind and message");
-        let (status, kind, message) = (word().parse().expect("a status"), word(), word());
-        let server = Server::start([Scripted::new(status, pair[1]).header("x-request-id", "req-1")]);
-        let error = open(&server, "auto", &[]).stat(&id()).await.unwrap_err();
-        assert!(error.to_string().contains(message), "{}: {error}", pair[0]);
-        assert!(kind == "-" || error.kind().word() == kind, "{}: {:?}", pair[0], error.kind());
-        assert_eq!((error.status(), error.request_id()), (Some(status), Some("req-1")), "{}", pair[0]);
-    }
-}
-
-#[tokio::test]
-async fn spent_credit_is_final_and_a_rate_is_not() {
-    let problem = |status, body: &'static str| {
-        (find("xai").unwrap().read_problem)(&haul::http::Reply {
-            status,
-            headers: haul::http::HeaderMap::new(),
-            body: body.into(),
-        })
-    };
-    let spent = r#"{"code":"Some resource has been exhausted","error":"has either used all available credits or reached its monthly spending limit"}"#;
-    let busy = r#"{"code":"Some resource has been exhausted","error":"The model is temporarily at capacity. Please retry your request shortly."}"#;
-    assert!(problem(429, spent).unwrap().is_final);
-    assert!(!problem(429, busy).unwrap().is_final);
-    assert_eq!(problem(413, "too large"), None, "plain text is everybody's");
-}
-
-#[tokio::test]
-async fn nonsense_is_a_clear_error() {
-    for body in ["<html><body>Sign in</body></html>", "", r#"{"data":[{"id":"f"#, "[]", "null", "7", "{}"] {
-        let server = serve(&[body]);
-        let error = open(&server, "auto", &[]).stat(&id()).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
-        let server = serve(&[body]);
-        match open(&server, "auto", &[]).list(&Query::default(), None).await {
-            Ok(page) => assert!(body == "{}" && page.files.is_empty(), "{body}"),
-            Err(error) => assert_eq!(error.kind(), Kind::Platform, "{body}: {error}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn loose_replies_are_read() {
-    let loose = r#"{"id":"f","bytes":"5","created_at":"1762345678","expires_at":"","purpose":null,
-        "filename":null,"public_url":null,"upload_status":"Verifying","new":{"a":[1]}}"#;
-    let server = serve(&[loose]);
-    let file = open(&server, "auto", &[]).stat(&id()).await.unwrap();
-    assert_eq!((file.size, file.expires_at, file.name.as_str()), (Some(5), None, ""));
-    assert_eq!(file.created_at, Some(Timestamp::from_second(1_762_345_678).unwrap()));
-    assert_eq!(file.status.as_deref(), Some("Verifying"));
-    assert_eq!(file.extra["new"], json!({ "a": [1] }));
-}
-
-#[test]
-fn settings_are_checked_when_it_is_opened() {
-    let server = serve(&[]);
-    for (dialect, set, kind) in [
-        ("grpc", ("format", "text"), Kind::Usage),
-        ("auto", ("via", "ftp"), Kind::Usage),
-        ("auto", ("format", "pdf"), Kind::Usage),
-        ("auto", ("page_number", "0"), Kind::Usage),
-        ("openai", ("team_id", "t1"), Kind::Unsupported),
-        ("openai", ("via", "chunks"), Kind::Unsupported),
-        ("openai", ("page_number", "1"), Kind::Unsupported),
-    ] {
-        assert_eq!(try_open(&server, dialect, &[set]).err().map(|error| error.kind()), Some(kind), "{set:?}");
-    }
-}
-
-#[tokio::test]
-async fn the_token_stays_at_home_when_redirected() {
-    let elsewhere = Server::start([Scripted::new(200, "hello")]);
-    let server =
-        Server::start([Scripted::new(302, "").header("Location", format!("{}/o", elsewhere.origin))]);
-    // Followed or refused, the token does not go along.
-    let _ = open(&server, "auto", &[]).download(&id(), None).await;
-    assert!(elsewhere.requests().iter().all(|request: &Recorded| request.header("authorization").is_none()));
 }

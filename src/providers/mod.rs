@@ -5,8 +5,8 @@
 //! disk but for `local`.
 
 mod capabilities;
+mod lenient;
 mod local;
-mod tolerant;
 mod xai;
 
 use std::collections::BTreeMap;

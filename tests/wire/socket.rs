@@ -108,6 +108,11 @@ impl Server {
         Self { origin, recorded }
     }
 
+    /// A URL on it.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
     pub fn requests(&self) -> Vec<Recorded> {
         self.recorded.lock().expect("the log").clone()
     }

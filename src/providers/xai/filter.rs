@@ -1,16 +1,16 @@
-//! What of a filter xAI is sent: the comparisons of its outermost AND that it understands the same way or looser.
+//! What of a filter xAI is sent: the part made of comparisons that it understands the same way or looser.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{Native, Precision};
-use crate::filter::{Comparison, Filter, Op, Value};
+use crate::filter::{Comparison, Expr, Filter, Op, Value};
 
 const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
 
-/// The comparisons that both dialects make. `!=` is nowhere: where `=` is loose, its opposite is too strict.
-pub(super) const NATIVE: &[Native] = &[
+/// What the openai dialect compares. `!=` of text is nowhere: where `=` is loose, its opposite is too strict.
+pub(super) const OPENAI: &[Native] = &[
     // How fuzzy the live match on a name is, nobody says.
-    Native { field: "name", ops: &[Op::Has, Op::Eq], precision: Precision::Superset },
+    Native { field: "name", ops: &[Op::Has, Op::Eq, Op::Glob], precision: Precision::Superset },
     Native { field: "id", ops: &[Op::Eq], precision: Precision::Exact },
     Native { field: "user_defined_id", ops: &[Op::Eq], precision: Precision::Exact },
     Native { field: "size", ops: &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge], precision: Precision::Exact },
@@ -18,7 +18,12 @@ pub(super) const NATIVE: &[Native] = &[
     Native { field: "created_at", ops: RANGE, precision: Precision::Superset },
     Native { field: "expires_at", ops: RANGE, precision: Precision::Superset },
     Native { field: "status", ops: &[Op::Eq], precision: Precision::Superset },
+    Native { field: "url", ops: &[Op::Eq, Op::Ne], precision: Precision::Exact },
+    Native { field: "public_url_expires_at", ops: RANGE, precision: Precision::Superset },
 ];
+
+/// What the gateway compares: all but the last two, for it has no public URLs.
+pub(super) const GATEWAY: &[Native] = OPENAI.split_at(8).0;
 
 /// A filter the way it goes out.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,38 +32,60 @@ pub(super) struct Pushed {
     pub(super) filter: Option<String>,
     /// What `prefix` is sent: the gateway's own parameter for a name that starts so.
     pub(super) prefix: Option<String>,
+    /// The upload status that every file of the answer has, because it was asked for.
+    pub(super) status: Option<&'static str>,
 }
 
-/// Spells what can be pushed down. With `prefix`, the first name with a star at its end goes there.
-pub(super) fn push(filter: &Filter, prefix: bool) -> Pushed {
+/// Spells what a dialect compares. Where `gateway`, the start of a name pattern has a parameter of its own.
+pub(super) fn push(filter: &Filter, gateway: bool) -> Pushed {
+    let table = if gateway { GATEWAY } else { OPENAI };
+    let native = filter.native(|comparison| {
+        let native = table.iter().find(|n| n.field == comparison.field && n.ops.contains(&comparison.op))?;
+        spell(comparison).map(|_| native.precision)
+    });
+    let parts = match native.unwrap_or_default().expr {
+        Expr::And(parts) => parts,
+        other => vec![other],
+    };
     let mut pushed = Pushed::default();
-    let mut parts = Vec::new();
-    for comparison in filter.conjuncts() {
-        if !NATIVE.iter().any(|n| n.field == comparison.field && n.ops.contains(&comparison.op)) {
-            continue;
+    let mut texts = Vec::new();
+    for part in &parts {
+        if let Expr::Compare(comparison) = part {
+            let text = |value: &Value| if let Value::Text(text) = value { upload_status(text) } else { None };
+            if comparison.field == "status" {
+                pushed.status = pushed.status.or(text(&comparison.value));
+            }
+            if gateway && comparison.op == Op::Glob && pushed.prefix.is_none() {
+                pushed.prefix = comparison.prefix();
+                continue;
+            }
         }
-        match name_prefix(comparison) {
-            Some(start) if prefix && pushed.prefix.is_none() => pushed.prefix = Some(start.to_owned()),
-            _ => parts.extend(spell(comparison)),
-        }
+        texts.push(render(part));
     }
-    pushed.filter = (!parts.is_empty()).then(|| parts.join(" AND "));
+    pushed.filter = (!texts.is_empty()).then(|| texts.join(" AND "));
     pushed
 }
 
-/// `x` of `name:x*`.
-fn name_prefix(comparison: &Comparison) -> Option<&str> {
-    match &comparison.value {
-        Value::Text(text) if comparison.field == "name" && comparison.op == Op::Has => {
-            text.strip_suffix('*').filter(|start| !start.is_empty() && !start.contains('*'))
-        }
-        _ => None,
+fn render(expr: &Expr) -> String {
+    let join = |parts: &[Expr], word: &str| {
+        let parts: Vec<String> = parts.iter().map(render).collect();
+        format!("({})", parts.join(word))
+    };
+    match expr {
+        Expr::And(parts) => join(parts, " AND "),
+        Expr::Or(parts) => join(parts, " OR "),
+        Expr::Not(inner) => format!("NOT {}", render(inner)),
+        Expr::Compare(comparison) => spell(comparison).unwrap_or_default(),
     }
 }
 
 fn spell(comparison: &Comparison) -> Option<String> {
     let Comparison { field, op, value } = comparison;
     match (field.as_str(), value) {
+        ("name", Value::Text(_)) if *op == Op::Glob => {
+            let start = comparison.prefix().filter(|start| !start.contains('*'))?;
+            Some(format!("name:{}", name(Op::Has, &format!("{start}*"))?))
+        }
         ("name", Value::Text(text)) => Some(format!("name{}{}", sign(*op), name(*op, text)?)),
         ("id", Value::Text(text)) => Some(format!("file_id = {}", quoted(text)?)),
         ("user_defined_id", Value::Text(text)) => Some(format!("user_defined_id = {}", quoted(text)?)),
@@ -69,7 +96,10 @@ fn spell(comparison: &Comparison) -> Option<String> {
         ("size", Value::Number(bytes)) if bytes.fract() == 0.0 && bytes.abs() < 9e15 => {
             Some(format!("size_bytes{}{bytes:.0}", sign(*op)))
         }
-        ("created_at" | "expires_at", Value::Time(time)) => instant(field, *op, *time),
+        ("created_at" | "expires_at" | "public_url_expires_at", Value::Time(time)) => {
+            instant(field, *op, *time)
+        }
+        ("url", Value::Null) => Some(format!("public_url{}null", sign(*op))),
         ("status", Value::Text(word)) => {
             upload_status(word).map(|word| format!("upload_status = \"{word}\""))
         }
@@ -102,20 +132,20 @@ fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     Some(format!("{field}{}\"{time}\"", sign(op)))
 }
 
-/// The upload status that a file of this status has. Ours is the processing status once the upload is complete;
-/// both have a word for failure, so that one tells nothing.
+/// The upload status that a file of this status has: ours is the processing status once the upload is complete.
 fn upload_status(word: &str) -> Option<&'static str> {
-    match word.to_ascii_lowercase().as_str() {
-        "initializing" => Some("Initializing"),
-        "uploading" => Some("Uploading"),
-        "complete" | "pending" | "processing" | "skipped" => Some("Complete"),
+    match word {
+        "Initializing" => Some("Initializing"),
+        "Uploading" => Some("Uploading"),
+        "Failed" => Some("Failed"),
+        "Complete" | "pending" | "processing" | "complete" | "failed" | "skipped" => Some("Complete"),
         _ => None,
     }
 }
 
 fn sign(op: Op) -> &'static str {
     match op {
-        Op::Has => ":",
+        Op::Has | Op::Glob => ":",
         Op::Eq => " = ",
         Op::Ne => " != ",
         Op::Lt => " < ",
@@ -164,6 +194,8 @@ mod tests {
                 ]),
                 r#"size_bytes > 1000 AND upload_status = "Complete""#,
             ),
+            (compare("url", Op::Ne, Value::Null), "public_url != null"),
+            (compare("url", Op::Eq, Value::Null), "public_url = null"),
         ] {
             assert_eq!(sent(expr).as_deref(), Some(expected));
         }
@@ -183,10 +215,12 @@ mod tests {
             compare("size", Op::Gt, Value::Number(1.5)),
             compare("size", Op::Eq, Value::Null),
             compare("created_at", Op::Eq, time()),
-            compare("status", Op::Eq, text("failed")),
+            compare("status", Op::Eq, text("Verifying")),
+            compare("url", Op::Eq, text("https://files-cdn.x.ai/a")),
+            compare("name", Op::Glob, text("*.pdf")),
             compare("metadata.author", Op::Eq, text("x")),
-            Expr::Or(vec![compare("id", Op::Eq, text("a")), compare("id", Op::Eq, text("b"))]),
-            Expr::Not(Box::new(compare("id", Op::Eq, text("a")))),
+            Expr::Or(vec![compare("id", Op::Eq, text("a")), compare("path", Op::Eq, text("b"))]),
+            Expr::Not(Box::new(compare("name", Op::Eq, text("a")))),
         ] {
             assert_eq!(sent(expr.clone()), None, "{expr:?}");
         }
@@ -209,13 +243,25 @@ mod tests {
     }
 
     #[test]
-    fn the_gateway_has_a_parameter_for_a_prefix() {
+    fn alternatives_and_exact_negations_go_in_parentheses() {
+        let id = |id: &str| compare("id", Op::Eq, text(id));
+        let either = Expr::Or(vec![id("a"), Expr::And(vec![id("b"), compare("name", Op::Has, text("x"))])]);
+        let expr = Expr::And(vec![Expr::Not(Box::new(id("c"))), either]);
+        let expected = r#"NOT file_id = "c" AND (file_id = "a" OR (file_id = "b" AND name:"x"))"#;
+        assert_eq!(sent(expr).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_start_of_a_pattern_is_a_prefix_and_on_the_gateway_a_parameter() {
         let expr = Expr::And(vec![
-            compare("name", Op::Has, text("report-*")),
+            compare("name", Op::Glob, text("report-*.p?f")),
             compare("size", Op::Gt, Value::Number(10.0)),
+            compare("url", Op::Ne, Value::Null),
         ]);
+        let expected = "name:report-* AND size_bytes > 10 AND public_url != null";
+        assert_eq!(sent(expr.clone()).as_deref(), Some(expected));
         let pushed = push(&Filter { expr }, true);
         assert_eq!(pushed.prefix.as_deref(), Some("report-"));
-        assert_eq!(pushed.filter.as_deref(), Some("size_bytes > 10"));
+        assert_eq!(pushed.filter.as_deref(), Some("size_bytes > 10"), "it knows no public URLs");
     }
 }

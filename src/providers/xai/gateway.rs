@@ -7,28 +7,18 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::wire::{Initialized, Presigned, WireFile};
-use super::{SPEC, Spelling, Xai, filter, native_sort};
+use super::{SPEC, Spelling, Xai};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Body, Content, Piece, Range, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
-use crate::providers::{Op, Provider, Query};
+use crate::providers::{Op, Provider};
 
 /// The parameter that takes a page's token back.
 pub(super) const TOKEN: &str = "next_token";
 
 /// Bytes of a file in one message of a chunked upload: what the vendor's own client puts in one.
 const CHUNK: u64 = 3 * 1024 * 1024;
-
-pub(super) fn spell(request: Request, query: &Query) -> Request {
-    let sort = native_sort(query);
-    let pushed = query.filter.as_ref().map(|f| filter::push(f, true)).unwrap_or_default();
-    request
-        .maybe_query("order", sort.map(|(_, descending)| if descending { "DESCENDING" } else { "ASCENDING" }))
-        .maybe_query("sort_by", sort.map(|(field, _)| field))
-        .maybe_query("filter", pushed.filter)
-        .maybe_query("prefix", pushed.prefix)
-}
 
 impl Xai {
     /// Changes name, type and path by PUT. Its body is documented nowhere: this is the one of the sibling call for
@@ -195,6 +185,7 @@ mod tests {
             .map(|piece| match piece {
                 Piece::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
                 Piece::File { from, len, base64, .. } => format!("<{from}+{len} {base64}>"),
+                Piece::Whole { .. } => panic!("the bytes as they are"),
             })
             .collect()
     }

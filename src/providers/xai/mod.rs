@@ -78,7 +78,7 @@ const OPENAI: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: 100,
-        native: filter::NATIVE,
+        native: filter::OPENAI,
         sort: &["created_at", "name", "size"],
         newest_first: true,
     },
@@ -101,10 +101,11 @@ const GATEWAY: Capabilities = Capabilities {
     replace: true,
     checksums: &["blake3"],
     scope: &["team_id"],
+    list: ListAbility { native: filter::GATEWAY, ..OPENAI.list },
     ..OPENAI
 };
 
-const AUTO: Capabilities = Capabilities { link: OPENAI.link, ..GATEWAY };
+const AUTO: Capabilities = Capabilities { link: OPENAI.link, list: OPENAI.list, ..GATEWAY };
 
 /// How requests are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,16 +178,24 @@ impl Provider for Xai {
             Some(_) => Spelling::OpenAi,
             None => self.spelling,
         };
-        let request = match spelling {
-            Spelling::OpenAi => openai::spell(request, query),
-            Spelling::Gateway => gateway::spell(request, query),
-        };
+        let gateway = spelling == Spelling::Gateway;
+        let pushed = query.filter.as_ref().map(|filter| filter::push(filter, gateway)).unwrap_or_default();
+        let sort = native_sort(query);
+        let request = request
+            .maybe_query("order", sort.map(|(_, descending)| spelling.order(descending)))
+            .maybe_query("sort_by", sort.map(|(field, _)| field))
+            .maybe_query("filter", pushed.filter)
+            .maybe_query("prefix", pushed.prefix);
         let request = match token {
             Some((parameter, value)) => request.query(parameter, value),
             None => request,
         };
         let list: WireList = self.connection.http.json(&request, "list of files").await?;
-        let (files, next) = list.into_parts(self.profile())?;
+        let (mut files, next) = list.into_parts(self.profile())?;
+        // The openai dialect tells no status, but compares it: who asked for one knows that these have it.
+        for file in files.iter_mut().filter(|file| file.status.is_none()) {
+            file.status = pushed.status.map(str::to_owned);
+        }
         // A token comes with the last page, too, so a page that is short or leads nowhere is the last one.
         let next = next
             .filter(|_| files.len() as u64 >= u64::from(size))
@@ -312,6 +321,15 @@ impl Spelling {
         match self {
             Self::OpenAi => openai::TOKEN,
             Self::Gateway => gateway::TOKEN,
+        }
+    }
+
+    const fn order(self, descending: bool) -> &'static str {
+        match (self, descending) {
+            (Self::OpenAi, true) => "desc",
+            (Self::OpenAi, false) => "asc",
+            (Self::Gateway, true) => "DESCENDING",
+            (Self::Gateway, false) => "ASCENDING",
         }
     }
 

@@ -1,32 +1,23 @@
-//! The dialect in the words of OpenAI: how a listing is asked for, and public URLs.
+//! What only the dialect in the words of OpenAI has: public URLs.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::Xai;
 use super::wire::{PublicUrl, Revoked};
-use super::{Xai, filter, native_sort};
 use crate::error::{Error, Result};
 use crate::http::{Body, Request};
 use crate::model::{File, FileId, Link};
-use crate::providers::{Provider, Query, tolerant};
+use crate::providers::{Provider, lenient};
 
 /// The parameter that takes a page's token back.
 pub(super) const TOKEN: &str = "pagination_token";
 
-pub(super) fn spell(request: Request, query: &Query) -> Request {
-    let sort = native_sort(query);
-    let pushed = query.filter.as_ref().map(|f| filter::push(f, false)).unwrap_or_default();
-    request
-        .maybe_query("order", sort.map(|(_, descending)| if descending { "desc" } else { "asc" }))
-        .maybe_query("sort_by", sort.map(|(field, _)| field))
-        .maybe_query("filter", pushed.filter)
-}
-
 /// The public URL that a file has now: at most one.
 pub(super) fn public_url(file: &File) -> Option<Link> {
     let expires_at = match file.extra.get("public_url_expires_at") {
-        Some(Value::String(text)) => tolerant::instant(text),
-        Some(Value::Number(number)) => tolerant::instant(&number.to_string()),
+        Some(Value::String(text)) => lenient::instant(text),
+        Some(Value::Number(number)) => lenient::instant(&number.to_string()),
         _ => None,
     };
     Some(Link { id: None, url: file.url.clone()?, expires_at })
