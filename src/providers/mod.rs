@@ -4,6 +4,7 @@
 //! [`File`]s, an error body into a message. No paging loop, no sleep, no retry, no printing, no environment, and no
 //! disk but for `local`.
 
+mod activeloop;
 mod capabilities;
 mod lenient;
 mod local;
@@ -31,7 +32,7 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC, &xai::SPEC];
+pub static REGISTRY: &[&Spec] = &[&local::SPEC, &activeloop::SPEC, &xai::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {

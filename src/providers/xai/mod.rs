@@ -341,10 +341,11 @@ impl Spelling {
     }
 }
 
-/// As many as are wanted, where no filter here can throw some of them away.
+/// As many as are wanted, where nothing is filtered or sorted here.
 fn page_size(query: &Query) -> u32 {
     let max = OPENAI.list.max_page;
-    let wanted = query.limit.filter(|_| query.filter.is_none()).and_then(|limit| u32::try_from(limit).ok());
+    let as_is = query.filter.is_none() && (query.sort.is_none() || native_sort(query).is_some());
+    let wanted = query.limit.filter(|_| as_is).and_then(|limit| u32::try_from(limit).ok());
     query.page_size.or(wanted).unwrap_or(max).clamp(1, max)
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::lenient::{count, text, time, word};
+use super::super::lenient::{count, flag, text, time, word};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Problem, Reply};
 use crate::model::{File, FileId, Link, Object};
@@ -79,7 +79,7 @@ fn status(extra: &Object) -> Option<String> {
     (if uploaded { processing.or(upload) } else { upload }).map(str::to_owned)
 }
 
-/// SEED calls the hash BLAKE3; its form, 64 hex digits, is inferred from an example of the collections API.
+/// The documentation calls the hash BLAKE3; its form is taken from an example of the collections API.
 fn is_blake3(hash: &str) -> bool {
     hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())
 }
@@ -95,8 +95,8 @@ pub(super) struct WireList {
     pagination_token: Option<String>,
     #[serde(default, deserialize_with = "word")]
     next_token: Option<String>,
-    #[serde(default)]
-    has_more: Option<bool>,
+    #[serde(default, deserialize_with = "word")]
+    has_more: Option<String>,
     #[serde(flatten)]
     extra: Object,
 }
@@ -122,7 +122,8 @@ impl WireList {
             files.into_iter().map(|file| file.into_file(profile)).collect::<Result<_>>()?;
         let token = |parameter| move |value| Token { parameter, value };
         // A server that pages the OpenAI way says only that there is more; the last id leads on.
-        let last = files.last().filter(|_| self.has_more == Some(true)).map(|file| file.id.0.clone());
+        let last =
+            files.last().filter(|_| self.has_more.as_deref() == Some("true")).map(|file| file.id.0.clone());
         let next = (self.pagination_token.map(token("pagination_token")))
             .or(self.next_token.map(token("next_token")))
             .or(last.map(token("after")));
@@ -154,6 +155,7 @@ impl From<PublicUrl> for Link {
 /// The answer to a revocation.
 #[derive(Debug, Deserialize)]
 pub(super) struct Revoked {
+    #[serde(deserialize_with = "flag")]
     pub(super) revoked: bool,
 }
 
