@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,6 +37,9 @@ const FEW: usize = 4;
 #[derive(Debug)]
 pub(super) struct Sending {
     complete: AtomicBool,
+    abandoned: AtomicBool,
+    /// Where the reading thread waits for empty buffers; one of no size ends it.
+    reader: Mutex<Option<Sender<Vec<u8>>>>,
     problem: Mutex<Option<Error>>,
     last_sign: Mutex<Instant>,
 }
@@ -44,6 +48,8 @@ impl Sending {
     pub(super) fn new(body: &Body) -> Arc<Self> {
         Arc::new(Self {
             complete: AtomicBool::new(body.wire_len() == 0),
+            abandoned: AtomicBool::new(false),
+            reader: Mutex::default(),
             problem: Mutex::default(),
             last_sign: Mutex::new(Instant::now()),
         })
@@ -57,6 +63,16 @@ impl Sending {
     /// What went wrong while reading the body.
     pub(super) fn problem(&self) -> Option<Error> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops the body: nobody waits for the answer any more. The transport would send the rest all the same, and hold
+    /// on to it for as long as a silent server holds the connection.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Fails if the thread has ended by itself.
+            let _ = reader.send(Vec::new());
+        }
     }
 
     /// Notes that bytes moved.
@@ -136,6 +152,9 @@ impl Stream for Outgoing {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.left > 0 && self.sending.abandoned.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(io::Error::other("nobody waits for the answer"))));
+        }
         let next = match &mut self.source {
             Chunks::One(chunk) => Poll::Ready(chunk.take().map(Ok)),
             Chunks::Read(receiver) => receiver.poll_recv(context),
@@ -160,7 +179,7 @@ impl Stream for Outgoing {
 struct Lent {
     space: Vec<u8>,
     filled: usize,
-    home: std::sync::mpsc::Sender<Vec<u8>>,
+    home: Sender<Vec<u8>>,
 }
 
 impl AsRef<[u8]> for Lent {
@@ -176,24 +195,27 @@ impl Drop for Lent {
     }
 }
 
-/// Reads a body in a thread of its own, which ends with the body or when the receiver is dropped.
+/// Reads a body in a thread of its own, which ends with the body, when the receiver is dropped
+/// or when the attempt is abandoned.
 fn spawn_reader(
     body: Body,
     sending: Arc<Sending>,
     progress: Arc<dyn Progress>,
     active: Arc<AtomicUsize>,
 ) -> mpsc::Receiver<io::Result<Chunk>> {
-    let (sender, receiver) = mpsc::channel(BUFFERS);
+    // Room for all buffers and an error: sending never blocks.
+    let (sender, receiver) = mpsc::channel(BUFFERS + 1);
     let size = if active.fetch_add(1, Ordering::Relaxed) < FEW { BUFFER } else { SMALLER_BUFFER };
+    let (home, returned) = std::sync::mpsc::channel::<Vec<u8>>();
+    *sending.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(home.clone());
     std::thread::spawn(move || {
-        let (home, returned) = std::sync::mpsc::channel();
         let mut made = 0;
         let buffer = || {
             if made < BUFFERS {
                 made += 1;
                 return Some(vec![0; size]);
             }
-            returned.recv().ok()
+            returned.recv().ok().filter(|space| !space.is_empty())
         };
         let result = feed(&body, progress.as_ref(), buffer, |space, filled, position| {
             let bytes = Bytes::from_owner(Lent { space, filled, home: home.clone() });

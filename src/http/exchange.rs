@@ -303,6 +303,12 @@ impl<'a> Attempt<'a> {
     }
 }
 
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.sending.abandon();
+    }
+}
+
 /// Reads a body up to `limit` bytes, and says whether that was all; after an error, what came before it.
 async fn read_up_to(
     mut response: Response,
