@@ -1,6 +1,7 @@
 //! Which fields there are, what they are called elsewhere, and what they can be compared with.
 
 use super::Op;
+use super::problem::clipped;
 use crate::model::File;
 
 /// What a field holds, which decides how it is compared.
@@ -68,13 +69,14 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
         return Ok((name.to_owned(), platform_kind(name)));
     }
     let mut hints = Vec::new();
+    let shown = clipped(typed);
     if OBJECTS.contains(&name.trim_end_matches('.')) {
         hints.push(format!("name one of its keys: `{}.KEY`", name.trim_end_matches('.')));
-        return Err((format!("`{typed}` has no value of its own"), hints));
+        return Err((format!("`{shown}` has no value of its own"), hints));
     }
     if name == "checksums" || name.starts_with("checksums.") {
         hints.push(format!("checksums: {}", CHECKSUMS.join(", ")));
-        return Err((format!("`{typed}` is not a checksum"), hints));
+        return Err((format!("`{shown}` is not a checksum"), hints));
     }
     hints.extend(nearest(typed, platform).map(|near| format!("did you mean `{near}`?")));
     hints.push(format!(
@@ -82,7 +84,7 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
         names(platform).join(", "),
         CHECKSUMS.join(", ")
     ));
-    Err((format!("`{typed}` is not a field"), hints))
+    Err((format!("`{shown}` is not a field"), hints))
 }
 
 /// The kind of a field that every platform has; None for a platform's own.
@@ -115,7 +117,7 @@ fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The field whose name is nearest to what was typed, if one is near.
-fn nearest<'a>(typed: &str, platform: &[&'a str]) -> Option<&'a str> {
+fn nearest(typed: &str, platform: &[&str]) -> Option<String> {
     // Longer than any name with any mistake: not worth the time.
     if typed.len() > 64 {
         return None;
@@ -123,7 +125,15 @@ fn nearest<'a>(typed: &str, platform: &[&'a str]) -> Option<&'a str> {
     let mut candidates = names(platform);
     candidates.extend(ALIASES.map(|(alias, _)| alias));
     candidates.extend(CHECKSUMS);
-    candidates
+    if let Some(name) = nearest_of(typed, candidates) {
+        return Some(name.to_owned());
+    }
+    let (object, key) = typed.split_once('.')?;
+    nearest_of(object, OBJECTS.to_vec()).map(|object| format!("{object}.{}", clipped(key)))
+}
+
+fn nearest_of<'a>(typed: &str, names: Vec<&'a str>) -> Option<&'a str> {
+    names
         .into_iter()
         .map(|name| (distance(&typed.to_lowercase(), name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
@@ -168,9 +178,10 @@ mod tests {
 
     #[test]
     fn a_near_name_is_found_and_a_far_one_is_not() {
-        assert_eq!(nearest("creatd_at", &[]), Some("created_at"));
-        assert_eq!(nearest("Size", &[]), Some("size"));
-        assert_eq!(nearest("user_defind_id", &["user_defined_id"]), Some("user_defined_id"));
-        assert_eq!(nearest("zebra_crossing", &[]), None);
+        assert_eq!(nearest("creatd_at", &[]).as_deref(), Some("created_at"));
+        assert_eq!(nearest("Size", &[]).as_deref(), Some("size"));
+        assert_eq!(nearest("user_defind_id", &["user_defined_id"]).as_deref(), Some("user_defined_id"));
+        assert_eq!(nearest("metdata.author", &[]).as_deref(), Some("metadata.author"));
+        assert_eq!(nearest("zebra_crossing", &[]).as_deref(), None);
     }
 }

@@ -16,7 +16,8 @@ impl Filter {
     /// makes itself, and true for every file that this filter is true for. None where nothing narrows the listing.
     ///
     /// An AND keeps what is accepted of its parts. An OR needs all of its parts, a NOT an exact inside: without them
-    /// the platform would leave out files that belong.
+    /// the platform would leave out files that belong. A platform that has no OR and no NOT is asked the
+    /// [`conjuncts`](Filter::conjuncts) of the result.
     pub fn native(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
         weaken(&self.expr, &mut accept).map(|(expr, _)| Self { expr })
     }

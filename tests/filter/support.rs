@@ -1,0 +1,56 @@
+//! A file, a clock, and shorthands.
+
+use haul::filter::{Filter, Semantics};
+use haul::model::{Checksums, File};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub fn now() -> Timestamp {
+    time("2026-05-10T12:00:00Z")
+}
+
+pub fn time(text: &str) -> Timestamp {
+    text.parse().expect(text)
+}
+
+pub fn parse(text: &str) -> Filter {
+    Filter::parse(text, now()).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A permanent file with something in most fields.
+pub fn report() -> File {
+    File {
+        provider: "xai".into(),
+        profile: "work".into(),
+        id: "file_123".into(),
+        name: "Report.pdf".into(),
+        size: Some(5000),
+        content_type: Some("application/pdf".into()),
+        purpose: None,
+        path: Some("/quarterly/2026".into()),
+        status: Some("Complete".into()),
+        created_at: Some(time("2026-05-09T12:00:00Z")),
+        updated_at: None,
+        expires_at: None,
+        checksums: Checksums { md5: Some("5d41402abc4b2a76b9719d911017c592".into()), ..Checksums::default() },
+        metadata: object(json!({
+            "year": 2024, "code": "0012", "count": "17", "draft": false, "note": "Draft 7 for Ann", "gone": null,
+            "tags": ["red", "Blue"], "author": {"name": "Hegel", "born": 1770}, "a.b": "dotted", "my key": "spaced",
+        })),
+        downloadable: Some(true),
+        url: None,
+        extra: object(json!({ "object": "file" })),
+    }
+}
+
+pub fn object(value: Value) -> haul::model::Object {
+    let Value::Object(object) = value else { panic!("not an object: {value}") };
+    object
+}
+
+/// Checks each filter against the file, under the semantics.
+pub fn check(file: &File, semantics: Semantics, cases: &[(&str, bool)]) {
+    for (text, expected) in cases {
+        assert_eq!(parse(text).matches_as(file, semantics), *expected, "{text}");
+    }
+}
