@@ -188,13 +188,14 @@ async fn files_that_differ_in_what_they_share_are_not_sent_together() {
 // Sections 3.2 and 4: list and filter.
 
 fn filtered(filter: &str) -> Query {
-    let filter = Filter::parse(filter, Timestamp::from_second(1_755_000_000).unwrap()).unwrap();
+    let now = Timestamp::from_second(1_755_000_000).expect("a time");
+    let filter = Filter::parse(filter, now).expect("a filter");
     Query { filter: Some(filter), ..Query::default() }
 }
 
 async fn target_of(set: &[(&str, &str)], query: Query, cursor: Option<&str>) -> String {
     let server = serve(&[LIST]);
-    open(&server, set).list(&query, cursor).await.unwrap();
+    open(&server, set).list(&query, cursor).await.expect("a page");
     server.only().target
 }
 

@@ -138,7 +138,7 @@ async fn an_upload_to_a_team_is_the_captured_one() {
 
 async fn target_of(dialect: &str, set: &[(&str, &str)], query: Query, cursor: Option<&str>) -> String {
     let server = serve(&[LIST_OPENAI]);
-    open(&server, dialect, set).list(&query, cursor).await.unwrap();
+    open(&server, dialect, set).list(&query, cursor).await.expect("a page");
     server.only().target
 }
 
@@ -168,8 +168,8 @@ async fn a_listing_is_asked_for_in_the_words_of_the_dialect() {
 }
 
 fn filtered(filter: &str) -> Query {
-    let now = Timestamp::from_second(1_755_000_000).unwrap();
-    let filter = Filter::parse_with(filter, now, &["user_defined_id"]).unwrap();
+    let now = Timestamp::from_second(1_755_000_000).expect("a time");
+    let filter = Filter::parse_with(filter, now, &["user_defined_id"]).expect("a filter");
     Query { filter: Some(filter), limit: Some(3), ..Query::default() }
 }
 
@@ -288,6 +288,7 @@ async fn content_comes_whole_or_as_text() {
     ] {
         let server = Server::start([Scripted::new(200, "hello")]);
         let content = open(&server, dialect, set).download(&id(), None).await.unwrap();
+        assert_eq!(content.derived, set.contains(&("format", "text")), "its size is not the file's");
         assert_eq!((content.start, bytes(content).await), (0, b"hello".to_vec()));
         assert_eq!(server.lines(), [format!("GET /v1/files/{ID}/{target}")]);
     }

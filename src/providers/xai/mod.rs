@@ -232,16 +232,18 @@ impl Provider for Xai {
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
-        if self.connection.setting("via") == Some("download") {
-            return self.download_presigned(id, range).await;
-        }
-        let page = self.connection.setting("page_number");
-        let spelling = if page.is_some() { Spelling::Gateway } else { self.spelling };
-        let request = self
-            .files(&[id.as_str(), "content"])?
-            .maybe_query("format", self.connection.setting("format").map(|format| spelling.format(format)))
-            .maybe_query("page_number", page);
-        self.connection.http.content(&request.range(range).bulk()).await
+        let (format, page) = (self.connection.setting("format"), self.connection.setting("page_number"));
+        let content = if self.connection.setting("via") == Some("download") {
+            self.download_presigned(id, range).await?
+        } else {
+            let spelling = if page.is_some() { Spelling::Gateway } else { self.spelling };
+            let request = self
+                .files(&[id.as_str(), "content"])?
+                .maybe_query("format", format.map(|format| spelling.format(format)))
+                .maybe_query("page_number", page);
+            self.connection.http.content(&request.range(range).bulk()).await?
+        };
+        Ok(Content { derived: format == Some("text"), ..content })
     }
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
