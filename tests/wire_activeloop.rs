@@ -51,7 +51,7 @@ fn hello() -> NewFile {
 }
 
 /// A file of the test's id with this metadata.
-fn with(metadata: Value) -> String {
+fn with(metadata: &Value) -> String {
     json!({ "id": "a1ae", "object": "file", "metadata": metadata }).to_string()
 }
 
@@ -302,8 +302,8 @@ fn set(metadata: Value) -> Patch {
 
 #[tokio::test]
 async fn a_change_of_metadata_is_the_captured_one() {
-    let answer = with(json!({ "author": "kant", "year": 1781 }));
-    let server = serve(&[&with(json!({ "author": "hegel" })), &answer]);
+    let answer = with(&json!({ "author": "kant", "year": 1781 }));
+    let server = serve(&[&with(&json!({ "author": "hegel" })), &answer]);
     let patch = set(json!({ "author": "kant", "instructions": "add year" }));
     let file = open(&server, DEFAULT).annotate(&id(), &patch).await.unwrap();
     assert_eq!(file.metadata, object(json!({ "author": "kant", "year": 1781 })), "as it answers");
@@ -314,7 +314,7 @@ async fn a_change_of_metadata_is_the_captured_one() {
 
 #[tokio::test]
 async fn keys_that_are_not_named_are_sent_along() {
-    let server = serve(&[&with(json!({ "a": 1 })), &with(json!({ "a": 1, "b": 2 }))]);
+    let server = serve(&[&with(&json!({ "a": 1 })), &with(&json!({ "a": 1, "b": 2 }))]);
     open(&server, &[]).annotate(&id(), &set(json!({ "b": 2 }))).await.unwrap();
     assert_eq!(server.requests()[1].text(), r#"{"a":1,"b":2}"#);
 }
@@ -322,7 +322,7 @@ async fn keys_that_are_not_named_are_sent_along() {
 #[tokio::test]
 async fn an_answer_without_the_file_is_looked_up() {
     for answer in ["", "null", "{}", r#"{"a":1}"#, r#"{"id":"another"}"#] {
-        let server = serve(&[&with(json!({})), answer, &with(json!({ "a": 1 }))]);
+        let server = serve(&[&with(&json!({})), answer, &with(&json!({ "a": 1 }))]);
         let file = open(&server, &[]).annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap();
         assert_eq!(file.metadata, object(json!({ "a": 1 })), "{answer}");
         assert_eq!(server.lines().len(), 3);
@@ -332,18 +332,18 @@ async fn an_answer_without_the_file_is_looked_up() {
 #[tokio::test]
 async fn a_key_that_stays_is_told() {
     let patch = Patch { unset: vec!["a".into()], ..Patch::default() };
-    let server = serve(&[&with(json!({ "a": 1, "b": 2 })), &with(json!({ "a": 1, "b": 2 }))]);
+    let server = serve(&[&with(&json!({ "a": 1, "b": 2 })), &with(&json!({ "a": 1, "b": 2 }))]);
     let error = open(&server, &[]).annotate(&id(), &patch).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);
     assert!(error.message().contains("kept a: this platform only merges"), "{error}");
     assert_eq!(server.requests()[1].text(), r#"{"b":2}"#);
 
-    let server = serve(&[&with(json!({ "a": 1, "b": 2 })), &with(json!({ "b": 2 }))]);
+    let server = serve(&[&with(&json!({ "a": 1, "b": 2 })), &with(&json!({ "b": 2 }))]);
     let file = open(&server, &[]).annotate(&id(), &patch).await.unwrap();
     assert_eq!(file.metadata, object(json!({ "b": 2 })));
 
     let replace = Patch { set: object(json!({ "c": 3 })), replace: true, ..Patch::default() };
-    let server = serve(&[&with(json!({ "a": 1 })), &with(json!({ "c": 3 }))]);
+    let server = serve(&[&with(&json!({ "a": 1 })), &with(&json!({ "c": 3 }))]);
     open(&server, &[]).annotate(&id(), &replace).await.unwrap();
     assert_eq!(server.requests()[1].text(), r#"{"c":3}"#);
 }
@@ -351,7 +351,7 @@ async fn a_key_that_stays_is_told() {
 #[tokio::test]
 async fn another_verb_is_learnt_once() {
     let refused = Scripted::new(405, r#"{"detail":"Method Not Allowed"}"#).header("Allow", "GET, PATCH");
-    let file = || Scripted::json(with(json!({})));
+    let file = || Scripted::json(with(&json!({})));
     let server = Server::start([file(), refused, file(), file(), file()]);
     let activeloop = open(&server, &[]);
     activeloop.annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap();
@@ -362,13 +362,13 @@ async fn another_verb_is_learnt_once() {
 
 #[tokio::test]
 async fn a_verb_can_be_given_and_no_verb_is_a_refusal() {
-    let server = serve(&[&with(json!({})), &with(json!({}))]);
+    let server = serve(&[&with(&json!({})), &with(&json!({}))]);
     open(&server, &[("metadata_method", "post")]).annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap();
     assert_eq!(server.requests()[1].method, "POST");
 
     for allow in ["GET", "PUT", ""] {
         let refused = Scripted::new(405, "").header("Allow", allow);
-        let server = Server::start([Scripted::json(with(json!({}))), refused]);
+        let server = Server::start([Scripted::json(with(&json!({}))), refused]);
         let error = open(&server, &[]).annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap_err();
         assert_eq!((error.kind(), server.requests().len()), (Kind::Unsupported, 2), "Allow: {allow}");
     }
