@@ -71,7 +71,8 @@ impl<'a> Attempt<'a> {
     pub(super) async fn reply(&self) -> Result<Reply, Failure> {
         self.in_time(async {
             let answer = self.exchange(false).await?;
-            if answer.response.status().is_success() {
+            let status = answer.response.status();
+            if status.is_success() || self.request.expects == Some(status.as_u16()) {
                 self.whole(answer).await
             } else {
                 Err(self.refusal(answer).await)

@@ -130,6 +130,9 @@ pub struct Content {
     pub stream: BoxStream<'static, Result<Bytes>>,
     /// A link that was made for this download and has to be released afterwards.
     pub release: Option<Link>,
+    /// Whether they are made from the file's own bytes, such as its extracted text: its size and checksums say
+    /// nothing about them.
+    pub derived: bool,
 }
 
 /// Sends requests for one profile. Cheap to clone; clones share everything.
