@@ -115,7 +115,7 @@ pub(super) fn open(
             Arc::clone(sending),
             Arc::clone(progress),
             Arc::clone(active),
-        ))
+        )?)
     };
     let stream = Outgoing { source, left, sending: Arc::clone(sending), progress: Arc::clone(progress) };
     Ok(reqwest::Body::wrap_stream(stream))
@@ -188,13 +188,13 @@ fn spawn_reader(
     sending: Arc<Sending>,
     progress: Arc<dyn Progress>,
     active: Arc<AtomicUsize>,
-) -> mpsc::Receiver<io::Result<Chunk>> {
+) -> Result<mpsc::Receiver<io::Result<Chunk>>> {
     // Room for all buffers and an error: sending never blocks.
     let (sender, receiver) = mpsc::channel(BUFFERS + 1);
     let size = if active.fetch_add(1, Ordering::Relaxed) < FEW { BUFFER } else { SMALLER_BUFFER };
     let (home, returned) = std::sync::mpsc::channel::<Vec<u8>>();
     *sending.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(home.clone());
-    std::thread::spawn(move || {
+    let read = move || {
         let mut made = 0;
         let buffer = || {
             if made < BUFFERS {
@@ -215,6 +215,8 @@ fn spawn_reader(
             let _ = sender.blocking_send(Err(broken));
         }
         active.fetch_sub(1, Ordering::Relaxed);
-    });
-    receiver
+    };
+    let started = std::thread::Builder::new().name("body".to_owned()).spawn(read);
+    started.map_err(|error| Error::failed("no thread can be started").cause(error.to_string()))?;
+    Ok(receiver)
 }

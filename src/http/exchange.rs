@@ -105,21 +105,20 @@ impl<'a> Attempt<'a> {
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let limit = self.config().timeout;
         let silence = async {
-            loop {
-                let so_far = if self.bulk { self.sending.silence() } else { std::time::Duration::ZERO };
-                match limit.checked_sub(so_far).filter(|left| !left.is_zero()) {
-                    Some(left) => tokio::time::sleep(left).await,
-                    None => return,
-                }
-                if !self.bulk {
-                    return;
-                }
+            if !self.bulk {
+                return tokio::time::sleep(limit).await;
+            }
+            while let Some(left) = limit.checked_sub(self.sending.silence()).filter(|left| !left.is_zero()) {
+                tokio::time::sleep(left).await;
             }
         };
         tokio::select! {
             biased;
             result = work => result,
-            () = silence => Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete())),
+            () = silence => {
+                trace::attempt(&self.request.method, &self.url, self.number, limit, None);
+                Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete()))
+            }
         }
     }
 
@@ -189,17 +188,14 @@ impl<'a> Attempt<'a> {
         let config = self.config();
         let pool = self.client.inner.transport.pool(url, self.bulk, config).map_err(Failure::end)?;
         let told = tracing::enabled!(target: "haul::http", tracing::Level::DEBUG);
-        let copy = told.then(|| {
-            let mut copy = reqwest::Request::new(request.method().clone(), request.url().clone());
-            *copy.headers_mut() = request.headers().clone();
-            trace::headers("sent", copy.headers());
-            copy
-        });
+        if told {
+            trace::headers("sent", request.headers());
+        }
         let begun = Instant::now();
         let result = pool.execute(request).await;
-        if let Some(copy) = copy {
+        if told {
             let status = result.as_ref().ok().map(|response| response.status().as_u16());
-            trace::attempt(&copy, self.number, begun.elapsed(), status);
+            trace::attempt(&self.request.method, url, self.number, begun.elapsed(), status);
         }
         self.sending.moved();
         if let Some(problem) = self.sending.problem() {
