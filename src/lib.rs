@@ -59,7 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(ui_options(&cli.globals, &env, clock));
-    let result = Settings::load(flags(&cli.globals), env).and_then(|settings| {
+    let result = Settings::load(flags(&cli), env).and_then(|settings| {
         let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
         dispatch(cli.command, &context)
     });
@@ -165,8 +165,10 @@ fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
     }
 }
 
-fn flags(globals: &Globals) -> Flags {
+fn flags(cli: &Cli) -> Flags {
+    let globals = &cli.globals;
     Flags {
+        link: if let Command::Get(args) = &cli.command { args.link.clone() } else { None },
         profile: globals.profile.clone(),
         base_url: globals.base_url.clone(),
         dialect: globals.dialect.clone(),

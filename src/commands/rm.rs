@@ -69,7 +69,7 @@ impl RmArgs {
             shown: if self.ids { &["id"] } else { &["id", "name", "size", "deleted"] },
             piped: None,
         };
-        let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx).collect().await;
+        let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
         let mut seen = std::collections::HashSet::new();
         chosen.retain(|chosen| match chosen {
             Ok(chosen) => seen.insert((chosen.file.profile.clone(), chosen.file.id.clone())),

@@ -122,6 +122,7 @@ impl UploadArgs {
             provider.spec(),
             provider.capabilities(),
             if options.to.is_some() { Op::Replace } else { Op::Upload },
+            "REF",
         )?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
         let mut rows = ctx.ui.rows(columns)?;
@@ -193,10 +194,7 @@ impl UploadArgs {
     async fn options(&self, ctx: &Context, provider: &Arc<dyn Provider>) -> Result<UploadOptions> {
         let to = match &self.to {
             None => None,
-            Some(text) => {
-                require(provider.spec(), provider.capabilities(), Op::Replace)?;
-                Some(resolve(ctx, &ctx.address(text), false).await?.file.id)
-            }
+            Some(text) => Some(resolve(ctx, &ctx.address(text), false, Some(Op::Replace)).await?.file.id),
         };
         Ok(UploadOptions { if_exists: self.if_exists.into(), verify: !self.no_verify, wait: self.wait, to })
     }

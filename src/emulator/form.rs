@@ -15,11 +15,14 @@ pub use super::multipart::Head;
 
 use super::Site;
 use super::multipart::Parts;
+use super::site::Moving;
 use crate::error::{Error, Result};
 use crate::store::{Blob, Incoming};
 
 /// A text part may come to so many bytes.
 const MAX_TEXT: usize = 1024 * 1024;
+/// Beyond so many files at once, each is received with little memory and without threads of its own.
+const FEW: usize = 8;
 /// A form may have so many parts.
 const MAX_PARTS: usize = 1000;
 
@@ -125,7 +128,7 @@ pub async fn receive<E>(
                 form.fields.push(Field::Text { head, value });
             }
             Take::File => {
-                let mut writing = Writing::begin(site, limits.file).await?;
+                let mut writing = Writing::begin(site, limits.file);
                 while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
                     writing.write(chunk).await?;
                 }
@@ -144,7 +147,7 @@ pub async fn receive_raw<E>(
     limit: Option<u64>,
 ) -> Result<Blob, Refused<E>> {
     check_length(headers, limit)?;
-    let mut writing = Writing::begin(site, limit).await?;
+    let mut writing = Writing::begin(site, limit);
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
         writing.write(piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?).await?;
@@ -190,16 +193,20 @@ struct Writing {
     running: JoinHandle<Result<Incoming>>,
     size: u64,
     limit: Option<u64>,
+    _moving: Moving,
 }
 
 impl Writing {
-    async fn begin<E>(site: &Site, limit: Option<u64>) -> Result<Self, Refused<E>> {
-        let store = site.store.clone();
-        let md5 = site.md5;
-        let receive =
-            move || store.receive().map(|incoming| if md5 { incoming.with_md5() } else { incoming });
-        let running = tokio::task::spawn_blocking(receive);
-        Ok(Self { running, size: 0, limit })
+    fn begin(site: &Site, limit: Option<u64>) -> Self {
+        let (store, md5) = (site.store.clone(), site.md5);
+        let moving = Moving::receiving(&site.load);
+        let many = moving.is_one_of_many(FEW);
+        let running = tokio::task::spawn_blocking(move || {
+            let incoming = store.receive()?;
+            let incoming = if md5 { incoming.with_md5() } else { incoming };
+            Ok(if many { incoming.inline() } else { incoming })
+        });
+        Self { running, size: 0, limit, _moving: moving }
     }
 
     async fn write<E>(&mut self, piece: Bytes) -> Result<(), Refused<E>> {

@@ -42,7 +42,7 @@ pub async fn serve(
     listener.set_nonblocking(true).map_err(listening)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
     let address = reachable(listener.local_addr().map_err(listening)?).to_string();
-    let app = tokio::task::spawn_blocking(move || App::new(&store, address, options, faults));
+    let app = tokio::task::spawn_blocking(move || App::new(&store, &address, options, faults));
     let app = Arc::new(joined(app.await)?);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -37,8 +37,47 @@ pub struct Site {
     pub(super) address: String,
     /// What stands before the platform's paths: `/xai`, or nothing where it is served alone.
     pub(super) prefix: String,
-    /// Files that are being sent now.
-    pub(super) sending: Arc<AtomicUsize>,
+    /// How much is going on, on all platforms together.
+    pub(super) load: Arc<Load>,
+}
+
+/// What is going on now. One of many takes less memory than one of few.
+#[derive(Default)]
+pub(super) struct Load {
+    receiving: AtomicUsize,
+    sending: AtomicUsize,
+}
+
+/// A file that is being received or sent.
+pub(super) struct Moving {
+    load: Arc<Load>,
+    count: fn(&Load) -> &AtomicUsize,
+}
+
+impl Moving {
+    pub(super) fn receiving(load: &Arc<Load>) -> Self {
+        Self::begin(load, |load| &load.receiving)
+    }
+
+    pub(super) fn sending(load: &Arc<Load>) -> Self {
+        Self::begin(load, |load| &load.sending)
+    }
+
+    fn begin(load: &Arc<Load>, count: fn(&Load) -> &AtomicUsize) -> Self {
+        count(load).fetch_add(1, Ordering::Relaxed);
+        Self { load: Arc::clone(load), count }
+    }
+
+    /// Whether more than `few` are on their way.
+    pub(super) fn is_one_of_many(&self, few: usize) -> bool {
+        (self.count)(&self.load).load(Ordering::Relaxed) > few
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        (self.count)(&self.load).fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a request's token is worth.

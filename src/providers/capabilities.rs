@@ -207,21 +207,22 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
     }
 }
 
-/// Refuses an operation that the platform does not have, before any work.
-pub fn require(spec: &'static Spec, can: &Capabilities, op: Op) -> Result<()> {
-    if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op)) }
+/// Refuses an operation that the platform does not have, before any work. `about` is the file as the user would type
+/// it, for the hints.
+pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
+    if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
 /// The refusal: what the platform lacks, what to do instead, and who can.
 pub(super) fn refusal(spec: &'static Spec, op: Op) -> Error {
-    refusal_with(spec, spec.dialects[0].can, op)
+    refusal_with(spec, spec.dialects[0].can, op, "REF")
 }
 
-fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op) -> Error {
+fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
     let mut error =
         Error::new(Kind::Unsupported, format!("{} does not let a caller {}", spec.name, op.phrase()));
     for (_, hint) in can.instead.iter().filter(|(for_op, _)| *for_op == op) {
-        error = error.hint(*hint);
+        error = error.hint(hint.replace("{ref}", about));
     }
     // A platform that needs a signed link for its own download is no answer to "who can".
     let able: Vec<&str> = REGISTRY

@@ -5,8 +5,11 @@
 //! disk but for `local`.
 
 mod capabilities;
+mod lenient;
 mod listing;
 mod local;
+mod metorial;
+mod replicate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,7 +35,7 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC];
+pub static REGISTRY: &[&Spec] = &[&local::SPEC, &replicate::SPEC, &metorial::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {

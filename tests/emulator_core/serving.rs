@@ -141,7 +141,7 @@ fn signed_local_links_are_checked() {
     assert_eq!(ask(&link("f1", later).replace("f1", "f2")).status, 403);
     assert_eq!(ask(&link("f2", later)).status, 404);
     assert_eq!(ask("/local/f1").status, 403);
-    let other = Signer::with_key(key.as_bytes()).derive("example").sign(&format!("f1 {later}"));
+    let other = Signer::with_key(key.as_ref()).derive("example").sign(&format!("f1 {later}"));
     assert_eq!(ask(&format!("/local/f1?expires={later}&signature={}", to_hex(&other))).status, 403);
 }
 
