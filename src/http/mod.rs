@@ -1,12 +1,18 @@
 //! HTTP: one thin client that makes requests, judges answers and tries again.
+//!
+//! A [`Request`] is data. Each attempt (`exchange`) makes a real one of it (`build`, `body`, `reading`), sends it over a
+//! pool of connections (`transport`, `tls`) and judges what comes back (`answer`, `content`) or does not (`lost`);
+//! `retry` decides whether there is another attempt, `pace` when any may leave.
 
 mod answer;
 mod body;
+mod build;
 mod content;
 mod exchange;
 mod form;
 mod lost;
 mod pace;
+mod reading;
 mod request;
 mod retry;
 mod tls;
@@ -130,6 +136,9 @@ pub struct Content {
     pub stream: BoxStream<'static, Result<Bytes>>,
     /// A link that was made for this download and has to be released afterwards.
     pub release: Option<Link>,
+    /// Whether they are made from the file's own bytes, such as its extracted text: its size and checksums say
+    /// nothing about them.
+    pub derived: bool,
 }
 
 /// Sends requests for one profile. Cheap to clone; clones share everything.

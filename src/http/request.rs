@@ -31,6 +31,8 @@ pub struct Request {
     pub anonymous: bool,
     /// Whether it moves a file's content: sent over HTTP/1.1, which is faster for that.
     pub bulk: bool,
+    /// A status besides 2xx that is an answer to it, not an error.
+    pub expects: Option<u16>,
 }
 
 /// Continue a download.
@@ -55,6 +57,7 @@ impl Request {
             repeatable,
             anonymous: false,
             bulk: false,
+            expects: None,
         }
     }
 
@@ -125,6 +128,13 @@ impl Request {
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
+        self
+    }
+
+    /// Says that this status is an answer, too: whoever asks reads it.
+    #[must_use]
+    pub fn expecting(mut self, status: u16) -> Self {
+        self.expects = Some(status);
         self
     }
 

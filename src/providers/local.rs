@@ -23,7 +23,7 @@ use super::capabilities::check_lifetime;
 use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
 use crate::error::{Error, Kind, Result};
-use crate::filter::Op as Comparator;
+use crate::filter::{Comparison, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::{Progress, silent};
 use crate::store::{Copy, Incoming, Listing, Options, SortKey, Store, sign_link};
@@ -163,16 +163,12 @@ impl Provider for Local {
         };
         let sort = query.sort.as_ref().and_then(|sort| Some((native(&sort.field)?, sort.descending)));
         let (sort, descending) = sort.unwrap_or((SortKey::Created, true));
+        // The store knows the profile that a file was made with, not the one that it is reached by.
+        let in_store = |part: &Comparison| (part.field != "profile").then_some(Precision::Exact);
+        let filter = query.filter.as_ref().and_then(|filter| filter.native(in_store));
         // One more than the page tells whether there is a next one.
         let after = cursor.map(FileId::from);
-        let listing = Listing {
-            filter: query.filter.clone(),
-            sort,
-            descending,
-            after,
-            limit: size + 1,
-            ..Listing::default()
-        };
+        let listing = Listing { filter, sort, descending, after, limit: size + 1, ..Listing::default() };
         let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
         let is_last = files.len() <= size;
         files.truncate(size);
@@ -434,6 +430,7 @@ fn send(file: File, mut content: fs::File, range: Option<Range>) -> Result<Conte
         .spawn(read)
         .map_err(|error| Error::failed("no thread to read with").cause(error.to_string()))?;
     Ok(Content {
+        derived: false,
         start,
         length: Some(size - start),
         validator,

@@ -4,12 +4,14 @@
 //! [`File`]s, an error body into a message. No paging loop, no sleep, no retry, no printing, no environment, and no
 //! disk but for `local`.
 
+mod activeloop;
 mod capabilities;
 mod lenient;
 mod listing;
 mod local;
 mod metorial;
 mod replicate;
+mod xai;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,7 +37,8 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC, &replicate::SPEC, &metorial::SPEC];
+pub static REGISTRY: &[&Spec] =
+    &[&local::SPEC, &replicate::SPEC, &activeloop::SPEC, &metorial::SPEC, &xai::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
