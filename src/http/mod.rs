@@ -128,6 +128,14 @@ impl Client {
         Self { inner: Arc::new(Inner { config }) }
     }
 
+    /// A client that may show its token to the origin of `url`, too: another region of the same platform.
+    #[must_use]
+    pub fn trusting(&self, url: &Url) -> Self {
+        let mut config = self.inner.config.clone();
+        config.own.push(url.clone());
+        Self::new(config)
+    }
+
     /// Sends a small request and returns the whole answer if its status is 2xx; else the error.
     pub async fn send(&self, request: &Request) -> Result<Reply> {
         self.upload(request, crate::progress::silent()).await
