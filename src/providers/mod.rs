@@ -5,6 +5,7 @@
 //! disk but for `local`.
 
 mod capabilities;
+mod llamacloud;
 mod local;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC];
+pub static REGISTRY: &[&Spec] = &[&local::SPEC, &llamacloud::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {

@@ -1,0 +1,305 @@
+//! What the platform says, and what it means.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::SPEC;
+use crate::error::{Error, Kind, Result};
+use crate::http::{Part, Problem, Reply, Request, form};
+use crate::model::{File, FileId, Link, NewFile, Object};
+
+/// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
+///
+/// What is not translated stays in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type` (an
+/// extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
+/// `permission_info` and `download_url`.
+#[derive(Deserialize)]
+pub(super) struct FileReply {
+    id: String,
+    name: Option<Value>,
+    purpose: Option<Value>,
+    file_size: Option<Value>,
+    created_at: Option<Value>,
+    updated_at: Option<Value>,
+    expires_at: Option<Value>,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+impl FileReply {
+    pub(super) fn into_file(self, profile: &str) -> File {
+        let mut extra = self.extra;
+        let name = take("name", self.name, text, &mut extra).unwrap_or_default();
+        let purpose = take("purpose", self.purpose, text, &mut extra);
+        let size = take("file_size", self.file_size, count, &mut extra);
+        let created_at = take("created_at", self.created_at, time, &mut extra);
+        let updated_at = take("updated_at", self.updated_at, time, &mut extra);
+        let expires_at = take("expires_at", self.expires_at, time, &mut extra);
+        let url = extra.get("download_url").and_then(download_url);
+        File {
+            provider: SPEC.name.to_owned(),
+            profile: profile.to_owned(),
+            id: FileId(self.id),
+            name,
+            size,
+            purpose,
+            created_at,
+            updated_at,
+            expires_at,
+            url,
+            extra,
+            ..File::default()
+        }
+    }
+}
+
+/// A page of files. No token, null or an empty one: it is the last.
+#[derive(Deserialize)]
+pub(super) struct ListReply {
+    pub(super) items: Vec<FileReply>,
+    pub(super) next_page_token: Option<String>,
+}
+
+/// A URL of an object store that does one thing for a while without a token.
+#[derive(Deserialize)]
+pub(super) struct PresignedUrl {
+    url: String,
+    expires_at: Option<Value>,
+    /// For a form that is posted: its fields, in order.
+    form_fields: Option<Object>,
+    /// The file it will be, where it was made to upload one.
+    pub(super) file_id: Option<String>,
+}
+
+impl PresignedUrl {
+    /// Whether it takes a form instead of a bare GET or PUT.
+    pub(super) fn is_form(&self) -> bool {
+        self.form_fields.as_ref().is_some_and(|fields| !fields.is_empty())
+    }
+
+    /// The request that gives the bytes.
+    pub(super) fn fetch(&self) -> Result<Request> {
+        let url = self.parsed()?;
+        let request = if self.is_form() {
+            Request::post(url, form(self.fields())).repeatable()
+        } else {
+            Request::get(url)
+        };
+        Ok(request.anonymous().bulk())
+    }
+
+    /// The request that stores the bytes of `file`. A store refuses a content type that was not signed, and ignores
+    /// what follows the file in a form. It may go again: the place is the same.
+    pub(super) fn store(&self, file: &NewFile) -> Result<Request> {
+        let url = self.parsed()?;
+        let request = if self.is_form() {
+            let mut parts = self.fields();
+            parts.push(Part::file("file", file));
+            Request::post(url, form(parts))
+        } else {
+            Request::put(url, crate::http::Body::raw(&file.source, file.size, None))
+        };
+        Ok(request.anonymous().bulk().repeatable())
+    }
+
+    pub(super) fn into_link(self) -> Link {
+        Link { id: None, expires_at: self.expires_at.as_ref().and_then(time), url: self.url }
+    }
+
+    fn fields(&self) -> Vec<Part> {
+        let fields = self.form_fields.iter().flatten();
+        fields
+            .map(|(name, value)| Part::text(name, text(value).unwrap_or_else(|| value.to_string())))
+            .collect()
+    }
+
+    /// The URL, never shown in an error: who has it has the file.
+    fn parsed(&self) -> Result<Url> {
+        match Url::parse(&self.url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+            _ => Err(Error::platform("llamacloud gave a presigned URL that is not an http URL")),
+        }
+    }
+}
+
+/// Translates a value; one that cannot be read stays in `extra` as it is.
+fn take<T>(key: &str, value: Option<Value>, read: fn(&Value) -> Option<T>, extra: &mut Object) -> Option<T> {
+    let value = value?;
+    let meaning = read(&value);
+    if meaning.is_none() {
+        extra.insert(key.to_owned(), value);
+    }
+    meaning
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// A whole number, however it is written: `11`, `11.0`, `"11"`.
+fn count(value: &Value) -> Option<u64> {
+    if let Value::String(text) = value {
+        return text.parse().ok();
+    }
+    // Up to 2^53 a float is exact: 9 PB.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = |float: f64| (float.fract() == 0.0 && (0.0..9e15).contains(&float)).then_some(float as u64);
+    value.as_u64().or_else(|| value.as_f64().and_then(whole))
+}
+
+/// An RFC 3339 time; one without an offset is UTC.
+fn time(value: &Value) -> Option<Timestamp> {
+    let text = value.as_str()?;
+    let naive = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    text.parse().ok().or_else(|| naive().map(|zoned| zoned.timestamp()))
+}
+
+/// The `url` of a presigned URL whose GET gives the bytes.
+fn download_url(value: &Value) -> Option<String> {
+    let url = PresignedUrl::deserialize(value).ok()?;
+    (!url.is_form()).then_some(url.url)
+}
+
+/// Reads `{"detail": "text"}` and `{"detail": [{"loc": […], "msg": "text"}]}`. An id that is not even shaped like
+/// one is 422 here; it means that there is no such file.
+pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
+    let body: Value = serde_json::from_slice(&reply.body).ok()?;
+    let (message, kind) = match body.get("detail")? {
+        Value::String(text) => (text.clone(), None),
+        Value::Array(entries) => {
+            let lines: Vec<String> = entries.iter().filter_map(invalid).collect();
+            let of_id = entries.iter().any(|entry| place(entry).last().is_some_and(|at| at == "file_id"));
+            (lines.join("; "), of_id.then_some(Kind::NotFound))
+        }
+        _ => return None,
+    };
+    (!message.trim().is_empty()).then_some(Problem { message, kind, is_final: false })
+}
+
+/// One entry of a validation error: `page_size: should be at most 1000`.
+fn invalid(entry: &Value) -> Option<String> {
+    let message = entry.get("msg")?.as_str()?;
+    let place = place(entry).join(".");
+    Some(if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") })
+}
+
+/// Where a validation error is, without the part of the request that it is in.
+fn place(entry: &Value) -> Vec<String> {
+    let loc = entry.get("loc").and_then(Value::as_array);
+    let words = loc.into_iter().flatten().map(|word| text(word).unwrap_or_else(|| word.to_string()));
+    words.skip_while(|word| matches!(word.as_str(), "query" | "path" | "body" | "header")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> File {
+        serde_json::from_str::<FileReply>(text).unwrap().into_file("work")
+    }
+
+    #[test]
+    fn only_the_id_is_certain() {
+        let bare = file(r#"{"id":"f"}"#);
+        assert_eq!(
+            (bare.provider.as_str(), bare.profile.as_str(), bare.id.as_str()),
+            ("llamacloud", "work", "f")
+        );
+        let nulls = file(r#"{"id":"f","name":null,"file_size":null,"created_at":null,"expires_at":null}"#);
+        assert_eq!(nulls, bare);
+        assert!(serde_json::from_str::<FileReply>(r#"{"name":"n"}"#).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_stays_as_it_is() {
+        let odd = file(
+            r#"{"id":"f","file_size":"many","created_at":"soon","expires_at":17,"purpose":["a"],"new":{"x":1}}"#,
+        );
+        assert_eq!((odd.size, odd.created_at, odd.expires_at, odd.purpose), (None, None, None, None));
+        assert_eq!(
+            Value::Object(odd.extra),
+            serde_json::json!({"new": {"x": 1}, "purpose": ["a"], "file_size": "many", "created_at": "soon", "expires_at": 17})
+        );
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number_however_it_is_written() {
+        let size = |text: &str| file(&format!(r#"{{"id":"f","file_size":{text}}}"#)).size;
+        assert_eq!(size("11"), Some(11));
+        assert_eq!(size("\"11\""), Some(11));
+        assert_eq!(size("11.0"), Some(11));
+        for odd in ["11.5", "-1", "1e300", "true", "\"-1\""] {
+            assert_eq!(size(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_any_offset_or_none() {
+        let expected: Timestamp = "2026-11-21T10:00:00.5Z".parse().unwrap();
+        for text in ["2026-11-21T10:00:00.5Z", "2026-11-21T12:00:00.500000+02:00", "2026-11-21T10:00:00.5"] {
+            assert_eq!(time(&Value::from(text)), Some(expected), "{text}");
+        }
+        assert_eq!(time(&Value::from("2026-11-21T10:00:00Z")).map(Timestamp::as_second), Some(1_795_255_200));
+    }
+
+    #[test]
+    fn a_download_url_counts_only_if_a_get_gives_the_bytes() {
+        let with = |fields: &str| {
+            file(&format!(
+                r#"{{"id":"f","download_url":{{"url":"https://s/x","expires_at":"2026-11-21T10:00:00Z","form_fields":{fields}}}}}"#
+            ))
+        };
+        assert_eq!(with("null").url.as_deref(), Some("https://s/x"));
+        assert_eq!(with("{}").url.as_deref(), Some("https://s/x"));
+        assert_eq!(with(r#"{"key":"v"}"#).url, None);
+        assert_eq!(with("null").extra["download_url"]["expires_at"], "2026-11-21T10:00:00Z");
+    }
+
+    #[test]
+    fn a_presigned_url_goes_without_the_token_and_only_over_http() {
+        let url = |text: &str| PresignedUrl {
+            url: text.into(),
+            expires_at: None,
+            form_fields: None,
+            file_id: None,
+        };
+        assert!(url("https://s/x?sig=1").fetch().unwrap().anonymous);
+        assert!(url("https://s/x?sig=1").store(&NewFile::from_bytes("n", "x")).unwrap().anonymous);
+        for odd in ["", "/x?sig=secret", "file:///etc/passwd?sig=secret", "data:,secret"] {
+            let error = url(odd).fetch().unwrap_err();
+            assert_eq!(error.kind(), Kind::Platform, "{odd}");
+            assert!(!error.to_string().contains("secret"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_and_where() {
+        let read = |body: &'static str| {
+            let reply = Reply { status: 422, headers: crate::http::HeaderMap::new(), body: body.into() };
+            read_problem(&reply).map(|problem| (problem.message, problem.kind))
+        };
+        let some = |message: &str, kind| Some((message.to_owned(), kind));
+        assert_eq!(read(r#"{"detail":"Not authenticated"}"#), some("Not authenticated", None));
+        assert_eq!(
+            read(
+                r#"{"detail":[{"loc":["query","page_size"],"msg":"too large","type":"t","ctx":{"le":1000}}]}"#
+            ),
+            some("page_size: too large", None)
+        );
+        assert_eq!(
+            read(r#"{"detail":[{"loc":["body","filter","file_ids",0],"msg":"bad"},{"msg":"worse"},{}]}"#),
+            some("filter.file_ids.0: bad; worse", None)
+        );
+        assert_eq!(
+            read(r#"{"detail":[{"loc":["path","file_id"],"msg":"not a uuid"}]}"#),
+            some("file_id: not a uuid", Some(Kind::NotFound))
+        );
+        for other in
+            ["", "{}", "<html>", r#"{"detail":null}"#, r#"{"detail":[]}"#, r#"{"detail":" "}"#, "[1]"]
+        {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+}
