@@ -1,5 +1,8 @@
 //! LlamaCloud on the wire: requests compared with captured ones, and every reply that its contract has.
 
+// Helpers of a test may panic as the test may; the lint knows only functions that are marked as tests.
+#![allow(clippy::unwrap_used)]
+
 #[path = "wire/llamacloud/support.rs"]
 mod support;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::wire::ListReply;
+use super::wire::{FileReply, ListReply};
 use super::{LlamaCloud, Via};
 use crate::error::{Error, Result};
 use crate::filter::{Comparison, Expr, Filter, Op, Value};
@@ -47,6 +47,12 @@ impl LlamaCloud {
             }
         }
         Ok(page)
+    }
+
+    /// Lists all files at once, as the legacy endpoint does.
+    pub(super) async fn list_whole(&self) -> Result<Page> {
+        let items: Vec<FileReply> = self.call(Request::get(self.legacy(&[])?), "list of files").await?;
+        Ok(self.page(ListReply { items, next_page_token: None }))
     }
 
     /// The file of that id, by the listing.

@@ -12,6 +12,7 @@
 
 mod listing;
 mod presigned;
+mod upload;
 mod wire;
 
 use std::sync::Arc;
@@ -25,10 +26,10 @@ use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, S
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op as Comparator;
-use crate::http::{Part, Range, Rate, Request, form};
+use crate::http::{Range, Rate, Request};
 use crate::model::{File, FileId, Link, NewFile};
 use crate::progress::Progress;
-use wire::{FileReply, PresignedUrl};
+use wire::FileReply;
 
 pub(super) static SPEC: Spec = Spec {
     name: "llamacloud",
@@ -48,12 +49,15 @@ pub(super) static SPEC: Spec = Spec {
         setting("via", "another route: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
         setting("only_manually_uploaded", "ls: `true` leaves out what a data source brought; uses via=query"),
         setting("data_source_id", "upload via=presigned: the data source it belongs to"),
-        setting("storage_type", "upload via=presigned: `permanent` or `ephemeral`"),
+        setting("storage_type", "upload via=presigned or by the legacy dialect: `permanent` or `ephemeral`"),
         setting("last_modified_at", "upload via=presigned: when the original was last changed, RFC 3339"),
         setting("resource_info", "upload via=presigned: a JSON object about the original"),
         setting("permission_info", "upload via=presigned: a JSON object about who may see it"),
     ],
-    dialects: &[Dialect { name: "beta", title: "the beta files endpoints", can: &CAN }],
+    dialects: &[
+        Dialect { name: "beta", title: "the beta endpoints", can: &CAN },
+        Dialect { name: "legacy", title: "the v1 endpoints, which tell size and dates", can: &CAN_LEGACY },
+    ],
     read_problem: wire::read_problem,
     open,
 };
@@ -98,6 +102,13 @@ const CAN: Capabilities = Capabilities {
     ],
 };
 
+/// The legacy endpoints know no purpose, and list all files at once in no order that is told.
+const CAN_LEGACY: Capabilities = Capabilities {
+    upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
+    list: ListAbility { max_page: u32::MAX, native: &[], sort: &[], newest_first: false },
+    ..CAN
+};
+
 /// What a file is for when nothing is said: kept until deleted, other than what only a parse job reads.
 const DEFAULT_PURPOSE: &str = "user_data";
 /// Seconds that a link can live: the limit of presigned URLs in S3; the platform publishes none.
@@ -121,14 +132,15 @@ const fn equals(field: &'static str) -> Native {
 
 struct LlamaCloud {
     connection: Connection,
+    legacy: bool,
     via: Via,
 }
 
 /// Which of the platform's routes a call takes where there are several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
-    /// The plain beta endpoints.
-    Beta,
+    /// The plain one of the dialect.
+    Plain,
     /// Uploads by `FileCreate` and a presigned URL.
     Presigned,
     /// Listings by the deprecated query.
@@ -137,7 +149,7 @@ enum Via {
 
 fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
     let via = match connection.setting("via") {
-        None => Via::Beta,
+        None => Via::Plain,
         Some("presigned") => Via::Presigned,
         Some("query") => Via::Query,
         Some(other) => {
@@ -145,11 +157,20 @@ fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
                 .hint("routes: presigned (upload), query (ls)"));
         }
     };
+    let legacy = connection.dialect == "legacy";
+    if legacy {
+        let only_beta =
+            ["expand", "only_manually_uploaded"].into_iter().find(|key| connection.setting(key).is_some());
+        if let Some(key) = only_beta.or((via == Via::Query).then_some("via=query")) {
+            return Err(Error::usage(format!("{key}: llamacloud's legacy dialect has no place for it"))
+                .hint("leave out `--dialect legacy`"));
+        }
+    }
     if let Some(url) = regional(&connection.base_url, connection.setting("region"))? {
         connection.http = connection.http.trusting(&url);
         connection.base_url = url;
     }
-    Ok(Box::new(LlamaCloud { connection, via }))
+    Ok(Box::new(LlamaCloud { connection, legacy, via }))
 }
 
 /// The base URL of the region, if it is another than `base`.
@@ -188,23 +209,25 @@ impl Provider for LlamaCloud {
     }
 
     fn capabilities(&self) -> &'static Capabilities {
-        &CAN
+        if self.legacy { &CAN_LEGACY } else { &CAN }
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        self.list_page(query, cursor).await
+        if self.legacy { self.list_whole().await } else { self.list_page(query, cursor).await }
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
-        let request = self.expanded(Request::get(self.beta(&[id.as_str()])?));
+        let request = self.expanded(Request::get(self.files(&[id.as_str()])?));
         let error = match self.call::<FileReply>(request, "file").await {
             Ok(reply) => return Ok(reply.into_file(self.profile())),
             Err(error) => error,
         };
-        // Older servers have no route for one file: only their listing knows whether it is there.
+        // Older servers have no beta route for one file: only their listing knows whether it is there.
         let absent = match error.status() {
-            Some(404) => error,
-            Some(405) => Error::not_found(format!("{id}: no such file on llamacloud")).with_status(404),
+            Some(404) if !self.legacy => error,
+            Some(405) if !self.legacy => {
+                Error::not_found(format!("{id}: no such file on llamacloud")).with_status(404)
+            }
             _ => return Err(error),
         };
         match self.list_by_id(id).await {
@@ -221,14 +244,14 @@ impl Provider for LlamaCloud {
         for (file, progress) in files.iter().zip(progress) {
             uploaded.push(match self.via {
                 Via::Presigned => self.upload_presigned(file, progress.clone()).await?,
-                Via::Beta | Via::Query => self.upload_form(file, progress.clone()).await?,
+                Via::Plain | Via::Query => self.upload_form(file, progress.clone()).await?,
             });
         }
         Ok(uploaded)
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
-        let request = self.scoped(Request::delete(self.beta(&[id.as_str()])?));
+        let request = self.scoped(Request::delete(self.files(&[id.as_str()])?));
         match self.connection.http.send(&request).await {
             Err(error) if error.status() == Some(409) => {
                 Err(error.hint("a file that an index or a job still uses stays: remove that first"))
@@ -247,16 +270,20 @@ impl Provider for LlamaCloud {
     }
 
     async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
-        let link = self.presigned_url(id, lifetime.map(|lifetime| lifetime.as_secs())).await?;
-        if link.is_form() {
-            let message = format!("{id}: llamacloud gave a form to post, which is no link");
-            return Err(Error::new(Kind::Unsupported, message).hint(format!("`haul get llamacloud:{id}`")));
-        }
-        Ok(link.into_link())
+        let url = self.presigned_url(id, lifetime.map(|lifetime| lifetime.as_secs())).await?;
+        url.into_link().ok_or_else(|| {
+            Error::new(Kind::Unsupported, format!("{id}: llamacloud gave a form to post, which is no link"))
+                .hint(format!("`haul get {}:id:{id}`", self.profile()))
+        })
     }
 }
 
 impl LlamaCloud {
+    /// A URL below the endpoints of the dialect.
+    fn files(&self, rest: &[&str]) -> Result<Url> {
+        if self.legacy { self.legacy(rest) } else { self.beta(rest) }
+    }
+
     /// A URL below the beta endpoints.
     fn beta(&self, rest: &[&str]) -> Result<Url> {
         self.connection.url(&[&BETA, rest].concat())
@@ -281,64 +308,6 @@ impl LlamaCloud {
     fn expanded(&self, request: Request) -> Request {
         let words = self.connection.setting("expand").unwrap_or_default().split(',').map(str::trim);
         words.filter(|word| !word.is_empty()).fold(request, |request, word| request.query("expand", word))
-    }
-
-    /// Uploads by the beta endpoint. The part of the file is the last, so that a server knows what it is for first.
-    async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
-        self.refuse_presigned_settings()?;
-        let mark = Mark::new(&self.connection);
-        let body = form(vec![
-            Part::text("purpose", file.purpose.as_deref().unwrap_or(DEFAULT_PURPOSE)),
-            Part::text("external_file_id", mark.text()),
-            Part::file("file", file),
-        ]);
-        let request = self.scoped(Request::post(self.beta(&[])?, body).bulk());
-        let error = match self.connection.http.upload(&request, progress).await {
-            Ok(reply) => return Ok(reply.json::<FileReply>("uploaded file")?.into_file(self.profile())),
-            Err(error) => error,
-        };
-        // No answer, yet it may be there: an id of our own making tells, one the user gave may be an older file's.
-        match &mark {
-            Mark::Ours(mark) if error.is_unanswered() => {
-                self.list_by_mark(mark).await.ok().flatten().ok_or(error)
-            }
-            _ => Err(error),
-        }
-    }
-
-    /// Asks for a URL of the bytes that lives so many seconds, or as long as the platform likes.
-    async fn presigned_url(&self, id: &FileId, seconds: Option<i64>) -> Result<PresignedUrl> {
-        let request = Request::get(self.beta(&[id.as_str(), "content"])?);
-        self.call(request.maybe_query("expires_at_seconds", seconds), "presigned URL").await
-    }
-
-    /// Opens the bytes through a URL made just for that.
-    async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
-        let url = self.presigned_url(id, Some(DOWNLOAD_LINK)).await?;
-        self.connection.http.content(&url.fetch()?.range(range)).await
-    }
-}
-
-/// The `external_file_id` of an upload.
-enum Mark {
-    /// Made for this upload alone.
-    Ours(String),
-    /// The user's, not necessarily unique.
-    Users(String),
-}
-
-impl Mark {
-    fn new(connection: &Connection) -> Self {
-        match connection.setting("external_file_id") {
-            Some(given) => Self::Users(given.to_owned()),
-            None => Self::Ours(format!("haul-{}", uuid::Uuid::new_v4())),
-        }
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Self::Ours(text) | Self::Users(text) => text,
-        }
     }
 }
 

@@ -1,77 +1,90 @@
-//! The legacy upload: announce a file, store its bytes at a presigned URL, ask what became of it.
+//! Presigned URLs: the bytes themselves never pass through the API.
 
-use std::sync::Arc;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
 
-use serde_json::{Value, json};
+use super::wire::{text, time};
+use super::{DOWNLOAD_LINK, LlamaCloud};
+use crate::error::{Error, Result};
+use crate::http::{Body, Content, Part, Range, Request, form};
+use crate::model::{FileId, Link, NewFile, Object};
 
-use super::wire::{FileReply, PresignedUrl};
-use super::{LlamaCloud, Mark};
-use crate::error::{Error, Kind, Result};
-use crate::http::{Body, Request};
-use crate::model::{File, NewFile, Object};
-use crate::progress::Progress;
+/// A URL of an object store that does one thing for a while without a token.
+#[derive(Deserialize)]
+pub(super) struct PresignedUrl {
+    url: String,
+    expires_at: Option<Value>,
+    /// For a form that is posted: its fields, in order.
+    form_fields: Option<Object>,
+    /// The file it will be, where it was made to upload one.
+    pub(super) file_id: Option<String>,
+}
 
-/// The settings that only `FileCreate` has a place for; the last two are JSON objects.
-const TEXTS: [&str; 3] = ["last_modified_at", "data_source_id", "storage_type"];
-const OBJECTS: [&str; 2] = ["resource_info", "permission_info"];
+impl PresignedUrl {
+    /// Whether it takes a form instead of a bare GET or PUT.
+    fn is_form(&self) -> bool {
+        self.form_fields.as_ref().is_some_and(|fields| !fields.is_empty())
+    }
+
+    /// The request that gives the bytes.
+    fn fetch(&self) -> Result<Request> {
+        let url = self.parsed()?;
+        let request = if self.is_form() {
+            Request::post(url, form(self.fields())).repeatable()
+        } else {
+            Request::get(url)
+        };
+        Ok(request.anonymous().bulk())
+    }
+
+    /// The request that stores the bytes of `file`. A store refuses a content type that was not signed, and ignores
+    /// what follows the file in a form. It may go again: the place is the same.
+    pub(super) fn store(&self, file: &NewFile) -> Result<Request> {
+        let url = self.parsed()?;
+        let request = if self.is_form() {
+            let mut parts = self.fields();
+            parts.push(Part::file("file", file));
+            Request::post(url, form(parts))
+        } else {
+            Request::put(url, Body::raw(&file.source, file.size, None))
+        };
+        Ok(request.anonymous().bulk().repeatable())
+    }
+
+    /// The link that it is, unless it is a form.
+    pub(super) fn into_link(self) -> Option<Link> {
+        let expires_at = self.expires_at.as_ref().and_then(time);
+        (!self.is_form()).then_some(Link { id: None, expires_at, url: self.url })
+    }
+
+    fn fields(&self) -> Vec<Part> {
+        let fields = self.form_fields.iter().flatten();
+        fields
+            .map(|(name, value)| Part::text(name, text(value).unwrap_or_else(|| value.to_string())))
+            .collect()
+    }
+
+    /// The URL, never shown in an error: who has it has the file.
+    fn parsed(&self) -> Result<Url> {
+        match Url::parse(&self.url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+            _ => Err(Error::platform("llamacloud gave a presigned URL that is not an http URL")),
+        }
+    }
+}
 
 impl LlamaCloud {
-    /// Uploads in three steps. Where the bytes cannot be stored, the announced file is taken back.
-    pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
-        if file.purpose.is_some() {
-            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned has no place for a purpose")
-                .hint("leave out `--purpose` or `--set via=presigned`")
-                .about(file.name.clone()));
-        }
-        let create = Body::json(&Value::Object(self.file_create(file)?));
-        let announced: PresignedUrl =
-            self.call(Request::put(self.legacy(&[])?, create), "presigned URL").await?;
-        let Some(id) = announced.file_id.as_deref() else {
-            return Err(Error::platform("llamacloud gave a presigned URL without the id of its file")
-                .about(file.name.clone()));
-        };
-        let at = self.legacy(&[id])?;
-        let http = &self.connection.http;
-        if let Err(error) = http.upload(&announced.store(file)?, progress).await {
-            let _ = http.send(&self.scoped(Request::delete(at))).await;
-            return Err(refused_by_store(error));
-        }
-        let reply: FileReply = self.call(Request::get(at), "uploaded file").await?;
-        Ok(reply.into_file(&self.connection.profile))
+    /// Asks for a URL of the bytes that lives so many seconds, or as long as the platform likes.
+    pub(super) async fn presigned_url(&self, id: &FileId, seconds: Option<i64>) -> Result<PresignedUrl> {
+        let request = Request::get(self.files(&[id.as_str(), "content"])?);
+        self.call(request.maybe_query("expires_at_seconds", seconds), "presigned URL").await
     }
 
-    /// The `FileCreate` of a file: its name and size, and what the settings say.
-    fn file_create(&self, file: &NewFile) -> Result<Object> {
-        let mut create = Object::new();
-        create.insert("name".to_owned(), json!(file.name));
-        create.insert("external_file_id".to_owned(), json!(Mark::new(&self.connection).text()));
-        create.insert("file_size".to_owned(), json!(file.size));
-        for key in TEXTS {
-            if let Some(text) = self.connection.setting(key) {
-                create.insert(key.to_owned(), json!(text));
-            }
-        }
-        for key in OBJECTS {
-            if let Some(text) = self.connection.setting(key) {
-                let object: Object = serde_json::from_str(text).map_err(|error| {
-                    Error::usage(format!("{key} is not a JSON object: {error}"))
-                        .hint(format!("`--set {key}='{{\"key\": \"value\"}}'`"))
-                })?;
-                create.insert(key.to_owned(), Value::Object(object));
-            }
-        }
-        Ok(create)
-    }
-
-    /// Refuses settings that the beta upload has no place for, rather than drop them.
-    pub(super) fn refuse_presigned_settings(&self) -> Result<()> {
-        match TEXTS.iter().chain(&OBJECTS).find(|key| self.connection.setting(key).is_some()) {
-            None => Ok(()),
-            Some(key) => {
-                Err(Error::new(Kind::Unsupported, format!("{key}: llamacloud's upload has no place for it"))
-                    .hint("`--set via=presigned` uploads by the legacy endpoint, which has"))
-            }
-        }
+    /// Opens the bytes through a URL made just for that.
+    pub(super) async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let url = self.presigned_url(id, Some(DOWNLOAD_LINK)).await?;
+        self.connection.http.content(&url.fetch()?.range(range)).await
     }
 }
 
@@ -82,5 +95,28 @@ pub(super) fn refused_by_store(error: Error) -> Error {
             .cause(error.to_string())
             .with_status(status),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_presigned_url_goes_without_the_token_and_only_over_http() {
+        let url = |text: &str| PresignedUrl {
+            url: text.into(),
+            expires_at: None,
+            form_fields: None,
+            file_id: None,
+        };
+        assert!(url("https://s/x?sig=1").fetch().unwrap().anonymous);
+        assert!(url("https://s/x?sig=1").store(&NewFile::from_bytes("n", "x")).unwrap().anonymous);
+        for odd in ["", "/x?sig=secret", "file:///etc/passwd?sig=secret", "data:,secret"] {
+            let error = url(odd).fetch().unwrap_err();
+            assert_eq!(error.kind(), Kind::Platform, "{odd}");
+            assert!(!error.to_string().contains("secret"), "{odd}");
+        }
     }
 }

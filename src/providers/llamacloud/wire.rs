@@ -3,12 +3,12 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
 use serde_json::Value;
-use url::Url;
 
 use super::SPEC;
-use crate::error::{Error, Kind, Result};
-use crate::http::{Part, Problem, Reply, Request, form};
-use crate::model::{File, FileId, Link, NewFile, Object};
+use super::presigned::PresignedUrl;
+use crate::error::Kind;
+use crate::http::{Problem, Reply};
+use crate::model::{File, FileId, Object};
 
 /// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
 ///
@@ -62,68 +62,6 @@ pub(super) struct ListReply {
     pub(super) next_page_token: Option<String>,
 }
 
-/// A URL of an object store that does one thing for a while without a token.
-#[derive(Deserialize)]
-pub(super) struct PresignedUrl {
-    url: String,
-    expires_at: Option<Value>,
-    /// For a form that is posted: its fields, in order.
-    form_fields: Option<Object>,
-    /// The file it will be, where it was made to upload one.
-    pub(super) file_id: Option<String>,
-}
-
-impl PresignedUrl {
-    /// Whether it takes a form instead of a bare GET or PUT.
-    pub(super) fn is_form(&self) -> bool {
-        self.form_fields.as_ref().is_some_and(|fields| !fields.is_empty())
-    }
-
-    /// The request that gives the bytes.
-    pub(super) fn fetch(&self) -> Result<Request> {
-        let url = self.parsed()?;
-        let request = if self.is_form() {
-            Request::post(url, form(self.fields())).repeatable()
-        } else {
-            Request::get(url)
-        };
-        Ok(request.anonymous().bulk())
-    }
-
-    /// The request that stores the bytes of `file`. A store refuses a content type that was not signed, and ignores
-    /// what follows the file in a form. It may go again: the place is the same.
-    pub(super) fn store(&self, file: &NewFile) -> Result<Request> {
-        let url = self.parsed()?;
-        let request = if self.is_form() {
-            let mut parts = self.fields();
-            parts.push(Part::file("file", file));
-            Request::post(url, form(parts))
-        } else {
-            Request::put(url, crate::http::Body::raw(&file.source, file.size, None))
-        };
-        Ok(request.anonymous().bulk().repeatable())
-    }
-
-    pub(super) fn into_link(self) -> Link {
-        Link { id: None, expires_at: self.expires_at.as_ref().and_then(time), url: self.url }
-    }
-
-    fn fields(&self) -> Vec<Part> {
-        let fields = self.form_fields.iter().flatten();
-        fields
-            .map(|(name, value)| Part::text(name, text(value).unwrap_or_else(|| value.to_string())))
-            .collect()
-    }
-
-    /// The URL, never shown in an error: who has it has the file.
-    fn parsed(&self) -> Result<Url> {
-        match Url::parse(&self.url) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-            _ => Err(Error::platform("llamacloud gave a presigned URL that is not an http URL")),
-        }
-    }
-}
-
 /// Translates a value; one that cannot be read stays in `extra` as it is.
 fn take<T>(key: &str, value: Option<Value>, read: fn(&Value) -> Option<T>, extra: &mut Object) -> Option<T> {
     let value = value?;
@@ -134,7 +72,7 @@ fn take<T>(key: &str, value: Option<Value>, read: fn(&Value) -> Option<T>, extra
     meaning
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
@@ -150,7 +88,7 @@ fn count(value: &Value) -> Option<u64> {
 }
 
 /// An RFC 3339 time; one without an offset is UTC.
-fn time(value: &Value) -> Option<Timestamp> {
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     let text = value.as_str()?;
     let naive = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
     text.parse().ok().or_else(|| naive().map(|zoned| zoned.timestamp()))
@@ -158,8 +96,7 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 /// The `url` of a presigned URL whose GET gives the bytes.
 fn download_url(value: &Value) -> Option<String> {
-    let url = PresignedUrl::deserialize(value).ok()?;
-    (!url.is_form()).then_some(url.url)
+    PresignedUrl::deserialize(value).ok()?.into_link().map(|link| link.url)
 }
 
 /// Reads `{"detail": "text"}` and `{"detail": [{"loc": […], "msg": "text"}]}`. An id that is not even shaped like
@@ -255,23 +192,6 @@ mod tests {
         assert_eq!(with("{}").url.as_deref(), Some("https://s/x"));
         assert_eq!(with(r#"{"key":"v"}"#).url, None);
         assert_eq!(with("null").extra["download_url"]["expires_at"], "2026-11-21T10:00:00Z");
-    }
-
-    #[test]
-    fn a_presigned_url_goes_without_the_token_and_only_over_http() {
-        let url = |text: &str| PresignedUrl {
-            url: text.into(),
-            expires_at: None,
-            form_fields: None,
-            file_id: None,
-        };
-        assert!(url("https://s/x?sig=1").fetch().unwrap().anonymous);
-        assert!(url("https://s/x?sig=1").store(&NewFile::from_bytes("n", "x")).unwrap().anonymous);
-        for odd in ["", "/x?sig=secret", "file:///etc/passwd?sig=secret", "data:,secret"] {
-            let error = url(odd).fetch().unwrap_err();
-            assert_eq!(error.kind(), Kind::Platform, "{odd}");
-            assert!(!error.to_string().contains("secret"), "{odd}");
-        }
     }
 
     #[test]

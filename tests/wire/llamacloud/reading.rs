@@ -200,8 +200,8 @@ async fn a_link_is_the_presigned_url() {
     assert_eq!(link.expires_at, Some("2026-11-21T10:15:00Z".parse().unwrap()));
     provider.link(&id(), None).await.unwrap();
     // The first as captured; the second leaves the lifetime to the platform.
-    let line = format!("GET /api/v1/beta/files/{ID}/content");
-    assert_eq!(server.lines(), [format!("{line}?expires_at_seconds=60"), line]);
+    let plain = format!("GET /api/v1/beta/files/{ID}/content");
+    assert_eq!(server.lines(), [format!("{plain}?expires_at_seconds=60"), plain]);
     assert_eq!(provider.links(&id()).await.unwrap_err().kind(), Kind::Unsupported);
     assert_eq!(provider.unlink(&id(), None).await.unwrap_err().kind(), Kind::Unsupported);
 }

@@ -1,6 +1,7 @@
 //! A raw server on loopback that says what it is told and remembers every byte it hears.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -45,7 +46,7 @@ impl Seen {
         let mut text = format!("{} HTTP/1.1\n", self.line());
         for line in fixture.lines().skip(1).take_while(|line| !line.is_empty()) {
             let name = line.split(':').next().unwrap();
-            text.push_str(&format!("{name}: {}\n", self.header(name).unwrap_or("(absent)")));
+            let _ = writeln!(text, "{name}: {}", self.header(name).unwrap_or("(absent)"));
         }
         text.push('\n');
         text.push_str(&String::from_utf8(self.body.clone()).unwrap().replace("\r\n", "\n"));
