@@ -40,7 +40,7 @@ impl Part {
             name: name.to_owned(),
             file_name: Some(file.name.clone()),
             content_type: Some(file.content_type.clone()),
-            content: Piece::File { source: file.source.clone(), from: 0, len: file.size, base64: false },
+            content: Piece::Whole { source: file.source.clone(), size: file.size },
         }
     }
 

@@ -1,10 +1,20 @@
 //! HTTP: one thin client that makes requests, judges answers and tries again.
 
+mod answer;
+mod body;
+mod content;
+mod exchange;
 mod form;
+mod lost;
+mod pace;
 mod request;
 mod retry;
+mod tls;
+mod trace;
+mod transport;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +30,7 @@ pub use retry::Policy;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::Link;
-use crate::progress::Progress;
+use crate::progress::{Progress, silent};
 use crate::secret::Secret;
 
 /// How a client behaves. One per profile and command: its connections, pace and token are shared by all its requests.
@@ -89,8 +99,20 @@ impl Reply {
 
     /// The body as JSON of type `T`. `what` names the thing, such as `list of files`.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
-        let _ = what;
-        todo!()
+        self.decode(&format!("the {what} in the answer"))
+    }
+
+    fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let what = if self.body.trim_ascii().is_empty() {
+                format!("{subject} is empty")
+            } else if self.body.trim_ascii_start().starts_with(b"<") {
+                format!("{subject} is HTML or XML, not JSON")
+            } else {
+                format!("{subject} is not valid: {error}")
+            };
+            Error::platform(what).with_status(self.status).with_request_id(answer::request_id(&self.headers))
+        })
     }
 }
 
@@ -118,14 +140,19 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    #[allow(dead_code)]
     config: Config,
+    transport: transport::Transport,
+    gate: pace::Gate,
+    /// Bodies that are being read by threads of their own.
+    active_bodies: Arc<AtomicUsize>,
 }
 
 impl Client {
     /// A client. Opens nothing: the connection pools are made at the first request, TLS roots at the first https URL.
     pub fn new(config: Config) -> Self {
-        Self { inner: Arc::new(Inner { config }) }
+        let gate = pace::Gate::new(config.rate);
+        let (transport, active_bodies) = Default::default();
+        Self { inner: Arc::new(Inner { config, transport, gate, active_bodies }) }
     }
 
     /// A client that may show its token to the origin of `url`, too: another region of the same platform.
@@ -138,24 +165,78 @@ impl Client {
 
     /// Sends a small request and returns the whole answer if its status is 2xx; else the error.
     pub async fn send(&self, request: &Request) -> Result<Reply> {
-        self.upload(request, crate::progress::silent()).await
+        self.upload(request, silent()).await
     }
 
     /// Sends a small request and decodes the JSON of the answer. `what` names the thing, for errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
-        self.send(request).await?.json(what)
+        self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))
     }
 
     /// As [`send`](Self::send), and reports how far the file pieces of the body have left.
+    ///
+    /// Positions count from where the first file piece starts in its source, over all file pieces: with one file they
+    /// are positions in it, with several in one request they add up. A deletion that is found done when it is tried
+    /// again is answered with 204.
     pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
-        let _ = (request, progress);
-        todo!()
+        let mut tries = retry::Tries::new(self.inner.config.policy, request);
+        loop {
+            self.turn(request).await?;
+            let attempt = exchange::Attempt::new(self, request, &progress, tries.number(), false);
+            match attempt.reply().await {
+                Ok(reply) => return Ok(reply),
+                Err(failure) if tries.was_deleted(&failure) => {
+                    return Ok(Reply { status: 204, headers: HeaderMap::new(), body: Bytes::new() });
+                }
+                Err(failure) => self.rest(&mut tries, failure).await?,
+            }
+        }
     }
 
     /// Sends a request whose answer is a file's bytes. Honours [`Request::range`], tells where the bytes start.
     pub async fn content(&self, request: &Request) -> Result<Content> {
-        let _ = request;
-        todo!()
+        let progress = silent();
+        let mut tries = retry::Tries::new(self.inner.config.policy, request);
+        loop {
+            self.turn(request).await?;
+            let attempt = exchange::Attempt::new(self, request, &progress, tries.number(), true);
+            match attempt.content().await {
+                Ok(content) => return Ok(content),
+                Err(failure) => self.rest(&mut tries, failure).await?,
+            }
+        }
+    }
+
+    /// Waits until the pace allows a request.
+    async fn turn(&self, request: &Request) -> Result<()> {
+        let config = &self.inner.config;
+        let passed = self.inner.gate.pass(self.is_own(&request.url), config.policy.elapsed).await;
+        passed.map_err(|wait| {
+            let message = format!("{} takes no more requests for now", config.platform);
+            retry::come_back(Error::new(Kind::RateLimited, message).with_status(429), wait)
+        })
+    }
+
+    /// Pauses after a failed attempt, this request or all of them; the error where there is to be no other attempt.
+    async fn rest(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
+        let limited = failure.cause == retry::Cause::Status(429);
+        if let Some(asked) = failure.wait.filter(|_| limited) {
+            // Also where it is too long for this request: the others need not find out one by one.
+            self.inner.gate.close(asked);
+        }
+        let pause = tries.next(failure)?;
+        if limited {
+            // The next attempt, like every other request, waits at the gate.
+            self.inner.gate.close(pause);
+        } else {
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
+    }
+
+    /// Whether a URL is of the profile's own origins, so that the token may go there.
+    fn is_own(&self, url: &Url) -> bool {
+        self.inner.config.own.iter().any(|own| own.origin() == url.origin())
     }
 }
 
@@ -175,6 +256,9 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
 
 /// Now by the answer's `Date` header: the server's clock.
 pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
-    let text = headers.get("date")?.to_str().ok()?;
+    http_date(headers.get("date")?.to_str().ok()?)
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

@@ -149,6 +149,13 @@ pub struct Body {
 pub enum Piece {
     /// These bytes.
     Text(Bytes),
+    /// All bytes of a source. A file that is not of this size any more fails the request.
+    Whole {
+        /// Where they come from.
+        source: Source,
+        /// How many, as measured when the upload was planned.
+        size: u64,
+    },
     /// `len` bytes of a source from byte `from` on, as they are or in base64.
     File {
         /// Where they come from.
@@ -168,6 +175,7 @@ impl Piece {
     pub fn wire_len(&self) -> u64 {
         match self {
             Self::Text(text) => text.len() as u64,
+            Self::Whole { size, .. } => *size,
             Self::File { len, base64: true, .. } => len.div_ceil(3) * 4,
             Self::File { len, .. } => *len,
         }
@@ -192,13 +200,18 @@ impl Body {
     pub fn raw(source: &Source, size: u64, content_type: Option<&str>) -> Self {
         Self {
             content_type: content_type.map(str::to_owned),
-            pieces: vec![Piece::File { source: source.clone(), from: 0, len: size, base64: false }],
+            pieces: vec![Piece::Whole { source: source.clone(), size }],
         }
     }
 
     /// Bytes on the wire.
     pub fn wire_len(&self) -> u64 {
         self.pieces.iter().map(Piece::wire_len).sum()
+    }
+
+    /// Whether it holds a file's bytes.
+    pub fn has_file(&self) -> bool {
+        !self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
     /// Whether there is none.

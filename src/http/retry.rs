@@ -1,18 +1,231 @@
 //! When a request may go again, and after how long.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// Limits of trying again, by count and by elapsed time.
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{HeaderMap, Method, Request, server_time};
+use crate::error::{Error, Kind};
+
+/// Limits of trying again, by count and by elapsed time, and the pauses in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Attempts in all, the first included.
     pub attempts: u32,
-    /// No new attempt after this long.
+    /// No new attempt this long after the first failure, so that a long upload that breaks late is tried again too.
+    /// A wait that the platform asks for may not be longer either.
     pub elapsed: Duration,
+    /// The longest first pause. Each pause is a random part of a limit that doubles from here.
+    pub base: Duration,
+    /// The longest pause of all.
+    pub cap: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { attempts: 5, elapsed: Duration::from_secs(300) }
+        Self {
+            attempts: 5,
+            elapsed: Duration::from_secs(300),
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+        }
     }
+}
+
+/// How an attempt ended without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The request never left: no such host, refused, no connection.
+    NeverLeft,
+    /// It left, and no whole answer came back.
+    Lost,
+    /// An answer of this status came back.
+    Status(u16),
+    /// Nothing that a new attempt could mend.
+    Final,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) cause: Cause,
+    /// Whether the platform may have the whole request.
+    pub(super) fully_sent: bool,
+    /// How long the platform asks to wait.
+    pub(super) wait: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that ends the matter.
+    pub(super) fn end(error: Error) -> Self {
+        Self { error, cause: Cause::Final, fully_sent: false, wait: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Send it again.
+    Again,
+    /// Leave it.
+    Never,
+    /// It may have been carried out, and sending it again would do it twice.
+    Unanswered,
+}
+
+/// The retry table.
+fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
+    let once_more = repeatable || !fully_sent;
+    match cause {
+        Cause::NeverLeft | Cause::Status(429) => Verdict::Again,
+        // What the platform does not implement, it will not implement in a second either.
+        Cause::Final | Cause::Status(501 | 505) => Verdict::Never,
+        Cause::Lost | Cause::Status(408 | 500..=599) if once_more => Verdict::Again,
+        Cause::Lost | Cause::Status(408 | 500 | 502 | 503 | 504) => Verdict::Unanswered,
+        Cause::Status(_) => Verdict::Never,
+    }
+}
+
+/// The attempts at one request so far.
+pub(super) struct Tries {
+    policy: Policy,
+    repeatable: bool,
+    is_delete: bool,
+    count: u32,
+    begun: Instant,
+    first_failure: Option<Instant>,
+    ceilings: ExponentialBackoff,
+    maybe_done: bool,
+}
+
+impl Tries {
+    pub(super) fn new(policy: Policy, request: &Request) -> Self {
+        let ceilings = ExponentialBuilder::new()
+            .with_min_delay(policy.base.min(policy.cap))
+            .with_max_delay(policy.cap)
+            .without_max_times()
+            .build();
+        Self {
+            policy,
+            repeatable: request.repeatable,
+            is_delete: request.method == Method::DELETE,
+            count: 0,
+            begun: Instant::now(),
+            first_failure: None,
+            ceilings,
+            maybe_done: false,
+        }
+    }
+
+    /// The number of the attempt that is about to be made, from 1.
+    pub(super) fn number(&self) -> u32 {
+        self.count + 1
+    }
+
+    /// Whether this failure means that an earlier attempt at deleting had succeeded although its answer was lost.
+    pub(super) fn was_deleted(&self, failure: &Failure) -> bool {
+        self.is_delete && self.maybe_done && matches!(failure.cause, Cause::Status(404 | 410))
+    }
+
+    /// Counts a failed attempt, and tells how long to pause before the next or why there is none.
+    pub(super) fn next(&mut self, failure: Failure) -> Result<Duration, Error> {
+        self.count += 1;
+        let Failure { error, cause, fully_sent, wait } = failure;
+        match judge(cause, self.repeatable, fully_sent) {
+            Verdict::Again => {}
+            Verdict::Never => return Err(self.tell(error)),
+            Verdict::Unanswered => return Err(self.tell(error).unanswered()),
+        }
+        self.maybe_done |= fully_sent && !matches!(cause, Cause::NeverLeft | Cause::Status(429));
+        let spent = self.first_failure.get_or_insert_with(Instant::now).elapsed();
+        if self.count >= self.policy.attempts {
+            return Err(self.tell(error));
+        }
+        let left = self.policy.elapsed.saturating_sub(spent);
+        if let Some(asked) = wait.filter(|asked| *asked > left) {
+            return Err(self.tell(come_back(error, asked)));
+        }
+        let ceiling = self.ceilings.next().unwrap_or(self.policy.cap);
+        let time = wait.unwrap_or_else(|| part_of(ceiling));
+        if time > left {
+            return Err(self.tell(error));
+        }
+        Ok(time)
+    }
+
+    /// The error with what was tried, if it was tried more than once.
+    fn tell(&self, error: Error) -> Error {
+        if self.count < 2 {
+            return error;
+        }
+        error.cause(format!("gave up after {} attempts in {}", self.count, seconds(self.begun.elapsed())))
+    }
+}
+
+/// The error of a platform that asks to wait longer than the policy allows.
+pub(super) fn come_back(error: Error, asked: Duration) -> Error {
+    let at = jiff::SignedDuration::try_from(asked)
+        .ok()
+        .and_then(|asked| Timestamp::now().checked_add(asked).ok())
+        .and_then(|at| at.round(jiff::Unit::Second).ok());
+    let error = error
+        .with_kind(Kind::RateLimited)
+        .cause(format!("the platform asks to wait {}, longer than this command waits", seconds(asked)));
+    match at {
+        Some(at) => error.hint(format!("try again after {at}")),
+        None => error,
+    }
+}
+
+/// A duration for people: `0.4 s`, `12 s`, `2 h 5 min`.
+pub(super) fn seconds(time: Duration) -> String {
+    let whole = time.as_secs();
+    match whole {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..120 => format!("{whole} s"),
+        120..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A random part of `ceiling`: full jitter, so that many clients that failed together do not come back together.
+fn part_of(ceiling: Duration) -> Duration {
+    // The standard library's hash keys are the randomness that is already there.
+    let random = RandomState::new().build_hasher().finish() >> 32;
+    let part = f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    ceiling.mul_f64(part)
+}
+
+/// How long an answer asks to wait: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (by the server's own
+/// clock where it tells it), or, for a 429 alone, `RateLimit-Reset` as seconds from now or since 1970.
+pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    let of_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+    let until = |at: Timestamp| {
+        let now = server_time(headers).unwrap_or_else(Timestamp::now);
+        Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    };
+    if let Some(milliseconds) = text("retry-after-ms").and_then(number) {
+        return of_seconds(milliseconds / 1000.0);
+    }
+    if let Some(asked) = text("retry-after") {
+        return match number(asked) {
+            Some(seconds) => of_seconds(seconds),
+            None => until(super::http_date(asked)?),
+        };
+    }
+    if status != 429 {
+        return None;
+    }
+    let reset = number(text("ratelimit-reset")?)?;
+    // Seconds since 1970 are above any sensible wait.
+    if reset < 1e9 {
+        return of_seconds(reset);
+    }
+    let since_1970 = jiff::SignedDuration::try_from(Duration::try_from_secs_f64(reset).ok()?).ok()?;
+    until(Timestamp::from_duration(since_1970).ok()?)
 }

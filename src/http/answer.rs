@@ -1,0 +1,193 @@
+//! What an answer that is no success means.
+
+use serde_json::Value;
+
+use super::{Config, Problem, Reply};
+use crate::error::{Error, Kind};
+
+/// The longest sentence of a platform that is shown, in characters.
+const LONGEST: usize = 300;
+
+/// Headers that carry the platform's id of a request, the surest first.
+const REQUEST_IDS: [&str; 7] = [
+    "x-request-id",
+    "request-id",
+    "metorial-req-id",
+    "x-amz-request-id",
+    "x-correlation-id",
+    "x-trace-id",
+    "cf-ray",
+];
+
+/// The kind that a status alone tells.
+fn kind_of(status: u16) -> Kind {
+    match status {
+        401 | 403 => Kind::Auth,
+        404 | 410 => Kind::NotFound,
+        402 | 429 => Kind::RateLimited,
+        407 => Kind::Unreachable,
+        413 => Kind::Unsupported,
+        405 | 408 | 501 => Kind::Platform,
+        400..=499 => Kind::Failed,
+        _ => Kind::Platform,
+    }
+}
+
+/// The error of an answer, and whether waiting cannot help. `own` says whether the token belongs there.
+pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, bool) {
+    let problem = (config.read_problem)(reply).or_else(|| read(reply)).unwrap_or_default();
+    let kind = problem.kind.unwrap_or_else(|| kind_of(reply.status));
+    let mut sentence = clean(&problem.message);
+    if let Some(token) = config.token.as_ref().map(crate::secret::Secret::expose).filter(|t| !t.is_empty()) {
+        // Some platforms repeat the key that they refuse.
+        sentence = sentence.replace(token, "***");
+    }
+    if sentence.is_empty() {
+        sentence = reason(reply.status);
+    }
+    let platform = config.platform;
+    let message = match reply.status {
+        400 | 422 => format!("{platform} refused the request: {sentence}"),
+        407 => format!("the proxy answered 407: {sentence}"),
+        status => format!("{platform} answered {status}: {sentence}"),
+    };
+    let mut error =
+        Error::new(kind, message).with_status(reply.status).with_request_id(request_id(&reply.headers));
+    if kind == Kind::Auth && own {
+        for hint in &config.token_hints {
+            error = error.hint(hint.clone());
+        }
+    }
+    (error, problem.is_final)
+}
+
+/// The platform's id of the request, for its support.
+pub(super) fn request_id(headers: &super::HeaderMap) -> Option<String> {
+    REQUEST_IDS.iter().find_map(|name| {
+        let id = clean(headers.get(*name)?.to_str().ok()?);
+        (!id.is_empty()).then_some(id)
+    })
+}
+
+fn reason(status: u16) -> String {
+    let known = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    known.unwrap_or("no reason given").to_lowercase()
+}
+
+/// Reads an error body of any common shape; None where it says nothing.
+pub(super) fn read(reply: &Reply) -> Option<Problem> {
+    let message = match serde_json::from_slice::<Value>(&reply.body) {
+        Ok(value) => sentence_of(&value)?,
+        Err(_) => first_line(&String::from_utf8_lossy(&reply.body)),
+    };
+    (!message.is_empty()).then(|| Problem { message, ..Problem::default() })
+}
+
+/// The sentence in a JSON error.
+fn sentence_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => return Some(text.clone()),
+        Value::Array(items) => return join(items.iter().filter_map(item_of)),
+        Value::Object(_) => {}
+        _ => return None,
+    }
+    let text = |key: &str| value[key].as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
+    let nested = |key: &str| if value[key].is_null() { None } else { sentence_of(&value[key]) };
+    if let Some(detail) = nested("detail") {
+        return Some(match text("title") {
+            Some(title) if title != detail => format!("{title}: {detail}"),
+            _ => detail,
+        });
+    }
+    if let Some(message) = text("message").or_else(|| text("msg")) {
+        let mut message = message;
+        if let Some(errors) =
+            value["errors"].as_array().and_then(|items| join(items.iter().filter_map(item_of)))
+        {
+            message = format!("{message}: {errors}");
+        }
+        if let Some(hint) = text("hint") {
+            message = format!("{message} ({hint})");
+        }
+        return Some(message);
+    }
+    nested("error")
+        .or_else(|| nested("errors"))
+        .or_else(|| text("error_description"))
+        .or_else(|| text("title"))
+}
+
+/// One of several complaints: where, and what.
+fn item_of(item: &Value) -> Option<String> {
+    let message = ["msg", "message", "detail"].iter().find_map(|key| item[*key].as_str());
+    let Some(message) = message else { return sentence_of(item) };
+    let place = match item.get("loc").or_else(|| item.get("path")) {
+        Some(Value::Array(steps)) => steps.iter().map(plain).collect::<Vec<_>>().join("."),
+        Some(place) => plain(place),
+        None => String::new(),
+    };
+    Some(if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") })
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn join(parts: impl Iterator<Item = String>) -> Option<String> {
+    let all: Vec<String> = parts.collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// The first line of text or HTML that says something: a title, an XML message, else the first words between tags.
+fn first_line(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    for tag in ["title", "message"] {
+        let Some(start) = lower.find(&format!("<{tag}>")).map(|at| at + tag.len() + 2) else { continue };
+        let end = lower[start..].find("</").map_or(text.len(), |at| start + at);
+        let inside = text[start..end].trim();
+        if !inside.is_empty() {
+            return unescape(inside);
+        }
+    }
+    let mut bare = String::new();
+    let mut in_tag = false;
+    for character in text.chars() {
+        match character {
+            '<' => in_tag = true,
+            // A tag ends a line: what stands in two paragraphs is two sentences.
+            '>' if in_tag => {
+                in_tag = false;
+                bare.push('\n');
+            }
+            _ if !in_tag => bare.push(character),
+            _ => {}
+        }
+    }
+    // A lone `<` in plain text is no tag.
+    let bare = if in_tag && bare.trim().is_empty() { text } else { &bare };
+    let line = bare.lines().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric));
+    unescape(line.unwrap_or_default())
+}
+
+fn unescape(text: &str) -> String {
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
+    text.replace("&nbsp;", " ").replace("&amp;", "&")
+}
+
+/// Makes a platform's sentence fit for a message: one line, no control characters, not too long.
+fn clean(text: &str) -> String {
+    let mut clean = String::new();
+    for (count, character) in text.trim().trim_end_matches('.').chars().enumerate() {
+        if count == LONGEST {
+            clean.push('…');
+            break;
+        }
+        match character {
+            '\r' => {}
+            '\n' | '\t' => clean.push(' '),
+            control if control.is_control() => clean.extend(control.escape_default()),
+            other => clean.push(other),
+        }
+    }
+    clean
+}

@@ -1,0 +1,151 @@
+//! The bytes of a file on their way down.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use reqwest::Response;
+
+use super::{Config, Content, HeaderMap, Range, lost, retry};
+use crate::error::{Error, Result};
+
+/// The headers that ask for a range. A weak validator cannot tell whether bytes are the same: it is left out, and the
+/// date takes its place where that is what the caller kept.
+pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("range", format!("bytes={}-", range.from))];
+    headers.extend(range.validator.clone().filter(|v| !is_weak(v)).map(|v| ("if-range", v)));
+    headers
+}
+
+fn is_weak(validator: &str) -> bool {
+    validator.starts_with("W/")
+}
+
+/// Whether a 416 says that the content ends just where the range starts, so that nothing is missing.
+pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
+    let whole =
+        text(headers, "content-range").and_then(|text| text.strip_prefix("bytes */")?.trim().parse().ok());
+    whole == Some(range.from)
+}
+
+/// Content without bytes: the caller has them all.
+pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> Content {
+    Content {
+        start: range.from,
+        length: Some(0),
+        validator: validator(headers),
+        content_type: None,
+        stream: stream::empty().boxed(),
+        release: None,
+    }
+}
+
+/// The content of a successful answer, once its range is what was asked for.
+pub(super) fn of_response(config: &Config, range: Option<&Range>, response: Response) -> Result<Content> {
+    let headers = response.headers();
+    let announced = text(headers, "content-length").and_then(|length| length.parse::<u64>().ok());
+    let (start, length) = match (response.status().as_u16(), range) {
+        (200, _) => (0, announced),
+        (206, Some(range)) => {
+            let stated = text(headers, "content-range").unwrap_or_default();
+            let length =
+                check_range(range.from, stated).filter(|length| announced.is_none_or(|a| a == *length));
+            let length = length.ok_or_else(|| {
+                let asked = format!("bytes from {} on were asked for", range.from);
+                nonsense(config, headers, &format!("sent `{stated}` where {asked}"))
+            })?;
+            (range.from, Some(length))
+        }
+        (status, _) => {
+            return Err(nonsense(config, headers, &format!("answered {status} instead of the content"))
+                .with_status(status));
+        }
+    };
+    Ok(Content {
+        start,
+        length,
+        validator: validator(headers),
+        content_type: text(headers, "content-type").map(str::to_owned),
+        stream: stream_of(config.platform, config.timeout, response),
+        release: None,
+    })
+}
+
+/// The number of bytes of a `Content-Range` that starts at `from` and goes to the end; None if it is another.
+fn check_range(from: u64, stated: &str) -> Option<u64> {
+    let (span, whole) = stated.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = span.split_once('-')?;
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let to_the_end = match whole.trim() {
+        "*" => true,
+        whole => last.checked_add(1) == Some(whole.parse().ok()?),
+    };
+    (first == from && last >= first && to_the_end).then(|| last - first)?.checked_add(1)
+}
+
+fn stream_of(
+    platform: &'static str,
+    silence: Duration,
+    response: Response,
+) -> stream::BoxStream<'static, Result<Bytes>> {
+    stream::try_unfold(response, move |mut response| async move {
+        match tokio::time::timeout(silence, response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk.map(|bytes| (bytes, response))),
+            Ok(Err(error)) => Err(lost::broken(platform, error)),
+            Err(_) => {
+                let limit = retry::seconds(silence);
+                let message = format!("{platform} sent nothing for {limit} in the middle of the content");
+                Err(lost::unreachable(message).hint("`--timeout` gives it longer"))
+            }
+        }
+    })
+    .boxed()
+}
+
+/// What identifies this state of the content: a strong `ETag`, else `Last-Modified`.
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let tag = text(headers, "etag").filter(|tag| !tag.is_empty() && !is_weak(tag));
+    tag.or_else(|| text(headers, "last-modified")).map(str::to_owned)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn nonsense(config: &Config, headers: &HeaderMap, what: &str) -> Error {
+    Error::platform(format!("{} {what}", config.platform)).with_request_id(super::answer::request_id(headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_must_start_where_asked_and_end_at_the_end() {
+        assert_eq!(check_range(5, "bytes 5-9/10"), Some(5));
+        assert_eq!(check_range(5, "bytes 5-9/*"), Some(5));
+        for wrong in [
+            "bytes 4-9/10",
+            "bytes 5-8/10",
+            "bytes 9-5/10",
+            "bytes */10",
+            "5-9/10",
+            "bytes 5-9",
+            "",
+            "bytes x-y/z",
+        ] {
+            assert_eq!(check_range(5, wrong), None, "{wrong}");
+        }
+        assert_eq!(check_range(0, "bytes 0-18446744073709551615/*"), None, "no overflow");
+    }
+
+    #[test]
+    fn only_a_strong_validator_guards_a_range() {
+        let range = |validator: &str| Range { from: 3, validator: Some(validator.to_owned()) };
+        assert_eq!(
+            range_headers(&range("\"a\"")),
+            [("range", "bytes=3-".into()), ("if-range", "\"a\"".into())]
+        );
+        assert_eq!(range_headers(&range("W/\"a\"")), [("range", "bytes=3-".into())]);
+    }
+}

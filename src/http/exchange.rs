@@ -1,0 +1,383 @@
+//! One attempt: the real request, its redirects, its answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Response;
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use url::Url;
+
+use super::body::{self, Sending};
+use super::retry::{Cause, Failure, asked_wait};
+use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, lost, trace, transport};
+use crate::error::{Error, Kind, Result};
+use crate::progress::Progress;
+
+/// RFC 3986's unreserved characters stay, all others are encoded.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The longest chain of redirects that is followed.
+const REDIRECTS: usize = 10;
+/// The longest error body that is read, in bytes.
+const ERROR_BODY: usize = 64 * 1024;
+/// The longest answer that is kept in memory, in bytes.
+const REPLY_BODY: usize = 64 * 1024 * 1024;
+
+/// One attempt at a request.
+pub(super) struct Attempt<'a> {
+    client: &'a Client,
+    request: &'a Request,
+    progress: &'a Arc<dyn Progress>,
+    number: u32,
+    url: Url,
+    /// Whether it goes over the connections for contents.
+    bulk: bool,
+    sending: Arc<Sending>,
+}
+
+/// Where an attempt has got to: a redirect may lead elsewhere.
+struct Hop {
+    url: Url,
+    /// Whether the chain has stayed on the origin it started from.
+    home: bool,
+}
+
+/// An answer whose body is still to be read, and whether the platform itself gave it.
+struct Answer {
+    response: Response,
+    own: bool,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(
+        client: &'a Client,
+        request: &'a Request,
+        progress: &'a Arc<dyn Progress>,
+        number: u32,
+        content: bool,
+    ) -> Self {
+        Self {
+            client,
+            request,
+            progress,
+            number,
+            url: full_url(request),
+            bulk: content || request.bulk || request.body.has_file(),
+            sending: Sending::new(&request.body),
+        }
+    }
+
+    /// Makes the attempt and reads the whole answer.
+    pub(super) async fn reply(&self) -> Result<Reply, Failure> {
+        self.in_time(async {
+            let answer = self.exchange(false).await?;
+            if answer.response.status().is_success() {
+                self.whole(answer).await
+            } else {
+                Err(self.refusal(answer).await)
+            }
+        })
+        .await
+    }
+
+    /// Makes the attempt and opens the content of the answer.
+    pub(super) async fn content(&self) -> Result<super::Content, Failure> {
+        let range = self.request.range.as_ref();
+        self.in_time(async {
+            let answer = self.exchange(true).await?;
+            let status = answer.response.status();
+            if let Some(range) = range.filter(|_| status.as_u16() == 416)
+                && content::is_complete(range, answer.response.headers())
+            {
+                return Ok(content::nothing_left(range, answer.response.headers()));
+            }
+            if !status.is_success() {
+                return Err(self.refusal(answer).await);
+            }
+            content::of_response(self.config(), range, answer.response).map_err(Failure::end)
+        })
+        .await
+    }
+
+    fn config(&self) -> &'a Config {
+        &self.client.inner.config
+    }
+
+    /// Puts the time limit round an attempt: in whole for a small call, on silence for one that moves contents.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let limit = self.config().timeout;
+        let silence = async {
+            loop {
+                let so_far = if self.bulk { self.sending.silence() } else { std::time::Duration::ZERO };
+                match limit.checked_sub(so_far).filter(|left| !left.is_zero()) {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => return,
+                }
+                if !self.bulk {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            result = work => result,
+            () = silence => Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete())),
+        }
+    }
+
+    /// Sends the request and follows redirects.
+    async fn exchange(&self, content: bool) -> Result<Answer, Failure> {
+        let mut hop = Hop { url: self.url.clone(), home: true };
+        let mut seen = vec![hop.url.clone()];
+        loop {
+            let request = self.build(&hop, content).map_err(Failure::end)?;
+            let response = self.execute(&hop.url, request).await?;
+            let Some(next) = redirect(&hop.url, &response) else {
+                return Ok(Answer { response, own: hop.home && self.is_own(&hop.url) });
+            };
+            let status = response.status().as_u16();
+            let next = next.and_then(|next| self.may_follow(&hop.url, next, &seen));
+            let next = next.map_err(|error| Failure::end(error.with_status(status)))?;
+            // Read to its end, so that the connection can be used again.
+            let _ = read_up_to(response, ERROR_BODY, &self.sending).await;
+            hop = Hop { home: hop.home && next.origin() == hop.url.origin(), url: next.clone() };
+            seen.push(next);
+        }
+    }
+
+    fn may_follow(&self, from: &Url, next: Url, seen: &[Url]) -> Result<Url> {
+        let platform = self.config().platform;
+        let place = bare(&next);
+        let refuse = |why: &str| Err(Error::platform(format!("{platform} redirects to {place}{why}")));
+        if self.request.method != Method::GET {
+            return refuse(&format!(", which is not followed for a {}", self.request.method));
+        }
+        if !matches!(next.scheme(), "http" | "https") {
+            return refuse(", which is not HTTP");
+        }
+        if from.scheme() == "https" && next.scheme() == "http" {
+            return refuse(", which would leave the secure connection");
+        }
+        if seen.contains(&next) {
+            return refuse(" in a circle");
+        }
+        if seen.len() > REDIRECTS {
+            return refuse(&format!(", the end of a chain of {REDIRECTS}"));
+        }
+        Ok(next)
+    }
+
+    fn is_own(&self, url: &Url) -> bool {
+        !self.request.anonymous && self.client.is_own(url)
+    }
+
+    /// The real request of one hop.
+    fn build(&self, hop: &Hop, content: bool) -> Result<reqwest::Request> {
+        let (config, request) = (self.config(), self.request);
+        if !matches!(hop.url.scheme(), "http" | "https") {
+            return Err(Error::usage(format!("{} is not an http or https URL", bare(&hop.url))));
+        }
+        let mut built = reqwest::Request::new(request.method.clone(), hop.url.clone());
+        let headers = built.headers_mut();
+        if hop.home && self.is_own(&hop.url) {
+            for (name, value) in &config.headers {
+                set(headers, name, value)?;
+            }
+            if let Some(token) = &config.token {
+                guard_plain(config, &hop.url)?;
+                let mut value =
+                    HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+                        config.token_hints.iter().fold(
+                            Error::new(Kind::Auth, "the token has characters that no token has"),
+                            |error, hint| error.hint(hint.clone()),
+                        )
+                    })?;
+                value.set_sensitive(true);
+                headers.insert(AUTHORIZATION, value);
+            }
+        }
+        // What was said to one host is not repeated to another.
+        if hop.home {
+            for (name, value) in &request.headers {
+                set(headers, name, value)?;
+            }
+        }
+        for (name, value) in request.range.iter().flat_map(content::range_headers) {
+            set(headers, name, &value)?;
+        }
+        if content {
+            set(headers, "accept-encoding", "identity")?;
+        }
+        let length = request.body.wire_len();
+        let has_body = !request.body.is_empty();
+        if has_body || matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(kind) = &request.body.content_type {
+            set(headers, CONTENT_TYPE.as_str(), kind)?;
+        }
+        if has_body {
+            let active = &self.client.inner.active_bodies;
+            let body = body::open(&request.body, &self.sending, self.progress, active)?;
+            *built.body_mut() = Some(body);
+        }
+        Ok(built)
+    }
+
+    async fn execute(&self, url: &Url, request: reqwest::Request) -> Result<Response, Failure> {
+        let config = self.config();
+        let pool = self.client.inner.transport.pool(url, self.bulk, config).map_err(Failure::end)?;
+        let told = tracing::enabled!(target: "haul::http", tracing::Level::DEBUG);
+        let copy = told.then(|| {
+            let mut copy = reqwest::Request::new(request.method().clone(), request.url().clone());
+            *copy.headers_mut() = request.headers().clone();
+            trace::headers("sent", copy.headers());
+            copy
+        });
+        let begun = Instant::now();
+        let result = pool.execute(request).await;
+        if let Some(copy) = copy {
+            let status = result.as_ref().ok().map(|response| response.status().as_u16());
+            trace::attempt(&copy, self.number, begun.elapsed(), status);
+        }
+        self.sending.moved();
+        if let Some(problem) = self.sending.problem() {
+            return Err(Failure::end(problem));
+        }
+        let response =
+            result.map_err(|error| lost::failure_of(config, url, error, self.sending.is_complete()))?;
+        if told {
+            trace::headers("received", response.headers());
+        }
+        Ok(response)
+    }
+
+    /// The whole answer of a success.
+    async fn whole(&self, answer: Answer) -> Result<Reply, Failure> {
+        let config = self.config();
+        let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
+        let id = answer::request_id(&headers);
+        let told = |error: Error| error.with_status(status).with_request_id(id.clone());
+        match read_up_to(answer.response, REPLY_BODY, &self.sending).await {
+            Ok((body, true)) => Ok(Reply { status, headers, body: body.into() }),
+            Ok((_, false)) => {
+                let limit = REPLY_BODY / 1024 / 1024;
+                let error =
+                    Error::platform(format!("{} answered with more than {limit} MiB", config.platform));
+                Err(Failure::end(told(error)))
+            }
+            Err((_, error)) if lost::is_nonsense(&error) => {
+                let cause = error.without_url().to_string();
+                let error =
+                    Error::platform(format!("{} sent an answer that cannot be read", config.platform));
+                let error = told(error.cause(cause));
+                // It was a success, whatever it said: sending it again would do it twice.
+                Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
+            }
+            Err((_, error)) => {
+                let mut failure = lost::failure_of(config, &self.url, error, true);
+                failure.error = failure.error.with_request_id(id);
+                Err(failure)
+            }
+        }
+    }
+
+    /// The failure of an answer that is no success.
+    async fn refusal(&self, answer: Answer) -> Failure {
+        let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
+        // The status is known: a body that does not come, or breaks off, only costs its words.
+        let reading = read_up_to(answer.response, ERROR_BODY, &self.sending);
+        let body = match tokio::time::timeout(self.config().timeout, reading).await {
+            Ok(Ok((body, _)) | Err((body, _))) => body,
+            Err(_) => Vec::new(),
+        };
+        let reply = Reply { status, headers, body: body.into() };
+        let (error, is_final) = answer::error_of(self.config(), &reply, answer.own);
+        Failure {
+            error,
+            cause: if is_final { Cause::Final } else { Cause::Status(status) },
+            fully_sent: self.sending.is_complete(),
+            wait: asked_wait(status, &reply.headers),
+        }
+    }
+}
+
+/// Reads a body up to `limit` bytes, and says whether that was all; after an error, what came before it.
+async fn read_up_to(
+    mut response: Response,
+    limit: usize,
+    sending: &Sending,
+) -> Result<(Vec<u8>, bool), (Vec<u8>, reqwest::Error)> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok((body, true)),
+            Ok(Some(bytes)) => {
+                sending.moved();
+                let room = limit - body.len();
+                body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                if bytes.len() > room {
+                    return Ok((body, false));
+                }
+            }
+            Err(error) => return Err((body, error)),
+        }
+    }
+}
+
+/// The URL with its query, without user and password.
+fn full_url(request: &Request) -> Url {
+    let mut url = without_user(request.url.clone());
+    if !request.query.is_empty() {
+        let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
+        let added = request.query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
+        let mut pairs: Vec<String> =
+            url.query().filter(|q| !q.is_empty()).map(str::to_owned).into_iter().collect();
+        pairs.extend(added);
+        url.set_query(Some(&pairs.join("&")));
+    }
+    url
+}
+
+fn without_user(mut url: Url) -> Url {
+    // Cannot fail where there is a host, and without one there is no user either.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    url
+}
+
+/// Where a redirect points; None if the answer is none.
+fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?;
+    let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|text| from.join(text).ok());
+    let target = target.map(without_user);
+    Some(target.ok_or_else(|| Error::platform(format!("{} redirects to no valid URL", bare(from)))))
+}
+
+/// A URL as it may be shown in an error: without query.
+fn bare(url: &Url) -> String {
+    let mut url = without_user(url.clone());
+    url.set_query(None);
+    url.to_string()
+}
+
+fn guard_plain(config: &Config, url: &Url) -> Result<()> {
+    if url.scheme() != "http" || config.insecure_http || transport::is_loopback(url) {
+        return Ok(());
+    }
+    let place = lost::origin(url);
+    Err(Error::usage(format!("{place} is not secure: anyone on the way could read the token"))
+        .hint("start the base URL with https://")
+        .hint("`--insecure-http` sends it all the same"))
+}
+
+fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
+    let known = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+    let (name, value) = known.ok_or_else(|| Error::usage(format!("`{name}` cannot be sent as a header")))?;
+    headers.insert(name, value);
+    Ok(())
+}

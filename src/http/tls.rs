@@ -1,0 +1,127 @@
+//! TLS by rustls with ring, and the authorities to trust.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+
+use crate::error::{Error, Kind, Result};
+
+/// A client configuration. `http1` leaves HTTP/2 unoffered.
+pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientConfig> {
+    // Named, not the process's default: another crate must not be able to swap it.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::failed("TLS cannot be set up").cause(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    if !http1 {
+        config.alpn_protocols.push(b"h2".to_vec());
+    }
+    config.alpn_protocols.push(b"http/1.1".to_vec());
+    Ok(config)
+}
+
+/// The system's authorities and those of a PEM file.
+pub(super) fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
+    let system = rustls_native_certs::load_native_certs();
+    let why = system.errors.first().map(ToString::to_string);
+    gather(system.certs, why, cacert)
+}
+
+fn gather(
+    system: Vec<CertificateDer<'static>>,
+    why: Option<String>,
+    cacert: Option<&Path>,
+) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(system);
+    if let Some(path) = cacert {
+        for authority in read_pem(path)? {
+            roots.add(authority).map_err(|error| not_authorities(path, &error.to_string()))?;
+        }
+    }
+    if roots.is_empty() {
+        let mut error = Error::new(
+            Kind::Unreachable,
+            "this machine has no certificate authorities, so no https URL can be trusted",
+        );
+        if let Some(why) = why {
+            error = error.cause(why);
+        }
+        return Err(error
+            .hint("`apt-get install ca-certificates`")
+            .hint("`--cacert FILE` names them by hand"));
+    }
+    Ok(roots)
+}
+
+fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let text = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(not_authorities(path, "no certificate in it")),
+        Err(error) => Err(not_authorities(path, &error.to_string())),
+    }
+}
+
+fn not_authorities(path: &Path, why: &str) -> Error {
+    Error::usage(format!("{}: not a PEM file of certificate authorities", path.display())).cause(why)
+}
+
+/// What a failed handshake means: the cause in words, and whether another authority would help.
+pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
+    use CertificateError as Bad;
+    let rustls::Error::InvalidCertificate(bad) = error else {
+        return match error {
+            rustls::Error::InvalidMessage(_) => ("it does not speak TLS there".to_owned(), false),
+            other => (other.to_string(), false),
+        };
+    };
+    match bad {
+        Bad::UnknownIssuer => {
+            ("its certificate comes from an authority that is not trusted here".to_owned(), true)
+        }
+        Bad::Expired | Bad::ExpiredContext { .. } => ("its certificate has expired".to_owned(), false),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            ("its certificate is not valid yet; is this machine's clock right?".to_owned(), false)
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            ("its certificate is for another host".to_owned(), false)
+        }
+        Bad::Revoked => ("its certificate has been revoked".to_owned(), false),
+        other => (other.to_string(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_without_authorities_is_told_what_to_install() {
+        let error = gather(Vec::new(), Some("no such directory".into()), None).unwrap_err();
+        assert_eq!(error.kind(), Kind::Unreachable);
+        assert_eq!(error.causes(), ["no such directory"]);
+        assert!(error.hints()[0].contains("apt-get install ca-certificates"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_authority_is_named() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"hello").unwrap();
+        let error = gather(Vec::new(), None, Some(file.path())).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.message().contains(&file.path().display().to_string()));
+        file.write_all(b"\n-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n").unwrap();
+        assert_eq!(gather(Vec::new(), None, Some(file.path())).unwrap_err().kind(), Kind::Usage);
+        let gone = gather(Vec::new(), None, Some(Path::new("/nonexistent/ca.pem"))).unwrap_err();
+        assert_eq!(gone.kind(), Kind::NotFound);
+    }
+}

@@ -1,0 +1,72 @@
+//! The connections: reqwest clients, made when the first request wants one.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
+
+use super::{Config, tls};
+use crate::error::{Error, Result};
+
+/// Up to eight pools: with or without TLS, for contents or for small calls, on this machine or elsewhere. A command
+/// rarely uses more than two.
+#[derive(Debug, Default)]
+pub(super) struct Transport {
+    pools: [OnceLock<reqwest::Client>; 8],
+    roots: OnceLock<Arc<RootCertStore>>,
+}
+
+impl Transport {
+    /// The pool for a URL. Contents (`bulk`) go over HTTP/1.1 and undecoded.
+    pub(super) fn pool(&self, url: &Url, bulk: bool, config: &Config) -> Result<&reqwest::Client> {
+        let (secure, local) = (url.scheme() == "https", is_loopback(url));
+        let pool = &self.pools[usize::from(secure) | usize::from(bulk) << 1 | usize::from(local) << 2];
+        if let Some(client) = pool.get() {
+            return Ok(client);
+        }
+        // Loading the system's roots takes milliseconds that a plain-http command should not pay.
+        let roots = if secure { self.roots(config)? } else { Arc::new(RootCertStore::empty()) };
+        let client = build(tls::config(roots, bulk)?, bulk, local, config.timeout)?;
+        Ok(pool.get_or_init(|| client))
+    }
+
+    fn roots(&self, config: &Config) -> Result<Arc<RootCertStore>> {
+        if let Some(roots) = self.roots.get() {
+            return Ok(Arc::clone(roots));
+        }
+        let roots = Arc::new(tls::roots(config.cacert.as_deref())?);
+        Ok(Arc::clone(self.roots.get_or_init(|| roots)))
+    }
+}
+
+fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(tls)
+        // Redirects and further attempts are this module's own: they decide who sees the token.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(timeout.min(Duration::from_secs(30)))
+        .tcp_nodelay(true);
+    if bulk {
+        builder = builder.http1_only().no_gzip();
+    }
+    if local {
+        // A proxy has no business with what stays on this machine, least of all with its token.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| {
+        Error::failed("the HTTP client cannot be set up").cause(error.without_url().to_string())
+    })
+}
+
+/// Whether a URL points at this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
