@@ -210,7 +210,8 @@ impl Client {
     /// Waits until the pace allows a request.
     async fn turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
-        let passed = self.inner.gate.pass(self.is_own(&request.url), config.policy.elapsed).await;
+        let counts = request.paced && self.is_own(&request.url);
+        let passed = self.inner.gate.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
             let message = format!("{} takes no more requests for now", config.platform);
             retry::come_back(Error::new(Kind::RateLimited, message).with_status(429), wait)
