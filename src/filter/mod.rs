@@ -1,28 +1,58 @@
 //! One expression language over files: AIP-160, in which OR binds tighter than AND.
+//!
+//! `size > 10MB AND name:report OR name:invoice` asks for files over 10 MB whose name has either word in it.
+//!
+//! | field | `:` | `=` `!=` | `<` `<=` `>` `>=` | `~` |
+//! | --- | --- | --- | --- | --- |
+//! | `name`, `content_type`, `purpose`, `path`, `url` | a part, whatever the case; `x*` the start, `*x` the end | all of it, case matters | no | pattern |
+//! | `id`, `status`, `provider`, `profile`, `checksums.sha256`, `.md5`, `.blake3` | same as `=` | all of it, case matters (not in a checksum) | no | pattern |
+//! | `size` | same as `=` | bytes; `10MB` is 10^7, `10MiB` 10 · 2^20 | yes | no |
+//! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is its first in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
+//! | `downloadable` | same as `=` | `true`, `false` | no | no |
+//! | `metadata.KEY`, `extra.KEY` | a part of a text, an item of an array, a key of an object, all of a number | a bare number or `true` by value (also if the platform holds it as text), else as text | numbers by value, text by code point | no |
+//!
+//! - `= null` and `!= null` go with every field, and so does `:*`, which is true where there is a value. Any other
+//!   comparison with a field that is not set is false, but for `!=`, which is true.
+//! - `~` matches a shell pattern: `*`, `?`, `[a-z]`, `{pdf,txt}`; case matters. It is this program's own.
+//! - `size_bytes`, `file_name`, `file_id`, `upload_status` and `public_url` are `size`, `name`, `id`, `status`, `url`.
+//! - A field that only one platform has is known where the caller says so ([`Filter::parse_with`]). One that ends in
+//!   `_at` is an instant, any other a word. Where a file does not show it, only the platform can tell, and the file
+//!   passes.
+//! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word is quoted: `metadata."my key"`.
+//!
+//! [`Semantics::Xai`] differs in two comparisons, as xAI documents them: `name =` takes each `*` for any text, and
+//! `content_type =` is the same as `content_type:`. There, a platform's own field that is not shown is not set.
 
 mod eval;
+mod field;
+mod glob;
 mod parse;
-
-use std::fmt;
+mod print;
+mod problem;
+mod pushdown;
+mod text;
+mod value;
 
 use jiff::Timestamp;
 
-use crate::error::Result;
+pub use pushdown::Precision;
+
+use crate::error::{Error, Result};
 use crate::model::File;
 
-/// A parsed filter.
-#[derive(Clone, Debug, PartialEq)]
+/// A parsed filter. The default is every file.
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Filter {
     /// What it says.
     pub expr: Expr,
 }
 
-/// An expression.
+/// An expression. Parsed ones have no AND in an AND, no OR in an OR and no list of one; only the whole can be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// All of them; empty is true.
     And(Vec<Expr>),
-    /// Any of them.
+    /// Any of them; empty is false.
     Or(Vec<Expr>),
     /// Not that.
     Not(Box<Expr>),
@@ -33,7 +63,8 @@ pub enum Expr {
 /// `field op value`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// A name of [`File::FIELDS`] (aliases are resolved when parsed), or `metadata.key`, or a platform's own field.
+    /// A name of [`File::FIELDS`] (aliases are resolved when parsed), or `metadata.key`, `extra.key`,
+    /// `checksums.sha256`, or a platform's own field.
     pub field: String,
     /// How.
     pub op: Op,
@@ -44,7 +75,8 @@ pub struct Comparison {
 /// A comparator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// `:` has: contains, or equals where containing makes no sense; `*` at an end is a wildcard.
+    /// `:` has: a part of a text, with a `*` at an end as a wildcard. Parsed filters have it only for text and JSON,
+    /// and with [`Value::Present`]; where it would be the same as `=`, they have that.
     Has,
     /// `=`
     Eq,
@@ -58,6 +90,9 @@ pub enum Op {
     Gt,
     /// `>=`
     Ge,
+    /// `~` fits a shell pattern: `*`, `?`, `[a-z]`, `\` before a character; case matters. Braces are resolved when
+    /// parsed. [`Comparison::prefix`] tells what of it a platform may understand.
+    Glob,
 }
 
 /// The right side of a comparison, already of the field's type.
@@ -77,15 +112,130 @@ pub enum Value {
     Bool(bool),
 }
 
+/// Whose meaning a filter has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Semantics {
+    /// Ours: the table of this module.
+    #[default]
+    Haul,
+    /// xAI's, where it differs.
+    Xai,
+}
+
+impl Default for Expr {
+    fn default() -> Self {
+        Self::And(Vec::new())
+    }
+}
+
+impl Expr {
+    /// All of them, without an AND in an AND or a list of one.
+    pub fn all(parts: Vec<Self>) -> Self {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Self::And(mut inner) => flat.append(&mut inner),
+                part => flat.push(part),
+            }
+        }
+        if flat.len() == 1 { flat.remove(0) } else { Self::And(flat) }
+    }
+
+    /// Any of them, without an OR in an OR or a list of one.
+    pub fn any(parts: Vec<Self>) -> Self {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Self::Or(mut inner) => flat.append(&mut inner),
+                part => flat.push(part),
+            }
+        }
+        if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
+    }
+}
+
+impl Comparison {
+    /// What the text begins with if this holds: of a pattern, all before its first wildcard, and of `=`, all. None
+    /// where that says nothing. Asking a platform for texts that begin so gives at least the files asked for.
+    pub fn prefix(&self) -> Option<String> {
+        match (&self.value, self.op) {
+            (Value::Text(text), Op::Glob) => {
+                Some(glob::literal_start(text).0).filter(|start| !start.is_empty())
+            }
+            (Value::Text(text), Op::Eq) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Op {
+    /// Every comparator.
+    pub const ALL: [Self; 8] =
+        [Self::Has, Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge, Self::Glob];
+
+    /// How it is written.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Has => ":",
+            Self::Eq => "=",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::Glob => "~",
+        }
+    }
+}
+
 impl Filter {
     /// Parses a filter; `now` is what relative times are relative to. Errors (usage, exit 2) point at the column.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
-        parse::parse(text, now)
+        Self::parse_with(text, now, &[])
+    }
+
+    /// Parses a filter that may also name fields which only one platform has, such as `user_defined_id`.
+    pub fn parse_with(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
+        parse::parse(text, now, platform_fields)
+    }
+
+    /// Names that fit a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard: exactly that name.
+    pub fn glob(pattern: &str) -> Result<Self> {
+        match parse::any_glob("name", pattern).map_err(Error::usage)? {
+            Expr::Compare(Comparison { value: Value::Text(pattern), .. })
+                if glob::literal(&pattern).is_some() =>
+            {
+                Ok(Self::name_is(&glob::literal(&pattern).unwrap_or_default()))
+            }
+            expr => Ok(Self { expr }),
+        }
+    }
+
+    /// Exactly that name.
+    pub fn name_is(name: &str) -> Self {
+        let value = Value::Text(name.to_owned());
+        Self { expr: Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Eq, value }) }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { expr: Expr::all(vec![self.expr, other.expr]) }
+    }
+
+    /// Whether it says nothing: every file passes.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
     }
 
     /// Whether `file` passes.
     pub fn matches(&self, file: &File) -> bool {
-        eval::matches(&self.expr, file)
+        self.matches_as(file, Semantics::Haul)
+    }
+
+    /// Whether `file` passes where the filter has the meaning that `semantics` gives it.
+    pub fn matches_as(&self, file: &File, semantics: Semantics) -> bool {
+        eval::matches(&self.expr, file, semantics)
     }
 
     /// The comparisons that all must hold: the filter itself, or the parts of its outermost AND. What a platform can
@@ -101,24 +251,5 @@ impl Filter {
         let mut found = Vec::new();
         collect(&self.expr, &mut found);
         found
-    }
-
-    /// Both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self { expr: Expr::And(vec![self.expr, other.expr]) }
-    }
-
-    /// Exactly that name.
-    pub fn name_is(name: &str) -> Self {
-        let value = Value::Text(name.to_owned());
-        Self { expr: Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Eq, value }) }
-    }
-}
-
-impl fmt::Display for Filter {
-    /// The canonical spelling: parsing it gives the same filter.
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
     }
 }

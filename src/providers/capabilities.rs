@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::{REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op as Comparator;
+pub use crate::filter::Precision;
 use crate::http::Rate;
 use crate::model::NewFile;
 
@@ -173,15 +174,6 @@ pub struct Native {
     pub ops: &'static [Comparator],
     /// How well it fits.
     pub precision: Precision,
-}
-
-/// How well a native comparison fits ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// It gives the same files.
-    Exact,
-    /// It gives the same files and perhaps more.
-    Superset,
 }
 
 /// What can be changed about a file.

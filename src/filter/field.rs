@@ -1,0 +1,176 @@
+//! Which fields there are, what they are called elsewhere, and what they can be compared with.
+
+use super::Op;
+use crate::model::File;
+
+/// What a field holds, which decides how it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text in which `:` looks for a part.
+    Text,
+    /// A word or an id: `:` is the same as `=`.
+    Exact,
+    /// A checksum: lower-case hex.
+    Hex,
+    /// A count of bytes.
+    Size,
+    /// An instant.
+    Time,
+    /// Yes or no.
+    Bool,
+    /// A JSON value of any type.
+    Json,
+}
+
+impl Kind {
+    /// Whether a value can be less than another.
+    pub(super) const fn is_ordered(self) -> bool {
+        matches!(self, Self::Size | Self::Time | Self::Json)
+    }
+
+    /// Whether `:` means something else than `=`.
+    pub(super) const fn has_parts(self) -> bool {
+        matches!(self, Self::Text | Self::Json)
+    }
+
+    /// Whether the comparator fits.
+    pub(super) const fn takes(self, op: Op) -> bool {
+        match op {
+            Op::Has | Op::Eq | Op::Ne => true,
+            Op::Lt | Op::Le | Op::Gt | Op::Ge => self.is_ordered(),
+            Op::Glob => matches!(self, Self::Text | Self::Exact | Self::Hex),
+        }
+    }
+}
+
+/// What fields are called on the platforms, and here.
+const ALIASES: [(&str, &str); 5] = [
+    ("size_bytes", "size"),
+    ("file_name", "name"),
+    ("file_id", "id"),
+    ("upload_status", "status"),
+    ("public_url", "url"),
+];
+
+/// Fields that have keys.
+const OBJECTS: [&str; 2] = ["metadata", "extra"];
+
+/// The checksums of a file.
+const CHECKSUMS: [&str; 3] = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
+
+/// The name here of a field as it was typed, and its kind. The error is what is wrong with it, and hints.
+pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), (String, Vec<String>)> {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
+    if let Some(kind) = known(name) {
+        return Ok((name.to_owned(), kind));
+    }
+    if platform.contains(&name) {
+        return Ok((name.to_owned(), platform_kind(name)));
+    }
+    let mut hints = Vec::new();
+    if OBJECTS.contains(&name.trim_end_matches('.')) {
+        hints.push(format!("name one of its keys: `{}.KEY`", name.trim_end_matches('.')));
+        return Err((format!("`{typed}` has no value of its own"), hints));
+    }
+    if name == "checksums" || name.starts_with("checksums.") {
+        hints.push(format!("checksums: {}", CHECKSUMS.join(", ")));
+        return Err((format!("`{typed}` is not a checksum"), hints));
+    }
+    hints.extend(nearest(typed, platform).map(|near| format!("did you mean `{near}`?")));
+    hints.push(format!(
+        "fields: {}, metadata.KEY, extra.KEY, {}",
+        names(platform).join(", "),
+        CHECKSUMS.join(", ")
+    ));
+    Err((format!("`{typed}` is not a field"), hints))
+}
+
+/// The kind of a field that every platform has; None for a platform's own.
+pub(super) fn known(name: &str) -> Option<Kind> {
+    Some(match name {
+        "name" | "content_type" | "purpose" | "path" | "url" => Kind::Text,
+        "provider" | "profile" | "id" | "status" => Kind::Exact,
+        "size" => Kind::Size,
+        "created_at" | "updated_at" | "expires_at" => Kind::Time,
+        "downloadable" => Kind::Bool,
+        _ if CHECKSUMS.contains(&name) => Kind::Hex,
+        _ => match name.split_once('.') {
+            Some(("metadata" | "extra", key)) if !key.is_empty() => Kind::Json,
+            _ => return None,
+        },
+    })
+}
+
+/// The kind of a platform's own field: its name tells a time, the rest are words and ids.
+pub(super) fn platform_kind(name: &str) -> Kind {
+    if name.ends_with("_at") { Kind::Time } else { Kind::Exact }
+}
+
+/// Every name that can be typed as it is: the fields that are no objects, and the platform's own.
+fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
+    let mut names: Vec<&'a str> = Vec::from(File::FIELDS);
+    names.retain(|name| known(name).is_some());
+    names.extend(platform);
+    names
+}
+
+/// The field whose name is nearest to what was typed, if one is near.
+fn nearest<'a>(typed: &str, platform: &[&'a str]) -> Option<&'a str> {
+    // Longer than any name with any mistake: not worth the time.
+    if typed.len() > 64 {
+        return None;
+    }
+    let mut candidates = names(platform);
+    candidates.extend(ALIASES.map(|(alias, _)| alias));
+    candidates.extend(CHECKSUMS);
+    candidates
+        .into_iter()
+        .map(|name| (distance(&typed.to_lowercase(), name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// How many characters must be put in, taken out or changed to make one text of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_file_can_be_compared_or_has_keys() {
+        for name in File::FIELDS {
+            let keyed = ["checksums", "metadata", "extra"].contains(&name);
+            assert_eq!(known(name).is_none(), keyed, "{name}");
+        }
+    }
+
+    #[test]
+    fn distances_are_levenshteins() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+
+    #[test]
+    fn a_near_name_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("creatd_at", &[]), Some("created_at"));
+        assert_eq!(nearest("Size", &[]), Some("size"));
+        assert_eq!(nearest("user_defind_id", &["user_defined_id"]), Some("user_defined_id"));
+        assert_eq!(nearest("zebra_crossing", &[]), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! What is wrong with a filter's text, and how that is shown: a sentence with the column, the text, a caret.
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::error::Error;
+
+/// Characters shown on either side of a mistake.
+const CONTEXT: usize = 40;
+
+/// A mistake at a place of the text.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// Where it begins, in bytes.
+    pub at: usize,
+    /// Where it ends, in bytes.
+    pub end: usize,
+    /// What it is; names the thing first.
+    pub what: String,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+impl Problem {
+    pub(super) fn new(at: usize, end: usize, what: impl Into<String>) -> Self {
+        Self { at, end, what: what.into(), hints: Vec::new() }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The error: a sentence with the column (in characters, from 1), and as its causes the part of the text round
+    /// the mistake and a line of carets under it. Control characters of the text are escaped.
+    pub(super) fn in_text(self, text: &str) -> Error {
+        let (before, rest) = text.split_at(self.at);
+        let (wrong, after) = rest.split_at(self.end.saturating_sub(self.at));
+        let column = before.chars().count() + 1;
+
+        let hidden_before = (column - 1).saturating_sub(CONTEXT);
+        let before: String = before.chars().skip(hidden_before).collect();
+        let before = format!("{}{}", if hidden_before > 0 { "…" } else { "" }, visible(&before));
+        let wrong = clipped(wrong);
+        let line = format!("{before}{wrong}{}", clipped(after));
+        let caret = format!("{}{}", " ".repeat(before.width()), "^".repeat(wrong.width().max(1)));
+
+        let error = Error::usage(format!("filter, column {column}: {}", self.what)).cause(line).cause(caret);
+        self.hints.into_iter().fold(error, Error::hint)
+    }
+}
+
+/// The start of a text, visible, with an ellipsis where more follows.
+pub(super) fn clipped(text: &str) -> String {
+    let mut characters = text.chars();
+    let start: String = characters.by_ref().take(CONTEXT).collect();
+    let more = if characters.next().is_some() { "…" } else { "" };
+    format!("{}{more}", visible(&start))
+}
+
+/// The text with characters escaped that a terminal would not show where they stand.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns_direction {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn causes(text: &str, at: usize, end: usize) -> Vec<String> {
+        Problem::new(at, end, "x").in_text(text).causes().to_vec()
+    }
+
+    #[test]
+    fn the_caret_is_under_the_mistake() {
+        assert_eq!(causes("name = a b", 9, 10), ["name = a b", "         ^"]);
+        assert_eq!(causes("日本 = x", 6, 7), ["日本 = x", "    ^"]);
+        assert_eq!(causes("a\u{1b}b c", 4, 5), ["a\\u{1b}b c", "         ^"]);
+        assert_eq!(causes("", 0, 0), ["", "^"]);
+    }
+
+    #[test]
+    fn a_long_text_is_shown_in_part() {
+        let text = format!("{}!{}", "a".repeat(1000), "b".repeat(1000));
+        let line = format!("…{}!{}…", "a".repeat(40), "b".repeat(40));
+        assert_eq!(causes(&text, 1000, 1001), [line, format!("{}^", " ".repeat(41))]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The right side of a comparison: from a word to a size, an instant, a number.
+
+use bytesize::ByteSize;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Value;
+
+/// From here on a float no longer tells every integer from the next.
+const EXACT: u64 = 1 << 53;
+
+/// Bytes, with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20.
+pub(super) fn size(text: &str) -> Option<Value> {
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let ByteSize(bytes) = text.parse().ok()?;
+    #[allow(clippy::cast_precision_loss, reason = "below 2^53 none is lost")]
+    (bytes < EXACT).then_some(Value::Number(bytes as f64))
+}
+
+/// An instant: RFC 3339, a date or a date and time (both UTC), or relative to now: `-7d`, `+24h`, `-1h30m`.
+pub(super) fn time(text: &str, now: Timestamp) -> Option<Value> {
+    let instant = match relative(text) {
+        Some(offset) => now.checked_add(offset).ok()?,
+        None => absolute(text)?,
+    };
+    Some(Value::Time(instant))
+}
+
+fn absolute(text: &str) -> Option<Timestamp> {
+    if let Ok(instant) = text.parse() {
+        return Some(instant);
+    }
+    // A text with an offset that got here is malformed; the civil parsers would drop the offset.
+    if text.contains(['Z', 'z', '[', '+']) {
+        return None;
+    }
+    let civil = match text.parse::<Date>() {
+        Ok(date) if !text.contains(['T', 't', ':']) => date.at(0, 0, 0, 0),
+        _ => text.parse::<DateTime>().ok()?,
+    };
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// A sign, then numbers with units: weeks, days (of 24 hours), hours, minutes, seconds.
+fn relative(text: &str) -> Option<SignedDuration> {
+    let (sign, mut rest) = match text.split_at_checked(1)? {
+        ("-", rest) => (-1, rest),
+        ("+", rest) => (1, rest),
+        _ => return None,
+    };
+    let mut seconds = 0i64;
+    loop {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let unit = match rest.as_bytes()[digits] {
+            b'w' => 7 * 86_400,
+            b'd' => 86_400,
+            b'h' => 3_600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[digits + 1..];
+        if rest.is_empty() {
+            return Some(SignedDuration::from_secs(sign * seconds));
+        }
+    }
+}
+
+/// A bare word that is compared with JSON: a number as JSON writes it, `true`, `false`, else text. An integer that a
+/// float cannot hold stays text, and so does `007`: it is more likely a code than a number.
+pub(super) fn json(word: &str) -> Value {
+    match word {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => number(word).map_or_else(|| Value::Text(word.to_owned()), Value::Number),
+    }
+}
+
+/// A finite number as JSON writes it.
+pub(super) fn number(word: &str) -> Option<f64> {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    let first = digits.bytes().next()?;
+    let second = digits.bytes().nth(1);
+    let leading_zero = first == b'0' && second.is_some_and(|c| c.is_ascii_digit());
+    if !first.is_ascii_digit() || leading_zero || word.ends_with('.') {
+        return None;
+    }
+    if digits.bytes().all(|c| c.is_ascii_digit()) && !digits.parse::<u64>().is_ok_and(|n| n < EXACT) {
+        return None;
+    }
+    word.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The spelling of a number that [`number`] and [`size`] read back as the same.
+pub(super) fn spell_number(number: f64) -> String {
+    if number.abs() >= 9_007_199_254_740_992.0 { format!("{number:e}") } else { format!("{number}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-05-10T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let cases = [
+            ("0", 0.0),
+            ("1000", 1e3),
+            ("10MB", 1e7),
+            ("10mb", 1e7),
+            ("10M", 1e7),
+            ("10MiB", 10_485_760.0),
+            ("10Mi", 10_485_760.0),
+            ("1.5k", 1500.0),
+            ("2 GB", 2e9),
+            ("1KiB", 1024.0),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(size(text), Some(Value::Number(bytes)), "{text}");
+        }
+        for text in ["", "MB", "-1", "10 apples", "1e3x", "inf", "nan", "99999999999PB", ".", "0x10", "+5"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_absolute_or_relative() {
+        let cases = [
+            ("2026-01-31T10:00:00Z", "2026-01-31T10:00:00Z"),
+            ("2026-01-31T10:00:00.25+02:00", "2026-01-31T08:00:00.25Z"),
+            ("2026-01-31", "2026-01-31T00:00:00Z"),
+            ("2026-01-31T10:00:00", "2026-01-31T10:00:00Z"),
+            ("2026-01-31T10:00", "2026-01-31T10:00:00Z"),
+            ("-7d", "2026-05-03T12:00:00Z"),
+            ("+24h", "2026-05-11T12:00:00Z"),
+            ("-1h30m", "2026-05-10T10:30:00Z"),
+            ("-1w", "2026-05-03T12:00:00Z"),
+            ("+1d1s", "2026-05-11T12:00:01Z"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(time(text, now()), Some(Value::Time(expected.parse().unwrap())), "{text}");
+        }
+        let bad = [
+            "",
+            "7d",
+            "-",
+            "-d",
+            "-7",
+            "-7y",
+            "+99999999999999999999d",
+            "+9999999999999d",
+            "2026-13-01",
+            "yesterday",
+            "2026-01-31Z",
+            "2026-01-31T10:00:00+99:00",
+            "-7d ",
+        ];
+        for text in bad {
+            assert_eq!(time(text, now()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_json_is_a_number_only_as_json_writes_it() {
+        for (word, expected) in
+            [("0", 0.0), ("-1.5", -1.5), ("1e3", 1000.0), ("9007199254740991", 9_007_199_254_740_991.0)]
+        {
+            assert_eq!(json(word), Value::Number(expected), "{word}");
+        }
+        for word in ["007", "9007199254740992", "inf", "NaN", "1.", ".5", "+1", "1_000", "-", "1e999"] {
+            assert_eq!(json(word), Value::Text(word.to_owned()), "{word}");
+        }
+        assert_eq!(json("true"), Value::Bool(true));
+    }
+
+    #[test]
+    fn numbers_are_spelled_so_that_they_can_be_read_again() {
+        for value in [0.0, -1.5, 1e300, 1e-300, 9_007_199_254_740_992.0, 9_007_199_254_740_991.0, 0.1] {
+            assert_eq!(number(&spell_number(value)), Some(value));
+        }
+    }
+}
