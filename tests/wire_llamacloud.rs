@@ -8,6 +8,8 @@ mod support;
 
 #[path = "wire/llamacloud/errors.rs"]
 mod errors;
+#[path = "wire/llamacloud/legacy.rs"]
+mod legacy;
 #[path = "wire/llamacloud/listing.rs"]
 mod listing;
 #[path = "wire/llamacloud/reading.rs"]

@@ -93,7 +93,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["organization_id", "project_id"],
-    // Published for uploads (`POST /api/v1/files`) by project; nothing is published for the other calls.
+    // Published for uploads (`POST /api/v1/files`) by project. Nothing is for the other calls, which are sent unpaced.
     rate: Some(Rate { requests: 50, per: Duration::from_secs(5) }),
     instead: &[
         (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
@@ -251,7 +251,7 @@ impl Provider for LlamaCloud {
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
-        let request = self.scoped(Request::delete(self.files(&[id.as_str()])?));
+        let request = self.scoped(Request::delete(self.files(&[id.as_str()])?)).unpaced();
         match self.connection.http.send(&request).await {
             Err(error) if error.status() == Some(409) => {
                 Err(error.hint("a file that an index or a job still uses stays: remove that first"))
@@ -299,9 +299,9 @@ impl LlamaCloud {
         CAN.scope.iter().fold(request, |request, key| request.maybe_query(key, self.connection.setting(key)))
     }
 
-    /// Sends a request within the scope and decodes the answer.
+    /// Sends a request other than an upload within the scope and decodes the answer.
     async fn call<T: serde::de::DeserializeOwned>(&self, request: Request, what: &str) -> Result<T> {
-        self.connection.http.json(&self.scoped(request), what).await
+        self.connection.http.json(&self.scoped(request).unpaced(), what).await
     }
 
     /// Asks for the further parts of `--set expand=a,b`.

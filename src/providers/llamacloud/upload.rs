@@ -73,7 +73,7 @@ impl LlamaCloud {
             Err(error) => Err(error),
         };
         if let Err(error) = stored {
-            let _ = http.send(&self.scoped(Request::delete(at))).await;
+            let _ = http.send(&self.scoped(Request::delete(at)).unpaced()).await;
             return Err(refused_by_store(error));
         }
         let reply: FileReply = self.call(Request::get(at), "uploaded file").await?;

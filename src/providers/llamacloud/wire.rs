@@ -99,34 +99,16 @@ fn download_url(value: &Value) -> Option<String> {
     PresignedUrl::deserialize(value).ok()?.into_link().map(|link| link.url)
 }
 
-/// Reads `{"detail": "text"}` and `{"detail": [{"loc": […], "msg": "text"}]}`. An id that is not even shaped like
-/// one is 422 here; it means that there is no such file.
+/// Reads a complaint about the id in the path: one that is not even shaped like an id is 422, not 404, and still
+/// means that there is no such file.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Value = serde_json::from_slice(&reply.body).ok()?;
-    let (message, kind) = match body.get("detail")? {
-        Value::String(text) => (text.clone(), None),
-        Value::Array(entries) => {
-            let lines: Vec<String> = entries.iter().filter_map(invalid).collect();
-            let of_id = entries.iter().any(|entry| place(entry).last().is_some_and(|at| at == "file_id"));
-            (lines.join("; "), of_id.then_some(Kind::NotFound))
-        }
-        _ => return None,
+    let of_id = |complaint: &&Value| {
+        complaint["loc"].as_array().and_then(|place| place.last()).is_some_and(|last| last == "file_id")
     };
-    (!message.trim().is_empty()).then_some(Problem { message, kind, is_final: false })
-}
-
-/// One entry of a validation error: `page_size: should be at most 1000`.
-fn invalid(entry: &Value) -> Option<String> {
-    let message = entry.get("msg")?.as_str()?;
-    let place = place(entry).join(".");
-    Some(if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") })
-}
-
-/// Where a validation error is, without the part of the request that it is in.
-fn place(entry: &Value) -> Vec<String> {
-    let loc = entry.get("loc").and_then(Value::as_array);
-    let words = loc.into_iter().flatten().map(|word| text(word).unwrap_or_else(|| word.to_string()));
-    words.skip_while(|word| matches!(word.as_str(), "query" | "path" | "body" | "header")).collect()
+    let complaint = body["detail"].as_array()?.iter().find(of_id)?;
+    let message = format!("file_id: {}", complaint["msg"].as_str().unwrap_or("not an id"));
+    Some(Problem { message, kind: Some(Kind::NotFound), is_final: false })
 }
 
 #[cfg(test)]
@@ -195,30 +177,24 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_and_where() {
+    fn only_a_complaint_about_the_id_means_that_there_is_no_such_file() {
         let read = |body: &'static str| {
             let reply = Reply { status: 422, headers: crate::http::HeaderMap::new(), body: body.into() };
             read_problem(&reply).map(|problem| (problem.message, problem.kind))
         };
-        let some = |message: &str, kind| Some((message.to_owned(), kind));
-        assert_eq!(read(r#"{"detail":"Not authenticated"}"#), some("Not authenticated", None));
         assert_eq!(
-            read(
-                r#"{"detail":[{"loc":["query","page_size"],"msg":"too large","type":"t","ctx":{"le":1000}}]}"#
-            ),
-            some("page_size: too large", None)
+            read(r#"{"detail":[{"loc":["path","file_id"],"msg":"not a uuid","type":"uuid_parsing"}]}"#),
+            Some(("file_id: not a uuid".to_owned(), Some(Kind::NotFound)))
         );
-        assert_eq!(
-            read(r#"{"detail":[{"loc":["body","filter","file_ids",0],"msg":"bad"},{"msg":"worse"},{}]}"#),
-            some("filter.file_ids.0: bad; worse", None)
-        );
-        assert_eq!(
-            read(r#"{"detail":[{"loc":["path","file_id"],"msg":"not a uuid"}]}"#),
-            some("file_id: not a uuid", Some(Kind::NotFound))
-        );
-        for other in
-            ["", "{}", "<html>", r#"{"detail":null}"#, r#"{"detail":[]}"#, r#"{"detail":" "}"#, "[1]"]
-        {
+        for other in [
+            r#"{"detail":[{"loc":["query","page_size"],"msg":"too large"}]}"#,
+            r#"{"detail":[{"loc":["query","file_ids",0],"msg":"not a uuid"}]}"#,
+            r#"{"detail":[{"msg":"file_id"},{}]}"#,
+            r#"{"detail":"file_id"}"#,
+            r#"["file_id"]"#,
+            "<html>",
+            "",
+        ] {
             assert_eq!(read(other), None, "{other}");
         }
     }

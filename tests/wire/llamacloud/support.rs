@@ -187,20 +187,25 @@ pub fn connection(server: &Server, set: &[(&str, &str)]) -> Connection {
 
 /// A client that makes so many attempts.
 pub fn client(server: &Server, attempts: u32) -> Client {
+    Client::new(Config { policy: Policy { attempts, ..Policy::default() }, ..config(server) })
+}
+
+/// What a client for a server is made of.
+pub fn config(server: &Server) -> Config {
     let spec = find("llamacloud").unwrap();
-    Client::new(Config {
+    Config {
         platform: spec.name,
         own: vec![server.url.clone()],
         token: Some(Secret::new(TOKEN)),
         token_hints: vec!["`haul auth login llamacloud`".to_owned()],
         timeout: Duration::from_secs(10),
-        policy: Policy { attempts, ..Policy::default() },
+        policy: Policy::default(),
         cacert: None,
         insecure_http: false,
         rate: None,
         headers: Vec::new(),
         read_problem: spec.read_problem,
-    })
+    }
 }
 
 /// All bytes of a download.

@@ -1,14 +1,16 @@
 //! `upload`: the beta form, the legacy presigned upload, and what a lost answer comes to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use haul::error::{Kind, Result};
+use haul::http::{Client, Config, Rate};
 use haul::model::{File, NewFile};
 use haul::progress::silent;
-use haul::providers::Provider;
+use haul::providers::{Provider, Query, find};
 use serde_json::{Value, json};
 
-use crate::support::{Seen, Server, json as reply, lost, open, open_with, origin, text};
+use crate::support::{Seen, Server, config, connection, json as reply, lost, open, open_with, origin, text};
 
 const PROJECT: (&str, &str) = ("project_id", "99999999-2222-4333-8444-555555555555");
 
@@ -197,4 +199,23 @@ async fn an_answer_to_an_upload_that_is_none_is_a_clear_error() {
         let error = upload(&*open_with(&server, &[("via", "presigned")]), hello()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
     }
+}
+
+#[tokio::test]
+async fn only_uploads_fall_under_the_published_rate() {
+    let api = Server::answering(|seen| match seen.line().split_once(' ') {
+        Some(("POST", _)) => reply(200, include_str!("replies/short.json")),
+        _ => reply(200, r#"{"items":[]}"#),
+    });
+    let mut connection = connection(&api, &[]);
+    let rate = Some(Rate { requests: 1, per: Duration::from_secs(3600) });
+    connection.http = Client::new(Config { rate, ..config(&api) });
+    let provider = (find("llamacloud").unwrap().open)(connection).unwrap();
+    upload(&*provider, hello()).await.unwrap();
+    for _ in 0..3 {
+        provider.list(&Query::default(), None).await.unwrap();
+    }
+    let second = tokio::time::timeout(Duration::from_millis(50), upload(&*provider, hello())).await;
+    assert!(second.is_err(), "the second upload waits for its turn");
+    assert_eq!(api.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
 }
