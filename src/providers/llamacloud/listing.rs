@@ -86,6 +86,10 @@ impl LlamaCloud {
     }
 
     fn post_query(&self, query: &Query, asked: &Asked<'_>, cursor: Option<&str>) -> Result<Request> {
+        if self.connection.setting("expand").is_some() {
+            return Err(Error::usage("expand: llamacloud's query has no place for it")
+                .hint("leave out `--set expand=…`, or `--set via=query` and filters on the data source"));
+        }
         let mut body = Object::new();
         let filter = asked.to_json();
         if !filter.is_empty() {
@@ -211,7 +215,8 @@ fn page_size(query: &Query, asked: &Asked<'_>) -> u32 {
     query.page_size.or(wanted).unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE)
 }
 
-/// The three orders that servers of every age take. Words of direction are gone from the newest ones.
+/// The three orders that servers of every age take; the newest refuse any word of direction. They list by
+/// `created_at` from the newest on; older ones are documented to start from the oldest.
 fn order_by(sort: &Sort) -> Option<&'static str> {
     match (sort.field.as_str(), sort.descending) {
         ("name", false) => Some("name"),

@@ -128,6 +128,7 @@ mod tests {
         );
         let nulls = file(r#"{"id":"f","name":null,"file_size":null,"created_at":null,"expires_at":null}"#);
         assert_eq!(nulls, bare);
+        assert_eq!(file(r#"{"id":"f","purpose":"a new word"}"#).purpose.as_deref(), Some("a new word"));
         assert!(serde_json::from_str::<FileReply>(r#"{"name":"n"}"#).is_err());
     }
 

@@ -4,7 +4,7 @@ use haul::error::{Error, Kind, Result};
 use haul::http::Request;
 use haul::model::NewFile;
 use haul::progress::silent;
-use haul::providers::{Provider, Query, find, supports};
+use haul::providers::{Connection, Provider, Query, find, supports};
 
 use crate::support::{Server, all, client, connection, json as reply, lost, presigned, text};
 
@@ -12,8 +12,7 @@ const ID: &str = "11111111-2222-4333-8444-555555555555";
 const LONG: &str = include_str!("replies/long.json");
 
 fn open(server: &Server, set: &[(&str, &str)]) -> Result<Box<dyn Provider>> {
-    let mut connection = connection(server, set);
-    connection.dialect = "legacy".to_owned();
+    let connection = Connection { dialect: "legacy".to_owned(), ..connection(server, set) };
     (find("llamacloud").unwrap().open)(connection)
 }
 

@@ -17,8 +17,8 @@ fn filter(expr: Expr) -> Query {
     Query { filter: Some(Filter { expr }), ..Query::default() }
 }
 
-fn sorted(field: &str, descending: bool) -> Option<Sort> {
-    Some(Sort { field: field.into(), descending })
+fn by(field: &str, descending: bool) -> Sort {
+    Sort { field: field.into(), descending }
 }
 
 /// The targets that a query asks for, page by page, with the settings.
@@ -31,7 +31,7 @@ async fn targets(query: &Query, cursor: Option<&str>, set: &[(&str, &str)]) -> V
 #[tokio::test]
 async fn the_list_is_asked_for_as_the_official_client_does() {
     let query = Query {
-        sort: sorted("created_at", true),
+        sort: Some(by("created_at", true)),
         page_size: Some(2),
         ..filter(Expr::Or(vec![equals("id", "a"), equals("id", "b")]))
     };
@@ -95,7 +95,7 @@ async fn only_orders_that_every_server_takes_are_sent() {
         ("created_at", false, ""),
         ("size", false, ""),
     ] {
-        let query = Query { sort: sorted(field, descending), ..Query::default() };
+        let query = Query { sort: Some(by(field, descending)), ..Query::default() };
         assert_eq!(
             targets(&query, None, &[]).await,
             [format!("GET /api/v1/beta/files?{sent}page_size=1000")],
@@ -109,7 +109,7 @@ async fn the_deprecated_query_is_asked_as_captured() {
     let server = Server::new([reply(200, EMPTY), reply(200, EMPTY)]);
     let provider = open_with(&server, &[("via", "query")]);
     let query =
-        Query { sort: sorted("name", true), page_size: Some(5), ..filter(equals("name", "hello.txt")) };
+        Query { sort: Some(by("name", true)), page_size: Some(5), ..filter(equals("name", "hello.txt")) };
     provider.list(&query, None).await.unwrap();
     server.seen()[0].assert_is(include_str!("requests/query.http"));
 
@@ -159,12 +159,15 @@ async fn a_list_that_is_none_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_word_that_is_no_route_or_flag_is_wrong_usage() {
+async fn what_no_route_understands_is_wrong_usage() {
     let server = Server::new([reply(200, EMPTY)]);
     let connection = crate::support::connection(&server, &[("via", "pigeon")]);
     let error = (haul::providers::find("llamacloud").unwrap().open)(connection).err().unwrap();
     assert_eq!(error.kind(), Kind::Usage);
     let provider = open_with(&server, &[("only_manually_uploaded", "yes")]);
+    assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);
+    // The query has no place for it, and nothing asked for is dropped.
+    let provider = open_with(&server, &[("via", "query"), ("expand", "download_url")]);
     assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);
     assert!(server.lines().is_empty());
 }

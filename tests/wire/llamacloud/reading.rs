@@ -207,6 +207,18 @@ async fn a_link_is_the_presigned_url() {
 }
 
 #[tokio::test]
+async fn a_presigned_url_that_is_none_is_a_clear_error() {
+    let relative = r#"{"url":"/bucket/key?sig=hidden","expires_at":"2026-11-21T10:15:00Z"}"#;
+    let other = r#"{"url":"s3://bucket/key?sig=hidden","expires_at":null,"form_fields":null}"#;
+    for body in ["", "{}", "null", "<html>", r#"{"url":"#, r#"{"url":17}"#, relative, other] {
+        let server = Server::new([reply(200, body)]);
+        let error = open(&server).download(&id(), None).await.err().unwrap();
+        assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
+        assert!(!error.to_string().contains("hidden"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_delete_has_no_body_on_either_side() {
     let server = Server::new([text(204, "", ""), reply(200, "null")]);
     let provider = open_with(&server, &[("project_id", "p")]);

@@ -88,7 +88,7 @@ impl MarkedServer {
         let mark = Arc::new(std::sync::Mutex::new(String::new()));
         let server = Server::answering(move |seen| {
             if seen.line().starts_with("POST") {
-                *mark.lock().unwrap() = part(seen, "external_file_id").to_owned();
+                part(seen, "external_file_id").clone_into(&mut mark.lock().unwrap());
                 return lost();
             }
             let mark = if true_mark { mark.lock().unwrap().clone() } else { "another".to_owned() };
@@ -208,7 +208,7 @@ async fn only_uploads_fall_under_the_published_rate() {
         _ => reply(200, r#"{"items":[]}"#),
     });
     let mut connection = connection(&api, &[]);
-    let rate = Some(Rate { requests: 1, per: Duration::from_secs(3600) });
+    let rate = Some(Rate { requests: 1, per: Duration::from_hours(1) });
     connection.http = Client::new(Config { rate, ..config(&api) });
     let provider = (find("llamacloud").unwrap().open)(connection).unwrap();
     upload(&*provider, hello()).await.unwrap();
