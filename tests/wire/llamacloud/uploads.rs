@@ -213,7 +213,9 @@ async fn only_uploads_fall_under_the_published_rate() {
     let provider = (find("llamacloud").unwrap().open)(connection).unwrap();
     upload(&*provider, hello()).await.unwrap();
     for _ in 0..3 {
-        provider.list(&Query::default(), None).await.unwrap();
+        let query = Query::default();
+        let listed = tokio::time::timeout(Duration::from_secs(30), provider.list(&query, None)).await;
+        listed.expect("a list does not wait for its turn").unwrap();
     }
     let second = tokio::time::timeout(Duration::from_millis(50), upload(&*provider, hello())).await;
     assert!(second.is_err(), "the second upload waits for its turn");
