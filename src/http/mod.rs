@@ -2,11 +2,13 @@
 
 mod answer;
 mod body;
+mod build;
 mod content;
 mod exchange;
 mod form;
 mod lost;
 mod pace;
+mod reading;
 mod request;
 mod retry;
 mod tls;

@@ -40,7 +40,7 @@ pub struct Request {
 pub struct Range {
     /// The first byte wanted.
     pub from: u64,
-    /// The validator (ETag or Last-Modified) of the content that the first bytes came from.
+    /// The validator (`ETag` or `Last-Modified`) of the content that the first bytes came from.
     pub validator: Option<String>,
 }
 
@@ -88,6 +88,7 @@ impl Request {
 
     /// Adds a query pair.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value)] // A call reads better with `limit` than with `&limit`.
     pub fn query(mut self, key: &str, value: impl ToString) -> Self {
         self.query.push((key.to_owned(), value.to_string()));
         self

@@ -34,12 +34,8 @@ fn is_secret(key: &str) -> bool {
 /// Tells how an attempt ended.
 pub(super) fn attempt(request: &reqwest::Request, number: u32, took: Duration, status: Option<u16>) {
     let (method, url) = (request.method(), redacted(request.url()));
-    match status {
-        Some(status) => {
-            tracing::debug!(target: "haul::http", %method, %url, status, attempt = number, ?took, "answered");
-        }
-        None => tracing::debug!(target: "haul::http", %method, %url, attempt = number, ?took, "no answer"),
-    }
+    // No status is no answer.
+    tracing::debug!(target: "haul::http", %method, %url, status, attempt = number, ?took, "request");
 }
 
 /// Tells headers, one by one.
