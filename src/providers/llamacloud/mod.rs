@@ -263,10 +263,9 @@ impl Provider for LlamaCloud {
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
         match self.fetch(id, range.clone()).await {
             // The URL ended between the two requests: a fresh one has its whole life before it.
-            Err(error) if error.status() == Some(403) => self.fetch(id, range).await,
+            Err(error) if presigned::is_refused(&error) => self.fetch(id, range).await,
             fetched => fetched,
         }
-        .map_err(presigned::refused_by_store)
     }
 
     async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::wire::{text, time};
 use super::{DOWNLOAD_LINK, LlamaCloud};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::http::{Body, Content, Part, Range, Request, form};
 use crate::model::{FileId, Link, NewFile, Object};
 
@@ -84,7 +84,7 @@ impl LlamaCloud {
     /// Opens the bytes through a URL made just for that.
     pub(super) async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
         let url = self.presigned_url(id, Some(DOWNLOAD_LINK)).await?;
-        self.connection.http.content(&url.fetch()?.range(range)).await
+        self.connection.http.content(&url.fetch()?.range(range)).await.map_err(refused_by_store)
     }
 }
 
@@ -98,10 +98,14 @@ pub(super) fn refused_by_store(error: Error) -> Error {
     }
 }
 
+/// Whether it was the object store that refused, not the API, whose refusals are of another kind.
+pub(super) fn is_refused(error: &Error) -> bool {
+    error.kind() == Kind::Platform && matches!(error.status(), Some(401 | 403))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn a_presigned_url_goes_without_the_token_and_only_over_http() {

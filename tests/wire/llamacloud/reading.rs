@@ -173,6 +173,15 @@ async fn a_presigned_url_that_ended_is_made_once_more() {
 }
 
 #[tokio::test]
+async fn a_download_that_the_api_refuses_is_a_matter_of_the_token() {
+    let api = Server::new([reply(403, r#"{"detail":"Project is disabled"}"#)]);
+    let error = open(&api).download(&id(), None).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Auth, "{error}");
+    assert!(error.to_string().contains("Project is disabled"), "{error}");
+    assert_eq!(api.lines().len(), 1);
+}
+
+#[tokio::test]
 async fn a_download_by_form_posts_its_fields() {
     let store = Server::new([text(200, "", "hello")]);
     let body = include_str!("replies/presigned_url.json")
