@@ -64,11 +64,11 @@ pub async fn download(
         Target::Path(path) => to_path(provider, file, &path, options, &item, interrupt).await,
         Target::Sink(sink) => {
             let mut writer = Writer {
-                        derived: false,
-                        sink: Sink::Stream(sink),
+                derived: false,
+                sink: Sink::Stream(sink),
                 position: 0,
                 hash: hash_for(file, options),
-                    };
+            };
             fetch(provider, file, &mut writer, None, &item, interrupt)
                 .await
                 .and_then(|()| writer.check(file, options))
