@@ -164,6 +164,14 @@ impl Client {
         Self { inner: Arc::new(Inner { config, transport, gate, active_bodies }) }
     }
 
+    /// A client that may show its token to the origin of `url`, too: another region of the same platform.
+    #[must_use]
+    pub fn trusting(&self, url: &Url) -> Self {
+        let mut config = self.inner.config.clone();
+        config.own.push(url.clone());
+        Self::new(config)
+    }
+
     /// Sends a small request and returns the whole answer if its status is 2xx; else the error.
     pub async fn send(&self, request: &Request) -> Result<Reply> {
         self.upload(request, silent()).await
@@ -211,7 +219,8 @@ impl Client {
     /// Waits until the pace allows a request.
     async fn turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
-        let passed = self.inner.gate.pass(self.is_own(&request.url), config.policy.elapsed).await;
+        let counts = request.paced && self.is_own(&request.url);
+        let passed = self.inner.gate.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
             let message = format!("{} takes no more requests for now", config.platform);
             retry::come_back(Error::new(Kind::RateLimited, message).with_status(429), wait)

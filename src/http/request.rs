@@ -29,6 +29,8 @@ pub struct Request {
     pub repeatable: bool,
     /// Whether it must go without the token although it goes to the profile's own origin, such as a presigned URL.
     pub anonymous: bool,
+    /// Whether it falls under the platform's published rate; some are published for uploads alone.
+    pub paced: bool,
     /// Whether it moves a file's content: sent over HTTP/1.1, which is faster for that.
     pub bulk: bool,
     /// A status besides 2xx that is an answer to it, not an error.
@@ -56,6 +58,7 @@ impl Request {
             range: None,
             repeatable,
             anonymous: false,
+            paced: true,
             bulk: false,
             expects: None,
         }
@@ -121,6 +124,13 @@ impl Request {
     #[must_use]
     pub fn anonymous(mut self) -> Self {
         self.anonymous = true;
+        self
+    }
+
+    /// Leaves it out of the published rate.
+    #[must_use]
+    pub fn unpaced(mut self) -> Self {
+        self.paced = false;
         self
     }
 

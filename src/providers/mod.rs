@@ -8,6 +8,7 @@ mod activeloop;
 mod capabilities;
 mod lenient;
 mod listing;
+mod llamacloud;
 mod local;
 mod metorial;
 mod replicate;
@@ -38,7 +39,7 @@ use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
 pub static REGISTRY: &[&Spec] =
-    &[&local::SPEC, &replicate::SPEC, &activeloop::SPEC, &metorial::SPEC, &xai::SPEC];
+    &[&local::SPEC, &replicate::SPEC, &activeloop::SPEC, &metorial::SPEC, &llamacloud::SPEC, &xai::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
@@ -71,6 +72,18 @@ pub struct Spec {
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
     /// Opens it.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
+}
+
+impl Spec {
+    /// Fields that filters may name on this platform alone: it compares them itself.
+    pub fn filter_fields(&self) -> Vec<&'static str> {
+        let native = self.dialects.iter().flat_map(|dialect| dialect.can.list.native);
+        let own = native
+            .map(|native| native.field)
+            .filter(|field| !File::FIELDS.contains(field) && !field.contains('.'));
+        let fields: std::collections::BTreeSet<&str> = own.collect();
+        fields.into_iter().collect()
+    }
 }
 
 /// One way in which a platform spells its API.
