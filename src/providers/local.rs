@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filter::{Comparison, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::{Progress, silent};
-use crate::store::{Copy, Incoming, Listing, Options, SortKey, Store, sign_link};
+use crate::store::{Blob, Copy, Listing, Options, SortKey, Store, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
     name: "local",
@@ -190,7 +190,7 @@ impl Provider for Local {
             let stop = Stop::default();
             let stopped = stop.0.clone();
             let put = move |store: &Store| {
-                let incoming = receive(store, &new, progress.as_ref(), &stopped)?;
+                let blob = receive(store, &new, progress.as_ref(), &stopped)?;
                 let now = clock.now();
                 let file = File {
                     provider: SPEC.name.to_owned(),
@@ -200,7 +200,7 @@ impl Provider for Local {
                     downloadable: Some(true),
                     ..record(&new, File::default(), now)?
                 };
-                store.put(SPACE, file, incoming.finish()?)
+                store.put(SPACE, file, blob)
             };
             uploaded.push(self.blocking(put).await?);
         }
@@ -243,7 +243,7 @@ impl Provider for Local {
         let replace = move |store: &Store| {
             // Before the bytes: a file that is not there should be said at once.
             store.stat(SPACE, &id)?;
-            let blob = receive(store, &new, progress.as_ref(), &stopped)?.finish()?;
+            let blob = receive(store, &new, progress.as_ref(), &stopped)?;
             let file = File { updated_at: Some(now), ..record(&new, store.stat(SPACE, &id)?, now)? };
             store.replace(SPACE, file, blob)
         };
@@ -351,19 +351,22 @@ fn record(new: &NewFile, before: File, now: Timestamp) -> Result<File> {
 }
 
 /// Reads a source into the store. One that has not the size it was planned with has changed, and is an error.
-fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Incoming> {
+fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
     let (mut source, path): (Box<dyn Read>, &Path) = match &new.source {
         Source::Path(path) => (Box::new(open_file(path)?), path),
         Source::Spooled(file) => (Box::new(open_file(file.path())?), Path::new(&new.name)),
         Source::Bytes(bytes) => (Box::new(Cursor::new(bytes.clone())), Path::new(&new.name)),
     };
+    let go_on = || {
+        let stop = stopped.load(Ordering::Relaxed);
+        let interrupted = || Error::new(Kind::Interrupted, format!("{}: interrupted", new.name));
+        if stop { Err(interrupted()) } else { Ok(()) }
+    };
     let mut incoming = store.receive()?;
     let mut piece = vec![0; PIECE.min(usize::try_from(new.size).unwrap_or(PIECE).saturating_add(1))];
     let mut position = 0;
     loop {
-        if stopped.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Interrupted, format!("{}: interrupted", new.name)));
-        }
+        go_on()?;
         let read = match source.read(&mut piece) {
             Ok(read) => &piece[..read],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -379,7 +382,9 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
             )));
         }
         if read.is_empty() {
-            return Ok(incoming);
+            let blob = incoming.finish()?;
+            go_on()?;
+            return Ok(blob);
         }
         progress.read(position, read);
         incoming.write_all(read).map_err(|error| {
