@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result, nearest};
 use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
-use crate::providers::{Listing, Op, Provider, Query, require};
+use crate::providers::{Listing, Op, Provider, Query, Spec, require};
 
 /// A file that was meant, and where it is.
 pub struct Chosen {
@@ -115,16 +115,22 @@ fn start_listing(
     filter: Option<&str>,
     glob: Option<&str>,
 ) -> Result<(Arc<dyn Provider>, Listing)> {
-    let filter = combine(ctx, filter, glob)?;
     let provider = ctx.open(profile)?;
     check(&provider, op, "REF")?;
+    let filter = combine(ctx, provider.spec(), filter, glob)?;
     let listing = Listing::new(Arc::clone(&provider), Query { filter, ..Query::default() }, None);
     Ok((provider, listing))
 }
 
 /// One filter of an expression and a glob over names.
-pub fn combine(ctx: &Context, filter: Option<&str>, glob: Option<&str>) -> Result<Option<Filter>> {
-    let filter = filter.map(|text| Filter::parse(text, ctx.clock.now())).transpose()?;
+pub fn combine(
+    ctx: &Context,
+    spec: &Spec,
+    filter: Option<&str>,
+    glob: Option<&str>,
+) -> Result<Option<Filter>> {
+    let parse = |text| Filter::parse_with(text, ctx.clock.now(), &spec.filter_fields());
+    let filter = filter.map(parse).transpose()?;
     let glob = glob.map(Filter::glob).transpose()?;
     Ok(match (filter, glob) {
         (Some(filter), Some(glob)) => Some(glob.and(filter)),

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// Bytes a connection reads at a time and holds at most. Hundreds of uploads at once must fit in tens of MiB.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
 /// Running requests may take so long to end after the stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again where the system has no more descriptors.

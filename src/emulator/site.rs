@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::Signer;
 use super::form::joined;
@@ -41,11 +43,39 @@ pub struct Site {
     pub(super) load: Arc<Load>,
 }
 
+/// Threads that work on the store at once. More would not be faster, and each has memory of its own.
+const WORKERS: usize = 16;
+
 /// What is going on now. One of many takes less memory than one of few.
-#[derive(Default)]
 pub(super) struct Load {
     receiving: AtomicUsize,
     sending: AtomicUsize,
+    working: Arc<Semaphore>,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            receiving: AtomicUsize::new(0),
+            sending: AtomicUsize::new(0),
+            working: Arc::new(Semaphore::new(WORKERS)),
+        }
+    }
+}
+
+impl Load {
+    /// Works on the store on a thread that may block. A slow client keeps no thread busy, so no turn is waited for long.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> JoinHandle<Result<T>> {
+        // It is never closed, so there is always a turn.
+        let turn = Arc::clone(&self.working).acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+    }
 }
 
 /// A file that is being received or sent.
@@ -143,6 +173,6 @@ impl Site {
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store.clone();
-        joined(tokio::task::spawn_blocking(move || work(&store)).await)
+        joined(self.load.work(move || work(&store)).await.await)
     }
 }

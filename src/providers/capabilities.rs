@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{REGISTRY, Spec};
+use super::{REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op as Comparator;
 pub use crate::filter::Precision;
@@ -151,10 +151,18 @@ pub struct ListAbility {
     pub max_page: u32,
     /// Comparisons the platform makes itself.
     pub native: &'static [Native],
-    /// Fields it sorts by itself.
+    /// Fields it sorts by itself: `name` both ways, `+name` only ascending, `-name` only descending.
     pub sort: &'static [&'static str],
     /// Whether the newest come first unasked.
     pub newest_first: bool,
+}
+
+impl ListAbility {
+    /// Whether it lists in that order by itself.
+    pub fn sorts(&self, sort: &Sort) -> bool {
+        let way = if sort.descending { '-' } else { '+' };
+        self.sort.iter().any(|native| native.strip_prefix(way).unwrap_or(native) == sort.field)
+    }
 }
 
 /// A comparison that a platform makes itself.

@@ -435,6 +435,7 @@ fn send(file: File, mut content: fs::File, range: Option<Range>) -> Result<Conte
         .spawn(read)
         .map_err(|error| Error::failed("no thread to read with").cause(error.to_string()))?;
     Ok(Content {
+        derived: false,
         start,
         length: Some(size - start),
         validator,
