@@ -12,6 +12,7 @@ mod disposition;
 mod faults;
 mod form;
 pub mod ids;
+mod llamacloud;
 mod local;
 mod log;
 mod multipart;
@@ -45,7 +46,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&xai::PLATFORM];
+pub static PLATFORMS: &[&Platform] = &[&llamacloud::LLAMACLOUD, &xai::XAI];
 
 /// One emulated platform.
 pub struct Platform {

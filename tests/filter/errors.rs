@@ -11,7 +11,7 @@ fn refusal(text: &str) -> (String, usize, String) {
     assert_eq!(error.kind(), Kind::Usage);
     let [_, carets] = error.details() else { panic!("{text}: {:?}", error.details()) };
     let hint = error.hints().first().cloned().unwrap_or_default();
-    (error.message().to_owned(), carets.find('^').unwrap() + 1, hint)
+    (error.message().to_owned(), carets.find('^').expect("a caret") + 1, hint)
 }
 
 #[test]

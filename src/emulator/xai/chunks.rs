@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::dialect::Dialect;
 use super::refusal::Refusal;
-use super::{XAI, check_team, gateway, record, upload as whole};
+use super::{SPACE, check_team, gateway, record, upload as whole};
 use crate::emulator::Site;
 use crate::error::Result as StoreResult;
 use crate::model::{File, FileId};
@@ -48,7 +48,7 @@ pub(super) async fn initialize(
     if let Some(id) = gateway::text(&message, "user_defined_id")? {
         file.extra.insert("user_defined_id".to_owned(), id.into());
     }
-    let file = site.blocking(move |store| store.put(XAI, file, store.receive()?.finish()?)).await?;
+    let file = site.blocking(move |store| store.put(SPACE, file, store.receive()?.finish()?)).await?;
     let metadata = Dialect::Gateway.show(&site, &headers, &file);
     Ok(Json(json!({ "file_id": file.id, "metadata": metadata })).into_response())
 }
@@ -150,7 +150,7 @@ impl Receiving {
         let file = FileId(id.clone());
         let work = move |store: &crate::store::Store| {
             let mut waits = false;
-            store.annotate(XAI, &file, &mut |file| {
+            store.annotate(SPACE, &file, &mut |file| {
                 waits = file.status.as_deref() == Some(INITIALIZING);
                 if waits {
                     file.status = Some(UPLOADING.to_owned());
@@ -172,9 +172,9 @@ impl Receiving {
         };
         let about = Refusal::about(id.as_str());
         let work = move |store: &crate::store::Store| {
-            let mut file = store.stat(XAI, &id)?;
+            let mut file = store.stat(SPACE, &id)?;
             record::complete(&mut file);
-            store.replace(XAI, file, incoming.finish()?)
+            store.replace(SPACE, file, incoming.finish()?)
         };
         self.site.blocking(work).await.map_err(about)
     }
@@ -184,7 +184,7 @@ impl Receiving {
         let Some(id) = self.file else { return refusal };
         let why = refusal.message().to_owned();
         let work = move |store: &crate::store::Store| -> StoreResult<()> {
-            store.annotate(XAI, &id, &mut |file| {
+            store.annotate(SPACE, &id, &mut |file| {
                 file.status = Some(FAILED.to_owned());
                 file.extra.insert("upload_error_message".to_owned(), why.clone().into());
                 file.extra.insert("processing_status".to_owned(), "skipped".into());

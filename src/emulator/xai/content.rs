@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::record::COMPLETE;
 use super::refusal::Refusal;
-use super::{XAI, check_team, gateway};
+use super::{SPACE, check_team, gateway};
 use crate::emulator::{Content, Params, Sending, Site};
 use crate::error::Error;
 use crate::model::{File, FileId};
@@ -91,7 +91,7 @@ pub(super) async fn presign(
     let page = gateway::integer(&message, "page_number")?.map(|page| page.to_string());
     let content_of = FileId(id.clone());
     let (file, bytes) =
-        site.blocking(move |store| store.get(XAI, &content_of)).await.map_err(Refusal::about(&id))?;
+        site.blocking(move |store| store.get(SPACE, &content_of)).await.map_err(Refusal::about(&id))?;
     format.check(&file, page.as_deref())?;
     if format == Format::Text {
         let content = site.blocking(move |_| inline(bytes)).await?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::dialect::Dialect;
 use super::record::{COMPLETE, PUBLIC_URL_EXPIRES_AT, Record as _};
 use super::refusal::Refusal;
-use super::{XAI, check_team, filter};
+use super::{SPACE, check_team, filter};
 use crate::emulator::{Params, Site};
 use crate::error::{Kind, Result as StoreResult};
 use crate::filter::{Filter, Semantics};
@@ -40,6 +40,7 @@ pub(super) async fn list(
             descending: descending(&params)?,
             after: cursor(&params).map(FileId::from),
             limit: BATCH,
+            ..Listing::default()
         },
         filter: filter.unwrap_or_default(),
         prefix: params.get("prefix").unwrap_or_default().to_owned(),
@@ -125,7 +126,7 @@ impl Selection {
     fn read(mut self, store: &Store) -> StoreResult<Vec<File>> {
         let mut found = Vec::new();
         loop {
-            let batch = store.list(XAI, &self.listing)?;
+            let batch = store.list(SPACE, &self.listing)?;
             let is_last = batch.len() < BATCH;
             self.listing.after = batch.last().map(|file| file.id.clone());
             found.extend(batch.into_iter().filter(|file| self.passes(file)).take(self.wanted - found.len()));

@@ -29,13 +29,13 @@ use dialect::Dialect;
 use refusal::Refusal;
 
 /// The platform, and its space in the store.
-const XAI: &str = "xai";
+const SPACE: &str = "xai";
 /// The team that every key belongs to, unless the quirk `team` says another.
 const TEAM: &str = "3d1bd8a8-6a52-4c0f-9e6d-0f2b6a4f7c11";
 
 /// xAI.
-pub static PLATFORM: Platform = Platform {
-    name: XAI,
+pub static XAI: Platform = Platform {
+    name: SPACE,
     base_path: "/v1",
     dialects: &["auto", "openai", "gateway"],
     md5: false,
@@ -181,7 +181,7 @@ async fn delete(
 ) -> Result<Response, Refusal> {
     check_team(&site, params.get("team_id"))?;
     let file = FileId(id.clone());
-    site.blocking(move |store| store.delete(XAI, &file)).await.map_err(Refusal::about(&id))?;
+    site.blocking(move |store| store.delete(SPACE, &file)).await.map_err(Refusal::about(&id))?;
     Ok(match Dialect::of(&site, &params) {
         Dialect::OpenAi => Json(json!({ "id": id, "deleted": true, "object": "file" })),
         Dialect::Gateway => Json(json!({})),

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::XAI;
+use super::SPACE;
 use super::record::{self, COMPLETE, PUBLIC_TOKEN, PUBLIC_URL_EXPIRES_AT, Record as _};
 use super::refusal::Refusal;
 use crate::emulator::{Content, Sending, Signer, Site, ids, receive_text};
@@ -117,10 +117,10 @@ fn media_type(extension: &str) -> Option<&'static str> {
 /// How many public URLs work now; forgets those that do not. Blocking.
 fn active(store: &Store, now: Timestamp) -> StoreResult<usize> {
     let mut count = 0;
-    for (id, note) in store.notes(XAI, NOTE, None)? {
+    for (id, note) in store.notes(SPACE, NOTE, None)? {
         let end = note.get(PUBLIC_URL_EXPIRES_AT).and_then(Value::as_i64);
         if end.is_some_and(|end| end <= now.as_second()) {
-            store.forget(XAI, NOTE, &id)?;
+            store.forget(SPACE, NOTE, &id)?;
         } else {
             count += 1;
         }
@@ -130,7 +130,7 @@ fn active(store: &Store, now: Timestamp) -> StoreResult<usize> {
 
 /// Gives a file a public URL, or the one it has another end. Blocking.
 fn publish(store: &Store, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
-    let file = store.annotate(XAI, id, &mut |file| {
+    let file = store.annotate(SPACE, id, &mut |file| {
         let end = if let Some((_, before)) = file.public_url("", now) {
             end.or(before)
         } else {
@@ -146,7 +146,7 @@ fn publish(store: &Store, id: &FileId, end: Option<i64>, now: Timestamp) -> Stor
     })?;
     let end = file.extra.get_key_value(PUBLIC_URL_EXPIRES_AT);
     let note: Object = end.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect();
-    store.note(XAI, NOTE, id.as_str(), Some(id), &note)?;
+    store.note(SPACE, NOTE, id.as_str(), Some(id), &note)?;
     Ok(file)
 }
 
@@ -159,7 +159,7 @@ pub(super) async fn revoke(
     let (file, root, now) = (FileId(id.clone()), site.root(&headers), site.clock.now());
     let revoked = site.blocking(move |store| {
         let mut revoked = None;
-        let result = store.annotate(XAI, &file, &mut |file| {
+        let result = store.annotate(SPACE, &file, &mut |file| {
             revoked = file.public_url(&root, now);
             file.extra.remove(PUBLIC_TOKEN);
             file.extra.remove(PUBLIC_URL_EXPIRES_AT);
@@ -167,7 +167,7 @@ pub(super) async fn revoke(
         });
         match result {
             Err(error) if error.kind() != crate::error::Kind::NotFound => return Err(error),
-            _ => store.forget(XAI, NOTE, file.as_str())?,
+            _ => store.forget(SPACE, NOTE, file.as_str())?,
         };
         Ok(revoked)
     });

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::XAI;
+use super::SPACE;
 use super::refusal::Refusal;
 use crate::emulator::{Site, ids};
 use crate::model::{File, FileId};
@@ -52,7 +52,7 @@ pub(super) fn new(site: &Site, name: &str, content_type: Option<&str>, lifetime:
     let now = site.clock.now();
     let by_name = || mime_guess::from_path(name).first_or_octet_stream().to_string();
     File {
-        provider: XAI.to_owned(),
+        provider: SPACE.to_owned(),
         id: FileId(format!("file_{}", ids::uuid())),
         name: name.to_owned(),
         content_type: Some(content_type.map_or_else(by_name, str::to_owned)),
@@ -71,7 +71,7 @@ pub(super) fn complete(file: &mut File) {
 /// One file.
 pub(super) async fn stat(site: &Site, id: &FileId) -> Result<File, Refusal> {
     let asked = id.clone();
-    site.blocking(move |store| store.stat(XAI, &asked)).await.map_err(Refusal::about(id.as_str()))
+    site.blocking(move |store| store.stat(SPACE, &asked)).await.map_err(Refusal::about(id.as_str()))
 }
 
 /// Refuses names that the service refuses. A `/` is allowed: a name is never a path here.

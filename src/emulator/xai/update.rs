@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::dialect::Dialect;
 use super::refusal::Refusal;
-use super::{XAI, check_team, gateway, record, upload};
+use super::{SPACE, check_team, gateway, record, upload};
 use crate::emulator::{Params, Site, Take, receive};
 use crate::model::{File, FileId, Object};
 use crate::store::Blob;
@@ -51,15 +51,15 @@ pub(super) async fn update(
     }
     let about = Refusal::about(id.as_str());
     let file = site.blocking(move |store| match content {
-        None => store.annotate(XAI, &id, &mut |file| {
+        None => store.annotate(SPACE, &id, &mut |file| {
             change.apply(file);
             Ok(())
         }),
         Some(content) => {
-            let mut file = store.stat(XAI, &id)?;
+            let mut file = store.stat(SPACE, &id)?;
             change.apply(&mut file);
             record::complete(&mut file);
-            store.replace(XAI, file, content)
+            store.replace(SPACE, file, content)
         }
     });
     let file = file.await.map_err(about)?;

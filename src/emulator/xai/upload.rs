@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::dialect::Dialect;
 use super::refusal::Refusal;
-use super::{XAI, check_team, record};
+use super::{SPACE, check_team, record};
 use crate::emulator::{Form, Head, Limits, Params, Site, Take, receive};
 
 /// Bytes of a file.
@@ -45,7 +45,7 @@ pub(super) async fn upload(
     let mut file = record::new(&site, name, upload.head.content_type.as_deref(), lifetime(&form)?);
     file.purpose = form.text("purpose").map(str::to_owned);
     record::complete(&mut file);
-    let file = site.blocking(move |store| store.put(XAI, file, upload.blob)).await?;
+    let file = site.blocking(move |store| store.put(SPACE, file, upload.blob)).await?;
     Ok(Json(Dialect::of(&site, &params).show(&site, &headers, &file)).into_response())
 }
 
