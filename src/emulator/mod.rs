@@ -6,6 +6,7 @@
 //! [`Content`], reach the store through [`Site::blocking`], and build every URL from [`Site::root`]. Faults, the log,
 //! unknown routes, refusals that a sending client can read, and stopping are done for them here.
 
+mod activeloop;
 mod answer;
 mod content;
 mod disposition;
@@ -46,7 +47,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&llamacloud::LLAMACLOUD, &xai::XAI];
+pub static PLATFORMS: &[&Platform] = &[&activeloop::ACTIVELOOP, &llamacloud::LLAMACLOUD, &xai::XAI];
 
 /// One emulated platform.
 pub struct Platform {
