@@ -31,11 +31,13 @@ pub struct Setup<'a> {
     pub dialect: Option<&'a str>,
     pub quirks: &'a [&'a str],
     pub any_token: bool,
+    /// All platforms are served, this one below its prefix.
+    pub beside_others: bool,
     /// Seconds since 1970; the real time without.
     pub now: Option<i64>,
 }
 
-/// A platform that is served alone, at the root.
+/// A platform that is served, alone at the root unless the setup says otherwise.
 pub struct Server {
     pub address: SocketAddr,
     pub store: Store,
@@ -54,7 +56,9 @@ impl Server {
         let clock = Clock(setup.now.map(|seconds| jiff::Timestamp::from_second(seconds).unwrap()));
         let store = Store::open(home.path(), store::Options { ephemeral: true, clock }).unwrap();
         let mut options = Options { clock, ..Options::default() };
-        options.set_only(setup.platform).unwrap();
+        if !setup.beside_others {
+            options.set_only(setup.platform).unwrap();
+        }
         options.token = (!setup.any_token).then(|| Secret::new(TOKEN));
         setup.quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
         if let Some(dialect) = setup.dialect {
