@@ -1,5 +1,7 @@
 //! The emulated LlamaCloud, over real sockets.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
+
 #[path = "emulator_llamacloud/support.rs"]
 mod support;
 

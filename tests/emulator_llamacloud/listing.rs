@@ -150,7 +150,7 @@ fn queries_have_the_older_orders_and_more_conditions() {
     let found = |filter: Value| ids(&query(json!({ "filter": filter, "order_by": "id" })).json());
 
     assert_eq!(ids(&query(json!({ "order_by": "name desc", "page_size": 3 })).json()), format!("{own}ad"));
-    assert_eq!(ids(&query(json!({ "order_by": "created_at, id", "page_size": 1 })).json()).len(), 1);
+    assert_eq!(ids(&query(json!({ "order_by": "created_at desc, id desc", "page_size": 1 })).json()), "d");
     assert_eq!(found(json!({ "only_manually_uploaded": true })), "abcde");
     assert_eq!(found(json!({ "only_manually_uploaded": false })).len(), 5 + own.len());
     assert_eq!(found(json!({ "data_source_id": "99999999-2222-4333-8444-555555555555" })), own);

@@ -199,10 +199,17 @@ fn clients_are_told_where_it_is() {
 /// `cargo test --test emulator_llamacloud -- --ignored --nocapture by_hand` serves until its standard input ends.
 #[test]
 #[ignore = "for trying clients by hand"]
+#[allow(clippy::print_stdout)] // Whoever tries wants to know where.
 fn by_hand() {
     let quirks = std::env::var("QUIRKS").unwrap_or_default();
     let quirks: Vec<_> = quirks.split_whitespace().collect();
-    let server = Server::start(&Setup { quirks: &quirks, ..Setup::default() });
+    let token = std::env::var("TOKEN").ok();
+    let server = Server::start(&Setup {
+        quirks: &quirks,
+        token: token.as_deref(),
+        real_clock: true,
+        ..Setup::default()
+    });
     println!("http://{}/llamacloud", server.address);
     let _ = std::io::stdin().read(&mut [0]);
 }

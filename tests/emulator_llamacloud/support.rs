@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 pub const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
 pub const KEY: &str = "Authorization: Bearer llx-TESTKEY";
 pub const FORM: &str = "Content-Type: multipart/form-data; boundary=BOUNDARY";
-/// The clock of every server.
+/// The clock of a server, unless it has the real one.
 pub const NOW: &str = "2026-01-02T03:04:05Z";
 pub const BETA: &str = "/llamacloud/api/v1/beta/files";
 pub const LEGACY: &str = "/llamacloud/api/v1/files";
@@ -29,6 +29,7 @@ pub struct Setup<'a> {
     pub faults: &'a [&'a str],
     pub token: Option<&'a str>,
     pub only: bool,
+    pub real_clock: bool,
 }
 
 /// A server on a port of its own, with a store of its own.
@@ -51,7 +52,7 @@ impl Server {
 
     pub fn start(setup: &Setup) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let clock = Clock(Some(NOW.parse().unwrap()));
+        let clock = Clock((!setup.real_clock).then(|| NOW.parse().unwrap()));
         let store =
             Store::open(&home.path().join("store"), store::Options { ephemeral: true, clock }).unwrap();
         let mut options = Options { clock, token: setup.token.map(Secret::new), ..Options::default() };
