@@ -188,6 +188,6 @@ fn queries_that_are_not_right_say_where() {
     }
     assert_eq!(server.ask("POST", &path, &[], b"").invalid(), [(json!(["body"]), json!("missing"))]);
     assert_eq!(server.ask("POST", &path, &[], b"{").invalid(), [(json!(["body"]), json!("json_invalid"))]);
-    assert_eq!(server.ask("POST", &path, &[], &[b' '; 2_000_000]).refused(413), "Request body too large");
+    assert_eq!(server.ask("POST", &path, &[], &vec![b' '; 2_000_000]).refused(413), "Request body too large");
     assert_eq!(server.ask("POST", &path, &[], b"{}").status, 200);
 }

@@ -178,11 +178,24 @@ fn presigned_uploads_can_be_forms() {
 
 #[test]
 fn scripted_trouble_has_the_services_words() {
-    let faults =
-        ["refuse=409 DELETE llamacloud/api/v1/beta/files/*", "fail=500 GET llamacloud/api/v1/beta/files"];
+    let faults = [
+        "refuse=409 DELETE llamacloud/api/v1/beta/files/*",
+        "refuse=413 POST llamacloud/api/v1/beta/files",
+        "fail=500 GET llamacloud/api/v1/beta/files times=1",
+        "html=502 GET llamacloud/api/v1/beta/files",
+        "ignore-range GET llamacloud/_store/*",
+    ];
     let server = Server::start(&Setup { faults: &faults, ..Setup::default() });
     server.ask("DELETE", &format!("{BETA}/x"), &[], b"").refused(409);
+    server.try_upload("a", "user_data", b"x").refused(413);
     server.get(BETA).refused(500);
+    let page = server.get(BETA);
+    assert_eq!((page.status, page.header("content-type")), (502, Some("text/html")));
+    let file = form(&[("name=\"upload_file\"; filename=\"a\"", b"0123")]);
+    let file = server.ask("POST", LEGACY, &[FORM], &file).json();
+    let link = server.get(&format!("{BETA}/{}/content", id(&file))).json();
+    let whole = server.fetch(&link, &["Range: bytes=2-"]);
+    assert_eq!((whole.status, whole.text()), (200, "0123"));
 }
 
 #[test]

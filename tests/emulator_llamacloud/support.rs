@@ -56,7 +56,9 @@ impl Server {
         let store =
             Store::open(&home.path().join("store"), store::Options { ephemeral: true, clock }).unwrap();
         let mut options = Options { clock, token: setup.token.map(Secret::new), ..Options::default() };
-        setup.quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
+        for quirk in setup.quirks {
+            options.set_quirk(quirk).unwrap();
+        }
         if setup.only {
             options.set_only("llamacloud").unwrap();
         }
@@ -90,12 +92,13 @@ impl Server {
 
     /// A request with nothing but these headers and what HTTP wants.
     pub fn ask_bare(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let mut lines = vec![format!("{method} {path} HTTP/1.1"), format!("Host: {}", self.address)];
         if !body.is_empty() || method == "PUT" {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            lines.push(format!("Content-Length: {}", body.len()));
         }
-        headers.iter().for_each(|header| head += &format!("{header}\r\n"));
-        self.send(&[head.as_bytes(), b"\r\n", body].concat())
+        lines.extend(headers.iter().map(|&header| header.to_owned()));
+        let head = lines.join("\r\n") + "\r\n\r\n";
+        self.send(&[head.as_bytes(), body].concat())
     }
 
     pub fn get(&self, path: &str) -> Answer {
