@@ -14,6 +14,7 @@ mod form;
 pub mod ids;
 mod local;
 mod log;
+mod metorial;
 mod multipart;
 mod options;
 mod params;
@@ -44,7 +45,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[];
+pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL];
 
 /// One emulated platform.
 pub struct Platform {
