@@ -15,6 +15,7 @@ pub mod ids;
 mod llamacloud;
 mod local;
 mod log;
+mod metorial;
 mod multipart;
 mod options;
 mod params;
@@ -24,6 +25,7 @@ mod signing;
 mod site;
 mod trouble;
 mod wire;
+mod xai;
 
 use std::sync::Arc;
 
@@ -45,7 +47,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&llamacloud::LLAMACLOUD];
+pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL, &llamacloud::LLAMACLOUD, &xai::XAI];
 
 /// One emulated platform.
 pub struct Platform {

@@ -22,6 +22,11 @@ pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     })
 }
 
+/// Text that says something: the empty one is absent, too.
+pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(text(from)?.filter(|text| !text.is_empty()))
+}
+
 /// A count: a whole number, as such or as text.
 pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(text(from)?.and_then(|text| {
@@ -38,10 +43,13 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error>
 
 /// An instant: RFC 3339, or seconds since 1970.
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(text(from)?.and_then(|text| {
-        let text = text.trim();
-        text.parse().ok().or_else(|| Timestamp::from_second(text.parse().ok()?).ok())
-    }))
+    Ok(text(from)?.and_then(|text| instant(text.trim())))
+}
+
+/// An instant as one of the texts that [`time`] reads.
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
+    let seconds = || Timestamp::from_second(text.strip_suffix(".0").unwrap_or(text).parse().ok()?).ok();
+    text.parse().ok().or_else(seconds)
 }
 
 /// An object; anything else reads as an empty one.
@@ -61,6 +69,8 @@ mod tests {
     struct Loose {
         #[serde(deserialize_with = "text")]
         text: Option<String>,
+        #[serde(deserialize_with = "word")]
+        word: Option<String>,
         #[serde(deserialize_with = "count")]
         count: Option<u64>,
         #[serde(deserialize_with = "flag")]
@@ -83,6 +93,7 @@ mod tests {
         assert_eq!(strict.time, Some(Timestamp::from_second(60).unwrap()));
         assert_eq!(read(r#"{"text":5,"count":"7","flag":"true","time":60,"object":null}"#), strict);
         assert_eq!(read(r#"{"text":5,"count":7.0,"flag":1,"time":"60","object":[1]}"#), strict);
+        assert_eq!(read(r#"{"text":5,"count":7,"flag":1,"time":60.0,"word":""}"#), strict);
     }
 
     #[test]

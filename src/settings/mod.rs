@@ -30,6 +30,8 @@ pub struct Flags {
     pub dialect: Option<String>,
     /// `--set KEY=VALUE`.
     pub set: Vec<(String, String)>,
+    /// `get --link`.
+    pub link: Option<String>,
     /// `--config`.
     pub config: Option<PathBuf>,
     /// `--timeout`.
@@ -389,6 +391,9 @@ impl Settings {
             for (key, value) in &self.flags.set {
                 found.insert(key.clone(), Sourced { value: value.clone(), origin: Origin::Flag("--set") });
             }
+        }
+        if let Some(link) = self.flags.link.as_ref().filter(|_| is_own) {
+            found.insert("link".to_owned(), Sourced { value: link.clone(), origin: Origin::Flag("--link") });
         }
         let mut secrets = BTreeMap::new();
         for (key, sourced) in &found {

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use haul::error::Kind;
 use haul::http::{Body, Client, Config, Part, Piece, Request, form};
 use haul::model::{NewFile, Source};
@@ -15,7 +17,7 @@ use crate::{client, config};
 
 /// Bytes that are not the same anywhere, so that a stretch in the wrong place shows.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16).to_le_bytes()[0]).collect()
 }
 
 fn on_disk(content: &[u8]) -> (NamedTempFile, Source) {
@@ -96,9 +98,37 @@ async fn stretches_and_base64_are_put_together() {
     let seen = server.seen().remove(0);
     assert_eq!(seen.body.len() as u64, body.wire_len());
     let value: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
-    use base64::Engine as _;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(value["data"].as_str().unwrap()).unwrap();
+    let decoded = STANDARD.decode(value["data"].as_str().unwrap()).unwrap();
     assert!(decoded == content);
+}
+
+#[tokio::test]
+async fn many_bodies_at_once_keep_apart() {
+    let server = Server::script(vec![Answer::ok()]);
+    let client = client(&server);
+    let contents: Vec<Vec<u8>> =
+        (0..10).map(|number| pattern(400_000 + number * 31)[number..].to_vec()).collect();
+    let uploads = contents.iter().map(|content| {
+        let source = Source::Bytes(content.clone().into());
+        let piece = Piece::File { source, from: 0, len: content.len() as u64, base64: true };
+        let request = put(&server, Body { content_type: None, pieces: vec![piece] });
+        let client = client.clone();
+        async move { client.send(&request).await.unwrap() }
+    });
+    futures_util::future::join_all(uploads).await;
+    let seen: Vec<_> = server.seen().into_iter().map(|seen| STANDARD.decode(seen.body).unwrap()).collect();
+    assert!(seen.len() == contents.len() && contents.iter().all(|content| seen.contains(content)));
+}
+
+#[tokio::test]
+async fn a_success_that_comes_too_early_is_none() {
+    let file = NamedTempFile::new().unwrap();
+    file.as_file().set_len(50_000_000).unwrap();
+    let body = Body::raw(&Source::Path(file.path().to_owned()), 50_000_000, None);
+    let server = Server::script(vec![Answer::ok().early()]);
+    let error = client(&server).send(&Request::post(server.at("f"), body)).await.unwrap_err();
+    assert_eq!(error.message(), "testland answered 200 before it had the whole request");
+    assert_eq!((error.kind(), error.is_unanswered(), server.count()), (Kind::Platform, true, 1));
 }
 
 #[tokio::test]

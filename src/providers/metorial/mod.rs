@@ -283,7 +283,7 @@ impl Provider for Metorial {
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
         let wire = self.wire().await?;
-        require(&SPEC, wire.can(), super::Op::Annotate)?;
+        require(&SPEC, wire.can(), super::Op::Annotate, &id.0)?;
         let title = new_title(patch)?;
         let url = self.connection.url(&["files", id.as_str()])?;
         let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
