@@ -19,6 +19,7 @@ mod multipart;
 mod options;
 mod params;
 mod rates;
+mod replicate;
 mod server;
 mod signing;
 mod site;
@@ -45,7 +46,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL];
+pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL, &replicate::REPLICATE];
 
 /// One emulated platform.
 pub struct Platform {
