@@ -59,16 +59,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(ui_options(&cli.globals, &env, clock));
-    let result = Settings::load(flags(&cli.globals), env).and_then(|settings| {
+    let result = Settings::load(flags(&cli), env).and_then(|settings| {
         let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
         dispatch(cli.command, &context)
     });
     conclude(&ui, result)
 }
 
-/// The commands that ask nobody run at once; the others get a runtime of this one thread.
-fn dispatch(command: Command, ctx: &Context) -> Result<()> {
-    match command {
+/// The commands that ask nobody run at once; the others get a runtime of this one thread, but `serve` has more. Each ends
+/// with status 0 or an error, but `serve` with that of the command it ran.
+fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
+    let done = match command {
+        Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
         Command::Completions(args) => args.run(ctx),
         Command::Upload(args) => block_on(ctx, args.run(ctx)),
@@ -78,7 +80,8 @@ fn dispatch(command: Command, ctx: &Context) -> Result<()> {
         Command::Rm(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Runs a command until it ends, or until Ctrl-C: the first asks it to stop, the second does not ask.
@@ -107,9 +110,9 @@ fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<
     result
 }
 
-fn conclude(ui: &Ui, result: Result<()>) -> ExitCode {
+fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             if error.kind() != Kind::ClosedPipe && !error.is_reported() {
                 ui.error(&error);
@@ -165,8 +168,10 @@ fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
     }
 }
 
-fn flags(globals: &Globals) -> Flags {
+fn flags(cli: &Cli) -> Flags {
+    let globals = &cli.globals;
     Flags {
+        link: if let Command::Get(args) = &cli.command { args.link.clone() } else { None },
         profile: globals.profile.clone(),
         base_url: globals.base_url.clone(),
         dialect: globals.dialect.clone(),

@@ -9,9 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps `text`, without the white space round it that a copied token often has.
+    /// Wraps `text`, without what a copied token often has: white space round it, and the word `Bearer` before it.
     pub fn new(text: &str) -> Self {
-        Self(SecretString::from(text.trim().to_owned()))
+        let text = text.trim();
+        let word = text.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case("bearer "));
+        Self(SecretString::from(word.map_or(text, |(_, rest)| rest.trim_start()).to_owned()))
     }
 
     /// The text itself. Call it only where the text leaves for the one place that may have it.
@@ -54,5 +56,7 @@ mod tests {
         assert_eq!(secret.expose(), "hunter2-hunter2-hunter2");
         assert_eq!(secret.redacted(), "hunt…ter2");
         assert_eq!(Secret::new("short").redacted(), "***");
+        assert_eq!(Secret::new("Bearer  abc").expose(), "abc");
+        assert_eq!(Secret::new("bearer-abc").expose(), "bearer-abc");
     }
 }

@@ -1,5 +1,7 @@
 //! The emulator's core with a platform of this test's own, over real sockets.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
+
 #[path = "emulator_core/support.rs"]
 mod support;
 
@@ -7,5 +9,8 @@ mod support;
 mod faults;
 #[path = "emulator_core/forms.rs"]
 mod forms;
+#[cfg(target_os = "linux")]
+#[path = "emulator_core/memory.rs"]
+mod memory;
 #[path = "emulator_core/serving.rs"]
 mod serving;

@@ -12,7 +12,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::File;
-use crate::providers::{Op, require};
+use crate::providers::Op;
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, safe_path};
 use crate::ui::Columns;
 
@@ -28,6 +28,9 @@ pub struct GetArgs {
     /// Write to this file or folder; - is standard output
     #[arg(short, long, value_name = "FILE|DIR|-")]
     output: Option<PathBuf>,
+    /// Fetch through this signed link, where the platform wants one
+    #[arg(long, value_name = "URL")]
+    pub link: Option<String>,
     /// Overwrite what is there
     #[arg(long, conflicts_with = "skip_existing")]
     overwrite: bool,
@@ -98,9 +101,8 @@ impl GetArgs {
             ctx,
             &self.batch,
             "downloaded",
-            self.selector.files(ctx),
+            self.selector.files(ctx, Some(Op::Download)),
             move |Chosen { provider, file }| async move {
-                require(provider.spec(), provider.capabilities(), Op::Download)?;
                 let path = output.path_of(&file)?;
                 let target = Target::Path(path.clone());
                 let moved =
@@ -122,11 +124,10 @@ impl GetArgs {
 
     /// One after the other, in the order they were named.
     async fn to_stdout(&self, ctx: &Context, options: DownloadOptions) -> Result<()> {
-        let mut files = self.selector.files(ctx);
+        let mut files = self.selector.files(ctx, Some(Op::Download));
         let progress = ctx.ui.progress();
         while let Some(chosen) = files.next().await {
             let Chosen { provider, file } = chosen?;
-            require(provider.spec(), provider.capabilities(), Op::Download)?;
             let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
             let target = Target::Sink(&mut sink);
             transfer::download(

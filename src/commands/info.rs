@@ -31,7 +31,7 @@ impl InfoArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { INFO_COLUMNS };
         let mut rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };
-        let files = self.selector.files(ctx);
+        let files = self.selector.files(ctx, None);
         batch::run(
             ctx,
             &self.batch,

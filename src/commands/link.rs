@@ -8,7 +8,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::{File, Link};
-use crate::providers::{Op, check_lifetime, require};
+use crate::providers::{Op, check_lifetime};
 use crate::settings::parse_lifetime;
 use crate::ui::Columns;
 
@@ -79,10 +79,9 @@ impl LinkArgs {
             ctx,
             &self.batch,
             word,
-            self.selector.files(ctx),
+            self.selector.files(ctx, Some(op)),
             async |Chosen { provider, file }| {
                 let can = provider.capabilities();
-                require(provider.spec(), can, op)?;
                 if let Some(able) = can.link {
                     check_lifetime(provider.spec().name, "a link", able.lifetime, lifetime)?;
                 }

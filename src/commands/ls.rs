@@ -81,8 +81,9 @@ pub struct LsArgs {
 impl LsArgs {
     /// Lists files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
+        let provider = ctx.open(None)?;
         let query = Query {
-            filter: combine(ctx, self.filter.as_deref(), self.glob.as_deref())?,
+            filter: combine(ctx, provider.spec(), self.filter.as_deref(), self.glob.as_deref())?,
             sort: self.sort.as_deref().map(|field| parse_sort(field, self.reverse)).transpose()?,
             limit: self.limit,
             page_size: self.page_size,
@@ -94,7 +95,6 @@ impl LsArgs {
         } else {
             FILE_COLUMNS
         };
-        let provider = ctx.open(None)?;
         let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone());
         if listing.holds_all() {
             ctx.ui.detail(&format!(

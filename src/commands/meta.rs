@@ -95,9 +95,9 @@ impl MetaCommand {
         };
         let address = ctx.address(&one.reference);
         if let Some(patch) = &patch {
-            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch)?;
+            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())?;
         }
-        let chosen = resolve(ctx, &address, one.latest).await?;
+        let chosen = resolve(ctx, &address, one.latest, None).await?;
         let file = match patch {
             None => chosen.file,
             Some(patch) => chosen
@@ -113,8 +113,8 @@ impl MetaCommand {
 }
 
 /// Refuses a change that the platform has no place for, before any work.
-fn require_patch(provider: &dyn Provider, patch: &Patch) -> Result<()> {
-    require(provider.spec(), provider.capabilities(), Op::Annotate)?;
+fn require_patch(provider: &dyn Provider, patch: &Patch, about: &str) -> Result<()> {
+    require(provider.spec(), provider.capabilities(), Op::Annotate, about)?;
     let Some(can) = provider.capabilities().annotate else { return Ok(()) };
     let platform = provider.spec().name;
     let refuse = |what: &str| {

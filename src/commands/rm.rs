@@ -69,7 +69,7 @@ impl RmArgs {
             shown: if self.ids { &["id"] } else { &["id", "name", "size", "deleted"] },
             piped: None,
         };
-        let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx).collect().await;
+        let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
         let mut seen = std::collections::HashSet::new();
         chosen.retain(|chosen| match chosen {
             Ok(chosen) => seen.insert((chosen.file.profile.clone(), chosen.file.id.clone())),
@@ -112,8 +112,8 @@ impl RmArgs {
         if !ctx.ui.can_ask() {
             if self.selector.is_pattern() {
                 return Err(Error::usage(format!(
-                    "{} files match a pattern: nothing was deleted",
-                    files.len()
+                    "{} matched: nothing was deleted",
+                    human::count(files.len() as u64, "file")
                 ))
                 .hint("add `--yes`, or look first: `--dry-run`"));
             }

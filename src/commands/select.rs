@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result, nearest};
 use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
-use crate::providers::{Listing, Provider, Query};
+use crate::providers::{Listing, Op, Provider, Query, Spec, require};
 
 /// A file that was meant, and where it is.
 pub struct Chosen {
@@ -39,36 +39,49 @@ impl Selector {
         self.filter.is_some() || self.refs.iter().any(|text| is_glob(text))
     }
 
-    /// The files, one by one as they are found. A reference that cannot be resolved is an error in its place.
-    pub fn files<'a>(&'a self, ctx: &'a Context) -> LocalBoxStream<'a, Result<Chosen>> {
+    /// The files, one by one as they are found. A reference that cannot be resolved is an error in
+    /// its place; so is one on a platform that does not have `op`, before it is asked anything.
+    pub fn files<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
         let by_filter = self
             .filter
             .as_deref()
             .filter(|_| self.refs.is_empty())
-            .map(|text| self.matching(ctx, None, Some(text), None));
-        let by_ref = stream::iter(&self.refs).flat_map(move |text| self.named(ctx, text));
+            .map(|text| self.matching(ctx, op, None, Some(text), None));
+        let by_ref = stream::iter(&self.refs).flat_map(move |text| self.named(ctx, op, text));
         by_ref.chain(stream::iter(by_filter).flatten()).boxed_local()
     }
 
-    fn named<'a>(&'a self, ctx: &'a Context, text: &'a str) -> LocalBoxStream<'a, Result<Chosen>> {
+    fn named<'a>(
+        &'a self,
+        ctx: &'a Context,
+        op: Option<Op>,
+        text: &'a str,
+    ) -> LocalBoxStream<'a, Result<Chosen>> {
         let address = ctx.address(text);
         if let Ref::Any(pattern) = &address.reference
             && is_glob(pattern)
         {
             let pattern = pattern.clone();
-            return self.matching(ctx, address.profile.as_deref(), self.filter.as_deref(), Some(&pattern));
+            return self.matching(
+                ctx,
+                op,
+                address.profile.as_deref(),
+                self.filter.as_deref(),
+                Some(&pattern),
+            );
         }
-        stream::once(async move { resolve(ctx, &address, self.latest).await }).boxed_local()
+        stream::once(async move { resolve(ctx, &address, self.latest, op).await }).boxed_local()
     }
 
     fn matching<'a>(
         &'a self,
         ctx: &'a Context,
+        op: Option<Op>,
         profile: Option<&str>,
         filter: Option<&str>,
         glob: Option<&str>,
     ) -> LocalBoxStream<'a, Result<Chosen>> {
-        match start_listing(ctx, profile, filter, glob) {
+        match start_listing(ctx, op, profile, filter, glob) {
             Ok((provider, listing)) => stream::unfold(Some((provider, listing)), |state| async move {
                 let (provider, mut listing) = state?;
                 match listing.next().await {
@@ -97,19 +110,27 @@ pub fn is_glob(text: &str) -> bool {
 
 fn start_listing(
     ctx: &Context,
+    op: Option<Op>,
     profile: Option<&str>,
     filter: Option<&str>,
     glob: Option<&str>,
 ) -> Result<(Arc<dyn Provider>, Listing)> {
-    let filter = combine(ctx, filter, glob)?;
     let provider = ctx.open(profile)?;
+    check(&provider, op, "REF")?;
+    let filter = combine(ctx, provider.spec(), filter, glob)?;
     let listing = Listing::new(Arc::clone(&provider), Query { filter, ..Query::default() }, None);
     Ok((provider, listing))
 }
 
 /// One filter of an expression and a glob over names.
-pub fn combine(ctx: &Context, filter: Option<&str>, glob: Option<&str>) -> Result<Option<Filter>> {
-    let filter = filter.map(|text| Filter::parse(text, ctx.clock.now())).transpose()?;
+pub fn combine(
+    ctx: &Context,
+    spec: &Spec,
+    filter: Option<&str>,
+    glob: Option<&str>,
+) -> Result<Option<Filter>> {
+    let parse = |text| Filter::parse_with(text, ctx.clock.now(), &spec.filter_fields());
+    let filter = filter.map(parse).transpose()?;
     let glob = glob.map(Filter::glob).transpose()?;
     Ok(match (filter, glob) {
         (Some(filter), Some(glob)) => Some(glob.and(filter)),
@@ -119,9 +140,10 @@ pub fn combine(ctx: &Context, filter: Option<&str>, glob: Option<&str>) -> Resul
 
 /// Finds the file that an address means: by id first, which is one request; if the platform says there is none, by
 /// exact name.
-pub async fn resolve(ctx: &Context, address: &Address, latest: bool) -> Result<Chosen> {
+pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<Op>) -> Result<Chosen> {
     let provider = ctx.open(address.profile.as_deref())?;
     let shown = address.to_string();
+    check(&provider, op, &shown)?;
     let file = match &address.reference {
         Ref::Id(id) => provider.stat(&FileId::from(id.as_str())).await,
         Ref::Name(name) => by_name(&provider, name, latest).await,
@@ -134,6 +156,10 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool) -> Result<C
         Ok(file) => Ok(Chosen { provider, file }),
         Err(error) => Err(error.about(shown)),
     }
+}
+
+fn check(provider: &Arc<dyn Provider>, op: Option<Op>, about: &str) -> Result<()> {
+    op.map_or(Ok(()), |op| require(provider.spec(), provider.capabilities(), op, about))
 }
 
 /// Whether an answer to an id means that it is not one: some platforms check the form of an id before they look.

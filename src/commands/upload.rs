@@ -11,7 +11,7 @@ use super::batch::{self, BatchArgs, Ended};
 use super::select::resolve;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::model::{NewFile, Object, Source};
+use crate::model::{File, NewFile, Object, Source};
 use crate::providers::{self, Op, Provider, require, require_upload};
 use crate::settings::parse_lifetime;
 use crate::transfer::{self, Action, IfExists, Planned, Selection, UploadOptions, Uploaded};
@@ -117,11 +117,12 @@ impl UploadArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let provider = ctx.open(None)?;
         let template = self.template()?;
-        let options = self.options(ctx, &provider).await?;
+        let (options, old) = self.options(ctx).await?;
         require(
             provider.spec(),
             provider.capabilities(),
             if options.to.is_some() { Op::Replace } else { Op::Upload },
+            "REF",
         )?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
         let mut rows = ctx.ui.rows(columns)?;
@@ -131,7 +132,14 @@ impl UploadArgs {
         if self.together && per_request == 1 {
             return Err(providers::not_together(provider.spec()));
         }
-        let prepared = planned.map(|planned| prepare(planned?, &template, provider.as_ref(), ctx));
+        let prepared = planned.map(|planned| {
+            let mut new = prepare(planned?, &template, provider.as_ref(), ctx)?;
+            // New content keeps the old name unless another was asked for.
+            if let Some(old) = old.as_ref().filter(|_| self.name.is_none()) {
+                new.name.clone_from(&old.name);
+            }
+            Ok(new)
+        });
         let chunks = in_groups(prepared, per_request);
         let dry_run = self.dry_run;
         let (provider, options, progress) = (&provider, &options, &progress);
@@ -190,15 +198,21 @@ impl UploadArgs {
         })
     }
 
-    async fn options(&self, ctx: &Context, provider: &Arc<dyn Provider>) -> Result<UploadOptions> {
+    async fn options(&self, ctx: &Context) -> Result<(UploadOptions, Option<File>)> {
         let to = match &self.to {
             None => None,
-            Some(text) => {
-                require(provider.spec(), provider.capabilities(), Op::Replace)?;
-                Some(resolve(ctx, &ctx.address(text), false).await?.file.id)
-            }
+            Some(text) => Some(resolve(ctx, &ctx.address(text), false, Some(Op::Replace)).await?.file),
         };
-        Ok(UploadOptions { if_exists: self.if_exists.into(), verify: !self.no_verify, wait: self.wait, to })
+        let id = to.as_ref().map(|file| file.id.clone());
+        Ok((
+            UploadOptions {
+                if_exists: self.if_exists.into(),
+                verify: !self.no_verify,
+                wait: self.wait,
+                to: id,
+            },
+            to,
+        ))
     }
 
     /// The files, found while they are used.

@@ -36,8 +36,9 @@ pub(super) struct App {
 
 impl App {
     /// Builds the sites and their routes. Blocking: it asks the store for its signing key.
-    pub(super) fn new(store: &Store, address: String, options: Options, faults: Faults) -> Result<Self> {
+    pub(super) fn new(store: &Store, address: &str, options: Options, faults: Faults) -> Result<Self> {
         let signer = Signer::of(store)?;
+        let load = Arc::default();
         let site = |platform: &'static str, signer: Signer| Site {
             platform,
             store: store.clone(),
@@ -47,9 +48,9 @@ impl App {
             md5: false,
             clock: options.clock,
             token: options.token.clone(),
-            address: address.clone(),
+            address: address.to_owned(),
             prefix: String::new(),
-            sending: Arc::default(),
+            load: Arc::clone(&load),
         };
         let mut router = Router::new();
         let mut sites = Vec::new();
@@ -61,9 +62,9 @@ impl App {
                 prefix: options.prefix(platform),
                 ..site(platform.name, signer.derive(platform.name))
             });
-            let routes = routes(platform, &site);
-            router = router.nest(&format!("/{}", platform.name), routes.clone());
-            router = if options.only.is_some() { router.merge(routes) } else { router };
+            let served = routes(platform, &site);
+            router = router.nest(&format!("/{}", platform.name), served.clone());
+            router = if options.only.is_some() { router.merge(served) } else { router };
             sites.push((platform, site));
         }
         router = router.nest("/local", local::routes(Arc::new(site("local", signer))));

@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::header::{
@@ -16,26 +14,27 @@ use futures_util::{Stream, stream};
 use tokio::task::JoinHandle;
 
 use super::Site;
+use super::site::Moving;
 use crate::error::Result;
 use crate::model::{File, FileId};
 
-/// Bytes read at a time, and when more than [`MANY`] files are being sent.
+/// Bytes read at a time, and when more than [`FEW`] files are being sent.
 const PIECE: u64 = 256 * 1024;
 const SMALL_PIECE: u64 = 64 * 1024;
-const MANY: usize = 16;
+const FEW: usize = 16;
 
 /// A file that is open for sending.
 pub struct Content {
     /// All about it.
     pub file: File,
     bytes: fs::File,
-    sending: Arc<AtomicUsize>,
+    moving: Moving,
 }
 
 /// How content is sent.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Whether the request's `Range` is honoured (a single one; `If-Range` with the ETag).
+    /// Whether the request's `Range` is honoured (a single one; `If-Range` with the `ETag`).
     pub ranges: bool,
     /// Whether `Content-Length` is said; otherwise chunked.
     pub length: bool,
@@ -60,7 +59,7 @@ impl Content {
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
         let (space, id) = (site.platform, id.clone());
         let (file, bytes) = site.blocking(move |store| store.get(space, &id)).await?;
-        Ok(Self { file, bytes, sending: Arc::clone(&site.sending) })
+        Ok(Self { file, bytes, moving: Moving::sending(&site.load) })
     }
 
     /// The answer: 200, 206 or 416. Reads as fast as the client takes it, two pieces ahead at most.
@@ -99,7 +98,7 @@ impl Content {
         if how.length || length == 0 {
             say(CONTENT_LENGTH, length.to_string());
         }
-        let mut response = Response::new(Body::from_stream(pieces(self.bytes, first, length, self.sending)));
+        let mut response = Response::new(Body::from_stream(pieces(self.bytes, first, length, self.moving)));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
@@ -144,21 +143,12 @@ fn range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Asked {
     }
 }
 
-/// Counts a file that is being sent for as long as it lives.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// What [`pieces`] goes on with: the read that is under way, if one is, and the bytes that follow it.
 struct Reading {
     running: Option<JoinHandle<io::Result<(fs::File, Bytes)>>>,
     next: u64,
     end: u64,
-    sending: Counted,
+    moving: Moving,
 }
 
 /// The bytes in pieces: one is read while the one before it is sent. Nothing is read before the first is asked for.
@@ -166,11 +156,9 @@ fn pieces(
     file: fs::File,
     first: u64,
     length: u64,
-    sending: Arc<AtomicUsize>,
+    moving: Moving,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    sending.fetch_add(1, Ordering::Relaxed);
-    let sending = Counted(sending);
-    let start = Reading { running: None, next: first, end: first + length, sending };
+    let start = Reading { running: None, next: first, end: first + length, moving };
     stream::try_unfold((Some(file), start), |(file, mut at)| async move {
         if let Some(file) = file {
             at.read(file);
@@ -185,7 +173,7 @@ fn pieces(
 impl Reading {
     /// Begins to read the next piece, if there is one.
     fn read(&mut self, mut file: fs::File) {
-        let many = self.sending.0.load(Ordering::Relaxed) > MANY;
+        let many = self.moving.is_one_of_many(FEW);
         let (from, length) = (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { PIECE }));
         if length == 0 {
             return;

@@ -194,7 +194,7 @@ impl Fault {
         }
         let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
         if self.nth.is_some_and(|nth| nth != number)
-            || number % self.every != 0
+            || !number.is_multiple_of(self.every)
             || chance(self.seed, number) >= self.chance
         {
             return false;

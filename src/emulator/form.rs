@@ -2,6 +2,8 @@
 //! file's bytes go to the store piece by piece, each on a blocking thread while the next one arrives.
 
 use std::io::Write;
+use std::mem;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
@@ -15,11 +17,16 @@ pub use super::multipart::Head;
 
 use super::Site;
 use super::multipart::Parts;
+use super::site::{Load, Moving};
 use crate::error::{Error, Result};
 use crate::store::{Blob, Incoming};
 
 /// A text part may come to so many bytes.
 const MAX_TEXT: usize = 1024 * 1024;
+/// Beyond so many files at once, each is received with little memory and without threads of its own.
+const FEW: usize = 8;
+/// Bytes that are gathered while others are being written, where few files are received.
+const GATHER: usize = 256 * 1024;
 /// A form may have so many parts.
 const MAX_PARTS: usize = 1000;
 
@@ -125,7 +132,7 @@ pub async fn receive<E>(
                 form.fields.push(Field::Text { head, value });
             }
             Take::File => {
-                let mut writing = Writing::begin(site, limits.file).await?;
+                let mut writing = Writing::begin(site, limits.file).await;
                 while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
                     writing.write(chunk).await?;
                 }
@@ -144,7 +151,7 @@ pub async fn receive_raw<E>(
     limit: Option<u64>,
 ) -> Result<Blob, Refused<E>> {
     check_length(headers, limit)?;
-    let mut writing = Writing::begin(site, limit).await?;
+    let mut writing = Writing::begin(site, limit).await;
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
         writing.write(piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?).await?;
@@ -184,22 +191,35 @@ fn check_length<E>(headers: &HeaderMap, limit: Option<u64>) -> Result<(), Refuse
     }
 }
 
-/// Content on its way into the store. At most one piece is being written while the next one arrives, and no thread is
-/// held while the client is slow.
+/// Content on its way into the store. Some of it is being written while the next arrives, and no thread is held while the
+/// client is slow.
 struct Writing {
     running: JoinHandle<Result<Incoming>>,
+    /// Pieces that wait to be written, and their bytes.
+    waiting: Vec<Bytes>,
+    gathered: usize,
+    /// Bytes that may wait.
+    gather: usize,
     size: u64,
     limit: Option<u64>,
+    load: Arc<Load>,
+    _moving: Moving,
 }
 
 impl Writing {
-    async fn begin<E>(site: &Site, limit: Option<u64>) -> Result<Self, Refused<E>> {
-        let store = site.store.clone();
-        let md5 = site.md5;
-        let receive =
-            move || store.receive().map(|incoming| if md5 { incoming.with_md5() } else { incoming });
-        let running = tokio::task::spawn_blocking(receive);
-        Ok(Self { running, size: 0, limit })
+    async fn begin(site: &Site, limit: Option<u64>) -> Self {
+        let (store, md5) = (site.store.clone(), site.md5);
+        let moving = Moving::receiving(&site.load);
+        let many = moving.is_one_of_many(FEW);
+        let receive = move || {
+            let incoming = store.receive()?;
+            let incoming = if md5 { incoming.with_md5() } else { incoming };
+            Ok(if many { incoming.inline() } else { incoming })
+        };
+        let load = Arc::clone(&site.load);
+        let running = load.work(receive).await;
+        let gather = if many { 0 } else { GATHER };
+        Self { running, waiting: Vec::new(), gathered: 0, gather, size: 0, limit, load, _moving: moving }
     }
 
     async fn write<E>(&mut self, piece: Bytes) -> Result<(), Refused<E>> {
@@ -207,18 +227,32 @@ impl Writing {
         if let Some(limit) = self.limit.filter(|limit| self.size > *limit) {
             return Err(Refused::TooLarge(limit));
         }
-        let mut incoming = joined((&mut self.running).await).map_err(Refused::Store)?;
-        self.running = tokio::task::spawn_blocking(move || match incoming.write_all(&piece) {
-            Ok(()) => Ok(incoming),
-            Err(error) => Err(Error::failed("the store cannot take more content").cause(error.to_string())),
-        });
+        self.gathered += piece.len();
+        self.waiting.push(piece);
+        if self.gathered >= self.gather || self.running.is_finished() {
+            self.pass_on().await.map_err(Refused::Store)?;
+        }
         Ok(())
     }
 
-    async fn finish<E>(self) -> Result<Blob, Refused<E>> {
+    /// Has the pieces written that have been gathered while others were.
+    async fn pass_on(&mut self) -> Result<()> {
+        let mut incoming = joined((&mut self.running).await)?;
+        self.gathered = 0;
+        let pieces = mem::take(&mut self.waiting);
+        let write = move || match pieces.iter().try_for_each(|piece| incoming.write_all(piece)) {
+            Ok(()) => Ok(incoming),
+            Err(error) => Err(Error::failed("the store cannot take more content").cause(error.to_string())),
+        };
+        self.running = self.load.work(write).await;
+        Ok(())
+    }
+
+    async fn finish<E>(mut self) -> Result<Blob, Refused<E>> {
+        self.pass_on().await.map_err(Refused::Store)?;
         let incoming = joined(self.running.await).map_err(Refused::Store)?;
-        let finished = tokio::task::spawn_blocking(move || incoming.finish()).await;
-        joined(finished).map_err(Refused::Store)
+        let finishing = self.load.work(move || incoming.finish()).await;
+        joined(finishing.await).map_err(Refused::Store)
     }
 }
 

@@ -12,6 +12,7 @@ mod disposition;
 mod faults;
 mod form;
 pub mod ids;
+mod llamacloud;
 mod local;
 mod log;
 mod metorial;
@@ -25,6 +26,7 @@ mod signing;
 mod site;
 mod trouble;
 mod wire;
+mod xai;
 
 use std::sync::Arc;
 
@@ -46,7 +48,8 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL, &replicate::REPLICATE];
+pub static PLATFORMS: &[&Platform] =
+    &[&replicate::REPLICATE, &metorial::METORIAL, &llamacloud::LLAMACLOUD, &xai::XAI];
 
 /// One emulated platform.
 pub struct Platform {

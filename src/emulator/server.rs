@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// Bytes a connection reads at a time and holds at most. Hundreds of uploads at once must fit in tens of MiB.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
 /// Running requests may take so long to end after the stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before accepting again where the system has no more descriptors.
@@ -42,7 +42,7 @@ pub async fn serve(
     listener.set_nonblocking(true).map_err(listening)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
     let address = reachable(listener.local_addr().map_err(listening)?).to_string();
-    let app = tokio::task::spawn_blocking(move || App::new(&store, address, options, faults));
+    let app = tokio::task::spawn_blocking(move || App::new(&store, &address, options, faults));
     let app = Arc::new(joined(app.await)?);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();

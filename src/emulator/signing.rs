@@ -17,7 +17,7 @@ pub struct Signer {
 impl Signer {
     /// The signer of a store, which signs the links of its `local` space with the same key. Blocking.
     pub fn of(store: &Store) -> Result<Self> {
-        Ok(Self::with_key(store.signing_key()?.as_bytes()))
+        Ok(Self::with_key(store.signing_key()?.as_ref()))
     }
 
     /// A signer with a given key: a secret that a platform's contract names.

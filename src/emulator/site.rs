@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::Signer;
 use super::form::joined;
@@ -37,8 +39,75 @@ pub struct Site {
     pub(super) address: String,
     /// What stands before the platform's paths: `/xai`, or nothing where it is served alone.
     pub(super) prefix: String,
-    /// Files that are being sent now.
-    pub(super) sending: Arc<AtomicUsize>,
+    /// How much is going on, on all platforms together.
+    pub(super) load: Arc<Load>,
+}
+
+/// Threads that work on the store at once. More would not be faster, and each has memory of its own.
+const WORKERS: usize = 16;
+
+/// What is going on now. One of many takes less memory than one of few.
+pub(super) struct Load {
+    receiving: AtomicUsize,
+    sending: AtomicUsize,
+    working: Arc<Semaphore>,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            receiving: AtomicUsize::new(0),
+            sending: AtomicUsize::new(0),
+            working: Arc::new(Semaphore::new(WORKERS)),
+        }
+    }
+}
+
+impl Load {
+    /// Works on the store on a thread that may block. A slow client keeps no thread busy, so no turn is waited for long.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> JoinHandle<Result<T>> {
+        // It is never closed, so there is always a turn.
+        let turn = Arc::clone(&self.working).acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+    }
+}
+
+/// A file that is being received or sent.
+pub(super) struct Moving {
+    load: Arc<Load>,
+    count: fn(&Load) -> &AtomicUsize,
+}
+
+impl Moving {
+    pub(super) fn receiving(load: &Arc<Load>) -> Self {
+        Self::begin(load, |load| &load.receiving)
+    }
+
+    pub(super) fn sending(load: &Arc<Load>) -> Self {
+        Self::begin(load, |load| &load.sending)
+    }
+
+    fn begin(load: &Arc<Load>, count: fn(&Load) -> &AtomicUsize) -> Self {
+        count(load).fetch_add(1, Ordering::Relaxed);
+        Self { load: Arc::clone(load), count }
+    }
+
+    /// Whether more than `few` are on their way.
+    pub(super) fn is_one_of_many(&self, few: usize) -> bool {
+        (self.count)(&self.load).load(Ordering::Relaxed) > few
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        (self.count)(&self.load).fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a request's token is worth.
@@ -104,6 +173,6 @@ impl Site {
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store.clone();
-        joined(tokio::task::spawn_blocking(move || work(&store)).await)
+        joined(self.load.work(move || work(&store)).await.await)
     }
 }

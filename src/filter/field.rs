@@ -117,7 +117,7 @@ fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The field whose name is nearest to what was typed, if one is near.
-fn nearest<'a>(typed: &str, platform: &[&'a str]) -> Option<&'a str> {
+fn nearest(typed: &str, platform: &[&str]) -> Option<String> {
     // Longer than any name with any mistake: not worth the time.
     if typed.len() > 64 {
         return None;
@@ -125,7 +125,15 @@ fn nearest<'a>(typed: &str, platform: &[&'a str]) -> Option<&'a str> {
     let mut candidates = names(platform);
     candidates.extend(ALIASES.map(|(alias, _)| alias));
     candidates.extend(CHECKSUMS);
-    candidates
+    if let Some(name) = nearest_of(typed, candidates) {
+        return Some(name.to_owned());
+    }
+    let (object, key) = typed.split_once('.')?;
+    nearest_of(object, OBJECTS.to_vec()).map(|object| format!("{object}.{}", clipped(key)))
+}
+
+fn nearest_of<'a>(typed: &str, names: Vec<&'a str>) -> Option<&'a str> {
+    names
         .into_iter()
         .map(|name| (distance(&typed.to_lowercase(), name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
@@ -170,9 +178,10 @@ mod tests {
 
     #[test]
     fn a_near_name_is_found_and_a_far_one_is_not() {
-        assert_eq!(nearest("creatd_at", &[]), Some("created_at"));
-        assert_eq!(nearest("Size", &[]), Some("size"));
-        assert_eq!(nearest("user_defind_id", &["user_defined_id"]), Some("user_defined_id"));
-        assert_eq!(nearest("zebra_crossing", &[]), None);
+        assert_eq!(nearest("creatd_at", &[]).as_deref(), Some("created_at"));
+        assert_eq!(nearest("Size", &[]).as_deref(), Some("size"));
+        assert_eq!(nearest("user_defind_id", &["user_defined_id"]).as_deref(), Some("user_defined_id"));
+        assert_eq!(nearest("metdata.author", &[]).as_deref(), Some("metadata.author"));
+        assert_eq!(nearest("zebra_crossing", &[]).as_deref(), None);
     }
 }

@@ -51,7 +51,7 @@ fn step(pattern: &str, c: char) -> Option<&str> {
         '\\' => c == characters.next().unwrap_or('\\'),
         literal => c == literal,
     };
-    fits.then(|| characters.as_str())
+    fits.then_some(characters.as_str())
 }
 
 /// What is inside the brackets that the pattern starts with, and what follows them; None if they are not closed.
@@ -169,9 +169,10 @@ fn first_brace(pattern: &str) -> Brace {
             _ => {}
         }
         if let (Some(open), 0) = (open, depth) {
-            return match commas.is_empty() {
-                true => Brace::Character(open),
-                false => Brace::Choice { open, commas, close: at },
+            return if commas.is_empty() {
+                Brace::Character(open)
+            } else {
+                Brace::Choice { open, commas, close: at }
             };
         }
         at += c.len_utf8();

@@ -17,9 +17,10 @@
 
 use jiff::Timestamp;
 
-use super::field::{self, Kind};
+use super::comparison;
+use super::field;
 use super::problem::{Problem, clipped};
-use super::{Comparison, Expr, Filter, Op, Value, glob, value};
+use super::{Expr, Filter, Op};
 use crate::error::Result;
 
 /// The longest filter, in bytes.
@@ -28,7 +29,7 @@ const LONGEST: usize = 64 * 1024;
 /// How deep parentheses may nest.
 const DEEPEST: usize = 100;
 
-type Parsed<T> = std::result::Result<T, Problem>;
+pub(super) type Parsed<T> = std::result::Result<T, Problem>;
 
 pub(super) fn parse(text: &str, now: Timestamp, platform: &[&str]) -> Result<Filter> {
     let mut parser = Parser { text, at: 0, now, platform, depth: 0 };
@@ -49,15 +50,15 @@ struct Parser<'a> {
 }
 
 /// A word or a quoted text, and where it is.
-struct Word {
-    text: String,
-    quoted: bool,
-    at: usize,
-    end: usize,
+pub(super) struct Word {
+    pub(super) text: String,
+    pub(super) quoted: bool,
+    pub(super) at: usize,
+    pub(super) end: usize,
 }
 
 impl Word {
-    fn problem(&self, what: impl Into<String>) -> Problem {
+    pub(super) fn problem(&self, what: impl Into<String>) -> Problem {
         Problem::new(self.at, self.end, what)
     }
 }
@@ -128,67 +129,8 @@ impl<'a> Parser<'a> {
         let (name, kind) = field::resolve(&field.text, self.platform)
             .map_err(|(what, hints)| hints.into_iter().fold(field.problem(what), Problem::hint))?;
         let word = self.value(&field)?;
-        let expr = self.compare(name, kind, op, &word)?;
+        let expr = comparison::build(&name, kind, op, &word, self.now)?;
         Ok(if negated { expr.negated() } else { expr })
-    }
-
-    /// The comparison in its one form: `:` becomes `=` where it means the same, `= *` becomes `:*`, `!= *` becomes
-    /// `= null`, and a pattern with braces becomes several.
-    fn compare(&self, field: String, kind: Kind, op: Op, word: &Word) -> Parsed<Expr> {
-        let refuse =
-            |what: &str| Err(word.problem(format!("{what} cannot be compared by `{}`", op.symbol())));
-        let shown = clipped(&field);
-        let one = |op, value| Ok(Expr::Compare(Comparison { field: field.clone(), op, value }));
-        if !kind.takes(op) {
-            let ops = Op::ALL.iter().filter(|op| kind.takes(**op)).map(|op| format!("`{}`", op.symbol()));
-            let fits = format!("`{shown}` takes {}", ops.collect::<Vec<_>>().join(" "));
-            return Err(word
-                .problem(format!("`{shown}` cannot be compared by `{}`", op.symbol()))
-                .hint(fits));
-        }
-        if !word.quoted && word.text == "null" {
-            return match op {
-                Op::Has | Op::Eq => one(Op::Eq, Value::Null),
-                Op::Ne => one(Op::Ne, Value::Null),
-                _ => refuse("`null`"),
-            };
-        }
-        if !word.quoted && word.text == "*" && op != Op::Glob {
-            return match op {
-                Op::Has | Op::Eq => one(Op::Has, Value::Present),
-                Op::Ne => one(Op::Eq, Value::Null),
-                _ => refuse("`*`"),
-            };
-        }
-        if op == Op::Glob {
-            return any_glob(&field, &word.text).map_err(|what| word.problem(what));
-        }
-        let value = self.typed(&field, kind, op, word)?;
-        one(if op == Op::Has && !kind.has_parts() { Op::Eq } else { op }, value)
-    }
-
-    fn typed(&self, field: &str, kind: Kind, op: Op, word: &Word) -> Parsed<Value> {
-        let text = &word.text;
-        let field = clipped(field);
-        let bad = |what: &str, hint: &str| {
-            word.problem(format!("`{}` is not {what}, which `{field}` is compared with", clipped(text)))
-                .hint(hint)
-        };
-        Ok(match kind {
-            Kind::Text | Kind::Exact => Value::Text(text.clone()),
-            Kind::Hex => Value::Text(text.to_ascii_lowercase()),
-            Kind::Json if word.quoted || op == Op::Has => Value::Text(text.clone()),
-            Kind::Json => value::json(text),
-            Kind::Size => value::size(text).ok_or_else(|| bad("a size", "sizes: 1000, 10MB, 1.5GiB"))?,
-            Kind::Time => value::time(text, self.now).ok_or_else(|| {
-                bad("a time", "times: 2026-01-31, 2026-01-31T10:00:00Z, -7d, +24h, -1h30m (w, d, h, m, s)")
-            })?,
-            Kind::Bool => match text.as_str() {
-                "true" => Value::Bool(true),
-                "false" => Value::Bool(false),
-                _ => return Err(bad("`true` or `false`", &format!("`{field} = true`"))),
-            },
-        })
     }
 
     /// A field's name. A key that is not a plain word can be quoted: `metadata."my key"`.
@@ -341,18 +283,4 @@ impl<'a> Parser<'a> {
 
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace()
-}
-
-/// `field ~ pattern`, one comparison for each choice of its braces. The error is what is wrong.
-pub(super) fn any_glob(field: &str, pattern: &str) -> std::result::Result<Expr, String> {
-    if pattern.len() > glob::LONGEST {
-        return Err(format!("the pattern is {} bytes long; it may have {}", pattern.len(), glob::LONGEST));
-    }
-    let patterns = glob::expand(pattern).ok_or_else(|| {
-        format!("the braces of `{}` make more than {} patterns", clipped(pattern), glob::MOST)
-    })?;
-    let compare = |pattern| {
-        Expr::Compare(Comparison { field: field.to_owned(), op: Op::Glob, value: Value::Text(pattern) })
-    };
-    Ok(Expr::any(patterns.into_iter().map(compare).collect()))
 }

@@ -84,10 +84,8 @@ pub(super) fn json(word: &str) -> Value {
 /// A finite number as JSON writes it.
 pub(super) fn number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
-    let first = digits.bytes().next()?;
-    let second = digits.bytes().nth(1);
-    let leading_zero = first == b'0' && second.is_some_and(|c| c.is_ascii_digit());
-    if !first.is_ascii_digit() || leading_zero || word.ends_with('.') {
+    let leading_zero = matches!(digits.as_bytes(), [b'0', b'0'..=b'9', ..]);
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) || leading_zero || word.ends_with('.') {
         return None;
     }
     if digits.bytes().all(|c| c.is_ascii_digit()) && !digits.parse::<u64>().is_ok_and(|n| n < EXACT) {

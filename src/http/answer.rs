@@ -151,9 +151,17 @@ fn first_line(text: &str) -> String {
     }
     let mut bare = String::new();
     let mut in_tag = false;
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
-            '<' => in_tag = true,
+            // A `<` before anything else is a sign of text.
+            '<' => {
+                let begins = |next: &char| next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?');
+                in_tag |= characters.peek().is_some_and(begins);
+                if !in_tag {
+                    bare.push('<');
+                }
+            }
             // A tag ends a line: what stands in two paragraphs is two sentences.
             '>' if in_tag => {
                 in_tag = false;
@@ -163,8 +171,6 @@ fn first_line(text: &str) -> String {
             _ => {}
         }
     }
-    // A lone `<` in plain text is no tag.
-    let bare = if in_tag && bare.trim().is_empty() { text } else { &bare };
     let line = bare.lines().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric));
     unescape(line.unwrap_or_default())
 }
@@ -190,4 +196,77 @@ fn clean(text: &str) -> String {
         }
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &str) -> Option<String> {
+        let reply =
+            Reply { status: 400, headers: super::super::HeaderMap::new(), body: body.to_owned().into() };
+        read(&reply).map(|problem| clean(&problem.message))
+    }
+
+    #[test]
+    fn every_common_shape_is_read() {
+        for (body, expected) in [
+            (r#"{"detail":"File not found"}"#, "File not found"),
+            (
+                r#"{"detail":[{"loc":["body","file",0],"msg":"field required"},{"loc":[],"msg":"bad"}]}"#,
+                "body.file.0: field required; bad",
+            ),
+            (
+                r#"{"title":"Unauthenticated","detail":"You did not pass a token.","status":401}"#,
+                "Unauthenticated: You did not pass a token",
+            ),
+            (r#"{"error":"no such file"}"#, "no such file"),
+            (
+                r#"{"error":{"message":"No such File object: f1","type":"invalid_request_error"}}"#,
+                "No such File object: f1",
+            ),
+            (r#"{"code":"not-found","error":"The file is gone"}"#, "The file is gone"),
+            (
+                r#"{"message":"invalid","hint":"see docs","errors":[{"path":["purpose"],"message":"required"}]}"#,
+                "invalid: purpose: required (see docs)",
+            ),
+            (r#"{"errors":[{"message":"a"},{"message":"b"}]}"#, "a; b"),
+            (r#""just text""#, "just text"),
+            ("Internal Server Error\n  at x.js", "Internal Server Error"),
+            ("<html><head><title>502 Bad Gateway</title></head><body>x</body></html>", "502 Bad Gateway"),
+            ("<html><body><hr><h1>Sorry &amp; bye</h1><p>more</p></body></html>", "Sorry & bye"),
+            (
+                "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
+                "Request has expired",
+            ),
+            (r#"{"detail": "cut off in the mid"#, r#"{"detail": "cut off in the mid"#),
+            ("5 < 6", "5 < 6"),
+        ] {
+            assert_eq!(told(body).as_deref(), Some(expected), "{body}");
+        }
+        for silent in ["", "  \n", "{}", "[]", "null", "42", "<html></html>", r#"{"error":null}"#] {
+            assert_eq!(told(silent), None, "{silent}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_one_short_line_without_control_characters() {
+        assert_eq!(clean("a\r\nb\tc\u{1b}[31m."), "a b c\\u{1b}[31m");
+        assert_eq!(clean(&"x".repeat(1000)).chars().count(), LONGEST + 1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_is_too_strange(body in proptest::prelude::any::<Vec<u8>>()) {
+            let reply = Reply { status: 500, headers: super::super::HeaderMap::new(), body: body.into() };
+            if let Some(problem) = read(&reply) {
+                proptest::prop_assert!(!clean(&problem.message).chars().any(char::is_control));
+            }
+        }
+
+        #[test]
+        fn no_markup_is_too_strange(body in "(<|>|/|title|message|&amp;|ß|İ| |\n|x){0,30}") {
+            first_line(&body);
+        }
+    }
 }

@@ -1,8 +1,6 @@
-//! Bodies on their way: sources are opened, measured, encoded and handed to the transport in constant memory.
+//! Bodies on their way: handed to the transport in constant memory, and what is known about how far they got.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -10,16 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::request::{Body, Piece};
+use super::reading::{feed, start_of};
+use super::request::Body;
 use crate::error::{Error, Result};
-use crate::model::Source;
 use crate::progress::Progress;
 
 /// Bodies up to this size are read at once: a thread would cost more than the reading.
@@ -119,20 +115,10 @@ pub(super) fn open(
             Arc::clone(sending),
             Arc::clone(progress),
             Arc::clone(active),
-        ))
+        )?)
     };
     let stream = Outgoing { source, left, sending: Arc::clone(sending), progress: Arc::clone(progress) };
     Ok(reqwest::Body::wrap_stream(stream))
-}
-
-/// Where the file pieces of a body begin in their source.
-fn start_of(body: &Body) -> u64 {
-    let from = body.pieces.iter().find_map(|piece| match piece {
-        Piece::File { from, .. } => Some(*from),
-        Piece::Whole { .. } => Some(0),
-        Piece::Text(_) => None,
-    });
-    from.unwrap_or_default()
 }
 
 enum Chunks {
@@ -202,13 +188,13 @@ fn spawn_reader(
     sending: Arc<Sending>,
     progress: Arc<dyn Progress>,
     active: Arc<AtomicUsize>,
-) -> mpsc::Receiver<io::Result<Chunk>> {
+) -> Result<mpsc::Receiver<io::Result<Chunk>>> {
     // Room for all buffers and an error: sending never blocks.
     let (sender, receiver) = mpsc::channel(BUFFERS + 1);
     let size = if active.fetch_add(1, Ordering::Relaxed) < FEW { BUFFER } else { SMALLER_BUFFER };
     let (home, returned) = std::sync::mpsc::channel::<Vec<u8>>();
     *sending.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(home.clone());
-    std::thread::spawn(move || {
+    let read = move || {
         let mut made = 0;
         let buffer = || {
             if made < BUFFERS {
@@ -229,147 +215,8 @@ fn spawn_reader(
             let _ = sender.blocking_send(Err(broken));
         }
         active.fetch_sub(1, Ordering::Relaxed);
-    });
-    receiver
-}
-
-/// Fills buffers with a body. `take` gets each with how much of it is filled and the position of the file pieces, and
-/// says whether to go on.
-fn feed(
-    body: &Body,
-    progress: &dyn Progress,
-    mut buffer: impl FnMut() -> Option<Vec<u8>>,
-    mut take: impl FnMut(Vec<u8>, usize, u64) -> bool,
-) -> Result<()> {
-    let mut position = start_of(body);
-    let mut pieces = body.pieces.iter().map(Reading::open);
-    let mut piece = pieces.next().transpose()?;
-    while piece.is_some() {
-        let Some(mut space) = buffer() else { return Ok(()) };
-        let mut filled = 0;
-        while let Some(reading) = &mut piece {
-            if reading.left == 0 {
-                // Before its last bytes go out: a changed file must not arrive as a whole one.
-                reading.check()?;
-                piece = pieces.next().transpose()?;
-                continue;
-            }
-            let Some(moved) = reading.fill(&mut space[filled..], progress, &mut position)? else { break };
-            filled += moved;
-        }
-        if filled > 0 && !take(space, filled, position) {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// A piece that is being read.
-struct Reading<'a> {
-    from: Origin<'a>,
-    left: u64,
-    /// Source bytes on their way to base64; empty where the bytes go as they are.
-    scratch: Vec<u8>,
-}
-
-enum Origin<'a> {
-    Memory(&'a [u8], bool),
-    Disk { file: File, path: &'a Path, opened: Metadata },
-}
-
-impl<'a> Reading<'a> {
-    fn open(piece: &'a Piece) -> Result<Self> {
-        match piece {
-            Piece::Text(text) => {
-                Ok(Self { from: Origin::Memory(text, false), left: text.len() as u64, scratch: Vec::new() })
-            }
-            Piece::Whole { source, size } => Self::of_source(source, 0, *size, true, false),
-            Piece::File { source, from, len, base64 } => Self::of_source(source, *from, *len, false, *base64),
-        }
-    }
-
-    fn of_source(source: &'a Source, from: u64, len: u64, whole: bool, base64: bool) -> Result<Self> {
-        let path = match source {
-            Source::Bytes(bytes) => {
-                let range = usize::try_from(from).ok().zip(usize::try_from(from + len).ok());
-                let part = range.and_then(|(from, to)| bytes.get(from..to));
-                let part =
-                    part.ok_or_else(|| Error::failed("the content is shorter than its announced size"))?;
-                return Ok(Self { from: Origin::Memory(part, true), left: len, scratch: scratch(base64) });
-            }
-            Source::Path(path) => path.as_path(),
-            Source::Spooled(file) => file.path(),
-        };
-        let open = || -> io::Result<(File, Metadata)> {
-            let mut file = File::open(path)?;
-            let opened = file.metadata()?;
-            if from > 0 {
-                file.seek(SeekFrom::Start(from))?;
-            }
-            Ok((file, opened))
-        };
-        let (file, opened) = open().map_err(|error| Error::io("read", path, &error))?;
-        if opened.is_file() && (opened.len() < from + len || whole && opened.len() != len) {
-            return Err(changed(path));
-        }
-        Ok(Self { from: Origin::Disk { file, path, opened }, left: len, scratch: scratch(base64) })
-    }
-
-    /// Moves as much as fits into `space`: how many bytes of it are filled, None if too little is free.
-    fn fill(
-        &mut self,
-        space: &mut [u8],
-        progress: &dyn Progress,
-        position: &mut u64,
-    ) -> Result<Option<usize>> {
-        let encode = !self.scratch.is_empty();
-        let room = if encode { (space.len() / 4 * 3).min(self.scratch.len()) } else { space.len() };
-        let count = usize::try_from(self.left).map_or(room, |left| left.min(room));
-        if count == 0 {
-            return Ok(None);
-        }
-        let raw = if encode { &mut self.scratch[..count] } else { &mut space[..count] };
-        match &mut self.from {
-            Origin::Memory(rest, counts) => {
-                let (now, later) = rest.split_at(count);
-                raw.copy_from_slice(now);
-                *rest = later;
-                if *counts {
-                    progress.read(*position, raw);
-                    *position += count as u64;
-                }
-            }
-            Origin::Disk { file, path, .. } => {
-                file.read_exact(raw).map_err(|error| match error.kind() {
-                    io::ErrorKind::UnexpectedEof => changed(path),
-                    _ => Error::io("read", path, &error),
-                })?;
-                progress.read(*position, raw);
-                *position += count as u64;
-            }
-        }
-        self.left -= count as u64;
-        if !encode {
-            return Ok(Some(count));
-        }
-        // The room was computed for it: four characters for every three bytes begun.
-        let written = STANDARD.encode_slice(&self.scratch[..count], space);
-        written.map(Some).map_err(|error| Error::failed("base64 does not fit").cause(error.to_string()))
-    }
-
-    /// Fails if the file is not what it was when it was opened.
-    fn check(&self) -> Result<()> {
-        let Origin::Disk { file, path, opened } = &self.from else { return Ok(()) };
-        let now = file.metadata().map_err(|error| Error::io("read", path, &error))?;
-        let same = now.len() == opened.len() && now.modified().ok() == opened.modified().ok();
-        if same { Ok(()) } else { Err(changed(path)) }
-    }
-}
-
-fn scratch(base64: bool) -> Vec<u8> {
-    if base64 { vec![0; BUFFER / 4 * 3] } else { Vec::new() }
-}
-
-fn changed(path: &Path) -> Error {
-    Error::failed(format!("{} changed while it was being uploaded", path.display()))
+    };
+    let started = std::thread::Builder::new().name("body".to_owned()).spawn(read);
+    started.map_err(|error| Error::failed("no thread can be started").cause(error.to_string()))?;
+    Ok(receiver)
 }

@@ -37,6 +37,7 @@ pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> Content {
         content_type: None,
         stream: stream::empty().boxed(),
         release: None,
+        derived: false,
     }
 }
 
@@ -68,6 +69,7 @@ pub(super) fn of_response(config: &Config, range: Option<&Range>, response: Resp
         content_type: text(headers, "content-type").map(str::to_owned),
         stream: stream_of(config.platform, config.timeout, response),
         release: None,
+        derived: false,
     })
 }
 

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{HeaderValue, LOCATION};
 use url::Url;
 
 use super::body::{self, Sending};
+use super::build::{self, bare, without_user};
 use super::retry::{Cause, Failure, asked_wait};
-use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, lost, trace, transport};
-use crate::error::{Error, Kind, Result};
+use super::{Client, Config, Method, Reply, Request, answer, content, lost, trace};
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 
-/// RFC 3986's unreserved characters stay, all others are encoded.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The longest chain of redirects that is followed.
 const REDIRECTS: usize = 10;
 /// The longest error body that is read, in bytes.
@@ -61,7 +59,7 @@ impl<'a> Attempt<'a> {
             request,
             progress,
             number,
-            url: full_url(request),
+            url: build::full_url(request),
             bulk: content || request.bulk || request.body.has_file(),
             sending: Sending::new(&request.body),
         }
@@ -71,7 +69,8 @@ impl<'a> Attempt<'a> {
     pub(super) async fn reply(&self) -> Result<Reply, Failure> {
         self.in_time(async {
             let answer = self.exchange(false).await?;
-            if answer.response.status().is_success() {
+            let status = answer.response.status();
+            if status.is_success() || self.request.expects == Some(status.as_u16()) {
                 self.whole(answer).await
             } else {
                 Err(self.refusal(answer).await)
@@ -107,21 +106,20 @@ impl<'a> Attempt<'a> {
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let limit = self.config().timeout;
         let silence = async {
-            loop {
-                let so_far = if self.bulk { self.sending.silence() } else { std::time::Duration::ZERO };
-                match limit.checked_sub(so_far).filter(|left| !left.is_zero()) {
-                    Some(left) => tokio::time::sleep(left).await,
-                    None => return,
-                }
-                if !self.bulk {
-                    return;
-                }
+            if !self.bulk {
+                return tokio::time::sleep(limit).await;
+            }
+            while let Some(left) = limit.checked_sub(self.sending.silence()).filter(|left| !left.is_zero()) {
+                tokio::time::sleep(left).await;
             }
         };
         tokio::select! {
             biased;
             result = work => result,
-            () = silence => Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete())),
+            () = silence => {
+                trace::attempt(&self.request.method, &self.url, self.number, limit, None);
+                Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete()))
+            }
         }
     }
 
@@ -171,55 +169,18 @@ impl<'a> Attempt<'a> {
         !self.request.anonymous && self.client.is_own(url)
     }
 
-    /// The real request of one hop.
+    /// The real request of one hop, its body opened.
     fn build(&self, hop: &Hop, content: bool) -> Result<reqwest::Request> {
-        let (config, request) = (self.config(), self.request);
-        if !matches!(hop.url.scheme(), "http" | "https") {
-            return Err(Error::usage(format!("{} is not an http or https URL", bare(&hop.url))));
-        }
-        let mut built = reqwest::Request::new(request.method.clone(), hop.url.clone());
-        let headers = built.headers_mut();
-        if hop.home && self.is_own(&hop.url) {
-            for (name, value) in &config.headers {
-                set(headers, name, value)?;
-            }
-            if let Some(token) = &config.token {
-                guard_plain(config, &hop.url)?;
-                let mut value =
-                    HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
-                        config.token_hints.iter().fold(
-                            Error::new(Kind::Auth, "the token has characters that no token has"),
-                            |error, hint| error.hint(hint.clone()),
-                        )
-                    })?;
-                value.set_sensitive(true);
-                headers.insert(AUTHORIZATION, value);
-            }
-        }
-        // What was said to one host is not repeated to another.
-        if hop.home {
-            for (name, value) in &request.headers {
-                set(headers, name, value)?;
-            }
-        }
-        for (name, value) in request.range.iter().flat_map(content::range_headers) {
-            set(headers, name, &value)?;
-        }
+        let trusted = hop.home && self.is_own(&hop.url);
+        let mut built = build::head(self.config(), self.request, &hop.url, hop.home, trusted)?;
         if content {
-            set(headers, "accept-encoding", "identity")?;
+            // The file's own bytes are wanted, not a compression of them.
+            built.headers_mut().insert("accept-encoding", HeaderValue::from_static("identity"));
         }
-        let length = request.body.wire_len();
-        let has_body = !request.body.is_empty();
-        if has_body || matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        if let Some(kind) = &request.body.content_type {
-            set(headers, CONTENT_TYPE.as_str(), kind)?;
-        }
-        if has_body {
+        let body = &self.request.body;
+        if !body.is_empty() {
             let active = &self.client.inner.active_bodies;
-            let body = body::open(&request.body, &self.sending, self.progress, active)?;
-            *built.body_mut() = Some(body);
+            *built.body_mut() = Some(body::open(body, &self.sending, self.progress, active)?);
         }
         Ok(built)
     }
@@ -228,17 +189,14 @@ impl<'a> Attempt<'a> {
         let config = self.config();
         let pool = self.client.inner.transport.pool(url, self.bulk, config).map_err(Failure::end)?;
         let told = tracing::enabled!(target: "haul::http", tracing::Level::DEBUG);
-        let copy = told.then(|| {
-            let mut copy = reqwest::Request::new(request.method().clone(), request.url().clone());
-            *copy.headers_mut() = request.headers().clone();
-            trace::headers("sent", copy.headers());
-            copy
-        });
+        if told {
+            trace::headers("sent", request.headers());
+        }
         let begun = Instant::now();
         let result = pool.execute(request).await;
-        if let Some(copy) = copy {
+        if told {
             let status = result.as_ref().ok().map(|response| response.status().as_u16());
-            trace::attempt(&copy, self.number, begun.elapsed(), status);
+            trace::attempt(&self.request.method, url, self.number, begun.elapsed(), status);
         }
         self.sending.moved();
         if let Some(problem) = self.sending.problem() {
@@ -258,6 +216,11 @@ impl<'a> Attempt<'a> {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
         let id = answer::request_id(&headers);
         let told = |error: Error| error.with_status(status).with_request_id(id.clone());
+        if !self.sending.is_complete() {
+            let message = format!("{} answered {status} before it had the whole request", config.platform);
+            let error = told(Error::platform(message));
+            return Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }));
+        }
         match read_up_to(answer.response, REPLY_BODY, &self.sending).await {
             Ok((body, true)) => Ok(Reply { status, headers, body: body.into() }),
             Ok((_, false)) => {
@@ -331,28 +294,6 @@ async fn read_up_to(
     }
 }
 
-/// The URL with its query, without user and password.
-fn full_url(request: &Request) -> Url {
-    let mut url = without_user(request.url.clone());
-    if !request.query.is_empty() {
-        let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
-        let added = request.query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
-        let mut pairs: Vec<String> =
-            url.query().filter(|q| !q.is_empty()).map(str::to_owned).into_iter().collect();
-        pairs.extend(added);
-        url.set_query(Some(&pairs.join("&")));
-    }
-    url
-}
-
-fn without_user(mut url: Url) -> Url {
-    // Cannot fail where there is a host, and without one there is no user either.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_fragment(None);
-    url
-}
-
 /// Where a redirect points; None if the answer is none.
 fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -362,28 +303,4 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|text| from.join(text).ok());
     let target = target.map(without_user);
     Some(target.ok_or_else(|| Error::platform(format!("{} redirects to no valid URL", bare(from)))))
-}
-
-/// A URL as it may be shown in an error: without query.
-fn bare(url: &Url) -> String {
-    let mut url = without_user(url.clone());
-    url.set_query(None);
-    url.to_string()
-}
-
-fn guard_plain(config: &Config, url: &Url) -> Result<()> {
-    if url.scheme() != "http" || config.insecure_http || transport::is_loopback(url) {
-        return Ok(());
-    }
-    let place = lost::origin(url);
-    Err(Error::usage(format!("{place} is not secure: anyone on the way could read the token"))
-        .hint("start the base URL with https://")
-        .hint("`--insecure-http` sends it all the same"))
-}
-
-fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
-    let known = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-    let (name, value) = known.ok_or_else(|| Error::usage(format!("`{name}` cannot be sent as a header")))?;
-    headers.insert(name, value);
-    Ok(())
 }

@@ -17,13 +17,13 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     let timed_out = error.is_timeout();
     // Without the URL: its query may hold a signature.
     let error = error.without_url();
-    if let Some(why) = find::<rustls::Error>(&error) {
+    if let Some(why) = find::<rustls::Error>(&error).filter(|_| never_left) {
         let (cause, other_authority) = tls::explain(why);
         let mut error = unreachable(format!("no secure connection to {platform} at {place}")).cause(cause);
         if other_authority {
             error = error.hint("`--cacert FILE` trusts another authority");
         }
-        return Failure { error, cause: Cause::Final, fully_sent, wait: None };
+        return Failure::end(error);
     }
     let cause = if timed_out { "no connection in time".to_owned() } else { innermost(&error) };
     if never_left {
@@ -74,10 +74,10 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            if let Some(found) = find(inner) {
-                return Some(found);
-            }
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && let Some(found) = find(inner)
+        {
+            return Some(found);
         }
         next = error.source();
     }

@@ -1,12 +1,18 @@
 //! HTTP: one thin client that makes requests, judges answers and tries again.
+//!
+//! A [`Request`] is data. Each attempt (`exchange`) makes a real one of it (`build`, `body`, `reading`), sends it over a
+//! pool of connections (`transport`, `tls`) and judges what comes back (`answer`, `content`) or does not (`lost`);
+//! `retry` decides whether there is another attempt, `pace` when any may leave.
 
 mod answer;
 mod body;
+mod build;
 mod content;
 mod exchange;
 mod form;
 mod lost;
 mod pace;
+mod reading;
 mod request;
 mod retry;
 mod tls;
@@ -130,6 +136,9 @@ pub struct Content {
     pub stream: BoxStream<'static, Result<Bytes>>,
     /// A link that was made for this download and has to be released afterwards.
     pub release: Option<Link>,
+    /// Whether they are made from the file's own bytes, such as its extracted text: its size and checksums say
+    /// nothing about them.
+    pub derived: bool,
 }
 
 /// Sends requests for one profile. Cheap to clone; clones share everything.
@@ -153,6 +162,14 @@ impl Client {
         let gate = pace::Gate::new(config.rate);
         let (transport, active_bodies) = Default::default();
         Self { inner: Arc::new(Inner { config, transport, gate, active_bodies }) }
+    }
+
+    /// A client that may show its token to the origin of `url`, too: another region of the same platform.
+    #[must_use]
+    pub fn trusting(&self, url: &Url) -> Self {
+        let mut config = self.inner.config.clone();
+        config.own.push(url.clone());
+        Self::new(config)
     }
 
     /// Sends a small request and returns the whole answer if its status is 2xx; else the error.
@@ -202,7 +219,8 @@ impl Client {
     /// Waits until the pace allows a request.
     async fn turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
-        let passed = self.inner.gate.pass(self.is_own(&request.url), config.policy.elapsed).await;
+        let counts = request.paced && self.is_own(&request.url);
+        let passed = self.inner.gate.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
             let message = format!("{} takes no more requests for now", config.platform);
             retry::come_back(Error::new(Kind::RateLimited, message).with_status(429), wait)

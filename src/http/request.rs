@@ -29,8 +29,12 @@ pub struct Request {
     pub repeatable: bool,
     /// Whether it must go without the token although it goes to the profile's own origin, such as a presigned URL.
     pub anonymous: bool,
+    /// Whether it falls under the platform's published rate; some are published for uploads alone.
+    pub paced: bool,
     /// Whether it moves a file's content: sent over HTTP/1.1, which is faster for that.
     pub bulk: bool,
+    /// A status besides 2xx that is an answer to it, not an error.
+    pub expects: Option<u16>,
 }
 
 /// Continue a download.
@@ -38,7 +42,7 @@ pub struct Request {
 pub struct Range {
     /// The first byte wanted.
     pub from: u64,
-    /// The validator (ETag or Last-Modified) of the content that the first bytes came from.
+    /// The validator (`ETag` or `Last-Modified`) of the content that the first bytes came from.
     pub validator: Option<String>,
 }
 
@@ -54,7 +58,9 @@ impl Request {
             range: None,
             repeatable,
             anonymous: false,
+            paced: true,
             bulk: false,
+            expects: None,
         }
     }
 
@@ -85,6 +91,7 @@ impl Request {
 
     /// Adds a query pair.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value)] // A call reads better with `limit` than with `&limit`.
     pub fn query(mut self, key: &str, value: impl ToString) -> Self {
         self.query.push((key.to_owned(), value.to_string()));
         self
@@ -120,10 +127,24 @@ impl Request {
         self
     }
 
+    /// Leaves it out of the published rate.
+    #[must_use]
+    pub fn unpaced(mut self) -> Self {
+        self.paced = false;
+        self
+    }
+
     /// Says that carrying it out twice is the same as once.
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
+        self
+    }
+
+    /// Says that this status is an answer, too: whoever asks reads it.
+    #[must_use]
+    pub fn expecting(mut self, status: u16) -> Self {
+        self.expects = Some(status);
         self
     }
 

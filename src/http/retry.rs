@@ -28,7 +28,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             attempts: 5,
-            elapsed: Duration::from_secs(300),
+            elapsed: Duration::from_mins(5),
             base: Duration::from_millis(500),
             cap: Duration::from_secs(30),
         }
@@ -228,4 +228,67 @@ pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     }
     let since_1970 = jiff::SignedDuration::try_from(Duration::try_from_secs_f64(reset).ok()?).ok()?;
     until(Timestamp::from_duration(since_1970).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_wait_is_read_in_every_form() {
+        let asked = |pairs: &[_]| asked_wait(429, &headers(pairs));
+        let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
+        assert_eq!(asked(&[("retry-after", "3")]), seconds(3.0));
+        assert_eq!(asked(&[("retry-after", " 0.25 ")]), seconds(0.25));
+        assert_eq!(asked(&[("retry-after-ms", "1500"), ("retry-after", "9")]), seconds(1.5));
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(asked(&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")]), seconds(30.0));
+        assert_eq!(asked(&[date, ("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), seconds(0.0), "past");
+        let now = ("date", "Wed, 01 Jul 2026 00:00:00 GMT");
+        assert_eq!(asked(&[now, ("ratelimit-reset", "1782864012")]), seconds(12.0));
+        assert_eq!(asked(&[("ratelimit-reset", "12")]), seconds(12.0));
+        assert_eq!(asked_wait(503, &headers(&[("ratelimit-reset", "12")])), None);
+        for nonsense in ["soon", "", "NaN", "inf", "-"] {
+            assert_eq!(asked(&[("retry-after", nonsense)]), None, "{nonsense}");
+        }
+        assert_eq!(asked(&[("retry-after", "-5")]), seconds(0.0));
+        assert_eq!(asked(&[("retry-after", "1e300")]), None);
+    }
+
+    #[test]
+    fn pauses_are_random_parts_of_a_doubling_limit() {
+        let policy = Policy { attempts: 12, ..Policy::default() };
+        let request = Request::get("http://h/".parse().unwrap());
+        let rounds: Vec<Vec<Duration>> = (0..200)
+            .map(|_| {
+                let mut tries = Tries::new(policy, &request);
+                let failure = || Failure {
+                    error: Error::platform("x"),
+                    cause: Cause::Status(500),
+                    fully_sent: true,
+                    wait: None,
+                };
+                (0..11).map(|_| tries.next(failure()).unwrap()).collect()
+            })
+            .collect();
+        for (step, limit) in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0].into_iter().enumerate() {
+            let pauses: Vec<f64> = rounds.iter().map(|round| round[step].as_secs_f64()).collect();
+            assert!(pauses.iter().all(|pause| (0.0..=limit).contains(pause)), "{step}");
+            assert!(pauses.iter().any(|pause| *pause < limit * 0.2), "{step}: full jitter, not a little");
+            assert!(pauses.iter().any(|pause| *pause > limit * 0.8), "{step}");
+        }
+    }
+
+    #[test]
+    fn durations_read_well() {
+        let told = |seconds_: f64| seconds(Duration::from_secs_f64(seconds_));
+        assert_eq!(
+            [told(0.04), told(9.96), told(12.9), told(150.0), told(7500.0)],
+            ["0.0 s", "10.0 s", "12 s", "2 min 30 s", "2 h 5 min"]
+        );
+    }
 }

@@ -86,6 +86,9 @@ pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
         Bad::UnknownIssuer => {
             ("its certificate comes from an authority that is not trusted here".to_owned(), true)
         }
+        Bad::BadSignature => {
+            ("its certificate was not signed by the authority of that name here".to_owned(), true)
+        }
         Bad::Expired | Bad::ExpiredContext { .. } => ("its certificate has expired".to_owned(), false),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
             ("its certificate is not valid yet; is this machine's clock right?".to_owned(), false)
@@ -103,6 +106,13 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn http_2_is_offered_unless_left_out() {
+        let offered = |http1| config(Arc::new(RootCertStore::empty()), http1).unwrap().alpn_protocols;
+        assert_eq!(offered(false), [b"h2".to_vec(), b"http/1.1".to_vec()]);
+        assert_eq!(offered(true), [b"http/1.1".to_vec()]);
+    }
 
     #[test]
     fn a_machine_without_authorities_is_told_what_to_install() {

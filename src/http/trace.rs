@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::HeaderMap;
+use super::{HeaderMap, Method};
 
 /// A URL whose secret-looking query values are hidden.
 pub(super) fn redacted(url: &Url) -> Url {
@@ -32,14 +32,10 @@ fn is_secret(key: &str) -> bool {
 }
 
 /// Tells how an attempt ended.
-pub(super) fn attempt(request: &reqwest::Request, number: u32, took: Duration, status: Option<u16>) {
-    let (method, url) = (request.method(), redacted(request.url()));
-    match status {
-        Some(status) => {
-            tracing::debug!(target: "haul::http", %method, %url, status, attempt = number, ?took, "answered");
-        }
-        None => tracing::debug!(target: "haul::http", %method, %url, attempt = number, ?took, "no answer"),
-    }
+pub(super) fn attempt(method: &Method, url: &Url, number: u32, took: Duration, status: Option<u16>) {
+    let url = redacted(url);
+    // No status is no answer.
+    tracing::debug!(target: "haul::http", %method, %url, status, attempt = number, ?took, "request");
 }
 
 /// Tells headers, one by one.

@@ -47,7 +47,9 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         // Redirects and further attempts are this module's own: they decide who sees the token.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .connect_timeout(timeout.min(Duration::from_secs(30)))
+        // Shorter than a small call's own limit, so that a connection that does not come about is told from an
+        // answer that does not come.
+        .connect_timeout(timeout.mul_f64(0.9).min(Duration::from_secs(30)))
         .tcp_nodelay(true);
     if bulk {
         builder = builder.http1_only().no_gzip();

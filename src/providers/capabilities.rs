@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{REGISTRY, Spec};
+use super::{REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op as Comparator;
 pub use crate::filter::Precision;
@@ -151,10 +151,18 @@ pub struct ListAbility {
     pub max_page: u32,
     /// Comparisons the platform makes itself.
     pub native: &'static [Native],
-    /// Fields it sorts by itself.
+    /// Fields it sorts by itself: `name` both ways, `+name` only ascending, `-name` only descending.
     pub sort: &'static [&'static str],
     /// Whether the newest come first unasked.
     pub newest_first: bool,
+}
+
+impl ListAbility {
+    /// Whether it lists in that order by itself.
+    pub fn sorts(&self, sort: &Sort) -> bool {
+        let way = if sort.descending { '-' } else { '+' };
+        self.sort.iter().any(|native| native.strip_prefix(way).unwrap_or(native) == sort.field)
+    }
 }
 
 /// A comparison that a platform makes itself.
@@ -207,21 +215,22 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
     }
 }
 
-/// Refuses an operation that the platform does not have, before any work.
-pub fn require(spec: &'static Spec, can: &Capabilities, op: Op) -> Result<()> {
-    if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op)) }
+/// Refuses an operation that the platform does not have, before any work. `about` is the file as the user would type
+/// it, for the hints.
+pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
+    if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
 /// The refusal: what the platform lacks, what to do instead, and who can.
 pub(super) fn refusal(spec: &'static Spec, op: Op) -> Error {
-    refusal_with(spec, spec.dialects[0].can, op)
+    refusal_with(spec, spec.dialects[0].can, op, "REF")
 }
 
-fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op) -> Error {
+fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
     let mut error =
         Error::new(Kind::Unsupported, format!("{} does not let a caller {}", spec.name, op.phrase()));
     for (_, hint) in can.instead.iter().filter(|(for_op, _)| *for_op == op) {
-        error = error.hint(*hint);
+        error = error.hint(hint.replace("{ref}", about));
     }
     // A platform that needs a signed link for its own download is no answer to "who can".
     let able: Vec<&str> = REGISTRY

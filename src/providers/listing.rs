@@ -30,8 +30,7 @@ pub struct Listing {
 impl Listing {
     /// A listing of `query`, from `cursor` on if given.
     pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Self {
-        let native = provider.capabilities().list.sort;
-        let collects = query.sort.as_ref().is_some_and(|sort| !native.contains(&sort.field.as_str()));
+        let collects = query.sort.as_ref().is_some_and(|sort| !provider.capabilities().list.sorts(sort));
         Self {
             left: query.limit.unwrap_or(u64::MAX),
             provider,

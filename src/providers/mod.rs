@@ -4,9 +4,15 @@
 //! [`File`]s, an error body into a message. No paging loop, no sleep, no retry, no printing, no environment, and no
 //! disk but for `local`.
 
+mod activeloop;
 mod capabilities;
+mod lenient;
 mod listing;
+mod llamacloud;
 mod local;
+mod metorial;
+mod replicate;
+mod xai;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,7 +38,8 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// Every platform, in the order they are shown.
-pub static REGISTRY: &[&Spec] = &[&local::SPEC];
+pub static REGISTRY: &[&Spec] =
+    &[&local::SPEC, &replicate::SPEC, &activeloop::SPEC, &metorial::SPEC, &llamacloud::SPEC, &xai::SPEC];
 
 /// The platform of that name.
 pub fn find(name: &str) -> Option<&'static Spec> {
@@ -65,6 +72,18 @@ pub struct Spec {
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
     /// Opens it.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
+}
+
+impl Spec {
+    /// Fields that filters may name on this platform alone: it compares them itself.
+    pub fn filter_fields(&self) -> Vec<&'static str> {
+        let native = self.dialects.iter().flat_map(|dialect| dialect.can.list.native);
+        let own = native
+            .map(|native| native.field)
+            .filter(|field| !File::FIELDS.contains(field) && !field.contains('.'));
+        let fields: std::collections::BTreeSet<&str> = own.collect();
+        fields.into_iter().collect()
+    }
 }
 
 /// One way in which a platform spells its API.

@@ -1,5 +1,6 @@
 //! One value for all settings: flags over environment over config file over built-in, each with its origin.
 
+mod base_url;
 pub mod env;
 pub mod file;
 
@@ -11,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 pub use env::Env;
+
+use base_url::parse_base_url;
 
 use crate::error::{Error, Result};
 use crate::providers::{self, REGISTRY, Spec};
@@ -27,6 +30,8 @@ pub struct Flags {
     pub dialect: Option<String>,
     /// `--set KEY=VALUE`.
     pub set: Vec<(String, String)>,
+    /// `get --link`.
+    pub link: Option<String>,
     /// `--config`.
     pub config: Option<PathBuf>,
     /// `--timeout`.
@@ -387,6 +392,9 @@ impl Settings {
                 found.insert(key.clone(), Sourced { value: value.clone(), origin: Origin::Flag("--set") });
             }
         }
+        if let Some(link) = self.flags.link.as_ref().filter(|_| is_own) {
+            found.insert("link".to_owned(), Sourced { value: link.clone(), origin: Origin::Flag("--link") });
+        }
         let mut secrets = BTreeMap::new();
         for (key, sourced) in &found {
             let Some(setting) = spec.settings.iter().find(|setting| setting.key == key) else {
@@ -466,59 +474,9 @@ fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
     error.hint(format!("settings of {}: {}", spec.name, keys.join(", ")))
 }
 
-/// Parses a base URL as people write it: with or without a scheme, with or without the version path.
-fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
-    let text = picked.value.trim().trim_end_matches('/');
-    let with_scheme = if text.contains("://") {
-        text.to_owned()
-    } else {
-        let host = text.split(['/', ':']).next().unwrap_or_default();
-        let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
-        format!("{scheme}://{text}")
-    };
-    let wrong = |why: &str| {
-        Error::usage(format!("{}: {:?} is not a base URL: {why}", picked.origin, picked.value))
-            .hint("write it like https://api.example.com")
-    };
-    let url = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("only http and https can be reached"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::usage(format!(
-            "{}: a base URL has no place for a user name or password",
-            picked.origin
-        )));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it has a query or a fragment"));
-    }
-    if base_path.is_empty() || url.path().trim_end_matches('/').ends_with(base_path) {
-        return Ok(url);
-    }
-    let longer = format!("{}{base_path}", url.as_str().trim_end_matches('/'));
-    Url::parse(&longer).map_err(|error| wrong(&error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn url(text: &str, path: &str) -> Result<String> {
-        let picked = Sourced { value: text.to_owned(), origin: Origin::Flag("--base-url") };
-        parse_base_url(&picked, path).map(|url| url.to_string())
-    }
-
-    #[test]
-    fn a_base_url_is_taken_as_people_write_it() {
-        let ok = |text, path| url(text, path).expect("a base URL");
-        assert_eq!(ok("https://api.example.com", "/v1"), "https://api.example.com/v1");
-        assert_eq!(ok("https://api.example.com/v1/", "/v1"), "https://api.example.com/v1");
-        assert_eq!(ok("api.cloud.eu.example.com", ""), "https://api.cloud.eu.example.com/");
-        assert_eq!(ok("127.0.0.1:8787/xai", "/v1"), "http://127.0.0.1:8787/xai/v1");
-        assert!(url("ftp://x", "").is_err());
-        assert!(url("https://user:secret@x", "").is_err_and(|error| !error.to_string().contains("secret")));
-    }
 
     #[test]
     fn lifetimes_are_read_as_people_write_them() {

@@ -36,6 +36,7 @@ pub struct Incoming {
     unsynced: u64,
     blake3: blake3::Hasher,
     hashing: Option<Hashing>,
+    inline: Option<(Sha256, Option<Md5>)>,
     syncing: Option<Syncing>,
 }
 
@@ -61,6 +62,7 @@ impl Incoming {
             unsynced: 0,
             blake3: blake3::Hasher::new(),
             hashing: None,
+            inline: None,
             syncing: None,
         })
     }
@@ -70,6 +72,15 @@ impl Incoming {
     pub fn with_md5(mut self) -> Self {
         debug_assert_eq!(self.size, 0, "the first bytes would be missing from the MD5");
         self.with_md5 = true;
+        self
+    }
+
+    /// Hashes on the caller's thread and holds no pieces: for one of many that are received at once, which keep all
+    /// processors busy as they are. To be said before the first byte and after [`with_md5`](Self::with_md5).
+    #[must_use]
+    pub fn inline(mut self) -> Self {
+        debug_assert_eq!(self.size, 0, "the first bytes would be missing from the hashes");
+        self.inline = Some((Sha256::new(), self.with_md5.then(Md5::new)));
         self
     }
 
@@ -90,9 +101,10 @@ impl Incoming {
         let piece = mem::take(&mut self.piece);
         self.store(&piece)?;
         phase::reached(Phase::Written);
-        let (sha256, md5) = match self.hashing.take() {
-            Some(hashing) => hashing.finish(piece)?,
-            None => (hex(&Sha256::digest(&piece)), self.with_md5.then(|| hex(&Md5::digest(&piece)))),
+        let (sha256, md5) = match (self.hashing.take(), self.inline.take()) {
+            (Some(hashing), _) => hashing.finish(piece)?,
+            (None, Some((sha256, md5))) => (hex(&sha256.finalize()), md5.map(|md5| hex(&md5.finalize()))),
+            (None, None) => (hex(&Sha256::digest(&piece)), self.with_md5.then(|| hex(&Md5::digest(&piece)))),
         };
         if let Some(syncing) = self.syncing.take() {
             syncing.finish()?;
@@ -134,6 +146,15 @@ impl Incoming {
 
 impl Write for Incoming {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some((sha256, md5)) = &mut self.inline {
+            sha256.update(bytes);
+            if let Some(md5) = md5 {
+                md5.update(bytes);
+            }
+            self.store(bytes)?;
+            self.size += bytes.len() as u64;
+            return Ok(bytes.len());
+        }
         if self.piece.len() == PIECE {
             self.pass_on()?;
         }

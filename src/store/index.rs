@@ -10,10 +10,9 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Row, ToSql, TransactionBehavior, named_params, params,
 };
 
-use super::listing::{Bound, Place, Selection, micros};
+use super::listing::{Bound, Listing, Place, micros};
 use super::schema::STEPS;
 use crate::error::{Error, Result};
-use crate::filter::Filter;
 use crate::model::{Checksums, File, FileId, Object};
 
 /// How long a writer waits for those of other processes.
@@ -260,25 +259,27 @@ impl Rows<'_> {
         place.map_err(|error| self.failed(&error))
     }
 
-    /// The first `limit` files (0: all) of a selection that pass the filter: only those are held.
+    /// The files of a listing: only those that pass are held. `after` is the place of the file it goes on after.
     pub(super) fn select(
         &self,
-        selection: &Selection,
-        filter: Option<&Filter>,
-        limit: usize,
+        space: &str,
+        listing: &Listing,
+        after: Option<Place>,
+        now: Timestamp,
     ) -> Result<Vec<File>> {
-        let filter = filter.filter(|_| !selection.exact);
+        let selection = listing.select(space, after, now);
+        let filter = listing.filter.as_ref().filter(|_| !selection.exact);
+        let sql = format!("SELECT {COLUMNS} FROM files {}", selection.sql);
         let select = || {
-            let mut statement =
-                self.connection.prepare(&format!("SELECT {COLUMNS} FROM files {}", selection.sql))?;
+            let mut statement = self.connection.prepare(&sql)?;
             let mut rows = statement.query(rusqlite::params_from_iter(&selection.bound))?;
             let mut files = Vec::new();
             while let Some(row) = rows.next()? {
                 let file = file(row)?;
-                if filter.is_none_or(|filter| filter.matches(&file)) {
+                if filter.is_none_or(|filter| filter.matches_as(&file, listing.semantics)) {
                     files.push(file);
                 }
-                if limit != 0 && files.len() == limit {
+                if listing.limit != 0 && files.len() == listing.limit {
                     break;
                 }
             }
@@ -402,7 +403,7 @@ fn object(row: &Row, column: usize) -> rusqlite::Result<Object> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::listing::{Listing, SortKey};
+    use super::super::listing::SortKey;
     use super::*;
 
     #[test]
@@ -425,13 +426,9 @@ mod tests {
             assert_eq!((file.name.as_str(), file.size), ("a.txt", Some(5)));
             assert_eq!(file.metadata["k"], 1);
             index.write(|rows| rows.remove("s", &"z".into(), Timestamp::UNIX_EPOCH)).unwrap();
-            let format: usize = index
-                .writer
-                .lock()
-                .unwrap()
-                .query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))
-                .unwrap() as usize;
-            assert_eq!(format, STEPS.len());
+            let connection = index.writer.lock().unwrap();
+            let format = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0));
+            assert_eq!(format.unwrap() as usize, STEPS.len());
         }
     }
 

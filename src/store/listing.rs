@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::filter::{Comparison, Expr, Filter, Op, Value};
+use crate::filter::{Comparison, Expr, Filter, Op, Semantics, Value};
 use crate::model::FileId;
 
 /// Which files of a space, in which order, from where on.
@@ -10,6 +10,8 @@ use crate::model::FileId;
 pub struct Listing {
     /// Only these.
     pub filter: Option<Filter>,
+    /// Whose meaning the filter has.
+    pub semantics: Semantics,
     /// The order.
     pub sort: SortKey,
     /// Largest or newest first.
@@ -69,7 +71,9 @@ impl Listing {
         let mut conditions = "space = ? AND coalesce(expires_at, 9223372036854775807) > ?".to_owned();
         let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
         if let Some(filter) = &self.filter {
-            for (condition, value) in filter.conjuncts().into_iter().filter_map(condition) {
+            for (condition, value) in
+                filter.conjuncts().into_iter().filter_map(|part| condition(part, self.semantics))
+            {
                 conditions = conditions + " AND " + condition;
                 bound.push(value);
             }
@@ -80,7 +84,7 @@ impl Listing {
             bound.push(Bound::Text(place.id));
         }
         let sql = format!("WHERE {conditions} ORDER BY {}", self.sort.order(self.descending));
-        let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr));
+        let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr, self.semantics));
         Selection { sql, bound, exact }
     }
 }
@@ -125,11 +129,13 @@ impl SortKey {
 }
 
 /// A comparison that SQL decides exactly as the filter would: an exact id or name, a bound of the creation time.
-fn condition(comparison: &Comparison) -> Option<(&'static str, Bound)> {
+fn condition(comparison: &Comparison, semantics: Semantics) -> Option<(&'static str, Bound)> {
     let Comparison { field, op, value } = comparison;
+    // Where a `*` in a name is a wildcard, SQL cannot tell.
+    let is_name = |text: &str| semantics == Semantics::Haul || !text.contains('*');
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
-        ("name", Op::Eq, Value::Text(text)) => Some(("name = ?", Bound::Text(text.clone()))),
+        ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some(("name = ?", Bound::Text(text.clone()))),
         ("created_at", _, Value::Time(time)) => {
             // Rows have whole microseconds. A bound between two of them moves to the one that leaves the same rows.
             let down = micros(*time);
@@ -146,10 +152,10 @@ fn condition(comparison: &Comparison) -> Option<(&'static str, Bound)> {
     }
 }
 
-fn is_decided(expr: &Expr) -> bool {
+fn is_decided(expr: &Expr, semantics: Semantics) -> bool {
     match expr {
-        Expr::And(parts) => parts.iter().all(is_decided),
-        Expr::Compare(comparison) => condition(comparison).is_some(),
+        Expr::And(parts) => parts.iter().all(|part| is_decided(part, semantics)),
+        Expr::Compare(comparison) => condition(comparison, semantics).is_some(),
         Expr::Or(_) | Expr::Not(_) => false,
     }
 }
@@ -165,7 +171,7 @@ mod tests {
 
     fn created(op: Op, nanoseconds: i128) -> Option<(&'static str, Bound)> {
         let value = Value::Time(Timestamp::from_nanosecond(nanoseconds).unwrap());
-        condition(&Comparison { field: "created_at".into(), op, value })
+        condition(&Comparison { field: "created_at".into(), op, value }, Semantics::Haul)
     }
 
     #[test]

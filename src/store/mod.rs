@@ -23,7 +23,7 @@ pub use incoming::{Blob, Incoming};
 pub use listing::{Listing, SortKey};
 #[doc(hidden)]
 pub use phase::{Phase, observe};
-pub use signing::{sign, sign_link};
+pub use signing::sign_link;
 
 use crate::error::{Error, Result};
 use crate::model::{Clock, File, FileId, Object};
@@ -159,7 +159,10 @@ impl Store {
             let file = self.stat(space, id)?;
             let sha256 = file.checksums.sha256.clone().unwrap_or_default();
             match self.inner.blobs.open(&sha256) {
-                Ok(content) => return Ok((file, content)),
+                Ok(content) if content.metadata().is_ok_and(|found| Some(found.len()) == file.size) => {
+                    return Ok((file, content));
+                }
+                Ok(_) => return Err(Error::failed(format!("{id}: its content is damaged"))),
                 // Replaced or deleted between the two looks: look again, unless nothing has changed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tried.as_ref() != Some(&sha256) => {
                     tried = Some(sha256);
@@ -185,8 +188,7 @@ impl Store {
                 Some(id) => Some(rows.place(space, id)?.ok_or_else(|| no_such_file(id))?),
                 None => None,
             };
-            let selection = listing.select(space, after, self.now());
-            rows.select(&selection, listing.filter.as_ref(), listing.limit)
+            rows.select(space, listing, after, self.now())
         })
     }
 

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Store, hex};
@@ -14,7 +14,8 @@ impl Store {
     pub fn signing_key(&self) -> Result<String> {
         let make = || {
             let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
-            let key = hex(a.as_bytes()) + &hex(b.as_bytes());
+            // A version 4 UUID has 122 random bits; the digest spreads those of two over all of the key.
+            let key = hex(&Sha256::new().chain_update(a).chain_update(b).finalize());
             Object::from_iter([("key".to_owned(), Value::String(key))])
         };
         let note = self.note_once("local", "signing-key", "key", &make)?;
@@ -23,18 +24,16 @@ impl Store {
     }
 }
 
-/// HMAC-SHA256 of `text` under `key`, the bytes of the key's text as [`Store::signing_key`] gives it.
-pub fn sign(key: &str, text: &str) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().into()
-}
-
-/// The query of a signed link to a file of the space `local`: `expires=SECONDS&signature=HEX`. What is signed is
-/// `"{id} {expires}"`; `expires` is in seconds since 1970.
+/// The query of a signed link to a file of the space `local`: `expires=SECONDS&signature=HEX`. What is signed, with
+/// HMAC-SHA256 under the text of the key, is `"{id} {expires}"`; `expires` is in seconds since 1970.
 pub fn sign_link(key: &str, id: &str, expires: i64) -> String {
     let signature = hex(&sign(key, &format!("{id} {expires}")));
     format!("expires={expires}&signature={signature}")
+}
+
+fn sign(key: &str, text: &str) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
+    mac.chain_update(text).finalize().into_bytes().into()
 }
 
 #[cfg(test)]

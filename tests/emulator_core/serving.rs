@@ -141,7 +141,7 @@ fn signed_local_links_are_checked() {
     assert_eq!(ask(&link("f1", later).replace("f1", "f2")).status, 403);
     assert_eq!(ask(&link("f2", later)).status, 404);
     assert_eq!(ask("/local/f1").status, 403);
-    let other = Signer::with_key(key.as_bytes()).derive("example").sign(&format!("f1 {later}"));
+    let other = Signer::with_key(key.as_ref()).derive("example").sign(&format!("f1 {later}"));
     assert_eq!(ask(&format!("/local/f1?expires={later}&signature={}", to_hex(&other))).status, 403);
 }
 
@@ -203,7 +203,9 @@ fn many_connections_stay_open_side_by_side() {
     let ask = request(server.address, "GET", "/example/v1/files", &[], b"");
     let mut streams: Vec<_> = (0..300).map(|_| server.connect()).collect();
     for _ in 0..2 {
-        streams.iter_mut().for_each(|stream| stream.write_all(&ask).unwrap());
+        for stream in &mut streams {
+            stream.write_all(&ask).unwrap();
+        }
         for stream in &mut streams {
             assert_eq!(Answer::read(stream, "GET").unwrap().status, 200);
         }

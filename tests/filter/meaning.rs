@@ -5,6 +5,9 @@ use haul::model::File;
 
 use crate::support::{check, now, parse, report};
 
+/// What three comparisons come to.
+type Truth = fn(bool, bool, bool) -> bool;
+
 #[test]
 fn or_binds_tighter_than_and() {
     let file = |bits: u8| File {
@@ -14,7 +17,6 @@ fn or_binds_tighter_than_and() {
         ..File::default()
     };
     // `a`, `b`, `c` are spelled provider, profile, id.
-    type Truth = fn(bool, bool, bool) -> bool;
     let table: [(&str, Truth); 11] = [
         ("a AND b OR c", |a, b, c| a && (b || c)),
         ("a OR b AND c", |a, b, c| (a || b) && c),

@@ -32,7 +32,7 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 fn instant() -> impl Strategy<Value = Timestamp> {
-    (1_778_000_000i64..1_778_000_005).prop_map(|seconds| Timestamp::from_second(seconds).unwrap())
+    (1_778_000_000i64..1_778_000_005).prop_map(|seconds| Timestamp::from_second(seconds).expect("in range"))
 }
 
 fn number() -> impl Strategy<Value = f64> {

@@ -10,7 +10,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn time(text: &str) -> Timestamp {
-    text.parse().unwrap()
+    text.parse().expect(text)
 }
 
 pub fn parse(text: &str) -> Filter {

@@ -78,10 +78,11 @@ async fn a_wait_that_is_too_long_is_an_error_that_says_when_to_come_back() {
 
 #[tokio::test]
 async fn a_quota_is_final() {
-    fn spent(_: &haul::http::Reply) -> Option<Problem> {
-        Some(Problem { message: "credit spent".into(), is_final: true, ..Problem::default() })
+    fn spent(reply: &haul::http::Reply) -> Option<Problem> {
+        let message = reply.header("x-why")?.to_owned();
+        Some(Problem { message, is_final: true, ..Problem::default() })
     }
-    let server = Server::script(vec![limited(&[("Retry-After", "0")])]);
+    let server = Server::script(vec![limited(&[("Retry-After", "0"), ("x-why", "credit spent")])]);
     let client = Client::new(Config { read_problem: spent, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.message(), server.count()), ("testland answered 429: credit spent", 1));

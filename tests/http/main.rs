@@ -1,9 +1,16 @@
 //! The HTTP client against scripted servers on loopback.
 
+#![allow(clippy::unwrap_used)] // What helps a test may panic as the test may.
+
+mod answers;
+mod connections;
+mod contents;
 mod limits;
 mod origins;
 mod retries;
+mod secure;
 mod server;
+mod traces;
 mod uploads;
 
 use std::time::Duration;

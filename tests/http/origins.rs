@@ -25,7 +25,10 @@ async fn the_token_and_the_headers_go_to_the_own_origin_only() {
     assert_eq!((seen[0].header("x-team"), seen[0].header("x-extra")), (Some("blue"), Some("1")));
     assert_eq!(seen[1].header("authorization"), None, "anonymous");
     let seen = &foreign.seen()[0];
-    assert_eq!((seen.header("authorization"), seen.header("x-team"), seen.header("x-extra")), (None, None, Some("1")));
+    assert_eq!(
+        (seen.header("authorization"), seen.header("x-team"), seen.header("x-extra")),
+        (None, None, Some("1"))
+    );
     assert!(!seen.head.contains(TOKEN));
 }
 
@@ -77,12 +80,18 @@ async fn redirects_that_lead_nowhere_are_refused() {
 #[tokio::test]
 async fn only_a_get_is_redirected() {
     for status in [301, 302, 303, 307, 308] {
-        let server =
-            Server::script(vec![Answer::status(status, &[("Location", "https://u:p@new.example/f?sig=s3cret")], "")]);
+        let server = Server::script(vec![Answer::status(
+            status,
+            &[("Location", "https://u:p@new.example/f?sig=s3cret")],
+            "",
+        )]);
         let post = Request::post(server.at("files"), Body::json(&json!({})));
         for request in [post, Request::delete(server.at("files/1"))] {
             let error = client(&server).send(&request).await.unwrap_err();
-            assert!(error.message().contains("redirects to https://new.example/f, which is not followed"), "{error}");
+            assert!(
+                error.message().contains("redirects to https://new.example/f, which is not followed"),
+                "{error}"
+            );
             assert!(!format!("{error:?}").contains("s3cret"));
         }
         assert_eq!(server.count(), 2);

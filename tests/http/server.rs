@@ -11,7 +11,6 @@ use url::Url;
 /// One request as it arrived.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    pub method: String,
     pub target: String,
     pub head: String,
     pub body: Vec<u8>,
@@ -32,7 +31,6 @@ impl Seen {
 pub struct Answer {
     bytes: Vec<u8>,
     early: bool,
-    delay: Duration,
     then: Then,
 }
 
@@ -48,7 +46,7 @@ enum Then {
 impl Answer {
     /// Exactly these bytes, then the connection is closed.
     pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
-        Self { bytes: bytes.as_ref().to_vec(), early: false, delay: Duration::ZERO, then: Then::Close }
+        Self { bytes: bytes.as_ref().to_vec(), early: false, then: Then::Close }
     }
 
     /// A whole answer with a length; the connection stays open.
@@ -56,7 +54,7 @@ impl Answer {
         let body = body.as_ref();
         let mut head = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n", body.len());
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head = format!("{head}{name}: {value}\r\n");
         }
         let mut answer = Self::raw([format!("{head}\r\n").as_bytes(), body].concat());
         answer.then = Then::KeepOpen;
@@ -72,12 +70,6 @@ impl Answer {
     pub fn early(mut self) -> Self {
         self.early = true;
         self.then = Then::Linger;
-        self
-    }
-
-    /// Waits before answering.
-    pub fn after(mut self, delay: Duration) -> Self {
-        self.delay = delay;
         self
     }
 
@@ -229,7 +221,6 @@ fn serve_one(wire: &mut dyn Wire, handler: &Handler, log: &Mutex<Vec<Seen>>) -> 
             return None;
         }
     }
-    std::thread::sleep(answer.delay);
     wire.write_all(&answer.bytes).ok()?;
     wire.flush().ok()?;
     match answer.then {
@@ -239,7 +230,7 @@ fn serve_one(wire: &mut dyn Wire, handler: &Handler, log: &Mutex<Vec<Seen>>) -> 
             None
         }
         Then::Hang => {
-            std::thread::sleep(Duration::from_secs(3600));
+            std::thread::sleep(Duration::from_hours(1));
             None
         }
         Then::Linger => {
@@ -264,6 +255,6 @@ fn read_head(wire: &mut dyn Wire) -> Option<Seen> {
     }
     let head = String::from_utf8(head).ok()?;
     let mut words = head.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    Some(Seen { method, target, head, body: Vec::new(), whole: false })
+    let target = words.nth(1)?.to_owned();
+    Some(Seen { target, head, body: Vec::new(), whole: false })
 }

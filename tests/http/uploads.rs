@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use haul::error::Kind;
 use haul::http::{Body, Client, Config, Part, Piece, Request, form};
 use haul::model::{NewFile, Source};
@@ -15,7 +17,7 @@ use crate::{client, config};
 
 /// Bytes that are not the same anywhere, so that a stretch in the wrong place shows.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect()
+    (0..len).map(|i| (i ^ i >> 8 ^ i >> 16).to_le_bytes()[0]).collect()
 }
 
 fn on_disk(content: &[u8]) -> (NamedTempFile, Source) {
@@ -57,9 +59,14 @@ async fn a_body_arrives_whole_whatever_its_size() {
             let seen = server.seen().remove(0);
             assert!(seen.whole && seen.body == content, "{len}");
             assert_eq!(seen.header("content-length"), Some(len.to_string().as_str()));
-            assert_eq!((seen.header("transfer-encoding"), seen.header("content-type")), (None, Some("text/plain")));
+            assert_eq!(
+                (seen.header("transfer-encoding"), seen.header("content-type")),
+                (None, Some("text/plain"))
+            );
             let positions = heard.positions.lock().unwrap();
-            assert!(positions.is_sorted() && positions[0] == 0 && positions[positions.len() - 1] == len as u64);
+            assert!(
+                positions.is_sorted() && positions[0] == 0 && positions[positions.len() - 1] == len as u64
+            );
             let read = heard.read.lock().unwrap();
             assert!(read.iter().flat_map(|(_, bytes)| bytes).eq(&content), "{len}");
             let offsets = read.iter().scan(0, |next, (offset, bytes)| {
@@ -78,17 +85,50 @@ async fn stretches_and_base64_are_put_together() {
     let (_file, source) = on_disk(&content);
     let stretch = |from, len| Piece::File { source: source.clone(), from, len, base64: true };
     let text = |text: &'static str| Piece::Text(text.into());
-    let pieces =
-        vec![text("{\"data\":\""), stretch(0, 300_000), stretch(300_000, 600_000), stretch(900_000, 100_000), text("\"}")];
+    let pieces = vec![
+        text("{\"data\":\""),
+        stretch(0, 300_000),
+        stretch(300_000, 600_000),
+        stretch(900_000, 100_000),
+        text("\"}"),
+    ];
     let body = Body { content_type: Some("application/json".into()), pieces };
     let server = Server::script(vec![Answer::ok()]);
     client(&server).upload(&put(&server, body.clone()), silent()).await.unwrap();
     let seen = server.seen().remove(0);
     assert_eq!(seen.body.len() as u64, body.wire_len());
     let value: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
-    use base64::Engine as _;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(value["data"].as_str().unwrap()).unwrap();
+    let decoded = STANDARD.decode(value["data"].as_str().unwrap()).unwrap();
     assert!(decoded == content);
+}
+
+#[tokio::test]
+async fn many_bodies_at_once_keep_apart() {
+    let server = Server::script(vec![Answer::ok()]);
+    let client = client(&server);
+    let contents: Vec<Vec<u8>> =
+        (0..10).map(|number| pattern(400_000 + number * 31)[number..].to_vec()).collect();
+    let uploads = contents.iter().map(|content| {
+        let source = Source::Bytes(content.clone().into());
+        let piece = Piece::File { source, from: 0, len: content.len() as u64, base64: true };
+        let request = put(&server, Body { content_type: None, pieces: vec![piece] });
+        let client = client.clone();
+        async move { client.send(&request).await.unwrap() }
+    });
+    futures_util::future::join_all(uploads).await;
+    let seen: Vec<_> = server.seen().into_iter().map(|seen| STANDARD.decode(seen.body).unwrap()).collect();
+    assert!(seen.len() == contents.len() && contents.iter().all(|content| seen.contains(content)));
+}
+
+#[tokio::test]
+async fn a_success_that_comes_too_early_is_none() {
+    let file = NamedTempFile::new().unwrap();
+    file.as_file().set_len(50_000_000).unwrap();
+    let body = Body::raw(&Source::Path(file.path().to_owned()), 50_000_000, None);
+    let server = Server::script(vec![Answer::ok().early()]);
+    let error = client(&server).send(&Request::post(server.at("f"), body)).await.unwrap_err();
+    assert_eq!(error.message(), "testland answered 200 before it had the whole request");
+    assert_eq!((error.kind(), error.is_unanswered(), server.count()), (Kind::Platform, true, 1));
 }
 
 #[tokio::test]
@@ -197,7 +237,10 @@ async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
     for (status, kind) in [(413, Kind::Unsupported), (401, Kind::Auth)] {
         let server = Server::script(vec![Answer::status(status, &[], r#"{"detail":"too much"}"#).early()]);
         let error = client(&server).send(&Request::post(server.at("f"), body.clone())).await.unwrap_err();
-        assert_eq!((error.kind(), error.message()), (kind, &*format!("testland answered {status}: too much")));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (kind, &*format!("testland answered {status}: too much"))
+        );
         assert_eq!(server.count(), 1);
     }
     // A platform that is overloaded before it has all of it may be asked again, even for a POST.
@@ -247,11 +290,13 @@ async fn dropping_an_upload_ends_it() {
 #[tokio::test]
 async fn a_form_arrives_as_framed() {
     let server = Server::script(vec![Answer::ok()]);
-    let file = NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "Hello, world!") };
+    let file =
+        NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "Hello, world!") };
     let parts = vec![Part::text("purpose", "user_data"), Part::file("file", &file)];
     client(&server).send(&Request::post(server.at("files"), form(parts))).await.unwrap();
     let seen = server.seen().remove(0);
-    let boundary = seen.header("content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
+    let boundary =
+        seen.header("content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
     let expected = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nuser_data\r\n--{boundary}\r\n\
          Content-Disposition: form-data; name=\"file\"; filename=\"hello.txt\"\r\nContent-Type: text/plain\r\n\r\n\

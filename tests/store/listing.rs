@@ -1,9 +1,10 @@
 //! Pages, orders and filters.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use haul::error::Kind;
-use haul::filter::{Comparison, Expr, Filter, Op, Value};
+use haul::filter::{Comparison, Expr, Filter, Op, Semantics, Value};
 use haul::model::{File, FileId};
 use haul::store::{Listing, SortKey, Store};
 use jiff::Timestamp;
@@ -114,4 +115,113 @@ fn names_ids_and_times_are_found_by_the_index() {
     found(Filter::name_is("n3").and(compare("created_at", Op::Gt, Value::Time(time))), &|file| {
         file.name == "n3" && file.created_at > Some(time)
     });
+}
+
+#[test]
+fn what_sql_cannot_decide_the_filter_does() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open_unsynced(home.path());
+    seed(&store, 200);
+    let all = store.list("s", &Listing::default()).unwrap();
+    for text in [
+        "size > 10 AND name = n3",
+        "name:N3 OR name:n4",
+        "NOT created_at < 1970-01-01T00:00:50Z",
+        "created_at = 1970-01-01T00:00:51Z",
+    ] {
+        let filter = Filter::parse(text, Timestamp::UNIX_EPOCH).unwrap();
+        let expected: Vec<File> = all.iter().filter(|file| filter.matches(file)).cloned().collect();
+        assert!(!expected.is_empty() && expected.len() < 200, "{text}");
+        let mut listing = Listing { filter: Some(filter), limit: 3, ..Listing::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = store.list("s", &listing).unwrap();
+            let Some(last) = page.last() else { break };
+            listing.after = Some(last.id.clone());
+            found.extend(page);
+        }
+        assert_eq!(found, expected, "{text}");
+    }
+    // To xAI a `*` in a name stands for any text.
+    let filter = Some(Filter::name_is("n*"));
+    let listing = Listing { filter: filter.clone(), semantics: Semantics::Xai, ..Listing::default() };
+    assert_eq!(store.list("s", &listing).unwrap().len(), 200);
+    assert!(store.list("s", &Listing { filter, ..Listing::default() }).unwrap().is_empty());
+}
+
+/// A store of `count` files, written straight into the index.
+fn seed_index(root: &Path, count: u32) {
+    drop(open_unsynced(root));
+    let index = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
+    index
+        .execute(
+            "INSERT INTO files (space, id, provider, profile, name, size, content_type, created_at, sha256, blake3,
+                                metadata, extra)
+             WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n LIMIT ?1)
+             SELECT 's', printf('f%07d', n * 7919 % ?1), 'local', 'local', 'report-' || n * 31 % 1000 || '.txt',
+                    n * 13 % 5000, 'text/plain', n * 104729 % 1000000, printf('%064d', n), printf('%064d', n),
+                    '{\"k\":1}', '{}'
+             FROM n",
+            [count],
+        )
+        .unwrap();
+}
+
+/// Lists all in pages, in every order, and says how much memory that took at most.
+#[test]
+#[ignore = "a child process of the tests below"]
+fn child_lists() {
+    let Some((root, count)) = child_input() else { return };
+    let store = open_unsynced(&root);
+    for sort in [SortKey::Created, SortKey::Name, SortKey::Size, SortKey::Id] {
+        let mut listing = Listing { sort, limit: 1000, ..Listing::default() };
+        let mut listed = 0;
+        loop {
+            let page = store.list("s", &listing).unwrap();
+            listed += page.len();
+            let Some(last) = page.last() else { break };
+            listing.after = Some(last.id.clone());
+        }
+        assert_eq!(listed.to_string(), count);
+    }
+    say_peak();
+}
+
+fn peak_of_listing(count: u32) -> u64 {
+    let home = tempfile::tempdir().unwrap();
+    seed_index(home.path(), count);
+    peak(child("listing::child_lists", home.path(), &count.to_string()))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_number_of_files() {
+    let (few, many) = (peak_of_listing(5_000), peak_of_listing(50_000));
+    assert!(many < few + 3 * 1024, "{many} KiB for 50,000 files, {few} KiB for 5,000");
+}
+
+#[test]
+#[ignore = "takes a minute; run in release"]
+#[cfg(target_os = "linux")]
+fn a_million_files_take_no_more_memory_than_a_hundred_thousand() {
+    let (many, more) = (peak_of_listing(100_000), peak_of_listing(1_000_000));
+    println!("{many} KiB for 100,000 files, {more} KiB for 1,000,000");
+    assert!(more < many + 2 * 1024 && more < 32 * 1024);
+}
+
+#[test]
+fn a_large_store_is_open_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    seed_index(home.path(), 100_000);
+    let begin = Instant::now();
+    assert_eq!(open_unsynced(home.path()).list("s", &Listing::default()).unwrap().len(), 100_000);
+    let whole = begin.elapsed();
+    let first_page = || {
+        let begin = Instant::now();
+        let listing = Listing { limit: 1, descending: true, ..Listing::default() };
+        assert_eq!(open_unsynced(home.path()).list("s", &listing).unwrap().len(), 1);
+        begin.elapsed()
+    };
+    let first = (0..5).map(|_| first_page()).min().unwrap();
+    assert!(first * 20 < whole, "{first:?} for the first file, {whole:?} for all");
 }

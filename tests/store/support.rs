@@ -90,3 +90,19 @@ pub fn hex(digest: &[u8]) -> String {
 pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
+
+/// Says how much memory this process took at most; for [`peak`].
+pub fn say_peak() {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    println!("peak {} KiB", peak.trim().trim_end_matches(" kB"));
+}
+
+/// What a child said with [`say_peak`], in KiB.
+pub fn peak(child: Child) -> u64 {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let peak = text.lines().find_map(|line| line.split_once("peak ")?.1.strip_suffix(" KiB")).unwrap();
+    peak.parse().unwrap()
+}

@@ -1,0 +1,482 @@
+//! Activeloop Files: an API in OpenAI's words, with workspaces and metadata.
+//!
+//! Little of it is documented. What shapes this file: `workspace` is a query parameter everywhere but on upload, where
+//! it is a form field; `metadata` is JSON text on upload and a JSON object later; the verb of the metadata call was
+//! lost from every copy of the documentation, so PUT is tried and a 405 tells another; nobody says whether that call
+//! merges or replaces, so it is always sent the whole object; and an upload may be answered with a file, an array or
+//! a list, however many files it had.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::lenient::{count, text, time, word};
+use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
+use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use crate::error::{Error, Kind, Result};
+use crate::filter::{Comparison, Expr, Filter, Op as Is, Value};
+use crate::http::{Body, Content, Method, Part, Range, Reply, Request, form};
+use crate::model::{File, FileId, NewFile, Object, Patch};
+use crate::progress::Progress;
+
+pub(super) static SPEC: Spec = Spec {
+    name: "activeloop",
+    title: "Activeloop",
+    token_variables: &["ACTIVELOOP_TOKEN"],
+    base_url_variables: &[],
+    base_url: "https://api.activeloop.ai",
+    upload_base_url: None,
+    base_path: "",
+    docs_url: "https://docs.activeloop.ai/api-reference/files",
+    settings: &[
+        Setting { key: "workspace", help: "the workspace of the files", secret: false },
+        Setting { key: "instructions", help: "how an uploaded file is to be processed", secret: false },
+        Setting { key: "org_id", help: "the organization, where the token does not say", secret: false },
+        Setting { key: "metadata_method", help: "PUT, PATCH or POST for `meta set`", secret: false },
+    ],
+    dialects: &[Dialect { name: "l0", title: "the only one", can: &CAN }],
+    read_problem: |_| None,
+    open,
+};
+
+/// One is known; the others are OpenAI's, whose words the API borrows.
+const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
+
+/// Verbs that the metadata call may have, the likeliest first: the one other update of this API is a PUT.
+const VERBS: [Method; 3] = [Method::PUT, Method::PATCH, Method::POST];
+
+/// Files a page unless more are asked for: the platform's own default of 10,000 takes long to begin.
+const PAGE: u32 = 1_000;
+
+const CAN: Capabilities = Capabilities {
+    upload: UploadAbility {
+        max_bytes: None,
+        // What the self-hosted product takes; the hosted one does not say.
+        warn_bytes: Some(536_870_912),
+        empty: true,
+        name: NameLimit::Unlimited,
+        forbidden: &[],
+        forbids_control: false,
+        purpose: true,
+        purposes: PURPOSES,
+        default_purpose: Some("user_data"),
+        metadata: true,
+        lifetime: None,
+        files_per_request: 1_000,
+    },
+    download: Download::Any,
+    ranges: false,
+    list: ListAbility {
+        max_page: 10_000,
+        native: &[
+            Native { field: "purpose", ops: &[Is::Eq], precision: Precision::Exact },
+            Native { field: "metadata", ops: &[Is::Eq], precision: Precision::Superset },
+        ],
+        sort: &["created_at"],
+        newest_first: true,
+    },
+    annotate: Some(Annotate { metadata: true, keys: &[], name: false, content_type: false, path: false }),
+    link: None,
+    replace: false,
+    checksums: &[],
+    scope: &["workspace"],
+    rate: None,
+    instead: &[
+        (Op::Link, "`haul get {ref}` fetches the bytes"),
+        (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
+    ],
+};
+
+struct Activeloop {
+    connection: Connection,
+    /// The verb of the metadata call, as far as it is known yet.
+    verb: Mutex<Method>,
+}
+
+fn open(connection: Connection) -> Result<Box<dyn Provider>> {
+    let verb = match connection.setting("metadata_method") {
+        Some(wish) => known_verb(wish).ok_or_else(|| {
+            Error::usage(format!("metadata_method: `{wish}` is not one of PUT, PATCH, POST"))
+        })?,
+        None => Method::PUT,
+    };
+    Ok(Box::new(Activeloop { connection, verb: Mutex::new(verb) }))
+}
+
+#[async_trait]
+impl Provider for Activeloop {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn profile(&self) -> &str {
+        &self.connection.profile
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        &CAN
+    }
+
+    async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
+        let size = page_size(query);
+        let sort = query.sort.as_ref().filter(|sort| sort.field == "created_at");
+        let filter = query.filter.as_ref();
+        let request = Request::get(self.connection.url(&["files"])?)
+            .query("limit", size)
+            .maybe_query("order", sort.map(|sort| if sort.descending { "desc" } else { "asc" }))
+            .maybe_query("purpose", filter.and_then(purpose))
+            .maybe_query("workspace", self.connection.setting("workspace"))
+            .maybe_query("filter", filter.and_then(expression))
+            .maybe_query("after", cursor);
+        let list: WireList = self.connection.http.json(&self.with_org(request), "list of files").await?;
+        let files = list.data.into_iter().flatten().map(|file| file.into_file(self.profile()));
+        let files: Vec<File> = files.collect::<Result<_>>()?;
+        // Where it does not say that there is more, a full page does.
+        let full = files.len() as u64 >= u64::from(size);
+        let more = list.has_more.map_or(full, |said| said == "true") && !files.is_empty();
+        let next = list.last_id.or_else(|| files.last().map(|file| file.id.0.clone()));
+        Ok(Page { next: next.filter(|next| more && cursor != Some(next)), files })
+    }
+
+    async fn stat(&self, id: &FileId) -> Result<File> {
+        let request = self.scoped(Request::get(self.connection.url(&["files", id.as_str()])?));
+        self.connection.http.json::<WireFile>(&request, "file").await?.into_file(self.profile())
+    }
+
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+        let Some(first) = files.first() else { return Ok(Vec::new()) };
+        if files.iter().any(|file| file.metadata != first.metadata || file.purpose != first.purpose) {
+            return Err(Error::usage("files of one upload to activeloop share their purpose and metadata"));
+        }
+        let setting = |key| self.connection.setting(key).map(|value| Part::text(key, value));
+        let purpose = Part::text("purpose", first.purpose.as_deref().unwrap_or("user_data"));
+        let metadata = (!first.metadata.is_empty())
+            .then(|| Part::text("metadata", Json::Object(first.metadata.clone()).to_string()));
+        let fields = [Some(purpose), setting("workspace"), metadata, setting("instructions")];
+        let parts = fields.into_iter().flatten().chain(files.iter().map(|file| Part::file("file", file)));
+        let request = Request::post(self.connection.url(&["files"])?, form(parts.collect())).bulk();
+        let shares = Arc::new(Shares::new(files, progress));
+        let reply = self.connection.http.upload(&self.with_org(request), shares).await?;
+        let answered = files_of(reply.json("uploaded file")?, self.profile())?;
+        if answered.len() != files.len() {
+            let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
+            return Err(Error::platform(message).hint("`haul ls` shows which of them are there"));
+        }
+        Ok(in_order_of(files, answered))
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<()> {
+        let request = self.scoped(Request::delete(self.connection.url(&["files", id.as_str()])?));
+        let reply = self.connection.http.send(&request).await?;
+        // The oldest servers answer without a body.
+        let answer: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
+        if answer.get("deleted") == Some(&Json::Bool(false)) {
+            return Err(Error::platform(format!(
+                "{id}: activeloop answered that it did not delete the file"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let request = Request::get(self.connection.url(&["files", id.as_str(), "content"])?);
+        self.connection.http.content(&self.scoped(request).range(range).bulk()).await
+    }
+
+    async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
+        if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "activeloop can change a file's metadata, nothing else",
+            )
+            .hint("`haul upload FILE --name NAME` uploads it under another name, with a new id"));
+        }
+        // Right whether the platform merges what it gets or puts it in the place of what it had.
+        let before = self.stat(id).await?.metadata;
+        let after = patch.apply(&before);
+        let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
+        let answer: Option<WireFile> = serde_json::from_slice(&reply.body).ok();
+        let file = match answer.filter(|file| file.id.as_deref() == Some(id.as_str())) {
+            Some(file) => file.into_file(self.profile())?,
+            None => self.stat(id).await?,
+        };
+        // Keys that are new here may be the doing of `instructions`.
+        let gone = before.keys().filter(|key| !after.contains_key(*key));
+        let kept: Vec<&str> =
+            gone.filter(|key| file.metadata.contains_key(*key)).map(String::as_str).collect();
+        if kept.is_empty() {
+            return Ok(file);
+        }
+        let message =
+            format!("{id}: activeloop kept {}: this platform only merges metadata", kept.join(", "));
+        Err(Error::new(Kind::Unsupported, message).hint("`haul meta set REF KEY=null` empties a key"))
+    }
+}
+
+impl Activeloop {
+    fn scoped(&self, request: Request) -> Request {
+        let request = request.maybe_query("workspace", self.connection.setting("workspace"));
+        self.with_org(request)
+    }
+
+    /// The header that chose the organization before there were workspaces.
+    fn with_org(&self, request: Request) -> Request {
+        match self.connection.setting("org_id") {
+            Some(org) => request.header("X-Activeloop-Org-Id", org),
+            None => request,
+        }
+    }
+
+    /// Sends the metadata by the verb that is known, and once more by the one that a 405 names.
+    async fn put_metadata(&self, id: &FileId, metadata: &Json) -> Result<Reply> {
+        let verb = self.verb.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reply = self.send_metadata(&verb, id, metadata).await?;
+        if reply.status != 405 {
+            return Ok(reply);
+        }
+        let allowed = reply.header("allow").and_then(|allow| allow.split(',').find_map(known_verb));
+        let Some(other) = allowed.filter(|other| *other != verb) else {
+            return Err(self.unsupported(Op::Annotate).with_status(405));
+        };
+        let reply = self.send_metadata(&other, id, metadata).await?;
+        if reply.status == 405 {
+            return Err(self.unsupported(Op::Annotate).with_status(405));
+        }
+        *self.verb.lock().unwrap_or_else(PoisonError::into_inner) = other;
+        Ok(reply)
+    }
+
+    async fn send_metadata(&self, verb: &Method, id: &FileId, metadata: &Json) -> Result<Reply> {
+        let url = self.connection.url(&["files", id.as_str(), "metadata"])?;
+        let request = Request { method: verb.clone(), ..Request::put(url, Body::json(metadata)) };
+        // The whole object twice is the same as once, but for instructions, which an AI carries out.
+        let request = if metadata.get("instructions").is_none() { request.repeatable() } else { request };
+        self.connection.http.send(&self.scoped(request).expecting(405)).await
+    }
+}
+
+/// What the platform answers about a file.
+#[derive(Debug, Deserialize)]
+struct WireFile {
+    #[serde(default, deserialize_with = "word")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    filename: Option<String>,
+    #[serde(default, deserialize_with = "count")]
+    bytes: Option<u64>,
+    #[serde(default, deserialize_with = "time")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    expires_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "word")]
+    purpose: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    status: Option<String>,
+    #[serde(default)]
+    metadata: Json,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+impl WireFile {
+    fn into_file(self, profile: &str) -> Result<File> {
+        let id = self.id.ok_or_else(|| Error::platform("activeloop sent a file without an id"))?;
+        let mut file = File {
+            provider: "activeloop".to_owned(),
+            profile: profile.to_owned(),
+            id: FileId(id),
+            name: self.filename.unwrap_or_default(),
+            size: self.bytes,
+            purpose: self.purpose,
+            status: self.status,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            extra: self.extra,
+            ..File::default()
+        };
+        match self.metadata {
+            Json::Object(metadata) => file.metadata = metadata,
+            Json::Null => {}
+            // It went up as JSON text and may come back so.
+            other => match other.as_str().and_then(|text| serde_json::from_str(text).ok()) {
+                Some(Json::Object(metadata)) => file.metadata = metadata,
+                _ => drop(file.extra.insert("metadata".to_owned(), other)),
+            },
+        }
+        Ok(file)
+    }
+}
+
+/// A page of a listing. Only `data` is certain.
+#[derive(Debug, Deserialize)]
+struct WireList {
+    data: Option<Vec<WireFile>>,
+    #[serde(default, deserialize_with = "word")]
+    has_more: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    last_id: Option<String>,
+}
+
+/// The files of an upload's reply: one object, an array, or a list around one.
+fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
+    let items = match reply {
+        Json::Array(items) => items,
+        Json::Object(mut object) => match object.remove("data") {
+            Some(Json::Array(items)) => items,
+            _ if object.contains_key("id") => vec![Json::Object(object)],
+            _ => return Err(Error::platform("activeloop answered without a list of files")),
+        },
+        _ => return Err(Error::platform("activeloop answered without a list of files")),
+    };
+    let read = |item| {
+        let file: WireFile = serde_json::from_value(item)
+            .map_err(|error| Error::platform(format!("activeloop's file is not valid: {error}")))?;
+        file.into_file(profile)
+    };
+    items.into_iter().map(read).collect()
+}
+
+/// The answered files in the order in which they were sent, as far as names tell.
+fn in_order_of(sent: &[NewFile], mut answered: Vec<File>) -> Vec<File> {
+    for (index, file) in sent.iter().enumerate() {
+        if let Some(found) = answered[index..].iter().position(|other| other.name == file.name) {
+            answered.swap(index, index + found);
+        }
+    }
+    answered
+}
+
+fn known_verb(word: &str) -> Option<Method> {
+    VERBS.into_iter().find(|verb| verb.as_str().eq_ignore_ascii_case(word.trim()))
+}
+
+/// As many as are wanted, where nothing is filtered or sorted here.
+fn page_size(query: &Query) -> u32 {
+    let sorted = query.sort.as_ref().is_none_or(|sort| CAN.list.sort.contains(&sort.field.as_str()));
+    let as_is = sorted && query.filter.is_none();
+    let wanted = query.limit.filter(|_| as_is).and_then(|limit| u32::try_from(limit).ok());
+    query.page_size.or(wanted.map(|wanted| wanted.min(PAGE))).unwrap_or(PAGE).clamp(1, CAN.list.max_page)
+}
+
+/// The purpose that all files must have. An unknown word is kept here: it would be refused there.
+fn purpose(filter: &Filter) -> Option<&'static str> {
+    filter
+        .conjuncts()
+        .into_iter()
+        .filter(|c| c.field == "purpose" && c.op == Is::Eq)
+        .find_map(|c| PURPOSES.iter().copied().find(|known| c.value == Value::Text((*known).to_owned())))
+}
+
+/// The comparisons of metadata, in the platform's own language.
+fn expression(filter: &Filter) -> Option<String> {
+    let native = filter.native(|comparison| condition(comparison).map(|_| Precision::Superset))?;
+    Some(match &native.expr {
+        Expr::And(parts) => parts.iter().map(render).collect::<Vec<_>>().join(" and "),
+        other => render(other),
+    })
+}
+
+fn render(expr: &Expr) -> String {
+    let join =
+        |parts: &[Expr], word: &str| format!("({})", parts.iter().map(render).collect::<Vec<_>>().join(word));
+    match expr {
+        Expr::And(parts) => join(parts, " and "),
+        Expr::Or(parts) => join(parts, " or "),
+        Expr::Compare(comparison) => condition(comparison).unwrap_or_default(),
+        // The language has none, so none was accepted.
+        Expr::Not(_) => String::new(),
+    }
+}
+
+/// One comparison. Only what cannot lose a file: a number may be held as text, in more spellings than one, so
+/// numbers are compared here; and how a quote or a backslash is escaped, nobody says.
+fn condition(comparison: &Comparison) -> Option<String> {
+    const WORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
+    let key = comparison.field.strip_prefix("metadata.")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !key.chars().all(plain) || key.starts_with(|c: char| c.is_ascii_digit()) || WORDS.contains(&key) {
+        return None;
+    }
+    match (&comparison.value, comparison.op) {
+        (Value::Null, Is::Eq) => Some(format!("metadata.{key} is null")),
+        (Value::Null, Is::Ne) | (Value::Present, Is::Eq | Is::Has) => {
+            Some(format!("metadata.{key} is not null"))
+        }
+        (Value::Bool(yes), Is::Eq) => Some(format!("(metadata.{key} == {yes} or metadata.{key} == '{yes}')")),
+        (Value::Text(text), Is::Eq) => {
+            // Text that JSON reads as something else may be held as that.
+            let is_text = serde_json::from_str::<Json>(text).is_err();
+            let is_clean = !text.contains(|c: char| c.is_control() || c == '\\');
+            let quote = ['\'', '"'].into_iter().find(|quote| !text.contains(*quote))?;
+            (is_text && is_clean).then(|| format!("metadata.{key} == {quote}{text}{quote}"))
+        }
+        _ => None,
+    }
+}
+
+/// Hands the progress of one body with several files to the progress of each.
+struct Shares(Vec<(u64, u64, Arc<dyn Progress>)>);
+
+impl Shares {
+    fn new(files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Self {
+        let mut start = 0;
+        let shares = files.iter().zip(progress).map(|(file, progress)| {
+            start += file.size;
+            (start - file.size, file.size, progress.clone())
+        });
+        Self(shares.collect())
+    }
+}
+
+impl Progress for Shares {
+    fn at(&self, bytes: u64) {
+        for (start, size, progress) in &self.0 {
+            progress.at(bytes.saturating_sub(*start).min(*size));
+        }
+    }
+
+    fn read(&self, offset: u64, bytes: &[u8]) {
+        // No stretch crosses from one file into the next.
+        let after = self.0.partition_point(|(start, size, _)| start + size <= offset);
+        if let Some((start, _, progress)) = self.0.get(after) {
+            progress.read(offset - start, bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<(u64, Vec<u8>)>>);
+
+    impl Progress for Heard {
+        fn at(&self, bytes: u64) {
+            self.0.lock().unwrap().push((bytes, Vec::new()));
+        }
+
+        fn read(&self, offset: u64, bytes: &[u8]) {
+            self.0.lock().unwrap().push((offset, bytes.to_vec()));
+        }
+    }
+
+    #[test]
+    fn each_file_hears_of_itself() {
+        let files = [("a", "12345"), ("b", ""), ("c", "678")].map(|(n, c)| NewFile::from_bytes(n, c));
+        let heard: [Arc<Heard>; 3] = Default::default();
+        let progress: Vec<Arc<dyn Progress>> = heard.iter().map(|h| h.clone() as Arc<dyn Progress>).collect();
+        let shares = Shares::new(&files, &progress);
+        shares.read(0, b"123");
+        shares.read(3, b"45");
+        shares.read(5, b"678");
+        shares.at(6);
+        let heard = heard.map(|heard| heard.0.lock().unwrap().clone());
+        assert_eq!(heard[0], [(0, b"123".to_vec()), (3, b"45".to_vec()), (5, Vec::new())]);
+        assert_eq!(heard[1], [(0, Vec::new())]);
+        assert_eq!(heard[2], [(0, b"678".to_vec()), (1, Vec::new())]);
+    }
+}

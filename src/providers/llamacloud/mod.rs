@@ -1,0 +1,334 @@
+//! LlamaCloud: the Files API behind the parsing, extraction and indexing products of `LlamaIndex`.
+//!
+//! What shapes this code:
+//! - The beta endpoints answer with a short object: no size, no creation time, no media type. The legacy ones answer
+//!   with a long one that has them. [`wire`] decodes both.
+//! - A file cannot be changed once it is there: no rename, no metadata, no new content.
+//! - Bytes are never served by the API itself. `/content` gives a presigned URL of an object store, which is fetched
+//!   without the token: the store refuses a request with two credentials, and the token is none of its business.
+//! - A lost answer to an upload cannot be told from a failure by size or time, since the listing has neither. Each
+//!   upload therefore carries an `external_file_id` of ours, by which it can be found.
+//! - The scope is in the query of every call, uploads included.
+
+mod listing;
+mod presigned;
+mod upload;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use url::Url;
+
+use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
+use crate::error::{Error, Kind, Result};
+use crate::filter::Op as Comparator;
+use crate::http::{Range, Rate, Request};
+use crate::model::{File, FileId, Link, NewFile};
+use crate::progress::Progress;
+use wire::FileReply;
+
+pub(super) static SPEC: Spec = Spec {
+    name: "llamacloud",
+    title: "LlamaCloud (LlamaIndex)",
+    token_variables: &["LLAMA_CLOUD_API_KEY", "LLAMA_PARSE_API_KEY"],
+    base_url_variables: &["LLAMA_CLOUD_BASE_URL"],
+    base_url: "https://api.cloud.llamaindex.ai",
+    upload_base_url: None,
+    base_path: "",
+    docs_url: "https://developers.llamaindex.ai/reference/resources/files/",
+    settings: &[
+        setting("project_id", "the project; the key's own if not given"),
+        setting("organization_id", "the organization"),
+        setting("region", "na (default) or eu; a key belongs to one region"),
+        setting("external_file_id", "upload: your own id for the file; `haul-UUID` if not given"),
+        setting("expand", "ls, info: further parts of a file, such as `download_url`"),
+        setting("via", "another route: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
+        setting("only_manually_uploaded", "ls: `true` leaves out what a data source brought; uses via=query"),
+        setting("data_source_id", "upload via=presigned: the data source it belongs to"),
+        setting("storage_type", "upload via=presigned or by the legacy dialect: `permanent` or `ephemeral`"),
+        setting("last_modified_at", "upload via=presigned: when the original was last changed, RFC 3339"),
+        setting("resource_info", "upload via=presigned: a JSON object about the original"),
+        setting("permission_info", "upload via=presigned: a JSON object about who may see it"),
+    ],
+    dialects: &[
+        Dialect { name: "beta", title: "the beta endpoints", can: &CAN },
+        Dialect { name: "legacy", title: "the v1 endpoints, which tell size and dates", can: &CAN_LEGACY },
+    ],
+    read_problem: wire::read_problem,
+    open,
+};
+
+const CAN: Capabilities = Capabilities {
+    upload: UploadAbility {
+        // Published as "512 MB". Only what is too much in either reading is refused unasked.
+        max_bytes: Some(512 * 1024 * 1024),
+        warn_bytes: Some(512_000_000),
+        empty: false,
+        name: NameLimit::Characters(3000),
+        forbidden: &[],
+        forbids_control: false,
+        purpose: true,
+        purposes: &["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"],
+        default_purpose: Some(DEFAULT_PURPOSE),
+        metadata: false,
+        lifetime: None,
+        files_per_request: 1,
+    },
+    download: Download::Any,
+    // The object store's, not the API's.
+    ranges: true,
+    list: ListAbility {
+        max_page: 1000,
+        native: &[equals("id"), equals("name"), equals("external_file_id"), equals("data_source_id")],
+        sort: &["+name", "+id", "-created_at"],
+        // Not documented; listings have no time to tell it by.
+        newest_first: true,
+    },
+    annotate: None,
+    link: Some(LinkAbility { lifetime: Some((1, LONGEST_LINK)), list: false, revoke: false }),
+    replace: false,
+    checksums: &[],
+    scope: &["organization_id", "project_id"],
+    // Published for uploads (`POST /api/v1/files`) by project. Nothing is for the other calls, which are sent unpaced.
+    rate: Some(Rate { requests: 50, per: Duration::from_secs(5) }),
+    instead: &[
+        (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
+        (Op::Links, "`haul link {ref}` makes another link"),
+        (Op::Unlink, "`haul link {ref} --expires 1m` makes one that soon ends by itself"),
+    ],
+};
+
+/// The legacy endpoints know no purpose, and list all files at once in no order that is told.
+const CAN_LEGACY: Capabilities = Capabilities {
+    upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
+    list: ListAbility { max_page: u32::MAX, native: &[], sort: &[], newest_first: false },
+    ..CAN
+};
+
+/// What a file is for when nothing is said: kept until deleted, other than what only a parse job reads.
+const DEFAULT_PURPOSE: &str = "user_data";
+/// Seconds that a link can live: the limit of presigned URLs in S3; the platform publishes none.
+const LONGEST_LINK: i64 = 7 * 24 * 3600;
+/// Seconds that a link made only to download lives.
+const DOWNLOAD_LINK: i64 = 15 * 60;
+/// Where the API is in the other region.
+const EUROPE: &str = "https://api.cloud.eu.llamaindex.ai";
+/// The endpoints with the short object.
+const BETA: [&str; 4] = ["api", "v1", "beta", "files"];
+/// The endpoints with the long object.
+const LEGACY: [&str; 3] = ["api", "v1", "files"];
+
+const fn setting(key: &'static str, help: &'static str) -> Setting {
+    Setting { key, help, secret: false }
+}
+
+const fn equals(field: &'static str) -> Native {
+    Native { field, ops: &[Comparator::Eq], precision: Precision::Exact }
+}
+
+struct LlamaCloud {
+    connection: Connection,
+    legacy: bool,
+    via: Via,
+}
+
+/// Which of the platform's routes a call takes where there are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    /// The plain one of the dialect.
+    Plain,
+    /// Uploads by `FileCreate` and a presigned URL.
+    Presigned,
+    /// Listings by the deprecated query.
+    Query,
+}
+
+fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
+    let via = match connection.setting("via") {
+        None => Via::Plain,
+        Some("presigned") => Via::Presigned,
+        Some("query") => Via::Query,
+        Some(other) => {
+            return Err(Error::usage(format!("via={other} is no route of llamacloud"))
+                .hint("routes: presigned (upload), query (ls)"));
+        }
+    };
+    let legacy = connection.dialect == "legacy";
+    if legacy {
+        let only_beta =
+            ["expand", "only_manually_uploaded"].into_iter().find(|key| connection.setting(key).is_some());
+        if let Some(key) = only_beta.or((via == Via::Query).then_some("via=query")) {
+            return Err(Error::usage(format!("{key}: llamacloud's legacy dialect has no place for it"))
+                .hint("leave out `--dialect legacy`"));
+        }
+    }
+    if let Some(url) = regional(&connection.base_url, connection.setting("region"))? {
+        connection.http = connection.http.trusting(&url);
+        connection.base_url = url;
+    }
+    Ok(Box::new(LlamaCloud { connection, legacy, via }))
+}
+
+/// The base URL of the region, if it is another than `base`.
+fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
+    let wanted = match region {
+        None => return Ok(None),
+        Some("na") => SPEC.base_url,
+        Some("eu") => EUROPE,
+        Some(other) => {
+            return Err(
+                Error::usage(format!("region={other} is no region of llamacloud")).hint("regions: na, eu")
+            );
+        }
+    };
+    let at = |url: &str| base.as_str().trim_end_matches('/') == url;
+    if at(wanted) {
+        return Ok(None);
+    }
+    if !at(SPEC.base_url) {
+        return Err(Error::usage(format!(
+            "region and base URL contradict each other: {base} was given, too"
+        ))
+        .hint("leave out one of `--set region=…` and `--base-url`"));
+    }
+    Url::parse(wanted).map(Some).map_err(|error| Error::usage(format!("{wanted}: {error}")))
+}
+
+#[async_trait]
+impl Provider for LlamaCloud {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn profile(&self) -> &str {
+        &self.connection.profile
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        if self.legacy { &CAN_LEGACY } else { &CAN }
+    }
+
+    async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
+        if self.legacy { self.list_whole().await } else { self.list_page(query, cursor).await }
+    }
+
+    async fn stat(&self, id: &FileId) -> Result<File> {
+        let request = self.expanded(Request::get(self.files(&[id.as_str()])?));
+        let error = match self.call::<FileReply>(request, "file").await {
+            Ok(reply) => return Ok(reply.into_file(self.profile())),
+            Err(error) => error,
+        };
+        // Older servers have no beta route for one file: only their listing knows whether it is there.
+        let absent = match error.status() {
+            Some(404) if !self.legacy => error,
+            Some(405) if !self.legacy => {
+                Error::not_found(format!("{id}: no such file on llamacloud")).with_status(404)
+            }
+            _ => return Err(error),
+        };
+        match self.list_by_id(id).await {
+            Ok(Some(file)) => Ok(file),
+            Ok(None) => Err(absent),
+            // A listing that cannot take the id as one knows no such file either.
+            Err(error) if matches!(error.status(), Some(404 | 422)) => Err(absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+        let mut uploaded = Vec::with_capacity(files.len());
+        for (file, progress) in files.iter().zip(progress) {
+            uploaded.push(match self.via {
+                Via::Presigned => self.upload_presigned(file, progress.clone()).await?,
+                Via::Plain | Via::Query => self.upload_form(file, progress.clone()).await?,
+            });
+        }
+        Ok(uploaded)
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<()> {
+        let request = self.scoped(Request::delete(self.files(&[id.as_str()])?)).unpaced();
+        match self.connection.http.send(&request).await {
+            Err(error) if error.status() == Some(409) => {
+                Err(error.hint("a file that an index or a job still uses stays: remove that first"))
+            }
+            sent => sent.map(|_| ()),
+        }
+    }
+
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        match self.fetch(id, range.clone()).await {
+            // The URL ended between the two requests: a fresh one has its whole life before it.
+            Err(error) if presigned::is_refused(&error) => self.fetch(id, range).await,
+            fetched => fetched,
+        }
+    }
+
+    async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
+        let url = self.presigned_url(id, lifetime.map(|lifetime| lifetime.as_secs())).await?;
+        url.into_link().ok_or_else(|| {
+            Error::new(Kind::Unsupported, format!("{id}: llamacloud gave a form to post, which is no link"))
+                .hint(format!("`haul get {}:id:{id}`", self.profile()))
+        })
+    }
+}
+
+impl LlamaCloud {
+    /// A URL below the endpoints of the dialect.
+    fn files(&self, rest: &[&str]) -> Result<Url> {
+        if self.legacy { self.legacy(rest) } else { self.beta(rest) }
+    }
+
+    /// A URL below the beta endpoints.
+    fn beta(&self, rest: &[&str]) -> Result<Url> {
+        self.connection.url(&[&BETA, rest].concat())
+    }
+
+    /// A URL below the legacy endpoints.
+    fn legacy(&self, rest: &[&str]) -> Result<Url> {
+        self.connection.url(&[&LEGACY, rest].concat())
+    }
+
+    /// Adds the scope, which every call takes in its query.
+    fn scoped(&self, request: Request) -> Request {
+        CAN.scope.iter().fold(request, |request, key| request.maybe_query(key, self.connection.setting(key)))
+    }
+
+    /// Sends a request other than an upload within the scope and decodes the answer.
+    async fn call<T: serde::de::DeserializeOwned>(&self, request: Request, what: &str) -> Result<T> {
+        self.connection.http.json(&self.scoped(request).unpaced(), what).await
+    }
+
+    /// Asks for the further parts of `--set expand=a,b`.
+    fn expanded(&self, request: Request) -> Request {
+        let words = self.connection.setting("expand").unwrap_or_default().split(',').map(str::trim);
+        words.filter(|word| !word.is_empty()).fold(request, |request, word| request.query("expand", word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(base: &str, region: Option<&str>) -> Result<Option<String>> {
+        let base = Url::parse(base).unwrap();
+        regional(&base, region).map(|url| url.map(|url| url.to_string()))
+    }
+
+    #[test]
+    fn a_region_moves_the_default_base_url_and_no_other() {
+        let default = SPEC.base_url;
+        let europe = Some("https://api.cloud.eu.llamaindex.ai/".to_owned());
+        assert_eq!(region(default, None).unwrap(), None);
+        assert_eq!(region(default, Some("na")).unwrap(), None);
+        assert_eq!(region(default, Some("eu")).unwrap(), europe);
+        assert_eq!(region(EUROPE, Some("eu")).unwrap(), None);
+        for (base, word) in [("http://127.0.0.1:1/x", "eu"), (EUROPE, "na"), (default, "mars")] {
+            assert_eq!(region(base, Some(word)).unwrap_err().kind(), Kind::Usage, "{base} {word}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Uploads: one form, or the three steps of a presigned upload.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::presigned::{PresignedUrl, refused_by_store};
+use super::wire::FileReply;
+use super::{Connection, DEFAULT_PURPOSE, LlamaCloud};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Body, Part, Request, form};
+use crate::model::{File, NewFile, Object};
+use crate::progress::Progress;
+
+/// The settings that `FileCreate` has a place for: texts.
+const TEXTS: [&str; 3] = ["last_modified_at", "data_source_id", "storage_type"];
+/// The same: JSON objects.
+const OBJECTS: [&str; 2] = ["resource_info", "permission_info"];
+
+impl LlamaCloud {
+    /// Uploads in one form. The file is its last part, so that a server knows what it is for first.
+    pub(super) async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        self.refuse_presigned_settings()?;
+        let mark = Mark::new(&self.connection);
+        let url = self.files(&[])?;
+        let request = if self.legacy {
+            Request::post(url, form(vec![Part::file("upload_file", file)]))
+                .query("external_file_id", mark.text())
+                .maybe_query("storage_type", self.connection.setting("storage_type"))
+        } else {
+            let purpose = file.purpose.as_deref().unwrap_or(DEFAULT_PURPOSE);
+            let parts = vec![
+                Part::text("purpose", purpose),
+                Part::text("external_file_id", mark.text()),
+                Part::file("file", file),
+            ];
+            Request::post(url, form(parts))
+        };
+        let error = match self.connection.http.upload(&self.scoped(request.bulk()), progress).await {
+            Ok(reply) => {
+                return Ok(reply.json::<FileReply>("uploaded file")?.into_file(&self.connection.profile));
+            }
+            Err(error) => error,
+        };
+        // No answer, yet it may be there: an id of our own making tells, one the user gave may be an older file's.
+        match &mark {
+            Mark::Ours(mark) if error.is_unanswered() => {
+                self.list_by_mark(mark).await.ok().flatten().ok_or(error)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Announces a file, stores its bytes at a presigned URL and asks what became of it. Where the bytes cannot be
+    /// stored, the announced file is taken back.
+    pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        if file.purpose.is_some() {
+            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned has no place for a purpose")
+                .hint("leave out `--purpose` or `--set via=presigned`")
+                .about(file.name.clone()));
+        }
+        let create = Body::json(&Value::Object(self.file_create(file)?));
+        let announced: PresignedUrl =
+            self.call(Request::put(self.legacy(&[])?, create), "presigned URL").await?;
+        let Some(id) = announced.file_id.as_deref() else {
+            return Err(Error::platform("llamacloud gave a presigned URL without the id of its file")
+                .about(file.name.clone()));
+        };
+        let at = self.legacy(&[id])?;
+        let http = &self.connection.http;
+        let stored = match announced.store(file) {
+            Ok(request) => http.upload(&request, progress).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stored {
+            let _ = http.send(&self.scoped(Request::delete(at)).unpaced()).await;
+            return Err(refused_by_store(error));
+        }
+        let reply: FileReply = self.call(Request::get(at), "uploaded file").await?;
+        Ok(reply.into_file(&self.connection.profile))
+    }
+
+    /// The `FileCreate` of a file: its name and size, and what the settings say.
+    fn file_create(&self, file: &NewFile) -> Result<Object> {
+        let mut create = Object::new();
+        create.insert("name".to_owned(), json!(file.name));
+        create.insert("external_file_id".to_owned(), json!(Mark::new(&self.connection).text()));
+        create.insert("file_size".to_owned(), json!(file.size));
+        for key in TEXTS {
+            if let Some(text) = self.connection.setting(key) {
+                create.insert(key.to_owned(), json!(text));
+            }
+        }
+        for key in OBJECTS {
+            if let Some(text) = self.connection.setting(key) {
+                let object: Object = serde_json::from_str(text).map_err(|error| {
+                    Error::usage(format!("{key} is not a JSON object: {error}"))
+                        .hint(format!("`--set {key}='{{\"key\": \"value\"}}'`"))
+                })?;
+                create.insert(key.to_owned(), Value::Object(object));
+            }
+        }
+        Ok(create)
+    }
+
+    /// Refuses settings that an upload in one form has no place for, rather than drop them.
+    fn refuse_presigned_settings(&self) -> Result<()> {
+        let given = |key: &&&str| self.connection.setting(key).is_some();
+        let taken = |key: &&&str| self.legacy && **key == "storage_type";
+        match TEXTS.iter().chain(&OBJECTS).find(|key| given(key) && !taken(key)) {
+            None => Ok(()),
+            Some(key) => Err(Error::new(
+                Kind::Unsupported,
+                format!("{key}: llamacloud's upload form has no place for it"),
+            )
+            .hint("`--set via=presigned` uploads by another route, which has")),
+        }
+    }
+}
+
+/// The `external_file_id` of an upload.
+enum Mark {
+    /// Made for this upload alone.
+    Ours(String),
+    /// The user's, not necessarily unique.
+    Users(String),
+}
+
+impl Mark {
+    fn new(connection: &Connection) -> Self {
+        match connection.setting("external_file_id") {
+            Some(given) => Self::Users(given.to_owned()),
+            None => Self::Ours(format!("haul-{}", uuid::Uuid::new_v4())),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Ours(text) | Self::Users(text) => text,
+        }
+    }
+}

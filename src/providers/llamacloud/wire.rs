@@ -1,0 +1,202 @@
+//! What the platform says, and what it means.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::SPEC;
+use super::presigned::PresignedUrl;
+use crate::error::Kind;
+use crate::http::{Problem, Reply};
+use crate::model::{File, FileId, Object};
+
+/// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
+///
+/// What is not translated stays in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type` (an
+/// extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
+/// `permission_info` and `download_url`.
+#[derive(Deserialize)]
+pub(super) struct FileReply {
+    id: String,
+    name: Option<Value>,
+    purpose: Option<Value>,
+    file_size: Option<Value>,
+    created_at: Option<Value>,
+    updated_at: Option<Value>,
+    expires_at: Option<Value>,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+impl FileReply {
+    pub(super) fn into_file(self, profile: &str) -> File {
+        let mut extra = self.extra;
+        let name = take("name", self.name, text, &mut extra).unwrap_or_default();
+        let purpose = take("purpose", self.purpose, text, &mut extra);
+        let size = take("file_size", self.file_size, count, &mut extra);
+        let created_at = take("created_at", self.created_at, time, &mut extra);
+        let updated_at = take("updated_at", self.updated_at, time, &mut extra);
+        let expires_at = take("expires_at", self.expires_at, time, &mut extra);
+        let url = extra.get("download_url").and_then(download_url);
+        File {
+            provider: SPEC.name.to_owned(),
+            profile: profile.to_owned(),
+            id: FileId(self.id),
+            name,
+            size,
+            purpose,
+            created_at,
+            updated_at,
+            expires_at,
+            url,
+            extra,
+            ..File::default()
+        }
+    }
+}
+
+/// A page of files. No token, null or an empty one: it is the last.
+#[derive(Deserialize)]
+pub(super) struct ListReply {
+    pub(super) items: Vec<FileReply>,
+    pub(super) next_page_token: Option<String>,
+}
+
+/// Translates a value; one that cannot be read stays in `extra` as it is.
+fn take<T>(key: &str, value: Option<Value>, read: fn(&Value) -> Option<T>, extra: &mut Object) -> Option<T> {
+    let value = value?;
+    let meaning = read(&value);
+    if meaning.is_none() {
+        extra.insert(key.to_owned(), value);
+    }
+    meaning
+}
+
+pub(super) fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// A whole number, however it is written: `11`, `11.0`, `"11"`.
+fn count(value: &Value) -> Option<u64> {
+    if let Value::String(text) = value {
+        return text.parse().ok();
+    }
+    // Up to 2^53 a float is exact: 9 PB.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = |float: f64| (float.fract() == 0.0 && (0.0..9e15).contains(&float)).then_some(float as u64);
+    value.as_u64().or_else(|| value.as_f64().and_then(whole))
+}
+
+/// An RFC 3339 time; one without an offset is UTC.
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
+    let text = value.as_str()?;
+    let naive = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    text.parse().ok().or_else(|| naive().map(|zoned| zoned.timestamp()))
+}
+
+/// The `url` of a presigned URL whose GET gives the bytes.
+fn download_url(value: &Value) -> Option<String> {
+    PresignedUrl::deserialize(value).ok()?.into_link().map(|link| link.url)
+}
+
+/// Reads a complaint about the id in the path: one that is not even shaped like an id is 422, not 404, and still
+/// means that there is no such file.
+pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
+    let body: Value = serde_json::from_slice(&reply.body).ok()?;
+    let of_id = |complaint: &&Value| {
+        complaint["loc"].as_array().and_then(|place| place.last()).is_some_and(|last| last == "file_id")
+    };
+    let complaint = body["detail"].as_array()?.iter().find(of_id)?;
+    let message = format!("file_id: {}", complaint["msg"].as_str().unwrap_or("not an id"));
+    Some(Problem { message, kind: Some(Kind::NotFound), is_final: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> File {
+        serde_json::from_str::<FileReply>(text).unwrap().into_file("work")
+    }
+
+    #[test]
+    fn only_the_id_is_certain() {
+        let bare = file(r#"{"id":"f"}"#);
+        assert_eq!(
+            (bare.provider.as_str(), bare.profile.as_str(), bare.id.as_str()),
+            ("llamacloud", "work", "f")
+        );
+        let nulls = file(r#"{"id":"f","name":null,"file_size":null,"created_at":null,"expires_at":null}"#);
+        assert_eq!(nulls, bare);
+        assert_eq!(file(r#"{"id":"f","purpose":"a new word"}"#).purpose.as_deref(), Some("a new word"));
+        assert!(serde_json::from_str::<FileReply>(r#"{"name":"n"}"#).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_stays_as_it_is() {
+        let odd = file(
+            r#"{"id":"f","file_size":"many","created_at":"soon","expires_at":17,"purpose":["a"],"new":{"x":1}}"#,
+        );
+        assert_eq!((odd.size, odd.created_at, odd.expires_at, odd.purpose), (None, None, None, None));
+        assert_eq!(
+            Value::Object(odd.extra),
+            serde_json::json!({"new": {"x": 1}, "purpose": ["a"], "file_size": "many", "created_at": "soon", "expires_at": 17})
+        );
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number_however_it_is_written() {
+        let size = |text: &str| file(&format!(r#"{{"id":"f","file_size":{text}}}"#)).size;
+        assert_eq!(size("11"), Some(11));
+        assert_eq!(size("\"11\""), Some(11));
+        assert_eq!(size("11.0"), Some(11));
+        for odd in ["11.5", "-1", "1e300", "true", "\"-1\""] {
+            assert_eq!(size(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_any_offset_or_none() {
+        let expected: Timestamp = "2026-11-21T10:00:00.5Z".parse().unwrap();
+        for text in ["2026-11-21T10:00:00.5Z", "2026-11-21T12:00:00.500000+02:00", "2026-11-21T10:00:00.5"] {
+            assert_eq!(time(&Value::from(text)), Some(expected), "{text}");
+        }
+        assert_eq!(time(&Value::from("2026-11-21T10:00:00Z")).map(Timestamp::as_second), Some(1_795_255_200));
+    }
+
+    #[test]
+    fn a_download_url_counts_only_if_a_get_gives_the_bytes() {
+        let with = |fields: &str| {
+            file(&format!(
+                r#"{{"id":"f","download_url":{{"url":"https://s/x","expires_at":"2026-11-21T10:00:00Z","form_fields":{fields}}}}}"#
+            ))
+        };
+        assert_eq!(with("null").url.as_deref(), Some("https://s/x"));
+        assert_eq!(with("{}").url.as_deref(), Some("https://s/x"));
+        assert_eq!(with(r#"{"key":"v"}"#).url, None);
+        assert_eq!(with("null").extra["download_url"]["expires_at"], "2026-11-21T10:00:00Z");
+    }
+
+    #[test]
+    fn only_a_complaint_about_the_id_means_that_there_is_no_such_file() {
+        let read = |body: &'static str| {
+            let reply = Reply { status: 422, headers: crate::http::HeaderMap::new(), body: body.into() };
+            read_problem(&reply).map(|problem| (problem.message, problem.kind))
+        };
+        assert_eq!(
+            read(r#"{"detail":[{"loc":["path","file_id"],"msg":"not a uuid","type":"uuid_parsing"}]}"#),
+            Some(("file_id: not a uuid".to_owned(), Some(Kind::NotFound)))
+        );
+        for other in [
+            r#"{"detail":[{"loc":["query","page_size"],"msg":"too large"}]}"#,
+            r#"{"detail":[{"loc":["query","file_ids",0],"msg":"not a uuid"}]}"#,
+            r#"{"detail":[{"msg":"file_id"},{}]}"#,
+            r#"{"detail":"file_id"}"#,
+            r#"["file_id"]"#,
+            "<html>",
+            "",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Metorial: files of an instance, of an organization or of a user.
+//!
+//! - Three wire dialects share hosts, auth and most paths: `seed` (the first documentation), `pulsar` (2025) and
+//!   `magnetar` (2026). One tolerant struct reads all their objects; how a request is spelled depends on the dialect
+//!   only for uploads and links. Every answer carries `metorial-version`; an answer without it is the seed's.
+//! - Uploads go to another host, `files.metorial.com`. Every success is 200, deleting included.
+//! - There is no content endpoint for a token: a download makes a short-lived public link and fetches that, without
+//!   the token, since the URL itself is the secret and may be on any host.
+//! - Deleting is soft: the file stays readable with `status: deleted`, and any further action on it is a 403. The
+//!   pulsar server refuses to delete at all (400), which is told as it is.
+//! - The rate limit is 5000 requests in 10 minutes (a development instance: 100), without `Retry-After`.
+
+mod query;
+mod upload;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use self::upload::{no_place, title};
+use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
+use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
+use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
+use super::{require, require_upload};
+use crate::error::{Error, Kind, Result};
+use crate::filter::Op;
+use crate::http::{Body, Rate, Reply, Request};
+use crate::model::{File, FileId, Link, NewFile, Object, Patch};
+use crate::progress::Progress;
+
+pub(super) static SPEC: Spec = Spec {
+    name: "metorial",
+    title: "Metorial",
+    token_variables: &["METORIAL_API_KEY", "METORIAL_TOKEN"],
+    base_url_variables: &["METORIAL_API_HOST"],
+    base_url: "https://api.metorial.com",
+    upload_base_url: Some("https://files.metorial.com"),
+    base_path: "",
+    docs_url: "https://metorial.com/api/files",
+    settings: &[
+        setting("instance_id", "instance, for an organization's or a user's key"),
+        setting("organization_id", "organization that owns an upload"),
+        setting("store_id", "store to list, and to attach an upload to (magnetar)"),
+        setting("path", "where in the store an upload goes; a folder if it ends in `/` (magnetar)"),
+        setting("store_replace", "`true` replaces what is at that path (magnetar)"),
+        setting("document_id", "document whose files are listed (magnetar)"),
+        setting("file_link_id", "link whose file is listed (magnetar)"),
+        setting("via", "`direct` or `presigned` upload; large files go presigned unasked (magnetar)"),
+        setting("link", "link to download through, in the place of a new one"),
+    ],
+    dialects: &[
+        Dialect { name: "seed", title: "the first documentation", can: &SEED },
+        Dialect { name: "pulsar", title: "2025-01-01", can: &PULSAR },
+        Dialect { name: "magnetar", title: "2026-01-01, current", can: &MAGNETAR },
+    ],
+    read_problem: |_| None,
+    open,
+};
+
+const fn setting(key: &'static str, help: &'static str) -> Setting {
+    Setting { key, help, secret: false }
+}
+
+/// Bytes of a direct upload at most in magnetar; the others state no limit.
+const DIRECT_LIMIT: u64 = 100 * 1024 * 1024;
+/// Bytes of a presigned upload at most.
+const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
+/// Lifetime of a link that is made only to download.
+const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
+/// Items a page at most; the server refuses more.
+const MAX_PAGE: u32 = 100;
+
+const SEED: Capabilities = Capabilities {
+    upload: UploadAbility {
+        max_bytes: None,
+        warn_bytes: Some(DIRECT_LIMIT),
+        empty: true,
+        name: NameLimit::Unlimited,
+        forbidden: &[],
+        forbids_control: false,
+        purpose: true,
+        purposes: &["attachment"],
+        default_purpose: Some("attachment"),
+        metadata: false,
+        lifetime: None,
+        files_per_request: 1,
+    },
+    download: Download::Any,
+    ranges: false,
+    list: ListAbility {
+        max_page: MAX_PAGE,
+        native: &[
+            Native { field: "id", ops: &[Op::Eq], precision: Precision::Superset },
+            Native {
+                field: "created_at",
+                ops: &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq],
+                precision: Precision::Superset,
+            },
+            Native { field: "purpose", ops: &[Op::Eq], precision: Precision::Superset },
+        ],
+        sort: &["created_at"],
+        newest_first: true,
+    },
+    annotate: None,
+    link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: true, revoke: true }),
+    replace: false,
+    checksums: &[],
+    scope: &["instance_id", "organization_id"],
+    rate: Some(Rate { requests: 5000, per: Duration::from_mins(10) }),
+    instead: &[],
+};
+
+const PULSAR: Capabilities = Capabilities {
+    upload: UploadAbility {
+        purposes: &["user_image", "organization_image"],
+        // An organization's upload has the other one: see `purpose`.
+        default_purpose: Some("user_image"),
+        ..SEED.upload
+    },
+    annotate: Some(Annotate {
+        metadata: true,
+        keys: &["title"],
+        name: false,
+        content_type: false,
+        path: false,
+    }),
+    // The server checks the purpose of a filter and then ignores it; it has no other.
+    list: ListAbility { native: &[], ..SEED.list },
+    ..SEED
+};
+
+const MAGNETAR: Capabilities = Capabilities {
+    upload: UploadAbility {
+        max_bytes: Some(PRESIGNED_LIMIT),
+        warn_bytes: None,
+        empty: false,
+        purposes: &[
+            "generic",
+            "user_image",
+            "organization_image",
+            "project_brand_image",
+            "skill_image",
+            "skill_export",
+            "chat_message_attachment",
+        ],
+        default_purpose: Some("generic"),
+        metadata: true,
+        ..SEED.upload
+    },
+    scope: &["instance_id", "organization_id", "store_id"],
+    ..SEED
+};
+
+/// What may turn out to be possible as long as the dialect is not known: the refusals that depend on it come when it is.
+const AUTO: Capabilities = Capabilities {
+    upload: UploadAbility {
+        max_bytes: Some(PRESIGNED_LIMIT),
+        warn_bytes: None,
+        empty: true,
+        purposes: MAGNETAR.upload.purposes,
+        default_purpose: None,
+        metadata: true,
+        ..SEED.upload
+    },
+    annotate: PULSAR.annotate,
+    ..SEED
+};
+
+struct Metorial {
+    connection: Connection,
+    /// The dialect that was asked for by name; None for `auto`.
+    chosen: Option<Wire>,
+    /// The dialect that is spoken, once known.
+    wire: OnceCell<Wire>,
+}
+
+fn open(connection: Connection) -> Result<Box<dyn Provider>> {
+    let chosen = Wire::named(&connection.dialect);
+    if chosen.is_none() && connection.dialect != "auto" {
+        return Err(Error::usage(format!("metorial has no dialect `{}`", connection.dialect))
+            .hint("dialects: auto, seed, pulsar, magnetar"));
+    }
+    Ok(Box::new(Metorial { connection, chosen, wire: OnceCell::new_with(chosen) }))
+}
+
+#[async_trait]
+impl Provider for Metorial {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn profile(&self) -> &str {
+        &self.connection.profile
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        self.wire.get().map_or(&AUTO, |wire| wire.can())
+    }
+
+    async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
+        let by_age = query.sort.as_ref().is_none_or(|sort| sort.field == "created_at");
+        let ascending = by_age && query.sort.as_ref().is_some_and(|sort| !sort.descending);
+        // Where the caller has to choose or sort, a page as small as the limit would only make more pages.
+        let few = query.limit.filter(|_| by_age && query.filter.is_none());
+        let few = few.and_then(|limit| u32::try_from(limit).ok());
+        let size = query.page_size.or(few).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+        let mut request = Request::get(self.connection.url(&["files"])?)
+            .query("limit", size)
+            .query("order", if ascending { "asc" } else { "desc" })
+            .maybe_query("after", cursor)
+            .maybe_query("organization_id", self.connection.setting("organization_id"));
+        for key in ["store_id", "document_id", "file_link_id"] {
+            if let Some(value) = self.connection.setting(key) {
+                self.only_magnetar(key).await?;
+                request = request.query(key, value);
+            }
+        }
+        if let Some(filter) = &query.filter {
+            // The words for a purpose differ, and a wrong one would fail the listing: here the dialect matters.
+            let purposes =
+                if query::names_purpose(filter) { self.wire().await?.can().upload.purposes } else { &[] };
+            for (key, value) in query::native(filter, purposes) {
+                request = request.query(key, value);
+            }
+        }
+        wire::page(&self.call(request).await?, &self.connection)
+    }
+
+    async fn stat(&self, id: &FileId) -> Result<File> {
+        let reply = self.call(Request::get(self.connection.url(&["files", id.as_str()])?)).await?;
+        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection))
+    }
+
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+        let wire = self.wire().await?;
+        let mut uploaded = Vec::with_capacity(files.len());
+        for (file, progress) in files.iter().zip(progress) {
+            require_upload(&SPEC, wire.can(), file)?;
+            let fields = self.fields(wire, file)?;
+            let reply = if self.presigned(wire, file)? {
+                self.upload_presigned(file, fields, progress.clone()).await?
+            } else {
+                self.upload_direct(file, fields, progress.clone()).await?
+            };
+            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection));
+        }
+        Ok(uploaded)
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<()> {
+        let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
+        match self.call(request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.explain(id, error).await),
+        }
+    }
+
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let fetch = |url: Url| Request::get(url).anonymous().bulk().range(range);
+        if let Some(given) = self.connection.setting("link") {
+            let url = Url::parse(given).map_err(|error| Error::usage(format!("link: {error}")))?;
+            return self.connection.http.content(&fetch(url)).await;
+        }
+        let link = self.make_link(id, Some(OWN_LINK), true).await?;
+        let url = Url::parse(&link.url).map_err(|error| {
+            Error::platform("metorial made a link that is no URL").cause(error.to_string())
+        })?;
+        match self.connection.http.content(&fetch(url)).await {
+            Ok(content) => Ok(Content { release: Some(link), ..content }),
+            Err(error) => {
+                // Nobody else knows of the link; if it cannot be revoked either, it ends by itself.
+                let _ = self.unlink(id, link.id.as_deref().or(Some(&link.url))).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
+        let wire = self.wire().await?;
+        require(&SPEC, wire.can(), super::Op::Annotate, &id.0)?;
+        let title = new_title(patch)?;
+        let url = self.connection.url(&["files", id.as_str()])?;
+        let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
+        match self.call(request).await {
+            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection)),
+            Err(error) => Err(self.explain(id, error).await),
+        }
+    }
+
+    async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
+        self.make_link(id, lifetime, false).await
+    }
+
+    async fn links(&self, id: &FileId) -> Result<Vec<Link>> {
+        let wire = self.wire().await?;
+        let mut links = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
+        // The one loop over pages in here: nobody above knows that links have pages.
+        loop {
+            let request = match wire {
+                Wire::Magnetar => Request::get(self.connection.url(&["file-links"])?)
+                    .query("limit", MAX_PAGE)
+                    .query("file_id", id),
+                Wire::Seed | Wire::Pulsar => {
+                    Request::get(self.connection.url(&["files", id.as_str(), "links"])?)
+                        .query("limit", MAX_PAGE)
+                }
+            };
+            let reply = self.call(request.maybe_query("after", seen.last())).await?;
+            let page = Listing::<WireLink>::read(&reply, "list of links")?;
+            let next = page.next(|link| link.id.as_deref())?;
+            links.extend(page.items.into_iter().map(|link| link.into_link(None)));
+            match next {
+                None => return Ok(links),
+                Some(next) if seen.contains(&next) => {
+                    return Err(Error::platform(format!("metorial lists the links of {id} in a circle")));
+                }
+                Some(next) => seen.push(next),
+            }
+        }
+    }
+
+    async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {
+        let link = match link {
+            Some(link) if !link.contains("://") => link.to_owned(),
+            _ => chosen_link(id, self.links(id).await?, link)?,
+        };
+        let url = match self.wire().await? {
+            Wire::Magnetar => self.connection.url(&["file-links", &link])?,
+            Wire::Seed | Wire::Pulsar => self.connection.url(&["files", id.as_str(), "links", &link])?,
+        };
+        self.call(Request::delete(url)).await.map(drop)
+    }
+}
+
+impl Metorial {
+    /// Sends a small request to the API host, and learns the dialect from the answer if it is not known.
+    async fn call(&self, request: Request) -> Result<Reply> {
+        let mut request = self.versioned(request);
+        if let Some(instance) = self.connection.setting("instance_id") {
+            request = request.header("metorial-instance-id", instance);
+        }
+        let reply = self.connection.http.send(&request).await?;
+        // Fails if it is known already, which is as good.
+        let _ = self.wire.set(Wire::of(&reply));
+        Ok(reply)
+    }
+
+    /// Asks for the dialect that was chosen by name; with `auto` the server is left to answer in its own.
+    fn versioned(&self, request: Request) -> Request {
+        match self.chosen.and_then(Wire::version) {
+            Some(version) => request.header("Metorial-Version", version),
+            None => request,
+        }
+    }
+
+    /// The dialect, asked for by the cheapest request if no answer has told it yet.
+    async fn wire(&self) -> Result<Wire> {
+        if let Some(wire) = self.wire.get() {
+            return Ok(*wire);
+        }
+        let reply = self.call(Request::get(self.connection.url(&["files"])?).query("limit", 1)).await?;
+        Ok(*self.wire.get().unwrap_or(&Wire::of(&reply)))
+    }
+
+    /// Refuses a setting that only magnetar has a place for.
+    async fn only_magnetar(&self, key: &str) -> Result<()> {
+        match self.wire().await? {
+            Wire::Magnetar => Ok(()),
+            wire => Err(no_place(wire, key)),
+        }
+    }
+
+    /// Makes a link that ends after `lifetime`. The platform knows absolute times only. One more link than wanted does
+    /// no harm if it is short-lived: then the request may be repeated.
+    async fn make_link(
+        &self,
+        id: &FileId,
+        lifetime: Option<SignedDuration>,
+        repeatable: bool,
+    ) -> Result<Link> {
+        let wire = self.wire().await?;
+        let ends = lifetime.map(|lifetime| self.connection.clock.now().checked_add(lifetime)).transpose();
+        let ends = ends.map_err(|_| Error::usage("a link cannot live past the year 9999"))?;
+        let mut body = Object::new();
+        let url = match wire {
+            Wire::Magnetar => {
+                body.insert("file_id".to_owned(), id.as_str().into());
+                self.connection.url(&["file-links"])?
+            }
+            Wire::Seed | Wire::Pulsar => self.connection.url(&["files", id.as_str(), "links"])?,
+        };
+        if let Some(ends) = ends {
+            body.insert("expires_at".to_owned(), query::stamp(ends).into());
+        }
+        let request = Request { repeatable, ..Request::post(url, Body::json(&Value::Object(body))) };
+        match self.call(request).await {
+            Ok(reply) => Ok(reply.json::<WireLink>("link")?.into_link(ends)),
+            Err(error) => Err(self.explain(id, error).await),
+        }
+    }
+
+    /// Says "no such file" where the platform says "forbidden" because the file is deleted. Its error has no code of
+    /// its own for that, so the file is asked.
+    async fn explain(&self, id: &FileId, error: Error) -> Error {
+        if error.status() != Some(403) {
+            return error;
+        }
+        match self.stat(id).await {
+            Ok(file) if file.status.as_deref() == Some(DELETED) => {
+                Error::not_found(format!("{id} is deleted"))
+                    .cause(error.message())
+                    .with_status(403)
+                    .with_request_id(error.request_id().map(str::to_owned))
+            }
+            _ => error,
+        }
+    }
+}
+
+/// The title that a patch sets; it can do nothing else.
+fn new_title(patch: &Patch) -> Result<String> {
+    if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
+        return Err(Error::new(
+            Kind::Unsupported,
+            "metorial changes neither the name, type nor path of a file",
+        )
+        .hint("`haul meta set REF title=TEXT` gives it a title"));
+    }
+    title(&patch.set)?.filter(|_| patch.unset.is_empty()).ok_or_else(|| {
+        Error::new(Kind::Unsupported, "metorial cannot take a title away")
+            .hint("`haul meta set REF title=TEXT` gives it another one")
+    })
+}
+
+/// The id of the link that has this URL, or of the only one there is.
+fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<String> {
+    let mut found: Vec<Link> =
+        links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();
+    match (found.len(), found.pop().and_then(|link| link.id)) {
+        (1, Some(link)) => Ok(link),
+        (0 | 1, _) => Err(Error::not_found(format!("{id} has no such link"))),
+        (count, _) => Err(Error::usage(format!("{id} has {count} links"))
+            .hint(format!("`haul link {id} --list` shows them"))
+            .hint(format!("`haul link {id} --revoke LINK` revokes one"))),
+    }
+}

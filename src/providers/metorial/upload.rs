@@ -1,0 +1,141 @@
+//! Uploads: a form in one request, or a presigned URL.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::wire::{Pending, Wire};
+use super::{DIRECT_LIMIT, Metorial};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Body, Part, Reply, Request, form, join};
+use crate::model::{NewFile, Object};
+use crate::progress::Progress;
+
+impl Metorial {
+    /// The text fields of an upload in the order of the vendor's own client.
+    pub(super) fn fields(&self, wire: Wire, file: &NewFile) -> Result<Vec<(&'static str, String)>> {
+        let set = |key| self.connection.setting(key).map(str::to_owned);
+        let purpose = file.purpose.clone().unwrap_or_else(|| self.purpose(wire).to_owned());
+        let mut fields = vec![("purpose", purpose)];
+        fields.extend(set("organization_id").map(|id| ("organization_id", id)));
+        fields.extend(set("instance_id").map(|id| ("instance_id", id)));
+        fields.extend(title(&file.metadata)?.map(|title| ("title", title)));
+        fields.extend(self.place(wire, file)?);
+        Ok(fields)
+    }
+
+    /// The store that the upload is attached to, and where in it. The platform takes both or neither; without a path,
+    /// or in a folder, the file's name is used.
+    fn place(&self, wire: Wire, file: &NewFile) -> Result<Vec<(&'static str, String)>> {
+        let given = ["store_id", "path", "store_replace"].map(|key| (key, self.connection.setting(key)));
+        if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some() && wire != Wire::Magnetar) {
+            return Err(no_place(wire, key));
+        }
+        let [(_, Some(store)), (_, path), (_, replace)] = given else {
+            return match given.iter().find(|(_, value)| value.is_some()) {
+                None => Ok(Vec::new()),
+                Some((key, _)) => Err(Error::usage(format!("{key} needs a store"))
+                    .hint("`--set store_id=ID` says which store the upload is attached to")),
+            };
+        };
+        let path = match path {
+            Some(path) if !path.ends_with('/') => path.to_owned(),
+            folder => format!("{}{}", folder.unwrap_or_default(), file.name),
+        };
+        let mut fields = vec![("store_id", store.to_owned()), ("path", path)];
+        fields.extend(replace.map(|replace| ("store_replace", replace.to_owned())));
+        Ok(fields)
+    }
+
+    /// The purpose when none is given. In pulsar it has to fit the owner.
+    fn purpose(&self, wire: Wire) -> &'static str {
+        match wire.can().upload.default_purpose {
+            Some(_) if wire == Wire::Pulsar && self.connection.setting("organization_id").is_some() => {
+                "organization_image"
+            }
+            purpose => purpose.unwrap_or_default(),
+        }
+    }
+
+    /// Whether an upload goes by a presigned URL: if asked for, or where it cannot go otherwise.
+    pub(super) fn presigned(&self, wire: Wire, file: &NewFile) -> Result<bool> {
+        match self.connection.setting("via") {
+            None => Ok(wire == Wire::Magnetar && file.size > DIRECT_LIMIT),
+            Some("direct") if wire == Wire::Magnetar && file.size > DIRECT_LIMIT => Err(Error::new(
+                Kind::Unsupported,
+                format!("{} is too large; metorial takes at most 100 MiB in a direct upload", file.name),
+            )
+            .hint("`--set via=presigned` takes up to 2 GiB")),
+            Some("direct") => Ok(false),
+            Some("presigned") if wire == Wire::Magnetar => Ok(true),
+            Some("presigned") => Err(no_place(wire, "via=presigned")),
+            Some(other) => Err(Error::usage(format!("via: `{other}` is not a way to upload"))
+                .hint("ways to upload: direct, presigned")),
+        }
+    }
+
+    pub(super) async fn upload_direct(
+        &self,
+        file: &NewFile,
+        fields: Vec<(&'static str, String)>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Reply> {
+        let mut parts = vec![Part::file("file", file)];
+        parts.extend(fields.into_iter().map(|(key, value)| Part::text(key, value)));
+        let request = Request::post(self.upload_url()?, form(parts)).bulk();
+        self.connection.http.upload(&self.versioned(request), progress).await
+    }
+
+    /// Asks for a URL, puts the bytes there without the token, and says that they are there. Each step may be
+    /// repeated: an upload that was begun for nothing ends after a day, and completing one twice gives the same file.
+    pub(super) async fn upload_presigned(
+        &self,
+        file: &NewFile,
+        fields: Vec<(&'static str, String)>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Reply> {
+        let mut begin = Object::new();
+        begin.insert("mode".to_owned(), "get_upload_url".into());
+        begin.insert("file_name".to_owned(), file.name.clone().into());
+        begin.insert("file_size".to_owned(), file.size.into());
+        begin.insert("file_type".to_owned(), file.content_type.clone().into());
+        for (key, value) in fields {
+            let value = if key == "store_replace" { Value::Bool(value == "true") } else { value.into() };
+            begin.insert(key.to_owned(), value);
+        }
+        let pending: Pending = self.post_upload(&Value::Object(begin)).await?.json("presigned upload")?;
+        let url = Url::parse(&pending.upload.url).map_err(|error| {
+            Error::platform("metorial gave an upload URL that is none").cause(error.to_string())
+        })?;
+        let body = Body::raw(&file.source, file.size, Some(&file.content_type));
+        let put = Request::put(url, body).anonymous().bulk().repeatable();
+        self.connection.http.upload(&put, progress).await?;
+        self.post_upload(&json!({ "mode": "complete", "file_upload_id": pending.id })).await
+    }
+
+    async fn post_upload(&self, body: &Value) -> Result<Reply> {
+        let request = Request::post(self.upload_url()?, Body::json(body)).repeatable();
+        self.connection.http.send(&self.versioned(request)).await
+    }
+
+    fn upload_url(&self) -> Result<Url> {
+        join(&self.connection.upload_base_url, &["files"])
+    }
+}
+
+/// The refusal of what only another dialect has.
+pub(super) fn no_place(wire: Wire, what: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("metorial has no place for {what} in its {} dialect", wire.name()))
+        .hint("`--dialect magnetar` asks for the dialect that has one")
+}
+
+/// The title among the user's metadata: the only key that the platform keeps.
+pub(super) fn title(metadata: &Object) -> Result<Option<String>> {
+    if let Some(key) = metadata.keys().find(|key| *key != "title") {
+        return Err(Error::new(Kind::Unsupported, format!("metorial has no place for the metadata `{key}`"))
+            .hint("the only key is `title`"));
+    }
+    // A title such as 2024 was read as a number, being valid JSON.
+    Ok(metadata.get("title").map(|title| title.as_str().map_or_else(|| title.to_string(), str::to_owned)))
+}

@@ -1,0 +1,219 @@
+//! The objects on the wire, in all three dialects, and what they come to.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Connection, Page, SPEC};
+use super::{MAGNETAR, PULSAR, SEED};
+use crate::error::{Error, Result};
+use crate::http::Reply;
+use crate::model::{Checksums, File, FileId, Link, Object};
+use crate::providers::Capabilities;
+use crate::providers::lenient;
+
+/// How the API is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Seed,
+    Pulsar,
+    Magnetar,
+}
+
+impl Wire {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "seed" => Self::Seed,
+            "pulsar" => Self::Pulsar,
+            "magnetar" => Self::Magnetar,
+            _ => return None,
+        })
+    }
+
+    /// The dialect of an answer. A version that is not known is a later one, and so nearest to the latest known.
+    pub(super) fn of(reply: &Reply) -> Self {
+        match reply.header("metorial-version") {
+            None => Self::Seed,
+            Some(version) if version.contains("2025") || version.contains("pulsar") => Self::Pulsar,
+            Some(_) => Self::Magnetar,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Pulsar => "pulsar",
+            Self::Magnetar => "magnetar",
+        }
+    }
+
+    /// The value of `Metorial-Version` that asks for it.
+    pub(super) fn version(self) -> Option<&'static str> {
+        match self {
+            Self::Seed => None,
+            Self::Pulsar => Some("2025-01-01-pulsar"),
+            Self::Magnetar => Some("2026-01-01-magnetar"),
+        }
+    }
+
+    pub(super) fn can(self) -> &'static Capabilities {
+        match self {
+            Self::Seed => &SEED,
+            Self::Pulsar => &PULSAR,
+            Self::Magnetar => &MAGNETAR,
+        }
+    }
+}
+
+/// The status of a file that was deleted: the platform still tells about it.
+pub(super) const DELETED: &str = "deleted";
+
+/// A file as any dialect spells it: seed `name`, `size`, `mime_type`; later `file_name`, `file_size`, `file_type`.
+/// Fields and not aliases, since serde refuses an object that has both spellings.
+#[derive(Deserialize)]
+pub(super) struct WireFile {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    file_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient::count")]
+    file_size: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::count")]
+    size: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    file_type: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    mime_type: Option<String>,
+    #[serde(default)]
+    purpose: Value,
+    #[serde(default, deserialize_with = "lenient::text")]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    title: Option<String>,
+    #[serde(default, deserialize_with = "lenient::time")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
+    updated_at: Option<Timestamp>,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+impl WireFile {
+    /// What it comes to, reached by `connection`.
+    pub(super) fn into_file(self, connection: &Connection) -> File {
+        let mut extra = self.extra;
+        // Text, or `{name, identifier}` in pulsar and in every upload's answer. The name would be lost, so the object
+        // is kept.
+        let purpose = match &self.purpose {
+            Value::String(slug) => Some(slug.clone()),
+            Value::Object(object) => object.get("identifier").and_then(Value::as_str).map(str::to_owned),
+            _ => None,
+        };
+        if self.purpose.is_object() {
+            extra.insert("purpose".to_owned(), self.purpose);
+        }
+        let metadata =
+            self.title.map(|title| ("title".to_owned(), Value::String(title))).into_iter().collect();
+        File {
+            provider: SPEC.name.to_owned(),
+            profile: connection.profile.clone(),
+            id: FileId(self.id),
+            name: self.file_name.or(self.name).unwrap_or_default(),
+            size: self.file_size.or(self.size),
+            content_type: self.file_type.or(self.mime_type),
+            purpose,
+            path: None,
+            downloadable: Some(self.status.as_deref() != Some(DELETED)),
+            status: self.status,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            expires_at: None,
+            checksums: Checksums::default(),
+            metadata,
+            url: None,
+            extra,
+        }
+    }
+}
+
+/// A link; the same in every dialect that documents one.
+#[derive(Deserialize)]
+pub(super) struct WireLink {
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub(super) id: Option<String>,
+    url: String,
+    #[serde(default, deserialize_with = "lenient::time")]
+    expires_at: Option<Timestamp>,
+}
+
+impl WireLink {
+    /// What it comes to; `asked` is the end that was asked for, where the answer does not repeat it.
+    pub(super) fn into_link(self, asked: Option<Timestamp>) -> Link {
+        Link { id: self.id, url: self.url, expires_at: self.expires_at.or(asked) }
+    }
+}
+
+/// The answer to `get_upload_url`.
+#[derive(Deserialize)]
+pub(super) struct Pending {
+    #[serde(deserialize_with = "lenient::id")]
+    pub(super) id: String,
+    pub(super) upload: Target,
+}
+
+/// Where the bytes of a presigned upload go.
+#[derive(Deserialize)]
+pub(super) struct Target {
+    pub(super) url: String,
+}
+
+/// One page of anything.
+pub(super) struct Listing<T> {
+    pub(super) items: Vec<T>,
+    has_more: bool,
+}
+
+impl<T: DeserializeOwned> Listing<T> {
+    /// Reads `{items, pagination}`; `data` in the place of `items`, and a bare array, are read as well, since the
+    /// seed does not show its envelope.
+    pub(super) fn read(reply: &Reply, what: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Envelope<T> {
+            items: Option<Vec<T>>,
+            data: Option<Vec<T>>,
+            pagination: Option<Pagination>,
+        }
+        #[derive(Deserialize)]
+        struct Pagination {
+            #[serde(default, deserialize_with = "lenient::flag")]
+            has_more_after: bool,
+        }
+        if reply.body.trim_ascii_start().starts_with(b"[") {
+            return Ok(Self { items: reply.json(what)?, has_more: false });
+        }
+        let envelope: Envelope<T> = reply.json(what)?;
+        let items = envelope.items.or(envelope.data).ok_or_else(|| {
+            Error::platform(format!("metorial answered a {what} without `items`")).with_status(reply.status)
+        })?;
+        Ok(Self { items, has_more: envelope.pagination.is_some_and(|pagination| pagination.has_more_after) })
+    }
+
+    /// Where the next page starts: after the last item, by its id.
+    pub(super) fn next(&self, id: impl Fn(&T) -> Option<&str>) -> Result<Option<String>> {
+        match (self.has_more, self.items.last()) {
+            (false, _) => Ok(None),
+            (true, Some(last)) => Ok(id(last).map(str::to_owned)),
+            (true, None) => Err(Error::platform("metorial says that more follows a page with nothing in it")),
+        }
+    }
+}
+
+/// A page of files.
+pub(super) fn page(reply: &Reply, connection: &Connection) -> Result<Page> {
+    let listing = Listing::<WireFile>::read(reply, "list of files")?;
+    let next = listing.next(|file| Some(&file.id))?;
+    Ok(Page { files: listing.items.into_iter().map(|file| file.into_file(connection)).collect(), next })
+}

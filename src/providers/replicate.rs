@@ -1,0 +1,407 @@
+//! Replicate: inputs of predictions, kept for a day.
+//!
+//! - Create, list, get and delete; nothing about a file can be changed. It is removed 24 hours after its creation.
+//! - `urls.get` of a file is the JSON about it, not its bytes. The bytes are for the models that run there: fetching
+//!   them takes a link signed with a secret that no endpoint gives out. Such links show in the `input` of a prediction.
+//!   Whoever has the secret can sign links of their own: then the dialect is `signed`, else `api`.
+//! - The listing has no parameters. It is documented as newest first and was recorded in the order of ids; `next` is
+//!   an absolute URL.
+//! - The limit is "100MB" in one sentence and "100MiB" in another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::Sha256;
+use url::Url;
+
+use super::lenient;
+use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
+use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Part, Rate, Reply, Request, form};
+use crate::model::{Checksums, File, FileId, Link, NewFile, Object};
+use crate::progress::Progress;
+use crate::secret::Secret;
+
+pub(super) static SPEC: Spec = Spec {
+    name: "replicate",
+    title: "Replicate",
+    token_variables: &["REPLICATE_API_TOKEN"],
+    base_url_variables: &["REPLICATE_BASE_URL"],
+    base_url: "https://api.replicate.com/v1",
+    upload_base_url: None,
+    base_path: "/v1",
+    docs_url: "https://replicate.com/docs/reference/http",
+    settings: &[
+        Setting { key: "link", help: "signed link to download through", secret: false },
+        Setting { key: "owner", help: "user or organization that a signed link names", secret: false },
+        Setting { key: "expiry", help: "end of a signed link, in Unix seconds", secret: false },
+        Setting { key: "signature", help: "signature of a signed link", secret: false },
+        Setting { key: "signing_secret", help: "secret that signs links", secret: true },
+    ],
+    dialects: &[
+        Dialect { name: "api", title: "without the signing secret", can: &API },
+        Dialect { name: "signed", title: "with owner and signing_secret set", can: &SIGNED },
+    ],
+    // Problem documents (RFC 7807) and, from the edge, HTML: both are common shapes.
+    read_problem: |_| None,
+    open,
+};
+
+const API: Capabilities = Capabilities {
+    upload: UploadAbility {
+        max_bytes: Some(100 * 1024 * 1024),
+        warn_bytes: Some(100_000_000),
+        empty: true,
+        name: NameLimit::Bytes(255),
+        forbidden: &[],
+        forbids_control: false,
+        purpose: false,
+        purposes: &[],
+        default_purpose: None,
+        metadata: true,
+        lifetime: None,
+        files_per_request: 1,
+    },
+    download: Download::SignedLinks,
+    ranges: false,
+    list: ListAbility {
+        // Not documented, and not to be asked for: other listings of this API have 100 a page.
+        max_page: 100,
+        native: &[],
+        sort: &[],
+        newest_first: false,
+    },
+    annotate: None,
+    link: None,
+    replace: false,
+    checksums: &["sha256", "md5"],
+    scope: &[],
+    rate: Some(Rate { requests: 3000, per: Duration::from_mins(1) }),
+    instead: &[
+        (Op::Download, "`haul info {ref}` shows what it knows about the file"),
+        (
+            Op::Download,
+            "`haul get {ref} --link URL` takes a signed link, as the input of a prediction shows it",
+        ),
+        (Op::Annotate, "a new upload with other metadata takes its place"),
+        (
+            Op::Link,
+            "a link needs the account's signing secret: `--set owner=NAME` and the setting signing_secret",
+        ),
+    ],
+};
+
+const SIGNED: Capabilities = Capabilities {
+    download: Download::Any,
+    link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: false, revoke: false }),
+    ..API
+};
+
+/// Lifetime of a link when none is given: what the platform gives those of its own.
+const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+/// Lifetime of a link that is made only to download.
+const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
+
+/// What a query encodes: all but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+struct Replicate {
+    connection: Connection,
+    /// Present in the dialect `signed`.
+    signer: Option<Signer>,
+}
+
+/// What signs links: `expiry` in Unix seconds, `signature` over `{owner} {id} {expiry}`.
+struct Signer {
+    owner: String,
+    secret: Secret,
+}
+
+fn open(connection: Connection) -> Result<Box<dyn Provider>> {
+    let secret = connection.secrets.get("signing_secret").filter(|secret| !secret.expose().is_empty());
+    let signer = connection
+        .setting("owner")
+        .zip(secret)
+        .map(|(owner, secret)| Signer { owner: owner.to_owned(), secret: secret.clone() });
+    let signer = match connection.dialect.as_str() {
+        "auto" => signer,
+        "api" => None,
+        "signed" if signer.is_some() => signer,
+        "signed" => {
+            return Err(Error::usage("replicate signs links only with an owner and a signing secret")
+                .hint("`--set owner=NAME` and the setting signing_secret"));
+        }
+        other => {
+            return Err(Error::usage(format!("replicate has no dialect `{other}`"))
+                .hint("dialects: auto, api, signed"));
+        }
+    };
+    Ok(Box::new(Replicate { connection, signer }))
+}
+
+#[async_trait]
+impl Provider for Replicate {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn profile(&self) -> &str {
+        &self.connection.profile
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        if self.signer.is_some() { &SIGNED } else { &API }
+    }
+
+    async fn list(&self, _query: &Query, cursor: Option<&str>) -> Result<Page> {
+        let first = self.connection.url(&["files"])?;
+        let url = match cursor {
+            None => first,
+            Some(next) => next_page(&first, next)?,
+        };
+        let listing: Listing = self.connection.http.json(&Request::get(url), "list of files").await?;
+        Ok(Page {
+            files: listing.results.into_iter().map(|file| self.translate(file)).collect(),
+            next: listing.next.filter(|next| !next.is_empty()),
+        })
+    }
+
+    async fn stat(&self, id: &FileId) -> Result<File> {
+        let request = Request::get(self.connection.url(&["files", id.as_str()])?);
+        Ok(self.translate(self.connection.http.json(&request, "file").await?))
+    }
+
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+        let mut uploaded = Vec::with_capacity(files.len());
+        for (file, progress) in files.iter().zip(progress) {
+            let mut parts = vec![Part::file("content", file)];
+            if !file.metadata.is_empty() {
+                parts.push(Part::json("metadata", &Value::Object(file.metadata.clone())));
+            }
+            let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
+            let reply: Reply = self.connection.http.upload(&request, progress.clone()).await?;
+            uploaded.push(self.translate(reply.json("file")?));
+        }
+        Ok(uploaded)
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<()> {
+        let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
+        self.connection.http.send(&request).await.map(drop)
+    }
+
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let url = match self.given_link(id)? {
+            Some(url) => url,
+            None => match &self.signer {
+                Some(signer) => self.sign(signer, id, OWN_LINK)?.0,
+                None => return Err(self.unsupported(Op::Download)),
+            },
+        };
+        let request = Request::get(url).anonymous().bulk().range(range);
+        self.connection.http.content(&request).await.map_err(|error| rejected(id, error))
+    }
+
+    async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
+        let Some(signer) = &self.signer else { return Err(self.unsupported(Op::Link)) };
+        let (url, ends) = self.sign(signer, id, lifetime.unwrap_or(LINK_LIFETIME))?;
+        Ok(Link { id: None, url: url.into(), expires_at: Some(ends) })
+    }
+}
+
+/// One page. `next` is an absolute URL.
+#[derive(Deserialize)]
+struct Listing {
+    results: Vec<WireFile>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    next: Option<String>,
+}
+
+/// A file. `name`, `etag` and `checksums.md5` are sent but not documented.
+#[derive(Deserialize)]
+struct WireFile {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    content_type: Option<String>,
+    #[serde(default, deserialize_with = "lenient::count")]
+    size: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::object")]
+    checksums: Object,
+    #[serde(default, deserialize_with = "lenient::object")]
+    metadata: Object,
+    #[serde(default, deserialize_with = "lenient::time")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
+    expires_at: Option<Timestamp>,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+impl Replicate {
+    fn translate(&self, file: WireFile) -> File {
+        let WireFile { mut checksums, mut extra, .. } = file;
+        let mut stated = |name: &str| match checksums.shift_remove(name) {
+            Some(Value::String(hex)) => Some(hex.to_ascii_lowercase()),
+            _ => None,
+        };
+        let (sha256, md5) = (stated("sha256"), stated("md5"));
+        if !checksums.is_empty() {
+            extra.insert("checksums".to_owned(), Value::Object(checksums));
+        }
+        let has_link = ["link", "signature"].iter().any(|key| self.connection.setting(key).is_some());
+        File {
+            provider: SPEC.name.to_owned(),
+            profile: self.connection.profile.clone(),
+            id: FileId(file.id),
+            name: file.name.unwrap_or_default(),
+            size: file.size,
+            content_type: file.content_type,
+            purpose: None,
+            path: None,
+            status: None,
+            created_at: file.created_at,
+            updated_at: None,
+            expires_at: file.expires_at,
+            checksums: Checksums { blake3: None, sha256, md5 },
+            metadata: file.metadata,
+            downloadable: Some(has_link || self.signer.is_some()),
+            url: None,
+            extra,
+        }
+    }
+
+    /// The signed link that the user gave: whole, or as its three parts.
+    fn given_link(&self, id: &FileId) -> Result<Option<Url>> {
+        if let Some(link) = self.connection.setting("link") {
+            let url = Url::parse(link).map_err(|error| Error::usage(format!("link: {error}")))?;
+            return match linked_id(&url) {
+                Some(other) if other != id.as_str() => {
+                    Err(Error::usage(format!("the link is for the file {other}, not for {id}")))
+                }
+                _ => Ok(Some(url)),
+            };
+        }
+        let part = |key| self.connection.setting(key);
+        match (part("owner"), part("expiry"), part("signature")) {
+            (_, None, None) => Ok(None),
+            (Some(owner), Some(expiry), Some(signature)) => {
+                // Links are seen encoded once and twice; the alphabet of a signature has no `%`.
+                let mut signature = signature.to_owned();
+                while signature.contains('%') {
+                    let decoded = percent_decode_str(&signature).decode_utf8_lossy().into_owned();
+                    if decoded == signature {
+                        break;
+                    }
+                    signature = decoded;
+                }
+                self.signed_url(id, owner, expiry, &signature).map(Some)
+            }
+            (owner, expiry, signature) => {
+                let parts = [("owner", owner), ("expiry", expiry), ("signature", signature)];
+                let missing = parts.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key);
+                let missing: Vec<&str> = missing.collect();
+                Err(Error::usage(format!("a signed link needs {} as well", missing.join(" and ")))
+                    .hint("`--set owner=NAME --set expiry=SECONDS --set signature=TEXT`, or `--link URL`"))
+            }
+        }
+    }
+
+    /// A link of our own, and when it ends.
+    fn sign(&self, signer: &Signer, id: &FileId, lifetime: SignedDuration) -> Result<(Url, Timestamp)> {
+        let ends = self.connection.clock.now().checked_add(lifetime);
+        let seconds = ends.map_err(|_| Error::usage("a link cannot live past the year 9999"))?.as_second();
+        let signature = signature(&signer.secret, &signer.owner, id, seconds);
+        let ends = Timestamp::from_second(seconds)
+            .map_err(|error| Error::usage("a link cannot live that long").cause(error.to_string()))?;
+        Ok((self.signed_url(id, &signer.owner, &seconds.to_string(), &signature)?, ends))
+    }
+
+    fn signed_url(&self, id: &FileId, owner: &str, expiry: &str, signature: &str) -> Result<Url> {
+        let mut url = self.connection.url(&["files", id.as_str(), "download"])?;
+        let encode = |text| utf8_percent_encode(text, RESERVED);
+        let query =
+            format!("expiry={}&owner={}&signature={}", encode(expiry), encode(owner), encode(signature));
+        url.set_query(Some(&query));
+        Ok(url)
+    }
+}
+
+/// The URL of the next page. The token goes with it, so it has to be of the API's own origin.
+fn next_page(first: &Url, next: &str) -> Result<Url> {
+    let url = first
+        .join(next)
+        .map_err(|_| Error::usage(format!("{next:?} is no cursor of replicate")).hint("it is a whole URL"))?;
+    if url.origin() != first.origin() {
+        return Err(Error::platform(format!(
+            "the next page is at {}, not at {}; the token stays here",
+            url.origin().ascii_serialization(),
+            first.origin().ascii_serialization()
+        )));
+    }
+    Ok(url)
+}
+
+/// The id in the path of a signed link.
+fn linked_id(url: &Url) -> Option<String> {
+    let steps: Vec<&str> = url.path_segments()?.collect();
+    match steps.as_slice() {
+        [.., "files", id, "download"] => Some(percent_decode_str(id).decode_utf8_lossy().into_owned()),
+        _ => None,
+    }
+}
+
+/// Base64 of HMAC-SHA256 over `{owner} {id} {expiry}`.
+fn signature(secret: &Secret, owner: &str, id: &FileId, expiry: i64) -> String {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("a key of any length is taken");
+    mac.update(format!("{owner} {id} {expiry}").as_bytes());
+    BASE64.encode(mac.finalize().into_bytes())
+}
+
+/// What a failed download means. A bad or old signature and a file that is gone have the same answer.
+fn rejected(id: &FileId, error: Error) -> Error {
+    match error.status() {
+        Some(status @ (400 | 401 | 403 | 404 | 410)) => Error::new(
+            Kind::NotFound,
+            format!("{id}: the link is refused or has expired, or the file is gone"),
+        )
+        .cause(error.message())
+        .with_status(status)
+        .with_request_id(error.request_id().map(str::to_owned))
+        .hint(format!("`haul info {id}` tells whether the file is there")),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_that_of_the_test_vector() {
+        let id = FileId::from("cneqzikepnug6xezperrr4z55o");
+        assert_eq!(
+            signature(&Secret::new("local-signing-secret"), "mattt", &id, 1_708_515_345),
+            "H+ubBSURpGllqUrZ/zbzlHSGD1CUjVnS8cwnXjfyhzE="
+        );
+    }
+
+    #[test]
+    fn the_id_in_a_link_is_found() {
+        let id = |url: &str| linked_id(&Url::parse(url).unwrap());
+        assert_eq!(id("https://x/v1/files/a%20b/download?expiry=1"), Some("a b".to_owned()));
+        assert_eq!(id("https://bucket/a/b"), None);
+    }
+}

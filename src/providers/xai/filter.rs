@@ -1,0 +1,267 @@
+//! What of a filter xAI is sent: the part made of comparisons that it understands the same way or looser.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::{Native, Precision};
+use crate::filter::{Comparison, Expr, Filter, Op, Value};
+
+const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
+
+/// What the openai dialect compares. `!=` of text is nowhere: where `=` is loose, its opposite is too strict.
+pub(super) const OPENAI: &[Native] = &[
+    // How fuzzy the live match on a name is, nobody says.
+    Native { field: "name", ops: &[Op::Has, Op::Eq, Op::Glob], precision: Precision::Superset },
+    Native { field: "id", ops: &[Op::Eq], precision: Precision::Exact },
+    Native { field: "user_defined_id", ops: &[Op::Eq], precision: Precision::Exact },
+    Native { field: "size", ops: &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge], precision: Precision::Exact },
+    Native { field: "content_type", ops: &[Op::Has, Op::Eq], precision: Precision::Superset },
+    Native { field: "created_at", ops: RANGE, precision: Precision::Superset },
+    Native { field: "expires_at", ops: RANGE, precision: Precision::Superset },
+    Native { field: "status", ops: &[Op::Eq], precision: Precision::Superset },
+    Native { field: "url", ops: &[Op::Eq, Op::Ne], precision: Precision::Exact },
+    Native { field: "public_url_expires_at", ops: RANGE, precision: Precision::Superset },
+];
+
+/// What the gateway compares: all but the last two, for it has no public URLs.
+pub(super) const GATEWAY: &[Native] = OPENAI.split_at(8).0;
+
+/// A filter the way it goes out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Pushed {
+    /// What `filter` is sent; None sends none.
+    pub(super) filter: Option<String>,
+    /// What `prefix` is sent: the gateway's own parameter for a name that starts so.
+    pub(super) prefix: Option<String>,
+    /// The upload status that every file of the answer has, because it was asked for.
+    pub(super) status: Option<&'static str>,
+}
+
+/// Spells what a dialect compares. Where `gateway`, the start of a name pattern has a parameter of its own.
+pub(super) fn push(filter: &Filter, gateway: bool) -> Pushed {
+    let table = if gateway { GATEWAY } else { OPENAI };
+    let native = filter.native(|comparison| {
+        let native = table.iter().find(|n| n.field == comparison.field && n.ops.contains(&comparison.op))?;
+        spell(comparison).map(|_| native.precision)
+    });
+    let parts = match native.unwrap_or_default().expr {
+        Expr::And(parts) => parts,
+        other => vec![other],
+    };
+    let mut pushed = Pushed::default();
+    let mut texts = Vec::new();
+    for part in &parts {
+        if let Expr::Compare(comparison) = part {
+            let text = |value: &Value| if let Value::Text(text) = value { upload_status(text) } else { None };
+            if comparison.field == "status" {
+                pushed.status = pushed.status.or(text(&comparison.value));
+            }
+            if gateway && comparison.op == Op::Glob && pushed.prefix.is_none() {
+                pushed.prefix = comparison.prefix();
+                continue;
+            }
+        }
+        texts.push(render(part));
+    }
+    pushed.filter = (!texts.is_empty()).then(|| texts.join(" AND "));
+    pushed
+}
+
+fn render(expr: &Expr) -> String {
+    let join = |parts: &[Expr], word: &str| {
+        let parts: Vec<String> = parts.iter().map(render).collect();
+        format!("({})", parts.join(word))
+    };
+    match expr {
+        Expr::And(parts) => join(parts, " AND "),
+        Expr::Or(parts) => join(parts, " OR "),
+        Expr::Not(inner) => format!("NOT {}", render(inner)),
+        Expr::Compare(comparison) => spell(comparison).unwrap_or_default(),
+    }
+}
+
+fn spell(comparison: &Comparison) -> Option<String> {
+    let Comparison { field, op, value } = comparison;
+    match (field.as_str(), value) {
+        ("name", Value::Text(_)) if *op == Op::Glob => {
+            let start = comparison.prefix().filter(|start| !start.contains('*'))?;
+            Some(format!("name:{}", name(Op::Has, &format!("{start}*"))?))
+        }
+        ("name", Value::Text(text)) => Some(format!("name{}{}", sign(*op), name(*op, text)?)),
+        ("id", Value::Text(text)) => Some(format!("file_id = {}", quoted(text)?)),
+        ("user_defined_id", Value::Text(text)) => Some(format!("user_defined_id = {}", quoted(text)?)),
+        ("content_type", Value::Text(text)) if !text.contains('*') => {
+            Some(format!("content_type{}{}", sign(*op), quoted(text)?))
+        }
+        // Only whole bytes: what a platform makes of half a one is its own affair.
+        ("size", Value::Number(bytes)) if bytes.fract() == 0.0 && bytes.abs() < 9e15 => {
+            Some(format!("size_bytes{}{bytes:.0}", sign(*op)))
+        }
+        ("created_at" | "expires_at" | "public_url_expires_at", Value::Time(time)) => {
+            instant(field, *op, *time)
+        }
+        ("url", Value::Null) => Some(format!("public_url{}null", sign(*op))),
+        ("status", Value::Text(word)) => {
+            upload_status(word).map(|word| format!("upload_status = \"{word}\""))
+        }
+        _ => None,
+    }
+}
+
+/// A star at an end is a wildcard of `:` there as here. Elsewhere, and after `=`, the two languages may differ.
+fn name(op: Op, text: &str) -> Option<String> {
+    let stars = text.matches('*').count();
+    let at_ends = usize::from(text.starts_with('*')) + usize::from(text.len() > 1 && text.ends_with('*'));
+    if stars > at_ends || (stars > 0 && op == Op::Eq) || stars == text.len() {
+        return None;
+    }
+    // The documented spelling of a prefix has no quotes.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "*._-".contains(c);
+    if stars > 0 && text.chars().all(plain) { Some(text.to_owned()) } else { quoted(text) }
+}
+
+/// We see whole seconds of a time that the platform keeps finer. Rounding up keeps every file that we would.
+fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
+    let whole = time.subsec_nanosecond() == 0;
+    let second = Timestamp::from_second(time.as_second()).ok()?;
+    let after = || second.checked_add(SignedDuration::from_secs(1)).ok();
+    let (op, time) = match op {
+        Op::Lt if whole => (Op::Lt, time),
+        Op::Lt | Op::Le => (Op::Lt, after()?),
+        _ => (op, time),
+    };
+    Some(format!("{field}{}\"{time}\"", sign(op)))
+}
+
+/// The upload status that a file of this status has: ours is the processing status once the upload is complete.
+fn upload_status(word: &str) -> Option<&'static str> {
+    match word {
+        "Initializing" => Some("Initializing"),
+        "Uploading" => Some("Uploading"),
+        "Failed" => Some("Failed"),
+        "Complete" | "pending" | "processing" | "complete" | "failed" | "skipped" => Some("Complete"),
+        _ => None,
+    }
+}
+
+fn sign(op: Op) -> &'static str {
+    match op {
+        Op::Has | Op::Glob => ":",
+        Op::Eq => " = ",
+        Op::Ne => " != ",
+        Op::Lt => " < ",
+        Op::Le => " <= ",
+        Op::Gt => " > ",
+        Op::Ge => " >= ",
+    }
+}
+
+fn quoted(text: &str) -> Option<String> {
+    let clean = !text.is_empty() && !text.contains(char::is_control);
+    clean.then(|| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Expr;
+
+    fn compare(field: &str, op: Op, value: Value) -> Expr {
+        Expr::Compare(Comparison { field: field.to_owned(), op, value })
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn sent(expr: Expr) -> Option<String> {
+        push(&Filter { expr }, false).filter
+    }
+
+    #[test]
+    fn the_documented_examples_are_spelled_as_documented() {
+        let time = Value::Time("2024-01-01T00:00:00Z".parse().unwrap());
+        for (expr, expected) in [
+            (compare("name", Op::Has, text("report")), r#"name:"report""#),
+            (compare("name", Op::Has, text("prefix*")), "name:prefix*"),
+            (compare("name", Op::Eq, text("report.pdf")), r#"name = "report.pdf""#),
+            (compare("id", Op::Eq, text("file_123")), r#"file_id = "file_123""#),
+            (compare("content_type", Op::Eq, text("application/pdf")), r#"content_type = "application/pdf""#),
+            (compare("created_at", Op::Gt, time), r#"created_at > "2024-01-01T00:00:00Z""#),
+            (
+                Expr::And(vec![
+                    compare("size", Op::Gt, Value::Number(1000.0)),
+                    compare("status", Op::Eq, text("Complete")),
+                ]),
+                r#"size_bytes > 1000 AND upload_status = "Complete""#,
+            ),
+            (compare("url", Op::Ne, Value::Null), "public_url != null"),
+            (compare("url", Op::Eq, Value::Null), "public_url = null"),
+        ] {
+            assert_eq!(sent(expr).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_could_lose_a_file_stays_here() {
+        let time = || Value::Time("2024-01-01T00:00:00Z".parse().unwrap());
+        for expr in [
+            compare("name", Op::Ne, text("a")),
+            compare("name", Op::Eq, text("a*")),
+            compare("name", Op::Has, text("a*b")),
+            compare("name", Op::Has, text("*")),
+            compare("name", Op::Has, text("")),
+            compare("name", Op::Has, text("a\nb")),
+            compare("content_type", Op::Ne, text("pdf")),
+            compare("size", Op::Gt, Value::Number(1.5)),
+            compare("size", Op::Eq, Value::Null),
+            compare("created_at", Op::Eq, time()),
+            compare("status", Op::Eq, text("Verifying")),
+            compare("url", Op::Eq, text("https://files-cdn.x.ai/a")),
+            compare("name", Op::Glob, text("*.pdf")),
+            compare("metadata.author", Op::Eq, text("x")),
+            Expr::Or(vec![compare("id", Op::Eq, text("a")), compare("path", Op::Eq, text("b"))]),
+            Expr::Not(Box::new(compare("name", Op::Eq, text("a")))),
+        ] {
+            assert_eq!(sent(expr.clone()), None, "{expr:?}");
+        }
+    }
+
+    #[test]
+    fn an_upper_bound_in_time_is_rounded_up_to_a_second() {
+        let sent = |op, time: &str| sent(compare("created_at", op, Value::Time(time.parse().unwrap())));
+        let below = |time| Some(format!("created_at < \"{time}\""));
+        assert_eq!(sent(Op::Lt, "2024-01-01T00:00:05Z"), below("2024-01-01T00:00:05Z"));
+        assert_eq!(sent(Op::Le, "2024-01-01T00:00:05Z"), below("2024-01-01T00:00:06Z"));
+        assert_eq!(sent(Op::Lt, "2024-01-01T00:00:05.2Z"), below("2024-01-01T00:00:06Z"));
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_escaped_and_odd_prefixes_quoted() {
+        assert_eq!(sent(compare("name", Op::Eq, text(r#"a"\b"#))).as_deref(), Some(r#"name = "a\"\\b""#));
+        assert_eq!(sent(compare("name", Op::Has, text("my re*"))).as_deref(), Some(r#"name:"my re*""#));
+        assert_eq!(sent(compare("name", Op::Has, text("*.pdf"))).as_deref(), Some("name:*.pdf"));
+    }
+
+    #[test]
+    fn alternatives_and_exact_negations_go_in_parentheses() {
+        let id = |id: &str| compare("id", Op::Eq, text(id));
+        let either = Expr::Or(vec![id("a"), Expr::And(vec![id("b"), compare("name", Op::Has, text("x"))])]);
+        let expr = Expr::And(vec![Expr::Not(Box::new(id("c"))), either]);
+        let expected = r#"NOT file_id = "c" AND (file_id = "a" OR (file_id = "b" AND name:"x"))"#;
+        assert_eq!(sent(expr).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_start_of_a_pattern_is_a_prefix_and_on_the_gateway_a_parameter() {
+        let expr = Expr::And(vec![
+            compare("name", Op::Glob, text("report-*.p?f")),
+            compare("size", Op::Gt, Value::Number(10.0)),
+            compare("url", Op::Ne, Value::Null),
+        ]);
+        let expected = "name:report-* AND size_bytes > 10 AND public_url != null";
+        assert_eq!(sent(expr.clone()).as_deref(), Some(expected));
+        let pushed = push(&Filter { expr }, true);
+        assert_eq!(pushed.prefix.as_deref(), Some("report-"));
+        assert_eq!(pushed.filter.as_deref(), Some("size_bytes > 10"), "it knows no public URLs");
+    }
+}

@@ -1,0 +1,214 @@
+//! The older dialect, and what only it has: PUT, chunked uploads, presigned URLs, teams.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::wire::{Initialized, Presigned, WireFile};
+use super::{SPEC, Spelling, Xai};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Body, Content, Piece, Range, Request};
+use crate::model::{File, FileId, Link, NewFile, Object, Patch};
+use crate::progress::Progress;
+use crate::providers::{Op, Provider};
+
+/// The parameter that takes a page's token back.
+pub(super) const TOKEN: &str = "next_token";
+
+/// Bytes of a file in one message of a chunked upload: what the vendor's own client puts in one.
+const CHUNK: u64 = 3 * 1024 * 1024;
+
+impl Xai {
+    /// Changes name, type and path by PUT. Its body is documented nowhere: this is the one of the sibling call for
+    /// documents, without what it lacks, so it has no place for the user's own keys.
+    pub(super) async fn put_known(&self, id: &FileId, patch: &Patch) -> Result<File> {
+        if patch.touches_metadata() {
+            return Err(Error::new(Kind::Unsupported, "xai has no place for metadata of your own")
+                .hint("`haul meta set REF --name NAME`, `--type` and `--path` change what it has"));
+        }
+        let mut body = self.team_object();
+        let changes =
+            [("name", &patch.name), ("content_type", &patch.content_type), ("file_path", &patch.path)];
+        for (key, value) in changes {
+            if let Some(value) = value {
+                body.insert(key.to_owned(), json!(value));
+            }
+        }
+        self.put(id, Body::json(&Value::Object(body)), crate::progress::silent(), Op::Annotate).await
+    }
+
+    /// Puts new content in the place of a file's: the same PUT with the bytes in base64, streamed.
+    pub(super) async fn put_content(
+        &self,
+        id: &FileId,
+        file: &NewFile,
+        progress: Arc<dyn Progress>,
+    ) -> Result<File> {
+        let mut known = self.team_object();
+        known.insert("name".to_owned(), json!(file.name));
+        known.insert("content_type".to_owned(), json!(file.content_type));
+        let mut body = Body::json(&json!({}));
+        body.pieces = around(known, "data", content(file, 0, file.size), "");
+        self.put(id, body, progress, Op::Replace).await
+    }
+
+    async fn put(&self, id: &FileId, body: Body, progress: Arc<dyn Progress>, op: Op) -> Result<File> {
+        let url = self.connection.url(&["files", id.as_str()])?;
+        // The same change twice is the same file.
+        let request = Request::put(url, body).repeatable().bulk();
+        let reply = self.connection.http.upload(&request, progress).await;
+        let reply = self.or_refuse(reply, Some(id), self.unsupported(op)).await?;
+        reply.json::<WireFile>("changed file")?.into_file(self.profile())
+    }
+
+    /// Uploads in two calls: one that gives the id, one whose body is a line of JSON for every chunk.
+    ///
+    /// No offset, part or resumption is documented, so a stream that broke is started again from nothing.
+    pub(super) async fn upload_chunks(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        let mut start = self.team_object();
+        start.insert("name".to_owned(), json!(file.name));
+        start.insert("content_type".to_owned(), json!(file.content_type));
+        if let Some(expires) = file.expires {
+            start.insert("expires_after".to_owned(), json!(expires.as_secs()));
+        }
+        let url = self.connection.url(&["files:initialize"])?;
+        let reply = self.connection.http.send(&Request::post(url, Body::json(&Value::Object(start)))).await;
+        let reply = self.or_refuse(reply, None, no_gateway("chunked uploads", "chunks")).await?;
+        let id = FileId(reply.json::<Initialized>("started upload")?.file_id);
+
+        let url = self.connection.url(&["files:uploadChunks"])?;
+        let request = Request::post(url, chunks(&id, file)).bulk();
+        let sent = match self.connection.http.upload(&request, progress).await {
+            Ok(reply) => reply.json::<WireFile>("uploaded file")?.into_file(self.profile()),
+            Err(error) => Err(error),
+        };
+        // What broke is not left behind half-done, unless the answer alone was lost and it may be whole.
+        if sent.as_ref().is_err_and(|error| !error.is_unanswered()) {
+            let _ = self.delete(&id).await;
+        }
+        sent
+    }
+
+    /// Fetches by the deprecated presigned URL, which is another host's and never sees the token.
+    pub(super) async fn download_presigned(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let link = self.presign(id).await?;
+        let url =
+            link.url.parse().map_err(|_| Error::platform(format!("{id}: xai sent a URL that is none")))?;
+        self.connection.http.content(&Request::get(url).anonymous().range(range).bulk()).await
+    }
+
+    /// Asks for a presigned URL. Its lifetime is the platform's.
+    pub(super) async fn presign(&self, id: &FileId) -> Result<Link> {
+        let mut body = self.team_object();
+        body.insert("file_id".to_owned(), json!(id));
+        if let Some(format) = self.connection.setting("format") {
+            body.insert("format".to_owned(), json!(Spelling::Gateway.format(format)));
+        }
+        let url = self.connection.url(&["files:download"])?;
+        let request = Request::post(url, Body::json(&Value::Object(body))).repeatable();
+        let reply = self.connection.http.send(&request).await;
+        let reply = self.or_refuse(reply, Some(id), no_gateway("presigned URLs", "download")).await?;
+        let reply: Presigned = reply.json("presigned URL")?;
+        // It gives none where it transforms the file, and nobody says where the text is then.
+        let url = reply.presigned_url.ok_or_else(|| {
+            Error::platform(format!("{id}: xai gave no presigned URL")).hint("leave out `--set via=download`")
+        })?;
+        let lifetime = reply.expires_in_seconds.and_then(|seconds| i64::try_from(seconds).ok());
+        let expires_at = lifetime.filter(|seconds| *seconds > 0).and_then(|seconds| {
+            self.connection.clock.now().checked_add(SignedDuration::from_secs(seconds)).ok()
+        });
+        Ok(Link { id: None, url, expires_at })
+    }
+
+    /// What a 404 or 405 to a call of the gateway means: this host does not speak it, unless the file is missing.
+    async fn or_refuse<T>(&self, result: Result<T>, id: Option<&FileId>, refusal: Error) -> Result<T> {
+        let error = match result {
+            Err(error) if matches!(error.status(), Some(404 | 405)) => error,
+            other => return other,
+        };
+        if let (Some(404), Some(id)) = (error.status(), id) {
+            self.stat(id).await?;
+        }
+        let request_id = error.request_id().map(str::to_owned);
+        Err(refusal.cause(error.message()).with_request_id(request_id))
+    }
+
+    /// A JSON body to begin with: the team, if one was named.
+    fn team_object(&self) -> Object {
+        self.team().map(|team| ("team_id".to_owned(), json!(team))).into_iter().collect()
+    }
+}
+
+fn no_gateway(what: &str, via: &str) -> Error {
+    let message = format!("{} has no {what} here: it does not speak the gateway dialect", SPEC.name);
+    Error::new(Kind::Unsupported, message).hint(format!("leave out `--set via={via}`"))
+}
+
+/// The lines of a chunked upload. An empty file is one empty chunk: an empty stream would be a failed upload.
+fn chunks(id: &FileId, file: &NewFile) -> Body {
+    let count = file.size.div_ceil(CHUNK).max(1);
+    let mut body = Body::json(&json!({}));
+    body.pieces = (0..count)
+        .flat_map(|index| {
+            let from = index * CHUNK;
+            let known = [("file_id".to_owned(), json!(id))].into_iter().collect();
+            around(known, "chunk", content(file, from, CHUNK.min(file.size - from)), "\n")
+        })
+        .collect();
+    body
+}
+
+fn content(file: &NewFile, from: u64, len: u64) -> Piece {
+    Piece::File { source: file.source.clone(), from, len, base64: true }
+}
+
+/// A JSON object with one more key, whose text is the piece, and what follows it.
+fn around(object: Object, key: &str, piece: Piece, after: &str) -> Vec<Piece> {
+    let mut object = object;
+    object.insert(key.to_owned(), json!(""));
+    let text = Value::Object(object).to_string();
+    // The new key is the last, so the text ends in `""}`.
+    let (head, tail) = text.split_at(text.len() - 2);
+    vec![Piece::Text(Bytes::from(head.to_owned())), piece, Piece::Text(Bytes::from(format!("{tail}{after}")))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Source;
+
+    fn shape(pieces: &[Piece]) -> Vec<String> {
+        pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+                Piece::File { from, len, base64, .. } => format!("<{from}+{len} {base64}>"),
+                Piece::Whole { .. } => panic!("the bytes as they are"),
+            })
+            .collect()
+    }
+
+    fn sized(size: u64) -> NewFile {
+        NewFile { size, source: Source::Path("big.bin".into()), ..NewFile::from_bytes("big.bin", "") }
+    }
+
+    #[test]
+    fn a_chunked_body_is_a_line_for_every_three_mebibytes() {
+        let body = chunks(&"f\"1".into(), &sized(CHUNK + 5));
+        assert_eq!(
+            shape(&body.pieces),
+            [
+                r#"{"file_id":"f\"1","chunk":""#,
+                "<0+3145728 true>",
+                "\"}\n",
+                r#"{"file_id":"f\"1","chunk":""#,
+                "<3145728+5 true>",
+                "\"}\n",
+            ]
+        );
+        assert_eq!(chunks(&"f".into(), &sized(CHUNK)).pieces.len(), 3);
+        assert_eq!(shape(&chunks(&"f".into(), &sized(0)).pieces)[1], "<0+0 true>");
+    }
+}

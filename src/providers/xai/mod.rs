@@ -1,0 +1,364 @@
+//! xAI Files: two dialects on the same paths.
+//!
+//! `openai` is what docs.x.ai describes since April 2026 (`id`, `filename`, `data`, unix seconds, public URLs);
+//! `gateway` is what it described before (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams).
+//! Which of them the live host answers is not for us to know, so every reply is read as either. The dialect decides
+//! only how requests are spelled; `auto` spells them the openai way, and the gateway's way where only the gateway has
+//! the thing, in which case a 404 or 405 is the platform's "no".
+//!
+//! The lifetime must come before the file in an upload: the server streams the file on and cannot go back. It answers
+//! a wrong key with 400. A listing never says that it ended; four signs together do.
+
+mod filter;
+mod gateway;
+mod openai;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
+use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Content, Part, Range, Request, form};
+use crate::model::{File, FileId, Link, NewFile, Patch};
+use crate::progress::Progress;
+use wire::{Deleted, Token, WireFile, WireList, read_problem};
+
+pub(super) static SPEC: Spec = Spec {
+    name: "xai",
+    title: "xAI",
+    token_variables: &["XAI_API_KEY"],
+    base_url_variables: &["XAI_BASE_URL"],
+    base_url: "https://api.x.ai/v1",
+    upload_base_url: None,
+    base_path: "/v1",
+    docs_url: "https://docs.x.ai/developers/files/managing-files",
+    settings: &[
+        Setting { key: "team_id", help: "the team that owns the files (gateway)", secret: false },
+        Setting { key: "format", help: "what `get` fetches: original or text", secret: false },
+        Setting { key: "page_number", help: "the page of a text, from 1 (gateway)", secret: false },
+        Setting {
+            key: "via",
+            help: "chunks: upload so; download: get by presigned URL (gateway)",
+            secret: false,
+        },
+    ],
+    dialects: &[
+        Dialect { name: "auto", title: "as openai, and what only the gateway has its way", can: &AUTO },
+        Dialect { name: "openai", title: "documented since April 2026", can: &OPENAI },
+        Dialect { name: "gateway", title: "documented before, with PUT, chunks and teams", can: &GATEWAY },
+    ],
+    read_problem,
+    open,
+};
+
+/// A lifetime in seconds, of a file and of a public URL alike: an hour to thirty days.
+const LIFETIME: Option<(i64, i64)> = Some((3_600, 2_592_000));
+
+const OPENAI: Capabilities = Capabilities {
+    upload: UploadAbility {
+        // The reference says 50 MB, the guide 48 MB; nobody says which million is meant.
+        max_bytes: Some(52_428_800),
+        warn_bytes: Some(48_000_000),
+        empty: true,
+        name: NameLimit::Characters(255),
+        forbidden: &['"', ';', '\\', '\u{85}', '\u{2028}', '\u{2029}'],
+        forbids_control: true,
+        purpose: true,
+        purposes: &["assistants"],
+        default_purpose: None,
+        metadata: false,
+        lifetime: LIFETIME,
+        files_per_request: 1,
+    },
+    download: Download::Any,
+    ranges: false,
+    list: ListAbility {
+        max_page: 100,
+        native: filter::OPENAI,
+        sort: &["created_at", "name", "size"],
+        newest_first: true,
+    },
+    annotate: None,
+    link: Some(LinkAbility { lifetime: LIFETIME, list: true, revoke: true }),
+    replace: false,
+    checksums: &[],
+    scope: &[],
+    rate: None,
+    instead: &[
+        (Op::Annotate, "`haul upload FILE --name NAME` uploads it under another name, with a new id"),
+        (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
+    ],
+};
+
+const GATEWAY: Capabilities = Capabilities {
+    annotate: Some(Annotate { metadata: false, keys: &[], name: true, content_type: true, path: true }),
+    // The deprecated presigned URL: its lifetime is the platform's, and it cannot be taken back.
+    link: Some(LinkAbility { lifetime: None, list: false, revoke: false }),
+    replace: true,
+    checksums: &["blake3"],
+    scope: &["team_id"],
+    list: ListAbility { native: filter::GATEWAY, ..OPENAI.list },
+    ..OPENAI
+};
+
+const AUTO: Capabilities = Capabilities { link: OPENAI.link, list: OPENAI.list, ..GATEWAY };
+
+/// How requests are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    OpenAi,
+    Gateway,
+}
+
+struct Xai {
+    connection: Connection,
+    dialect: &'static Dialect,
+    spelling: Spelling,
+}
+
+fn open(connection: Connection) -> Result<Box<dyn Provider>> {
+    let dialect =
+        SPEC.dialects.iter().find(|dialect| dialect.name == connection.dialect).ok_or_else(|| {
+            Error::usage(format!("`{}` is no dialect of xai", connection.dialect))
+                .hint("`--dialect` takes auto, openai or gateway")
+        })?;
+    let one_of = |key: &str, words: &[&str]| match connection.setting(key) {
+        Some(value) if !words.contains(&value) => {
+            Err(Error::usage(format!("{key}: `{value}` is not one of {}", words.join(", "))))
+        }
+        _ => Ok(()),
+    };
+    one_of("via", &["chunks", "download"])?;
+    one_of("format", &["original", "text"])?;
+    if connection.setting("page_number").is_some_and(|page| !page.parse().is_ok_and(|page: u32| page > 0)) {
+        return Err(Error::usage("page_number: not a whole number from 1 on"));
+    }
+    let foreign = ["team_id", "page_number", "via"].into_iter().find(|key| connection.setting(key).is_some());
+    if let Some(key) = foreign.filter(|_| dialect.name == "openai") {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("{key}: the openai dialect of xai has no such thing"),
+        )
+        .hint("`--dialect gateway` has it"));
+    }
+    // A team is something that only the gateway knows, so whoever names one is talking to it.
+    let spelling = match dialect.name {
+        "gateway" => Spelling::Gateway,
+        _ if connection.setting("team_id").is_some() => Spelling::Gateway,
+        _ => Spelling::OpenAi,
+    };
+    Ok(Box::new(Xai { connection, dialect, spelling }))
+}
+
+#[async_trait]
+impl Provider for Xai {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn profile(&self) -> &str {
+        &self.connection.profile
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        self.dialect.can
+    }
+
+    async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
+        let size = page_size(query);
+        let token = cursor.map(|cursor| self.token(cursor));
+        let request = self.files(&[])?.query("limit", size);
+        // Whoever gave the token is spoken to in the dialect it came in.
+        let spelling = match token {
+            Some((gateway::TOKEN, _)) => Spelling::Gateway,
+            Some(_) => Spelling::OpenAi,
+            None => self.spelling,
+        };
+        let gateway = spelling == Spelling::Gateway;
+        let pushed = query.filter.as_ref().map(|filter| filter::push(filter, gateway)).unwrap_or_default();
+        let sort = native_sort(query);
+        let request = request
+            .maybe_query("order", sort.map(|(_, descending)| spelling.order(descending)))
+            .maybe_query("sort_by", sort.map(|(field, _)| field))
+            .maybe_query("filter", pushed.filter)
+            .maybe_query("prefix", pushed.prefix);
+        let request = match token {
+            Some((parameter, value)) => request.query(parameter, value),
+            None => request,
+        };
+        let list: WireList = self.connection.http.json(&request, "list of files").await?;
+        let (mut files, next) = list.into_parts(self.profile())?;
+        // The openai dialect tells no status, but compares it: who asked for one knows that these have it.
+        for file in files.iter_mut().filter(|file| file.status.is_none()) {
+            file.status = pushed.status.map(str::to_owned);
+        }
+        // A token comes with the last page, too, so a page that is short or leads nowhere is the last one.
+        let next = next
+            .filter(|_| files.len() as u64 >= u64::from(size))
+            .filter(|next| token.is_none_or(|(_, sent)| sent != next.value))
+            .map(|next| self.cursor(next));
+        Ok(Page { files, next })
+    }
+
+    async fn stat(&self, id: &FileId) -> Result<File> {
+        let file: WireFile = self.connection.http.json(&self.files(&[id.as_str()])?, "file").await?;
+        file.into_file(self.profile())
+    }
+
+    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+        let mut uploaded = Vec::with_capacity(files.len());
+        for (file, progress) in files.iter().zip(progress) {
+            uploaded.push(match self.connection.setting("via") {
+                Some("chunks") => self.upload_chunks(file, progress.clone()).await?,
+                _ => self.upload_form(file, progress.clone()).await?,
+            });
+        }
+        Ok(uploaded)
+    }
+
+    async fn delete(&self, id: &FileId) -> Result<()> {
+        let request = Request { method: crate::http::Method::DELETE, ..self.files(&[id.as_str()])? };
+        let reply = self.connection.http.send(&request).await?;
+        // The gateway answers nothing or `{}`; openai says whether it did it.
+        let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
+        if answer.deleted == Some(false) {
+            return Err(Error::platform(format!("{id}: xai answered that it did not delete the file")));
+        }
+        Ok(())
+    }
+
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+        let (format, page) = (self.connection.setting("format"), self.connection.setting("page_number"));
+        let content = if self.connection.setting("via") == Some("download") {
+            self.download_presigned(id, range).await?
+        } else {
+            let spelling = if page.is_some() { Spelling::Gateway } else { self.spelling };
+            let request = self
+                .files(&[id.as_str(), "content"])?
+                .maybe_query("format", format.map(|format| spelling.format(format)))
+                .maybe_query("page_number", page);
+            self.connection.http.content(&request.range(range).bulk()).await?
+        };
+        Ok(Content { derived: format == Some("text"), ..content })
+    }
+
+    async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
+        if self.dialect.can.annotate.is_none() {
+            return Err(self.unsupported(Op::Annotate));
+        }
+        self.put_known(id, patch).await
+    }
+
+    async fn replace(&self, id: &FileId, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        if !self.dialect.can.replace {
+            return Err(self.unsupported(Op::Replace));
+        }
+        self.put_content(id, file, progress).await
+    }
+
+    async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
+        match self.dialect.name {
+            "gateway" => self.presign(id).await,
+            _ => self.create_public_url(id, lifetime).await,
+        }
+    }
+
+    async fn links(&self, id: &FileId) -> Result<Vec<Link>> {
+        match self.dialect.name {
+            "gateway" => Err(self.unsupported(Op::Links)),
+            _ => Ok(openai::public_url(&self.stat(id).await?).into_iter().collect()),
+        }
+    }
+
+    async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {
+        match self.dialect.name {
+            "gateway" => Err(self.unsupported(Op::Unlink)),
+            _ => self.revoke_public_url(id, link).await,
+        }
+    }
+}
+
+impl Xai {
+    /// A GET below `/files`, in the team if one was named.
+    fn files(&self, below: &[&str]) -> Result<Request> {
+        let url = self.connection.url(&[&["files"], below].concat())?;
+        Ok(Request::get(url).maybe_query("team_id", self.team()))
+    }
+
+    fn team(&self) -> Option<&str> {
+        self.connection.setting("team_id")
+    }
+
+    async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        let lifetime = file.expires.map(|expires| Part::text("expires_after", expires.as_secs().to_string()));
+        let purpose = file.purpose.as_deref().map(|purpose| Part::text("purpose", purpose));
+        let team = self.team().map(|team| Part::text("team_id", team));
+        let parts = [lifetime, purpose, team, Some(Part::file("file", file))];
+        let url = self.connection.url(&["files"])?;
+        let request = Request::post(url, form(parts.into_iter().flatten().collect())).bulk();
+        let reply = self.connection.http.upload(&request, progress).await?;
+        reply.json::<WireFile>("uploaded file")?.into_file(self.profile())
+    }
+
+    /// A cursor is the token alone, or `PARAMETER:TOKEN` where the reply was not of the dialect that was spoken.
+    fn token<'a>(&self, cursor: &'a str) -> (&'static str, &'a str) {
+        let named = cursor.split_once(':').and_then(|(name, token)| {
+            [openai::TOKEN, gateway::TOKEN, "after"].into_iter().find(|known| *known == name).zip(Some(token))
+        });
+        named.unwrap_or((self.spelling.token(), cursor))
+    }
+
+    fn cursor(&self, token: Token) -> String {
+        let own = token.parameter == self.spelling.token();
+        if own { token.value } else { format!("{}:{}", token.parameter, token.value) }
+    }
+}
+
+impl Spelling {
+    const fn token(self) -> &'static str {
+        match self {
+            Self::OpenAi => openai::TOKEN,
+            Self::Gateway => gateway::TOKEN,
+        }
+    }
+
+    const fn order(self, descending: bool) -> &'static str {
+        match (self, descending) {
+            (Self::OpenAi, true) => "desc",
+            (Self::OpenAi, false) => "asc",
+            (Self::Gateway, true) => "DESCENDING",
+            (Self::Gateway, false) => "ASCENDING",
+        }
+    }
+
+    fn format(self, format: &str) -> String {
+        match self {
+            Self::OpenAi => format.to_owned(),
+            Self::Gateway => format!("DOWNLOAD_FORMAT_{}", format.to_ascii_uppercase()),
+        }
+    }
+}
+
+/// As many as are wanted, where nothing is filtered or sorted here.
+fn page_size(query: &Query) -> u32 {
+    let max = OPENAI.list.max_page;
+    let as_is = query.filter.is_none() && (query.sort.is_none() || native_sort(query).is_some());
+    let wanted = query.limit.filter(|_| as_is).and_then(|limit| u32::try_from(limit).ok());
+    query.page_size.or(wanted).unwrap_or(max).clamp(1, max)
+}
+
+/// A sort that the platform does, as its word for the field and whether it falls.
+fn native_sort(query: &Query) -> Option<(&'static str, bool)> {
+    let sort = query.sort.as_ref()?;
+    let field = match sort.field.as_str() {
+        "created_at" => "created_at",
+        "name" => "filename",
+        "size" => "size",
+        _ => return None,
+    };
+    Some((field, sort.descending))
+}

@@ -1,0 +1,56 @@
+//! What only the dialect in the words of OpenAI has: public URLs.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::Xai;
+use super::wire::{PublicUrl, Revoked};
+use crate::error::{Error, Result};
+use crate::http::{Body, Request};
+use crate::model::{File, FileId, Link};
+use crate::providers::{Provider, lenient};
+
+/// The parameter that takes a page's token back.
+pub(super) const TOKEN: &str = "pagination_token";
+
+/// The public URL that a file has now: at most one.
+pub(super) fn public_url(file: &File) -> Option<Link> {
+    let expires_at = match file.extra.get("public_url_expires_at") {
+        Some(Value::String(text)) => lenient::instant(text),
+        Some(Value::Number(number)) => lenient::instant(&number.to_string()),
+        _ => None,
+    };
+    Some(Link { id: None, url: file.url.clone()?, expires_at })
+}
+
+impl Xai {
+    /// Makes the file's public URL, or changes the lifetime of the one it has.
+    pub(super) async fn create_public_url(
+        &self,
+        id: &FileId,
+        lifetime: Option<SignedDuration>,
+    ) -> Result<Link> {
+        let body = match lifetime {
+            Some(lifetime) => json!({ "expires_after": lifetime.as_secs() }),
+            None => json!({}),
+        };
+        let url = self.connection.url(&["files", id.as_str(), "public-url"])?;
+        let request = Request::post(url, Body::json(&body)).repeatable();
+        let reply: PublicUrl = self.connection.http.json(&request, "public URL").await?;
+        Ok(reply.into())
+    }
+
+    /// Revokes the public URL. The platform says `revoked: false` where there is none, the file included.
+    pub(super) async fn revoke_public_url(&self, id: &FileId, link: Option<&str>) -> Result<()> {
+        if let Some(link) = link {
+            let current = self.stat(id).await?.url;
+            if current.as_deref() != Some(link) {
+                return Err(Error::not_found(format!("{id}: it has no public URL {link}")));
+            }
+        }
+        let url = self.connection.url(&["files", id.as_str(), "public-url", "revoke"])?;
+        let reply: Revoked =
+            self.connection.http.json(&Request::post(url, Body::empty()), "revocation").await?;
+        if reply.revoked { Ok(()) } else { Err(Error::not_found(format!("{id}: it has no public URL"))) }
+    }
+}

@@ -1,0 +1,265 @@
+//! What xAI answers: one tolerant reading of both dialects, told apart reply by reply.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::lenient::{count, flag, text, time, word};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Problem, Reply};
+use crate::model::{File, FileId, Link, Object};
+
+/// A file: openai's `File` or the gateway's `FileMetadata`. Where the two have a word each, the openai one is first.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireFile {
+    #[serde(default, deserialize_with = "word")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    file_id: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    filename: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "count")]
+    bytes: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    size_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "time")]
+    created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    expires_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "word")]
+    purpose: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    public_url: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    content_type: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    file_path: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    hash: Option<String>,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+impl WireFile {
+    pub(super) fn into_file(self, profile: &str) -> Result<File> {
+        let id = self.id.or(self.file_id).ok_or_else(|| Error::platform("xai sent a file without an id"))?;
+        let mut file = File {
+            provider: "xai".to_owned(),
+            profile: profile.to_owned(),
+            id: FileId(id),
+            name: self.filename.or(self.name).unwrap_or_default(),
+            size: self.bytes.or(self.size_bytes),
+            content_type: self.content_type,
+            purpose: self.purpose,
+            path: self.file_path,
+            status: status(&self.extra),
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            url: self.public_url,
+            extra: self.extra,
+            ..File::default()
+        };
+        match self.hash {
+            Some(hash) if is_blake3(&hash) => file.checksums.blake3 = Some(hash.to_ascii_lowercase()),
+            Some(other) => drop(file.extra.insert("hash".to_owned(), Value::String(other))),
+            None => {}
+        }
+        Ok(file)
+    }
+}
+
+/// The upload status until that is complete, then the processing status. Both stay in `extra`.
+fn status(extra: &Object) -> Option<String> {
+    let said = |key| extra.get(key).and_then(Value::as_str).filter(|word| !word.is_empty());
+    let upload = said("upload_status");
+    let processing = said("processing_status");
+    let uploaded = upload.is_none_or(|word| word.eq_ignore_ascii_case("complete"));
+    (if uploaded { processing.or(upload) } else { upload }).map(str::to_owned)
+}
+
+/// The documentation calls the hash BLAKE3; its form is taken from an example of the collections API.
+fn is_blake3(hash: &str) -> bool {
+    hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// A page of a listing: `data` and `pagination_token`, or `files` and `next_token`.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireList {
+    #[serde(default)]
+    data: Option<Vec<WireFile>>,
+    #[serde(default)]
+    files: Option<Vec<WireFile>>,
+    #[serde(default, deserialize_with = "word")]
+    pagination_token: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    next_token: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    has_more: Option<String>,
+    #[serde(flatten)]
+    extra: Object,
+}
+
+/// Where the next page starts: the token and the parameter that takes it back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) parameter: &'static str,
+    pub(super) value: String,
+}
+
+impl WireList {
+    /// The files and the token, whatever it is worth: who asked knows when to stop.
+    pub(super) fn into_parts(self, profile: &str) -> Result<(Vec<File>, Option<Token>)> {
+        // The gateway leaves out what is empty, so `{}` is an empty list; an object of other things is none.
+        let Some(files) = self.data.or(self.files) else {
+            if self.extra.is_empty() {
+                return Ok((Vec::new(), None));
+            }
+            return Err(Error::platform("list of files: xai sent neither `data` nor `files`"));
+        };
+        let files: Vec<File> =
+            files.into_iter().map(|file| file.into_file(profile)).collect::<Result<_>>()?;
+        let token = |parameter| move |value| Token { parameter, value };
+        // A server that pages the OpenAI way says only that there is more; the last id leads on.
+        let last =
+            files.last().filter(|_| self.has_more.as_deref() == Some("true")).map(|file| file.id.0.clone());
+        let next = (self.pagination_token.map(token("pagination_token")))
+            .or(self.next_token.map(token("next_token")))
+            .or(last.map(token("after")));
+        Ok((files, next))
+    }
+}
+
+/// The answer to a delete. The gateway's is empty or `{}`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Deleted {
+    #[serde(default)]
+    pub(super) deleted: Option<bool>,
+}
+
+/// The answer to a new public URL.
+#[derive(Debug, Deserialize)]
+pub(super) struct PublicUrl {
+    public_url: String,
+    #[serde(default, deserialize_with = "time")]
+    expires_at: Option<Timestamp>,
+}
+
+impl From<PublicUrl> for Link {
+    fn from(reply: PublicUrl) -> Self {
+        Self { id: None, url: reply.public_url, expires_at: reply.expires_at }
+    }
+}
+
+/// The answer to a revocation.
+#[derive(Debug, Deserialize)]
+pub(super) struct Revoked {
+    #[serde(deserialize_with = "flag")]
+    pub(super) revoked: bool,
+}
+
+/// The answer to `files:initialize`; the file's metadata beside it says nothing yet.
+#[derive(Debug, Deserialize)]
+pub(super) struct Initialized {
+    pub(super) file_id: String,
+}
+
+/// The answer to `files:download`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Presigned {
+    #[serde(default, deserialize_with = "word")]
+    pub(super) presigned_url: Option<String>,
+    #[serde(default, deserialize_with = "count")]
+    pub(super) expires_in_seconds: Option<u64>,
+}
+
+/// Reads an error body: `{code, error}` of api.x.ai, OpenAI's `{error: {message}}`, the gateway's
+/// `{code: 5, message}`. None leaves plain text and HTML to the common reading.
+pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
+    let body: Object = serde_json::from_slice(&reply.body).ok()?;
+    let said =
+        |value: Option<&Value>| Some(value?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty());
+    let message = said(body.get("error"))
+        .or_else(|| said(body.get("error")?.get("message")))
+        .or_else(|| said(body.get("message")))
+        .or_else(|| said(body.get("code")))?;
+    // A wrong key is told by a 400, and only its sentence says so.
+    let kind = message.starts_with("Incorrect API key provided").then_some(Kind::Auth);
+    let spent = ["used all available credits", "monthly spending limit"];
+    let is_final = reply.status == 429 && spent.iter().any(|words| message.contains(words));
+    Some(Problem { message, kind, is_final })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(json: &str) -> Result<File, String> {
+        let wire: WireFile = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        wire.into_file("work").map_err(|error| error.to_string())
+    }
+
+    fn list(json: &str) -> Result<(Vec<File>, Option<Token>), String> {
+        let wire: WireList = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        wire.into_parts("work").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_status_is_the_upload_s_until_that_is_complete() {
+        let status = |upload: &str, processing: &str| {
+            let text =
+                format!(r#"{{"file_id":"f","upload_status":"{upload}","processing_status":"{processing}"}}"#);
+            let file = file(&text).unwrap();
+            assert_eq!(file.extra["upload_status"], upload);
+            assert_eq!(file.extra["processing_status"], processing);
+            file.status
+        };
+        assert_eq!(status("Uploading", "pending").as_deref(), Some("Uploading"));
+        assert_eq!(status("Failed", "pending").as_deref(), Some("Failed"));
+        assert_eq!(status("Complete", "skipped").as_deref(), Some("skipped"));
+        assert_eq!(status("Complete", "").as_deref(), Some("Complete"));
+        assert_eq!(status("", "processing").as_deref(), Some("processing"));
+        assert_eq!(status("Verifying", "complete").as_deref(), Some("Verifying"), "an unknown word");
+        assert_eq!(file(r#"{"id":"f"}"#).unwrap().status, None);
+    }
+
+    #[test]
+    fn a_hash_of_another_form_is_kept_but_not_believed() {
+        let hash = "A15b2225695f242af60e5d99a7455b0a2e371dac88283401ebc013dba1dfbc84";
+        let stated = file(&format!(r#"{{"file_id":"f","hash":"{hash}"}}"#)).unwrap();
+        assert_eq!(stated.checksums.blake3.as_deref(), Some(hash.to_lowercase().as_str()));
+        let other = file(r#"{"file_id":"f","hash":"abc="}"#).unwrap();
+        assert_eq!(other.checksums.blake3, None);
+        assert_eq!(other.extra["hash"], "abc=");
+    }
+
+    #[test]
+    fn a_file_needs_an_id_and_nothing_else() {
+        assert_eq!(file(r#"{"id":7}"#).unwrap().id.as_str(), "7");
+        for json in ["{}", r#"{"id":null}"#, r#"{"id":""}"#] {
+            assert_eq!(file(json).unwrap_err(), "xai sent a file without an id", "{json}");
+        }
+        assert_eq!(file(r#"{"id":"f","bytes":"many"}"#).unwrap().size, None);
+    }
+
+    #[test]
+    fn a_page_tells_the_parameter_of_its_token() {
+        let next = |json: &str| list(json).unwrap().1.map(|token| (token.parameter, token.value));
+        let one = r#"[{"id":"f1"},{"id":"f2"}]"#;
+        assert_eq!(
+            next(&format!(r#"{{"data":{one},"pagination_token":"t"}}"#)),
+            Some(("pagination_token", "t".to_owned()))
+        );
+        assert_eq!(
+            next(&format!(r#"{{"files":{one},"next_token":"t"}}"#)),
+            Some(("next_token", "t".to_owned()))
+        );
+        assert_eq!(next(&format!(r#"{{"data":{one},"has_more":true}}"#)), Some(("after", "f2".to_owned())));
+        for json in [r#"{"data":[]}"#, r#"{"data":[],"pagination_token":null}"#, r#"{"next_token":""}"#, "{}"]
+        {
+            assert_eq!(next(json), None, "{json}");
+        }
+        assert!(list(r#"{"hello":1}"#).unwrap_err().contains("neither `data` nor `files`"));
+    }
+}

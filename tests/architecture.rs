@@ -1,0 +1,192 @@
+//! The tree keeps its shape: who may import whom, who may name which crate, how long a file may be.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use haul::providers::REGISTRY;
+
+/// A module and the modules it may import; itself always.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("main", &["lib"]),
+    ("lib", &["cli", "commands", "context", "ui", "error", "interrupt", "model", "settings", "secret"]),
+    ("cli", &["commands"]),
+    (
+        "commands",
+        &[
+            "context",
+            "providers",
+            "transfer",
+            "filter",
+            "ui",
+            "model",
+            "error",
+            "settings",
+            "vault",
+            "secret",
+            "emulator",
+            "store",
+            "interrupt",
+            "cli",
+        ],
+    ),
+    ("context", &["settings", "vault", "ui", "providers", "http", "error", "model", "interrupt"]),
+    ("settings", &["providers", "secret", "error"]),
+    ("vault", &["settings", "secret", "error"]),
+    ("transfer", &["providers", "http", "filter", "progress", "model", "error", "interrupt"]),
+    ("providers", &["http", "filter", "secret", "progress", "model", "error"]),
+    ("emulator", &["store", "filter", "secret", "model", "error"]),
+    ("store", &["filter", "model", "error"]),
+    ("http", &["secret", "progress", "model", "error"]),
+    ("ui", &["progress", "model", "error"]),
+    ("filter", &["model", "error"]),
+    ("error", &["model"]),
+    ("model", &[]),
+    ("secret", &[]),
+    ("progress", &[]),
+    ("interrupt", &[]),
+];
+
+/// A crate and the only places that may name it.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("reqwest", &["http/"]),
+    ("axum", &["emulator/"]),
+    ("multer", &["emulator/"]),
+    ("rusqlite", &["store/index.rs", "store/index/"]),
+    ("indicatif", &["ui/bars.rs"]),
+    ("comfy_table", &["ui/table.rs"]),
+    ("keyring", &["vault.rs", "vault/"]),
+    ("std::env::var", &["settings/env.rs"]),
+    ("env::vars", &["settings/env.rs"]),
+    ("std::io::stdout", &["ui/"]),
+    ("io::stdout", &["ui/"]),
+    ("io::stderr", &["ui/"]),
+];
+
+/// `providers/` may use the store in `local` alone.
+const EXTRA: &[(&str, &str)] = &[("providers/local.rs", "store")];
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { walk(&path, into) } else { into.push(path) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    walk(&root, &mut paths);
+    paths.sort();
+    let relative =
+        |path: &Path| path.strip_prefix(&root).expect("inside").to_string_lossy().replace('\\', "/");
+    paths.iter().map(|path| (relative(path), fs::read_to_string(path).expect("text"))).collect()
+}
+
+/// The code without comments, so that a word in prose is no import; and without unit tests, which may use more.
+fn code(text: &str) -> String {
+    let body = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    body.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn module_of(path: &str) -> &str {
+    path.split('/').next().unwrap_or(path).trim_end_matches(".rs")
+}
+
+/// The modules named after `crate::`, a brace list included.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(list) = rest.strip_prefix('{') {
+            let list = list.split('}').next().unwrap_or(list);
+            found.extend(list.split(',').map(|part| first_word(part.trim())));
+        } else {
+            found.insert(first_word(rest));
+        }
+    }
+    found.retain(|word| !word.is_empty());
+    found
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn modules_import_only_what_they_may() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == module);
+        let Some((_, allowed)) = allowed else {
+            wrong.push(format!("{path}: no rule for {module}"));
+            continue;
+        };
+        for import in imports(&code(&text)) {
+            let extra = EXTRA.contains(&(path.as_str(), import.as_str()));
+            if import != module && !allowed.contains(&import.as_str()) && !extra {
+                wrong.push(format!("{path} imports {import}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_are_named_only_in_their_place() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let code = code(&text);
+        for (name, places) in ONLY_IN {
+            let needle = if name.contains("::") { (*name).to_owned() } else { format!("{name}::") };
+            let named = code
+                .match_indices(&needle)
+                .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            if named && !places.iter().any(|place| path.starts_with(place)) {
+                wrong.push(format!("{path} names {name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_stay_short() {
+    let long: Vec<String> = sources()
+        .into_iter()
+        .filter_map(|(path, text)| {
+            let lines = text.lines().count();
+            (lines > 500).then(|| format!("{path} has {lines} lines"))
+        })
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn every_platform_file_is_registered() {
+    let registered: BTreeSet<String> = REGISTRY.iter().map(|spec| spec.name.to_owned()).collect();
+    // What is not a platform in `providers/`.
+    let ours = ["mod", "capabilities", "lenient", "listing"];
+    let present: BTreeSet<String> = sources()
+        .iter()
+        .filter_map(|(path, _)| path.strip_prefix("providers/"))
+        .map(|rest| module_of(rest).to_owned())
+        .filter(|name| !ours.contains(&name.as_str()))
+        .collect();
+    assert_eq!(present, registered);
+    for name in registered.iter().filter(|name| *name != "local") {
+        assert!(
+            haul::emulator::PLATFORMS.iter().any(|platform| platform.name == name),
+            "{name} has no emulator"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_called_by_an_empty_word() {
+    let empty = ["utils", "helpers", "common", "core", "manager", "types"];
+    for (path, _) in sources() {
+        let named = path.split('/').any(|part| empty.contains(&part.trim_end_matches(".rs")));
+        assert!(!named, "{path} says nothing about what is in it");
+    }
+}

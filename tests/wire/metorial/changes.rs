@@ -1,0 +1,68 @@
+//! Deleting, and the one thing that can be changed.
+
+use super::*;
+
+#[tokio::test]
+async fn deleting_says_what_the_platform_says() {
+    let server = Server::start(vec![magnetar(DELETED)]);
+    open(&server, "auto").delete(&id()).await.unwrap();
+    assert_eq!(server.requests()[0].canonical(), include_str!("request-delete.http"));
+
+    let server = Server::start(vec![pulsar(include_str!("error-400-blocked.json")).status(400)]);
+    let error = open(&server, "auto").delete(&id()).await.unwrap_err();
+    assert_eq!(error.status(), Some(400));
+    assert!(error.to_string().contains("deleting is blocked"), "{error}");
+
+    // The second time: forbidden, and the file is still there to say why.
+    let forbidden =
+        magnetar(include_str!("error-403-deleted.json")).status(403).header("metorial-req-id", "req_1");
+    let server = Server::start(vec![forbidden, magnetar(DELETED)]);
+    let error = open(&server, "auto").delete(&id()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    assert!(error.to_string().contains("a deleted file takes no actions"), "{error}");
+    assert_eq!(error.request_id(), Some("req_1"));
+
+    // So with any other action on it.
+    let server =
+        Server::start(vec![magnetar(include_str!("error-403-deleted.json")).status(403), magnetar(DELETED)]);
+    let error = open(&server, "magnetar").link(&id(), None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    assert_eq!(server.lines(), ["POST /file-links".to_owned(), format!("GET /files/{ID}")]);
+
+    // Forbidden for another reason stays forbidden.
+    let forbidden = magnetar(include_str!("error-403-scope.json")).status(403);
+    let server = Server::start(vec![forbidden, magnetar(MAGNETAR)]);
+    let error = open(&server, "auto").delete(&id()).await.unwrap_err();
+    assert_eq!(error.status(), Some(403));
+    assert_eq!(error.kind(), Kind::Auth, "{error}");
+}
+
+#[tokio::test]
+async fn a_title_is_all_that_can_be_changed_and_only_in_pulsar() {
+    let set = |key: &str, value: serde_json::Value| {
+        let mut patch = Patch::default();
+        patch.set.insert(key.to_owned(), value);
+        patch
+    };
+    let server = Server::start(vec![pulsar(PULSAR), pulsar(PULSAR)]);
+    let provider = open(&server, "pulsar");
+    let file = provider.annotate(&"fil_1".into(), &set("title", json!("New title"))).await.unwrap();
+    assert_eq!(file.metadata["title"], "Greeting", "what the answer says");
+    assert_eq!(server.requests()[0].canonical(), include_str!("request-title-pulsar.http"));
+    provider.annotate(&"fil_1".into(), &set("title", json!(2024))).await.unwrap();
+    assert_eq!(server.requests()[1].text(), r#"{"title":"2024"}"#);
+
+    let rename = Patch { name: Some("x".to_owned()), ..Patch::default() };
+    let untitle = Patch { unset: vec!["title".to_owned()], ..Patch::default() };
+    for patch in [set("color", json!("red")), rename, untitle] {
+        let error = provider.annotate(&id(), &patch).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+    }
+    assert_eq!(server.requests().len(), 2);
+    for dialect in ["seed", "magnetar"] {
+        let provider = open(&server, dialect);
+        assert!(provider.capabilities().annotate.is_none());
+        let error = provider.annotate(&id(), &set("title", json!("x"))).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+    }
+}

@@ -1,0 +1,111 @@
+//! Listings: order, pages, filters, scopes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
+    let server = Server::start(vec![
+        magnetar(include_str!("list-magnetar.json")),
+        pulsar(include_str!("list-pulsar.json")),
+        Answer::json(EMPTY_LIST),
+        Answer::json(&format!("[{SEED}]")),
+        Answer::json(&format!(r#"{{"data":[{SEED}]}}"#)),
+        Answer::json(EMPTY_LIST),
+        Answer::json(r#"{"items":[],"pagination":{"has_more_after":"true"}}"#),
+    ]);
+    let provider = open(&server, "auto");
+    let page = provider.list(&Query::default(), None).await.unwrap();
+    assert_eq!(page.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["b.txt", "a.txt"]);
+    assert_eq!(page.next.as_deref(), Some("fil_1"));
+    let oldest = Sort { field: "created_at".to_owned(), descending: false };
+    let query = Query { sort: Some(oldest), page_size: Some(500), ..Query::default() };
+    assert_eq!(provider.list(&query, page.next.as_deref()).await.unwrap().next.as_deref(), Some("fil_1"));
+    let query = Query { limit: Some(5), ..Query::default() };
+    let page = provider.list(&query, None).await.unwrap();
+    assert_eq!((page.files.len(), page.next), (0, None));
+    assert_eq!(provider.list(&query, None).await.unwrap().files.len(), 1, "a bare array");
+    assert_eq!(provider.list(&query, None).await.unwrap().files.len(), 1, "`data`");
+    let by_name = Sort { field: "name".to_owned(), descending: false };
+    let sorted = Query { limit: Some(5), sort: Some(by_name), ..Query::default() };
+    provider.list(&sorted, None).await.unwrap();
+    assert_eq!(server.lines()[5], "GET /files?limit=100&order=desc", "the caller sorts, and needs all");
+    let endless = provider.list(&query, None).await.unwrap_err();
+    assert_eq!(endless.kind(), Kind::Platform);
+    assert_eq!(
+        server.lines()[..3],
+        [
+            "GET /files?limit=100&order=desc",
+            "GET /files?limit=100&order=asc&after=fil_1",
+            "GET /files?limit=5&order=desc"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn filters_are_pushed_down_in_brackets_and_repeated_keys() {
+    let server = Server::start(vec![magnetar(EMPTY_LIST); 4]);
+    let provider = open(&server, "magnetar");
+    let time = Value::Time("2026-01-01T00:00:00Z".parse().unwrap());
+    let text = |text: &str| Value::Text(text.to_owned());
+    let both = filter("created_at", Op::Gt, time).and(filter("purpose", Op::Eq, text("generic")));
+    let ids = ["a", "b"].map(|id| filter("id", Op::Eq, text(id)).expr);
+    let query = Query { limit: Some(5), ..asking(both) };
+    provider.list(&query, None).await.unwrap();
+    provider.list(&asking(Filter { expr: Expr::Or(ids.to_vec()) }), None).await.unwrap();
+    provider.list(&asking(filter("name", Op::Eq, text("x"))), None).await.unwrap();
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /files?limit=100&order=desc&created_at%5Bgt%5D=2026-01-01T00%3A00%3A00.000Z&purpose=generic",
+            "GET /files?limit=100&order=desc&id=a&id=b",
+            "GET /files?limit=100&order=desc",
+        ]
+    );
+    assert_eq!(server.requests()[0].header("metorial-version"), Some("2026-01-01-magnetar"));
+}
+
+#[tokio::test]
+async fn a_purpose_is_judged_by_the_dialect_before_it_is_pushed_down() {
+    let server = Server::start(vec![Answer::json(EMPTY_LIST); 3]);
+    let provider = open(&server, "auto");
+    let purpose = |word: &str| asking(filter("purpose", Op::Eq, Value::Text(word.to_owned())));
+    provider.list(&purpose("attachment"), None).await.unwrap();
+    provider.list(&purpose("generic"), None).await.unwrap();
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /files?limit=1",
+            "GET /files?limit=100&order=desc&purpose=attachment",
+            "GET /files?limit=100&order=desc",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn scopes_go_as_header_query_and_form_fields() {
+    let (api, uploads) = (Server::start(vec![pulsar(EMPTY_LIST)]), Server::start(vec![pulsar(PULSAR)]));
+    let set = [("instance_id", "ins_1"), ("organization_id", "org_1")];
+    let provider = open_with(&api, &uploads, "pulsar", &set);
+    provider.list(&Query::default(), None).await.unwrap();
+    upload(&*provider, hello()).await.unwrap();
+    let listing = &api.requests()[0];
+    assert_eq!(listing.header("metorial-instance-id"), Some("ins_1"));
+    assert_eq!(listing.target, "/files?limit=100&order=desc&organization_id=org_1");
+    assert_eq!(uploads.requests()[0].canonical(), include_str!("request-upload-organization.http"));
+}
+
+#[tokio::test]
+async fn related_objects_scope_a_magnetar_listing_and_are_refused_elsewhere() {
+    let set = [("store_id", "str_1"), ("document_id", "doc_1"), ("file_link_id", "flk_1")];
+    let server = Server::start(vec![magnetar(EMPTY_LIST)]);
+    open_with(&server, &server, "magnetar", &set).list(&Query::default(), None).await.unwrap();
+    assert_eq!(
+        server.lines(),
+        ["GET /files?limit=100&order=desc&store_id=str_1&document_id=doc_1&file_link_id=flk_1"]
+    );
+    let server = Server::start(vec![Answer::json(EMPTY_LIST)]);
+    let provider = open_with(&server, &server, "auto", &set);
+    let error = provider.list(&Query::default(), None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported);
+    assert!(error.message().contains("store_id") && error.message().contains("seed"), "{error}");
+}
