@@ -20,6 +20,7 @@ mod multipart;
 mod options;
 mod params;
 mod rates;
+mod replicate;
 mod server;
 mod signing;
 mod site;
@@ -47,7 +48,8 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL, &llamacloud::LLAMACLOUD, &xai::XAI];
+pub static PLATFORMS: &[&Platform] =
+    &[&replicate::REPLICATE, &metorial::METORIAL, &llamacloud::LLAMACLOUD, &xai::XAI];
 
 /// One emulated platform.
 pub struct Platform {
