@@ -23,11 +23,13 @@ mod options;
 mod record;
 mod rows;
 mod sanitize;
+mod secret;
 mod streams;
 mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -88,6 +90,11 @@ impl Ui {
     /// Whether stdout is a terminal.
     pub fn out_is_terminal(&self) -> bool {
         self.0.streams.out_tty
+    }
+
+    /// Whether rows are JSON.
+    pub fn is_json(&self) -> bool {
+        self.0.options.format != Format::Text
     }
 
     /// How often `-v` was given.
