@@ -111,6 +111,6 @@ impl Visit for Said {
             "value" => &mut self.value,
             _ => return,
         };
-        *place = format!("{value:.1?}");
+        *place = if field.name() == "took" { format!("{value:.1?}") } else { format!("{value:?}") };
     }
 }

@@ -107,7 +107,20 @@ impl Safe {
             return file::write(&file::path(settings, account)?, secret);
         }
         let secret = secret.clone();
-        self.ask(account, patience, move |entry| entry.set_password(secret.expose())).map(drop)
+        let replace = self == Self::KernelKeyring;
+        let write = move |entry: &Entry| {
+            // Every login session of the kernel's holds a link to the key that it used last, and would go on with it:
+            // only a key that is made invalid is gone for all of them.
+            if replace {
+                match entry.delete_credential() {
+                    Ok(()) | Err(keyring::Error::NoEntry) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            entry.set_password(secret.expose())
+        };
+        let written = self.ask(account, patience, write)?;
+        written.ok_or_else(|| self.trouble("it does not take the token".to_owned()))
     }
 
     /// Removes the token of `account`; whether there was one.
@@ -143,16 +156,12 @@ impl Safe {
     fn entry(self, account: &str) -> Option<keyring::Result<Entry>> {
         #[cfg(target_os = "linux")]
         {
-            use keyring::keyutils::KeyutilsCredential;
             use keyring::secret_service::SsCredential;
             let boxed = match self {
                 Self::SecretService => SsCredential::new_with_target(None, SERVICE, account)
                     .map(|credential| Entry::new_with_credential(Box::new(credential))),
-                Self::KernelKeyring => {
-                    let description = format!("{SERVICE}:{account}");
-                    KeyutilsCredential::new_with_target(Some(&description), SERVICE, account)
-                        .map(|credential| Entry::new_with_credential(Box::new(credential)))
-                }
+                Self::KernelKeyring => kernel_credential(account)
+                    .map(|credential| Entry::new_with_credential(Box::new(credential))),
                 _ => return None,
             };
             Some(boxed)
@@ -166,13 +175,34 @@ impl Safe {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::KeyutilsCredential> {
+    use keyring::keyutils::KeyutilsCredential;
+    use linux_keyutils::{KeyRing, KeyRingIdentifier};
+
+    // Outside of a login session (cron, a container) there is no session keyring, and what is put into the user's own
+    // cannot be read back. One made for this thread gives access to the persistent keyring, which stays.
+    let _ = KeyRing::from_special_id(KeyRingIdentifier::Session, true);
+    let description = format!("{SERVICE}:{account}");
+    let credential = KeyutilsCredential::new_with_target(Some(&description), SERVICE, account)?;
+    if credential.persistent.is_some() {
+        return Ok(credential);
+    }
+    let why = "it would forget the token with this session: the kernel has no persistent keyrings";
+    Err(keyring::Error::NoStorageAccess(why.into()))
+}
+
 /// What a keyring says, without the layers of wrapping.
 fn reason(error: &keyring::Error) -> String {
     match error {
         keyring::Error::NoStorageAccess(inner) | keyring::Error::PlatformFailure(inner) => {
             let text = inner.to_string();
-            // The libraries' words for two common cases say little to somebody at a shell.
-            if text.contains("prompt was dismissed") || text.contains("object locked") {
+            // The libraries' words for common cases say little to somebody at a shell.
+            if text.contains("DBUS_SESSION_BUS_ADDRESS") || text.contains("autolaunch") {
+                "there is no D-Bus session here".to_owned()
+            } else if text.contains("ServiceUnknown") || text.contains("not provided by any") {
+                "no such service is installed".to_owned()
+            } else if text.contains("prompt was dismissed") || text.contains("object locked") {
                 "it is locked, and was not unlocked".to_owned()
             } else if text.contains("no result found") {
                 "it has no default collection".to_owned()

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{check, profile_with_token};
+use super::{check, forgotten_at, profile_with_token};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -56,7 +56,7 @@ impl LoginArgs {
             check(ctx, &profile, token, retries).await.map_err(|error| refused(&profile, &error))?;
         }
         let kept = keep(ctx, &profile, &secret, self.insecure_storage)?;
-        let expires_at = kept.safe.keeps_for().map(|time| ctx.clock.now() + time);
+        let expires_at = forgotten_at(ctx, kept.safe);
         tell(ctx, &profile, &kept, expires_at)?;
         let mut rows = ctx.ui.rows(COLUMNS)?;
         rows.push(&Row {
@@ -146,7 +146,6 @@ fn tell(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timest
             " until {}, longer with each use, or until this machine restarts",
             time.strftime("%Y-%m-%d %H:%M UTC")
         ),
-        None if kept.safe == Safe::KernelKeyring => " until you log out".to_owned(),
         None => String::new(),
     };
     ctx.ui.note(&format!("{name}: the token is kept in {}{until}", kept.safe.title()));

@@ -6,12 +6,13 @@ mod status;
 mod token;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::providers::Query;
 use crate::settings::Profile;
-use crate::vault::Token;
+use crate::vault::{Safe, Token};
 
 /// The commands of `haul auth`.
 #[derive(Debug, Subcommand)]
@@ -63,6 +64,13 @@ fn profile_with_token(ctx: &Context) -> Result<Profile> {
 
 fn needs_none(profile: &Profile) -> bool {
     profile.spec.token_variables.is_empty()
+}
+
+/// When a safe forgets a token that was used just now, to the second. None is never.
+fn forgotten_at(ctx: &Context, safe: Safe) -> Option<Timestamp> {
+    let time = safe.keeps_for()?;
+    let now = ctx.clock.now();
+    Timestamp::from_second((now + time).as_second()).ok()
 }
 
 /// Asks the platform whether it takes the token: one call, as small as there is.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{check, needs_none};
+use super::{check, forgotten_at, needs_none};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::settings::Profile;
@@ -118,8 +118,8 @@ impl StatusArgs {
                 _ => "failed",
             },
         };
-        let keeps_for = match &source {
-            Some(Source::Safe(safe)) if matches!(token, Ok(Some(_))) => safe.keeps_for(),
+        let expires_at = match &source {
+            Some(Source::Safe(safe)) if matches!(token, Ok(Some(_))) => forgotten_at(ctx, *safe),
             _ => None,
         };
         Row {
@@ -129,7 +129,7 @@ impl StatusArgs {
             token: token.ok().flatten().map(|token| token.secret.redacted()),
             status,
             message: error.filter(|_| status != "no token").map(|error| error.to_string()),
-            expires_at: keeps_for.map(|time| ctx.clock.now() + time),
+            expires_at,
             profile: profile.name,
         }
     }
