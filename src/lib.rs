@@ -59,7 +59,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(ui_options(&cli.globals, &env, clock));
-    let result = Settings::load(flags(&cli), env).and_then(|settings| {
+    ui::trace::install(&ui);
+    let result = flags(&cli).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
         let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
         dispatch(cli.command, &context)
     });
@@ -73,6 +74,9 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
         Command::Completions(args) => args.run(ctx),
+        Command::Profile(command) => command.run(ctx),
+        Command::Config(command) => command.run(ctx),
+        Command::Auth(command) => block_on(ctx, command.run(ctx)),
         Command::Upload(args) => block_on(ctx, args.run(ctx)),
         Command::Ls(args) => block_on(ctx, args.run(ctx)),
         Command::Info(args) => block_on(ctx, args.run(ctx)),
@@ -168,11 +172,18 @@ fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
     }
 }
 
-fn flags(cli: &Cli) -> Flags {
+fn flags(cli: &Cli) -> Result<Flags> {
     let globals = &cli.globals;
-    Flags {
+    // `haul auth login work` is `haul -p work auth login`: the other flags are about that profile.
+    let named = if let Command::Auth(command) = &cli.command { command.profile() } else { None };
+    if let (Some(flag), Some(named)) = (globals.profile.as_deref(), named)
+        && flag != named
+    {
+        return Err(Error::usage(format!("two profiles are named: {flag} and {named}")));
+    }
+    Ok(Flags {
         link: if let Command::Get(args) = &cli.command { args.link.clone() } else { None },
-        profile: globals.profile.clone(),
+        profile: named.map(str::to_owned).or_else(|| globals.profile.clone()),
         base_url: globals.base_url.clone(),
         dialect: globals.dialect.clone(),
         set: globals.set.clone(),
@@ -181,5 +192,5 @@ fn flags(cli: &Cli) -> Flags {
         retries: globals.retries,
         cacert: globals.cacert.clone(),
         insecure_http: globals.insecure_http,
-    }
+    })
 }
