@@ -139,6 +139,7 @@ impl Selection {
             descending: self.order.descending,
             after: after.transpose()?,
             limit: size + 1,
+            ..Listing::default()
         };
         let space = service.site.platform;
         let listed = service.site.blocking(move |store| store.list(space, &listing)).await;
