@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod get;
+pub mod help;
 pub mod info;
 pub mod link;
 pub mod ls;
