@@ -120,6 +120,32 @@ impl Row {
     }
 }
 
+/// The table of the platforms in Markdown, for the README.
+pub fn table() -> String {
+    let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let or_no = |words: Option<String>| words.unwrap_or_else(|| "no".to_owned());
+    let mut table = String::from(
+        "| name | platform | download | `meta set` | replace | link | `--expires` | checksums | largest file |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n",
+    );
+    for spec in REGISTRY {
+        let row = Row::of(spec);
+        let cells = [
+            format!("`{}`", row.name),
+            row.title.to_owned(),
+            row.download.to_owned(),
+            or_no(row.meta_set),
+            yes(row.replace),
+            yes(row.link),
+            yes(row.expires),
+            or_no(row.checksums),
+            row.max_size.map_or_else(|| "not stated".to_owned(), human::size),
+        ];
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    table
+}
+
 impl ProvidersArgs {
     /// Lists the platforms, or shows one's datasheet.
     pub fn run(&self, ctx: &Context) -> Result<()> {

@@ -88,14 +88,15 @@ impl Selector {
         filter: Option<&str>,
         glob: Option<&str>,
     ) -> LocalBoxStream<'a, Result<Chosen>> {
+        let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
         match start_listing(ctx, op, profile, filter, glob) {
             Ok((provider, listing)) => {
-                stream::unfold(Some((provider, listing, 0)), move |state| async move {
-                    let (provider, mut listing, mut count) = state?;
+                stream::unfold(Some((provider, listing, 0, what)), move |state| async move {
+                    let (provider, mut listing, mut count, what) = state?;
                     match listing.next().await {
                         Ok(None) => {
                             if count == 0 {
-                                ctx.ui.note(&format!("no file on {} matches", provider.profile()));
+                                ctx.ui.note(&format!("{what}: no file on {} matches", provider.profile()));
                             }
                             None
                         }
@@ -105,7 +106,7 @@ impl Selector {
                                 .into_iter()
                                 .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
                                 .collect::<Vec<_>>();
-                            Some((chosen, Some((provider, listing, count))))
+                            Some((chosen, Some((provider, listing, count, what))))
                         }
                         Err(error) => Some((vec![Err(error)], None)),
                     }
