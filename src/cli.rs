@@ -15,10 +15,11 @@ const STYLES: Styles = Styles::styled()
 
 /// One command line for the Files APIs of AI platforms
 #[derive(Debug, Parser)]
-#[command(name = "haul", version, styles = STYLES, max_term_width = 100, infer_long_args = false, disable_help_subcommand = false)]
+#[command(name = "haul", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "With nothing configured, files go to `local`, an embedded store on this machine.\n\
-    `haul providers` lists the platforms, `haul COMMAND --help` has examples.")]
+    `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
+    `haul help TOPIC` tells of filters, environment and exit-codes.")]
 pub struct Cli {
     /// What every command takes.
     #[command(flatten)]
@@ -167,11 +168,13 @@ pub enum Command {
     Providers(commands::providers::ProvidersArgs),
     /// Print a shell completion script
     Completions(commands::completions::CompletionsArgs),
+    /// Show the help of a command, or a topic of the manual
+    Help(commands::help::HelpArgs),
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as KEY=VALUE".to_owned()),
+        _ => Err("not KEY=VALUE".to_owned()),
     }
 }

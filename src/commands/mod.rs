@@ -4,6 +4,7 @@ pub mod auth;
 pub mod completions;
 pub mod config;
 pub mod get;
+pub mod help;
 pub mod info;
 pub mod link;
 pub mod ls;
