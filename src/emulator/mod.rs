@@ -16,10 +16,12 @@ pub mod ids;
 mod llamacloud;
 mod local;
 mod log;
+mod metorial;
 mod multipart;
 mod options;
 mod params;
 mod rates;
+mod replicate;
 mod server;
 mod signing;
 mod site;
@@ -47,7 +49,13 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&activeloop::ACTIVELOOP, &llamacloud::LLAMACLOUD, &xai::XAI];
+pub static PLATFORMS: &[&Platform] = &[
+    &replicate::REPLICATE,
+    &activeloop::ACTIVELOOP,
+    &metorial::METORIAL,
+    &llamacloud::LLAMACLOUD,
+    &xai::XAI,
+];
 
 /// One emulated platform.
 pub struct Platform {
