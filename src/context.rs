@@ -58,6 +58,11 @@ impl Context {
         Ok(provider)
     }
 
+    /// How often the platforms that were opened have said that they get too many requests.
+    pub fn throttled(&self) -> u64 {
+        self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
+    }
+
     fn connection(&self, profile: &Profile) -> Result<Connection> {
         let spec = profile.spec;
         let token =

@@ -11,4 +11,5 @@ pub mod rm;
 pub mod upload;
 
 mod batch;
+mod report;
 mod select;
