@@ -152,6 +152,8 @@ pub enum Command {
     Meta(commands::meta::MetaCommand),
     /// Make, list and revoke links to files
     Link(commands::link::LinkArgs),
+    /// Serve the platforms' own APIs offline, from a store on this machine
+    Serve(Box<commands::serve::ServeArgs>),
     /// List the platforms and what they can do
     Providers(commands::providers::ProvidersArgs),
     /// Print a shell completion script

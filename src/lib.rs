@@ -66,9 +66,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     conclude(&ui, result)
 }
 
-/// The commands that ask nobody run at once; the others get a runtime of this one thread.
-fn dispatch(command: Command, ctx: &Context) -> Result<()> {
-    match command {
+/// The commands that ask nobody run at once; the others get a runtime of this one thread, but `serve` has more. Each ends
+/// with status 0 or an error, but `serve` with that of the command it ran.
+fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
+    let done = match command {
+        Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
         Command::Completions(args) => args.run(ctx),
         Command::Upload(args) => block_on(ctx, args.run(ctx)),
@@ -78,7 +80,8 @@ fn dispatch(command: Command, ctx: &Context) -> Result<()> {
         Command::Rm(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Runs a command until it ends, or until Ctrl-C: the first asks it to stop, the second does not ask.
@@ -107,9 +110,9 @@ fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<
     result
 }
 
-fn conclude(ui: &Ui, result: Result<()>) -> ExitCode {
+fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             if error.kind() != Kind::ClosedPipe && !error.is_reported() {
                 ui.error(&error);

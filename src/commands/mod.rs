@@ -8,6 +8,7 @@ pub mod ls;
 pub mod meta;
 pub mod providers;
 pub mod rm;
+pub mod serve;
 pub mod upload;
 
 mod batch;

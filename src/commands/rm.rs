@@ -114,8 +114,8 @@ impl RmArgs {
         if !ctx.ui.can_ask() {
             if self.selector.is_pattern() {
                 return Err(Error::usage(format!(
-                    "{} files match a pattern: nothing was deleted",
-                    files.len()
+                    "{} matched: nothing was deleted",
+                    human::count(files.len() as u64, "file")
                 ))
                 .hint("add `--yes`, or look first: `--dry-run`"));
             }

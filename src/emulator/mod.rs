@@ -12,8 +12,10 @@ mod disposition;
 mod faults;
 mod form;
 pub mod ids;
+mod llamacloud;
 mod local;
 mod log;
+mod metorial;
 mod multipart;
 mod options;
 mod params;
@@ -23,6 +25,7 @@ mod signing;
 mod site;
 mod trouble;
 mod wire;
+mod xai;
 
 use std::sync::Arc;
 
@@ -44,7 +47,7 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[];
+pub static PLATFORMS: &[&Platform] = &[&metorial::METORIAL, &llamacloud::LLAMACLOUD, &xai::XAI];
 
 /// One emulated platform.
 pub struct Platform {

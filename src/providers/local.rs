@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filter::{Comparison, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::{Progress, silent};
-use crate::store::{Copy, Incoming, Listing, Options, SortKey, Store, sign_link};
+use crate::store::{Blob, Copy, Listing, Options, SortKey, Store, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
     name: "local",
@@ -190,17 +190,17 @@ impl Provider for Local {
             let stop = Stop::default();
             let stopped = stop.0.clone();
             let put = move |store: &Store| {
-                let incoming = receive(store, &new, progress.as_ref(), &stopped)?;
+                let blob = receive(store, &new, progress.as_ref(), &stopped)?;
                 let now = clock.now();
                 let file = File {
                     provider: SPEC.name.to_owned(),
                     profile,
-                    id: new_id(now),
+                    id: new_id(now, newest_id(store)?.as_ref()),
                     created_at: Some(now),
                     downloadable: Some(true),
                     ..record(&new, File::default(), now)?
                 };
-                store.put(SPACE, file, incoming.finish()?)
+                store.put(SPACE, file, blob)
             };
             uploaded.push(self.blocking(put).await?);
         }
@@ -243,7 +243,7 @@ impl Provider for Local {
         let replace = move |store: &Store| {
             // Before the bytes: a file that is not there should be said at once.
             store.stat(SPACE, &id)?;
-            let blob = receive(store, &new, progress.as_ref(), &stopped)?.finish()?;
+            let blob = receive(store, &new, progress.as_ref(), &stopped)?;
             let file = File { updated_at: Some(now), ..record(&new, store.stat(SPACE, &id)?, now)? };
             store.replace(SPACE, file, blob)
         };
@@ -351,19 +351,22 @@ fn record(new: &NewFile, before: File, now: Timestamp) -> Result<File> {
 }
 
 /// Reads a source into the store. One that has not the size it was planned with has changed, and is an error.
-fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Incoming> {
+fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
     let (mut source, path): (Box<dyn Read>, &Path) = match &new.source {
         Source::Path(path) => (Box::new(open_file(path)?), path),
         Source::Spooled(file) => (Box::new(open_file(file.path())?), Path::new(&new.name)),
         Source::Bytes(bytes) => (Box::new(Cursor::new(bytes.clone())), Path::new(&new.name)),
     };
+    let go_on = || {
+        let stop = stopped.load(Ordering::Relaxed);
+        let interrupted = || Error::new(Kind::Interrupted, format!("{}: interrupted", new.name));
+        if stop { Err(interrupted()) } else { Ok(()) }
+    };
     let mut incoming = store.receive()?;
     let mut piece = vec![0; PIECE.min(usize::try_from(new.size).unwrap_or(PIECE).saturating_add(1))];
     let mut position = 0;
     loop {
-        if stopped.load(Ordering::Relaxed) {
-            return Err(Error::new(Kind::Interrupted, format!("{}: interrupted", new.name)));
-        }
+        go_on()?;
         let read = match source.read(&mut piece) {
             Ok(read) => &piece[..read],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -379,7 +382,9 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
             )));
         }
         if read.is_empty() {
-            return Ok(incoming);
+            let blob = incoming.finish()?;
+            go_on()?;
+            return Ok(blob);
         }
         progress.read(position, read);
         incoming.write_all(read).map_err(|error| {
@@ -446,12 +451,45 @@ fn file_link(copy: Copy) -> Result<Link> {
     Ok(Link { id: Some(copy.id), url: url.into(), expires_at: None })
 }
 
-/// Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random ones. The alphabet is
+fn newest_id(store: &Store) -> Result<Option<FileId>> {
+    let newest = Listing { sort: SortKey::Id, descending: true, limit: 1, ..Listing::default() };
+    Ok(store.list(SPACE, &newest)?.pop().map(|file| file.id))
+}
+
 /// Crockford's base 32 in lower case, which has no letters to mistake for digits.
-fn new_id(now: Timestamp) -> FileId {
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random ones. Within the millisecond
+/// of `newest` it is that id and a random step more, so that files of the same time sort as they were made, too.
+fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
     let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
     let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);
-    let bits = time << 35 | random;
-    let digit = |place: u32| b"0123456789abcdefghjkmnpqrstvwxyz"[(bits >> (5 * place) & 31) as usize];
-    FileId((0..16).rev().map(|place| char::from(digit(place))).collect())
+    let newest = newest.and_then(id_value).unwrap_or_default();
+    let value = if newest < time << 35 { time << 35 | random } else { newest + 1 + (random >> 7) };
+    let digit = |place: u32| char::from(DIGITS[(value >> (5 * place) & 31) as usize]);
+    FileId((0..16).rev().map(digit).collect())
+}
+
+fn id_value(id: &FileId) -> Option<u128> {
+    let digit = |byte| DIGITS.iter().position(|digit| *digit == byte);
+    let add = |value: u128, byte| Some(value << 5 | digit(byte)? as u128);
+    (id.as_str().len() == 16).then(|| id.as_str().bytes().try_fold(0, add))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_as_they_were_made() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+        let mut ids = vec![new_id(at(1_800_000_000_000), None)];
+        for milliseconds in [0, 0, 0, 1, 1, 5, 1_000_000] {
+            let id = new_id(at(1_800_000_000_000 + milliseconds), ids.last());
+            assert!(id > ids[ids.len() - 1] && id.as_str().len() == 16);
+            ids.push(id);
+        }
+        assert!(ids[0].as_str().starts_with("1mcc5rm00"), "{}", ids[0]);
+        assert_eq!(id_value(&"not one".into()), None);
+    }
 }

@@ -99,9 +99,18 @@ impl File {
     /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let table = self.profile_table(name);
-        let mut set = |key: &str, text: Option<&String>| match text {
-            Some(text) => table[key] = value(text),
-            None => drop(table.remove(key)),
+        let mut set = |key: &str, text: Option<&String>| match (
+            text,
+            table.get_mut(key).and_then(Item::as_value_mut),
+        ) {
+            // A comment behind the old value belongs to the line, not to the value.
+            (Some(text), Some(old)) => {
+                let decor = old.decor().clone();
+                *old = text.into();
+                *old.decor_mut() = decor;
+            }
+            (Some(text), None) => table[key] = value(text),
+            (None, _) => drop(table.remove(key)),
         };
         set("provider", profile.provider.as_ref());
         set("base_url", profile.base_url.as_ref());

@@ -159,7 +159,10 @@ impl Store {
             let file = self.stat(space, id)?;
             let sha256 = file.checksums.sha256.clone().unwrap_or_default();
             match self.inner.blobs.open(&sha256) {
-                Ok(content) => return Ok((file, content)),
+                Ok(content) if content.metadata().is_ok_and(|found| Some(found.len()) == file.size) => {
+                    return Ok((file, content));
+                }
+                Ok(_) => return Err(Error::failed(format!("{id}: its content is damaged"))),
                 // Replaced or deleted between the two looks: look again, unless nothing has changed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tried.as_ref() != Some(&sha256) => {
                     tried = Some(sha256);

@@ -90,6 +90,11 @@ impl Ui {
         self.0.streams.out_tty
     }
 
+    /// The shape of what goes to stdout.
+    pub fn format(&self) -> Format {
+        self.0.options.format
+    }
+
     /// How often `-v` was given.
     pub fn verbosity(&self) -> u8 {
         self.0.options.verbose

@@ -24,8 +24,8 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let address = lines.filter_map(|line| line.strip_prefix("address ")?.parse().ok()).next().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let address = lines.find_map(|line| line.strip_prefix("address ")?.parse().ok()).unwrap();
         Self { child, address }
     }
 

@@ -203,7 +203,9 @@ fn many_connections_stay_open_side_by_side() {
     let ask = request(server.address, "GET", "/example/v1/files", &[], b"");
     let mut streams: Vec<_> = (0..300).map(|_| server.connect()).collect();
     for _ in 0..2 {
-        streams.iter_mut().for_each(|stream| stream.write_all(&ask).unwrap());
+        for stream in &mut streams {
+            stream.write_all(&ask).unwrap();
+        }
         for stream in &mut streams {
             assert_eq!(Answer::read(stream, "GET").unwrap().status, 200);
         }

@@ -1,6 +1,7 @@
 //! An example platform, a server for it, and a client that shows every byte.
 
-use std::io::{self, Read, Write};
+use std::fmt::Write as _;
+use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -307,10 +308,10 @@ pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
     if !body.is_empty() {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
     }
     for header in headers {
-        head += &format!("{header}\r\n");
+        head.extend([header, "\r\n"]);
     }
     [head.as_bytes(), b"\r\n", body].concat()
 }

@@ -111,6 +111,22 @@ fn a_put_that_fails_or_is_given_up_leaves_nothing() {
 }
 
 #[test]
+fn content_that_was_cut_or_lost_is_not_given_out() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path());
+    put(&store, "a", b"hello");
+    let blob = files_below(&home.path().join("blobs")).remove(0);
+    fs::write(&blob, b"hell").unwrap();
+    let cut = store.get("s", &"a".into()).unwrap_err();
+    assert_eq!(cut.to_string(), "a: its content is damaged");
+    fs::remove_file(&blob).unwrap();
+    assert_eq!(store.get("s", &"a".into()).unwrap_err().kind(), Kind::Failed);
+    // Whoever puts the same content again mends it.
+    put(&store, "b", b"hello");
+    assert_eq!(content(&store, "a"), b"hello");
+}
+
+#[test]
 fn an_expired_file_is_not_there_and_then_gone() {
     let home = tempfile::tempdir().unwrap();
     let store = open_at(home.path(), 100);

@@ -150,7 +150,7 @@ fn what_sql_cannot_decide_the_filter_does() {
 }
 
 /// A store of `count` files, written straight into the index.
-fn seed_index(root: &Path, count: usize) {
+fn seed_index(root: &Path, count: u32) {
     drop(open_unsynced(root));
     let index = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
     index
@@ -162,7 +162,7 @@ fn seed_index(root: &Path, count: usize) {
                     n * 13 % 5000, 'text/plain', n * 104729 % 1000000, printf('%064d', n), printf('%064d', n),
                     '{\"k\":1}', '{}'
              FROM n",
-            [i64::try_from(count).expect("a small count")],
+            [count],
         )
         .unwrap();
 }
@@ -187,7 +187,7 @@ fn child_lists() {
     say_peak();
 }
 
-fn peak_of_listing(count: usize) -> u64 {
+fn peak_of_listing(count: u32) -> u64 {
     let home = tempfile::tempdir().unwrap();
     seed_index(home.path(), count);
     peak(child("listing::child_lists", home.path(), &count.to_string()))

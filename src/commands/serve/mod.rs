@@ -1,0 +1,270 @@
+//! `haul serve`
+
+mod child;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::context::Context;
+use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults};
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::store::{self, Store};
+use crate::ui::{Columns, Format};
+
+/// Where it listens if nothing else is said; beside a command, on any free port.
+const ADDRESS: &str = "127.0.0.1:8787";
+const ANY_PORT: &str = "127.0.0.1:0";
+/// Requests beyond these wait for the disk.
+const BLOCKING_THREADS: usize = 128;
+
+/// The arguments of `haul serve`.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help())]
+pub struct ServeArgs {
+    /// Listen here; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Serve this platform only, at the root, too
+    #[arg(long, value_name = "PLATFORM")]
+    only: Option<String>,
+    /// Speak this wire dialect
+    #[arg(long = "dialect", value_name = "PLATFORM=WORD")]
+    dialects: Vec<String>,
+    /// Turn a quirk on; `PLATFORM.NAME` for one platform of several
+    #[arg(long = "quirk", value_name = "NAME[=VALUE]")]
+    quirks: Vec<String>,
+    /// List the quirks and exit
+    #[arg(long = "quirks")]
+    list_quirks: bool,
+    /// Script trouble, such as 'lose POST xai/v1/files times=1'
+    #[arg(long = "fault", value_name = "SCRIPT")]
+    faults: Vec<String>,
+    /// Accept this token only; without it any
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Keep the files in this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
+    data: Option<PathBuf>,
+    /// Keep the files in a temporary directory
+    #[arg(long)]
+    ephemeral: bool,
+    /// Write one JSON line a request to this file; `-` is stderr
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Print the variables for the official clients and exit
+    #[arg(long)]
+    print_env: bool,
+    /// Run this with those variables set, and stop with its exit status
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn after_help() -> String {
+    let words = FAULT_WORDS.map(|(word, value, help)| {
+        let equals = if value.is_empty() { "" } else { "=" };
+        format!("  {:<18} {help}", format!("{word}{equals}{value}"))
+    });
+    let keys = FAULT_KEYS.map(|(key, help)| format!("  {key:<20} {help}"));
+    format!(
+        "Examples:\n  haul serve\n  haul serve --ephemeral -- pytest -q\n  \
+        haul serve --only xai --fault '429 POST times=2 retry-after=1'\n  eval \"$(haul serve --print-env)\"\n\n\
+        Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nA fault's path is a pattern for all of the path, \
+        platform first: `*` is one part, `**` any number.\nIts keys say which of the matching requests it is for:\n{}",
+        words.join("\n"),
+        keys.join("\n")
+    )
+}
+
+#[derive(Serialize)]
+struct QuirkRow {
+    platform: &'static str,
+    quirk: &'static str,
+    value: Option<&'static str>,
+    help: &'static str,
+}
+
+const QUIRK_FIELDS: &[&str] = &["platform", "quirk", "value", "help"];
+const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
+
+impl ServeArgs {
+    /// Serves until it is asked to stop or its command ends; returns the exit status.
+    pub fn run(&self, ctx: &Context) -> Result<u8> {
+        let mut options = self.options(ctx)?;
+        let faults = Faults::parse(self.faults.iter().map(String::as_str))?;
+        if self.list_quirks {
+            return list_quirks(ctx, &options).map(|()| 0);
+        }
+        let default = if self.command.is_empty() { ADDRESS } else { ANY_PORT };
+        let listen = self.listen.as_deref().unwrap_or(default);
+        if self.print_env {
+            return print_env(ctx, &options, listen).map(|()| 0);
+        }
+        let listener =
+            TcpListener::bind(listen).map_err(|error| cannot_listen(listen, &error.to_string()))?;
+        let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error.to_string()))?;
+        if !address.ip().is_loopback() {
+            ctx.ui.warn(&format!(
+                "{address}: other machines can reach this, and without --token it lets all in"
+            ));
+        }
+        let logging = self.log.as_deref().map(|path| log_to(ctx, path)).transpose()?;
+        let (log, logging) = logging.map_or((None, None), |(log, logging)| (Some(log), Some(logging)));
+        options.log = log;
+        // Its directory goes with it.
+        let temporary = if self.ephemeral { Some(temporary()?) } else { None };
+        let kept = || self.data.clone().unwrap_or_else(|| ctx.settings.folders.data.join("store"));
+        let root = temporary.as_ref().map_or_else(kept, |directory| directory.path().to_owned());
+        let store = Store::open(&root, store::Options { ephemeral: self.ephemeral, clock: ctx.clock })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::failed("cannot start").cause(error.to_string()))?;
+        let status = runtime.block_on(self.serve(ctx, listener, address, store, options, faults));
+        runtime.shutdown_background();
+        if let Some(logging) = logging {
+            let _ = logging.join();
+        }
+        status
+    }
+
+    fn options(&self, ctx: &Context) -> Result<emulator::Options> {
+        let mut options = emulator::Options { clock: ctx.clock, ..emulator::Options::default() };
+        self.only.iter().try_for_each(|name| options.set_only(name))?;
+        self.dialects.iter().try_for_each(|text| options.set_dialect(text))?;
+        self.quirks.iter().try_for_each(|text| options.set_quirk(text))?;
+        options.token = self.token.as_deref().map(Secret::new);
+        Ok(options)
+    }
+
+    async fn serve(
+        &self,
+        ctx: &Context,
+        listener: TcpListener,
+        address: SocketAddr,
+        store: Store,
+        options: emulator::Options,
+        faults: Faults,
+    ) -> Result<u8> {
+        let variables = options.variables(address);
+        if self.command.is_empty() {
+            announce(ctx, &options, address, &variables)?;
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut server = tokio::spawn(emulator::serve(listener, store, options, faults, async {
+            let _ = stopped.await;
+        }));
+        let broke =
+            |error: tokio::task::JoinError| Error::failed("the emulator broke off").cause(error.to_string());
+        let status = if let Some((program, arguments)) = self.command.split_first() {
+            child::run(program, arguments, variables).await
+        } else {
+            tokio::select! {
+                ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
+                () = child::asked_to_stop() => Ok(0),
+            }
+        };
+        let _ = stop.send(());
+        tokio::select! {
+            ended = server => ended.map_err(broke)??,
+            () = child::asked_to_stop() => return Err(Error::new(Kind::Interrupted, "interrupted")),
+        }
+        status
+    }
+}
+
+fn list_quirks(ctx: &Context, options: &emulator::Options) -> Result<()> {
+    let mut rows = ctx.ui.rows(QUIRK_COLUMNS)?;
+    for platform in options.served() {
+        for quirk in platform.quirks {
+            let value = (!quirk.value.is_empty()).then_some(quirk.value);
+            rows.push(&QuirkRow { platform: platform.name, quirk: quirk.name, value, help: quirk.help })?;
+        }
+    }
+    rows.finish()
+}
+
+fn print_env(ctx: &Context, options: &emulator::Options, listen: &str) -> Result<()> {
+    let mut addresses =
+        listen.to_socket_addrs().map_err(|error| cannot_listen(listen, &error.to_string()))?;
+    let address = addresses.next().ok_or_else(|| cannot_listen(listen, "it has no address"))?;
+    if address.port() == 0 {
+        return Err(
+            Error::usage("--print-env: the variables need a port").hint(format!("--listen {ADDRESS}"))
+        );
+    }
+    print_variables(ctx, None, options, address, &options.variables(address))
+}
+
+fn announce(
+    ctx: &Context,
+    options: &emulator::Options,
+    address: SocketAddr,
+    variables: &[(&'static str, String)],
+) -> Result<()> {
+    let printed = print_variables(ctx, Some(address), options, address, variables);
+    // It serves on though nobody reads.
+    if printed.as_ref().is_err_and(|error| error.kind() == Kind::ClosedPipe) { Ok(()) } else { printed }
+}
+
+/// The address, if it is to be told, and the variables: for `eval` in a shell, or as one JSON object.
+fn print_variables(
+    ctx: &Context,
+    told: Option<SocketAddr>,
+    options: &emulator::Options,
+    address: SocketAddr,
+    variables: &[(&'static str, String)],
+) -> Result<()> {
+    if ctx.ui.format() != Format::Text {
+        let platforms: BTreeMap<_, _> =
+            options.roots(address).into_iter().map(|(platform, root)| (platform.name, root)).collect();
+        let env: BTreeMap<_, _> = variables.iter().cloned().collect();
+        let object = json!({ "url": format!("http://{address}"), "platforms": platforms, "env": env });
+        return ctx.ui.write_text(&format!("{object}\n"));
+    }
+    let mut text = told.map_or_else(String::new, |address| format!("http://{address}\n"));
+    for (name, value) in variables {
+        text.extend(["export ", name, "='", &value.replace('\'', r"'\''"), "'\n"]);
+    }
+    ctx.ui.write_text(&text)
+}
+
+/// Writes the log's lines on a thread of its own, until the emulator has stopped.
+fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, thread::JoinHandle<()>)> {
+    let (log, mut lines) = mpsc::unbounded_channel::<String>();
+    let ui = ctx.ui.clone();
+    let mut file = if path == Path::new("-") {
+        None
+    } else {
+        let open = std::fs::File::options().create(true).append(true).open(path);
+        Some(open.map_err(|error| Error::io("write", path, &error))?)
+    };
+    let logging = thread::spawn(move || {
+        while let Some(line) = lines.blocking_recv() {
+            match &mut file {
+                None => ui.note(&line),
+                Some(file) => drop(file.write_all(format!("{line}\n").as_bytes())),
+            }
+        }
+    });
+    Ok((log, logging))
+}
+
+fn temporary() -> Result<tempfile::TempDir> {
+    let made = tempfile::Builder::new().prefix("haul-").tempdir();
+    made.map_err(|error| Error::failed("cannot make a temporary directory").cause(error.to_string()))
+}
+
+fn cannot_listen(listen: &str, why: &str) -> Error {
+    Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
+}

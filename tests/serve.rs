@@ -1,0 +1,110 @@
+//! `haul serve` as people start it.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// The program in a home of its own.
+fn haul(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
+    command.env_clear().env("HAUL_HOME", home).env("PATH", std::env::var_os("PATH").unwrap());
+    command.arg("serve").args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Exit status, stdout and stderr.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let output = haul(home.path(), arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn terminate(mut child: Child) -> i32 {
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    child.wait().unwrap().code().unwrap()
+}
+
+#[test]
+fn it_says_where_it_is_serves_logs_and_stops() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("requests.jsonl");
+    let arguments = ["--ephemeral", "--listen", "127.0.0.1:0", "--log", log.to_str().unwrap()];
+    let mut child = haul(home.path(), &arguments).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("http://").unwrap();
+    assert!(get(address, "/").starts_with("HTTP/1.1 200"));
+    assert!(get(address, "/local/x").starts_with("HTTP/1.1 403"));
+    assert_eq!(terminate(child), 0);
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 403]);
+    assert!(!home.path().join("data").exists(), "an ephemeral store leaves nothing");
+}
+
+#[test]
+fn json_is_one_object_with_the_address() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = haul(home.path(), &["--listen", "127.0.0.1:0", "--json"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), ["url", "platforms", "env"]);
+    assert!(get(object["url"].as_str().unwrap().trim_start_matches("http://"), "/").contains("offline"));
+    assert_eq!(terminate(child), 0);
+}
+
+#[test]
+fn a_command_runs_with_nothing_of_ours_on_stdout_and_gives_its_status() {
+    let (status, out, err) = run(&["--ephemeral", "--", "sh", "-c", "echo only this; exit 7"]);
+    assert_eq!((status, out.as_str(), err.as_str()), (7, "only this\n", ""));
+    let (status, ..) = run(&["--ephemeral", "--", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(status, 137);
+    let (status, out, err) = run(&["--ephemeral", "--", "no-such-command"]);
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.starts_with("error: no-such-command: cannot be run\n"), "{err}");
+}
+
+#[test]
+fn wrong_words_are_usage_errors_that_list_the_right_ones() {
+    for (arguments, message) in [
+        (["--fault", "explode"], "error: fault `explode`: `explode` is no word for a fault"),
+        (["--only", "nowhere"], "error: `nowhere` is no platform that can be served"),
+        (["--dialect", "nowhere=x"], "error: `nowhere` is no platform that can be served"),
+        (["--quirk", "nothing"], "error: quirk `nothing`: there is none of that name"),
+        (["--listen", "127.0.0.1:0"], "error: --print-env: the variables need a port"),
+    ] {
+        let (status, out, err) = run(&[&arguments[..], &["--print-env"]].concat());
+        assert_eq!((status, out.as_str(), err.lines().next()), (2, "", Some(message)), "{err}");
+        assert!(err.contains("hint: "), "{err}");
+    }
+}
+
+#[test]
+fn an_address_in_use_or_open_to_others_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (status, _, err) = run(&["--listen", &address, "--", "true"]);
+    assert_eq!(status, 1);
+    assert!(err.starts_with(&format!("error: {address}: cannot listen\n")), "{err}");
+    let (status, _, err) = run(&["--ephemeral", "--listen", "0.0.0.0:0", "--", "true"]);
+    assert_eq!(status, 0);
+    assert!(err.contains("other machines can reach this"), "{err}");
+}
