@@ -57,7 +57,7 @@ struct Key {
     name: String,
     size: u64,
     /// Nanoseconds since 1970.
-    mtime: u128,
+    mtime: u64,
 }
 
 /// An upload that was begun and not finished.
@@ -266,6 +266,7 @@ impl Key {
         let modified = fs::metadata(path).ok()?.modified().ok()?;
         let path = std::path::absolute(path).ok()?.to_string_lossy().into_owned();
         let mtime = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let mtime = u64::try_from(mtime).ok()?;
         Some(Self { path, name: new.name.clone(), size: new.size, mtime })
     }
 }
