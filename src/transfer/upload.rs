@@ -132,7 +132,7 @@ impl Uploads {
         }
         if let Err(error) = self.send(&mut jobs).await {
             // What may be there stays in the journal: the next run looks for it.
-            for job in jobs.iter().filter(|job| job.there.is_none() && !error.is_unanswered()) {
+            for job in jobs.iter().filter(|job| job.there.is_none() && !may_be_there(&error)) {
                 self.journal.forget(job.number);
             }
             return Err(error);
@@ -196,6 +196,7 @@ impl Uploads {
         let new = job.new;
         let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
         let twins = Listing::new(Arc::clone(&self.provider), query, None).all().await?;
+        self.arrivals.were_there(&twins);
         match if_exists {
             IfExists::Upload => {}
             IfExists::Fail => {
@@ -208,9 +209,7 @@ impl Uploads {
             }
             IfExists::Skip => {
                 for twin in twins {
-                    let comparable = Hasher::for_checksums(&twin.checksums).is_some();
-                    if twin.size == Some(new.size) && comparable && is_same(new, &twin).await? {
-                        self.arrivals.take(&twin.id);
+                    if twin.size == Some(new.size) && is_same(new, &twin).await? == Some(true) {
                         job.there = Some((twin, Action::Reused));
                         break;
                     }
@@ -233,7 +232,7 @@ impl Uploads {
                 return Ok(());
             }
             let Err(error) = self.send_once(&mut missing).await else { return Ok(()) };
-            if !error.is_unanswered() {
+            if !may_be_there(&error) {
                 return Err(error);
             }
             attempts = attempts.saturating_sub(1);
@@ -329,6 +328,13 @@ impl Job<'_> {
         self.there = Some((file, action));
         Ok(())
     }
+}
+
+/// Whether the files may have arrived although the platform did not tell of them: no answer, or a success that
+/// cannot be read.
+fn may_be_there(error: &Error) -> bool {
+    let succeeded = error.status().is_some_and(|status| (200..300).contains(&status));
+    error.is_unanswered() || (error.kind() == Kind::Platform && succeeded)
 }
 
 /// Passes positions on, and hears the bytes for the hash.
