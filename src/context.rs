@@ -60,6 +60,11 @@ impl Context {
         Ok(provider)
     }
 
+    /// How often the platforms that were opened have said that they get too many requests.
+    pub fn throttled(&self) -> u64 {
+        self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
+    }
+
     /// Opens the provider of a profile with this token, each request tried again no more than `retries` times.
     pub fn open_with(
         &self,

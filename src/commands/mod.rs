@@ -16,4 +16,5 @@ pub mod serve;
 pub mod upload;
 
 mod batch;
+mod report;
 mod select;

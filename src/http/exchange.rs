@@ -204,6 +204,9 @@ impl<'a> Attempt<'a> {
         }
         let response =
             result.map_err(|error| lost::failure_of(config, url, error, self.sending.is_complete()))?;
+        if self.is_own(url) {
+            self.client.note_date(response.headers());
+        }
         if told {
             trace::headers("received", response.headers());
         }
