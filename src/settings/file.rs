@@ -249,7 +249,7 @@ impl File {
         fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(self.document.to_string().as_bytes())?;
+            file.write_all(self.document.to_string().trim_start_matches('\n').as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
             io::Result::Ok(())

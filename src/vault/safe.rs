@@ -202,7 +202,10 @@ fn reason(error: &keyring::Error) -> String {
                 "there is no D-Bus session here".to_owned()
             } else if text.contains("ServiceUnknown") || text.contains("not provided by any") {
                 "no such service is installed".to_owned()
-            } else if text.contains("prompt was dismissed") || text.contains("object locked") {
+            } else if ["prompt was dismissed", "object locked", "locked collection"]
+                .iter()
+                .any(|word| text.contains(word))
+            {
                 "it is locked, and was not unlocked".to_owned()
             } else if text.contains("no result found") {
                 "it has no default collection".to_owned()

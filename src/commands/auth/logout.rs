@@ -17,6 +17,7 @@ const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
 #[command(after_long_help = "Examples:\n  haul auth logout xai")]
 pub struct LogoutArgs {
     /// The profile whose token goes
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
 }
 

@@ -28,6 +28,7 @@ const COLUMNS: Columns = Columns {
     haul auth status --offline")]
 pub struct StatusArgs {
     /// Only this profile; fails if it has no token, or one that is refused
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
     /// Ask no platform whether it takes the token
     #[arg(long)]

@@ -18,6 +18,7 @@ const COLUMNS: Columns =
     curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
 pub struct TokenArgs {
     /// The profile whose token is printed
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: String,
 }
 
