@@ -53,13 +53,15 @@ on_bus() {
         echo "$out" | grep -q "test result: ok. [1-9]"'
 }
 
-on_bus service_ '
+unlocked='
     mkdir -p "$XDG_DATA_HOME"
     printf "password" | gnome-keyring-daemon --unlock --components=secrets >/dev/null
     busctl --user status org.freedesktop.secrets >/dev/null'
+on_bus service_ "$unlocked"
+on_bus locked_ "$unlocked"
 on_bus nobody_ '
     ! busctl --user status org.freedesktop.secrets >/dev/null 2>&1'
-on_bus silent_ '
+on_bus silence_ '
     dbus-test-tool black-hole --name=org.freedesktop.secrets &
     trap "kill $!" EXIT
     for _ in 1 2 3 4 5 6 7 8 9 10; do

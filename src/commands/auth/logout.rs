@@ -32,7 +32,7 @@ struct Row<'a> {
 
 impl LogoutArgs {
     /// Removes the token.
-    pub fn run(&self, ctx: &Context) -> Result<()> {
+    pub fn run(ctx: &Context) -> Result<()> {
         let mut profile = profile_with_token(ctx)?;
         let name = profile.name.clone();
         let mut rows = ctx.ui.rows(COLUMNS)?;
