@@ -101,7 +101,7 @@ impl Context {
             timeout: self.settings.timeout()?.value,
             policy: Policy {
                 attempts: retries.saturating_add(1),
-                elapsed: Duration::from_secs(300),
+                elapsed: Duration::from_mins(5),
                 ..Policy::default()
             },
             cacert: self.settings.cacert().map(|path| path.value),

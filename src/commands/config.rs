@@ -44,7 +44,14 @@ impl ConfigCommand {
         add("data_folder", settings.folders.data.display().to_string(), &home);
         add("state_folder", settings.folders.state.display().to_string(), &home);
         add("profile", name.value, &name.origin);
-        add("provider", profile.spec.name.to_owned(), &settings.profile_origin(&profile.name));
+        let provider = match settings.profile_origin(&profile.name) {
+            Origin::File(..) if profile.file.provider.is_some() => {
+                settings.file.origin(&["profiles", &profile.name, "provider"])
+            }
+            Origin::File(..) => Origin::BuiltIn,
+            other => other,
+        };
+        add("provider", profile.spec.name.to_owned(), &provider);
         if !profile.spec.base_url.is_empty() {
             add("base_url", profile.base_url.value.to_string(), &profile.base_url.origin);
             let upload = &profile.upload_base_url;

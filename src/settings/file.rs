@@ -173,21 +173,19 @@ impl File {
 
     /// Records which store of this machine keeps a profile's token.
     pub fn set_token_store(&mut self, name: &str, store: Option<&str>) {
-        match store {
-            Some(store) => {
-                self.profile_table(name)["token_store"] = value(store);
-                self.profiles.entry(name.to_owned()).or_default().token_store = Some(store.to_owned());
-            }
-            None => {
-                let Some(profile) = self.profiles.get_mut(name) else { return };
-                profile.token_store = None;
-                let is_empty = *profile == Profile::default();
-                let table = self.profile_table(name);
-                table.remove("token_store");
-                if is_empty && table.is_empty() {
-                    self.remove_profile(name);
-                }
-            }
+        if let Some(store) = store {
+            self.profile_table(name)["token_store"] = value(store);
+            self.profiles.entry(name.to_owned()).or_default().token_store = Some(store.to_owned());
+            return;
+        }
+        let Some(profile) = self.profiles.get_mut(name) else { return };
+        profile.token_store = None;
+        let is_default = *profile == Profile::default();
+        let table = self.profile_table(name);
+        table.remove("token_store");
+        // Made by a login, and of no use without it.
+        if is_default && table.is_empty() {
+            self.remove_profile(name);
         }
     }
 
@@ -214,7 +212,7 @@ impl File {
         set("token_store", profile.token_store.as_ref());
         match &profile.token_command {
             Some(words) if words.len() == 3 && words[..2] == SHELL => {
-                table["token_command"] = value(&words[2])
+                table["token_command"] = value(&words[2]);
             }
             Some(words) => table["token_command"] = value(words.iter().collect::<toml_edit::Array>()),
             None => drop(table.remove("token_command")),
@@ -258,7 +256,7 @@ impl File {
         fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(self.document.to_string().as_bytes())?;
+            file.write_all(self.document.to_string().trim_start_matches('\n').as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
             io::Result::Ok(())

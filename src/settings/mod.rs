@@ -168,7 +168,7 @@ impl Settings {
         let (text, origin) = match (&self.flags.timeout, self.env.get(env::TIMEOUT)) {
             (Some(text), _) => (text.as_str(), Origin::Flag("--timeout")),
             (None, Some(text)) => (text, Origin::Variable(env::TIMEOUT.to_owned())),
-            (None, None) => return Ok(Sourced { value: Duration::from_secs(60), origin: Origin::BuiltIn }),
+            (None, None) => return Ok(Sourced { value: Duration::from_mins(1), origin: Origin::BuiltIn }),
         };
         let value = parse_lifetime(text)
             .and_then(|span| Duration::try_from(span).ok())

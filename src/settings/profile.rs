@@ -265,6 +265,7 @@ impl Settings {
 }
 
 /// One part of a profile and what it is called in each place.
+#[derive(Clone, Copy)]
 struct Part<'a> {
     flag: Option<&'a String>,
     flag_name: &'static str,

@@ -135,7 +135,10 @@ pub fn variable(profile: &Profile) -> String {
 
 /// Reads a token from the safe that was recorded.
 fn read(settings: &Settings, profile: &str, safe: Safe, patience: &Patience) -> Result<Secret> {
-    safe.read(settings, profile, patience)?.ok_or_else(|| {
+    let found = safe.read(settings, profile, patience).map_err(|error| {
+        error.hint(format!("set {} to do without it", profile_variable(profile, "TOKEN")))
+    })?;
+    found.ok_or_else(|| {
         let error = Error::new(Kind::Auth, format!("{profile}: its token is no longer in {}", safe.title()));
         let error = error.hint(format!("run `haul auth login {profile}`"));
         if safe == Safe::KernelKeyring {

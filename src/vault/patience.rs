@@ -25,7 +25,7 @@ impl<'a> Patience<'a> {
 
     /// Where somebody can: a minute, and word of it.
     pub fn long(notice: &'a dyn Fn(&str)) -> Self {
-        Self { limit: Duration::from_secs(60), notice: Some(notice) }
+        Self { limit: Duration::from_mins(1), notice: Some(notice) }
     }
 
     /// The longest wait.

@@ -91,7 +91,7 @@ impl Safe {
         if self == Self::File {
             return file::read(&file::path(settings, account)?);
         }
-        let found = self.ask(account, patience, |entry| entry.get_password())?;
+        let found = self.ask(account, patience, Entry::get_password)?;
         Ok(found.map(|text| Secret::new(&text)))
     }
 
@@ -128,7 +128,7 @@ impl Safe {
         if self == Self::File {
             return file::remove(&file::path(settings, account)?);
         }
-        Ok(self.ask(account, patience, |entry| entry.delete_credential())?.is_some())
+        Ok(self.ask(account, patience, Entry::delete_credential)?.is_some())
     }
 
     /// Asks a keyring for something about `account`. None where it has no such entry.
@@ -200,9 +200,14 @@ fn reason(error: &keyring::Error) -> String {
             // The libraries' words for common cases say little to somebody at a shell.
             if text.contains("DBUS_SESSION_BUS_ADDRESS") || text.contains("autolaunch") {
                 "there is no D-Bus session here".to_owned()
+            } else if text.contains("Did not receive a reply") {
+                "it does not answer".to_owned()
             } else if text.contains("ServiceUnknown") || text.contains("not provided by any") {
                 "no such service is installed".to_owned()
-            } else if text.contains("prompt was dismissed") || text.contains("object locked") {
+            } else if ["prompt was dismissed", "object locked", "locked collection"]
+                .iter()
+                .any(|word| text.contains(word))
+            {
                 "it is locked, and was not unlocked".to_owned()
             } else if text.contains("no result found") {
                 "it has no default collection".to_owned()

@@ -26,6 +26,7 @@ const COLUMNS: Columns = Columns {
     haul auth login work --insecure-storage")]
 pub struct LoginArgs {
     /// The profile that the token is for
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
     /// Keep the token without asking the platform whether it takes it
     #[arg(long)]

@@ -17,6 +17,7 @@ const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
 #[command(after_long_help = "Examples:\n  haul auth logout xai")]
 pub struct LogoutArgs {
     /// The profile whose token goes
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
 }
 
@@ -31,7 +32,7 @@ struct Row<'a> {
 
 impl LogoutArgs {
     /// Removes the token.
-    pub fn run(&self, ctx: &Context) -> Result<()> {
+    pub fn run(ctx: &Context) -> Result<()> {
         let mut profile = profile_with_token(ctx)?;
         let name = profile.name.clone();
         let mut rows = ctx.ui.rows(COLUMNS)?;

@@ -35,9 +35,9 @@ impl AuthCommand {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         match self {
             Self::Login(args) => args.run(ctx).await,
-            Self::Logout(args) => args.run(ctx),
+            Self::Logout(_) => logout::LogoutArgs::run(ctx),
             Self::Status(args) => args.run(ctx).await,
-            Self::Token(args) => args.run(ctx),
+            Self::Token(_) => token::TokenArgs::run(ctx),
         }
     }
 

@@ -28,6 +28,7 @@ const COLUMNS: Columns = Columns {
     haul auth status --offline")]
 pub struct StatusArgs {
     /// Only this profile; fails if it has no token, or one that is refused
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
     /// Ask no platform whether it takes the token
     #[arg(long)]
@@ -60,7 +61,7 @@ impl StatusArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let mut rows = ctx.ui.rows(COLUMNS)?;
         let named = ctx.settings.flags.profile.is_some();
-        let profiles = if named { vec![ctx.profile(None)?] } else { self.profiles(ctx) };
+        let profiles = if named { vec![ctx.profile(None)?] } else { profiles(ctx) };
         let found = find_tokens(ctx, profiles);
         let answers = join_all(found.iter().map(|found| self.ask(ctx, found))).await;
         let mut outcome = Ok(());
@@ -74,18 +75,6 @@ impl StatusArgs {
         }
         rows.finish()?;
         outcome
-    }
-
-    /// All profiles; one that is wrong in itself is told of and left out.
-    fn profiles(&self, ctx: &Context) -> Vec<Profile> {
-        let resolve = |name: String| match ctx.settings.profile(&name) {
-            Ok(profile) => Some(profile),
-            Err(error) => {
-                ctx.ui.warn(&error.to_string());
-                None
-            }
-        };
-        ctx.settings.profile_names().into_iter().filter_map(resolve).collect()
     }
 
     async fn ask(&self, ctx: &Context, found: &Found) -> Result<()> {
@@ -133,6 +122,18 @@ impl StatusArgs {
             profile: profile.name,
         }
     }
+}
+
+/// All profiles; one that is wrong in itself is told of and left out.
+fn profiles(ctx: &Context) -> Vec<Profile> {
+    let resolve = |name: String| match ctx.settings.profile(&name) {
+        Ok(profile) => Some(profile),
+        Err(error) => {
+            ctx.ui.warn(&error.to_string());
+            None
+        }
+    };
+    ctx.settings.profile_names().into_iter().filter_map(resolve).collect()
 }
 
 /// Finds the tokens. A keyring that fails once is not waited for again.

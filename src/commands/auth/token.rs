@@ -6,6 +6,7 @@ use serde_json::json;
 use super::profile_with_token;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::settings::Profile;
 use crate::ui::Columns;
 use crate::vault;
 
@@ -18,12 +19,13 @@ const COLUMNS: Columns =
     curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
 pub struct TokenArgs {
     /// The profile whose token is printed
+    #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: String,
 }
 
 impl TokenArgs {
     /// Prints the token.
-    pub fn run(&self, ctx: &Context) -> Result<()> {
+    pub fn run(ctx: &Context) -> Result<()> {
         let profile = profile_with_token(ctx)?;
         let Some(token) = ctx.token(&profile)? else { return Err(missing(&profile)) };
         if !ctx.ui.is_json() {
@@ -41,7 +43,7 @@ impl TokenArgs {
 }
 
 /// The error for a profile that has no token.
-pub(super) fn missing(profile: &crate::settings::Profile) -> Error {
+pub(super) fn missing(profile: &Profile) -> Error {
     let error = Error::new(Kind::Auth, format!("{}: no token", profile.name));
     vault::hints(profile, None).into_iter().fold(error, Error::hint)
 }
