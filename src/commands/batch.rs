@@ -65,7 +65,7 @@ where
         Ok(whole) => tally.conclude(ctx, done_word, whole),
         Err(error) if error.kind() == Kind::Interrupted => {
             let count = tally.done + tally.skipped;
-            Err(error.cause(format!("{count} {done_word}")).hint("run the same command again to go on"))
+            Err(error.detail(format!("{count} {done_word}")).hint("run the same command again to go on"))
         }
         Err(error) => Err(error),
     }
