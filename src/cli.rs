@@ -16,7 +16,7 @@ const STYLES: Styles = Styles::styled()
 /// One command line for the Files APIs of AI platforms
 #[derive(Debug, Parser)]
 #[command(name = "haul", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(subcommand_required = true, arg_required_else_help = true, args_override_self = true)]
 #[command(after_help = "With nothing configured, files go to `local`, an embedded store on this machine.\n\
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
     `haul help TOPIC` tells of filters, environment and exit-codes.")]

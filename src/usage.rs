@@ -42,10 +42,13 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
                 Some(why) if why.is::<ParseIntError>() => {
                     format!("{argument}: {value:?} is not a whole number")
                 }
+                // It names the value itself.
+                Some(why) if why.to_string().starts_with(&value) => format!("{argument}: {why}"),
                 Some(why) => format!("{argument}: {value:?}: {why}"),
                 None => format!("{argument}: {value:?} is not one of its values"),
             }
         }
+        ErrorKind::InvalidUtf8 => "an argument is not UTF-8, and every id and name is".to_owned(),
         _ => first_line(wrong),
     };
     let mut error = Error::usage(message);

@@ -96,7 +96,8 @@ impl MetaCommand {
         };
         let address = ctx.address(&one.reference);
         if let Some(patch) = &patch {
-            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())?;
+            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())
+                .map_err(|error| error.about(address.to_string()))?;
         }
         let chosen = resolve(ctx, &address, one.latest, None).await?;
         let file = match patch {

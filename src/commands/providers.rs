@@ -204,6 +204,9 @@ const SHEET_FIELDS: &[&str] = &[
 
 const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
 
+/// A hundred years, in seconds: a longer limit is none.
+const FOR_EVER: i64 = 100 * 365 * 86_400;
+
 fn seconds(count: i64) -> String {
     human::duration(std::time::Duration::from_secs(count.unsigned_abs()))
 }
@@ -215,7 +218,13 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabili
     let settings: Object =
         spec.settings.iter().map(|setting| (setting.key.to_owned(), setting.help.into())).collect();
     let span = |lifetime: Option<(i64, i64)>| {
-        lifetime.map(|(min, max)| format!("{} to {}", seconds(min), seconds(max)))
+        lifetime.map(|(min, max)| {
+            if max >= FOR_EVER {
+                format!("at least {}", seconds(min))
+            } else {
+                format!("{} to {}", seconds(min), seconds(max))
+            }
+        })
     };
     let name_limit = match can.upload.name {
         NameLimit::Unlimited => None,

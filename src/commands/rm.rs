@@ -9,7 +9,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::File;
-use crate::ui::{Columns, human};
+use crate::ui::{Columns, human, one_line};
 
 /// The arguments of `haul rm`.
 #[derive(Args, Debug)]
@@ -124,7 +124,7 @@ impl RmArgs {
             return Ok(());
         }
         for file in files.iter().take(10) {
-            ctx.ui.note(&format!("  {}  {}", file.id, file.name));
+            ctx.ui.note(&format!("  {}  {}", file.id, one_line(&file.name)));
         }
         if files.len() > 10 {
             ctx.ui.note(&format!("  and {} more", files.len() - 10));

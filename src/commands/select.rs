@@ -191,7 +191,10 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
     }
     check(&provider, op, &shown)?;
     let file = match &address.reference {
-        Ref::Id(id) => provider.stat(&FileId::from(id.as_str())).await,
+        Ref::Id(id) => provider.stat(&FileId::from(id.as_str())).await.map_err(|error| match error.kind() {
+            Kind::NotFound => error.hint(lists(provider.as_ref())),
+            _ => error,
+        }),
         Ref::Name(name) => by_name(&provider, name, latest).await,
         Ref::Any(text) => match provider.stat(&FileId::from(text.as_str())).await {
             Err(error) if means_no_such_id(&error) => by_name(&provider, text, latest).await,
@@ -252,5 +255,9 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
     {
         error = error.hint(format!("did you mean `{near}`?"));
     }
-    error.hint(format!("`haul ls -p {}` lists what is there", provider.profile()))
+    error.hint(lists(provider.as_ref()))
+}
+
+fn lists(provider: &dyn Provider) -> String {
+    format!("`haul ls -p {}` lists what is there", provider.profile())
 }

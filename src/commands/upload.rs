@@ -279,9 +279,7 @@ impl UploadArgs {
                     return Box::new(std::iter::once(one_named(&argument, name)));
                 }
                 let ui = ctx.ui.clone();
-                let skipped = move |path: &Path| {
-                    ui.note(&format!("{}: a symbolic link, skipped (`--follow`)", path.display()))
-                };
+                let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
                 Box::new(
                     transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
                 )

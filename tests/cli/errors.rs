@@ -84,19 +84,13 @@ fn usage_is_told_like_any_error() {
     error: --limit <N>: needs a value
     hint: `haul ls --help` shows how
     ");
-    check!(env.haul(["ls", "--limit", "-1"]), @"
+    check!(env.haul(["ls", "--limit", "-1"]), @r#"
     status 2
     --- err
-    error: -1: no such option
-    hint: `-- -1` if that is a name
+    error: --limit <N>: "-1" is not a whole number
     hint: `haul ls --help` shows how
-    ");
-    check!(env.haul(["ls", "--color", "never", "--color", "always"]), @"
-    status 2
-    --- err
-    ␛[1;31merror:␛[0m --color <WHEN>: given twice
-    ␛[1;36mhint:␛[0m `haul ls --help` shows how
-    ");
+    "#);
+    check!(env.haul(["ls", "--color", "never", "--color", "always"]), @"status 0");
     check!(env.haul(["ls", "--color", "red"]), @r#"
     status 2
     --- err
@@ -117,12 +111,12 @@ fn usage_is_told_like_any_error() {
     hint: did you mean `name`?
     hint: the fields are provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, checksums, metadata, downloadable, url, extra
     ");
-    check!(env.haul(["info", "x", "-j", "0"]), @r#"
+    check!(env.haul(["info", "x", "-j", "0"]), @"
     status 2
     --- err
-    error: --jobs <N>: "0": 0 is not in 1..=256
+    error: --jobs <N>: 0 is not in 1..=256
     hint: `haul info --help` shows how
-    "#);
+    ");
     check!(env.haul(["--color=always", "lss"]), @"
     status 2
     --- err

@@ -86,6 +86,7 @@ fn ids_names_and_profiles() {
     status 3
     --- err
     error: a.txt: no such file
+    hint: `haul ls -p local` lists what is there
     ");
     env.haul(["info", &format!("name:{id}")]).fails(3);
     check!(env.haul(["info", "elsewhere:a.txt"]), @"

@@ -170,6 +170,6 @@ fn what_goes_wrong() {
     --- out
     []
     --- err
-    {"error":{"kind":"unsupported","exit_code":5,"message":"metorial has no place for the metadata key \"author\"","details":[],"hints":["keys: title"],"request_id":null,"ref":null}}
+    {"error":{"kind":"unsupported","exit_code":5,"message":"metorial has no place for the metadata key \"author\"","details":[],"hints":["keys: title"],"request_id":null,"ref":"metorial:x"}}
     "#);
 }

@@ -116,7 +116,7 @@ fn a_name_that_is_not_utf_8() {
     check!(env.haul([OsStr::new("info"), name]), @"
     status 2
     --- err
-    error: invalid UTF-8 was detected in one or more arguments
+    error: an argument is not UTF-8, and every id and name is
     hint: `haul info --help` shows how
     ");
 }
@@ -128,7 +128,7 @@ fn what_would_steer_a_terminal_is_shown_escaped() {
     check!(env.haul(["ls", "--fields", "name"]), @r"
     status 0
     --- out
-    red␛[31m\nbidi‮fdp
+    red␛[31m\nbidi<202E>fdp<0007>
     ");
     check!(env.terminal(100, "", &["ls", "--fields", "name"]), @r"
     status 0
@@ -146,8 +146,7 @@ fn what_would_steer_a_terminal_is_shown_escaped() {
     check!(env.terminal(100, "n\n", &["rm", "*"]), @r"
     status 1
     --- out
-      [id]............  red\u{1b}[31m
-      bidi\u{202e}fdp\u{7}
+      [id]............  red\u{1b}[31m\nbidi\u{202e}fdp\u{7}
     delete 1 file (20 B) from local? [y/N] ␛[1;31merror:␛[0m nothing was deleted
     ");
     check!(env.terminal(100, "", &["get", "red*"]), @r"

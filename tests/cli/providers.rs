@@ -81,7 +81,7 @@ fn a_datasheet() {
     ranges                   false
     files_per_page           100
     newest_first             false
-    link_lifetime            1 s to 106751991167300 d 15 h
+    link_lifetime            at least 1 s
     checksums                sha256, md5
     rate                     3000 requests in 1 min
     ");

@@ -1,6 +1,6 @@
 //! What tells about the program itself opens nothing and starts nothing.
 
-use crate::support::TestEnv;
+use crate::support::{HAUL, TestEnv};
 
 #[test]
 fn version_help_and_completions_need_no_home() {
@@ -21,20 +21,23 @@ fn version_help_and_completions_need_no_home() {
     env.haul(["completions", "zsh"]).ok();
 }
 
-/// A thread, a socket or a file beyond the program's own would need memory that is locked here.
 #[test]
 fn they_start_no_thread() {
-    let env = TestEnv::new();
-    // The limit counts the threads of the user: as a user that runs nothing else, one more is one too many.
-    for arguments in ["--version", "--help", "help ls", "completions bash"] {
-        let line = format!("ulimit -u 1; exec '{}' {arguments}", crate::support::HAUL);
-        if rustix::process::geteuid().is_root() {
-            env.open_to_all();
-            let mut command = env.program("setpriv");
-            command.args(["--reuid=61234", "--regid=61234", "--clear-groups", "bash", "-c", &line]);
-            assert!(!env.run(&mut command).ok().out.is_empty());
-        }
+    // The limit counts the threads of a user, and root has none: as somebody who runs nothing else, one is all there is.
+    if !rustix::process::geteuid().is_root() {
+        return;
     }
+    let env = TestEnv::with_files(&["a.txt"]);
+    env.open_to_all();
+    let alone = |arguments: &str| {
+        let mut command = env.program("setpriv");
+        let line = format!("ulimit -u 1; exec '{HAUL}' {arguments}");
+        env.run(command.args(["--reuid=61234", "--regid=61234", "--clear-groups", "bash", "-c", &line]))
+    };
+    for arguments in ["--version", "--help", "help ls", "completions bash", "providers"] {
+        assert!(!alone(arguments).ok().out.is_empty());
+    }
+    assert_ne!(alone("ls").status, 0, "the limit does not hold");
 }
 
 #[test]

@@ -251,7 +251,17 @@ impl Run {
 
     fn shown(&self, stream: &[u8]) -> String {
         let text = String::from_utf8_lossy(stream).replace(&*self.root.to_string_lossy(), "[box]");
-        without_ids(&text).replace('\u{1b}', "␛")
+        let mut shown = String::with_capacity(text.len());
+        for c in without_ids(&text).chars() {
+            match c {
+                '\u{1b}' => shown.push('␛'),
+                '\n' | '\t' => shown.push(c),
+                // What a snapshot cannot show.
+                c if c.is_control() || c == '\u{202e}' => shown += &format!("<{:04X}>", u32::from(c)),
+                c => shown.push(c),
+            }
+        }
+        shown
     }
 }
 
