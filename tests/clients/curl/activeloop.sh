@@ -2,7 +2,8 @@
 
 platform=Activeloop
 . "$(dirname "$0")/harness.sh"
-api=$ACTIVELOOP_URL
+# Its base URL has no variable of its own.
+api=$OPENAI_BASE_URL
 token="Authorization: Bearer $ACTIVELOOP_TOKEN"
 
 create() { ask -H "$token" "$api/files" -F "file=@${1:-hello.txt}${2:+;filename=$2}"; is 200; }

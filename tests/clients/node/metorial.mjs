@@ -8,6 +8,7 @@ import { SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, assert, fetched, several, suite,
 
 const dialect = process.argv[2];
 const isOld = dialect === "pulsar";
+const purpose = isOld ? "user_image" : "generic";
 const check = suite("@metorial/generated", `, ${dialect}`);
 
 function connect(key) {
@@ -21,10 +22,10 @@ function connect(key) {
 
 const { manager, files, links } = connect(process.env.METORIAL_API_KEY);
 
-function upload(content = "hello world", name = "hello.txt", purpose = "generic") {
+function upload(content = "hello world", name = "hello.txt", why = purpose) {
   const body = new FormData();
   body.append("file", new File([content], name, { type: "text/plain" }));
-  body.append("purpose", purpose);
+  body.append("purpose", why);
   body.append("title", "Greeting");
   return manager.request("POST", { path: ["files"], body });
 }
@@ -36,7 +37,7 @@ await check("create", async () => {
   const made = await upload();
   const { file_name, file_size, file_type, status, title } = made;
   assert.deepEqual([file_name, file_size, file_type, status, title], ["hello.txt", 11, "text/plain", "active", isOld ? null : "Greeting"]);
-  assert.equal(made.purpose.identifier, "generic");
+  assert.equal(made.purpose.identifier, purpose);
   await assert.rejects(upload("x", "x", "nonsense"), is(400, "bad_request"));
 });
 
@@ -53,7 +54,7 @@ await check("list", async () => {
   const pages = [];
   let after;
   do {
-    const page = await files.list({ limit: 2, order: "desc", after, ...(isOld ? {} : { purpose: ["generic"] }) });
+    const page = await files.list({ limit: 2, order: "desc", after, ...(isOld ? {} : { purpose: [purpose] }) });
     pages.push(page.items.map((file) => file.id));
     after = page.pagination.hasMoreAfter && page.items.at(-1).id;
   } while (after);
