@@ -210,9 +210,12 @@ impl UploadArgs {
     fn template(&self) -> Result<NewFile> {
         let expires = match &self.expires {
             None => None,
-            Some(text) => Some(parse_lifetime(text).filter(|span| span.is_positive()).ok_or_else(|| {
-                Error::usage(format!("--expires {text}: not a length of time")).hint("write `24h` or `7d`")
-            })?),
+            Some(text) => {
+                Some(parse_lifetime(text).filter(jiff::SignedDuration::is_positive).ok_or_else(|| {
+                    Error::usage(format!("--expires {text}: not a length of time"))
+                        .hint("write `24h` or `7d`")
+                })?)
+            }
         };
         Ok(NewFile {
             purpose: self.purpose.clone(),
@@ -277,7 +280,7 @@ impl UploadArgs {
                 }
                 let ui = ctx.ui.clone();
                 let skipped = move |path: &Path| {
-                    ui.note(&format!("{}: a symbolic link, skipped (`--follow`)", path.display()))
+                    ui.note(&format!("{}: a symbolic link, skipped (`--follow`)", path.display()));
                 };
                 Box::new(
                     transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
