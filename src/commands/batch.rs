@@ -135,7 +135,7 @@ where
         Ok(whole) => tally.conclude(ctx, words, whole),
         Err(error) if error.kind() == Kind::Interrupted => {
             let count = tally.done + tally.skipped;
-            Err(error.cause(format!("{count} {}", words.done)).hint(words.go_on))
+            Err(error.detail(format!("{count} {}", words.done)).hint(words.go_on))
         }
         Err(error) => Err(error),
     }

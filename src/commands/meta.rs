@@ -1,5 +1,6 @@
 //! `haul meta`
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::select::resolve;
@@ -58,7 +59,7 @@ pub struct SetArgs {
     #[arg(long)]
     replace: bool,
     /// Give the file this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Give the file this media type
     #[arg(long = "type", value_name = "TYPE")]
@@ -95,7 +96,8 @@ impl MetaCommand {
         };
         let address = ctx.address(&one.reference);
         if let Some(patch) = &patch {
-            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())?;
+            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())
+                .map_err(|error| error.about(address.to_string()))?;
         }
         let chosen = resolve(ctx, &address, one.latest, None).await?;
         let file = match patch {

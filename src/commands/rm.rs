@@ -9,7 +9,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::File;
-use crate::ui::{Columns, human};
+use crate::ui::{Columns, human, one_line};
 
 /// The arguments of `haul rm`.
 #[derive(Args, Debug)]
@@ -54,6 +54,9 @@ const DELETED_FIELDS: &[&str] = &[
     "deleted",
 ];
 
+const DELETED_COLUMNS: Columns =
+    Columns { all: DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
+
 #[derive(Serialize)]
 struct Deleted {
     #[serde(flatten)]
@@ -65,11 +68,7 @@ impl RmArgs {
     /// Deletes files.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         self.selector = self.selector.or_retried(&self.batch)?;
-        let columns = Columns {
-            all: DELETED_FIELDS,
-            shown: if self.ids { &["id"] } else { &["id", "name", "size", "deleted"] },
-            piped: None,
-        };
+        let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
         let mut seen = std::collections::HashSet::new();
         chosen.retain(|chosen| match chosen {
@@ -112,7 +111,7 @@ impl RmArgs {
             return Ok(());
         }
         if !ctx.ui.can_ask() {
-            if self.selector.is_pattern() {
+            if self.selector.is_pattern(ctx) {
                 return Err(Error::usage(format!(
                     "{} matched: nothing was deleted",
                     human::count(files.len() as u64, "file")
@@ -121,11 +120,11 @@ impl RmArgs {
             }
             return Ok(());
         }
-        if files.len() == 1 && !self.selector.is_pattern() {
+        if files.len() == 1 && !self.selector.is_pattern(ctx) {
             return Ok(());
         }
         for file in files.iter().take(10) {
-            ctx.ui.note(&format!("  {}  {}", file.id, file.name));
+            ctx.ui.note(&format!("  {}  {}", file.id, one_line(&file.name)));
         }
         if files.len() > 10 {
             ctx.ui.note(&format!("  and {} more", files.len() - 10));

@@ -4,8 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
+use jiff::SignedDuration;
 
 use super::batch::{self, BatchArgs, Ended, Words};
 use super::report::{Entry, Reported};
@@ -37,7 +39,7 @@ pub struct UploadArgs {
     #[arg(short, long)]
     recursive: bool,
     /// Give it this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Give it this media type [default: guessed from the name]
     #[arg(long = "type", value_name = "TYPE")]
@@ -49,7 +51,7 @@ pub struct UploadArgs {
     #[arg(short, long, value_name = "KEY=VALUE|@FILE")]
     metadata: Vec<String>,
     /// Have the platform remove it after this long, such as 24h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     expires: Option<String>,
     /// Put the content in the place of this file's, which keeps its id
     #[arg(long, value_name = "REF", conflicts_with_all = ["if_exists", "recursive"])]
@@ -190,6 +192,9 @@ impl UploadArgs {
         uploads.end(result.is_ok());
         result?;
         rows.finish()?;
+        if dry_run {
+            return Ok(());
+        }
         ctx.ui.hint(&format!("`haul ls -p {}` lists what is there", provider.profile()));
         Ok(())
     }
@@ -210,12 +215,7 @@ impl UploadArgs {
     fn template(&self) -> Result<NewFile> {
         let expires = match &self.expires {
             None => None,
-            Some(text) => {
-                Some(parse_lifetime(text).filter(jiff::SignedDuration::is_positive).ok_or_else(|| {
-                    Error::usage(format!("--expires {text}: not a length of time"))
-                        .hint("write `24h` or `7d`")
-                })?)
-            }
+            Some(text) => Some(lifetime(text)?),
         };
         Ok(NewFile {
             purpose: self.purpose.clone(),
@@ -279,9 +279,7 @@ impl UploadArgs {
                     return Box::new(std::iter::once(one_named(&argument, name)));
                 }
                 let ui = ctx.ui.clone();
-                let skipped = move |path: &Path| {
-                    ui.note(&format!("{}: a symbolic link, skipped (`--follow`)", path.display()));
-                };
+                let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
                 Box::new(
                     transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
                 )
@@ -304,6 +302,13 @@ impl UploadArgs {
             .map_err(|error| Error::io("keep standard input", file.path(), &error))?;
         Ok(Work::Spooled { file: Arc::new(file), name, size })
     }
+}
+
+/// The value of `--expires`.
+pub fn lifetime(text: &str) -> Result<SignedDuration> {
+    let wrong = |what: &str| Error::usage(format!("--expires {text}: {what}")).hint("write `24h` or `7d`");
+    let span = parse_lifetime(text).ok_or_else(|| wrong("not a length of time"))?;
+    if span.is_positive() { Ok(span) } else { Err(wrong("it would be over before it begins")) }
 }
 
 /// A file that had failed, under the name it was to get.
@@ -334,6 +339,7 @@ fn one_named(path: &Path, name: &str) -> Result<Work> {
     if found.is_dir() {
         return Err(Error::usage(format!("{}: is a directory", path.display())));
     }
+    transfer::refuse_special(path, &found)?;
     Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
 }
 
@@ -391,7 +397,8 @@ pub fn read_metadata(words: &[String]) -> Result<Object> {
             continue;
         }
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Error::usage(format!("{word:?} is not KEY=VALUE")));
+            return Err(Error::usage(format!("{word:?}: neither KEY=VALUE nor @FILE"))
+                .hint("write it like `author=hegel`"));
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         metadata.insert(key.to_owned(), value);

@@ -62,7 +62,8 @@ fn what_the_service_refuses_is_refused_and_leaves_nothing() {
             let answer = server.ask("POST", "/metorial/files", &[KEY, FORM], &form(parts));
             refused(&answer, 400, "bad_request", "");
         }
-        let long = [file, ("name=\"purpose\"", purpose), ("name=\"title\"", &[b'x'; 100_001])];
+        let title = "x".repeat(100_001);
+        let long = [file, ("name=\"purpose\"", purpose), ("name=\"title\"", title.as_bytes())];
         let long = server.ask("POST", "/metorial/files", &[KEY, FORM], &form(&long));
         refused(&long, 400, "invalid_data", "body");
         let cut = &form(&[file])[..60];

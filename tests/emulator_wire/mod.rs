@@ -91,14 +91,13 @@ impl Server {
         let has = |name: &str| headers.iter().any(|header| header.to_ascii_lowercase().starts_with(name));
         let mut head = format!("{method} {path} HTTP/1.1\r\n");
         if !has("host:") {
-            head += &format!("Host: {}\r\n", self.address);
+            head.extend(["Host: ", &self.address.to_string(), "\r\n"]);
         }
         if !has("content-length:") && !body.is_empty() {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         for header in headers {
-            head += header;
-            head += "\r\n";
+            head.extend([header, "\r\n"]);
         }
         self.send(&[head.as_bytes(), b"\r\n", body].concat(), method)
     }
