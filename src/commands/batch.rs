@@ -108,7 +108,9 @@ where
                     for (entry, ended) in entries.iter().zip(&ended) {
                         report.ended(entry, ended)?;
                     }
-                    ended.iter().for_each(|ended| tally.count(ended));
+                    for ended in &ended {
+                        tally.count(ended);
+                    }
                     Ok(())
                 }
                 Err(error) if error.kind() == Kind::ClosedPipe => Err(error),

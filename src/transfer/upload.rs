@@ -276,15 +276,12 @@ impl Uploads {
     async fn send_once(&self, jobs: &mut [&mut Job<'_>]) -> Result<()> {
         let progress: Vec<Arc<dyn Progress>> =
             jobs.iter().map(|job| Arc::clone(&job.metered) as Arc<dyn Progress>).collect();
-        let (sent, action) = match self.in_place(jobs) {
-            Some(id) => {
-                let file = self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await?;
-                (vec![file], Action::Replaced)
-            }
-            None => {
-                let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
-                (self.provider.upload(&files, &progress).await?, Action::Uploaded)
-            }
+        let (sent, action) = if let Some(id) = self.in_place(jobs) {
+            let file = self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await?;
+            (vec![file], Action::Replaced)
+        } else {
+            let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
+            (self.provider.upload(&files, &progress).await?, Action::Uploaded)
         };
         if sent.len() != jobs.len() {
             let platform = self.provider.spec().name;

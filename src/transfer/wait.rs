@@ -31,7 +31,7 @@ pub async fn wait_until_processed(provider: &Arc<dyn Provider>, file: File) -> R
             let why = ["status_details", "upload_error_message", "processing_error_message"];
             let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
             let error = Error::platform(format!("{}: {platform} could not process it: {status}", file.name));
-            let error = why.into_iter().fold(error, |error, why| error.cause(why));
+            let error = why.into_iter().fold(error, Error::cause);
             return Err(error.about(file.id.to_string()));
         }
         if begun.elapsed() >= LONGEST {
