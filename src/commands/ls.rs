@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::select::combine;
 use crate::context::Context;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Kind, Result, nearest};
 use crate::model::File;
 use crate::providers::{Listing, Query, Sort};
 use crate::ui::Columns;
@@ -96,6 +96,13 @@ impl LsArgs {
             FILE_COLUMNS
         };
         let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone());
+        let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
+            (Some(cursor), Kind::NotFound) => {
+                Error::usage(format!("--cursor {cursor}: is not one of this listing"))
+                    .hint("leave out `--cursor` to start at the first page")
+            }
+            _ => error,
+        };
         if listing.holds_all() {
             ctx.ui.detail(&format!(
                 "{} does not sort: all files are read before the first is shown",
@@ -107,7 +114,7 @@ impl LsArgs {
         }
         let mut rows = ctx.ui.rows(columns)?;
         let mut count = 0;
-        while let Some(files) = listing.next().await? {
+        while let Some(files) = listing.next().await.map_err(&no_such_page)? {
             count += files.len();
             for file in &files {
                 rows.push(file)?;

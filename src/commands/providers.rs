@@ -141,7 +141,7 @@ pub fn table() -> String {
             or_no(row.checksums),
             row.max_size.map_or_else(|| "not stated".to_owned(), human::size),
         ];
-        table += &format!("| {} |\n", cells.join(" | "));
+        table.extend(["| ", &cells.join(" | "), " |\n"]);
     }
     table
 }
