@@ -95,7 +95,7 @@ impl GetArgs {
         }
         let mut rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
-        let (output, progress) = (Output::of(self.output.as_deref(), &self.selector)?, &progress);
+        let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
         let output = &output;
         batch::run(
             ctx,
@@ -124,6 +124,8 @@ impl GetArgs {
 
     /// One after the other, in the order they were named.
     async fn to_stdout(&self, ctx: &Context, options: DownloadOptions) -> Result<()> {
+        // From here on stdout is for the bytes alone: not even a failure may add to them.
+        ctx.ui.write_bytes(b"")?;
         let mut files = self.selector.files(ctx, Some(Op::Download));
         let progress = ctx.ui.progress();
         while let Some(chosen) = files.next().await {
@@ -140,7 +142,7 @@ impl GetArgs {
             )
             .await?;
         }
-        ctx.ui.write_bytes(b"")
+        Ok(())
     }
 }
 
@@ -155,13 +157,13 @@ enum Output {
 }
 
 impl Output {
-    fn of(output: Option<&Path>, selector: &Selector) -> Result<Self> {
+    fn of(output: Option<&Path>, selector: &Selector, ctx: &Context) -> Result<Self> {
         let Some(path) = output else { return Ok(Self::Here) };
         let looks_like_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
         if path.is_dir() || looks_like_folder {
             return Ok(Self::Folder(path.to_owned()));
         }
-        if selector.refs.len() > 1 || selector.is_pattern() {
+        if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!("{}: several files need a folder", path.display()))
                 .hint(format!("end it with a slash: `-o {}/`", path.display())));
         }

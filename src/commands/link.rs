@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Ended};
 use super::select::{Chosen, Selector};
+use super::upload::lifetime;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{File, Link};
 use crate::providers::{Op, check_lifetime};
-use crate::settings::parse_lifetime;
 use crate::ui::Columns;
 
 /// The arguments of `haul link`.
@@ -17,12 +17,14 @@ use crate::ui::Columns;
 #[command(after_long_help = "Examples:\n  \
     haul link report.pdf\n  \
     haul link llamacloud:report.pdf --expires 1h\n  \
+    haul link report.pdf --list\n  \
     haul link report.pdf --revoke")]
+#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "revoke"])))]
 pub struct LinkArgs {
     #[command(flatten)]
     selector: Selector,
     /// Have the link stop working after this long, such as 1h
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "revoke"])]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["list", "revoke"])]
     expires: Option<String>,
     /// List the links that there are
     #[arg(long, conflicts_with = "revoke")]
@@ -56,12 +58,14 @@ impl Row {
 
 impl LinkArgs {
     /// Makes, lists or revokes links.
-    pub async fn run(self, ctx: &Context) -> Result<()> {
+    pub async fn run(mut self, ctx: &Context) -> Result<()> {
+        if self.selector.refs.is_empty() && self.selector.filter.is_none() {
+            // `--revoke REF`: a word behind the flag is its value, and there is no link without a file.
+            self.selector.refs.extend(self.revoke.replace(String::new()));
+        }
         let lifetime = match &self.expires {
             None => None,
-            Some(text) => Some(parse_lifetime(text).filter(|span| span.is_positive()).ok_or_else(|| {
-                Error::usage(format!("--expires {text}: not a length of time")).hint("write `1h` or `7d`")
-            })?),
+            Some(text) => Some(lifetime(text)?),
         };
         let op = match (self.list, &self.revoke) {
             (true, _) => Op::Links,

@@ -38,7 +38,7 @@ const LONG_COLUMNS: Columns = Columns {
 };
 
 /// The columns with `--ids`.
-pub const ID_COLUMNS: Columns = Columns { all: &File::FIELDS, shown: &["id"], piped: None };
+pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: None };
 
 /// The arguments of `haul ls`.
 #[derive(Args, Debug)]
@@ -49,7 +49,7 @@ pub const ID_COLUMNS: Columns = Columns { all: &File::FIELDS, shown: &["id"], pi
 pub struct LsArgs {
     /// List files whose name matches, such as '*.pdf'
     pub glob: Option<String>,
-    /// List files that this expression matches (see `haul help filters`)
+    /// List files that this expression matches (`haul help filters`)
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Sort by this field, smallest first
@@ -118,7 +118,12 @@ impl LsArgs {
         if let Some(cursor) = listing.cursor() {
             ctx.ui.detail(&format!("next page: --cursor {cursor}"));
         }
-        if count == 0 && self.filter.is_none() && self.glob.is_none() {
+        if count == 0 && self.cursor.is_none() && self.limit != Some(0) {
+            if self.filter.is_some() || self.glob.is_some() {
+                ctx.ui
+                    .hint(&format!("no file on {} matches; `haul ls -p {0}` lists all", provider.profile()));
+                return Ok(());
+            }
             ctx.ui.hint(&format!("no files on {}; `haul upload FILE` puts one there", provider.profile()));
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! `haul meta`
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::select::resolve;
@@ -58,7 +59,7 @@ pub struct SetArgs {
     #[arg(long)]
     replace: bool,
     /// Give the file this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Give the file this media type
     #[arg(long = "type", value_name = "TYPE")]

@@ -54,6 +54,9 @@ const DELETED_FIELDS: &[&str] = &[
     "deleted",
 ];
 
+const DELETED_COLUMNS: Columns =
+    Columns { all: DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
+
 #[derive(Serialize)]
 struct Deleted {
     #[serde(flatten)]
@@ -64,11 +67,7 @@ struct Deleted {
 impl RmArgs {
     /// Deletes files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
-        let columns = Columns {
-            all: DELETED_FIELDS,
-            shown: if self.ids { &["id"] } else { &["id", "name", "size", "deleted"] },
-            piped: None,
-        };
+        let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
         let mut seen = std::collections::HashSet::new();
         chosen.retain(|chosen| match chosen {
@@ -110,7 +109,7 @@ impl RmArgs {
             return Ok(());
         }
         if !ctx.ui.can_ask() {
-            if self.selector.is_pattern() {
+            if self.selector.is_pattern(ctx) {
                 return Err(Error::usage(format!(
                     "{} matched: nothing was deleted",
                     human::count(files.len() as u64, "file")
@@ -119,7 +118,7 @@ impl RmArgs {
             }
             return Ok(());
         }
-        if files.len() == 1 && !self.selector.is_pattern() {
+        if files.len() == 1 && !self.selector.is_pattern(ctx) {
             return Ok(());
         }
         for file in files.iter().take(10) {

@@ -35,8 +35,8 @@ pub struct Selector {
 
 impl Selector {
     /// Whether it can mean more than what was named one by one.
-    pub fn is_pattern(&self) -> bool {
-        self.filter.is_some() || self.refs.iter().any(|text| is_glob(text))
+    pub fn is_pattern(&self, ctx: &Context) -> bool {
+        self.filter.is_some() || self.refs.iter().any(|text| glob_of(&ctx.address(text)).is_some())
     }
 
     /// The files, one by one as they are found. A reference that cannot be resolved is an error in
@@ -58,19 +58,26 @@ impl Selector {
         text: &'a str,
     ) -> LocalBoxStream<'a, Result<Chosen>> {
         let address = ctx.address(text);
-        if let Ref::Any(pattern) = &address.reference
-            && is_glob(pattern)
-        {
-            let pattern = pattern.clone();
-            return self.matching(
-                ctx,
-                op,
-                address.profile.as_deref(),
-                self.filter.as_deref(),
-                Some(&pattern),
-            );
+        let filter = self.filter.as_deref();
+        if let Some(pattern) = glob_of(&address) {
+            return self.matching(ctx, op, address.profile.as_deref(), filter, Some(pattern));
         }
-        stream::once(async move { resolve(ctx, &address, self.latest, op).await }).boxed_local()
+        let found = async move {
+            let chosen = match resolve(ctx, &address, self.latest, op).await {
+                Ok(chosen) => chosen,
+                failed => return Some(failed),
+            };
+            match combine(ctx, chosen.provider.spec(), filter, None) {
+                // A file named exactly has to match, too: `rm report.pdf --filter …` must not delete it regardless.
+                Ok(Some(filter)) if !filter.matches(&chosen.file) => {
+                    ctx.ui.note(&format!("{address}: does not match the filter, left out"));
+                    None
+                }
+                Ok(_) => Some(Ok(chosen)),
+                Err(error) => Some(Err(error)),
+            }
+        };
+        stream::once(found).filter_map(std::future::ready).boxed_local()
     }
 
     fn matching<'a>(
@@ -82,30 +89,41 @@ impl Selector {
         glob: Option<&str>,
     ) -> LocalBoxStream<'a, Result<Chosen>> {
         match start_listing(ctx, op, profile, filter, glob) {
-            Ok((provider, listing)) => stream::unfold(Some((provider, listing)), |state| async move {
-                let (provider, mut listing) = state?;
-                match listing.next().await {
-                    Ok(None) => None,
-                    Ok(Some(files)) => {
-                        let chosen = files
-                            .into_iter()
-                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
-                            .collect::<Vec<_>>();
-                        Some((chosen, Some((provider, listing))))
+            Ok((provider, listing)) => {
+                stream::unfold(Some((provider, listing, 0)), move |state| async move {
+                    let (provider, mut listing, mut count) = state?;
+                    match listing.next().await {
+                        Ok(None) => {
+                            if count == 0 {
+                                ctx.ui.note(&format!("no file on {} matches", provider.profile()));
+                            }
+                            None
+                        }
+                        Ok(Some(files)) => {
+                            count += files.len();
+                            let chosen = files
+                                .into_iter()
+                                .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
+                                .collect::<Vec<_>>();
+                            Some((chosen, Some((provider, listing, count))))
+                        }
+                        Err(error) => Some((vec![Err(error)], None)),
                     }
-                    Err(error) => Some((vec![Err(error)], None)),
-                }
-            })
-            .flat_map(stream::iter)
-            .boxed_local(),
+                })
+                .flat_map(stream::iter)
+                .boxed_local()
+            }
             Err(error) => stream::iter([Err(error)]).boxed_local(),
         }
     }
 }
 
-/// Whether the text is a pattern over names. `name:…` forces an exact name.
-pub fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[']) && !text.contains("name:") && !text.contains("id:")
+/// The pattern over names that an address is, if it is one. `name:…` forces an exact name.
+fn glob_of(address: &Address) -> Option<&str> {
+    match &address.reference {
+        Ref::Any(text) if text.contains(['*', '?', '[']) => Some(text),
+        _ => None,
+    }
 }
 
 fn start_listing(
@@ -143,6 +161,11 @@ pub fn combine(
 pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<Op>) -> Result<Chosen> {
     let provider = ctx.open(address.profile.as_deref())?;
     let shown = address.to_string();
+    if address.reference.text().is_empty() {
+        return Err(Error::usage(format!("{shown:?}: names no file"))
+            .hint("`haul ls` lists what there is; check the variable that this comes from")
+            .about(shown));
+    }
     check(&provider, op, &shown)?;
     let file = match &address.reference {
         Ref::Id(id) => provider.stat(&FileId::from(id.as_str())).await,

@@ -4,8 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
+use jiff::SignedDuration;
 
 use super::batch::{self, BatchArgs, Ended};
 use super::select::resolve;
@@ -31,7 +33,7 @@ pub struct UploadArgs {
     #[arg(short, long)]
     recursive: bool,
     /// Give it this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Give it this media type [default: guessed from the name]
     #[arg(long = "type", value_name = "TYPE")]
@@ -43,7 +45,7 @@ pub struct UploadArgs {
     #[arg(short, long, value_name = "KEY=VALUE|@FILE")]
     metadata: Vec<String>,
     /// Have the platform remove it after this long, such as 24h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     expires: Option<String>,
     /// Put the content in the place of this file's, which keeps its id
     #[arg(long, value_name = "REF", conflicts_with_all = ["if_exists", "recursive"])]
@@ -177,6 +179,9 @@ impl UploadArgs {
         )
         .await?;
         rows.finish()?;
+        if dry_run {
+            return Ok(());
+        }
         ctx.ui.hint(&format!("`haul ls -p {}` lists what is there", provider.profile()));
         Ok(())
     }
@@ -185,9 +190,7 @@ impl UploadArgs {
     fn template(&self) -> Result<NewFile> {
         let expires = match &self.expires {
             None => None,
-            Some(text) => Some(parse_lifetime(text).filter(|span| span.is_positive()).ok_or_else(|| {
-                Error::usage(format!("--expires {text}: not a length of time")).hint("write `24h` or `7d`")
-            })?),
+            Some(text) => Some(lifetime(text)?),
         };
         Ok(NewFile {
             purpose: self.purpose.clone(),
@@ -273,12 +276,20 @@ impl UploadArgs {
     }
 }
 
+/// The value of `--expires`.
+pub fn lifetime(text: &str) -> Result<SignedDuration> {
+    let wrong = |what: &str| Error::usage(format!("--expires {text}: {what}")).hint("write `24h` or `7d`");
+    let span = parse_lifetime(text).ok_or_else(|| wrong("not a length of time"))?;
+    if span.is_positive() { Ok(span) } else { Err(wrong("it would be over before it begins")) }
+}
+
 /// A file with a name given by hand.
 fn one_named(path: &Path, name: &str) -> Result<Work> {
     let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, &error))?;
     if found.is_dir() {
         return Err(Error::usage(format!("{}: is a directory", path.display())));
     }
+    transfer::refuse_special(path, &found)?;
     Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
 }
 
@@ -336,7 +347,8 @@ pub fn read_metadata(words: &[String]) -> Result<Object> {
             continue;
         }
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Error::usage(format!("{word:?} is not KEY=VALUE")));
+            return Err(Error::usage(format!("{word:?}: neither KEY=VALUE nor @FILE"))
+                .hint("write it like `author=hegel`"));
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         metadata.insert(key.to_owned(), value);

@@ -13,7 +13,7 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
 pub use download::{DownloadOptions, Existing, Target, download};
 pub use names::{base_name, safe_path};
-pub use plan::{Planned, Selection, plan};
+pub use plan::{Planned, Selection, plan, refuse_special};
 pub use upload::{Action, IfExists, UploadOptions, Uploaded, upload, wait_until_processed};
 
 use crate::error::{Error, Kind, Result};

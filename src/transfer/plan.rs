@@ -83,6 +83,9 @@ pub fn plan(
             .hint(format!("add `-r`: `haul upload -r {}`", argument.display()))
             .about(argument.display().to_string())));
     }
+    if let Err(error) = refuse_special(argument, &found) {
+        return once(Err(error));
+    }
     if !found.is_dir() {
         return once(named(argument, argument.file_name()).map(|name| Planned {
             path: argument.to_owned(),
@@ -97,6 +100,18 @@ pub fn plan(
         .sort_by_file_name(OsStr::cmp)
         .build();
     Box::new(walk.filter_map(move |entry| file_of(entry, &root, &selection, &skipped).transpose()))
+}
+
+/// Refuses what is neither a file nor a folder: a pipe would be waited for, a device may never end, and neither can be
+/// read a second time.
+pub fn refuse_special(path: &Path, found: &fs::Metadata) -> Result<()> {
+    if found.is_file() || found.is_dir() {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(Error::usage(format!("{shown}: is a pipe or a device, not a file"))
+        .hint(format!("`haul upload - --name NAME < {shown}`"))
+        .about(shown.to_string()))
 }
 
 fn file_of(
