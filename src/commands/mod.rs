@@ -12,4 +12,5 @@ pub mod serve;
 pub mod upload;
 
 mod batch;
+mod confirm;
 mod select;
