@@ -15,10 +15,11 @@ const STYLES: Styles = Styles::styled()
 
 /// One command line for the Files APIs of AI platforms
 #[derive(Debug, Parser)]
-#[command(name = "haul", version, styles = STYLES, max_term_width = 100, infer_long_args = false, disable_help_subcommand = false)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "haul", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true, args_override_self = true)]
 #[command(after_help = "With nothing configured, files go to `local`, an embedded store on this machine.\n\
-    `haul providers` lists the platforms, `haul COMMAND --help` has examples.")]
+    `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
+    `haul help TOPIC` tells of filters, environment and exit-codes.")]
 pub struct Cli {
     /// What every command takes.
     #[command(flatten)]
@@ -152,17 +153,28 @@ pub enum Command {
     Meta(commands::meta::MetaCommand),
     /// Make, list and revoke links to files
     Link(commands::link::LinkArgs),
+    /// Give haul a token, check it, take it back
+    #[command(subcommand)]
+    Auth(commands::auth::AuthCommand),
+    /// List, add and remove profiles
+    #[command(subcommand)]
+    Profile(commands::profile::ProfileCommand),
+    /// Show every setting and where it comes from
+    #[command(subcommand)]
+    Config(commands::config::ConfigCommand),
     /// Serve the platforms' own APIs offline, from a store on this machine
     Serve(Box<commands::serve::ServeArgs>),
     /// List the platforms and what they can do
     Providers(commands::providers::ProvidersArgs),
     /// Print a shell completion script
     Completions(commands::completions::CompletionsArgs),
+    /// Show the help of a command, or a topic of the manual
+    Help(commands::help::HelpArgs),
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as KEY=VALUE".to_owned()),
+        _ => Err("not KEY=VALUE".to_owned()),
     }
 }

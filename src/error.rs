@@ -170,10 +170,11 @@ impl Error {
             io::ErrorKind::BrokenPipe => Kind::ClosedPipe,
             _ => Kind::Failed,
         };
+        let shown = if path == Path::new("") { "\"\"".to_owned() } else { path.display().to_string() };
         if kind == Kind::NotFound {
-            return Self::new(kind, format!("{}: no such file or directory", path.display()));
+            return Self::new(kind, format!("{shown}: no such file or directory"));
         }
-        Self::new(kind, format!("{}: cannot {doing}", path.display())).cause(source.to_string())
+        Self::new(kind, format!("{shown}: cannot {doing}")).cause(source.to_string())
     }
 
     /// Adds a hint: a command or a fact, one line.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod filter;
 pub mod http;
 pub mod interrupt;
+pub mod manual;
 pub mod model;
 pub mod progress;
 pub mod providers;
@@ -20,6 +21,7 @@ pub mod settings;
 pub mod store;
 pub mod transfer;
 pub mod ui;
+pub mod usage;
 pub mod vault;
 
 use std::ffi::OsString;
@@ -59,10 +61,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(ui_options(&cli.globals, &env, clock));
-    let result = Settings::load(flags(&cli), env).and_then(|settings| {
-        let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
-        dispatch(cli.command, &context)
-    });
+    ui::trace::install(&ui);
+    let result = match cli.command {
+        // What tells about the program itself needs no settings, and works where they are broken.
+        Command::Help(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
+        command => {
+            flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
+                let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
+                dispatch(command, &context)
+            })
+        }
+    };
     conclude(&ui, result)
 }
 
@@ -72,7 +82,11 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     let done = match command {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
-        Command::Completions(args) => args.run(ctx),
+        Command::Help(args) => args.run(&ctx.ui),
+        Command::Completions(args) => args.run(&ctx.ui),
+        Command::Profile(command) => command.run(ctx),
+        Command::Config(command) => command.run(ctx),
+        Command::Auth(command) => block_on(ctx, command.run(ctx)),
         Command::Upload(args) => block_on(ctx, args.run(ctx)),
         Command::Ls(args) => block_on(ctx, args.run(ctx)),
         Command::Info(args) => block_on(ctx, args.run(ctx)),
@@ -114,26 +128,50 @@ fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            if error.kind() != Kind::ClosedPipe && !error.is_reported() {
-                ui.error(&error);
-            }
+            ui.error(&error);
+            // One array, also where the command failed before its first row. Who reads it may have gone.
+            let _ = ui.close();
             ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
-/// Help and version go to stdout; wrong usage to stderr, as JSON if that was asked for.
+/// Help and version go to stdout; wrong usage is an error like any other.
 fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
-    let asks = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let globals = Globals { json: asks("--json"), jsonl: asks("--jsonl"), ..Globals::default() };
-    if error.use_stderr() && (globals.json || globals.jsonl) {
-        let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        return conclude(&Ui::new(ui_options(&globals, env, Clock::default())), Err(Error::usage(message)));
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    let globals = guess_globals(arguments);
+    let is_json = globals.json || globals.jsonl;
+    match error.kind() {
+        DisplayHelp | DisplayVersion => {}
+        DisplayHelpOnMissingArgumentOrSubcommand if !is_json => {}
+        _ => {
+            let ui = Ui::new(ui_options(&globals, env, Clock::default()));
+            return conclude(&ui, Err(usage::error(error, &Cli::command(), arguments)));
+        }
     }
     // A closed pipe is no failure: `haul --help | head -3`.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 })
+}
+
+/// The flags that say how to tell an error, of a command line that could not be parsed.
+fn guess_globals(arguments: &[OsString]) -> Globals {
+    let flags = || arguments.iter().take_while(|argument| *argument != "--");
+    let has = |flag: &str| flags().any(|argument| argument == flag);
+    let color = |word: &str| {
+        has(&format!("--color={word}"))
+            || flags().zip(flags().skip(1)).any(|(flag, value)| flag == "--color" && value == word)
+    };
+    Globals {
+        json: has("--json"),
+        jsonl: has("--jsonl"),
+        color: match (color("always"), color("never")) {
+            (true, _) => cli::When::Always,
+            (_, true) => cli::When::Never,
+            _ => cli::When::Auto,
+        },
+        ..Globals::default()
+    }
 }
 
 fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
@@ -168,11 +206,17 @@ fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
     }
 }
 
-fn flags(cli: &Cli) -> Flags {
-    let globals = &cli.globals;
-    Flags {
-        link: if let Command::Get(args) = &cli.command { args.link.clone() } else { None },
-        profile: globals.profile.clone(),
+fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
+    // `haul auth login work` is `haul -p work auth login`: the other flags are about that profile.
+    let named = if let Command::Auth(command) = command { command.profile() } else { None };
+    if let (Some(flag), Some(named)) = (globals.profile.as_deref(), named)
+        && flag != named
+    {
+        return Err(Error::usage(format!("two profiles are named: {flag} and {named}")));
+    }
+    Ok(Flags {
+        link: if let Command::Get(args) = command { args.link.clone() } else { None },
+        profile: named.map(str::to_owned).or_else(|| globals.profile.clone()),
         base_url: globals.base_url.clone(),
         dialect: globals.dialect.clone(),
         set: globals.set.clone(),
@@ -181,5 +225,5 @@ fn flags(cli: &Cli) -> Flags {
         retries: globals.retries,
         cacert: globals.cacert.clone(),
         insecure_http: globals.insecure_http,
-    }
+    })
 }

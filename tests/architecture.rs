@@ -9,7 +9,10 @@ use haul::providers::REGISTRY;
 /// A module and the modules it may import; itself always.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["lib"]),
-    ("lib", &["cli", "commands", "context", "ui", "error", "interrupt", "model", "settings", "secret"]),
+    (
+        "lib",
+        &["cli", "commands", "context", "ui", "error", "interrupt", "model", "settings", "secret", "usage"],
+    ),
     ("cli", &["commands"]),
     (
         "commands",
@@ -28,8 +31,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "store",
             "interrupt",
             "cli",
+            "manual",
         ],
     ),
+    ("manual", &["cli", "settings", "error"]),
+    ("usage", &["error"]),
     ("context", &["settings", "vault", "ui", "providers", "http", "error", "model", "interrupt"]),
     ("settings", &["providers", "secret", "error"]),
     ("vault", &["settings", "secret", "error"]),

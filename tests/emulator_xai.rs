@@ -1,5 +1,7 @@
 //! The emulated xAI over a socket, against the contract.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
+
 #[path = "emulator_xai/clients.rs"]
 mod clients;
 #[path = "emulator_xai/errors.rs"]

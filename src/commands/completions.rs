@@ -3,8 +3,8 @@
 use clap::Args;
 use clap_complete::env::{EnvCompleter, Shells};
 
-use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::ui::Ui;
 
 /// The arguments of `haul completions`.
 #[derive(Args, Debug)]
@@ -19,8 +19,8 @@ pub struct CompletionsArgs {
 
 impl CompletionsArgs {
     /// Prints the script.
-    pub fn run(&self, ctx: &Context) -> Result<()> {
-        ctx.ui.write_text(&script(&self.shell)?)
+    pub fn run(&self, ui: &Ui) -> Result<()> {
+        ui.write_text(&script(&self.shell)?)
     }
 }
 
@@ -34,4 +34,16 @@ pub fn script(shell: &str) -> Result<String> {
         .write_registration("COMPLETE", "haul", "haul", "haul", &mut script)
         .map_err(|error| Error::failed(error.to_string()))?;
     String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))
+}
+
+/// The files under `completions/` by name, each with what it says: the script of its shell.
+pub fn files() -> Result<Vec<(&'static str, String)>> {
+    let names = [
+        ("haul.bash", "bash"),
+        ("_haul", "zsh"),
+        ("haul.fish", "fish"),
+        ("haul.elv", "elvish"),
+        ("_haul.ps1", "powershell"),
+    ];
+    names.into_iter().map(|(name, shell)| Ok((name, script(shell)?))).collect()
 }

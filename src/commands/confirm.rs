@@ -6,7 +6,7 @@ use super::select::Chosen;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::File;
-use crate::ui::human;
+use crate::ui::{human, one_line};
 
 /// Whether to ask, and whether to do it at all.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -58,7 +58,7 @@ impl ConfirmArgs {
             return Ok(());
         }
         for file in files.iter().take(10) {
-            ctx.ui.note(&format!("  {}  {}", file.id, file.name));
+            ctx.ui.note(&format!("  {}  {}", file.id, one_line(&file.name)));
         }
         if files.len() > 10 {
             ctx.ui.note(&format!("  and {} more", files.len() - 10));

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
 use super::confirm::{ConfirmArgs, Deed, once_each};
 use super::ls::FILE_COLUMNS;
 use super::select::{Chosen, Selector};
@@ -23,7 +23,7 @@ use crate::ui::Columns;
     haul link llamacloud:report.pdf --expires 1h\n  \
     haul link report.pdf --list\n  \
     haul link report.pdf --revoke")]
-#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "revoke"])))]
+#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "revoke", "retry_from"])))]
 pub struct LinkArgs {
     #[command(flatten)]
     selector: Selector,
@@ -78,6 +78,7 @@ impl LinkArgs {
             (_, Some(_)) => Op::Unlink,
             _ => Op::Link,
         };
+        let selector = self.selector.or_retried(&self.batch)?;
         let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
         let deed = match op {
             Op::Unlink => Deed { verb: "revoke the links to", done: "revoked", place: "on" },
@@ -87,18 +88,18 @@ impl LinkArgs {
         let dry_run = self.confirm.dry_run;
         let mut rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
         // A link lets others read a file, so what a pattern chose is asked about like a deletion.
-        let files = if self.selector.is_pattern(ctx) && op != Op::Links {
-            let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, Some(op)).collect().await;
+        let files = if selector.is_pattern(ctx) && op != Op::Links {
+            let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, Some(op)).collect().await;
             once_each(&mut chosen);
             self.confirm.confirm(ctx, &chosen, true, deed)?;
             stream::iter(chosen).boxed_local()
         } else {
-            self.selector.files(ctx, Some(op))
+            selector.files(ctx, Some(op))
         };
         batch::run(
             ctx,
             &self.batch,
-            deed.done,
+            Words::of(deed.done),
             files,
             async |Chosen { provider, file }| {
                 let can = provider.capabilities();
@@ -119,7 +120,7 @@ impl LinkArgs {
             |(file, links)| {
                 if dry_run {
                     rows.push(&file)?;
-                    return Ok(Ended::Done);
+                    return Ok(vec![Ended::Done(Some(file.id))]);
                 }
                 if op == Op::Unlink {
                     ctx.ui.note(&format!("{}: link revoked", file.name));
@@ -127,7 +128,7 @@ impl LinkArgs {
                 for link in links {
                     rows.push(&Row::new(link, &file))?;
                 }
-                Ok(Ended::Done)
+                Ok(vec![Ended::Done(Some(file.id))])
             },
         )
         .await?;

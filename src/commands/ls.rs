@@ -74,7 +74,7 @@ pub struct LsArgs {
     #[arg(long, requires = "sort")]
     pub reverse: bool,
     /// List at most this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub limit: Option<u64>,
     /// Ask the platform for this many a page
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
 use super::confirm::{ConfirmArgs, Deed, once_each};
 use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
@@ -42,7 +42,7 @@ pub struct GetArgs {
 #[derive(Args, Debug)]
 struct Changed {
     /// The file, by id or exact name, or files by a pattern, as `[PROFILE:]REF`
-    #[arg(value_name = "REF", required_unless_present = "filter")]
+    #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     reference: Option<String>,
     /// Change the files that this expression matches
     #[arg(long, value_name = "EXPR")]
@@ -57,17 +57,19 @@ struct Changed {
 }
 
 impl Changed {
-    fn selector(&self) -> Selector {
-        Selector {
+    fn selector(&self) -> Result<Selector> {
+        let selector = Selector {
             refs: self.reference.iter().cloned().collect(),
             filter: self.filter.clone(),
             latest: self.latest,
-        }
+        };
+        selector.or_retried(&self.batch)
     }
 
-    /// With a filter the reference may be left out; then the word in its place was the first operand.
+    /// With a filter or a report the reference may be left out; then the word in its place was the first operand.
     fn give_back(&mut self, operands: &mut Vec<String>, is_operand: impl Fn(&str) -> bool) {
-        if self.filter.is_some() && self.reference.as_deref().is_some_and(is_operand) {
+        let optional = self.filter.is_some() || self.batch.retry_from.is_some();
+        if optional && self.reference.as_deref().is_some_and(is_operand) {
             operands.splice(0..0, self.reference.take());
         }
     }
@@ -85,7 +87,7 @@ pub struct SetArgs {
     #[command(flatten)]
     changed: Changed,
     /// Keys with values (JSON if it parses as JSON, else text), or all keys of a JSON file
-    #[arg(value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter"])]
+    #[arg(value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter", "retry_from"])]
     values: Vec<String>,
     /// Remove the keys that are not named
     #[arg(long)]
@@ -108,7 +110,7 @@ pub struct UnsetArgs {
     #[command(flatten)]
     changed: Changed,
     /// Keys
-    #[arg(value_name = "KEY", required_unless_present = "filter")]
+    #[arg(value_name = "KEY", required_unless_present_any = ["filter", "retry_from"])]
     keys: Vec<String>,
 }
 
@@ -119,14 +121,16 @@ impl MetaCommand {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         match self {
             Self::Get(args) => {
-                let files = args.selector.files(ctx, None);
+                let selector = args.selector.or_retried(&args.batch)?;
+                let files = selector.files(ctx, None);
                 let mut rows = ctx.ui.rows(META_COLUMNS)?;
-                let show = |file| {
+                let show = |file: File| {
                     rows.push(&file)?;
                     rows.flush()?;
-                    Ok(Ended::Done)
+                    Ok(vec![Ended::Done(Some(file.id))])
                 };
-                batch::run(ctx, &args.batch, "shown", files, async |chosen| Ok(chosen.file), show).await?;
+                batch::run(ctx, &args.batch, Words::of("shown"), files, async |chosen| Ok(chosen.file), show)
+                    .await?;
                 rows.finish()
             }
             Self::Set(mut args) => {
@@ -151,15 +155,17 @@ impl MetaCommand {
 }
 
 async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
-    let selector = changed.selector();
+    let selector = changed.selector()?;
     let is_pattern = selector.is_pattern(ctx);
     if is_pattern && patch.name.is_some() {
         return Err(Error::usage("--name: several files cannot have one name")
             .hint("name one file by its id: `haul meta set id:ID --name NAME`"));
     }
-    let shown = changed.reference.as_deref().unwrap_or("REF");
-    let address = ctx.address(shown);
-    require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())?;
+    let default = ["REF".to_owned()];
+    for shown in if selector.refs.is_empty() { &default[..] } else { &selector.refs } {
+        let provider = ctx.open(ctx.address(shown).profile.as_deref())?;
+        require_patch(provider.as_ref(), patch, shown).map_err(|error| error.about(shown))?;
+    }
     let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, None).collect().await;
     once_each(&mut chosen);
     let deed = Deed { verb: "change the metadata of", done: "changed", place: "on" };
@@ -172,12 +178,12 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
         }
         provider.annotate(&file.id, patch).await.map_err(|error| error.about(file.id.to_string()))
     };
-    let show = |file| {
+    let show = |file: File| {
         rows.push(&file)?;
-        Ok(Ended::Done)
+        Ok(vec![Ended::Done(Some(file.id))])
     };
-    let done = if dry_run { "would be changed" } else { "changed" };
-    batch::run(ctx, &changed.batch, done, stream::iter(chosen), work, show).await?;
+    let words = Words::of(if dry_run { "would be changed" } else { "changed" });
+    batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, show).await?;
     if dry_run {
         ctx.ui.note("dry run: nothing was changed");
     }

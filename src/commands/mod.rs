@@ -1,11 +1,15 @@
 //! One verb, one file: its arguments, help and behaviour.
 
+pub mod auth;
 pub mod completions;
+pub mod config;
 pub mod get;
+pub mod help;
 pub mod info;
 pub mod link;
 pub mod ls;
 pub mod meta;
+pub mod profile;
 pub mod providers;
 pub mod rm;
 pub mod serve;
@@ -13,4 +17,5 @@ pub mod upload;
 
 mod batch;
 mod confirm;
+mod report;
 mod select;

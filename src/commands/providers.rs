@@ -122,6 +122,32 @@ impl Row {
     }
 }
 
+/// The table of the platforms in Markdown, for the README.
+pub fn table() -> String {
+    let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let or_no = |words: Option<String>| words.unwrap_or_else(|| "no".to_owned());
+    let mut table = String::from(
+        "| name | platform | download | `meta set` | replace | link | `--expires` | checksums | largest file |\n\
+        | --- | --- | --- | --- | --- | --- | --- | --- | ---: |\n",
+    );
+    for spec in REGISTRY {
+        let row = Row::of(spec);
+        let cells = [
+            format!("`{}`", row.name),
+            row.title.to_owned(),
+            row.download.to_owned(),
+            or_no(row.meta_set),
+            yes(row.replace),
+            yes(row.link),
+            yes(row.expires),
+            or_no(row.checksums),
+            row.max_size.map_or_else(|| "not stated".to_owned(), human::size),
+        ];
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    table
+}
+
 impl ProvidersArgs {
     /// Lists the platforms, or shows one's datasheet.
     pub fn run(&self, ctx: &Context) -> Result<()> {
@@ -168,7 +194,7 @@ const SHEET_FIELDS: &[&str] = &[
     "lifetime",
     "download",
     "ranges",
-    "page_size",
+    "files_per_page",
     "filter",
     "sort",
     "newest_first",
@@ -179,6 +205,9 @@ const SHEET_FIELDS: &[&str] = &[
 ];
 
 const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
+
+/// A hundred years, in seconds: a longer limit is none.
+const FOR_EVER: i64 = 100 * 365 * 86_400;
 
 fn seconds(count: i64) -> String {
     human::duration(std::time::Duration::from_secs(count.unsigned_abs()))
@@ -201,7 +230,13 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabili
     let settings: Object =
         spec.settings.iter().map(|setting| (setting.key.to_owned(), setting.help.into())).collect();
     let span = |lifetime: Option<(i64, i64)>| {
-        lifetime.map(|(min, max)| format!("{} to {}", seconds(min), seconds(max)))
+        lifetime.map(|(min, max)| {
+            if max >= FOR_EVER {
+                format!("at least {}", seconds(min))
+            } else {
+                format!("{} to {}", seconds(min), seconds(max))
+            }
+        })
     };
     let name_limit = match can.upload.name {
         NameLimit::Unlimited => None,
@@ -229,7 +264,7 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabili
         "lifetime": span(can.upload.lifetime),
         "download": row.download,
         "ranges": can.ranges,
-        "page_size": can.list.max_page,
+        "files_per_page": can.list.max_page,
         "filter": can.list.native.iter().map(pushed_down).collect::<Vec<_>>(),
         "sort": can.list.sort,
         "newest_first": can.list.newest_first,

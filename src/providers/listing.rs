@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{Page, Provider, Query, Sort};
@@ -30,6 +31,8 @@ pub struct Listing {
     resumes: bool,
     /// Whether the limit left out files of the last page.
     cut: bool,
+    /// Older files are not wanted.
+    since: Option<Timestamp>,
 }
 
 impl Listing {
@@ -48,7 +51,15 @@ impl Listing {
             ended: false,
             collects,
             cut: false,
+            since: None,
         }
+    }
+
+    /// Ends at the first page with a file from before `since`, where the platform lists the newest first.
+    #[must_use]
+    pub fn since(mut self, since: Timestamp) -> Self {
+        self.since = Some(since).filter(|_| self.provider.capabilities().list.newest_first);
+        self
     }
 
     /// Whether the order forces all files to be read before the first can be given.
@@ -108,11 +119,12 @@ impl Listing {
             None => self.ask(self.cursor.clone()),
         };
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
+        let past = |file: &File| self.since > file.created_at && file.created_at.is_some();
+        self.cursor = page.next.filter(|_| !page.files.iter().any(past));
         let mut files = page.files;
         if let Some(filter) = &self.query.filter {
             files.retain(|file| filter.matches(file));
         }
-        self.cursor = page.next;
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {

@@ -64,11 +64,11 @@ fn globs(patterns: &[String]) -> Result<Option<GlobSet>> {
     set.build().map(Some).map_err(|error| Error::usage(error.to_string()))
 }
 
-/// The files of one argument, found while they are used. `skipped` hears of each link that is not followed.
+/// The files of one argument, found while they are used. `skipped` hears of each link that is not followed, and why.
 pub fn plan(
     argument: &Path,
     selection: &Selection,
-    skipped: impl Fn(&Path) + 'static,
+    skipped: impl Fn(&Path, &str) + 'static,
 ) -> Box<dyn Iterator<Item = Result<Planned>>> {
     let found = match fs::metadata(argument) {
         Ok(found) => found,
@@ -118,15 +118,15 @@ fn file_of(
     entry: std::result::Result<ignore::DirEntry, ignore::Error>,
     root: &Path,
     selection: &Selection,
-    skipped: &impl Fn(&Path),
+    skipped: &impl Fn(&Path, &str),
 ) -> Result<Option<Planned>> {
-    let entry = entry.map_err(|error| {
-        let about = format!("{}: cannot walk it", root.display());
-        Error::failed(about).cause(error.to_string())
-    })?;
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(error) => return not_walked(error, root, skipped).map(|()| None),
+    };
     let Some(kind) = entry.file_type() else { return Ok(None) };
     if kind.is_symlink() {
-        skipped(entry.path());
+        skipped(entry.path(), "a symbolic link, skipped (`--follow`)");
         return Ok(None);
     }
     if !kind.is_file() {
@@ -150,6 +150,26 @@ fn file_of(
     let found =
         entry.metadata().map_err(|error| Error::failed(format!("{}: {error}", entry.path().display())))?;
     Ok(Some(Planned { path: entry.path().to_owned(), name, size: found.len() }))
+}
+
+/// A folder that cannot be read is an error. A link back to a folder above is none: what is there is taken already.
+fn not_walked(error: ignore::Error, place: &Path, skipped: &impl Fn(&Path, &str)) -> Result<()> {
+    match error {
+        ignore::Error::WithDepth { err, .. } => not_walked(*err, place, skipped),
+        ignore::Error::WithPath { path, err } => not_walked(*err, &path, skipped),
+        ignore::Error::Loop { ancestor, child } => {
+            skipped(&child, &format!("leads back to {}, skipped", ancestor.display()));
+            Ok(())
+        }
+        ignore::Error::Io(error) => {
+            // Its text names the path again; what kind it is, is enough.
+            let error =
+                error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+            Err(Error::io("read the folder", place, &error))
+        }
+        error => Err(Error::failed(format!("{}: cannot be read", place.display())).cause(error.to_string())),
+    }
+    .map_err(|error: Error| error.about(place.display().to_string()))
 }
 
 /// The name of a path, which a platform can only take in UTF-8.

@@ -5,8 +5,8 @@
 //! | rows | a table | tab-separated, whole values, no header | one array; one object a line |
 //! | errors | `error: …` | `error: …` | one object a line on stderr |
 //!
-//! Notes and warnings are text in every format: they are talk, and only errors are for scripts to read. Hints come on a
-//! terminal only. `--color always` colours tables and labels, never what a pipe gets.
+//! Notes and warnings are one object a line, too, where errors are: `{"note":"…"}`, `{"warning":"…"}`. Hints come on a
+//! terminal only, and as text only. `--color always` colours tables and labels, never what a pipe gets.
 //!
 //! Text from elsewhere is made safe before it is shown (`sanitize`): in tables, notes, errors and questions unsafe
 //! characters appear as `\u{1b}`, in JSON on a terminal as JSON's own `\u001b`. A pipe gets values as they are, except
@@ -23,11 +23,13 @@ mod options;
 mod record;
 mod rows;
 mod sanitize;
+mod secret;
 mod streams;
 mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -39,6 +41,7 @@ use streams::lock;
 pub use fields::nearest;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use rows::Rows;
+pub use sanitize::line as one_line;
 pub use streams::Streams;
 
 /// Writes data and talk. Clones share the streams.
@@ -95,6 +98,11 @@ impl Ui {
         self.0.options.format
     }
 
+    /// Whether rows are JSON.
+    pub fn is_json(&self) -> bool {
+        self.0.options.format != Format::Text
+    }
+
     /// How often `-v` was given.
     pub fn verbosity(&self) -> u8 {
         self.0.options.verbose
@@ -108,7 +116,7 @@ impl Ui {
     /// Says something on stderr, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.0.options.quiet {
-            self.talk(&format!("{}\n", sanitize::lines(text)));
+            self.say("note", text, || format!("{}\n", sanitize::lines(text)));
         }
     }
 
@@ -121,12 +129,12 @@ impl Ui {
 
     /// Warns on stderr: `warning: …`; not silenced by `--quiet`.
     pub fn warn(&self, text: &str) {
-        self.talk(&self.labelled("warning", text));
+        self.say("warning", text, || self.labelled("warning", text));
     }
 
     /// Suggests on stderr what to type next, on a terminal only: `hint: …`.
     pub fn hint(&self, text: &str) {
-        if self.0.streams.err_tty && !self.0.options.quiet {
+        if self.0.streams.err_tty && !self.0.options.quiet && self.format() == Format::Text {
             self.talk(&self.labelled("hint", text));
         }
     }
@@ -205,12 +213,36 @@ impl Ui {
         self.write_bytes(text.as_bytes())
     }
 
+    /// Ends the output of a command that failed: `--json` is one array, also where no row was begun.
+    pub fn close(&self) -> Result<()> {
+        if self.format() == Format::Json && !self.0.streams.has_written() {
+            return self.write_text("[]\n");
+        }
+        Ok(())
+    }
+
     fn options(&self) -> &Options {
         &self.0.options
     }
 
+    /// Whether what goes to stdout is coloured.
+    pub fn out_is_colored(&self) -> bool {
+        self.out_color()
+    }
+
     fn out_color(&self) -> bool {
         self.0.options.color_on(self.0.streams.out_tty)
+    }
+
+    /// Says something in the words of the format.
+    fn say(&self, key: &str, text: &str, words: impl FnOnce() -> String) {
+        match self.format() {
+            Format::Text => self.talk(&words()),
+            Format::Json | Format::Jsonl => {
+                let object = serde_json::json!({ key: text }).to_string();
+                self.talk(&format!("{}\n", sanitize::json(&object)));
+            }
+        }
     }
 
     fn talk(&self, text: &str) {

@@ -53,6 +53,9 @@ impl Blocks {
         let shown = cell::shown(field, value, self.now).text;
         match value {
             Value::String(exact) if shown != *exact && field.ends_with("_at") => format!("{exact} ({shown})"),
+            Value::Number(exact) if shown.ends_with(" B") => {
+                format!("{exact} {}", if exact.as_u64() == Some(1) { "byte" } else { "bytes" })
+            }
             Value::Number(exact) if shown != exact.to_string() => format!("{shown} ({exact} bytes)"),
             _ => shown,
         }

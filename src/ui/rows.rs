@@ -36,9 +36,14 @@ impl Rows {
         let shown = |asked: Option<Vec<String>>| {
             asked.unwrap_or_else(|| shown.iter().map(|&field| field.to_owned()).collect())
         };
+        // Where all that can be named is shown, as with `--ids`, JSON has no more than that either.
+        let is_all = columns.all == columns.shown;
+        let chosen = |asked: Option<Vec<String>>| {
+            asked.or_else(|| is_all.then(|| columns.all.iter().map(|&field| field.to_owned()).collect()))
+        };
         let writer = match options.format {
-            Format::Json => Writer::Json(json::Writer::new(true, asked)),
-            Format::Jsonl => Writer::Json(json::Writer::new(false, asked)),
+            Format::Json => Writer::Json(json::Writer::new(true, chosen(asked))),
+            Format::Jsonl => Writer::Json(json::Writer::new(false, chosen(asked))),
             Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock.now())),
             Format::Text if table => {
                 Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock.now()))

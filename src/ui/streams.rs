@@ -1,6 +1,7 @@
 //! The streams that a [`Ui`](super::Ui) writes to and reads from, and what is known about their terminal.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, Result};
@@ -42,7 +43,7 @@ impl Streams {
 pub(super) struct Shared {
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
-    input: Mutex<Box<dyn Read + Send>>,
+    pub input: Mutex<Box<dyn Read + Send>>,
     pub out_tty: bool,
     pub err_tty: bool,
     pub in_tty: bool,
@@ -50,6 +51,8 @@ pub(super) struct Shared {
     columns: Option<u16>,
     /// The width that came with the streams.
     given: Option<u16>,
+    /// Whether anything was written to `out`, be it nothing.
+    written: AtomicBool,
 }
 
 impl Shared {
@@ -64,6 +67,7 @@ impl Shared {
             in_tty,
             columns,
             given: width,
+            written: AtomicBool::new(false),
         }
     }
 
@@ -85,8 +89,14 @@ impl Shared {
 
     /// Writes data and passes it on at once. What a closed pipe did not take is nobody's loss.
     pub fn out(&self, bytes: &[u8]) -> Result<()> {
+        self.written.store(true, Ordering::Relaxed);
         let mut out = lock(&self.out);
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| out_error(&error))
+    }
+
+    /// Whether [`out`](Self::out) was called.
+    pub fn has_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Writes talk. Where even that cannot be written there is nobody left to tell.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_wire::{Answer, Setup, all, clock};
+use crate::emulator_wire::{Setup, all, clock};
 use crate::{SETUP, Server, TOKEN, refused, with};
 
 fn names(page: &Value) -> Vec<&str> {
@@ -92,7 +92,7 @@ fn a_file_lives_a_day() {
     let server = server.again(&at("2024-08-23T12:26:51.078Z"));
     assert_eq!(server.call("GET", &path).status, 200);
     let server = server.again(&at("2024-08-23T12:26:51.079Z"));
-    let answers: [Answer; 2] = [server.call("GET", &path), server.call("DELETE", &path)];
-    answers.iter().for_each(|answer| refused(answer, 404, "File not found"));
+    refused(&server.call("GET", &path), 404, "File not found");
+    refused(&server.call("DELETE", &path), 404, "File not found");
     assert_eq!(server.call("GET", "/v1/files").json()["results"], json!([]));
 }

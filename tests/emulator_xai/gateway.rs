@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::served::{AUTH, FORM, JSON, Server, Setup, form, keys, noise, within};
 use crate::{NOW, setup, start, upload};
 
+/// A request's body for a file.
+type Body = fn(&str) -> String;
+
 fn gateway() -> Server {
     Server::start(&Setup { dialect: Some("gateway"), ..setup() })
 }
@@ -169,7 +172,7 @@ fn what_is_initialized_is_listed_by_the_gateway_only_and_has_no_content() {
 fn a_stream_that_is_wrong_fails_the_file() {
     let server = Server::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     let status = |id: &str| server.get(&format!("/v1/files/{id}?team_id=t")).ok();
-    let wrong: [(fn(&str) -> String, u16, &str); 5] = [
+    let wrong: [(Body, u16, &str); 5] = [
         (|id| format!(r#"{}{{"file_id":"other","chunk":""}}"#, chunk(id, b"a")), 400, "one file_id"),
         (|id| format!(r#"{{"file_id":"{id}","chunk":"%%%"}}"#), 400, "base64"),
         (|id| format!("{} nonsense", chunk(id, b"a")), 400, "JSON objects"),

@@ -141,3 +141,26 @@ fn a_team_has_a_thousand_at_most() {
     assert_eq!(create(&server, &id, "{}").status, 200, "one has ended");
     assert_eq!(create(&server, &id, "{}").status, 200, "and the one that there is counts itself only");
 }
+
+#[test]
+fn links_lead_back_also_beside_other_platforms_and_by_another_name() {
+    let server = Server::start(&Setup { beside_others: true, ..setup() });
+    let form = crate::served::form(&[("name=\"file\"; filename=\"a.png\"", b"image")]);
+    let id = server.ask("POST", "/xai/v1/files", &[crate::served::FORM], &form).ok()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let host = format!("localhost:{}", server.address.port());
+    let link = |path: &str, body: &str, field: &str| {
+        let request =
+            format!("POST /xai/v1/{path} HTTP/1.1\nHost: {host}\n{}\n{JSON}\n\n{body}", crate::served::AUTH);
+        server.replay(&request).ok()[field].as_str().unwrap().to_owned()
+    };
+    let public = link(&format!("files/{id}/public-url"), "{}", "public_url");
+    let presigned = link("files:download", &json!({ "file_id": id }).to_string(), "presigned_url");
+    for (url, path) in [(public, "/xai/files-cdn/"), (presigned, "/xai/storage/")] {
+        let rest = url.strip_prefix(&format!("http://{host}")).unwrap();
+        assert!(rest.starts_with(path), "{url}");
+        assert_eq!(server.ask_bare("GET", rest, &[], b"").text(), "image");
+    }
+}

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -30,11 +31,13 @@ pub struct Setup<'a> {
     pub dialect: Option<&'a str>,
     pub quirks: &'a [&'a str],
     pub any_token: bool,
+    /// All platforms are served, this one below its prefix.
+    pub beside_others: bool,
     /// Seconds since 1970; the real time without.
     pub now: Option<i64>,
 }
 
-/// A platform that is served alone, at the root.
+/// A platform that is served, alone at the root unless the setup says otherwise.
 pub struct Server {
     pub address: SocketAddr,
     pub store: Store,
@@ -53,7 +56,9 @@ impl Server {
         let clock = Clock(setup.now.map(|seconds| jiff::Timestamp::from_second(seconds).unwrap()));
         let store = Store::open(home.path(), store::Options { ephemeral: true, clock }).unwrap();
         let mut options = Options { clock, ..Options::default() };
-        options.set_only(setup.platform).unwrap();
+        if !setup.beside_others {
+            options.set_only(setup.platform).unwrap();
+        }
         options.token = (!setup.any_token).then(|| Secret::new(TOKEN));
         setup.quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
         if let Some(dialect) = setup.dialect {
@@ -89,7 +94,7 @@ impl Server {
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream
     }
 
@@ -126,9 +131,11 @@ impl Server {
     pub fn ask_bare(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         if !body.is_empty() {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
-        headers.iter().for_each(|header| head += &format!("{header}\r\n"));
+        for header in headers {
+            let _ = write!(head, "{header}\r\n");
+        }
         self.send(&[head.as_bytes(), b"\r\n", body].concat())
     }
 

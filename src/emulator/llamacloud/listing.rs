@@ -9,7 +9,7 @@ use super::gate::{Caller, Service};
 use super::object::PROJECT;
 use super::refusal::{Problem, Refusal};
 use crate::error::Kind;
-use crate::filter::{Comparison, Expr, Filter, Op, Semantics, Value};
+use crate::filter::{Comparison, Expr, Filter, Op, Value};
 use crate::model::{File, FileId};
 use crate::store::{Listing, SortKey};
 
@@ -134,7 +134,6 @@ impl Selection {
             open_token(service, &bound, token).ok_or_else(|| Refusal::bad_request("Invalid page_token"))
         });
         let listing = Listing {
-            semantics: Semantics::Haul,
             filter: Some(self.filter()),
             sort: self.order.key,
             descending: self.order.descending,

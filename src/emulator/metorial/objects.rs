@@ -56,7 +56,7 @@ pub(super) fn uploaded(dialect: Dialect, file: &File) -> Value {
     })
 }
 
-/// A purpose with its name: `user_image` is called "User image".
+/// A purpose with its name: `user_image` is called "User image" here; nobody knows how the service calls it.
 pub(super) fn purpose(identifier: &str) -> Value {
     let mut name = identifier.replace('_', " ");
     if let Some(first) = name.get_mut(..1) {

@@ -1,0 +1,1 @@
+complete --keep-order --exclusive --command haul --arguments "(COMPLETE=fish haul -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --current-token))"

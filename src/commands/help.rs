@@ -1,0 +1,48 @@
+//! `haul help`
+
+use clap::{Args, CommandFactory as _};
+
+use crate::cli::Cli;
+use crate::error::{Error, Result, nearest};
+use crate::manual::{TOPICS, topic};
+use crate::ui::Ui;
+
+/// The arguments of `haul help`.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub struct HelpArgs {
+    /// A command, or a topic: filters, environment, exit-codes
+    #[arg(value_name = "COMMAND|TOPIC")]
+    words: Vec<String>,
+}
+
+impl HelpArgs {
+    /// Prints a command's long help, or a topic.
+    pub fn run(&self, ui: &Ui) -> Result<()> {
+        if let [word] = self.words.as_slice()
+            && let Some(topic) = topic(word)
+        {
+            return ui.write_text(&topic.text());
+        }
+        let mut root = Cli::command();
+        root.build();
+        let mut command = &mut root;
+        for word in &self.words {
+            let names = || {
+                let commands = command.get_subcommands().map(|below| below.get_name().to_owned());
+                let topics = TOPICS.iter().map(|topic| topic.name.to_owned());
+                commands.chain(topics).collect::<Vec<_>>()
+            };
+            if command.find_subcommand(word).is_none() {
+                let mut error = Error::usage(format!("{word}: no command or topic is called this"));
+                if let Some(near) = nearest(word, names().iter().map(String::as_str)) {
+                    error = error.hint(format!("did you mean `haul help {near}`?"));
+                }
+                return Err(error.hint("`haul help` lists the commands"));
+            }
+            command = command.find_subcommand_mut(word).expect("found above");
+        }
+        let help = command.render_long_help();
+        ui.write_text(&if ui.out_is_colored() { help.ansi().to_string() } else { help.to_string() })
+    }
+}

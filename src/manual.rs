@@ -1,0 +1,128 @@
+//! The manual: topics of `haul help`, the man pages, and the tables that the README shares with them.
+
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::cli::Cli;
+use crate::error::{Error, Kind, Result};
+use crate::settings::env;
+
+/// A page of the manual that is about no command.
+pub struct Topic {
+    /// The word in `haul help WORD`.
+    pub name: &'static str,
+    /// What it is about, in one line.
+    pub about: &'static str,
+    text: fn() -> String,
+}
+
+impl Topic {
+    /// What it says.
+    pub fn text(&self) -> String {
+        (self.text)()
+    }
+}
+
+/// All topics.
+pub static TOPICS: &[Topic] = &[
+    Topic {
+        name: "filters",
+        about: "the language of `--filter`, and globs",
+        text: || include_str!("manual/filters.txt").to_owned(),
+    },
+    Topic { name: "environment", about: "the variables that haul reads", text: environment },
+    Topic { name: "exit-codes", about: "what the exit codes mean", text: exit_codes },
+];
+
+/// The topic of that name.
+pub fn topic(name: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.name == name)
+}
+
+/// Every exit code with its meaning.
+pub fn exit_code_rows() -> Vec<(u8, &'static str)> {
+    let failures = Kind::ALL.into_iter().map(|kind| (kind.exit_code(), kind.meaning()));
+    std::iter::once((0, "done, also when a reader closes the pipe")).chain(failures).collect()
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n");
+    for (code, meaning) in exit_code_rows() {
+        text += &format!("  {code:>3}  {meaning}\n");
+    }
+    text + "\nSeveral failures for one reason give that reason's code, for different reasons 1.\n"
+}
+
+fn environment() -> String {
+    let mut text = String::from("Environment variables; a flag beats them, and they beat the config file:\n");
+    for (name, about) in env::DOCUMENTED {
+        text += &format!("  {name}\n      {about}\n");
+    }
+    text
+}
+
+/// The table of exit codes in Markdown, for the README.
+pub fn exit_code_table() -> String {
+    let mut table = String::from("| code | meaning |\n| ---: | --- |\n");
+    for (code, meaning) in exit_code_rows() {
+        table += &format!("| {code} | {meaning} |\n");
+    }
+    table
+}
+
+/// The man pages by file name: one of haul, one of each command, one of each command below it.
+pub fn pages() -> Result<Vec<(String, String)>> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut pages = Vec::new();
+    add_pages(&root, "haul", &mut pages)?;
+    Ok(pages)
+}
+
+fn add_pages(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -> Result<()> {
+    let commands: Vec<&Command> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+    pages.push((format!("{name}.1"), page(command, name, !commands.is_empty())?));
+    commands
+        .into_iter()
+        .try_for_each(|below| add_pages(below, &format!("{name}-{}", below.get_name()), pages))
+}
+
+fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
+    let failed =
+        |error: std::io::Error| Error::failed("the man page cannot be made").cause(error.to_string());
+    let man = Man::new(command.clone()).title(name.to_uppercase()).manual("haul");
+    let mut page = Vec::new();
+    let out = &mut page;
+    man.render_title(out).map_err(failed)?;
+    man.render_name_section(out).map_err(failed)?;
+    man.render_synopsis_section(out).map_err(failed)?;
+    man.render_description_section(out).map_err(failed)?;
+    man.render_options_section(out).map_err(failed)?;
+    if has_commands {
+        man.render_subcommands_section(out).map_err(failed)?;
+    }
+    if command.get_after_long_help().or(command.get_after_help()).is_some() {
+        man.render_extra_section(out).map_err(failed)?;
+    }
+    sections(name == "haul").to_writer(out).map_err(failed)?;
+    String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))
+}
+
+/// What every page ends with; the page of haul itself has the environment, too.
+fn sections(all: bool) -> Roff {
+    let mut roff = Roff::new();
+    if all {
+        roff.control("SH", ["ENVIRONMENT"]);
+        for (name, about) in env::DOCUMENTED {
+            roff.control("TP", []);
+            roff.text([bold(*name)]).text([roman(*about)]);
+        }
+    }
+    roff.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in exit_code_rows() {
+        roff.control("TP", []);
+        roff.text([bold(code.to_string())]).text([roman(meaning)]);
+    }
+    roff
+}

@@ -1,0 +1,144 @@
+//! Help screens and topics.
+
+use crate::check;
+use crate::support::TestEnv;
+
+#[test]
+fn the_first_screen() {
+    let env = TestEnv::new();
+    check!(env.haul::<&str>([]), @"
+    status 2
+    --- err
+    One command line for the Files APIs of AI platforms
+
+    Usage: haul [OPTIONS] <COMMAND>
+
+    Commands:
+      upload       Upload files [aliases: put, up]
+      ls           List files [alias: list]
+      info         Show all that is known about files [alias: show]
+      get          Download files [alias: download]
+      rm           Delete files [alias: delete]
+      meta         Read and change metadata
+      link         Make, list and revoke links to files
+      serve        Serve the platforms' own APIs offline, from a store on this machine
+      providers    List the platforms and what they can do
+      completions  Print a shell completion script
+      help         Show the help of a command, or a topic of the manual
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Profile:
+      -p, --profile <NAME>   Use this profile; a provider's name is a ready-made one
+          --set <KEY=VALUE>  Give the platform a setting, such as a workspace or a team
+
+    Output:
+          --json            Print one JSON array
+          --jsonl           Print one JSON object a line
+          --fields <A,B,C>  Print these fields, in this order
+      -q, --quiet           Say nothing but data and errors
+      -v, --verbose...      Say more; -vv shows each request
+
+    With nothing configured, files go to `local`, an embedded store on this machine.
+    `haul providers` lists the platforms, `haul COMMAND --help` has examples,
+    `haul help TOPIC` tells of filters, environment and exit-codes.
+    ");
+    check!(env.haul(["--version"]), @"
+    status 0
+    --- out
+    haul 0.1.0
+    ");
+    let help = env.haul(["help"]).ok();
+    assert_eq!(help.stdout(), env.haul(["--help"]).ok().stdout());
+    assert_eq!(help.stderr(), "");
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let env = TestEnv::new();
+    let commands = ["upload", "ls", "info", "get", "rm", "link", "providers", "completions", "serve"];
+    for command in commands {
+        let long = env.haul([command, "--help"]).ok().stdout();
+        assert!(long.contains("Examples:\n  haul "), "{command}\n{long}");
+        assert!(!env.haul([command, "-h"]).ok().stdout().contains("Examples:"), "{command}");
+        assert_eq!(env.haul(["help", command]).ok().stdout(), long);
+    }
+    for command in ["get", "set", "unset"] {
+        let long = env.haul(["meta", command, "--help"]).ok().stdout();
+        assert!(long.contains("Examples:\n  haul meta "), "{command}\n{long}");
+        assert_eq!(env.haul(["help", "meta", command]).ok().stdout(), long);
+    }
+    check!(env.haul(["ls", "-h"]), @"
+    status 0
+    --- out
+    List files
+
+    Usage: haul ls [OPTIONS] [GLOB]
+
+    Arguments:
+      [GLOB]  List files whose name matches, such as '*.pdf'
+
+    Options:
+          --filter <EXPR>  List files that this expression matches (`haul help filters`)
+          --sort <FIELD>   Sort by this field, smallest first
+          --reverse        Turn the order round
+          --limit <N>      List at most this many
+          --ids            Print ids only
+          --print0         End each id or name with NUL, for `xargs -0`
+      -l, --long           Show more columns
+      -h, --help           Print help (see more with '--help')
+
+    Profile:
+      -p, --profile <NAME>   Use this profile; a provider's name is a ready-made one
+          --set <KEY=VALUE>  Give the platform a setting, such as a workspace or a team
+
+    Output:
+          --json            Print one JSON array
+          --jsonl           Print one JSON object a line
+          --fields <A,B,C>  Print these fields, in this order
+      -q, --quiet           Say nothing but data and errors
+      -v, --verbose...      Say more; -vv shows each request
+    ");
+}
+
+#[test]
+fn topics() {
+    let env = TestEnv::new();
+    check!(env.haul(["help", "exit-codes"]), @"
+    status 0
+    --- out
+    Exit codes:
+        0  done, also when a reader closes the pipe
+        1  failed otherwise, or several items failed for different reasons
+        2  wrong usage
+        3  no such file, here or there
+        4  no token, or refused
+        5  not supported by this platform, or over its limit
+        6  rate limit or quota, after retries
+        7  could not reach it, after retries
+        8  the platform failed or answered nonsense
+        9  bytes do not match after a transfer
+      130  interrupted
+
+    Several failures for one reason give that reason's code, for different reasons 1.
+    ");
+    for topic in ["filters", "environment"] {
+        let text = env.haul(["help", topic]).ok().stdout();
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    }
+    check!(env.haul(["help", "filter"]), @"
+    status 2
+    --- err
+    error: filter: no command or topic is called this
+    hint: did you mean `haul help filters`?
+    hint: `haul help` lists the commands
+    ");
+    check!(env.haul(["help", "ls", "more"]), @"
+    status 2
+    --- err
+    error: more: no command or topic is called this
+    hint: `haul help` lists the commands
+    ");
+}

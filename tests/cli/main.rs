@@ -1,0 +1,25 @@
+//! The program as its users meet it: every test runs the binary in a sealed box and looks at status, stdout and stderr.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pty;
+mod support;
+
+mod completions;
+mod errors;
+mod get;
+mod help;
+mod info;
+mod interrupt;
+mod json;
+mod link;
+mod ls;
+mod memory;
+mod meta;
+mod names;
+mod providers;
+mod rm;
+mod startup;
+mod terminal;
+mod upload;
