@@ -153,6 +153,15 @@ pub enum Command {
     Meta(commands::meta::MetaCommand),
     /// Make, list and revoke links to files
     Link(commands::link::LinkArgs),
+    /// Give haul a token, check it, take it back
+    #[command(subcommand)]
+    Auth(commands::auth::AuthCommand),
+    /// List, add and remove profiles
+    #[command(subcommand)]
+    Profile(commands::profile::ProfileCommand),
+    /// Show every setting and where it comes from
+    #[command(subcommand)]
+    Config(commands::config::ConfigCommand),
     /// Serve the platforms' own APIs offline, from a store on this machine
     Serve(Box<commands::serve::ServeArgs>),
     /// List the platforms and what they can do

@@ -12,7 +12,7 @@ use crate::model::{Address, Clock};
 use crate::providers::{Connection, Provider};
 use crate::settings::{Profile, Settings};
 use crate::ui::Ui;
-use crate::vault;
+use crate::vault::{self, Patience, Token};
 
 /// What a command is handed.
 pub struct Context {
@@ -53,25 +53,55 @@ impl Context {
             return Ok(Arc::clone(provider));
         }
         let profile = self.settings.profile(&name)?;
-        let provider: Arc<dyn Provider> = Arc::from((profile.spec.open)(self.connection(&profile)?)?);
+        let token = self.token(&profile)?;
+        let retries = self.settings.retries()?.value;
+        let provider: Arc<dyn Provider> = Arc::from(self.open_with(&profile, token, retries)?);
         self.opened.borrow_mut().insert(name, Arc::clone(&provider));
         Ok(provider)
     }
 
-    fn connection(&self, profile: &Profile) -> Result<Connection> {
+    /// How often the platforms that were opened have said that they get too many requests.
+    pub fn throttled(&self) -> u64 {
+        self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
+    }
+
+    /// Opens the provider of a profile with this token, each request tried again no more than `retries` times.
+    pub fn open_with(
+        &self,
+        profile: &Profile,
+        token: Option<Token>,
+        retries: u32,
+    ) -> Result<Box<dyn Provider>> {
+        (profile.spec.open)(self.connection(profile, token, retries)?)
+    }
+
+    /// Finds the token of a profile, None where no place is known that could hold one.
+    pub fn token(&self, profile: &Profile) -> Result<Option<Token>> {
+        self.patiently(|patience| vault::token(&self.settings, profile, patience))
+    }
+
+    /// Runs `work` with the time that a keyring may take here: long only where somebody can see its prompt.
+    pub fn patiently<T>(&self, work: impl FnOnce(&Patience) -> T) -> T {
+        let notice = |text: &str| self.ui.note(text);
+        if self.ui.can_ask() && self.settings.env.has_display() {
+            work(&Patience::long(&notice))
+        } else {
+            work(&Patience::short())
+        }
+    }
+
+    fn connection(&self, profile: &Profile, token: Option<Token>, retries: u32) -> Result<Connection> {
         let spec = profile.spec;
-        let token =
-            if spec.token_variables.is_empty() { None } else { vault::token(&self.settings, profile)? };
         let can = spec.dialects[0].can;
         let config = Config {
             platform: spec.name,
             own: vec![profile.base_url.value.clone(), profile.upload_base_url.value.clone()],
-            token_hints: vault::hints(&self.settings, profile, token.as_ref()),
+            token_hints: vault::hints(profile, token.as_ref()),
             token: token.map(|token| token.secret),
             timeout: self.settings.timeout()?.value,
             policy: Policy {
-                attempts: self.settings.retries()?.value.saturating_add(1),
-                elapsed: Duration::from_secs(300),
+                attempts: retries.saturating_add(1),
+                elapsed: Duration::from_mins(5),
                 ..Policy::default()
             },
             cacert: self.settings.cacert().map(|path| path.value),
@@ -86,7 +116,11 @@ impl Context {
             upload_base_url: profile.upload_base_url.value.clone(),
             dialect: profile.dialect.value.clone(),
             set: profile.set.iter().map(|(key, sourced)| (key.clone(), sourced.value.clone())).collect(),
-            secrets: profile.secrets.clone(),
+            secrets: profile
+                .secrets
+                .iter()
+                .map(|(key, sourced)| (key.clone(), sourced.value.clone()))
+                .collect(),
             http: Client::new(config),
             clock: self.clock,
             data: self.settings.folders.data.clone(),

@@ -61,14 +61,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(ui_options(&cli.globals, &env, clock));
+    ui::trace::install(&ui);
     let result = match cli.command {
         // What tells about the program itself needs no settings, and works where they are broken.
         Command::Help(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
-        command => Settings::load(flags(&cli.globals, &command), env).and_then(|settings| {
-            let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
-            dispatch(command, &context)
-        }),
+        command => {
+            flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
+                let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
+                dispatch(command, &context)
+            })
+        }
     };
     conclude(&ui, result)
 }
@@ -81,6 +84,9 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Providers(args) => args.run(ctx),
         Command::Help(args) => args.run(&ctx.ui),
         Command::Completions(args) => args.run(&ctx.ui),
+        Command::Profile(command) => command.run(ctx),
+        Command::Config(command) => command.run(ctx),
+        Command::Auth(command) => block_on(ctx, command.run(ctx)),
         Command::Upload(args) => block_on(ctx, args.run(ctx)),
         Command::Ls(args) => block_on(ctx, args.run(ctx)),
         Command::Info(args) => block_on(ctx, args.run(ctx)),
@@ -200,10 +206,17 @@ fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
     }
 }
 
-fn flags(globals: &Globals, command: &Command) -> Flags {
-    Flags {
+fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
+    // `haul auth login work` is `haul -p work auth login`: the other flags are about that profile.
+    let named = if let Command::Auth(command) = command { command.profile() } else { None };
+    if let (Some(flag), Some(named)) = (globals.profile.as_deref(), named)
+        && flag != named
+    {
+        return Err(Error::usage(format!("two profiles are named: {flag} and {named}")));
+    }
+    Ok(Flags {
         link: if let Command::Get(args) = command { args.link.clone() } else { None },
-        profile: globals.profile.clone(),
+        profile: named.map(str::to_owned).or_else(|| globals.profile.clone()),
         base_url: globals.base_url.clone(),
         dialect: globals.dialect.clone(),
         set: globals.set.clone(),
@@ -212,5 +225,5 @@ fn flags(globals: &Globals, command: &Command) -> Flags {
         retries: globals.retries,
         cacert: globals.cacert.clone(),
         insecure_http: globals.insecure_http,
-    }
+    })
 }

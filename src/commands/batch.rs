@@ -1,71 +1,139 @@
 //! Many items at a time: rows as they finish, failures as they come and again at the end, one exit code for all.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 
 use clap::Args;
 use futures_util::Stream;
 
+use super::report::{Entry, Report, Reported, failed_of};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::transfer::Pool;
+use crate::model::FileId;
+use crate::transfer::{Jobs, Pool};
 
-/// How many at a time, and when to stop.
+/// How many at a time, when to stop, and what to keep of it.
 #[derive(Args, Clone, Debug, Default)]
 pub struct BatchArgs {
-    /// Work on this many at a time [default: 8]
+    /// Work on this many at a time [default: 8, growing to 32 while answers are slow]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Start no more after the first failure
     #[arg(long)]
     pub fail_fast: bool,
+    /// Write a JSON line about each item to this file
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub report: Option<PathBuf>,
+    /// Do only what had failed by this report
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub retry_from: Option<PathBuf>,
 }
 
-/// How an item ended, for the summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl BatchArgs {
+    /// What `--retry-from` says to do; None without it.
+    pub fn retried(&self) -> Result<Option<Vec<Entry>>> {
+        self.retry_from.as_deref().map(failed_of).transpose()
+    }
+}
+
+/// How an item ended, and its id where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It was done.
-    Done,
+    Done(Option<FileId>),
     /// There was nothing to do.
-    Skipped,
+    Skipped(Option<FileId>),
 }
 
-/// Does `work` on every item and prints `show`'s row of each result as it comes. The words are for the summary, such
-/// as `uploaded`.
+/// The words of a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// What was done, such as `uploaded`.
+    pub done: &'static str,
+    /// How to go on after Ctrl-C.
+    pub go_on: &'static str,
+}
+
+impl Words {
+    /// Those of a command that is simply run again to go on.
+    pub const fn of(done: &'static str) -> Self {
+        Self { done, go_on: "run the same command again to go on" }
+    }
+}
+
+/// Does `work` on every item and prints `show`'s rows of each result as it comes; `show` tells how each of the unit's
+/// items ended.
 pub async fn run<T, R, F>(
     ctx: &Context,
     args: &BatchArgs,
-    done_word: &str,
+    words: Words,
     items: impl Stream<Item = Result<T>>,
-    work: impl FnMut(T) -> F,
-    mut show: impl FnMut(R) -> Result<Ended>,
+    mut work: impl FnMut(T) -> F,
+    mut show: impl FnMut(R) -> Result<Vec<Ended>>,
 ) -> Result<()>
 where
+    T: Reported,
     F: Future<Output = Result<R>>,
 {
+    let throttled = || ctx.throttled();
     let pool = Pool {
-        jobs: args.jobs.map_or(8, usize::from),
+        jobs: args.jobs.map_or(Jobs::Usual, |jobs| Jobs::Fixed(usize::from(jobs))),
         fail_fast: args.fail_fast,
         interrupt: ctx.interrupt.clone(),
+        throttled: &throttled,
     };
-    let tally = RefCell::new(Tally::default());
+    let report = Report::create(args.report.as_deref())?;
+    let mut tally = Tally::default();
+    // The items of a failed unit travel beside its result: an error alone does not know them.
+    let failed: RefCell<Vec<Entry>> = RefCell::default();
+    let (failed, wanted) = (&failed, report.is_wanted());
+    let work = |item: T| {
+        let entries = if wanted { item.entries() } else { Vec::new() };
+        let work = work(item);
+        async move {
+            match work.await {
+                Ok(result) => Ok((entries, result)),
+                Err(error) => {
+                    *failed.borrow_mut() = entries;
+                    Err(error)
+                }
+            }
+        }
+    };
     let result = pool
         .run(items, work, |result| {
-            let mut tally = tally.borrow_mut();
-            match result.and_then(&mut show) {
-                Ok(Ended::Done) => tally.done += 1,
-                Ok(Ended::Skipped) => tally.skipped += 1,
-                Err(error) if error.kind() == Kind::ClosedPipe => return Err(error),
-                Err(error) => tally.fail(ctx, error),
+            let shown = result.and_then(|(entries, result)| Ok((entries, show(result)?)));
+            match shown {
+                Ok((entries, ended)) => {
+                    for (entry, ended) in entries.iter().zip(&ended) {
+                        report.ended(entry, ended)?;
+                    }
+                    ended.iter().for_each(|ended| tally.count(ended));
+                    Ok(())
+                }
+                Err(error) if error.kind() == Kind::ClosedPipe => Err(error),
+                Err(error) => {
+                    let mut entries = failed.take();
+                    if entries.is_empty() {
+                        let reference = error.reference().map(str::to_owned);
+                        entries.push(Entry { reference, name: None });
+                    }
+                    for entry in &entries {
+                        report.failed(entry, &error)?;
+                    }
+                    if error.kind() != Kind::Interrupted {
+                        tally.fail(ctx, error);
+                    }
+                    Ok(())
+                }
             }
-            Ok(())
         })
         .await;
-    let tally = tally.into_inner();
     match result {
-        Ok(whole) => tally.conclude(ctx, done_word, whole),
+        Ok(whole) => tally.conclude(ctx, words, whole),
         Err(error) if error.kind() == Kind::Interrupted => {
             let count = tally.done + tally.skipped;
-            Err(error.detail(format!("{count} {done_word}")).hint("run the same command again to go on"))
+            Err(error.detail(format!("{count} {}", words.done)).hint(words.go_on))
         }
         Err(error) => Err(error),
     }
@@ -79,8 +147,20 @@ struct Tally {
 }
 
 impl Tally {
-    /// Shows a failure as it comes, but the first only when a second shows that there are several.
+    fn count(&mut self, ended: &Ended) {
+        match ended {
+            Ended::Done(_) => self.done += 1,
+            Ended::Skipped(_) => self.skipped += 1,
+        }
+    }
+
+    /// Shows a failure as it comes, but the first only when a second shows that there are several, and a refused token
+    /// once for all that met it.
     fn fail(&mut self, ctx: &Context, error: Error) {
+        let refused = |error: &Error| error.kind() == Kind::Auth && error.status() != Some(403);
+        if refused(&error) && self.failed.iter().any(refused) {
+            return;
+        }
         self.failed.push(error);
         match self.failed.len() {
             1 => {}
@@ -89,19 +169,19 @@ impl Tally {
         }
     }
 
-    fn conclude(mut self, ctx: &Context, done_word: &str, whole: bool) -> Result<()> {
+    fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {
         let Some(kind) = Error::kind_of_all(self.failed.iter().map(Error::kind)) else { return Ok(()) };
         let total = self.done + self.skipped + self.failed.len() as u64;
         if self.failed.len() == 1 {
             let error = self.failed.remove(0);
             if total > 1 {
                 ctx.ui.error(&error);
-                ctx.ui.note(&self.summary(done_word, 1, whole));
+                ctx.ui.note(&self.summary(words, 1, whole));
                 return Err(error.reported());
             }
             return Err(error);
         }
-        ctx.ui.note(&self.summary(done_word, self.failed.len(), whole));
+        ctx.ui.note(&self.summary(words, self.failed.len(), whole));
         // What scrolled by among many rows is told again where it is seen.
         if total > 20 {
             for error in self.failed.iter().take(20) {
@@ -114,9 +194,9 @@ impl Tally {
         Err(Error::new(kind, format!("{} failed", self.failed.len())).reported())
     }
 
-    fn summary(&self, done_word: &str, failed: usize, whole: bool) -> String {
+    fn summary(&self, words: Words, failed: usize, whole: bool) -> String {
         let skipped = if self.skipped > 0 { format!(", {} skipped", self.skipped) } else { String::new() };
         let rest = if whole { "" } else { ", the rest was not started" };
-        format!("{} {done_word}{skipped}, {failed} failed{rest}", self.done)
+        format!("{} {}{skipped}, {failed} failed{rest}", self.done, words.done)
     }
 }

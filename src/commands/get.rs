@@ -7,13 +7,13 @@ use clap::Args;
 use futures_util::stream::StreamExt as _;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::File;
 use crate::providers::Op;
-use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, safe_path};
+use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
 use crate::ui::Columns;
 
 /// The arguments of `haul get`.
@@ -21,7 +21,10 @@ use crate::ui::Columns;
 #[command(after_long_help = "Examples:\n  \
     haul get report.pdf\n  \
     haul get '*.csv' -o data/ --skip-existing\n  \
-    haul get id:file_1 -o - | wc -c")]
+    haul get --filter 'size > 1GB' -o big/ --report r.jsonl\n  \
+    haul get --retry-from r.jsonl -o big/\n  \
+    haul get id:file_1 -o - | wc -c\n\n\
+    What breaks off goes on where it stopped, in the same run or the next: the bytes so far are in NAME.part.")]
 pub struct GetArgs {
     #[command(flatten)]
     selector: Selector,
@@ -80,7 +83,8 @@ struct Saved {
 
 impl GetArgs {
     /// Downloads files.
-    pub async fn run(self, ctx: &Context) -> Result<()> {
+    pub async fn run(mut self, ctx: &Context) -> Result<()> {
+        self.selector = self.selector.or_retried(&self.batch)?;
         let options = DownloadOptions {
             existing: match (self.overwrite, self.skip_existing) {
                 (true, _) => Existing::Overwrite,
@@ -97,10 +101,15 @@ impl GetArgs {
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
         let output = &output;
+        let go_on = match options.existing {
+            Existing::Skip => "run the same command again to go on",
+            Existing::Overwrite => "add `--skip-existing` in place of `--overwrite` to go on",
+            Existing::Refuse => "add `--skip-existing` to go on",
+        };
         batch::run(
             ctx,
             &self.batch,
-            "downloaded",
+            Words { done: "downloaded", go_on },
             self.selector.files(ctx, Some(Op::Download)),
             move |Chosen { provider, file }| async move {
                 let path = output.path_of(&file)?;
@@ -114,8 +123,9 @@ impl GetArgs {
                 if !moved {
                     ctx.ui.note(&format!("{}: exists already, skipped", path.display()));
                 }
+                let id = Some(file.id.clone());
                 rows.push(&Saved { file, saved_to: Some(path.display().to_string()) })?;
-                Ok(if moved { Ended::Done } else { Ended::Skipped })
+                Ok(vec![if moved { Ended::Done(id) } else { Ended::Skipped(id) }])
             },
         )
         .await?;
@@ -186,7 +196,7 @@ impl Output {
                     Some(path) => safe_path(&format!("{path}/{}", file.name)),
                     None => safe_path(&file.name),
                 };
-                Ok(folder.join(or_id(name)?))
+                inside(folder, &or_id(name)?)
             }
             Self::File(path) => Ok(path.clone()),
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::Selector;
 use crate::context::Context;
 use crate::error::Result;
@@ -31,17 +31,18 @@ impl InfoArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { INFO_COLUMNS };
         let mut rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };
-        let files = self.selector.files(ctx, None);
+        let selector = self.selector.or_retried(&self.batch)?;
+        let files = selector.files(ctx, None);
         batch::run(
             ctx,
             &self.batch,
-            "shown",
+            Words::of("shown"),
             files,
             async |chosen| Ok(chosen.file),
             |file| {
                 rows.push(&file)?;
                 rows.flush()?;
-                Ok(Ended::Done)
+                Ok(vec![Ended::Done(Some(file.id))])
             },
         )
         .await?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use super::upload::lifetime;
 use crate::context::Context;
@@ -72,6 +72,7 @@ impl LinkArgs {
             (_, Some(_)) => Op::Unlink,
             _ => Op::Link,
         };
+        let selector = self.selector.or_retried(&self.batch)?;
         let mut rows = ctx.ui.rows(LINK_COLUMNS)?;
         let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
         let word = match op {
@@ -82,8 +83,8 @@ impl LinkArgs {
         batch::run(
             ctx,
             &self.batch,
-            word,
-            self.selector.files(ctx, Some(op)),
+            Words::of(word),
+            selector.files(ctx, Some(op)),
             async |Chosen { provider, file }| {
                 let can = provider.capabilities();
                 if let Some(able) = can.link {
@@ -106,7 +107,7 @@ impl LinkArgs {
                 for link in links {
                     rows.push(&Row::new(link, &file))?;
                 }
-                Ok(Ended::Done)
+                Ok(vec![Ended::Done(Some(file.id))])
             },
         )
         .await?;

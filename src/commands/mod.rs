@@ -1,16 +1,20 @@
 //! One verb, one file: its arguments, help and behaviour.
 
+pub mod auth;
 pub mod completions;
+pub mod config;
 pub mod get;
 pub mod help;
 pub mod info;
 pub mod link;
 pub mod ls;
 pub mod meta;
+pub mod profile;
 pub mod providers;
 pub mod rm;
 pub mod serve;
 pub mod upload;
 
 mod batch;
+mod report;
 mod select;

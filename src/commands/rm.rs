@@ -4,7 +4,7 @@ use clap::Args;
 use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -66,7 +66,8 @@ struct Deleted {
 
 impl RmArgs {
     /// Deletes files.
-    pub async fn run(self, ctx: &Context) -> Result<()> {
+    pub async fn run(mut self, ctx: &Context) -> Result<()> {
+        self.selector = self.selector.or_retried(&self.batch)?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
         let mut seen = std::collections::HashSet::new();
@@ -80,7 +81,7 @@ impl RmArgs {
         batch::run(
             ctx,
             &self.batch,
-            if dry_run { "would be deleted" } else { "deleted" },
+            Words::of(if dry_run { "would be deleted" } else { "deleted" }),
             stream::iter(chosen),
             async |chosen: Chosen| {
                 if !dry_run {
@@ -93,8 +94,9 @@ impl RmArgs {
                 Ok(chosen.file)
             },
             |file| {
+                let id = file.id.clone();
                 rows.push(&Deleted { file, deleted: !dry_run })?;
-                Ok(Ended::Done)
+                Ok(vec![Ended::Done(Some(id))])
             },
         )
         .await?;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
 
+use super::batch::BatchArgs;
+use super::report::{Entry, Reported};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, nearest};
 use crate::filter::Filter;
@@ -23,7 +25,7 @@ pub struct Chosen {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selector {
     /// Files, by id or exact name, each `[PROFILE:]REF`
-    #[arg(value_name = "REF", required_unless_present = "filter")]
+    #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     pub refs: Vec<String>,
     /// Take the files that this expression matches
     #[arg(long, value_name = "EXPR")]
@@ -33,7 +35,24 @@ pub struct Selector {
     pub latest: bool,
 }
 
+impl Reported for Chosen {
+    fn entries(&self) -> Vec<Entry> {
+        let reference = format!("{}:id:{}", self.file.profile, self.file.id);
+        vec![Entry { reference: Some(reference), name: Some(self.file.name.clone()) }]
+    }
+}
+
 impl Selector {
+    /// What `--retry-from` says instead of what was typed.
+    pub fn or_retried(self, batch: &BatchArgs) -> Result<Self> {
+        let Some(entries) = batch.retried()? else { return Ok(self) };
+        if !self.refs.is_empty() || self.filter.is_some() {
+            return Err(Error::usage("--retry-from names the files itself").hint("leave out the others"));
+        }
+        let refs = entries.into_iter().filter_map(|entry| entry.reference).collect();
+        Ok(Self { refs, ..self })
+    }
+
     /// Whether it can mean more than what was named one by one.
     pub fn is_pattern(&self, ctx: &Context) -> bool {
         self.filter.is_some() || self.refs.iter().any(|text| glob_of(&ctx.address(text)).is_some())
@@ -90,10 +109,13 @@ fn matching<'a>(
     glob: Option<&str>,
 ) -> LocalBoxStream<'a, Result<Chosen>> {
     let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    // A pattern can be asked for again by itself; a filter needs its command.
+    let shown = glob.map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
+    let about = move |error: Error| shown.iter().fold(error, |error, shown| error.about(shown.clone()));
     match start_listing(ctx, op, profile, filter, glob) {
         Ok((provider, listing)) => {
-            stream::unfold(Some((provider, listing, 0, what)), move |state| async move {
-                let (provider, mut listing, mut count, what) = state?;
+            stream::unfold(Some((provider, listing, 0, what, about)), move |state| async move {
+                let (provider, mut listing, mut count, what, about) = state?;
                 match listing.next().await {
                     Ok(None) => {
                         if count == 0 {
@@ -107,15 +129,15 @@ fn matching<'a>(
                             .into_iter()
                             .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
                             .collect::<Vec<_>>();
-                        Some((chosen, Some((provider, listing, count, what))))
+                        Some((chosen, Some((provider, listing, count, what, about))))
                     }
-                    Err(error) => Some((vec![Err(error)], None)),
+                    Err(error) => Some((vec![Err(about(error))], None)),
                 }
             })
             .flat_map(stream::iter)
             .boxed_local()
         }
-        Err(error) => stream::iter([Err(error)]).boxed_local(),
+        Err(error) => stream::iter([Err(about(error))]).boxed_local(),
     }
 }
 

@@ -9,14 +9,17 @@ use clap::{Args, ValueEnum};
 use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
 use jiff::SignedDuration;
 
-use super::batch::{self, BatchArgs, Ended};
+use super::batch::{self, BatchArgs, Ended, Words};
+use super::report::{Entry, Reported};
 use super::select::resolve;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::{File, NewFile, Object, Source};
 use crate::providers::{self, Op, Provider, require, require_upload};
 use crate::settings::parse_lifetime;
-use crate::transfer::{self, Action, IfExists, Planned, Selection, UploadOptions, Uploaded};
+use crate::transfer::{
+    self, Action, IfExists, Journal, Planned, Selection, UploadOptions, Uploaded, Uploads,
+};
 use crate::ui::human;
 
 /// The arguments of `haul upload`.
@@ -24,10 +27,13 @@ use crate::ui::human;
 #[command(after_long_help = "Examples:\n  \
     haul upload report.pdf\n  \
     haul upload -r docs --include '*.md' --if-exists skip\n  \
-    tar c src | haul upload - --name src.tar --metadata commit=abc123")]
+    tar c src | haul upload - --name src.tar --metadata commit=abc123\n\n\
+    Until all files of a command are there, running the same command again goes on where it stopped: finished\n\
+    files are not sent again, and one that was on its way is looked for first. After that it starts over;\n\
+    `--if-exists skip` sends only what has changed.")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
-    #[arg(required_unless_present_any = ["files_from", "files_from0"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "files_from0", "retry_from"], value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Upload what is in folders, too
     #[arg(short, long)]
@@ -143,47 +149,66 @@ impl UploadArgs {
             Ok(new)
         });
         let chunks = in_groups(prepared, per_request);
+        let journal = if self.dry_run { Journal::default() } else { self.journal(ctx)? };
+        let uploads = Uploads::new(Arc::clone(&provider), options, journal, ctx.clock, ctx.interrupt.clone());
         let dry_run = self.dry_run;
-        let (provider, options, progress) = (&provider, &options, &progress);
-        batch::run(
+        let (uploads, progress) = (&uploads, &progress);
+        let result = batch::run(
             ctx,
             &self.batch,
-            if dry_run { "would be uploaded" } else { "uploaded" },
+            Words::of(if dry_run { "would be uploaded" } else { "uploaded" }),
             chunks,
             move |group: Vec<NewFile>| async move {
                 if dry_run {
                     return Ok((group, Vec::new()));
                 }
-                let uploaded =
-                    transfer::upload(provider, &group, options, progress.as_ref(), &ctx.interrupt).await?;
-                Ok((Vec::new(), uploaded))
+                Ok((Vec::new(), uploads.upload(&group, progress.as_ref()).await?))
             },
             |(planned, uploaded)| {
+                let mut ended = Vec::new();
                 for new in planned {
+                    ended.push(Ended::Done(None));
                     ctx.ui.note(&format!("{} ({}, {})", new.name, human::size(new.size), new.content_type));
                 }
-                let mut ended = Ended::Done;
                 for Uploaded { file, action } in uploaded {
+                    let (name, id) = (&file.name, &file.id);
                     match action {
                         Action::Uploaded => {}
-                        Action::Reused => {
-                            ended = Ended::Skipped;
-                            ctx.ui.note(&format!("{}: reused {}", file.name, file.id));
-                        }
-                        Action::Replaced => ctx.ui.note(&format!("{}: replaced, now {}", file.name, file.id)),
+                        Action::Reused => ctx.ui.note(&format!("{name}: reused {id}")),
+                        Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
+                        Action::Resumed => ctx.ui.note(&format!("{name}: an earlier run had sent it: {id}")),
                     }
                     rows.push(&file)?;
+                    let id = Some(file.id);
+                    ended.push(match action {
+                        Action::Uploaded | Action::Replaced => Ended::Done(id),
+                        Action::Reused | Action::Resumed => Ended::Skipped(id),
+                    });
                 }
                 Ok(ended)
             },
         )
-        .await?;
+        .await;
+        uploads.end(result.is_ok());
+        result?;
         rows.finish()?;
         if dry_run {
             return Ok(());
         }
         ctx.ui.hint(&format!("`haul ls -p {}` lists what is there", provider.profile()));
         Ok(())
+    }
+
+    /// The journal of this command: another profile, folder, or choice of files is another command.
+    fn journal(&self, ctx: &Context) -> Result<Journal> {
+        let profile = ctx.profile(None)?;
+        let set: Vec<_> = profile.set.iter().map(|(key, sourced)| (key, &sourced.value)).collect();
+        let profile = format!("{} {} {set:?}", profile.name, profile.base_url.value);
+        let files = (&self.paths, &self.files_from, &self.files_from0, &self.batch.retry_from);
+        let choice = (self.recursive, self.flat, self.follow, &self.include, &self.exclude);
+        let wish = (&self.name, &self.content_type, &self.purpose, &self.metadata, &self.to, self.if_exists);
+        let command = format!("{:?}", (std::env::current_dir().ok(), files, choice, wish));
+        Ok(Journal::open(&ctx.settings.folders.state.join("uploads"), &profile, &command))
     }
 
     /// What all files of this command have in common.
@@ -227,6 +252,11 @@ impl UploadArgs {
             ..Selection::default()
         }
         .with_globs(&self.include, &self.exclude)?;
+        let retried = self.batch.retried()?;
+        if retried.is_some() && !self.paths.is_empty() {
+            return Err(Error::usage("--retry-from names the files itself").hint("leave out the others"));
+        }
+        let retried = retried.unwrap_or_default().into_iter().map(again);
         let mut arguments = self.paths.clone();
         for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
             if let Some(list) = list {
@@ -254,7 +284,7 @@ impl UploadArgs {
                     transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
                 )
             });
-        Ok(stream::iter(works).boxed_local())
+        Ok(stream::iter(retried.chain(works)).boxed_local())
     }
 
     /// Standard input, kept in a temporary file: its length is known then, and it can be sent again.
@@ -279,6 +309,28 @@ pub fn lifetime(text: &str) -> Result<SignedDuration> {
     let wrong = |what: &str| Error::usage(format!("--expires {text}: {what}")).hint("write `24h` or `7d`");
     let span = parse_lifetime(text).ok_or_else(|| wrong("not a length of time"))?;
     if span.is_positive() { Ok(span) } else { Err(wrong("it would be over before it begins")) }
+}
+
+/// A file that had failed, under the name it was to get.
+fn again(entry: Entry) -> Result<Work> {
+    match (entry.reference.as_deref(), entry.name) {
+        (Some("-"), _) => Err(Error::usage("standard input cannot be read again")),
+        (Some(path), Some(name)) => one_named(Path::new(path), &name),
+        (path, _) => Err(Error::usage(format!("{}: the report does not say its name", path.unwrap_or("?")))),
+    }
+}
+
+impl Reported for Vec<NewFile> {
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |new: &NewFile| {
+            let path = match &new.source {
+                Source::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+                Source::Spooled(_) | Source::Bytes(_) => PathBuf::from("-"),
+            };
+            Entry { reference: Some(path.to_string_lossy().into_owned()), name: Some(new.name.clone()) }
+        };
+        self.iter().map(entry).collect()
+    }
 }
 
 /// A file with a name given by hand.

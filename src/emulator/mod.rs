@@ -6,6 +6,7 @@
 //! [`Content`], reach the store through [`Site::blocking`], and build every URL from [`Site::root`]. Faults, the log,
 //! unknown routes, refusals that a sending client can read, and stopping are done for them here.
 
+mod activeloop;
 mod answer;
 mod content;
 mod disposition;
@@ -15,15 +16,18 @@ pub mod ids;
 mod llamacloud;
 mod local;
 mod log;
+mod metorial;
 mod multipart;
 mod options;
 mod params;
 mod rates;
+mod replicate;
 mod server;
 mod signing;
 mod site;
 mod trouble;
 mod wire;
+mod xai;
 
 use std::sync::Arc;
 
@@ -45,7 +49,13 @@ pub use signing::{Signer, from_hex, to_hex};
 pub use site::{Site, TokenCheck};
 
 /// Every emulated platform.
-pub static PLATFORMS: &[&Platform] = &[&llamacloud::LLAMACLOUD];
+pub static PLATFORMS: &[&Platform] = &[
+    &replicate::REPLICATE,
+    &activeloop::ACTIVELOOP,
+    &metorial::METORIAL,
+    &llamacloud::LLAMACLOUD,
+    &xai::XAI,
+];
 
 /// One emulated platform.
 pub struct Platform {

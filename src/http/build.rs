@@ -31,6 +31,10 @@ pub(super) fn head(
         if let Some(token) = &config.token {
             guard_plain(config, url)?;
             headers.insert(AUTHORIZATION, bearer(config, token)?);
+        } else if !transport::is_loopback(url) {
+            // The platform could only refuse it. On this machine an emulator may ask for none.
+            let error = Error::new(Kind::Auth, format!("no token for {}", config.platform));
+            return Err(config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone())));
         }
     }
     // What was said to one host is not repeated to another.

@@ -190,7 +190,7 @@ impl<'a> Attempt<'a> {
         let pool = self.client.inner.transport.pool(url, self.bulk, config).map_err(Failure::end)?;
         let told = tracing::enabled!(target: "haul::http", tracing::Level::DEBUG);
         if told {
-            trace::headers("sent", request.headers());
+            trace::headers("sent", request.headers(), config.token.as_ref());
         }
         let begun = Instant::now();
         let result = pool.execute(request).await;
@@ -204,8 +204,11 @@ impl<'a> Attempt<'a> {
         }
         let response =
             result.map_err(|error| lost::failure_of(config, url, error, self.sending.is_complete()))?;
+        if self.is_own(url) {
+            self.client.note_date(response.headers());
+        }
         if told {
-            trace::headers("received", response.headers());
+            trace::headers("received", response.headers(), config.token.as_ref());
         }
         Ok(response)
     }

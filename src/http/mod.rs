@@ -19,13 +19,13 @@ mod tls;
 mod trace;
 mod transport;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -154,6 +154,10 @@ struct Inner {
     gate: pace::Gate,
     /// Bodies that are being read by threads of their own.
     active_bodies: Arc<AtomicUsize>,
+    /// The platform's clock less ours.
+    ahead: Mutex<Option<SignedDuration>>,
+    /// Answers of status 429 so far.
+    throttled: AtomicU64,
 }
 
 impl Client {
@@ -161,7 +165,8 @@ impl Client {
     pub fn new(config: Config) -> Self {
         let gate = pace::Gate::new(config.rate);
         let (transport, active_bodies) = Default::default();
-        Self { inner: Arc::new(Inner { config, transport, gate, active_bodies }) }
+        let (ahead, throttled) = Default::default();
+        Self { inner: Arc::new(Inner { config, transport, gate, active_bodies, ahead, throttled }) }
     }
 
     /// A client that may show its token to the origin of `url`, too: another region of the same platform.
@@ -216,6 +221,35 @@ impl Client {
         }
     }
 
+    /// How far the platform's clock is ahead of this machine's, by the `Date` of its newest answer: never more than it
+    /// really is, since a date has whole seconds and is on its way for a while. None before the first answer.
+    pub fn clock_ahead(&self) -> Option<SignedDuration> {
+        *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the platform has said that it gets too many requests.
+    pub fn throttled(&self) -> u64 {
+        self.inner.throttled.load(Ordering::Relaxed)
+    }
+
+    /// How often anything is tried in all.
+    pub fn attempts(&self) -> u32 {
+        self.inner.config.policy.attempts
+    }
+
+    /// Waits as long as the first pause between two attempts can be: for what may still be on its way.
+    pub async fn pause(&self) {
+        tokio::time::sleep(self.inner.config.policy.base).await;
+    }
+
+    /// Notes the platform's clock.
+    fn note_date(&self, headers: &HeaderMap) {
+        if let Some(date) = server_time(headers) {
+            let ahead = date.duration_since(Timestamp::now());
+            *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        }
+    }
+
     /// Waits until the pace allows a request.
     async fn turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
@@ -230,6 +264,9 @@ impl Client {
     /// Pauses after a failed attempt, this request or all of them; the error where there is to be no other attempt.
     async fn rest(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
         let limited = failure.cause == retry::Cause::Status(429);
+        if limited {
+            self.inner.throttled.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(asked) = failure.wait.filter(|_| limited) {
             // Also where it is too long for this request: the others need not find out one by one.
             self.inner.gate.close(asked);

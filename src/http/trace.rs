@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{HeaderMap, Method};
+use crate::secret::Secret;
 
 /// A URL whose secret-looking query values are hidden.
 pub(super) fn redacted(url: &Url) -> Url {
@@ -38,11 +39,14 @@ pub(super) fn attempt(method: &Method, url: &Url, number: u32, took: Duration, s
     tracing::debug!(target: "haul::http", %method, %url, status, attempt = number, ?took, "request");
 }
 
-/// Tells headers, one by one.
-pub(super) fn headers(direction: &'static str, headers: &HeaderMap) {
+/// Tells headers, one by one. A server may repeat the token in any of them.
+pub(super) fn headers(direction: &'static str, headers: &HeaderMap, token: Option<&Secret>) {
     for (name, value) in headers {
-        let hidden = value.is_sensitive() || is_credential(name.as_str());
-        let value = if hidden { "***" } else { value.to_str().unwrap_or("(not text)") };
+        let text = value.to_str().unwrap_or("(not text)");
+        let repeats =
+            token.map(Secret::expose).is_some_and(|token| !token.is_empty() && text.contains(token));
+        let hidden = repeats || value.is_sensitive() || is_credential(name.as_str());
+        let value = if hidden { "***" } else { text };
         tracing::trace!(target: "haul::http", %name, value, "{direction}");
     }
 }

@@ -18,7 +18,7 @@ use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, U
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Comparison, Expr, Filter, Op as Is, Value};
-use crate::http::{Body, Content, Method, Part, Range, Reply, Request, form};
+use crate::http::{Body, Client, Content, Method, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, NewFile, Object, Patch};
 use crate::progress::Progress;
 
@@ -118,6 +118,10 @@ impl Provider for Activeloop {
 
     fn capabilities(&self) -> &'static Capabilities {
         &CAN
+    }
+
+    fn client(&self) -> Option<&Client> {
+        Some(&self.connection.http)
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{Page, Provider, Query, Sort};
@@ -25,6 +26,8 @@ pub struct Listing {
     ended: bool,
     /// Whether all files must be read before the first can be given.
     collects: bool,
+    /// Older files are not wanted.
+    since: Option<Timestamp>,
 }
 
 impl Listing {
@@ -41,7 +44,15 @@ impl Listing {
             started: false,
             ended: false,
             collects,
+            since: None,
         }
+    }
+
+    /// Ends at the first page with a file from before `since`, where the platform lists the newest first.
+    #[must_use]
+    pub fn since(mut self, since: Timestamp) -> Self {
+        self.since = Some(since).filter(|_| self.provider.capabilities().list.newest_first);
+        self
     }
 
     /// Whether the order forces all files to be read before the first is shown, and no limit bounds the memory.
@@ -96,7 +107,8 @@ impl Listing {
             None => self.ask(self.cursor.clone()),
         };
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
-        self.cursor = page.next;
+        let past = |file: &File| self.since > file.created_at && file.created_at.is_some();
+        self.cursor = page.next.filter(|_| !page.files.iter().any(past));
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {

@@ -185,6 +185,11 @@ pub trait Provider: Send + Sync {
     /// What it can do in the dialect it was opened in.
     fn capabilities(&self) -> &'static Capabilities;
 
+    /// The client that reaches it; None where no network is between.
+    fn client(&self) -> Option<&Client> {
+        None
+    }
+
     /// Lists one page.
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page>;
 

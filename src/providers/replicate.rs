@@ -26,7 +26,7 @@ use super::lenient;
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Part, Rate, Reply, Request, form};
+use crate::http::{Client, Part, Rate, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile, Object};
 use crate::progress::Progress;
 use crate::secret::Secret;
@@ -160,6 +160,10 @@ impl Provider for Replicate {
 
     fn capabilities(&self) -> &'static Capabilities {
         if self.signer.is_some() { &SIGNED } else { &API }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        Some(&self.connection.http)
     }
 
     async fn list(&self, _query: &Query, cursor: Option<&str>) -> Result<Page> {

@@ -11,8 +11,10 @@ pub(super) fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Resul
     let with_scheme = if text.contains("://") {
         text.to_owned()
     } else {
-        let host = text.split(['/', ':']).next().unwrap_or_default();
-        let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
+        let local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
+            text.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        let scheme = if local { "http" } else { "https" };
         format!("{scheme}://{text}")
     };
     let wrong = |why: &str| {
@@ -56,6 +58,8 @@ mod tests {
         assert_eq!(ok("https://api.example.com/v1/", "/v1"), "https://api.example.com/v1");
         assert_eq!(ok("api.cloud.eu.example.com", ""), "https://api.cloud.eu.example.com/");
         assert_eq!(ok("127.0.0.1:8787/xai", "/v1"), "http://127.0.0.1:8787/xai/v1");
+        assert_eq!(ok("[::1]:8787/", ""), "http://[::1]:8787/");
+        assert_eq!(ok("localhost.example.com/v1", "/v1"), "https://localhost.example.com/v1");
         assert!(url("ftp://x", "").is_err());
         assert!(url("https://user:secret@x", "").is_err_and(|error| !error.to_string().contains("secret")));
     }

@@ -1,6 +1,7 @@
 //! Every environment variable that haul reads, and the only place that reads them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Profile that commands use.
@@ -39,6 +40,10 @@ pub const TERM: &str = "TERM";
 pub const COLUMNS: &str = "COLUMNS";
 /// Set by CI services: nothing ever prompts.
 pub const CI: &str = "CI";
+/// The X server. Without a display a keyring's prompt cannot be seen.
+pub const DISPLAY: &str = "DISPLAY";
+/// The Wayland server, likewise.
+pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 
 /// The variables with what they do, for `haul help environment` and the man page.
 pub const DOCUMENTED: &[(&str, &str)] = &[
@@ -46,7 +51,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (TOKEN, "token of the profile in use"),
     (BASE_URL, "base URL of the profile in use, as `--base-url`"),
     (UPLOAD_BASE_URL, "upload base URL, where a platform has another host for uploads"),
-    (DIALECT, "wire dialect of the profile in use, as `--dialect`"),
+    (DIALECT, "wire dialect of the profile in use, as `--wire-dialect`"),
     (
         "HAUL_PROFILE_NAME_PROVIDER",
         "makes a profile `name` without a config file; `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY` go with it",
@@ -62,11 +67,13 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (TERM, "`dumb` means no colour and no bars"),
     (COLUMNS, "width of tables and help"),
     (CI, "nothing ever prompts, if set"),
+    (DISPLAY, "without it and `WAYLAND_DISPLAY`, no keyring is waited for: its prompt could not be seen"),
+    (WAYLAND_DISPLAY, "as `DISPLAY`"),
     (NOW, "a fixed time (RFC 3339), for tests"),
 ];
 
 /// The environment as it was at the start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
@@ -84,6 +91,11 @@ impl Env {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Whether a window can be shown, such as a keyring's prompt.
+    pub fn has_display(&self) -> bool {
+        !cfg!(target_os = "linux") || self.get(DISPLAY).or_else(|| self.get(WAYLAND_DISPLAY)).is_some()
+    }
+
     /// A variable that holds a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from)
@@ -95,6 +107,13 @@ impl Env {
             .iter()
             .filter(|(_, value)| !value.is_empty())
             .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+}
+
+/// The names alone: values can be tokens.
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -1,19 +1,47 @@
 //! The config file: TOML, read with the line of each mistake, written with comments and unknown keys kept.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{Document, DocumentMut, Item, Table, TableLike, value};
 
+use super::Origin;
 use crate::error::{Error, Result};
 
 /// The version of the file's form that this program writes and understands.
 const VERSION: i64 = 1;
 
+/// What a `token_command` of one line is run by.
+const SHELL: [&str; 2] = ["sh", "-c"];
+
+/// A line for the shell as a list of words.
+pub fn shell(line: &str) -> Vec<String> {
+    SHELL.into_iter().chain([line]).map(str::to_owned).collect()
+}
+
+/// The line, from 1, of the byte at `offset`.
+fn line_at(text: &[u8], offset: usize) -> usize {
+    1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
+}
+
+fn is_shared(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// The config file's content.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct File {
     /// Where it is, whether or not it exists.
     pub path: PathBuf,
@@ -21,11 +49,15 @@ pub struct File {
     pub default_profile: Option<String>,
     /// The profiles by name.
     pub profiles: BTreeMap<String, Profile>,
+    /// The text as it was read: the places of values.
+    text: String,
+    /// Whether others than its owner can read it.
+    shared: bool,
     document: DocumentMut,
 }
 
 /// One `[profiles.NAME]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The platform; a profile named after a platform may leave it out.
     pub provider: Option<String>,
@@ -43,36 +75,55 @@ pub struct Profile {
     pub set: BTreeMap<String, String>,
 }
 
+/// Without the values of `set`: some are secrets.
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile")
+            .field("provider", &self.provider)
+            .field("base_url", &self.base_url)
+            .field("token_store", &self.token_store)
+            .field("set", &self.set.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without its text.
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("path", &self.path)
+            .field("profiles", &self.profiles)
+            .finish_non_exhaustive()
+    }
+}
+
 impl File {
     /// Reads the file; one that does not exist is empty. Every mistake names the file and the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
                 return Err(Error::usage(format!("{}: cannot read the config file", path.display()))
                     .cause(error.to_string()));
             }
         };
-        Self::parse(path, &text)
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = line_at(&bytes, error.valid_up_to());
+            Error::usage(format!("{}:{line}: not UTF-8 text", path.display()))
+        })?;
+        Self::parse(path, text, is_shared(path))
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self> {
+    fn parse(path: &Path, text: &str, shared: bool) -> Result<Self> {
         let place = |offset: Option<usize>| {
-            let line = offset.map_or(1, |offset| 1 + text[..offset.min(text.len())].matches('\n').count());
-            format!("{}:{line}", path.display())
+            format!("{}:{}", path.display(), line_at(text.as_bytes(), offset.unwrap_or_default()))
         };
-        let document: DocumentMut = text
-            .parse::<toml_edit::Document<String>>()
-            .map(toml_edit::Document::into_mut)
-            .map_err(|error| {
-                Error::usage(format!("{}: not valid TOML", place(error.span().map(|span| span.start))))
-                    .cause(error.message().to_owned())
-            })?;
-        // `into_mut` loses the places; the immutable document keeps them for messages.
-        let placed =
-            text.parse::<toml_edit::Document<String>>().map_err(|error| Error::usage(error.to_string()))?;
-        let reader = Reader { place: &place };
+        let placed: Document<String> = text.parse().map_err(|error: toml_edit::TomlError| {
+            Error::usage(format!("{}: not valid TOML", place(error.span().map(|span| span.start))))
+                .cause(error.message().to_owned())
+        })?;
+        let reader = Reader { place: &place, shared };
         let root = placed.as_table();
         if let Some(version) = reader.integer(root, "version")?.filter(|version| *version > VERSION) {
             let at = place(root.get("version").and_then(Item::span).map(|span| span.start));
@@ -85,7 +136,9 @@ impl File {
             path: path.to_owned(),
             default_profile: reader.text(root, "default_profile")?,
             profiles: BTreeMap::new(),
-            document,
+            text: text.to_owned(),
+            shared,
+            document: placed.clone().into_mut(),
         };
         for (name, item) in reader.table(root, "profiles")?.into_iter().flat_map(TableLike::iter) {
             let Some(table) = item.as_table_like() else {
@@ -96,12 +149,61 @@ impl File {
         Ok(file)
     }
 
+    /// The value at `keys` as an origin: the file and the line. The file's first line where there is no such value.
+    pub fn origin(&self, keys: &[&str]) -> Origin {
+        Origin::File(self.path.clone(), self.line(keys).unwrap_or(1))
+    }
+
+    fn line(&self, keys: &[&str]) -> Option<usize> {
+        let placed: Document<String> = self.text.parse().ok()?;
+        let (last, tables) = keys.split_last()?;
+        let mut table: &dyn TableLike = placed.as_table();
+        for key in tables {
+            table = table.get(key)?.as_table_like()?;
+        }
+        // A value's own place, not its key's: only the text that was read has places of keys.
+        let start = table.get(last)?.span()?.start;
+        Some(line_at(self.text.as_bytes(), start))
+    }
+
+    /// Whether others than its owner can read it.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Records which store of this machine keeps a profile's token.
+    pub fn set_token_store(&mut self, name: &str, store: Option<&str>) {
+        if let Some(store) = store {
+            self.profile_table(name)["token_store"] = value(store);
+            self.profiles.entry(name.to_owned()).or_default().token_store = Some(store.to_owned());
+            return;
+        }
+        let Some(profile) = self.profiles.get_mut(name) else { return };
+        profile.token_store = None;
+        let is_default = *profile == Profile::default();
+        let table = self.profile_table(name);
+        table.remove("token_store");
+        // Made by a login, and of no use without it.
+        if is_default && table.is_empty() {
+            self.remove_profile(name);
+        }
+    }
+
     /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let table = self.profile_table(name);
-        let mut set = |key: &str, text: Option<&String>| match text {
-            Some(text) => table[key] = value(text),
-            None => drop(table.remove(key)),
+        let mut set = |key: &str, text: Option<&String>| match (
+            text,
+            table.get_mut(key).and_then(Item::as_value_mut),
+        ) {
+            // A comment behind the old value belongs to the line, not to the value.
+            (Some(text), Some(old)) => {
+                let decor = old.decor().clone();
+                *old = text.into();
+                *old.decor_mut() = decor;
+            }
+            (Some(text), None) => table[key] = value(text),
+            (None, _) => drop(table.remove(key)),
         };
         set("provider", profile.provider.as_ref());
         set("base_url", profile.base_url.as_ref());
@@ -109,6 +211,9 @@ impl File {
         set("dialect", profile.dialect.as_ref());
         set("token_store", profile.token_store.as_ref());
         match &profile.token_command {
+            Some(words) if words.len() == 3 && words[..2] == SHELL => {
+                table["token_command"] = value(&words[2]);
+            }
             Some(words) => table["token_command"] = value(words.iter().collect::<toml_edit::Array>()),
             None => drop(table.remove("token_command")),
         }
@@ -144,15 +249,16 @@ impl File {
         self.default_profile = name.map(str::to_owned);
     }
 
-    /// Writes the file: whole or not at all, for this user only.
+    /// Writes the file: whole or not at all, for this user only. A link to it stays a link.
     pub fn write(&self) -> Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(self.document.to_string().as_bytes())?;
+            file.write_all(self.document.to_string().trim_start_matches('\n').as_bytes())?;
             file.as_file().sync_all()?;
-            file.persist(&self.path).map_err(|error| error.error)?;
+            file.persist(&path).map_err(|error| error.error)?;
             io::Result::Ok(())
         };
         write().map_err(|error| Error::io("write", &self.path, &error))
@@ -179,6 +285,7 @@ impl File {
 /// Reads values and names the line of a wrong one.
 struct Reader<'a> {
     place: &'a dyn Fn(Option<usize>) -> String,
+    shared: bool,
 }
 
 impl Reader<'_> {
@@ -207,7 +314,7 @@ impl Reader<'_> {
     fn words(&self, table: &dyn TableLike, key: &str) -> Result<Option<Vec<String>>> {
         let Some(item) = table.get(key) else { return Ok(None) };
         if let Some(line) = item.as_str() {
-            return Ok(Some(vec!["sh".to_owned(), "-c".to_owned(), line.to_owned()]));
+            return Ok(Some(shell(line)));
         }
         let words = item
             .as_array()
@@ -220,9 +327,18 @@ impl Reader<'_> {
 
     fn profile(&self, table: &dyn TableLike) -> Result<Profile> {
         if let Some(item) = table.get("token") {
+            let (what, hint) = if self.shared {
+                (
+                    "a token does not belong into the config file, and others can read this one",
+                    "remove the line and make a new token: this one may be known",
+                )
+            } else {
+                ("a token does not belong into the config file", "remove the line")
+            };
             return Err(self
-                .mistake(item, "a token does not belong into the config file")
-                .hint("remove the line, then keep the token with `haul auth login` or name a program in `token_command`"));
+                .mistake(item, what)
+                .hint(hint)
+                .hint("keep a token with `haul auth login`, or name a program in `token_command`"));
         }
         let mut set = BTreeMap::new();
         for (key, item) in self.table(table, "set")?.into_iter().flat_map(TableLike::iter) {
@@ -251,7 +367,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<File> {
-        File::parse(Path::new("config.toml"), text)
+        File::parse(Path::new("config.toml"), text, false)
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::{Error, Result};
+
 /// Names that Windows keeps for devices, with any extension.
 const RESERVED: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
@@ -17,6 +19,24 @@ pub fn safe_path(name: &str) -> Option<PathBuf> {
     let path: PathBuf = name.split(['/', '\\']).filter_map(safe_component).collect();
     let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
     (inside && path != Path::new("")).then_some(path)
+}
+
+/// `relative` (from [`safe_path`]) below `folder`, unless a symbolic link on the way would lead out of it. The folder
+/// itself may be one: the user named it.
+pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
+    let mut path = folder.to_owned();
+    let parents = relative.parent().into_iter().flat_map(Path::components);
+    for part in parents {
+        path.push(part);
+        if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            return Err(Error::failed(format!(
+                "{}: a symbolic link; nothing is written through it",
+                path.display()
+            ))
+            .hint("choose where to write it: `-o FILE`"));
+        }
+    }
+    Ok(folder.join(relative))
 }
 
 /// The last component of the server's name, made safe. None if nothing is left.
@@ -76,6 +96,20 @@ mod tests {
         assert_eq!(safe(""), None);
         assert_eq!(base_name("sub/..").map(|p| p.display().to_string()).as_deref(), Some("sub"));
         assert!(safe(&"x".repeat(100_000)).is_some_and(|name| name.len() <= LONGEST));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link_below_the_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, elsewhere) = (home.path().join("folder"), home.path().join("elsewhere"));
+        std::fs::create_dir_all(folder.join("sub")).unwrap();
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.join("sub/out")).unwrap();
+        std::os::unix::fs::symlink(&folder, home.path().join("named")).unwrap();
+        assert!(inside(&folder, Path::new("sub/out/a")).is_err());
+        assert_eq!(inside(&folder, Path::new("sub/new/a")).unwrap(), folder.join("sub/new/a"));
+        assert!(inside(&home.path().join("named"), Path::new("sub/a")).is_ok());
     }
 
     proptest! {

@@ -1,13 +1,18 @@
-//! One file up: what is there already, the bytes, the check.
+//! Files up: what is there already, the bytes, what became of a lost answer, the check.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::arrival::{Arrivals, is_same};
 use super::digest::{Hasher, Listener, compare};
+use super::journal::{Earlier, Journal};
+use super::turns::Turns;
+use super::wait::wait_until_processed;
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
-use crate::model::{File, FileId, NewFile, Source};
+use crate::model::{Clock, File, FileId, NewFile};
 use crate::progress::{Outcome, Progress};
 use crate::providers::{Listing, Provider, Query};
 
@@ -47,6 +52,8 @@ pub enum Action {
     Reused,
     /// It took another's place.
     Replaced,
+    /// An earlier run of the command had sent it.
+    Resumed,
 }
 
 /// A file that is there now.
@@ -58,230 +65,276 @@ pub struct Uploaded {
     pub action: Action,
 }
 
-/// Uploads files in one request: one, but where the platform takes more. What is there already by
-/// [`UploadOptions::if_exists`] is not sent.
-pub async fn upload(
-    provider: &Arc<dyn Provider>,
-    files: &[NewFile],
-    options: &UploadOptions,
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
-) -> Result<Vec<Uploaded>> {
-    let items: Vec<Arc<dyn Progress>> =
-        files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
-    let work = attempt(provider, files, options, &items);
-    let result =
-        interrupt.or(work).await.unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")));
-    for (index, item) in items.iter().enumerate() {
-        item.finish(match result.as_deref().map(|done| done.get(index)) {
-            Ok(Some(Uploaded { action: Action::Reused, .. })) => Outcome::Skipped,
-            Ok(_) => Outcome::Done,
-            Err(_) => Outcome::Failed,
-        });
-    }
-    result.map_err(|error| files.iter().take(1).fold(error, |error, new| error.about(new.name.clone())))
+/// The uploads of one command to one platform.
+pub struct Uploads {
+    provider: Arc<dyn Provider>,
+    options: UploadOptions,
+    journal: Journal,
+    clock: Clock,
+    interrupt: Interrupt,
+    arrivals: Arrivals,
+    turns: Turns,
 }
 
-/// What is to be done with one file.
-enum Decision {
-    /// It is there already.
-    Reuse(File),
-    /// It goes up, and this one goes away.
-    Send(Option<File>),
+/// One file on its way.
+struct Job<'a> {
+    new: &'a NewFile,
+    metered: Arc<Metered>,
+    /// The file whose place it takes.
+    old: Option<FileId>,
+    /// Its number in the journal.
+    number: Option<u64>,
+    /// The file, once it is there.
+    there: Option<(File, Action)>,
 }
 
-async fn attempt(
-    provider: &Arc<dyn Provider>,
-    files: &[NewFile],
-    options: &UploadOptions,
-    items: &[Arc<dyn Progress>],
-) -> Result<Vec<Uploaded>> {
-    let mut decisions = Vec::with_capacity(files.len());
-    for new in files {
-        decisions.push(decide(provider, new, options).await?);
+impl Uploads {
+    /// The uploads of one command. Sends nothing yet.
+    pub fn new(
+        provider: Arc<dyn Provider>,
+        options: UploadOptions,
+        journal: Journal,
+        clock: Clock,
+        interrupt: Interrupt,
+    ) -> Self {
+        let arrivals = Arrivals::new(Arc::clone(&provider));
+        Self { provider, options, journal, clock, interrupt, arrivals, turns: Turns::default() }
     }
-    let (mut to_send, mut listening) = (Vec::new(), Vec::new());
-    for ((new, decision), item) in files.iter().zip(&decisions).zip(items) {
-        if matches!(decision, Decision::Send(_)) {
-            let listener = if options.verify {
-                Hasher::cheapest(provider.capabilities().checksums).map(Listener::new)
-            } else {
-                None
-            };
-            to_send.push(new.clone());
-            listening.push(Arc::new(Metered { item: Arc::clone(item), listener }));
+
+    /// Ends the command: whether all of its files are there decides whether another run goes on or starts over.
+    pub fn end(&self, all_done: bool) {
+        self.journal.end(all_done);
+    }
+
+    /// Uploads files in one request: one, but where the platform takes more. What is there already by
+    /// [`UploadOptions::if_exists`] or by the journal is not sent.
+    pub async fn upload(&self, files: &[NewFile], progress: &dyn Progress) -> Result<Vec<Uploaded>> {
+        let items: Vec<Arc<dyn Progress>> =
+            files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
+        let work = self.attempt(files, &items);
+        let result = self.interrupt.or(work).await;
+        let result = result.unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")));
+        for (index, item) in items.iter().enumerate() {
+            item.finish(match result.as_deref().map(|done| done.get(index)) {
+                Ok(Some(Uploaded { action: Action::Reused | Action::Resumed, .. })) => Outcome::Skipped,
+                Ok(_) => Outcome::Done,
+                Err(_) => Outcome::Failed,
+            });
         }
+        result.map_err(|error| files.iter().take(1).fold(error, |error, new| error.about(new.name.clone())))
     }
-    let mut sent = send(provider, &to_send, &listening, options, &decisions).await?.into_iter();
-    let mut uploaded = Vec::with_capacity(files.len());
-    for decision in decisions {
-        let old = match decision {
-            Decision::Reuse(file) => {
-                uploaded.push(Uploaded { file, action: Action::Reused });
-                continue;
+
+    async fn attempt(&self, files: &[NewFile], items: &[Arc<dyn Progress>]) -> Result<Vec<Uploaded>> {
+        let _turn = self.turns.take(files.iter().map(|new| new.name.clone()).collect()).await;
+        let mut jobs = Vec::with_capacity(files.len());
+        for (new, item) in files.iter().zip(items) {
+            jobs.push(self.plan(new, item).await?);
+        }
+        if let Err(error) = self.send(&mut jobs).await {
+            // What may be there stays in the journal: the next run looks for it.
+            for job in jobs.iter().filter(|job| job.there.is_none() && !may_be_there(&error)) {
+                self.journal.forget(job.number);
             }
-            Decision::Send(old) => old,
-        };
-        let Some((file, action)) = sent.next() else { break };
-        let action = match old.filter(|old| old.id != file.id) {
-            Some(old) => retire(provider, &file, &old).await?,
-            None => action,
-        };
-        let file = if options.wait { wait_until_processed(provider, file).await? } else { file };
-        uploaded.push(Uploaded { file, action });
-    }
-    Ok(uploaded)
-}
-
-async fn decide(provider: &Arc<dyn Provider>, new: &NewFile, options: &UploadOptions) -> Result<Decision> {
-    if options.to.is_some() || options.if_exists == IfExists::Upload {
-        return Ok(Decision::Send(None));
-    }
-    let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
-    let twins = Listing::new(Arc::clone(provider), query, None).all().await?;
-    match options.if_exists {
-        IfExists::Fail => match twins.first() {
-            Some(twin) => Err(Error::failed(format!("{} exists already: {}", new.name, twin.id))),
-            None => Ok(Decision::Send(None)),
-        },
-        IfExists::Skip => Ok(same_content(new, twins).await?.map_or(Decision::Send(None), Decision::Reuse)),
-        IfExists::Upload | IfExists::Replace => {
-            Ok(Decision::Send(twins.into_iter().max_by_key(|file| file.created_at)))
+            return Err(error);
         }
-    }
-}
-
-/// Sends what has to be sent and checks what came of it.
-async fn send(
-    provider: &Arc<dyn Provider>,
-    files: &[NewFile],
-    listening: &[Arc<Metered>],
-    options: &UploadOptions,
-    decisions: &[Decision],
-) -> Result<Vec<(File, Action)>> {
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    let old = decisions
-        .iter()
-        .find_map(|decision| if let Decision::Send(Some(old)) = decision { Some(&old.id) } else { None });
-    let in_place =
-        options.to.as_ref().or(old.filter(|_| provider.capabilities().replace && files.len() == 1));
-    let progress: Vec<Arc<dyn Progress>> =
-        listening.iter().map(|metered| Arc::clone(metered) as Arc<dyn Progress>).collect();
-    let (sent, action) = match in_place {
-        Some(id) => {
-            (vec![provider.replace(id, &files[0], Arc::clone(&progress[0])).await?], Action::Replaced)
+        let mut uploaded = Vec::with_capacity(files.len());
+        for job in jobs {
+            let Some((file, action)) = job.there else { continue };
+            let action = match job.old.filter(|old| *old != file.id) {
+                Some(old) => self.retire(&file, &old).await?,
+                None => action,
+            };
+            self.journal.finish(job.number, &file.id);
+            let file =
+                if self.options.wait { wait_until_processed(&self.provider, file).await? } else { file };
+            uploaded.push(Uploaded { file, action });
         }
-        None => (provider.upload(files, &progress).await?, Action::Uploaded),
-    };
-    if sent.len() != files.len() {
-        let platform = provider.spec().name;
-        return Err(Error::platform(format!(
-            "{platform} answered an upload of {} with {}",
-            files.len(),
-            sent.len()
-        ))
-        .hint(format!("look before you send again: `haul ls -p {}`", provider.profile())));
+        Ok(uploaded)
     }
-    for ((file, new), metered) in sent.iter().zip(files).zip(listening) {
-        check(file, new, metered)?;
-    }
-    Ok(sent.into_iter().map(|file| (file, action)).collect())
-}
 
-/// Deletes the file whose place another took: only now that the new one is known to be whole.
-async fn retire(provider: &Arc<dyn Provider>, new: &File, old: &File) -> Result<Action> {
-    provider.delete(&old.id).await.map_err(|error| {
-        error.hint(format!("the new file is {}; remove the old one: `haul rm id:{}`", new.id, old.id))
-    })?;
-    Ok(Action::Replaced)
-}
-
-fn check(file: &File, new: &NewFile, metered: &Metered) -> Result<()> {
-    let hint = |error: Error| error.hint(format!("the file is kept: `haul rm id:{}` removes it", file.id));
-    if let Some(size) = file.size.filter(|size| *size != new.size) {
-        let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
-        return Err(hint(Error::new(Kind::Mismatch, message)));
-    }
-    let Some(computed) = metered.listener.as_ref().and_then(|listener| listener.finish(new.size)) else {
-        return Ok(());
-    };
-    compare(&new.name, &computed, &file.checksums).map_err(hint)
-}
-
-/// The twin that has the same content: size and the cheapest stated checksum, compared.
-async fn same_content(new: &NewFile, twins: Vec<File>) -> Result<Option<File>> {
-    for twin in twins {
-        if twin.size != Some(new.size) {
-            continue;
+    /// What is to be done with one file: by the journal, then by what is there.
+    async fn plan<'a>(&self, new: &'a NewFile, item: &Arc<dyn Progress>) -> Result<Job<'a>> {
+        let hasher = Hasher::cheapest(self.provider.capabilities().checksums);
+        let listener = hasher.filter(|_| self.options.verify).map(Listener::new);
+        let metered = Arc::new(Metered { item: Arc::clone(item), listener });
+        let mut job = Job { new, metered, old: None, number: None, there: None };
+        match self.journal.earlier(new) {
+            Earlier::Finished(id) => match self.provider.stat(&id).await {
+                Ok(file) => {
+                    self.arrivals.take(&file.id);
+                    job.there = Some((file, Action::Resumed));
+                    return Ok(job);
+                }
+                // Somebody has deleted it since.
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            },
+            // New content for a file can be sent twice, so there is nothing to look for.
+            Earlier::Begun(begun) if self.options.to.is_none() => {
+                if let Some(file) = self.arrivals.find(new, begun.at).await? {
+                    let number = || self.journal.start(new, begun.at, begun.old.clone());
+                    job.number = begun.number().or_else(number);
+                    job.old = begun.old;
+                    job.there = Some((file, Action::Resumed));
+                    return Ok(job);
+                }
+                self.journal.forget(begun.number());
+            }
+            Earlier::Begun(begun) => self.journal.forget(begun.number()),
+            Earlier::Nothing => {}
         }
-        let Some(mut hasher) = Hasher::for_checksums(&twin.checksums) else { continue };
-        let source = new.source.clone();
-        let hashing = tokio::task::spawn_blocking(move || {
-            read_all(&source, &mut |bytes| hasher.update(bytes))?;
-            Ok::<_, Error>(hasher.finish())
-        });
-        let computed =
-            hashing.await.map_err(|error| Error::failed(format!("hashing stopped: {error}")))??;
-        if compare(&new.name, &computed, &twin.checksums).is_ok() {
-            return Ok(Some(twin));
-        }
+        self.heed_existing(&mut job).await?;
+        Ok(job)
     }
-    Ok(None)
-}
 
-fn read_all(source: &Source, hear: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let path = match source {
-        Source::Bytes(bytes) => {
-            hear(bytes);
+    /// What is to be done by what is there already.
+    async fn heed_existing(&self, job: &mut Job<'_>) -> Result<()> {
+        let if_exists = self.options.if_exists;
+        if self.options.to.is_some() || if_exists == IfExists::Upload {
             return Ok(());
         }
-        Source::Path(path) => path.as_path(),
-        Source::Spooled(file) => file.path(),
-    };
-    let mut file = std::fs::File::open(path).map_err(|error| Error::io("open", path, &error))?;
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match std::io::Read::read(&mut file, &mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => hear(&buffer[..count]),
-            Err(error) => return Err(Error::io("read", path, &error)),
+        let new = job.new;
+        let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
+        let twins = Listing::new(Arc::clone(&self.provider), query, None).all().await?;
+        self.arrivals.were_there(&twins);
+        match if_exists {
+            IfExists::Upload => {}
+            IfExists::Fail => {
+                if let Some(twin) = twins.first() {
+                    return Err(Error::failed(format!("{} exists already: {}", new.name, twin.id)));
+                }
+            }
+            IfExists::Replace => {
+                job.old = twins.into_iter().max_by_key(|file| file.created_at).map(|twin| twin.id);
+            }
+            IfExists::Skip => {
+                for twin in twins {
+                    if twin.size == Some(new.size) && is_same(new, &twin).await? == Some(true) {
+                        job.there = Some((twin, Action::Reused));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is not there yet and checks what came of it. Where an answer is lost, looks before sending again.
+    async fn send(&self, jobs: &mut [Job<'_>]) -> Result<()> {
+        let since = self.clock.now();
+        for job in jobs.iter_mut().filter(|job| job.there.is_none()) {
+            job.number = self.journal.start(job.new, since, job.old.clone());
+        }
+        let mut attempts = self.provider.client().map_or(1, crate::http::Client::attempts);
+        loop {
+            let mut missing: Vec<&mut Job<'_>> = jobs.iter_mut().filter(|job| job.there.is_none()).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let Err(error) = self.send_once(&mut missing).await else { return Ok(()) };
+            if !may_be_there(&error) {
+                return Err(error);
+            }
+            attempts = attempts.saturating_sub(1);
+            let found = if self.in_place(&missing).is_some() {
+                // New content for a file can be sent twice.
+                Ok(())
+            } else {
+                self.look_for(&mut missing, since).await
+            };
+            let hint = "run the same command again: it looks for the file before it sends it";
+            match found {
+                Err(other) if other.is_unanswered() => return Err(other),
+                Err(other) => {
+                    return Err(error.cause(format!("and looking for the file failed: {other}")).hint(hint));
+                }
+                Ok(()) if attempts == 0 && missing.iter().any(|job| job.there.is_none()) => {
+                    return Err(error.hint(hint));
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    async fn look_for(&self, missing: &mut [&mut Job<'_>], since: Timestamp) -> Result<()> {
+        for job in missing {
+            if let Some(file) = self.arrivals.find(job.new, since).await? {
+                job.arrive(file, Action::Uploaded)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file whose content is replaced under its id, where the platform can do that.
+    fn in_place(&self, jobs: &[&mut Job<'_>]) -> Option<FileId> {
+        let [job] = jobs else { return None };
+        let can = self.provider.capabilities().replace;
+        self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
+    }
+
+    /// Sends files in one request.
+    async fn send_once(&self, jobs: &mut [&mut Job<'_>]) -> Result<()> {
+        let progress: Vec<Arc<dyn Progress>> =
+            jobs.iter().map(|job| Arc::clone(&job.metered) as Arc<dyn Progress>).collect();
+        let (sent, action) = match self.in_place(jobs) {
+            Some(id) => {
+                let file = self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await?;
+                (vec![file], Action::Replaced)
+            }
+            None => {
+                let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
+                (self.provider.upload(&files, &progress).await?, Action::Uploaded)
+            }
+        };
+        if sent.len() != jobs.len() {
+            let platform = self.provider.spec().name;
+            let message = format!("{platform} answered an upload of {} with {}", jobs.len(), sent.len());
+            return Err(Error::platform(message)
+                .hint(format!("look before you send again: `haul ls -p {}`", self.provider.profile())));
+        }
+        for (job, file) in jobs.iter_mut().zip(sent) {
+            self.arrivals.take(&file.id);
+            job.arrive(file, action)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the file whose place another took: only now that the new one is known to be whole.
+    async fn retire(&self, new: &File, old: &FileId) -> Result<Action> {
+        match self.provider.delete(old).await {
+            // An earlier run may have come so far.
+            Err(error) if error.kind() != Kind::NotFound => {
+                Err(error.hint(format!("the new file is {}; remove the old one: `haul rm id:{old}`", new.id)))
+            }
+            _ => Ok(Action::Replaced),
         }
     }
 }
 
-/// Status words after which a platform does no more; an absent status is one, too.
-const SETTLED: [&str; 6] = ["complete", "completed", "indexed", "processed", "skipped", "active"];
-const BROKEN: [&str; 3] = ["failed", "error", "cancelled"];
-
-/// Asks again until the platform has processed the file. A failure there is an error of kind Platform.
-pub async fn wait_until_processed(provider: &Arc<dyn Provider>, file: File) -> Result<File> {
-    let mut file = file;
-    let mut pause = Duration::from_millis(500);
-    loop {
-        let status = file.status.as_deref().unwrap_or("complete").to_lowercase();
-        if BROKEN.contains(&status.as_str()) {
-            let why = ["status_details", "upload_error_message"]
-                .iter()
-                .find_map(|key| file.extra.get(*key)?.as_str());
-            let error = Error::platform(format!(
-                "{}: {} could not process it: {status}",
-                file.name,
-                provider.spec().name
-            ));
-            return Err(why
-                .into_iter()
-                .fold(error, |error, why| error.cause(why))
-                .about(file.id.to_string()));
+impl Job<'_> {
+    /// Takes the file that has come of it, if its size and checksum are what was sent.
+    fn arrive(&mut self, file: File, action: Action) -> Result<()> {
+        let new = self.new;
+        let hint =
+            |error: Error| error.hint(format!("the file is kept: `haul rm id:{}` removes it", file.id));
+        if let Some(size) = file.size.filter(|size| *size != new.size) {
+            let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
+            return Err(hint(Error::new(Kind::Mismatch, message)));
         }
-        if SETTLED.contains(&status.as_str()) {
-            return Ok(file);
+        let heard = self.metered.listener.as_ref().and_then(|listener| listener.finish(new.size));
+        if let Some(computed) = heard {
+            compare(&new.name, &computed, &file.checksums).map_err(hint)?;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(Duration::from_secs(10));
-        file = provider.stat(&file.id).await?;
+        self.there = Some((file, action));
+        Ok(())
     }
+}
+
+/// Whether the files may have arrived although the platform did not tell of them: no answer, or a success that
+/// cannot be read.
+fn may_be_there(error: &Error) -> bool {
+    let succeeded = error.status().is_some_and(|status| (200..300).contains(&status));
+    error.is_unanswered() || (error.kind() == Kind::Platform && succeeded)
 }
 
 /// Passes positions on, and hears the bytes for the hash.

@@ -23,11 +23,13 @@ mod options;
 mod record;
 mod rows;
 mod sanitize;
+mod secret;
 mod streams;
 mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -94,6 +96,11 @@ impl Ui {
     /// The shape of what goes to stdout.
     pub fn format(&self) -> Format {
         self.0.options.format
+    }
+
+    /// Whether rows are JSON.
+    pub fn is_json(&self) -> bool {
+        self.0.options.format != Format::Text
     }
 
     /// How often `-v` was given.

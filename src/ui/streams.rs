@@ -43,7 +43,7 @@ impl Streams {
 pub(super) struct Shared {
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
-    input: Mutex<Box<dyn Read + Send>>,
+    pub input: Mutex<Box<dyn Read + Send>>,
     pub out_tty: bool,
     pub err_tty: bool,
     pub in_tty: bool,

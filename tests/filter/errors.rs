@@ -91,8 +91,8 @@ fn an_error_is_shown_under_the_text() {
         lines,
         [
             "error: filter, column 14: `creatd_at` is not a field",
-            "caused by: size > 1 AND creatd_at\\t> -7d",
-            "caused by:              ^^^^^^^^^",
+            ": size > 1 AND creatd_at\\t> -7d",
+            ":              ^^^^^^^^^",
             "hint: did you mean `created_at`?",
             "hint: fields: provider, profile, id, name, size, content_type, purpose, path, status, created_at, \
              updated_at, expires_at, downloadable, url, metadata.KEY, extra.KEY, checksums.sha256, checksums.md5, \

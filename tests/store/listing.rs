@@ -162,7 +162,7 @@ fn seed_index(root: &Path, count: u32) {
                     n * 13 % 5000, 'text/plain', n * 104729 % 1000000, printf('%064d', n), printf('%064d', n),
                     '{\"k\":1}', '{}'
              FROM n",
-            [i64::try_from(count).expect("a small count")],
+            [count],
         )
         .unwrap();
 }

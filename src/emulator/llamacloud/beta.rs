@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::gate::{Caller, Service};
 use super::listing::{MAX_PAGE, Order, PAGE, Selection, find, remove};
@@ -15,16 +15,14 @@ use super::presigned::{Presigned, life, not_an_integer};
 use super::query::Query;
 use super::refusal::{Problem, Refusal};
 use super::upload::receive_form;
-use super::{create, object};
-use crate::emulator::{Params, receive_json};
+use super::{create, json, object};
+use crate::emulator::Params;
 use crate::model::{File, FileId};
 
 /// What a file can be for.
 const PURPOSES: [&str; 7] = ["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"];
 /// Seconds that a `download_url` lives: as long as one that is asked for without a life.
 const DOWNLOAD_LIFE: i64 = 3600;
-/// A query in JSON may have so many bytes.
-const MAX_QUERY: usize = 1024 * 1024;
 
 type Answer = Result<Json<Value>, Refusal>;
 
@@ -92,7 +90,7 @@ fn page_size(size: i64) -> Result<usize, Problem> {
 
 /// The listing's deprecated elder.
 pub(super) async fn query(State(service): State<Arc<Service>>, caller: Caller, body: Body) -> Answer {
-    let Query { selection, size, token } = Query::parse(receive_json(body, MAX_QUERY).await?, &caller)?;
+    let Query { selection, size, token } = Query::parse(json::read(body).await?, &caller)?;
     let page = selection.page(&service, size, token.as_deref()).await?;
     Ok(show_page(&service, &caller, page, false))
 }
@@ -147,5 +145,5 @@ fn show_page(
     with_url: bool,
 ) -> Json<Value> {
     let items: Vec<_> = files.iter().map(|file| show(service, caller, file, with_url)).collect();
-    Json(json!({ "items": items, "next_page_token": next, "total_size": null }))
+    Json(serde_json::json!({ "items": items, "next_page_token": next, "total_size": null }))
 }

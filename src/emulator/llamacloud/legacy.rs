@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::gate::{Caller, Service, uuid};
 use super::json::{optional_text, wrong_type};
@@ -20,12 +20,10 @@ use super::listing::{Selection, find, remove};
 use super::presigned::{Presigned, life};
 use super::refusal::{Problem, Refusal};
 use super::upload::receive_form;
-use super::{create, expected, object};
-use crate::emulator::{Params, receive_json};
+use super::{create, expected, json, object};
+use crate::emulator::Params;
 use crate::model::{File, FileId, Object};
 
-/// A record in JSON may have so many bytes.
-const MAX_RECORD: usize = 1024 * 1024;
 /// Files that are read at a time for the list that has no pages.
 const STRETCH: usize = 200;
 
@@ -118,7 +116,7 @@ pub(super) async fn presign(
     };
     expected::remember(&service, file).await?;
     let mut answer = presigned.to_json();
-    answer["file_id"] = json!(id);
+    answer["file_id"] = serde_json::json!(id);
     Ok(Json(answer))
 }
 
@@ -190,7 +188,7 @@ pub(super) async fn upload_from_url(_caller: Caller, body: Body) -> Answer {
 }
 
 async fn read_object(body: Body) -> Result<Object, Refusal> {
-    match receive_json(body, MAX_RECORD).await? {
+    match json::read(body).await? {
         Some(Value::Object(object)) => Ok(object),
         Some(_) => Err(wrong_type(&["body"], "a valid dictionary or object").into()),
         None => Err(Problem::missing(&["body"]).into()),

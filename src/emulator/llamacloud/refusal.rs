@@ -6,6 +6,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::create::MAX_SIZE;
 use crate::emulator::Refused;
 use crate::error::{Error, Kind};
 
@@ -77,9 +78,9 @@ impl From<Refused<Refusal>> for Refusal {
                 Self::bad_request(&format!("There was an error parsing the body: {why}"))
             }
             // Inferred: the official clients have no class for this status.
-            Refused::TooLarge(limit) => Self::Detail(
+            Refused::TooLarge(_) => Self::Detail(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("File size exceeds the maximum of {} MB", limit / 1_000_000),
+                format!("File size exceeds the maximum of {} MB", MAX_SIZE / 1_000_000),
             ),
             Refused::Rule(refusal) => refusal,
             Refused::Store(error) => error.into(),

@@ -26,7 +26,7 @@ use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, S
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op as Comparator;
-use crate::http::{Range, Rate, Request};
+use crate::http::{Client, Range, Rate, Request};
 use crate::model::{File, FileId, Link, NewFile};
 use crate::progress::Progress;
 use wire::FileReply;
@@ -210,6 +210,10 @@ impl Provider for LlamaCloud {
 
     fn capabilities(&self) -> &'static Capabilities {
         if self.legacy { &CAN_LEGACY } else { &CAN }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        Some(&self.connection.http)
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {

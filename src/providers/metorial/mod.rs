@@ -30,7 +30,7 @@ use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting,
 use super::{require, require_upload};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Op;
-use crate::http::{Body, Rate, Reply, Request};
+use crate::http::{Body, Client, Rate, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
 
@@ -201,6 +201,10 @@ impl Provider for Metorial {
 
     fn capabilities(&self) -> &'static Capabilities {
         self.wire.get().map_or(&AUTO, |wire| wire.can())
+    }
+
+    fn client(&self) -> Option<&Client> {
+        Some(&self.connection.http)
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {

@@ -22,7 +22,7 @@ use jiff::SignedDuration;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Content, Part, Range, Request, form};
+use crate::http::{Client, Content, Part, Range, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
 use wire::{Deleted, Token, WireFile, WireList, read_problem};
@@ -166,6 +166,10 @@ impl Provider for Xai {
 
     fn capabilities(&self) -> &'static Capabilities {
         self.dialect.can
+    }
+
+    fn client(&self) -> Option<&Client> {
+        Some(&self.connection.http)
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {

@@ -1,0 +1,167 @@
+//! `haul auth login`
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{check, forgotten_at, profile_with_token};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::secret::Secret;
+use crate::settings::Profile;
+use crate::ui::Columns;
+use crate::vault::{self, Kept, Safe, Source, Token};
+
+const COLUMNS: Columns = Columns {
+    all: &["profile", "provider", "token", "checked", "stored_in", "expires_at"],
+    shown: &["profile", "provider", "token", "stored_in", "expires_at"],
+    piped: None,
+};
+
+/// The arguments of `haul auth login`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul auth login xai\n  \
+    pass show xai | haul auth login xai\n  \
+    haul auth login work --insecure-storage")]
+pub struct LoginArgs {
+    /// The profile that the token is for
+    #[arg(id = "named", value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// Keep the token without asking the platform whether it takes it
+    #[arg(long)]
+    no_check: bool,
+    /// Keep the token as plain text in a file that only you can read, not in a keyring
+    #[arg(long)]
+    insecure_storage: bool,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    profile: &'a str,
+    provider: &'static str,
+    token: String,
+    checked: bool,
+    stored_in: &'static str,
+    expires_at: Option<Timestamp>,
+}
+
+impl LoginArgs {
+    /// Takes, checks and keeps a token.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let profile = profile_with_token(ctx)?;
+        let secret = ask(ctx, &profile)?;
+        if !self.no_check {
+            let token = Token { secret: secret.clone(), source: Source::Given };
+            let retries = ctx.settings.retries()?.value;
+            check(ctx, &profile, token, retries).await.map_err(|error| refused(&profile, &error))?;
+        }
+        let kept = keep(ctx, &profile, &secret, self.insecure_storage)?;
+        let expires_at = forgotten_at(ctx, kept.safe);
+        tell(ctx, &profile, &kept, expires_at)?;
+        let mut rows = ctx.ui.rows(COLUMNS)?;
+        rows.push(&Row {
+            profile: &profile.name,
+            provider: profile.spec.name,
+            token: secret.redacted(),
+            checked: !self.no_check,
+            stored_in: kept.safe.word(),
+            expires_at,
+        })?;
+        rows.finish()
+    }
+}
+
+/// Takes the token from the terminal or from piped input.
+fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
+    let name = &profile.name;
+    let text =
+        ctx.ui.secret(&format!("{} token for profile {name}", profile.spec.title)).map_err(|error| {
+            error.hint(format!(
+                "set {} instead, or pipe the token: `… | haul auth login {name}`",
+                vault::variable(profile)
+            ))
+        })?;
+    let secret = Secret::new(&text);
+    if secret.expose().is_empty() {
+        return Err(Error::usage("no token was given").hint(format!("`… | haul auth login {name}`")));
+    }
+    if !secret.expose().chars().all(|c| c.is_ascii_graphic()) {
+        return Err(Error::usage("the token has a space or a character in it that no token has"));
+    }
+    Ok(secret)
+}
+
+fn refused(profile: &Profile, error: &Error) -> Error {
+    let name = &profile.name;
+    let message = if error.kind() == Kind::Auth {
+        format!("{name}: the token was refused, and is not kept")
+    } else {
+        format!("{name}: the token could not be checked, and is not kept")
+    };
+    let told = Error::new(error.kind(), message)
+        .cause(error.to_string())
+        .with_request_id(error.request_id().map(str::to_owned));
+    error
+        .hints()
+        .iter()
+        .fold(told, |told, hint| told.hint(hint.clone()))
+        .hint(format!("`haul auth login {name} --no-check` keeps it unchecked"))
+}
+
+/// Keeps the token and records where, so that other commands open that place alone.
+fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Result<Kept> {
+    let (settings, name) = (&ctx.settings, &profile.name);
+    let before = vault::recorded(settings, profile).ok().flatten();
+    ctx.patiently(|patience| {
+        let kept = vault::keep(settings, name, secret, insecure, patience).map_err(|error| {
+            error
+                .hint(format!("set {}, or name a program in `token_command`", vault::variable(profile)))
+                .hint(format!("`haul auth login {name} --insecure-storage` keeps it as plain text in a file"))
+        })?;
+        if before == Some(kept.safe) {
+            return Ok(kept);
+        }
+        let recorded = settings.edit(|file| file.set_token_store(name, Some(kept.safe.word())));
+        if let Err(error) = recorded {
+            // Nobody would look for it there.
+            let _ = vault::remove(settings, name, kept.safe, patience);
+            return Err(error);
+        }
+        if let Some(old) = before
+            && let Err(error) = vault::remove(settings, name, old, patience)
+        {
+            ctx.ui.warn(&format!("{name}: the old token is still in {}: {error}", old.title()));
+        }
+        Ok(kept)
+    })
+}
+
+fn tell(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timestamp>) -> Result<()> {
+    let name = &profile.name;
+    for error in &kept.passed_over {
+        ctx.ui.note(&error.to_string());
+    }
+    let until = match expires_at {
+        Some(time) => format!(
+            " until {}, longer with each use, or until this machine restarts",
+            time.strftime("%Y-%m-%d %H:%M UTC")
+        ),
+        None => String::new(),
+    };
+    ctx.ui.note(&format!("{name}: the token is kept in {}{until}", kept.safe.title()));
+    if kept.safe == Safe::File {
+        ctx.ui.warn("the file is plain text: whoever reads your files can read the token");
+    }
+    let stored = Source::Safe(kept.safe);
+    // As settings were read before it was recorded.
+    let mut profile = profile.clone();
+    profile.file.token_store = Some(kept.safe.word().to_owned());
+    match vault::source(&ctx.settings, &profile)? {
+        Some(first) if first != stored => {
+            ctx.ui.warn(&format!("{first} goes before the stored token while it is set"));
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! `haul auth logout`
+
+use clap::Args;
+use serde::Serialize;
+
+use super::profile_with_token;
+use crate::context::Context;
+use crate::error::Result;
+use crate::ui::Columns;
+use crate::vault;
+
+const FIELDS: &[&str] = &["profile", "provider", "removed_from", "removed"];
+const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
+
+/// The arguments of `haul auth logout`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  haul auth logout xai")]
+pub struct LogoutArgs {
+    /// The profile whose token goes
+    #[arg(id = "named", value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    profile: &'a str,
+    provider: &'static str,
+    removed_from: &'static str,
+    /// False where the token had gone already.
+    removed: bool,
+}
+
+impl LogoutArgs {
+    /// Removes the token.
+    pub fn run(ctx: &Context) -> Result<()> {
+        let mut profile = profile_with_token(ctx)?;
+        let name = profile.name.clone();
+        let mut rows = ctx.ui.rows(COLUMNS)?;
+        if let Some(safe) = vault::recorded(&ctx.settings, &profile)? {
+            let removed = ctx
+                .patiently(|patience| vault::remove(&ctx.settings, &name, safe, patience))
+                .map_err(|error| {
+                    let place = ctx.settings.file.origin(&["profiles", &name, "token_store"]);
+                    error.hint(format!("to forget about it, remove `token_store` at {place}"))
+                })?;
+            ctx.settings.edit(|file| file.set_token_store(&name, None))?;
+            profile.file.token_store = None;
+            rows.push(&Row {
+                profile: &name,
+                provider: profile.spec.name,
+                removed_from: safe.word(),
+                removed,
+            })?;
+        } else {
+            ctx.ui.note(&format!("{name}: no token is kept on this machine"));
+        }
+        if let Some(source) = vault::source(&ctx.settings, &profile)? {
+            ctx.ui.warn(&format!("{name} still has a token, from {source}"));
+        }
+        rows.finish()
+    }
+}

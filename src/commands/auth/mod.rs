@@ -1,0 +1,81 @@
+//! `haul auth`
+
+mod login;
+mod logout;
+mod status;
+mod token;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::providers::Query;
+use crate::settings::Profile;
+use crate::vault::{Safe, Token};
+
+/// The commands of `haul auth`.
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Check a token and keep it in a keyring
+    ///
+    /// The token is asked for without echo, or read from piped input; never an argument, which every process could
+    /// read. It is checked with one small request, then kept in the first keyring of this machine that works.
+    Login(login::LoginArgs),
+    /// Remove a profile's token from where login put it
+    Logout(logout::LogoutArgs),
+    /// Show where each profile's token comes from, and whether it is taken
+    Status(status::StatusArgs),
+    /// Print a profile's token, for scripts
+    Token(token::TokenArgs),
+}
+
+impl AuthCommand {
+    /// Runs the command.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        match self {
+            Self::Login(args) => args.run(ctx).await,
+            Self::Logout(_) => logout::LogoutArgs::run(ctx),
+            Self::Status(args) => args.run(ctx).await,
+            Self::Token(_) => token::TokenArgs::run(ctx),
+        }
+    }
+
+    /// The profile that it names.
+    pub fn profile(&self) -> Option<&str> {
+        match self {
+            Self::Login(args) => args.profile.as_deref(),
+            Self::Logout(args) => args.profile.as_deref(),
+            Self::Status(args) => args.profile.as_deref(),
+            Self::Token(args) => Some(&args.profile),
+        }
+    }
+}
+
+/// The command's profile, which must be one that has tokens.
+fn profile_with_token(ctx: &Context) -> Result<Profile> {
+    let profile = ctx.profile(None)?;
+    if needs_none(&profile) {
+        return Err(Error::usage(format!("{} needs no token", profile.name))
+            .hint("name a profile that does, such as `haul auth login xai`"));
+    }
+    Ok(profile)
+}
+
+fn needs_none(profile: &Profile) -> bool {
+    profile.spec.token_variables.is_empty()
+}
+
+/// When a safe forgets a token that was used just now, to the second. None is never.
+fn forgotten_at(ctx: &Context, safe: Safe) -> Option<Timestamp> {
+    let time = safe.keeps_for()?;
+    let now = ctx.clock.now();
+    Timestamp::from_second((now + time).as_second()).ok()
+}
+
+/// Asks the platform whether it takes the token: one call, as small as there is.
+async fn check(ctx: &Context, profile: &Profile, token: Token, retries: u32) -> Result<()> {
+    let provider = ctx.open_with(profile, Some(token), retries)?;
+    let query = Query { limit: Some(1), page_size: Some(1), ..Query::default() };
+    provider.list(&query, None).await.map(drop)
+}

@@ -1,0 +1,163 @@
+//! `haul auth status`
+
+use std::collections::HashMap;
+
+use clap::Args;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{check, forgotten_at, needs_none};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::settings::Profile;
+use crate::ui::Columns;
+use crate::vault::{self, Source, Token};
+
+const COLUMNS: Columns = Columns {
+    all: &["profile", "provider", "base_url", "source", "token", "status", "message", "expires_at"],
+    shown: &["profile", "provider", "source", "token", "status", "expires_at"],
+    piped: None,
+};
+
+/// The arguments of `haul auth status`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul auth status\n  \
+    haul auth status xai --json\n  \
+    haul auth status --offline")]
+pub struct StatusArgs {
+    /// Only this profile; fails if it has no token, or one that is refused
+    #[arg(id = "named", value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// Ask no platform whether it takes the token
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    profile: String,
+    provider: &'static str,
+    base_url: Option<String>,
+    source: Option<String>,
+    /// Redacted.
+    token: Option<String>,
+    status: &'static str,
+    message: Option<String>,
+    /// When the place forgets the token, unless it is used before.
+    expires_at: Option<Timestamp>,
+}
+
+/// A profile and what is known about its token.
+struct Found {
+    profile: Profile,
+    source: Option<Source>,
+    token: Result<Option<Token>>,
+}
+
+impl StatusArgs {
+    /// Shows the profiles' tokens.
+    pub async fn run(self, ctx: &Context) -> Result<()> {
+        let mut rows = ctx.ui.rows(COLUMNS)?;
+        let named = ctx.settings.flags.profile.is_some();
+        let profiles = if named { vec![ctx.profile(None)?] } else { profiles(ctx) };
+        let found = find_tokens(ctx, profiles);
+        let answers = join_all(found.iter().map(|found| self.ask(ctx, found))).await;
+        let mut outcome = Ok(());
+        for (found, answer) in found.into_iter().zip(answers) {
+            if let Err(error) = &answer
+                && named
+            {
+                outcome = Err(error.clone());
+            }
+            rows.push(&self.row(ctx, found, answer.err()))?;
+        }
+        rows.finish()?;
+        outcome
+    }
+
+    async fn ask(&self, ctx: &Context, found: &Found) -> Result<()> {
+        match &found.token {
+            _ if needs_none(&found.profile) => Ok(()),
+            Err(error) => Err(error.clone()),
+            Ok(None) => Err(super::token::missing(&found.profile)),
+            Ok(Some(_)) if self.offline => Ok(()),
+            // What fails for a moment is a status, too.
+            Ok(Some(token)) => check(ctx, &found.profile, token.clone(), 0).await,
+        }
+    }
+
+    fn row(&self, ctx: &Context, found: Found, error: Option<Error>) -> Row {
+        let Found { profile, source, token } = found;
+        let status = match (&token, &error) {
+            _ if needs_none(&profile) => "not needed",
+            (Err(_), _) => "unavailable",
+            (Ok(None), _) => "no token",
+            (Ok(Some(_)), None) => {
+                if self.offline {
+                    "not checked"
+                } else {
+                    "ok"
+                }
+            }
+            (Ok(Some(_)), Some(error)) => match error.kind() {
+                Kind::Auth => "refused",
+                Kind::Unreachable => "unreachable",
+                _ => "failed",
+            },
+        };
+        let expires_at = match &source {
+            Some(Source::Safe(safe)) if matches!(token, Ok(Some(_))) => forgotten_at(ctx, *safe),
+            _ => None,
+        };
+        Row {
+            base_url: (!profile.spec.base_url.is_empty()).then(|| profile.base_url.value.to_string()),
+            provider: profile.spec.name,
+            source: source.map(|source| source.to_string()),
+            token: token.ok().flatten().map(|token| token.secret.redacted()),
+            status,
+            message: error.filter(|_| status != "no token").map(|error| error.to_string()),
+            expires_at,
+            profile: profile.name,
+        }
+    }
+}
+
+/// All profiles; one that is wrong in itself is told of and left out.
+fn profiles(ctx: &Context) -> Vec<Profile> {
+    let resolve = |name: String| match ctx.settings.profile(&name) {
+        Ok(profile) => Some(profile),
+        Err(error) => {
+            ctx.ui.warn(&error.to_string());
+            None
+        }
+    };
+    ctx.settings.profile_names().into_iter().filter_map(resolve).collect()
+}
+
+/// Finds the tokens. A keyring that fails once is not waited for again.
+fn find_tokens(ctx: &Context, profiles: Vec<Profile>) -> Vec<Found> {
+    let mut broken: HashMap<&'static str, Error> = HashMap::new();
+    let mut find = |profile: Profile| {
+        let source = match vault::source(&ctx.settings, &profile) {
+            Ok(source) => source,
+            Err(error) => return Found { profile, source: None, token: Err(error) },
+        };
+        let keyring = match &source {
+            Some(Source::Safe(safe)) => Some(safe.word()),
+            _ => None,
+        };
+        if let Some(error) = keyring.and_then(|word| broken.get(word)) {
+            return Found { profile, source, token: Err(error.clone()) };
+        }
+        let token = ctx.token(&profile);
+        if let (Err(error), Some(word)) = (&token, keyring)
+            && error.message().ends_with("cannot be used")
+        {
+            broken.insert(word, error.clone());
+        }
+        Found { profile, source, token }
+    };
+    profiles.into_iter().map(&mut find).collect()
+}

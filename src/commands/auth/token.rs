@@ -1,0 +1,49 @@
+//! `haul auth token`
+
+use clap::Args;
+use serde_json::json;
+
+use super::profile_with_token;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::settings::Profile;
+use crate::ui::Columns;
+use crate::vault;
+
+const COLUMNS: Columns =
+    Columns { all: &["profile", "provider", "source", "token"], shown: &["token"], piped: None };
+
+/// The arguments of `haul auth token`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
+pub struct TokenArgs {
+    /// The profile whose token is printed
+    #[arg(id = "named", value_name = "PROFILE")]
+    pub(super) profile: String,
+}
+
+impl TokenArgs {
+    /// Prints the token.
+    pub fn run(ctx: &Context) -> Result<()> {
+        let profile = profile_with_token(ctx)?;
+        let Some(token) = ctx.token(&profile)? else { return Err(missing(&profile)) };
+        if !ctx.ui.is_json() {
+            return ctx.ui.write_text(&format!("{}\n", token.secret.expose()));
+        }
+        let mut rows = ctx.ui.rows(COLUMNS)?;
+        rows.push(&json!({
+            "profile": profile.name,
+            "provider": profile.spec.name,
+            "source": token.source.to_string(),
+            "token": token.secret.expose(),
+        }))?;
+        rows.finish()
+    }
+}
+
+/// The error for a profile that has no token.
+pub(super) fn missing(profile: &Profile) -> Error {
+    let error = Error::new(Kind::Auth, format!("{}: no token", profile.name));
+    vault::hints(profile, None).into_iter().fold(error, Error::hint)
+}

@@ -1,0 +1,89 @@
+//! `haul config`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::settings::{Origin, env};
+use crate::ui::{Columns, human};
+use crate::vault;
+
+const FIELDS: &[&str] = &["setting", "value", "origin"];
+const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
+
+/// The commands of `haul config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting of the profile in use and where it comes from
+    ///
+    /// Secrets are never shown, and no keyring is opened.
+    #[command(after_long_help = "Examples:\n  haul config show\n  haul -p xai config show --json")]
+    Show,
+}
+
+impl ConfigCommand {
+    /// Shows the settings.
+    pub fn run(&self, ctx: &Context) -> Result<()> {
+        let settings = &ctx.settings;
+        let (profile, name) = (ctx.profile(None)?, settings.profile_name());
+        let mut all: Vec<(String, String, String)> = Vec::new();
+        let mut add = |key: &str, value: String, origin: &Origin| {
+            all.push((key.to_owned(), value, origin.to_string()));
+        };
+        let built_in = &Origin::BuiltIn;
+        let from = |flag: bool, name: &'static str, variable: &str| match settings.env.get(variable) {
+            _ if flag => Origin::Flag(name),
+            Some(_) => Origin::Variable(variable.to_owned()),
+            None => Origin::BuiltIn,
+        };
+        let config = from(settings.flags.config.is_some(), "--config", env::CONFIG);
+        let home = from(false, "", env::HOME);
+        let config = if config == Origin::BuiltIn { &home } else { &config };
+        add("config_file", settings.file.path.display().to_string(), config);
+        add("data_folder", settings.folders.data.display().to_string(), &home);
+        add("state_folder", settings.folders.state.display().to_string(), &home);
+        add("profile", name.value, &name.origin);
+        let provider = match settings.profile_origin(&profile.name) {
+            Origin::File(..) if profile.file.provider.is_some() => {
+                settings.file.origin(&["profiles", &profile.name, "provider"])
+            }
+            Origin::File(..) => Origin::BuiltIn,
+            other => other,
+        };
+        add("provider", profile.spec.name.to_owned(), &provider);
+        if !profile.spec.base_url.is_empty() {
+            add("base_url", profile.base_url.value.to_string(), &profile.base_url.origin);
+            let upload = &profile.upload_base_url;
+            add("upload_base_url", upload.value.to_string(), &upload.origin);
+        }
+        add("wire_dialect", profile.dialect.value.clone(), &profile.dialect.origin);
+        for (key, sourced) in &profile.set {
+            add(&format!("set.{key}"), sourced.value.clone(), &sourced.origin);
+        }
+        for (key, sourced) in &profile.secrets {
+            add(&format!("set.{key}"), "***".to_owned(), &sourced.origin);
+        }
+        let timeout = settings.timeout()?;
+        add("timeout", human::duration(timeout.value), &timeout.origin);
+        let retries = settings.retries()?;
+        add("retries", retries.value.to_string(), &retries.origin);
+        if let Some(cacert) = settings.cacert() {
+            add("cacert", cacert.value.display().to_string(), &cacert.origin);
+        }
+        let insecure = settings.flags.insecure_http;
+        add(
+            "insecure_http",
+            insecure.to_string(),
+            if insecure { &Origin::Flag("--insecure-http") } else { built_in },
+        );
+        if let Some(source) = vault::source(settings, &profile)? {
+            all.push(("token".to_owned(), "***".to_owned(), source.to_string()));
+        }
+        let mut rows = ctx.ui.rows(COLUMNS)?;
+        for (setting, value, origin) in all {
+            rows.push(&json!({ "setting": setting, "value": value, "origin": origin }))?;
+        }
+        rows.finish()
+    }
+}

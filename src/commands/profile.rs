@@ -1,0 +1,253 @@
+//! `haul profile`
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::providers;
+use crate::settings::{self, Env, Flags, Origin, Settings, file};
+use crate::ui::Columns;
+use crate::vault;
+
+const COLUMNS: Columns = Columns {
+    all: &[
+        "name",
+        "provider",
+        "base_url",
+        "upload_base_url",
+        "wire_dialect",
+        "set",
+        "token_from",
+        "origin",
+        "default",
+    ],
+    shown: &["name", "provider", "base_url", "token_from", "origin", "default"],
+    piped: None,
+};
+
+/// The commands of `haul profile`.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List all profiles: built-in, of the config file, of the environment
+    #[command(
+        visible_alias = "list",
+        after_long_help = "Examples:\n  haul profile ls\n  haul profile ls --json"
+    )]
+    Ls,
+    /// Add a profile to the config file
+    Add(AddArgs),
+    /// Remove a profile from the config file, and its token from the keyring
+    #[command(after_long_help = "Examples:\n  haul profile rm work")]
+    Rm {
+        /// The profile
+        name: String,
+    },
+    /// Show the profile that commands use unasked, or choose another
+    #[command(after_long_help = "Examples:\n  haul profile default\n  haul profile default work")]
+    Default {
+        /// The profile to use from now on
+        name: Option<String>,
+    },
+}
+
+/// The arguments of `haul profile add`.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    haul profile add work --provider xai --set team_id=t1\n  \
+    haul profile add eu --provider llamacloud --base-url https://api.cloud.eu.llamaindex.ai\n  \
+    haul profile add ci --provider replicate --token-command 'pass show replicate'\n\n\
+    `--base-url`, `--wire-dialect` and `--set` go into the profile.")]
+pub struct AddArgs {
+    /// Its name: lower-case letters, digits and `-`
+    name: String,
+    /// Its platform; a profile named after one may leave it out
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Send uploads here, where the platform has another host for them
+    #[arg(long, value_name = "URL")]
+    upload_base_url: Option<String>,
+    /// Get the token from this command, run by `sh -c`
+    #[arg(long, value_name = "COMMAND")]
+    token_command: Option<String>,
+    /// Use it from now on, unasked
+    #[arg(long)]
+    default: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    provider: &'static str,
+    base_url: Option<String>,
+    upload_base_url: Option<String>,
+    wire_dialect: String,
+    set: BTreeMap<String, String>,
+    /// Where its token comes from, as far as can be told without opening a keyring.
+    token_from: Option<String>,
+    origin: String,
+    default: bool,
+}
+
+impl ProfileCommand {
+    /// Runs the command.
+    pub fn run(&self, ctx: &Context) -> Result<()> {
+        match self {
+            Self::Ls => list(ctx),
+            Self::Add(args) => args.run(ctx),
+            Self::Rm { name } => remove(ctx, name),
+            Self::Default { name: None } => show(ctx, &ctx.settings, &ctx.settings.profile_name().value),
+            Self::Default { name: Some(name) } => set_default(ctx, name),
+        }
+    }
+}
+
+impl AddArgs {
+    fn run(&self, ctx: &Context) -> Result<()> {
+        let name = self.name.as_str();
+        check_name(name)?;
+        let before = ctx.settings.file.profiles.get(name).cloned().unwrap_or_default();
+        // A token may be kept for a built-in profile that has no settings of its own.
+        if before != (file::Profile { token_store: before.token_store.clone(), ..Default::default() }) {
+            let place = ctx.settings.file.origin(&["profiles", name]);
+            return Err(Error::usage(format!("profile {name} exists: {place}"))
+                .hint(format!("change it there, or remove it first: `haul profile rm {name}`")));
+        }
+        let given = &ctx.settings.flags;
+        if let Some(provider) = &self.provider
+            && providers::find(provider).is_none()
+        {
+            return Err(settings::no_such_provider(provider, &Origin::Flag("--provider")));
+        }
+        if self.provider.is_none() && providers::find(name).is_none() {
+            return Err(Error::usage(format!("profile {name} needs a provider"))
+                .hint(format!("`haul profile add {name} --provider xai`")));
+        }
+        let mut profile = file::Profile {
+            provider: self.provider.clone(),
+            upload_base_url: self.upload_base_url.clone(),
+            token_command: self.token_command.as_deref().map(file::shell),
+            token_store: before.token_store,
+            ..Default::default()
+        };
+        // As flags first: a mistake in one is then told of as such, before anything is written.
+        let mut trial = alone(ctx)?;
+        trial.flags = Flags { profile: Some(name.to_owned()), ..given.clone() };
+        trial.file.put_profile(name, profile.clone());
+        trial.profile(name)?;
+        profile.base_url.clone_from(&given.base_url);
+        profile.dialect.clone_from(&given.dialect);
+        profile.set = given.set.iter().cloned().collect();
+        ctx.settings.edit(|file| {
+            file.put_profile(name, profile);
+            if self.default {
+                file.set_default(Some(name));
+            }
+        })?;
+        let after = alone(ctx)?;
+        let resolved = after.profile(name)?;
+        if vault::source(&after, &resolved)?.is_none() && !resolved.spec.token_variables.is_empty() {
+            ctx.ui.hint(&format!("`haul auth login {name}` gives it a token"));
+        }
+        show(ctx, &after, name)
+    }
+}
+
+/// The config file as it is now, with no flags.
+fn alone(ctx: &Context) -> Result<Settings> {
+    Ok(Settings {
+        flags: Flags::default(),
+        env: Env::default(),
+        file: file::File::read(&ctx.settings.file.path)?,
+        folders: ctx.settings.folders.clone(),
+    })
+}
+
+/// A name has to work in `NAME:ref`, in `HAUL_PROFILE_NAME_TOKEN` and as a file's name; without `_`, so that no two
+/// profiles share a variable.
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{name:?} cannot be a profile's name"))
+        .hint("use lower-case letters, digits and `-`, such as `work` or `xai-eu`"))
+}
+
+fn list(ctx: &Context) -> Result<()> {
+    let mut rows = ctx.ui.rows(COLUMNS)?;
+    for name in ctx.settings.profile_names() {
+        match row(&ctx.settings, &name) {
+            Ok(row) => rows.push(&row)?,
+            // The others can be listed all the same.
+            Err(error) => ctx.ui.warn(&error.to_string()),
+        }
+    }
+    rows.finish()
+}
+
+fn show(ctx: &Context, settings: &Settings, name: &str) -> Result<()> {
+    let mut rows = ctx.ui.rows(COLUMNS)?;
+    rows.push(&row(settings, name)?)?;
+    rows.finish()
+}
+
+fn row(settings: &Settings, name: &str) -> Result<Row> {
+    let profile = settings.profile(name)?;
+    let remote = !profile.spec.base_url.is_empty();
+    Ok(Row {
+        provider: profile.spec.name,
+        base_url: remote.then(|| profile.base_url.value.to_string()),
+        upload_base_url: remote.then(|| profile.upload_base_url.value.to_string()),
+        wire_dialect: profile.dialect.value.clone(),
+        token_from: vault::source(settings, &profile)?.map(|source| source.to_string()),
+        origin: settings.profile_origin(name).to_string(),
+        default: settings.profile_name().value == name,
+        set: profile.set.iter().map(|(key, sourced)| (key.clone(), sourced.value.clone())).collect(),
+        name: profile.name,
+    })
+}
+
+fn remove(ctx: &Context, name: &str) -> Result<()> {
+    let settings = &ctx.settings;
+    let Some(profile) = settings.file.profiles.get(name) else {
+        return Err(match settings.profile_origin(name) {
+            Origin::Variable(variable) => Error::usage(format!("profile {name} lives in the environment"))
+                .hint(format!("`unset {variable}`")),
+            _ if providers::find(name).is_some() => {
+                Error::usage(format!("profile {name} is built in, and has no settings of its own"))
+            }
+            _ => settings.profile(name).err().unwrap_or_else(|| Error::usage(format!("no profile {name}"))),
+        });
+    };
+    let mut rows = ctx.ui.rows(COLUMNS)?;
+    // One that cannot be understood can still be removed.
+    let row = row(settings, name);
+    if let Some(safe) = profile.token_store.as_deref().and_then(vault::Safe::parse) {
+        ctx.patiently(|patience| vault::remove(settings, name, safe, patience)).map_err(|error| {
+            error.hint(format!("profile {name} is still there: its token could not be removed"))
+        })?;
+    }
+    settings.edit(|file| {
+        file.remove_profile(name);
+    })?;
+    if let Ok(row) = row {
+        rows.push(&row)?;
+    }
+    rows.finish()
+}
+
+fn set_default(ctx: &Context, name: &str) -> Result<()> {
+    ctx.settings.profile(name)?;
+    if matches!(ctx.settings.profile_origin(name), Origin::Variable(_)) {
+        return Err(Error::usage(format!("profile {name} lives in the environment alone"))
+            .hint(format!("`export {}={name}`", settings::env::PROFILE)));
+    }
+    ctx.settings.edit(|file| file.set_default(Some(name)))?;
+    if let Origin::Variable(variable) = ctx.settings.profile_name().origin {
+        ctx.ui.warn(&format!("{variable} goes before it while it is set"));
+    }
+    show(ctx, &alone(ctx)?, name)
+}

@@ -1,0 +1,142 @@
+//! `--report FILE` and `--retry-from FILE`: what became of every item, and doing again only what had failed.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::batch::Ended;
+use crate::error::{Error, Result};
+use crate::model::FileId;
+
+/// An item as it can be asked for again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The path of an upload, else `PROFILE:id:ID` or the reference as it was typed.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// The name it has or gets on the platform.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// A unit of work that stands for one or more items.
+pub trait Reported {
+    /// Its items.
+    fn entries(&self) -> Vec<Entry>;
+}
+
+/// A line of a report.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    entry: Entry,
+    outcome: Outcome,
+    id: Option<FileId>,
+    /// The object that `--json` prints of an error.
+    error: Option<Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Done,
+    Skipped,
+    Failed,
+}
+
+/// A report that is being written; nothing where none was asked for.
+pub struct Report {
+    file: Option<RefCell<File>>,
+    path: std::path::PathBuf,
+}
+
+impl Report {
+    /// Begins a report.
+    pub fn create(path: Option<&Path>) -> Result<Self> {
+        let open = |path: &Path| {
+            File::create(path).map(RefCell::new).map_err(|error| Error::io("write the report", path, &error))
+        };
+        Ok(Self { file: path.map(open).transpose()?, path: path.unwrap_or(Path::new("")).to_owned() })
+    }
+
+    /// Whether one was asked for.
+    pub fn is_wanted(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Notes that an item was done or skipped.
+    pub fn ended(&self, entry: &Entry, ended: &Ended) -> Result<()> {
+        let (outcome, id) = match ended {
+            Ended::Done(id) => (Outcome::Done, id),
+            Ended::Skipped(id) => (Outcome::Skipped, id),
+        };
+        self.write(&Line { entry: entry.clone(), outcome, id: id.clone(), error: None })
+    }
+
+    /// Notes that an item failed.
+    pub fn failed(&self, entry: &Entry, error: &Error) -> Result<()> {
+        let error = error.to_json().get_mut("error").map(Value::take);
+        self.write(&Line { entry: entry.clone(), outcome: Outcome::Failed, id: None, error })
+    }
+
+    fn write(&self, line: &Line) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut text = serde_json::to_vec(line).unwrap_or_default();
+        text.push(b'\n');
+        // At once: a report of a killed command tells what it had done.
+        let written = file.borrow_mut().write_all(&text);
+        written.map_err(|error| Error::io("write the report", &self.path, &error))
+    }
+}
+
+/// The items that had failed, by a report.
+pub fn failed_of(path: &Path) -> Result<Vec<Entry>> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+    let mut failed = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let at = || format!("{} line {}", path.display(), index + 1);
+        let line: Line = serde_json::from_str(line)
+            .map_err(|error| Error::usage(format!("{}: not a report", at())).cause(error.to_string()))?;
+        if line.outcome != Outcome::Failed {
+            continue;
+        }
+        if line.entry.reference.is_none() {
+            return Err(Error::usage(format!("{}: it does not say what failed", at()))
+                .hint("run the command itself again"));
+        }
+        failed.push(line.entry);
+    }
+    Ok(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.jsonl");
+        let entry = |reference: &str| Entry { reference: Some(reference.into()), name: Some("n".into()) };
+        let report = Report::create(Some(&path)).unwrap();
+        report.ended(&entry("a"), &Ended::Done(Some("f1".into()))).unwrap();
+        report.failed(&entry("b"), &Error::platform("broke")).unwrap();
+        report.ended(&entry("c"), &Ended::Skipped(None)).unwrap();
+        assert_eq!(failed_of(&path).unwrap(), [entry("b")]);
+        let lines = std::fs::read_to_string(&path).unwrap();
+        let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+        assert_eq!((&second["ref"], &second["outcome"]), (&"b".into(), &"failed".into()));
+        assert_eq!(
+            (&second["error"]["kind"], &second["error"]["exit_code"]),
+            (&"platform".into(), &8.into())
+        );
+        std::fs::write(&path, "{\"ref\":null,\"outcome\":\"failed\",\"id\":null,\"error\":null}\n").unwrap();
+        assert!(failed_of(&path).unwrap_err().message().ends_with("line 1: it does not say what failed"));
+        std::fs::write(&path, "hello\n").unwrap();
+        assert_eq!(failed_of(&path).unwrap_err().kind(), crate::error::Kind::Usage);
+    }
+}

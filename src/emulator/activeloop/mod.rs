@@ -1,0 +1,123 @@
+//! Activeloop: files with metadata, in workspaces. Errors and validation are `FastAPI`'s.
+
+mod body;
+mod files;
+mod filter;
+mod list;
+mod metadata;
+mod object;
+mod refusal;
+mod upload;
+mod workspaces;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{LOCATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get, post};
+
+use super::{Platform, Quirk, Site, TokenCheck};
+use refusal::Refusal;
+
+/// Its space in the store.
+const SPACE: &str = "activeloop";
+/// Whose everything is.
+const ORG: &str = "emulated-org";
+const USER: &str = "emulated-user";
+
+/// Activeloop.
+pub static ACTIVELOOP: Platform = Platform {
+    name: SPACE,
+    base_path: "",
+    dialects: &[],
+    md5: false,
+    quirks: &[
+        Quirk {
+            name: "upload-envelope",
+            value: "",
+            help: "an upload of several files is answered as a list",
+        },
+        Quirk {
+            name: "metadata-method",
+            value: "PUT|PATCH|POST",
+            help: "metadata is updated by this method only; without it, by all three",
+        },
+        Quirk {
+            name: "replace-metadata",
+            value: "",
+            help: "an update replaces all metadata instead of merging",
+        },
+        Quirk {
+            name: "instructions",
+            value: "KEY",
+            help: "stores the text of `instructions` under this key",
+        },
+        Quirk { name: "ranges", value: "", help: "honours Range in downloads" },
+        Quirk { name: "auth-status", value: "403", help: "answers 403 instead of 401 to a bad token" },
+        Quirk { name: "index-after", value: "SECONDS", help: "files are indexed so long after upload (2)" },
+        Quirk { name: "index-error", value: "DETAILS", help: "indexing ends in an error with these details" },
+        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger requests (536870912)" },
+    ],
+    variables: |root, token| {
+        vec![
+            ("ACTIVELOOP_TOKEN", token.to_owned()),
+            ("OPENAI_BASE_URL", root.to_owned()),
+            ("OPENAI_API_KEY", token.to_owned()),
+        ]
+    },
+    routes,
+    error: |_, status, message| Refusal::new(status, message).into_response(),
+};
+
+fn routes(site: Arc<Site>) -> Router {
+    let protected = [
+        ("/files", get(list::list).post(upload::upload)),
+        ("/files/{id}", get(files::info).delete(files::delete)),
+        ("/files/{id}/content", get(files::content)),
+        ("/files/{id}/metadata", metadata_methods(&site)),
+        ("/workspaces", get(workspaces::list).post(workspaces::create)),
+        ("/workspaces/{id}", get(workspaces::info).delete(workspaces::delete)),
+        ("/workspaces/{id}/user", post(workspaces::add_user).put(workspaces::change_user)),
+        ("/workspaces/{id}/user/{user}", axum::routing::delete(workspaces::remove_user)),
+        ("/workspaces/{id}/users", get(workspaces::users)),
+    ];
+    let paths = protected.each_ref().map(|(path, _)| format!("{path}/"));
+    let router = protected.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
+    let router = router.layer(from_fn_with_state(Arc::clone(&site), authorize));
+    // Like FastAPI, which sends a path with a slash too many to the one without before it looks at the token.
+    let router = paths.iter().fold(router, |router, path| router.route(path, any(without_slash)));
+    router.with_state(site)
+}
+
+/// Which method updates metadata is nowhere documented: all three do, unless a quirk chooses.
+fn metadata_methods(site: &Site) -> MethodRouter<Arc<Site>> {
+    match site.quirk_value("metadata-method") {
+        Some("PUT") => axum::routing::put(metadata::update),
+        Some("PATCH") => axum::routing::patch(metadata::update),
+        Some("POST") => post(metadata::update),
+        _ => axum::routing::put(metadata::update).patch(metadata::update).post(metadata::update),
+    }
+}
+
+/// Lets a request with a good token through.
+async fn authorize(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let detail = match site.check_token(request.headers(), &["Bearer"]) {
+        TokenCheck::Accepted => return next.run(request).await,
+        TokenCheck::Missing if site.quirk("auth-status") => "Not authenticated",
+        TokenCheck::Missing | TokenCheck::Wrong => "Invalid or missing token",
+    };
+    if site.quirk("auth-status") {
+        return Refusal::new(StatusCode::FORBIDDEN, detail).into_response();
+    }
+    ([(WWW_AUTHENTICATE, "Bearer")], Refusal::new(StatusCode::UNAUTHORIZED, detail)).into_response()
+}
+
+async fn without_slash(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap) -> Response {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{}{}{query}", site.root(&headers), uri.path().trim_end_matches('/'));
+    (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
+}

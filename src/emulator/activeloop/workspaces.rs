@@ -1,0 +1,230 @@
+//! Workspaces and who may use them. `default` is always there.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::object::{DEFAULT_WORKSPACE, WORKSPACE};
+use super::refusal::Refusal;
+use super::{ORG, SPACE, USER, body};
+use crate::emulator::Site;
+use crate::error::Result as StoreResult;
+use crate::filter::{Comparison, Expr, Filter, Op, Value as Compared};
+use crate::model::Object;
+use crate::store::{Listing, Store};
+
+/// Kinds of notes: workspaces by their id, users by `WORKSPACE/USER`.
+const NOTE: &str = "workspace";
+const USER_NOTE: &str = "workspace-user";
+/// Characters of an id.
+const LONGEST_ID: usize = 34;
+const PATTERN: &str = "^[a-z0-9]+(?:[-_][a-z0-9]+)*$";
+const ACCESSES: [&str; 2] = ["writer", "viewer"];
+/// Files that are deleted at a time.
+const BATCH: usize = 256;
+
+/// Refuses a workspace that is not there.
+pub(super) async fn check(site: &Site, id: &str) -> Result<(), Refusal> {
+    if id == DEFAULT_WORKSPACE {
+        return Ok(());
+    }
+    noted(site, id.to_owned()).await.map(|_| ())
+}
+
+async fn noted(site: &Site, id: String) -> Result<Object, Refusal> {
+    let now = site.clock.now();
+    let note = site.blocking(move |store| {
+        ensure_default(store, now)?;
+        store.noted(SPACE, NOTE, &id)
+    });
+    note.await?.ok_or_else(|| Refusal::missing("Workspace"))
+}
+
+fn ensure_default(store: &Store, now: Timestamp) -> StoreResult<()> {
+    let make = || workspace(DEFAULT_WORKSPACE, "Default", now);
+    store.note_once(SPACE, NOTE, DEFAULT_WORKSPACE, &make).map(|_| ())
+}
+
+fn workspace(id: &str, name: &str, now: Timestamp) -> Object {
+    let value = json!({
+        "id": id, "name": name, "creator_user_id": USER, "org_id": ORG, "created_at": in_milliseconds(now),
+    });
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn in_milliseconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// A text of a request that must be there.
+fn required(request: &Object, name: &str) -> Result<String, Refusal> {
+    match request.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        None => Err(Refusal::required(&["body", name])),
+        Some(other) => {
+            let message = "Input should be a valid string";
+            Err(Refusal::invalid("string_type", json!(["body", name]), message, other))
+        }
+    }
+}
+
+fn check_id(id: &str) -> Result<(), Refusal> {
+    let wrong = |kind, message: &str| Refusal::invalid(kind, json!(["body", "id"]), message, &id.into());
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if id.is_empty() {
+        let problem = wrong("string_too_short", "String should have at least 1 character");
+        return Err(problem.because("min_length", 1.into()));
+    }
+    if id.chars().count() > LONGEST_ID {
+        let problem = wrong("string_too_long", "String should have at most 34 characters");
+        return Err(problem.because("max_length", LONGEST_ID.into()));
+    }
+    if !id.split(['-', '_']).all(is_word) {
+        let problem = wrong("string_pattern_mismatch", &format!("String should match pattern '{PATTERN}'"));
+        return Err(problem.because("pattern", PATTERN.into()));
+    }
+    Ok(())
+}
+
+/// What untyped answers hold: nothing.
+fn nothing() -> Response {
+    Json(Value::Null).into_response()
+}
+
+pub(super) async fn create(State(site): State<Arc<Site>>, body: Body) -> Result<Response, Refusal> {
+    let request = body::receive(body).await?;
+    let (id, name) = (required(&request, "id")?, required(&request, "name")?);
+    check_id(&id)?;
+    let now = site.clock.now();
+    let created = site.blocking(move |store| {
+        ensure_default(store, now)?;
+        let is_new = Cell::new(false);
+        store.note_once(SPACE, NOTE, &id, &|| {
+            is_new.set(true);
+            workspace(&id, &name, now)
+        })?;
+        Ok(is_new.get())
+    });
+    if !created.await? {
+        return Err(Refusal::new(StatusCode::CONFLICT, "Workspace already exists"));
+    }
+    Ok(nothing())
+}
+
+pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Refusal> {
+    let now = site.clock.now();
+    let notes = site.blocking(move |store| {
+        ensure_default(store, now)?;
+        store.notes(SPACE, NOTE, None)
+    });
+    let data: Vec<Value> = notes.await?.into_iter().map(|(_, note)| note.into()).collect();
+    Ok(Json(json!({ "data": data })).into_response())
+}
+
+pub(super) async fn info(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    Ok(Json(noted(&site, id).await?).into_response())
+}
+
+/// A workspace goes with its files and users.
+pub(super) async fn delete(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    noted(&site, id.clone()).await?;
+    if id == DEFAULT_WORKSPACE {
+        return Err(Refusal::bad("The default workspace cannot be deleted"));
+    }
+    let work = move |store: &Store| {
+        store.forget(SPACE, NOTE, &id)?;
+        for (key, _) in users_of(store, &id)? {
+            store.forget(SPACE, USER_NOTE, &key)?;
+        }
+        let value = Compared::Text(id);
+        let expr = Expr::Compare(Comparison { field: format!("extra.{WORKSPACE}"), op: Op::Eq, value });
+        let listing = Listing { filter: Some(Filter { expr }), limit: BATCH, ..Listing::default() };
+        loop {
+            let files = store.list(SPACE, &listing)?;
+            if files.is_empty() {
+                return Ok(());
+            }
+            for file in files {
+                store.delete(SPACE, &file.id)?;
+            }
+        }
+    };
+    site.blocking(work).await?;
+    Ok(nothing())
+}
+
+/// The notes of a workspace's users.
+fn users_of(store: &Store, workspace: &str) -> StoreResult<Vec<(String, Object)>> {
+    let mut notes = store.notes(SPACE, USER_NOTE, None)?;
+    notes.retain(|(key, _)| key.split_once('/').is_some_and(|(of, _)| of == workspace));
+    Ok(notes)
+}
+
+pub(super) async fn users(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    noted(&site, id.clone()).await?;
+    let notes = site.blocking(move |store| users_of(store, &id)).await?;
+    let data: Vec<Value> = notes.into_iter().map(|(_, note)| note.into()).collect();
+    Ok(Json(json!({ "data": data })).into_response())
+}
+
+pub(super) async fn add_user(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    set_user(&site, id, body, false).await
+}
+
+pub(super) async fn change_user(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    set_user(&site, id, body, true).await
+}
+
+async fn set_user(site: &Site, id: String, body: Body, must_be_there: bool) -> Result<Response, Refusal> {
+    let request = body::receive(body).await?;
+    let (user, access) = (required(&request, "user")?, required(&request, "access")?);
+    if !ACCESSES.contains(&access.as_str()) {
+        return Err(Refusal::one_of("enum", &["body", "access"], &access.into(), &ACCESSES));
+    }
+    noted(site, id.clone()).await?;
+    let now = in_milliseconds(site.clock.now());
+    let set = site.blocking(move |store| {
+        let key = format!("{id}/{user}");
+        let before = store.noted(SPACE, USER_NOTE, &key)?;
+        if before.is_none() && must_be_there {
+            return Ok(false);
+        }
+        let since = before.and_then(|note| note.get("created_at").cloned()).unwrap_or_else(|| now.into());
+        let note = [("user_id", user.into()), ("access", access.into()), ("created_at", since)];
+        let note = note.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect();
+        store.note(SPACE, USER_NOTE, &key, None, &note)?;
+        Ok(true)
+    });
+    if set.await? { Ok(nothing()) } else { Err(Refusal::missing("User")) }
+}
+
+pub(super) async fn remove_user(
+    State(site): State<Arc<Site>>,
+    Path((id, user)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    noted(&site, id.clone()).await?;
+    let removed = site.blocking(move |store| store.forget(SPACE, USER_NOTE, &format!("{id}/{user}")));
+    if removed.await? { Ok(nothing()) } else { Err(Refusal::missing("User")) }
+}

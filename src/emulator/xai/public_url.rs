@@ -1,0 +1,204 @@
+//! Public URLs: unauthenticated, one a file, on the content delivery network.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::SPACE;
+use super::record::{self, COMPLETE, PUBLIC_TOKEN, PUBLIC_URL_EXPIRES_AT, Record as _};
+use super::refusal::Refusal;
+use crate::emulator::{Content, Sending, Signer, Site, ids, receive_text};
+use crate::error::Result as StoreResult;
+use crate::model::{File, FileId, Object};
+use crate::store::Store;
+
+/// What may have a public URL, by extension.
+const TYPES: [(&str, &str); 5] = [
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
+    ("mp4", "video/mp4"),
+    ("pdf", "application/pdf"),
+];
+/// Bytes that it may have.
+const MOST_BYTES: u64 = 50 * 1024 * 1024;
+/// Public URLs of a team at a time.
+const MOST_ACTIVE: usize = 1000;
+/// Bytes of a request.
+const MOST_JSON: usize = 64 * 1024;
+/// The kind of the notes that say which files have a public URL, by the file's id.
+const NOTE: &str = "public-url";
+
+pub(super) async fn create(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let lifetime = lifetime(&headers, body).await?;
+    let file = record::stat(&site, &FileId(id.clone())).await?;
+    check(&file)?;
+    let now = site.clock.now();
+    let end = lifetime.map(|seconds| now.as_second() + seconds);
+    let file_end = file.expires_at.map(Timestamp::as_second);
+    if end > file_end && file_end.is_some() {
+        return Err(Refusal::invalid("expires_after is beyond the file's own expiry"));
+    }
+    let root = site.root(&headers);
+    let created = site.blocking(move |store| {
+        if file.public_url("", now).is_none() && active(store, now)? >= MOST_ACTIVE {
+            return Ok(None);
+        }
+        publish(store, &file.id, end, now).map(Some)
+    });
+    let Some(file) = created.await.map_err(Refusal::about(&id))? else {
+        let message = format!("The team has {MOST_ACTIVE} active public URLs");
+        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, &message));
+    };
+    let Some((url, expires_at)) = file.public_url(&root, now) else { return Err(Refusal::missing(&id)) };
+    let mut answer = json!({ "public_url": url });
+    if let Some(expires_at) = expires_at {
+        answer["expires_at"] = expires_at.into();
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// Reads the request: a JSON body is a must, `{}` will do. These refusals are the web framework's.
+async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.trim_start().to_ascii_lowercase().starts_with("application/json") {
+        let message = "Expected request with `Content-Type: application/json`";
+        return Err(Refusal::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let text = receive_text(body, MOST_JSON).await?;
+    let request: Value = serde_json::from_slice(&text).map_err(|error| {
+        let message = format!("Failed to parse the request body as JSON: {error}");
+        Refusal::plain(StatusCode::BAD_REQUEST, message)
+    })?;
+    match (&request, request.get("expires_after")) {
+        (Value::Object(_), None | Some(Value::Null)) => Ok(None),
+        (Value::Object(_), Some(Value::Number(seconds))) if seconds.is_i64() => {
+            record::check_lifetime(seconds.as_i64().unwrap_or_default()).map(Some)
+        }
+        _ => {
+            let message = "Failed to deserialize the JSON body into the target type";
+            Err(Refusal::plain(StatusCode::UNPROCESSABLE_ENTITY, message))
+        }
+    }
+}
+
+fn check(file: &File) -> Result<(), Refusal> {
+    if file.status.as_deref() != Some(COMPLETE) {
+        return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));
+    }
+    if media_type(record::extension(&file.name)).is_none() {
+        return Err(Refusal::invalid("Public URLs are for images, videos and PDFs only"));
+    }
+    match file.size.unwrap_or_default() {
+        0 => Err(Refusal::invalid("The file is empty")),
+        size if size > MOST_BYTES => Err(Refusal::invalid("The file is larger than 50 MiB")),
+        _ => Ok(()),
+    }
+}
+
+fn media_type(extension: &str) -> Option<&'static str> {
+    TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, kind)| *kind)
+}
+
+/// How many public URLs work now; forgets those that do not. Blocking.
+fn active(store: &Store, now: Timestamp) -> StoreResult<usize> {
+    let mut count = 0;
+    for (id, note) in store.notes(SPACE, NOTE, None)? {
+        let end = note.get(PUBLIC_URL_EXPIRES_AT).and_then(Value::as_i64);
+        if end.is_some_and(|end| end <= now.as_second()) {
+            store.forget(SPACE, NOTE, &id)?;
+        } else {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Gives a file a public URL, or the one it has another end. Blocking.
+fn publish(store: &Store, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
+    let file = store.annotate(SPACE, id, &mut |file| {
+        let end = if let Some((_, before)) = file.public_url("", now) {
+            end.or(before)
+        } else {
+            let token = URL_SAFE_NO_PAD.encode(ids::bytes(16));
+            file.extra.insert(PUBLIC_TOKEN.to_owned(), token.into());
+            end.or(file.expires_at.map(Timestamp::as_second))
+        };
+        file.extra.remove(PUBLIC_URL_EXPIRES_AT);
+        if let Some(end) = end {
+            file.extra.insert(PUBLIC_URL_EXPIRES_AT.to_owned(), end.into());
+        }
+        Ok(())
+    })?;
+    let end = file.extra.get_key_value(PUBLIC_URL_EXPIRES_AT);
+    let note: Object = end.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect();
+    store.note(SPACE, NOTE, id.as_str(), Some(id), &note)?;
+    Ok(file)
+}
+
+/// Revoking what is not there, or not public, succeeds and says so.
+pub(super) async fn revoke(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (file, root, now) = (FileId(id.clone()), site.root(&headers), site.clock.now());
+    let revoked = site.blocking(move |store| {
+        let mut revoked = None;
+        let result = store.annotate(SPACE, &file, &mut |file| {
+            revoked = file.public_url(&root, now);
+            file.extra.remove(PUBLIC_TOKEN);
+            file.extra.remove(PUBLIC_URL_EXPIRES_AT);
+            Ok(())
+        });
+        match result {
+            Err(error) if error.kind() != crate::error::Kind::NotFound => return Err(error),
+            _ => store.forget(SPACE, NOTE, file.as_str())?,
+        };
+        Ok(revoked)
+    });
+    Ok(Json(match revoked.await? {
+        Some((url, _)) => json!({ "id": id, "revoked": true, "public_url": url }),
+        None => json!({ "id": id, "revoked": false }),
+    })
+    .into_response())
+}
+
+/// `GET /files-cdn/TOKEN/ID.EXTENSION`: what a public URL leads to.
+pub(super) async fn fetch(
+    State(site): State<Arc<Site>>,
+    Path((token, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let missing = || Refusal::plain(StatusCode::NOT_FOUND, "Not Found").into_response();
+    let Some((id, extension)) = file.rsplit_once('.') else { return missing() };
+    let Ok(content) = Content::open(&site, &FileId(id.to_owned())).await else { return missing() };
+    let is_public = content.file.public_url("", site.clock.now()).is_some()
+        && is_token(&site.signer, content.file.noted(PUBLIC_TOKEN), &token)
+        && record::extension(&content.file.name) == extension;
+    if !is_public {
+        return missing();
+    }
+    let content_type = media_type(extension).unwrap_or("application/octet-stream").to_owned();
+    let etag = content.file.checksums.blake3.clone();
+    content.send(&headers, Sending { ranges: true, etag, content_type, ..Sending::default() })
+}
+
+/// Whether a token is the right one, in constant time.
+fn is_token(signer: &Signer, right: Option<&str>, token: &str) -> bool {
+    right.is_some_and(|right| signer.verify(token, &signer.sign(right)))
+}

@@ -1,0 +1,291 @@
+//! A profile put together from flags, environment, config file and what the platform's own clients read.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::base_url::parse_base_url;
+use super::{Origin, Settings, Sourced, env, file, profile_variable};
+use crate::error::{Error, Result};
+use crate::providers::{self, REGISTRY, Spec};
+use crate::secret::Secret;
+
+/// A profile with everything that is known about it.
+#[derive(Clone)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Its platform.
+    pub spec: &'static Spec,
+    /// Where the API is.
+    pub base_url: Sourced<Url>,
+    /// Where files are uploaded.
+    pub upload_base_url: Sourced<Url>,
+    /// The wire dialect.
+    pub dialect: Sourced<String>,
+    /// The values of `--set`.
+    pub set: BTreeMap<String, Sourced<String>>,
+    /// The secret ones among them.
+    pub secrets: BTreeMap<String, Sourced<Secret>>,
+    /// What the config file says about it.
+    pub file: file::Profile,
+}
+
+impl Profile {
+    /// Whether it is the ready-made profile of its platform.
+    pub fn is_built_in(&self) -> bool {
+        self.name == self.spec.name
+    }
+
+    /// Whether it reaches the vendor's own host: only there may the vendor's own token variables be used by a named
+    /// profile.
+    pub fn is_vendors(&self) -> bool {
+        let vendors = |url: &Url| {
+            [Some(self.spec.base_url), self.spec.upload_base_url]
+                .into_iter()
+                .flatten()
+                .filter_map(|own| Url::parse(own).ok())
+                .any(|own| own.origin() == url.origin())
+        };
+        vendors(&self.base_url.value) && vendors(&self.upload_base_url.value)
+    }
+}
+
+impl Settings {
+    /// Resolves a profile. Flags and the unnamed variables (`HAUL_BASE_URL`, …) count for the command's own profile
+    /// alone, so that a second address on the same command line does not get the first one's URL.
+    pub fn profile(&self, name: &str) -> Result<Profile> {
+        let is_own = self.profile_name().value == name;
+        let file = self.file.profiles.get(name).cloned().unwrap_or_default();
+        let spec = self.spec_of(name, &file)?;
+        let dialect = self.dialect(name, spec, &file, is_own)?;
+        let base_url = self.base_url(name, spec, &file, is_own)?;
+        let upload_base_url = self.upload_base_url(name, spec, &file, is_own, &base_url)?;
+        let (set, secrets) = self.set(name, spec, &file, is_own)?;
+        Ok(Profile { name: name.to_owned(), spec, base_url, upload_base_url, dialect, set, secrets, file })
+    }
+
+    fn spec_of(&self, name: &str, file: &file::Profile) -> Result<&'static Spec> {
+        let variable = profile_variable(name, "PROVIDER");
+        let of_file = || Some((file.provider.as_deref()?, self.file.origin(&["profiles", name, "provider"])));
+        let provider = self.env.get(&variable).map(|provider| (provider, Origin::Variable(variable.clone())));
+        if let Some((provider, origin)) = provider.or_else(of_file) {
+            return providers::find(provider).ok_or_else(|| no_such_provider(provider, &origin));
+        }
+        providers::find(name).ok_or_else(|| {
+            if self.file.profiles.contains_key(name) {
+                let place = self.file.origin(&["profiles", name]);
+                return Error::usage(format!("{place}: profile {name} has no provider"))
+                    .hint("add a line such as `provider = \"xai\"`");
+            }
+            let names = self.profile_names();
+            let own = self.profile_name();
+            let mut error = Error::usage(if own.value == name && !matches!(own.origin, Origin::Flag(_)) {
+                format!("{}: no profile is called {name:?}", own.origin)
+            } else {
+                format!("no profile is called {name:?}")
+            });
+            if let Some(near) = crate::error::nearest(name, names.iter().map(String::as_str)) {
+                error = error.hint(format!("did you mean `{near}`?"));
+            }
+            error.hint(format!("profiles: {}", names.join(", ")))
+        })
+    }
+
+    /// The first of: flag, variable of the command's profile, variable of the named profile, config file.
+    fn pick(
+        &self,
+        name: &str,
+        is_own: bool,
+        part: Part,
+        in_file: Option<&String>,
+    ) -> Option<Sourced<String>> {
+        let flag = part.flag.filter(|_| is_own).map(|value| (value.clone(), Origin::Flag(part.flag_name)));
+        let variable = |name: &str| Some((self.env.get(name)?.to_owned(), Origin::Variable(name.to_owned())));
+        let (value, origin) = flag
+            .or_else(|| if is_own { variable(part.variable) } else { None })
+            .or_else(|| variable(&profile_variable(name, part.suffix)))
+            .or_else(|| Some((in_file?.clone(), self.file.origin(&["profiles", name, part.key]))))?;
+        Some(Sourced { value, origin })
+    }
+
+    fn dialect(
+        &self,
+        name: &str,
+        spec: &'static Spec,
+        file: &file::Profile,
+        is_own: bool,
+    ) -> Result<Sourced<String>> {
+        let part = Part {
+            flag: self.flags.dialect.as_ref(),
+            flag_name: "--wire-dialect",
+            variable: env::DIALECT,
+            suffix: "DIALECT",
+            key: "dialect",
+        };
+        let Some(picked) = self.pick(name, is_own, part, file.dialect.as_ref()) else {
+            return Ok(Sourced { value: "auto".to_owned(), origin: Origin::BuiltIn });
+        };
+        if picked.value == "auto" || spec.dialects.iter().any(|dialect| dialect.name == picked.value) {
+            return Ok(picked);
+        }
+        let names: Vec<&str> =
+            std::iter::once("auto").chain(spec.dialects.iter().map(|dialect| dialect.name)).collect();
+        Err(Error::usage(format!("{}: {} has no dialect {:?}", picked.origin, spec.name, picked.value))
+            .hint(format!("dialects: {}", names.join(", "))))
+    }
+
+    fn base_url(
+        &self,
+        name: &str,
+        spec: &'static Spec,
+        file: &file::Profile,
+        is_own: bool,
+    ) -> Result<Sourced<Url>> {
+        let part = Part {
+            flag: self.flags.base_url.as_ref(),
+            flag_name: "--base-url",
+            variable: env::BASE_URL,
+            suffix: "BASE_URL",
+            key: "base_url",
+        };
+        let vendors = || {
+            // A named profile without a base URL of its own is still that platform's: the vendor's variable counts.
+            spec.base_url_variables.iter().find_map(|variable| {
+                Some(Sourced {
+                    value: self.env.get(variable)?.to_owned(),
+                    origin: Origin::Variable((*variable).to_owned()),
+                })
+            })
+        };
+        if spec.base_url.is_empty() {
+            let value = Url::parse("local:").map_err(|error| Error::failed(error.to_string()))?;
+            return Ok(Sourced { value, origin: Origin::BuiltIn });
+        }
+        let picked = self
+            .pick(name, is_own, part, file.base_url.as_ref())
+            .or_else(vendors)
+            .unwrap_or_else(|| Sourced { value: spec.base_url.to_owned(), origin: Origin::BuiltIn });
+        Ok(Sourced { value: parse_base_url(&picked, spec.base_path)?, origin: picked.origin })
+    }
+
+    fn upload_base_url(
+        &self,
+        name: &str,
+        spec: &'static Spec,
+        file: &file::Profile,
+        is_own: bool,
+        base: &Sourced<Url>,
+    ) -> Result<Sourced<Url>> {
+        let part = Part {
+            flag: None,
+            flag_name: "",
+            variable: env::UPLOAD_BASE_URL,
+            suffix: "UPLOAD_BASE_URL",
+            key: "upload_base_url",
+        };
+        if let Some(picked) = self.pick(name, is_own, part, file.upload_base_url.as_ref()) {
+            return Ok(Sourced { value: parse_base_url(&picked, spec.base_path)?, origin: picked.origin });
+        }
+        match spec.upload_base_url {
+            // Whoever moves the API moves the uploads with it, else they would still go to the vendor.
+            Some(default) if base.origin == Origin::BuiltIn => {
+                let default = Sourced { value: default.to_owned(), origin: Origin::BuiltIn };
+                Ok(Sourced { value: parse_base_url(&default, spec.base_path)?, origin: Origin::BuiltIn })
+            }
+            _ => Ok(base.clone()),
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "two maps, named where they end up")]
+    fn set(
+        &self,
+        name: &str,
+        spec: &'static Spec,
+        file: &file::Profile,
+        is_own: bool,
+    ) -> Result<(BTreeMap<String, Sourced<String>>, BTreeMap<String, Sourced<Secret>>)> {
+        let mut found: BTreeMap<String, Sourced<String>> = BTreeMap::new();
+        for (key, value) in &file.set {
+            found.insert(
+                key.clone(),
+                Sourced { value: value.clone(), origin: self.file.origin(&["profiles", name, "set", key]) },
+            );
+        }
+        // Variables are set for a whole job, for every platform at once: only keys that this platform knows count.
+        let prefixes = [env::SET_PREFIX.to_owned(), format!("{}SET_", profile_variable(name, ""))];
+        for prefix in &prefixes {
+            for (key, value) in self.env.with_prefix(prefix) {
+                let (key, origin) = (key.to_lowercase(), Origin::Variable(format!("{prefix}{key}")));
+                if spec.settings.iter().any(|setting| setting.key == key) {
+                    found.insert(key, Sourced { value: value.to_owned(), origin });
+                }
+            }
+        }
+        if is_own {
+            for (key, value) in &self.flags.set {
+                found.insert(key.clone(), Sourced { value: value.clone(), origin: Origin::Flag("--set") });
+            }
+        }
+        if let Some(link) = self.flags.link.as_ref().filter(|_| is_own) {
+            found.insert("link".to_owned(), Sourced { value: link.clone(), origin: Origin::Flag("--link") });
+        }
+        let mut secrets = BTreeMap::new();
+        for (key, sourced) in &found {
+            let Some(setting) = spec.settings.iter().find(|setting| setting.key == key) else {
+                return Err(unknown_setting(spec, key, &sourced.origin));
+            };
+            if setting.secret {
+                if sourced.origin == Origin::Flag("--set") {
+                    return Err(Error::usage(format!(
+                        "{key} is a secret: an argument can be read by every process"
+                    ))
+                    .hint(format!(
+                        "set it in the environment: {}{}",
+                        env::SET_PREFIX,
+                        key.to_uppercase()
+                    )));
+                }
+                if let Origin::File(..) = sourced.origin
+                    && self.file.is_shared()
+                {
+                    let origin = &sourced.origin;
+                    return Err(Error::usage(format!(
+                        "{origin}: {key} is a secret, and others can read this file"
+                    ))
+                    .hint(format!("`chmod 600 {}`, and better make a new one", self.file.path.display())));
+                }
+                let secret = Sourced { value: Secret::new(&sourced.value), origin: sourced.origin.clone() };
+                secrets.insert(key.clone(), secret);
+            }
+        }
+        found.retain(|key, _| !secrets.contains_key(key));
+        Ok((found, secrets))
+    }
+}
+
+/// One part of a profile and what it is called in each place.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    flag: Option<&'a String>,
+    flag_name: &'static str,
+    variable: &'static str,
+    suffix: &'static str,
+    key: &'static str,
+}
+
+/// The error for a provider that does not exist; `origin` is where it is named.
+pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
+    let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
+    Error::usage(format!("{origin}: no provider is called {provider:?}"))
+        .hint(format!("providers: {}", names.join(", ")))
+}
+
+fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
+    let keys: Vec<&str> = spec.settings.iter().map(|setting| setting.key).collect();
+    let error = Error::usage(format!("{origin}: {} has no setting {key:?}", spec.name));
+    if keys.is_empty() {
+        return error.hint(format!("{} has no settings", spec.name));
+    }
+    error.hint(format!("settings of {}: {}", spec.name, keys.join(", ")))
+}

@@ -1,0 +1,393 @@
+//! What a command has sent so far, so that running it again after a kill goes on where it stopped.
+//!
+//! The rule: **until a command has sent all its files, running the same command again goes on.** Files that it had
+//! finished are not sent again; a file that was on its way is looked for first and sent only if it is not there. A
+//! command that succeeded leaves nothing behind, so running it again does it again.
+//!
+//! A command writes one file, `PROFILE-COMMAND.jsonl` (two hashes) in the state directory, and holds its lock while
+//! it runs; the file goes when all is done. A file of another command that is no longer running still tells what that
+//! one had on its way, so that a file is looked for whoever sends it next. The lines:
+//!
+//! - `{"start":1,"path":…,"name":…,"size":…,"mtime":…,"at":…,"old":…}`: upload 1 is about to be sent; `old` is the file
+//!   whose place it takes
+//! - `{"finish":1,"id":…}`: it is there
+//! - `{"drop":1}`: it is not there, and nothing of it is on its way
+//!
+//! A line is written at once, so that a killed process leaves whole lines; what cannot be read is left out. Nothing is
+//! synced: a journal that a power cut takes costs no more than one that never was. No token and no URL is ever in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::locked;
+use crate::model::{FileId, NewFile, Source};
+
+/// What an interrupted command left is forgotten after this long.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// The journal of one command.
+#[derive(Default)]
+pub struct Journal(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    path: PathBuf,
+    /// None where no journal is kept.
+    file: Option<File>,
+    /// The number of the last upload that was begun.
+    last: u64,
+    /// Uploads in the file that are finished or on their way: what another run could use.
+    useful: usize,
+    /// What earlier runs left, used up by the uploads of this one.
+    finished: HashMap<Key, Vec<FileId>>,
+    begun: HashMap<Key, Vec<Begun>>,
+}
+
+/// A file of this machine in one state, under one name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Key {
+    path: String,
+    name: String,
+    size: u64,
+    /// Nanoseconds since 1970.
+    mtime: u64,
+}
+
+/// An upload that was begun and not finished.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    number: Option<u64>,
+    /// When, by this machine's clock.
+    pub(super) at: Timestamp,
+    /// The file whose place it takes.
+    pub(super) old: Option<FileId>,
+}
+
+/// What an earlier run did about a file.
+pub(super) enum Earlier {
+    Nothing,
+    /// It began to send it.
+    Begun(Begun),
+    /// It sent it.
+    Finished(FileId),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Start {
+        start: u64,
+        #[serde(flatten)]
+        key: Key,
+        at: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<FileId>,
+    },
+    Finish {
+        finish: u64,
+        id: FileId,
+    },
+    Drop {
+        #[serde(rename = "drop")]
+        dropped: u64,
+    },
+}
+
+impl Journal {
+    /// Opens the journal of a command, in `folder`. `profile` and `command` are whatever tells one from another. Where no
+    /// journal can be kept (a read-only folder, or the same command is running right now) nothing is remembered.
+    pub fn open(folder: &Path, profile: &str, command: &str) -> Self {
+        let profile = short_hash(profile);
+        let own = folder.join(format!("{profile}-{}.jsonl", short_hash(command)));
+        let mut state = State::default();
+        if fs::create_dir_all(folder).is_err() {
+            return Self::default();
+        }
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path != own && name.starts_with(&profile) {
+                state.learn_of_another(&path);
+            }
+        }
+        // The file itself is made with the first line, or read if it is there.
+        if own.exists() {
+            let Ok(Some(mut file)) = locked::open(&own) else { return Self::default() };
+            if is_old(&file) {
+                let _ = file.set_len(0);
+            }
+            state.last = state.learn(&mut file, true);
+            state.file = Some(file);
+        }
+        state.path = own;
+        Self(Mutex::new(state))
+    }
+
+    /// What an earlier run did about this file; told once, so that a file that is named twice is sent twice.
+    pub(super) fn earlier(&self, new: &NewFile) -> Earlier {
+        let mut state = self.state();
+        if state.finished.is_empty() && state.begun.is_empty() {
+            return Earlier::Nothing;
+        }
+        let Some(key) = Key::of(new) else { return Earlier::Nothing };
+        if let Some(id) = state.finished.get_mut(&key).and_then(Vec::pop) {
+            return Earlier::Finished(id);
+        }
+        match state.begun.get_mut(&key).and_then(Vec::pop) {
+            Some(begun) => Earlier::Begun(begun),
+            None => Earlier::Nothing,
+        }
+    }
+
+    /// Notes that a file is about to be sent; None where nothing is remembered of it.
+    pub(super) fn start(&self, new: &NewFile, at: Timestamp, old: Option<FileId>) -> Option<u64> {
+        let mut state = self.state();
+        if state.path.as_os_str().is_empty() {
+            return None;
+        }
+        let key = Key::of(new)?;
+        if state.file.is_none() {
+            state.file = locked::open(&state.path).ok().flatten();
+            if state.file.is_none() {
+                // Another process has it: this run is not remembered.
+                state.path = PathBuf::new();
+                return None;
+            }
+        }
+        state.last += 1;
+        state.useful += 1;
+        let start = state.last;
+        state.write(&Line::Start { start, key, at, old });
+        Some(start)
+    }
+
+    /// Notes that an upload is there.
+    pub(super) fn finish(&self, number: Option<u64>, id: &FileId) {
+        if let Some(finish) = number {
+            self.state().write(&Line::Finish { finish, id: id.clone() });
+        }
+    }
+
+    /// Notes that an upload is not there.
+    pub(super) fn forget(&self, number: Option<u64>) {
+        if let Some(dropped) = number {
+            let mut state = self.state();
+            state.useful -= 1;
+            state.write(&Line::Drop { dropped });
+        }
+    }
+
+    /// Ends the run. The journal goes if all is done; else it stays for the next run of the same command.
+    pub fn end(&self, all_done: bool) {
+        let mut state = self.state();
+        if (all_done || state.useful == 0)
+            && let Some(file) = state.file.take()
+        {
+            // Removed while it is still locked, so that nobody else can have opened it in between.
+            let _ = fs::remove_file(&state.path);
+            drop(file);
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun {
+    /// Its number in this command's journal; None if another command began it.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.number
+    }
+}
+
+impl State {
+    /// Learns what another command of the same profile had on its way, unless it is still running.
+    fn learn_of_another(&mut self, path: &Path) {
+        let Ok(Some(mut file)) = locked::open(path) else { return };
+        if is_old(&file) {
+            let _ = fs::remove_file(path);
+            return;
+        }
+        self.learn(&mut file, false);
+    }
+
+    /// Reads a journal, and returns its highest number. What was finished counts for the same command alone.
+    fn learn(&mut self, file: &mut File, own: bool) -> u64 {
+        let mut text = Vec::new();
+        let _ = file.read_to_end(&mut text);
+        let mut open: BTreeMap<u64, (Key, Begun)> = BTreeMap::new();
+        let mut last = 0;
+        for line in text.split(|byte| *byte == b'\n') {
+            match serde_json::from_slice(line) {
+                Ok(Line::Start { start, key, at, old }) => {
+                    last = last.max(start);
+                    open.insert(start, (key, Begun { number: own.then_some(start), at, old }));
+                }
+                Ok(Line::Finish { finish, id }) => {
+                    if let Some((key, _)) = open.remove(&finish).filter(|_| own) {
+                        self.useful += 1;
+                        self.finished.entry(key).or_default().push(id);
+                    }
+                }
+                Ok(Line::Drop { dropped }) => drop(open.remove(&dropped)),
+                // The end of a line that was being written, or of a later version.
+                Err(_) => {}
+            }
+        }
+        self.useful += if own { open.len() } else { 0 };
+        for (key, begun) in open.into_values() {
+            self.begun.entry(key).or_default().push(begun);
+        }
+        if own && !text.is_empty() && !text.ends_with(b"\n") {
+            let _ = file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(b"\n"));
+        }
+        last
+    }
+
+    fn write(&mut self, line: &Line) {
+        let (Some(file), Ok(mut text)) = (&mut self.file, serde_json::to_vec(line)) else { return };
+        text.push(b'\n');
+        // A full disk must not stop an upload: what is not noted is sent again after a kill, no more.
+        let _ = file.write_all(&text);
+    }
+}
+
+impl Key {
+    /// None for what is no file of this machine that could be found again.
+    fn of(new: &NewFile) -> Option<Self> {
+        let Source::Path(path) = &new.source else { return None };
+        let modified = fs::metadata(path).ok()?.modified().ok()?;
+        let path = std::path::absolute(path).ok()?.to_string_lossy().into_owned();
+        let mtime = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let mtime = u64::try_from(mtime).ok()?;
+        Some(Self { path, name: new.name.clone(), size: new.size, mtime })
+    }
+}
+
+fn is_old(file: &File) -> bool {
+    let age = file.metadata().ok().and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+    age.is_some_and(|age| age > KEPT)
+}
+
+fn short_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Home(tempfile::TempDir);
+
+    impl Home {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn journal(&self, command: &str) -> Journal {
+            Journal::open(&self.0.path().join("journal"), "xai", command)
+        }
+
+        fn file(&self, name: &str, content: &str) -> NewFile {
+            let path = self.0.path().join(name);
+            fs::write(&path, content).unwrap();
+            let size = content.len() as u64;
+            NewFile { source: Source::Path(path), size, ..NewFile::from_bytes(name, "") }
+        }
+
+        fn left(&self) -> usize {
+            fs::read_dir(self.0.path().join("journal")).unwrap().count()
+        }
+    }
+
+    fn told(earlier: &Earlier) -> &str {
+        match earlier {
+            Earlier::Nothing => "nothing",
+            Earlier::Begun(_) => "begun",
+            Earlier::Finished(id) => id.as_str(),
+        }
+    }
+
+    #[test]
+    fn the_same_command_goes_on_and_a_finished_one_starts_over() {
+        let home = Home::new();
+        let (a, b, c) = (home.file("a", "1"), home.file("b", "2"), home.file("c", "3"));
+        let journal = home.journal("up");
+        let one = journal.start(&a, Timestamp::UNIX_EPOCH, None);
+        journal.start(&b, Timestamp::UNIX_EPOCH, Some("old".into()));
+        let three = journal.start(&c, Timestamp::UNIX_EPOCH, None);
+        journal.finish(one, &"f1".into());
+        journal.forget(three);
+        drop(journal);
+
+        let again = home.journal("up");
+        assert_eq!(told(&again.earlier(&a)), "f1");
+        assert_eq!(told(&again.earlier(&a)), "nothing", "named twice, it is sent twice");
+        let Earlier::Begun(begun) = again.earlier(&b) else { panic!("b was on its way") };
+        assert_eq!((begun.number(), begun.old.clone()), (Some(2), Some("old".into())));
+        assert_eq!(told(&again.earlier(&c)), "nothing");
+        again.finish(begun.number(), &"f2".into());
+        again.end(true);
+        assert_eq!(home.left(), 0);
+        assert_eq!(told(&home.journal("up").earlier(&a)), "nothing");
+    }
+
+    #[test]
+    fn another_command_hears_only_of_what_was_on_its_way() {
+        let home = Home::new();
+        let (a, b) = (home.file("a", "1"), home.file("b", "2"));
+        let journal = home.journal("up a b");
+        let one = journal.start(&a, Timestamp::UNIX_EPOCH, None);
+        journal.start(&b, Timestamp::UNIX_EPOCH, None);
+        journal.finish(one, &"f1".into());
+        assert_eq!(told(&home.journal("up b").earlier(&b)), "nothing", "it is still running");
+        drop(journal);
+        let other = home.journal("up b");
+        assert_eq!((told(&other.earlier(&a)), told(&other.earlier(&b))), ("nothing", "begun"));
+    }
+
+    #[test]
+    fn a_changed_file_is_another() {
+        let home = Home::new();
+        let a = home.file("a", "1");
+        let journal = home.journal("up");
+        journal.finish(journal.start(&a, Timestamp::UNIX_EPOCH, None), &"f1".into());
+        drop(journal);
+        assert_eq!(told(&home.journal("up").earlier(&home.file("a", "22"))), "nothing");
+    }
+
+    #[test]
+    fn a_torn_line_is_left_out() {
+        let home = Home::new();
+        let (a, b) = (home.file("a", "1"), home.file("b", "2"));
+        let journal = home.journal("up");
+        journal.finish(journal.start(&a, Timestamp::UNIX_EPOCH, None), &"f1".into());
+        let path = journal.state().path.clone();
+        drop(journal);
+        let mut text = fs::read(&path).unwrap();
+        text.extend_from_slice(b"{\"start\":7,\"pa");
+        fs::write(&path, text).unwrap();
+        let again = home.journal("up");
+        again.finish(again.start(&b, Timestamp::UNIX_EPOCH, None), &"f2".into());
+        drop(again);
+        let third = home.journal("up");
+        assert_eq!((told(&third.earlier(&a)), told(&third.earlier(&b))), ("f1", "f2"));
+    }
+
+    #[test]
+    fn where_nothing_can_be_kept_nothing_is_remembered() {
+        let home = Home::new();
+        let a = home.file("a", "1");
+        let journal = Journal::open(&home.0.path().join("a"), "xai", "up");
+        assert_eq!(journal.start(&a, Timestamp::UNIX_EPOCH, None), None);
+        journal.finish(None, &"f1".into());
+        journal.end(true);
+    }
+}

@@ -1,0 +1,51 @@
+//! Files that one process at a time may write.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+
+/// Opens or makes the file and locks it for as long as the handle lives. None if another handle has it, here or in
+/// another process.
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            // A file system without locks: whoever uses it with two processes at once is on their own.
+            Err(TryLockError::Error(_)) => return Ok(Some(file)),
+            // Between opening and locking, the former owner may have given the file another name: then it is theirs.
+            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
+            Ok(()) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |metadata: io::Result<std::fs::Metadata>| metadata.ok().map(|it| (it.dev(), it.ino()));
+    place(file.metadata()) == place(path.metadata())
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_handle_at_a_time_and_only_the_file_of_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let first = open(&path).unwrap().unwrap();
+        assert!(open(&path).unwrap().is_none());
+        drop(first);
+        let second = open(&path).unwrap().unwrap();
+        std::fs::rename(&path, folder.path().join("b")).unwrap();
+        assert!(!is_at(&second, &path));
+        assert!(open(&path).unwrap().is_some(), "the renamed file keeps its lock, the name is free");
+    }
+}

@@ -1,0 +1,192 @@
+//! Many at a time, on one thread.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
+
+use crate::error::{Error, Kind, Result};
+use crate::interrupt::Interrupt;
+
+/// How long running work may take to put itself in order after Ctrl-C.
+const GRACE: Duration = Duration::from_millis(800);
+/// How many at a time where nobody said: from so many to so many.
+const USUAL: (usize, usize) = (8, 32);
+/// An item that takes so long, and no longer, waits for answers more than it moves bytes: others can wait beside it.
+const WAITING: std::ops::Range<Duration> = Duration::from_millis(15)..Duration::from_secs(2);
+
+/// How many at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Jobs {
+    /// So many.
+    Fixed(usize),
+    /// Eight, growing to 32 while answers are slow, and back to eight for good at the first "too many requests".
+    #[default]
+    Usual,
+}
+
+/// How many at a time, and when to stop early.
+pub struct Pool<'a> {
+    /// How many in flight.
+    pub jobs: Jobs,
+    /// Whether the first failure stops the rest from being started.
+    pub fail_fast: bool,
+    /// The user's wish to stop.
+    pub interrupt: Interrupt,
+    /// How often a platform has said "too many requests".
+    pub throttled: &'a dyn Fn() -> u64,
+}
+
+impl Pool<'_> {
+    /// Does `work` on every item, so many at a time on this one thread, and tells `done` each result as it comes.
+    /// Items are taken only when there is room, so that a listing or a walk can still be under way.
+    ///
+    /// A refused token stops the rest from being started: it would be refused for all. An error from `done` stops
+    /// everything. Returns whether every item was started.
+    pub async fn run<T, R, F>(
+        &self,
+        items: impl Stream<Item = Result<T>>,
+        mut work: impl FnMut(T) -> F,
+        mut done: impl FnMut(Result<R>) -> Result<()>,
+    ) -> Result<bool>
+    where
+        F: Future<Output = Result<R>>,
+    {
+        let mut items = pin!(items.fuse());
+        let mut interrupted = pin!(self.interrupt.wanted());
+        let mut running = FuturesUnordered::new();
+        let mut limit = Limit::new(self.jobs);
+        let mut stopping = false;
+        loop {
+            let room = !stopping && !items.is_done() && running.len() < limit.jobs;
+            if !room && running.is_empty() {
+                return Ok(!stopping || items.is_done());
+            }
+            tokio::select! {
+                biased;
+                () = &mut interrupted => break,
+                Some((took, result)) = running.next() => {
+                    limit.learn(took, self.throttled);
+                    if let Err(error) = &result {
+                        stopping |= self.fail_fast || is_refused_token(error);
+                    }
+                    done(result)?;
+                }
+                item = items.next(), if room => match item {
+                    Some(Ok(item)) => {
+                        let begun = Instant::now();
+                        let work = work(item);
+                        running.push(async move {
+                            let result = work.await;
+                            (begun.elapsed(), result)
+                        });
+                    }
+                    Some(Err(error)) => {
+                        stopping |= self.fail_fast || is_refused_token(&error);
+                        done(Err(error))?;
+                    }
+                    None => {}
+                },
+            }
+        }
+        // What runs watches the interrupt itself and only puts things in order.
+        let tidy = async {
+            while let Some((_, result)) = running.next().await {
+                done(result)?;
+            }
+            Ok::<(), Error>(())
+        };
+        if let Ok(result) = tokio::time::timeout(GRACE, tidy).await {
+            result?;
+        }
+        Err(Error::new(Kind::Interrupted, "interrupted"))
+    }
+}
+
+/// Whether the error says that no request of this command can succeed. A 403 may be about one file.
+fn is_refused_token(error: &Error) -> bool {
+    error.kind() == Kind::Auth && error.status() != Some(403)
+}
+
+/// How many may run now.
+struct Limit {
+    jobs: usize,
+    most: usize,
+}
+
+impl Limit {
+    fn new(jobs: Jobs) -> Self {
+        match jobs {
+            Jobs::Fixed(jobs) => Self { jobs: jobs.max(1), most: jobs.max(1) },
+            Jobs::Usual => Self { jobs: USUAL.0, most: USUAL.1 },
+        }
+    }
+
+    /// One more for every item that was slow to be answered, so that the number doubles in a round.
+    fn learn(&mut self, took: Duration, throttled: &dyn Fn() -> u64) {
+        if self.jobs >= self.most && self.most <= USUAL.0 {
+            return;
+        }
+        if throttled() > 0 && self.most == USUAL.1 {
+            (self.jobs, self.most) = (self.jobs.min(USUAL.0), USUAL.0);
+        } else if self.jobs < self.most && WAITING.contains(&took) {
+            self.jobs += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    /// The most that ran at once when each of `count` items took `time`.
+    async fn most(jobs: Jobs, count: usize, time: Duration, throttled: u64) -> usize {
+        let (now, most) = (Cell::new(0), Cell::new(0));
+        let (now, most) = (&now, &most);
+        let pool =
+            Pool { jobs, fail_fast: false, interrupt: Interrupt::default(), throttled: &move || throttled };
+        let work = |_: usize| async move {
+            now.set(now.get() + 1);
+            most.set(most.get().max(now.get()));
+            tokio::time::sleep(time).await;
+            now.set(now.get() - 1);
+            Ok(())
+        };
+        let whole = pool.run(stream::iter((0..count).map(Ok)), work, |_| Ok(())).await.unwrap();
+        assert!(whole);
+        most.get()
+    }
+
+    #[tokio::test]
+    async fn slow_answers_let_more_run_up_to_a_limit() {
+        let slow = Duration::from_millis(25);
+        assert_eq!(most(Jobs::Usual, 150, slow, 0).await, 32);
+        assert_eq!(most(Jobs::Usual, 40, slow, 1).await, 8, "but not where the platform has had too many");
+        assert_eq!(most(Jobs::Usual, 60, Duration::ZERO, 0).await, 8);
+        assert_eq!(most(Jobs::Fixed(3), 20, slow, 0).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_refused_token_stops_the_rest_and_a_forbidden_file_does_not() {
+        for (status, started) in [(401, 1), (403, 5)] {
+            let count = Cell::new(0);
+            let pool = Pool {
+                jobs: Jobs::Fixed(1),
+                fail_fast: false,
+                interrupt: Interrupt::default(),
+                throttled: &|| 0,
+            };
+            let work = async |_: usize| {
+                count.set(count.get() + 1);
+                Err::<(), _>(Error::new(Kind::Auth, "no").with_status(status))
+            };
+            let whole = pool.run(stream::iter((0..5).map(Ok)), work, |_| Ok(())).await.unwrap();
+            assert_eq!((count.get(), whole), (started, started == 5));
+        }
+    }
+}

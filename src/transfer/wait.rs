@@ -1,0 +1,46 @@
+//! Waiting until a platform has processed a file: the only place beside `http/` that sleeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error::{Error, Result};
+use crate::model::File;
+use crate::providers::Provider;
+
+/// Status words after which a platform does no more; so is an absent status.
+const SETTLED: [&str; 7] = ["complete", "completed", "indexed", "processed", "skipped", "active", "ready"];
+const BROKEN: [&str; 4] = ["failed", "error", "cancelled", "deleted"];
+/// The pause before a file is asked about again grows from the first to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// Waits no longer than this.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// Asks again until the platform has processed the file, for an hour at most. A failure there is an error of kind
+/// Platform.
+pub async fn wait_until_processed(provider: &Arc<dyn Provider>, file: File) -> Result<File> {
+    let (begun, mut pause, mut file) = (Instant::now(), PAUSES.0, file);
+    let platform = provider.spec().name;
+    loop {
+        let status = file.status.as_deref().unwrap_or("complete").to_lowercase();
+        if SETTLED.contains(&status.as_str()) {
+            return Ok(file);
+        }
+        if BROKEN.contains(&status.as_str()) {
+            let why = ["status_details", "upload_error_message", "processing_error_message"];
+            let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
+            let error = Error::platform(format!("{}: {platform} could not process it: {status}", file.name));
+            let error = why.into_iter().fold(error, |error, why| error.cause(why));
+            return Err(error.about(file.id.to_string()));
+        }
+        if begun.elapsed() >= LONGEST {
+            let error = Error::platform(format!("{}: still {status} on {platform} after an hour", file.name));
+            let look = format!("`haul info -p {} id:{}` tells when it is done", provider.profile(), file.id);
+            return Err(error.hint(look).about(file.id.to_string()));
+        }
+        sleep(pause).await;
+        pause = (pause * 3 / 2).min(PAUSES.1);
+        file = provider.stat(&file.id).await?;
+    }
+}

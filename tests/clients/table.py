@@ -1,0 +1,20 @@
+"""Turns lines of `client | case | result` into a table: a row a client, a column a case, blank where a client has no such call."""
+
+import sys
+
+CASES = [
+    "create", "metadata", "unicode name", "empty file", "several MB", "list", "filter", "get", "content", "link",
+    "update", "delete", "second delete", "bad token", "unknown id", "own bugs",
+]
+
+results = {}
+for line in sys.stdin:
+    client, case, result = line.strip().split(" | ")
+    if case not in CASES:
+        sys.exit(f"{client}: the table has no column for {case}")
+    results.setdefault(client, {})[case] = result
+
+print("|", " | ".join(["client", *CASES]), "|")
+print("| --- |" + " :---: |" * len(CASES))
+for client, cases in results.items():
+    print("|", " | ".join([client, *(cases.get(case, "") for case in CASES)]), "|")

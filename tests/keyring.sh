@@ -1,0 +1,72 @@
+#!/bin/sh
+# Runs tests/keyring.rs against a real Secret Service, and fails where it cannot: nothing is skipped.
+# Each part has a session bus of its own; the keyring of whoever runs this is not touched.
+set -eu
+cd "$(dirname "$0")/.."
+
+missing=
+need() {
+    command -v "$1" >/dev/null || missing="$missing $2"
+}
+need dbus-run-session dbus-daemon
+need dbus-test-tool dbus-tests
+need busctl systemd
+need gnome-keyring-daemon gnome-keyring
+need secret-tool libsecret-tools
+if [ -n "$missing" ]; then
+    echo "tests/keyring.sh: install$missing (Debian's names)" >&2
+    exit 1
+fi
+
+tests=${KEYRING_TESTS:-}
+if [ -z "$tests" ]; then
+    cargo test --quiet --test keyring --no-run
+    tests=$(cargo test --test keyring --no-run 2>&1 | sed -n 's/.*(\(.*keyring-[0-9a-f]*\))$/\1/p')
+fi
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+
+# A bus that starts no service by itself, so that none answers but what is started here.
+cat >"$home/bus.conf" <<END
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=$home</listen>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+END
+
+# on_bus FILTER SETUP: the tests of that name, after SETUP, which has to say that it is ready by returning 0.
+on_bus() {
+    echo "== $1"
+    env -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR HOME="$home" XDG_DATA_HOME="$home/data" HAUL_TEST_BUS=1 \
+        TESTS="$tests" FILTER="$1" \
+        dbus-run-session --config-file="$home/bus.conf" -- sh -euc "$2"'
+        out=$("$TESTS" --ignored --test-threads=1 "$FILTER" 2>&1) || { echo "$out"; exit 1; }
+        echo "$out" | grep "^test "
+        # A filter that finds nothing would pass, too.
+        echo "$out" | grep -q "test result: ok. [1-9]"'
+}
+
+unlocked='
+    mkdir -p "$XDG_DATA_HOME"
+    printf "password" | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+    busctl --user status org.freedesktop.secrets >/dev/null'
+on_bus service_ "$unlocked"
+on_bus locked_ "$unlocked"
+on_bus nobody_ '
+    ! busctl --user status org.freedesktop.secrets >/dev/null 2>&1'
+on_bus silence_ '
+    dbus-test-tool black-hole --name=org.freedesktop.secrets &
+    trap "kill $!" EXIT
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        busctl --user list --no-legend | grep -q "^org.freedesktop.secrets .*dbus-test-tool" && break
+        sleep 0.2
+    done'
+on_bus kernel_ ':'
+echo "keyring tests passed"
