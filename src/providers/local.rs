@@ -169,14 +169,7 @@ impl Provider for Local {
         // One more than the page tells whether there is a next one.
         let after = cursor.map(FileId::from);
         let listing = Listing { filter, sort, descending, after, limit: size + 1, ..Listing::default() };
-        let listed = self.blocking(move |store| store.list(SPACE, &listing)).await;
-        let mut files = listed.map_err(|error| match (cursor, error.kind()) {
-            (Some(cursor), Kind::NotFound) => {
-                Error::usage(format!("--cursor {cursor}: is not one of this listing"))
-                    .hint("leave out `--cursor` to start at the first page")
-            }
-            _ => error,
-        })?;
+        let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
         let is_last = files.len() <= size;
         files.truncate(size);
         let next = files.last().filter(|_| !is_last).map(|file| file.id.0.clone());
