@@ -110,7 +110,10 @@ fn check(case: Case, runner: &mut TestRunner, files: usize, filters: usize) {
     }
     let list = |query: Query| {
         let listing = Listing::new(Arc::clone(&rig.provider), query, None);
-        rig.run(listing.all())
+        let mut files = rig.run(listing.all())?;
+        // Activeloop goes on working at files: what became of them is another matter.
+        files.iter_mut().filter(|file| file.provider == "activeloop").for_each(|file| file.status = None);
+        Ok::<_, haul::error::Error>(files)
     };
     let all = list(Query::default()).unwrap();
     assert_eq!(all.len(), files, "{case:?}");

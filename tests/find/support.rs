@@ -3,7 +3,6 @@
 use std::process::{Command, Output};
 
 use haul::model::File;
-use serde_json::Value;
 
 use crate::rig::{Case, Rig, TOKEN};
 
@@ -31,11 +30,6 @@ impl Ran {
     /// The files that `--jsonl` printed.
     #[track_caller]
     pub fn files(&self) -> Vec<File> {
-        self.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    #[track_caller]
-    pub fn values(&self) -> Vec<Value> {
         self.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
