@@ -473,8 +473,8 @@ fn unreadable_files_and_folders() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
     }
     env.write("docs/open.txt", "");
-    fs::set_permissions(env.write("docs/secret.txt", "x"), fs::Permissions::from_mode(0)).unwrap();
-    fs::set_permissions(env.work().join("docs/closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(env.write("docs/secret.txt", "x"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(env.work().join("docs/closed"), fs::Permissions::from_mode(0o000)).unwrap();
     check!(env.run(&mut env.nobody(&["upload", "docs/secret.txt"])), @"
     status 1
     --- err
