@@ -61,7 +61,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store/index.rs", "store/index/"]),
     ("indicatif", &["ui/bars.rs"]),
     ("comfy_table", &["ui/table.rs"]),
-    ("keyring", &["vault.rs", "vault/"]),
+    ("keyring", &["vault/"]),
+    ("linux_keyutils", &["vault/"]),
+    ("rpassword", &["ui/"]),
     ("std::env::var", &["settings/env.rs"]),
     ("env::vars", &["settings/env.rs"]),
     ("std::io::stdout", &["ui/"]),
@@ -70,7 +72,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// `providers/` may use the store in `local` alone.
-const EXTRA: &[(&str, &str)] = &[("providers/local.rs", "store")];
+const EXTRA: &[(&str, &str)] = &[("providers/local/mod.rs", "store")];
 
 fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -30,17 +30,14 @@ for block in "$work"/sh.*; do
 done
 
 mkdir -p docs && echo one > docs/a.pdf && echo two > report.pdf
-cat > test_files.py <<'PY'
-def test_nothing():
-    pass
-PY
 for block in "$work"/yaml.*; do
   # `- run: haul …` and `- haul …`: the lines that a runner would execute.
   sed -nE 's/^ *- (run: )?(haul .*)$/\2/p' "$block" > "$block.lines"
   while IFS= read -r line; do
     echo "-- $line"
     case $line in
-      *"haul serve"*) bash -euo pipefail -c "$line" ;;
+      # tests/clients/run has pytest and the client that this one needs, and runs it.
+      *pytest*) continue ;;
       *) haul serve --ephemeral -- bash -euo pipefail -c "$line" ;;
     esac
     count=$((count + 1))

@@ -232,6 +232,9 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
     }
     settings.edit(|file| {
         file.remove_profile(name);
+        if file.default_profile.as_deref() == Some(name) && providers::find(name).is_none() {
+            file.set_default(None);
+        }
     })?;
     if let Ok(row) = row {
         rows.push(&row)?;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{Document, DocumentMut, Item, Table, TableLike, Value, value};
 
 use super::Origin;
 use crate::error::{Error, Result};
@@ -174,7 +174,7 @@ impl File {
     /// Records which store of this machine keeps a profile's token.
     pub fn set_token_store(&mut self, name: &str, store: Option<&str>) {
         if let Some(store) = store {
-            self.profile_table(name)["token_store"] = value(store);
+            put(self.profile_table(name), "token_store", Some(store.into()));
             self.profiles.entry(name.to_owned()).or_default().token_store = Some(store.to_owned());
             return;
         }
@@ -192,31 +192,17 @@ impl File {
     /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let table = self.profile_table(name);
-        let mut set = |key: &str, text: Option<&String>| match (
-            text,
-            table.get_mut(key).and_then(Item::as_value_mut),
-        ) {
-            // A comment behind the old value belongs to the line, not to the value.
-            (Some(text), Some(old)) => {
-                let decor = old.decor().clone();
-                *old = text.into();
-                *old.decor_mut() = decor;
-            }
-            (Some(text), None) => table[key] = value(text),
-            (None, _) => drop(table.remove(key)),
-        };
+        let mut set = |key: &str, text: Option<&String>| put(table, key, text.map(Into::into));
         set("provider", profile.provider.as_ref());
         set("base_url", profile.base_url.as_ref());
         set("upload_base_url", profile.upload_base_url.as_ref());
         set("dialect", profile.dialect.as_ref());
         set("token_store", profile.token_store.as_ref());
-        match &profile.token_command {
-            Some(words) if words.len() == 3 && words[..2] == SHELL => {
-                table["token_command"] = value(&words[2]);
-            }
-            Some(words) => table["token_command"] = value(words.iter().collect::<toml_edit::Array>()),
-            None => drop(table.remove("token_command")),
-        }
+        let command = profile.token_command.as_ref().map(|words| match words.as_slice() {
+            [shell, flag, line] if [shell, flag] == SHELL => line.into(),
+            words => Value::Array(words.iter().collect()),
+        });
+        put(table, "token_command", command);
         if profile.set.is_empty() {
             table.remove("set");
         } else {
@@ -229,23 +215,17 @@ impl File {
         self.profiles.insert(name.to_owned(), profile);
     }
 
-    /// Removes a profile; whether it was there.
+    /// Removes a profile; whether it was there. The default stays: a profile may be built in, too.
     pub fn remove_profile(&mut self, name: &str) -> bool {
         if let Some(profiles) = self.document.get_mut("profiles").and_then(Item::as_table_like_mut) {
             profiles.remove(name);
-        }
-        if self.default_profile.as_deref() == Some(name) {
-            self.set_default(None);
         }
         self.profiles.remove(name).is_some()
     }
 
     /// Sets the profile that commands use.
     pub fn set_default(&mut self, name: Option<&str>) {
-        match name {
-            Some(name) => self.document["default_profile"] = value(name),
-            None => drop(self.document.remove("default_profile")),
-        }
+        put(self.document.as_table_mut(), "default_profile", name.map(Value::from));
         self.default_profile = name.map(str::to_owned);
     }
 
@@ -280,6 +260,15 @@ impl File {
         }
         entry.as_table_mut().expect("made a table above")
     }
+}
+
+/// Puts a value under `key`, with the comment that stands beside the one before; None removes it.
+fn put(table: &mut Table, key: &str, new: Option<Value>) {
+    let Some(mut new) = new else { return drop(table.remove(key)) };
+    if let Some(old) = table.get(key).and_then(Item::as_value) {
+        *new.decor_mut() = old.decor().clone();
+    }
+    table[key] = Item::Value(new);
 }
 
 /// Reads values and names the line of a wrong one.

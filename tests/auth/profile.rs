@@ -67,6 +67,18 @@ fn removing_a_profile_takes_its_token_along() {
 }
 
 #[test]
+fn a_built_in_profile_stays_the_default_without_its_settings() {
+    let home = Sealed::new();
+    home.run("profile default xai").code(0);
+    home.pipe("tok-1", "auth login xai --no-check --insecure-storage").code(0);
+    home.run("auth logout xai").code(0);
+    assert_eq!(home.config_text(), "default_profile = \"xai\"\n");
+    home.run("profile add xai --set team_id=t1").code(0);
+    home.run("profile rm xai").code(0);
+    assert_eq!(home.config_text(), "default_profile = \"xai\"\n");
+}
+
+#[test]
 fn a_linked_config_file_stays_a_link() {
     let home = Sealed::new().config("");
     let real = home.home().join("dotfiles.toml");

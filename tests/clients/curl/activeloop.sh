@@ -36,7 +36,7 @@ list() {
   ask -H "$token" "$api/files?limit=10001"
   is 422 '.detail[0].loc == ["query", "limit"]'
 }
-get_one() { create; get "$(value .id)"; is 200 '.filename == "hello.txt"'; }
+get_one() { local id; create; id=$(value .id); get "$id"; is 200 --arg id "$id" '[.id, .filename] == [$id, "hello.txt"]'; }
 content() { create; ask -H "$token" "$api/files/$(value .id)/content?workspace=default"; is 200; cmp hello.txt "$answer"; }
 update() {
   local id

@@ -33,7 +33,7 @@ value() {
 check() {
   local result=ok
   # In a subshell, and not in a condition, for there `set -e` counts.
-  (set -e; "$2")
+  (set -e; "$2") >&2
   [ $? = 0 ] || { echo "curl at $platform, $1" >&2; result=FAIL; }
   echo "curl at $platform | $1 | $result"
 }

@@ -43,7 +43,7 @@ filter() {
   ask -H "$token" "$beta/query" --json '{"filter": {"file_name": "only.txt"}}'
   is 200 '[.items[].name] == ["only.txt"]'
 }
-get_one() { create; ask -H "$token" "$beta/$(value .id)"; is 200 '.name == "hello.txt"'; }
+get_one() { local id; create; id=$(value .id); ask -H "$token" "$beta/$id"; is 200 --arg id "$id" '[.id, .name] == [$id, "hello.txt"]'; }
 content() { create; ask -H "$token" "$beta/$(value .id)/content"; is 200 '.form_fields == null'; ask "$(value .url)"; is 200; cmp hello.txt "$answer"; }
 link() {
   create

@@ -50,7 +50,7 @@ filter() {
   ask -G -H "$token" "$api/files" --data-urlencode 'filter=colour = "red"'
   is 400 '.code == "Client specified an invalid argument"'
 }
-get_one() { create; get "$(value .file_id)"; is 200 '.name == "hello.txt"'; }
+get_one() { local id; create; id=$(value .file_id); get "$id"; is 200 --arg id "$id" '[.file_id, .name] == [$id, "hello.txt"]'; }
 content() { create; ask -H "$token" "$api/files/$(value .file_id)/content?$team"; is 200; cmp hello.txt "$answer"; }
 update() {
   create

@@ -43,6 +43,11 @@ await check("create", async () => {
 
 await check("unicode name", async () => assert.equal((await upload("x", UNICODE_NAME)).file_name, UNICODE_NAME));
 
+await check("empty file", async () => {
+  if (isOld) assert.equal((await upload("")).file_size, 0);
+  else await assert.rejects(upload(""), is(400, "bad_request"));
+});
+
 await check("several MB", async () => {
   const { id } = await upload(SEVERAL_MB);
   assert.deepEqual(await fetched((await link(id)).url), [200, SEVERAL_MB]);

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pathlib
 
 from replicate.client import Client
 from replicate.exceptions import ReplicateError
@@ -57,7 +58,7 @@ def _():
 @case("list")
 def _():
     newest = [create().id, create().id][::-1]
-    # It knows the first page only, and a page has two files here.
+    # It never asks for a second page, and a page has two files here.
     equal([file.id for file in client.files.list()], newest)
 
 
@@ -93,3 +94,10 @@ def _():
 def _():
     with raises(ReplicateError, not_found):
         client.files.get("unknown")
+
+
+@case("own bugs")
+def _():
+    # The name that is given with a path counts for nothing.
+    here = pathlib.Path(__file__)
+    equal(client.files.create(here, filename="renamed.bin").name, here.name)
