@@ -116,7 +116,7 @@ fn a_million_files_stream_through_little_memory() {
             taken.first_row * 1000.0,
             a_row * 1e6,
             a_row / alone,
-            taken.peak_kib as f64 / 1024.0,
+            f64::from(u32::try_from(taken.peak_kib).unwrap()) / 1024.0,
         );
         assert_eq!(taken.rows, COUNT);
         assert!(taken.peak_kib < 32 * 1024, "{} KiB", taken.peak_kib);
