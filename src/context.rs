@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::http::{Client, Config, Policy};
 use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock};
-use crate::providers::{Connection, Provider};
-use crate::settings::{Profile, Settings};
+use crate::providers::{Connection, Provider, REGISTRY, Spec};
+use crate::settings::{Origin, Profile, Settings};
 use crate::ui::Ui;
 use crate::vault::{self, Patience, Token};
 
@@ -53,11 +53,26 @@ impl Context {
             return Ok(Arc::clone(provider));
         }
         let profile = self.settings.profile(&name)?;
+        self.say_that_local_is_default();
         let token = self.token(&profile)?;
         let retries = self.settings.retries()?.value;
         let provider: Arc<dyn Provider> = Arc::from(self.open_with(&profile, token, retries)?);
         self.opened.borrow_mut().insert(name, Arc::clone(&provider));
         Ok(provider)
+    }
+
+    /// Whoever has a token in the environment may expect its platform to be used.
+    fn say_that_local_is_default(&self) {
+        let chosen = self.settings.profile_name();
+        if chosen.origin != Origin::BuiltIn || !self.opened.borrow().is_empty() {
+            return;
+        }
+        let has_token =
+            |spec: &&&Spec| spec.token_variables.iter().any(|name| self.settings.env.get(name).is_some());
+        if let Some(spec) = REGISTRY.iter().find(has_token) {
+            self.ui
+                .hint(&format!("this is {}; `-p {1}` or HAUL_PROFILE={1} uses {1}", chosen.value, spec.name));
+        }
     }
 
     /// How often the platforms that were opened have said that they get too many requests.

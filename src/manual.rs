@@ -49,7 +49,7 @@ pub fn exit_code_rows() -> Vec<(u8, &'static str)> {
 fn exit_codes() -> String {
     let mut text = String::from("Exit codes:\n");
     for (code, meaning) in exit_code_rows() {
-        text += &format!("  {code:>3}  {meaning}\n");
+        text.extend([&format!("  {code:>3}  "), meaning, "\n"]);
     }
     text + "\nSeveral failures for one reason give that reason's code, for different reasons 1.\n"
 }
@@ -57,7 +57,7 @@ fn exit_codes() -> String {
 fn environment() -> String {
     let mut text = String::from("Environment variables; a flag beats them, and they beat the config file:\n");
     for (name, about) in env::DOCUMENTED {
-        text += &format!("  {name}\n      {about}\n");
+        text.extend(["  ", name, "\n      ", about, "\n"]);
     }
     text
 }
@@ -66,7 +66,7 @@ fn environment() -> String {
 pub fn exit_code_table() -> String {
     let mut table = String::from("| code | meaning |\n| ---: | --- |\n");
     for (code, meaning) in exit_code_rows() {
-        table += &format!("| {code} | {meaning} |\n");
+        table.extend(["| ", &code.to_string(), " | ", meaning, " |\n"]);
     }
     table
 }

@@ -72,7 +72,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// `providers/` may use the store in `local` alone.
-const EXTRA: &[(&str, &str)] = &[("providers/local.rs", "store")];
+const EXTRA: &[(&str, &str)] = &[("providers/local/mod.rs", "store")];
 
 fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, into: &mut Vec<PathBuf>) {

@@ -33,7 +33,7 @@ fn agree(path: &Path, wanted: &str) {
 }
 
 /// A folder holds these files and no others.
-fn agree_all(folder: &str, files: Vec<(String, String)>) {
+fn agree_all(folder: &str, files: &[(String, String)]) {
     let folder = root().join(folder);
     let wanted: BTreeSet<&String> = files.iter().map(|(name, _)| name).collect();
     for entry in fs::read_dir(&folder).into_iter().flatten() {
@@ -44,7 +44,7 @@ fn agree_all(folder: &str, files: Vec<(String, String)>) {
             fs::remove_file(path).expect("a file that can be removed");
         }
     }
-    for (name, text) in &files {
+    for (name, text) in files {
         agree(&folder.join(name), text);
     }
 }
@@ -57,13 +57,14 @@ fn man_pages() {
         assert!(names.contains(&name), "{names:?}");
     }
     assert!(pages.iter().all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
-    agree_all("man", pages);
+    agree_all("man", &pages);
 }
 
 #[test]
 fn completion_scripts() {
     let files = completions::files().expect("scripts");
-    agree_all("completions", files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect());
+    let files: Vec<_> = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    agree_all("completions", &files);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn service(method: &str) {
         "1",
         "/org/freedesktop/secrets/collection/login",
     ]);
-    assert!(call.status().unwrap().success());
+    assert!(call.output().unwrap().status.success());
 }
 
 #[test]

@@ -46,7 +46,17 @@ on_bus() {
     echo "== $1"
     env -u DISPLAY -u WAYLAND_DISPLAY -u XDG_RUNTIME_DIR HOME="$home" XDG_DATA_HOME="$home/data" HAUL_TEST_BUS=1 \
         TESTS="$tests" FILTER="$1" \
-        dbus-run-session --config-file="$home/bus.conf" -- sh -euc "$2"'
+        dbus-run-session --config-file="$home/bus.conf" -- sh -euc '
+        # Whoever takes the name may take a moment for it.
+        wait_for() {
+            for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+                "$@" >/dev/null 2>&1 && return
+                sleep 0.2
+            done
+            echo "tests/keyring.sh: this failed: $*" >&2
+            exit 1
+        }
+        '"$2"'
         out=$("$TESTS" --ignored --test-threads=1 "$FILTER" 2>&1) || { echo "$out"; exit 1; }
         echo "$out" | grep "^test "
         # A filter that finds nothing would pass, too.
@@ -56,17 +66,15 @@ on_bus() {
 unlocked='
     mkdir -p "$XDG_DATA_HOME"
     printf "password" | gnome-keyring-daemon --unlock --components=secrets >/dev/null
-    busctl --user status org.freedesktop.secrets >/dev/null'
+    wait_for busctl --user status org.freedesktop.secrets
+    wait_for secret-tool store --label ready service ready </dev/null'
 on_bus service_ "$unlocked"
 on_bus locked_ "$unlocked"
 on_bus nobody_ '
-    ! busctl --user status org.freedesktop.secrets >/dev/null 2>&1'
+    if busctl --user status org.freedesktop.secrets >/dev/null 2>&1; then exit 1; fi'
 on_bus silence_ '
     dbus-test-tool black-hole --name=org.freedesktop.secrets &
     trap "kill $!" EXIT
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        busctl --user list --no-legend | grep -q "^org.freedesktop.secrets .*dbus-test-tool" && break
-        sleep 0.2
-    done'
+    wait_for busctl --user status org.freedesktop.secrets'
 on_bus kernel_ ':'
 echo "keyring tests passed"

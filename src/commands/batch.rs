@@ -50,7 +50,7 @@ pub enum Ended {
 pub struct Words {
     /// What was done, such as `uploaded`.
     pub done: &'static str,
-    /// How to go on after Ctrl-C.
+    /// How to go on after Ctrl-C, once some were done.
     pub go_on: &'static str,
 }
 
@@ -135,7 +135,8 @@ where
         Ok(whole) => tally.conclude(ctx, words, whole),
         Err(error) if error.kind() == Kind::Interrupted => {
             let count = tally.done + tally.skipped;
-            Err(error.detail(format!("{count} {}", words.done)).hint(words.go_on))
+            let go_on = if count == 0 { Words::of("").go_on } else { words.go_on };
+            Err(error.detail(format!("{count} {}", words.done)).hint(go_on))
         }
         Err(error) => Err(error),
     }

@@ -3,7 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::batch::{self, BatchArgs, Ended, Words};
+use super::confirm::{ConfirmArgs, Deed, once_each};
+use super::ls::FILE_COLUMNS;
 use super::select::{Chosen, Selector};
 use super::upload::lifetime;
 use crate::context::Context;
@@ -19,7 +23,7 @@ use crate::ui::Columns;
     haul link llamacloud:report.pdf --expires 1h\n  \
     haul link report.pdf --list\n  \
     haul link report.pdf --revoke")]
-#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "revoke"])))]
+#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "revoke", "retry_from"])))]
 pub struct LinkArgs {
     #[command(flatten)]
     selector: Selector,
@@ -32,6 +36,8 @@ pub struct LinkArgs {
     /// Revoke a link: this one, or the file's only one
     #[arg(long, value_name = "LINK", num_args = 0..=1, default_missing_value = "")]
     revoke: Option<String>,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     #[command(flatten)]
     batch: BatchArgs,
 }
@@ -73,24 +79,35 @@ impl LinkArgs {
             _ => Op::Link,
         };
         let selector = self.selector.or_retried(&self.batch)?;
-        let mut rows = ctx.ui.rows(LINK_COLUMNS)?;
         let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
-        let word = match op {
-            Op::Unlink => "revoked",
-            Op::Links => "listed",
-            _ => "linked",
+        let deed = match op {
+            Op::Unlink => Deed { verb: "revoke the links to", done: "revoked", place: "on" },
+            Op::Links => Deed { verb: "list the links to", done: "listed", place: "on" },
+            _ => Deed { verb: "make links to", done: "linked", place: "on" },
+        };
+        let dry_run = self.confirm.dry_run;
+        let mut rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
+        // A link lets others read a file, so what a pattern chose is asked about like a deletion.
+        let files = if selector.is_pattern(ctx) && op != Op::Links {
+            let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, Some(op)).collect().await;
+            once_each(&mut chosen);
+            self.confirm.confirm(ctx, &chosen, true, deed)?;
+            stream::iter(chosen).boxed_local()
+        } else {
+            selector.files(ctx, Some(op))
         };
         batch::run(
             ctx,
             &self.batch,
-            Words::of(word),
-            selector.files(ctx, Some(op)),
+            Words::of(deed.done),
+            files,
             async |Chosen { provider, file }| {
                 let can = provider.capabilities();
                 if let Some(able) = can.link {
                     check_lifetime(provider.spec().name, "a link", able.lifetime, lifetime)?;
                 }
                 let links = match op {
+                    _ if dry_run => Vec::new(),
                     Op::Links => provider.links(&file.id).await?,
                     Op::Unlink => {
                         provider.unlink(&file.id, revoke).await?;
@@ -101,6 +118,10 @@ impl LinkArgs {
                 Ok((file, links))
             },
             |(file, links)| {
+                if dry_run {
+                    rows.push(&file)?;
+                    return Ok(vec![Ended::Done(Some(file.id))]);
+                }
                 if op == Op::Unlink {
                     ctx.ui.note(&format!("{}: link revoked", file.name));
                 }
@@ -111,6 +132,9 @@ impl LinkArgs {
             },
         )
         .await?;
+        if dry_run {
+            ctx.ui.note(&format!("dry run: nothing was {}", deed.done));
+        }
         rows.finish()
     }
 }

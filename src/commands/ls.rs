@@ -6,9 +6,11 @@ use clap::Args;
 
 use super::select::combine;
 use crate::context::Context;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Kind, Result, nearest};
+use crate::filter::{Filter, Op};
 use crate::model::File;
-use crate::providers::{Listing, Query, Sort};
+use crate::providers::{Listing, Query, Sort, Spec};
+use crate::settings::parse_lifetime;
 use crate::ui::Columns;
 
 /// The columns of files.
@@ -45,6 +47,7 @@ pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: N
 #[command(after_long_help = "Examples:\n  \
     haul ls\n  \
     haul ls '*.pdf' --sort size --reverse --limit 10\n  \
+    haul ls --since 7d --type pdf --sort metadata.author\n  \
     haul ls -p xai --filter 'size > 10MB AND expires_at < +24h' --json")]
 pub struct LsArgs {
     /// List files whose name matches, such as '*.pdf'
@@ -52,7 +55,19 @@ pub struct LsArgs {
     /// List files that this expression matches (`haul help filters`)
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
-    /// Sort by this field, smallest first
+    /// List files that end within this time, such as 24h
+    #[arg(long, value_name = "TIME")]
+    pub expiring: Option<String>,
+    /// List files made within this time, such as 7d, or since a date
+    #[arg(long, value_name = "TIME|DATE")]
+    pub since: Option<String>,
+    /// List files of exactly this name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// List files whose media type has this in it, such as pdf or 'image/*'
+    #[arg(long = "type", value_name = "TYPE")]
+    pub content_type: Option<String>,
+    /// Sort by this field or metadata.KEY, smallest first
     #[arg(long, value_name = "FIELD")]
     pub sort: Option<String>,
     /// Turn the order round
@@ -83,11 +98,12 @@ impl LsArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let provider = ctx.open(None)?;
         let query = Query {
-            filter: combine(ctx, provider.spec(), self.filter.as_deref(), self.glob.as_deref())?,
+            filter: self.filter(ctx, provider.spec())?,
             sort: self.sort.as_deref().map(|field| parse_sort(field, self.reverse)).transpose()?,
             limit: self.limit,
             page_size: self.page_size,
         };
+        let selects = query.filter.is_some();
         let columns = if self.ids {
             ID_COLUMNS
         } else if self.long {
@@ -96,18 +112,22 @@ impl LsArgs {
             FILE_COLUMNS
         };
         let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone());
-        if listing.holds_all() {
-            ctx.ui.detail(&format!(
-                "{} does not sort: all files are read before the first is shown",
-                provider.spec().name
-            ));
+        let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
+            (Some(cursor), Kind::NotFound) => {
+                Error::usage(format!("--cursor {cursor}: is not one of this listing"))
+                    .hint("leave out `--cursor` to start at the first page")
+            }
+            _ => error,
+        };
+        if listing.reads_all_first() {
+            self.say_that_all_is_read(ctx, provider.spec());
         }
         if self.print0 {
             return self.print0(ctx, listing).await;
         }
         let mut rows = ctx.ui.rows(columns)?;
         let mut count = 0;
-        while let Some(files) = listing.next().await? {
+        while let Some(files) = listing.next().await.map_err(&no_such_page)? {
             count += files.len();
             for file in &files {
                 rows.push(file)?;
@@ -119,7 +139,7 @@ impl LsArgs {
             ctx.ui.detail(&format!("next page: --cursor {cursor}"));
         }
         if count == 0 && self.cursor.is_none() && self.limit != Some(0) {
-            if self.filter.is_some() || self.glob.is_some() {
+            if selects {
                 ctx.ui
                     .hint(&format!("no file on {} matches; `haul ls -p {0}` lists all", provider.profile()));
                 return Ok(());
@@ -127,6 +147,47 @@ impl LsArgs {
             ctx.ui.hint(&format!("no files on {}; `haul upload FILE` puts one there", provider.profile()));
         }
         Ok(())
+    }
+
+    /// All that was asked for, as one filter.
+    fn filter(&self, ctx: &Context, spec: &Spec) -> Result<Option<Filter>> {
+        let now = ctx.clock.now();
+        let mut parts = Vec::new();
+        if let Some(text) = &self.expiring {
+            let end = parse_lifetime(text).and_then(|span| now.checked_add(span).ok()).ok_or_else(|| {
+                Error::usage(format!("--expiring {text}: not a length of time")).hint("write `24h` or `7d`")
+            })?;
+            parts.push(Filter::time("expires_at", Op::Le, end));
+        }
+        if let Some(text) = &self.since {
+            let ago = parse_lifetime(text).and_then(|span| now.checked_sub(span).ok());
+            let start = ago.or_else(|| Filter::parse_time(text, now)).ok_or_else(|| {
+                Error::usage(format!("--since {text}: neither a length of time nor a date"))
+                    .hint("write `7d` or `2026-01-31`")
+            })?;
+            parts.push(Filter::time("created_at", Op::Ge, start));
+        }
+        parts.extend(self.name.as_deref().map(Filter::name_is));
+        parts.extend(self.content_type.as_deref().map(Filter::type_has));
+        parts.extend(combine(ctx, spec, self.filter.as_deref(), self.glob.as_deref())?);
+        Ok(parts.into_iter().reduce(Filter::and))
+    }
+
+    /// Says why nothing is shown for a while.
+    fn say_that_all_is_read(&self, ctx: &Context, spec: &Spec) {
+        let field = self.sort.as_deref().unwrap_or_default();
+        let why = format!(
+            "{} does not sort by {field} this way: every file is read before the first is shown",
+            spec.name
+        );
+        match self.limit {
+            Some(_) if ctx.ui.verbosity() == 0 => {}
+            Some(_) => ctx.ui.detail(&why),
+            None if ctx.ui.verbosity() == 0 => {
+                ctx.ui.hint(&format!("{why}, and held in memory; `--limit N` holds N"));
+            }
+            None => ctx.ui.detail(&format!("{why}, and held in memory")),
+        }
     }
 
     async fn print0(&self, ctx: &Context, mut listing: Listing) -> Result<()> {

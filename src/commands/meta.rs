@@ -3,7 +3,11 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use super::select::resolve;
+use futures_util::stream::{self, StreamExt as _};
+
+use super::batch::{self, BatchArgs, Ended, Words};
+use super::confirm::{ConfirmArgs, Deed, once_each};
+use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -22,17 +26,6 @@ pub enum MetaCommand {
     Unset(UnsetArgs),
 }
 
-/// Which one file.
-#[derive(Args, Debug)]
-struct One {
-    /// The file, by id or exact name, as `[PROFILE:]REF`
-    #[arg(value_name = "REF")]
-    reference: String,
-    /// Where several files have the name, take the newest
-    #[arg(long)]
-    latest: bool,
-}
-
 /// The arguments of `haul meta get`.
 #[derive(Args, Debug)]
 #[command(
@@ -40,7 +33,46 @@ struct One {
 )]
 pub struct GetArgs {
     #[command(flatten)]
-    one: One,
+    selector: Selector,
+    #[command(flatten)]
+    batch: BatchArgs,
+}
+
+/// Which files change: one by its reference, several by a pattern, a filter or both.
+#[derive(Args, Debug)]
+struct Changed {
+    /// The file, by id or exact name, or files by a pattern, as `[PROFILE:]REF`
+    #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
+    reference: Option<String>,
+    /// Change the files that this expression matches
+    #[arg(long, value_name = "EXPR")]
+    filter: Option<String>,
+    /// Where several files have the name, take the newest
+    #[arg(long)]
+    latest: bool,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
+    #[command(flatten)]
+    batch: BatchArgs,
+}
+
+impl Changed {
+    fn selector(&self) -> Result<Selector> {
+        let selector = Selector {
+            refs: self.reference.iter().cloned().collect(),
+            filter: self.filter.clone(),
+            latest: self.latest,
+        };
+        selector.or_retried(&self.batch)
+    }
+
+    /// With a filter or a report the reference may be left out; then the word in its place was the first operand.
+    fn give_back(&mut self, operands: &mut Vec<String>, is_operand: impl Fn(&str) -> bool) {
+        let optional = self.filter.is_some() || self.batch.retry_from.is_some();
+        if optional && self.reference.as_deref().is_some_and(is_operand) {
+            operands.splice(0..0, self.reference.take());
+        }
+    }
 }
 
 /// The arguments of `haul meta set`.
@@ -48,12 +80,14 @@ pub struct GetArgs {
 #[command(after_long_help = "Examples:\n  \
     haul meta set report.pdf author=hegel year=1807\n  \
     haul meta set report.pdf @metadata.json --replace\n  \
-    haul meta set report.pdf --name final.pdf")]
+    haul meta set report.pdf --name final.pdf\n  \
+    haul meta set '*.csv' reviewed=true --dry-run\n  \
+    haul meta set --filter 'created_at < -1d' archived=true --yes")]
 pub struct SetArgs {
     #[command(flatten)]
-    one: One,
+    changed: Changed,
     /// Keys with values (JSON if it parses as JSON, else text), or all keys of a JSON file
-    #[arg(value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace"])]
+    #[arg(value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter", "retry_from"])]
     values: Vec<String>,
     /// Remove the keys that are not named
     #[arg(long)]
@@ -74,9 +108,9 @@ pub struct SetArgs {
 #[command(after_long_help = "Examples:\n  haul meta unset report.pdf draft reviewer")]
 pub struct UnsetArgs {
     #[command(flatten)]
-    one: One,
+    changed: Changed,
     /// Keys
-    #[arg(value_name = "KEY", required = true)]
+    #[arg(value_name = "KEY", required_unless_present_any = ["filter", "retry_from"])]
     keys: Vec<String>,
 }
 
@@ -85,33 +119,84 @@ const META_COLUMNS: Columns = Columns { all: &File::FIELDS, shown: &["id", "name
 impl MetaCommand {
     /// Reads or changes metadata.
     pub async fn run(self, ctx: &Context) -> Result<()> {
-        let (one, patch) = match self {
-            Self::Get(args) => (args.one, None),
-            Self::Set(args) => {
-                let set = read_metadata(&args.values)?;
-                let SetArgs { one, replace, name, content_type, path, .. } = args;
-                (one, Some(Patch { set, replace, name, content_type, path, unset: Vec::new() }))
+        match self {
+            Self::Get(args) => {
+                let selector = args.selector.or_retried(&args.batch)?;
+                let files = selector.files(ctx, None);
+                let mut rows = ctx.ui.rows(META_COLUMNS)?;
+                let show = |file: File| {
+                    rows.push(&file)?;
+                    rows.flush()?;
+                    Ok(vec![Ended::Done(Some(file.id))])
+                };
+                batch::run(ctx, &args.batch, Words::of("shown"), files, async |chosen| Ok(chosen.file), show)
+                    .await?;
+                rows.finish()
             }
-            Self::Unset(args) => (args.one, Some(Patch { unset: args.keys, ..Patch::default() })),
-        };
-        let address = ctx.address(&one.reference);
-        if let Some(patch) = &patch {
-            require_patch(ctx.open(address.profile.as_deref())?.as_ref(), patch, &address.to_string())
-                .map_err(|error| error.about(address.to_string()))?;
+            Self::Set(mut args) => {
+                args.changed.give_back(&mut args.values, |word| word.contains('=') || word.starts_with('@'));
+                let set = read_metadata(&args.values)?;
+                let SetArgs { changed, replace, name, content_type, path, .. } = args;
+                let patch = Patch { set, replace, name, content_type, path, unset: Vec::new() };
+                if patch == Patch::default() {
+                    return Err(Error::usage("nothing to set").hint("write `KEY=VALUE` behind the files"));
+                }
+                change(ctx, &changed, &patch).await
+            }
+            Self::Unset(mut args) => {
+                args.changed.give_back(&mut args.keys, |word| !word.contains(['*', '?', '[']));
+                if args.keys.is_empty() {
+                    return Err(Error::usage("nothing to unset").hint("write `KEY` behind the files"));
+                }
+                change(ctx, &args.changed, &Patch { unset: args.keys, ..Patch::default() }).await
+            }
         }
-        let chosen = resolve(ctx, &address, one.latest, None).await?;
-        let file = match patch {
-            None => chosen.file,
-            Some(patch) => chosen
-                .provider
-                .annotate(&chosen.file.id, &patch)
-                .await
-                .map_err(|error| error.about(address.to_string()))?,
-        };
-        let mut rows = ctx.ui.rows(META_COLUMNS)?;
-        rows.push(&file)?;
-        rows.finish()
     }
+}
+
+async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
+    let selector = changed.selector()?;
+    let is_pattern = selector.is_pattern(ctx);
+    if is_pattern && patch.name.is_some() {
+        return Err(Error::usage("--name: several files cannot have one name")
+            .hint("name one file by its id: `haul meta set id:ID --name NAME`"));
+    }
+    let default = ["REF".to_owned()];
+    for shown in if selector.refs.is_empty() { &default[..] } else { &selector.refs } {
+        let provider = ctx.open(ctx.address(shown).profile.as_deref())?;
+        require_patch(provider.as_ref(), patch, shown).map_err(|error| error.about(shown))?;
+    }
+    let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, None).collect().await;
+    once_each(&mut chosen);
+    let deed = Deed { verb: "change the metadata of", done: "changed", place: "on" };
+    changed.confirm.confirm(ctx, &chosen, is_pattern, deed)?;
+    let dry_run = changed.confirm.dry_run;
+    let mut rows = ctx.ui.rows(META_COLUMNS)?;
+    let work = async |Chosen { provider, file }: Chosen| {
+        if dry_run {
+            return Ok(preview(file, patch));
+        }
+        provider.annotate(&file.id, patch).await.map_err(|error| error.about(file.id.to_string()))
+    };
+    let show = |file: File| {
+        rows.push(&file)?;
+        Ok(vec![Ended::Done(Some(file.id))])
+    };
+    let words = Words::of(if dry_run { "would be changed" } else { "changed" });
+    batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, show).await?;
+    if dry_run {
+        ctx.ui.note("dry run: nothing was changed");
+    }
+    rows.finish()
+}
+
+/// The file as it would be after the change.
+fn preview(mut file: File, patch: &Patch) -> File {
+    file.metadata = patch.apply(&file.metadata);
+    file.name = patch.name.clone().unwrap_or(file.name);
+    file.content_type = patch.content_type.clone().or(file.content_type);
+    file.path = patch.path.clone().or(file.path);
+    file
 }
 
 /// Refuses a change that the platform has no place for, before any work.

@@ -16,5 +16,6 @@ pub mod serve;
 pub mod upload;
 
 mod batch;
+mod confirm;
 mod report;
 mod select;

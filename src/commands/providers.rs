@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::error::{Error, Result, nearest};
 use crate::model::Object;
-use crate::providers::{self, Capabilities, Download, NameLimit, Op, REGISTRY, Spec, supports};
+use crate::providers::{
+    self, Capabilities, Download, NameLimit, Native, Op, Precision, REGISTRY, Spec, supports,
+};
 use crate::ui::{Columns, human};
 
 /// The arguments of `haul providers`.
@@ -141,7 +143,7 @@ pub fn table() -> String {
             or_no(row.checksums),
             row.max_size.map_or_else(|| "not stated".to_owned(), human::size),
         ];
-        table += &format!("| {} |\n", cells.join(" | "));
+        table.extend(["| ", &cells.join(" | "), " |\n"]);
     }
     table
 }
@@ -211,6 +213,16 @@ fn seconds(count: i64) -> String {
     human::duration(std::time::Duration::from_secs(count.unsigned_abs()))
 }
 
+/// A comparison that the platform makes itself, as `created_at < <= > >= (superset)`.
+fn pushed_down(native: &Native) -> String {
+    let ops: Vec<&str> = native.ops.iter().map(|op| op.symbol()).collect();
+    let precision = match native.precision {
+        Precision::Exact => "exact",
+        Precision::Superset => "superset",
+    };
+    format!("{} {} ({precision})", native.field, ops.join(" "))
+}
+
 /// All about one dialect of a platform.
 fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabilities) -> Object {
     let row = Row::of(spec);
@@ -253,7 +265,7 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabili
         "download": row.download,
         "ranges": can.ranges,
         "files_per_page": can.list.max_page,
-        "filter": can.list.native.iter().map(|native| native.field).collect::<Vec<_>>(),
+        "filter": can.list.native.iter().map(pushed_down).collect::<Vec<_>>(),
         "sort": can.list.sort,
         "newest_first": can.list.newest_first,
         "meta_set": row.meta_set,

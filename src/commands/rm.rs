@@ -5,11 +5,12 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Ended, Words};
+use super::confirm::{ConfirmArgs, Deed, once_each};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::File;
-use crate::ui::{Columns, human, one_line};
+use crate::ui::Columns;
 
 /// The arguments of `haul rm`.
 #[derive(Args, Debug)]
@@ -20,12 +21,8 @@ use crate::ui::{Columns, human, one_line};
 pub struct RmArgs {
     #[command(flatten)]
     selector: Selector,
-    /// Delete without asking
-    #[arg(short, long)]
-    yes: bool,
-    /// Show what would be deleted
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
     /// Print ids only
     #[arg(long)]
     ids: bool,
@@ -33,29 +30,10 @@ pub struct RmArgs {
     batch: BatchArgs,
 }
 
-const DELETED_FIELDS: &[&str] = &[
-    "provider",
-    "profile",
-    "id",
-    "name",
-    "size",
-    "content_type",
-    "purpose",
-    "path",
-    "status",
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "checksums",
-    "metadata",
-    "downloadable",
-    "url",
-    "extra",
-    "deleted",
-];
+const DELETED_FIELDS: [&str; 18] = File::fields_and("deleted");
 
 const DELETED_COLUMNS: Columns =
-    Columns { all: DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
+    Columns { all: &DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
 
 #[derive(Serialize)]
 struct Deleted {
@@ -70,14 +48,11 @@ impl RmArgs {
         self.selector = self.selector.or_retried(&self.batch)?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
-        let mut seen = std::collections::HashSet::new();
-        chosen.retain(|chosen| match chosen {
-            Ok(chosen) => seen.insert((chosen.file.profile.clone(), chosen.file.id.clone())),
-            Err(_) => true,
-        });
-        self.confirm(ctx, &chosen)?;
+        once_each(&mut chosen);
+        let deed = Deed { verb: "delete", done: "deleted", place: "from" };
+        self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), deed)?;
         let mut rows = ctx.ui.rows(columns)?;
-        let dry_run = self.dry_run;
+        let dry_run = self.confirm.dry_run;
         batch::run(
             ctx,
             &self.batch,
@@ -101,39 +76,5 @@ impl RmArgs {
         )
         .await?;
         rows.finish()
-    }
-
-    /// Asks before more than one goes; where nobody can answer, a pattern or filter needs `--yes`.
-    fn confirm(&self, ctx: &Context, chosen: &[Result<Chosen>]) -> Result<()> {
-        let files: Vec<&File> =
-            chosen.iter().filter_map(|chosen| Some(&chosen.as_ref().ok()?.file)).collect();
-        if self.yes || self.dry_run || files.is_empty() {
-            return Ok(());
-        }
-        if !ctx.ui.can_ask() {
-            if self.selector.is_pattern(ctx) {
-                return Err(Error::usage(format!(
-                    "{} matched: nothing was deleted",
-                    human::count(files.len() as u64, "file")
-                ))
-                .hint("add `--yes`, or look first: `--dry-run`"));
-            }
-            return Ok(());
-        }
-        if files.len() == 1 && !self.selector.is_pattern(ctx) {
-            return Ok(());
-        }
-        for file in files.iter().take(10) {
-            ctx.ui.note(&format!("  {}  {}", file.id, one_line(&file.name)));
-        }
-        if files.len() > 10 {
-            ctx.ui.note(&format!("  and {} more", files.len() - 10));
-        }
-        let bytes: u64 = files.iter().filter_map(|file| file.size).sum();
-        let what = human::count(files.len() as u64, "file");
-        if ctx.ui.confirm(&format!("delete {what} ({}) from {}?", human::size(bytes), files[0].profile))? {
-            return Ok(());
-        }
-        Err(Error::failed("nothing was deleted"))
     }
 }

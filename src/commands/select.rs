@@ -65,7 +65,7 @@ impl Selector {
             .filter
             .as_deref()
             .filter(|_| self.refs.is_empty())
-            .map(|text| self.matching(ctx, op, None, Some(text), None));
+            .map(|text| matching(ctx, op, None, Some(text), None));
         let by_ref = stream::iter(&self.refs).flat_map(move |text| self.named(ctx, op, text));
         by_ref.chain(stream::iter(by_filter).flatten()).boxed_local()
     }
@@ -79,7 +79,7 @@ impl Selector {
         let address = ctx.address(text);
         let filter = self.filter.as_deref();
         if let Some(pattern) = glob_of(&address) {
-            return self.matching(ctx, op, address.profile.as_deref(), filter, Some(pattern));
+            return matching(ctx, op, address.profile.as_deref(), filter, Some(pattern));
         }
         let found = async move {
             let chosen = match resolve(ctx, &address, self.latest, op).await {
@@ -98,46 +98,46 @@ impl Selector {
         };
         stream::once(found).filter_map(std::future::ready).boxed_local()
     }
+}
 
-    fn matching<'a>(
-        &'a self,
-        ctx: &'a Context,
-        op: Option<Op>,
-        profile: Option<&str>,
-        filter: Option<&str>,
-        glob: Option<&str>,
-    ) -> LocalBoxStream<'a, Result<Chosen>> {
-        let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-        // A pattern can be asked for again by itself; a filter needs its command.
-        let shown = glob.map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
-        let about = move |error: Error| shown.iter().fold(error, |error, shown| error.about(shown.clone()));
-        match start_listing(ctx, op, profile, filter, glob) {
-            Ok((provider, listing)) => {
-                stream::unfold(Some((provider, listing, 0, what, about)), move |state| async move {
-                    let (provider, mut listing, mut count, what, about) = state?;
-                    match listing.next().await {
-                        Ok(None) => {
-                            if count == 0 {
-                                ctx.ui.note(&format!("{what}: no file on {} matches", provider.profile()));
-                            }
-                            None
+/// The files of a platform that a filter and a glob match, page by page.
+fn matching<'a>(
+    ctx: &'a Context,
+    op: Option<Op>,
+    profile: Option<&str>,
+    filter: Option<&str>,
+    glob: Option<&str>,
+) -> LocalBoxStream<'a, Result<Chosen>> {
+    let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    // A pattern can be asked for again by itself; a filter needs its command.
+    let shown = glob.map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
+    let about = move |error: Error| shown.iter().fold(error, |error, shown| error.about(shown.clone()));
+    match start_listing(ctx, op, profile, filter, glob) {
+        Ok((provider, listing)) => {
+            stream::unfold(Some((provider, listing, 0, what, about)), move |state| async move {
+                let (provider, mut listing, mut count, what, about) = state?;
+                match listing.next().await {
+                    Ok(None) => {
+                        if count == 0 {
+                            ctx.ui.note(&format!("{what}: no file on {} matches", provider.profile()));
                         }
-                        Ok(Some(files)) => {
-                            count += files.len();
-                            let chosen = files
-                                .into_iter()
-                                .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
-                                .collect::<Vec<_>>();
-                            Some((chosen, Some((provider, listing, count, what, about))))
-                        }
-                        Err(error) => Some((vec![Err(about(error))], None)),
+                        None
                     }
-                })
-                .flat_map(stream::iter)
-                .boxed_local()
-            }
-            Err(error) => stream::iter([Err(about(error))]).boxed_local(),
+                    Ok(Some(files)) => {
+                        count += files.len();
+                        let chosen = files
+                            .into_iter()
+                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
+                            .collect::<Vec<_>>();
+                        Some((chosen, Some((provider, listing, count, what, about))))
+                    }
+                    Err(error) => Some((vec![Err(about(error))], None)),
+                }
+            })
+            .flat_map(stream::iter)
+            .boxed_local()
         }
+        Err(error) => stream::iter([Err(about(error))]).boxed_local(),
     }
 }
 
@@ -222,7 +222,7 @@ fn means_no_such_id(error: &Error) -> bool {
 async fn by_name(provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
     let query = Query { filter: Some(Filter::name_is(name)), ..Query::default() };
     let mut found = Listing::new(Arc::clone(provider), query, None).all().await?;
-    found.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+    found.sort_by_key(|file| std::cmp::Reverse(file.created_at));
     match found.len() {
         0 => Err(no_such_file(provider, name).await),
         1 => Ok(found.remove(0)),

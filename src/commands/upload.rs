@@ -170,10 +170,15 @@ impl UploadArgs {
                     ended.push(Ended::Done(None));
                     ctx.ui.note(&format!("{} ({}, {})", new.name, human::size(new.size), new.content_type));
                 }
-                for Uploaded { file, action } in uploaded {
+                for Uploaded { file, action, incomparable } in uploaded {
                     let (name, id) = (&file.name, &file.id);
                     match action {
-                        Action::Uploaded => {}
+                        Action::Uploaded => {
+                            if let Some(twin) = incomparable {
+                                let why = "has no checksum and was not sent from here";
+                                ctx.ui.note(&format!("{name}: uploaded, since {twin} {why}"));
+                            }
+                        }
                         Action::Reused => ctx.ui.note(&format!("{name}: reused {id}")),
                         Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
                         Action::Resumed => ctx.ui.note(&format!("{name}: an earlier run had sent it: {id}")),

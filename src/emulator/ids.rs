@@ -66,8 +66,8 @@ mod tests {
     fn lengths_and_alphabets() {
         assert_eq!(hex(16).len(), 32);
         assert_eq!(bytes(33).len(), 33);
-        let id = base62(500);
-        assert_eq!(id.len(), 500);
+        let id = base62(5_000);
+        assert_eq!(id.len(), 5_000);
         assert_eq!(id.bytes().collect::<HashSet<_>>().len(), 62, "all characters turn up");
         assert_ne!(base62(20), base62(20));
     }

@@ -95,7 +95,7 @@ fn find<'a>(field: &str, file: &'a File) -> Option<Found<'a>> {
 }
 
 /// The value at a dotted path. A key that has dots itself comes before a nested one.
-fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
+pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
     if let Some(value) = object.get(path) {
         return Some(value);
     }

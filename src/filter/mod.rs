@@ -37,6 +37,7 @@ mod value;
 
 use jiff::Timestamp;
 
+pub use eval::lookup;
 pub use expr::{Comparison, Expr, Op, Value};
 pub use pushdown::Precision;
 
@@ -66,6 +67,14 @@ impl Filter {
         Self::parse_with(text, now, &[])
     }
 
+    /// Parses an instant as filters have them: `2026-01-31`, RFC 3339, or relative to `now`: `-7d`.
+    pub fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+        match value::time(text, now)? {
+            Value::Time(time) => Some(time),
+            _ => None,
+        }
+    }
+
     /// Parses a filter that may also name fields which only one platform has, such as `user_defined_id`.
     pub fn parse_with(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
         parse::parse(text, now, platform_fields)
@@ -87,6 +96,17 @@ impl Filter {
     pub fn name_is(name: &str) -> Self {
         let value = Value::Text(name.to_owned());
         Self { expr: Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Eq, value }) }
+    }
+
+    /// A media type with this in it: `pdf`, `image/*`.
+    pub fn type_has(text: &str) -> Self {
+        let value = Value::Text(text.to_owned());
+        Self { expr: Expr::Compare(Comparison { field: "content_type".to_owned(), op: Op::Has, value }) }
+    }
+
+    /// A time before or after another: `op` is one of `<`, `<=`, `>`, `>=`.
+    pub fn time(field: &str, op: Op, time: Timestamp) -> Self {
+        Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Time(time) }) }
     }
 
     /// Both.

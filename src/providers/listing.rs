@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::{Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
+use crate::filter;
 use crate::model::File;
 
 /// Files of a provider, page by page. The next page is asked for while this one is used.
@@ -26,6 +27,10 @@ pub struct Listing {
     ended: bool,
     /// Whether all files must be read before the first can be given.
     collects: bool,
+    /// Whether it starts where another ended.
+    resumes: bool,
+    /// Whether the limit left out files of the last page.
+    cut: bool,
     /// Older files are not wanted.
     since: Option<Timestamp>,
 }
@@ -39,11 +44,13 @@ impl Listing {
             provider,
             query,
             ahead: None,
+            resumes: cursor.is_some(),
             cursor,
             seen: HashSet::new(),
             started: false,
             ended: false,
             collects,
+            cut: false,
             since: None,
         }
     }
@@ -55,18 +62,21 @@ impl Listing {
         self
     }
 
-    /// Whether the order forces all files to be read before the first is shown, and no limit bounds the memory.
-    pub fn holds_all(&self) -> bool {
-        self.collects && self.query.limit.is_none()
+    /// Whether the order forces all files to be read before the first can be given.
+    pub fn reads_all_first(&self) -> bool {
+        self.collects
     }
 
-    /// Where the page after the last one given starts; None at the end.
+    /// Where the page after the last one given starts; None at the end, and where that would pass over files.
     pub fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
+        self.cursor.as_deref().filter(|_| !self.cut && !self.collects)
     }
 
     /// The next files that pass, never none; None at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<File>>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
         if self.collects {
             return if std::mem::replace(&mut self.ended, true) {
                 Ok(None)
@@ -75,7 +85,9 @@ impl Listing {
             };
         }
         while let Some(mut files) = self.page().await? {
+            let found = files.len();
             files.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.cut = files.len() < found;
             self.left -= files.len() as u64;
             if self.left == 0 {
                 self.stop();
@@ -109,6 +121,10 @@ impl Listing {
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
         let past = |file: &File| self.since > file.created_at && file.created_at.is_some();
         self.cursor = page.next.filter(|_| !page.files.iter().any(past));
+        let mut files = page.files;
+        if let Some(filter) = &self.query.filter {
+            files.retain(|file| filter.matches(file));
+        }
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {
@@ -120,19 +136,15 @@ impl Listing {
                         self.provider.spec().name
                     )));
                 }
-                // A page is asked for ahead only if it is likely to be wanted.
-                if self.left > page.files.len() as u64 {
+                // A page is asked for ahead only if it is sure to be wanted.
+                if self.collects || self.left > files.len() as u64 {
                     self.ahead = Some(self.ask(Some(next)));
                 }
             }
         }
-        let mut files = page.files;
-        if let Some(filter) = &self.query.filter {
-            files.retain(|file| filter.matches(file));
-        }
         // A listing that fits one page is shown newest first even where the server does not sort.
-        if first && self.ended && self.query.sort.is_none() && !self.provider.capabilities().list.newest_first
-        {
+        let whole = first && self.ended && !self.resumes;
+        if whole && self.query.sort.is_none() && !self.provider.capabilities().list.newest_first {
             files.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
         }
         Ok(Some(files))
@@ -247,6 +259,9 @@ fn sort_key(file: &File, field: &str) -> SortKey {
         "path" => text(file.path.as_ref()),
         "status" => text(file.status.as_ref()),
         "url" => text(file.url.as_ref()),
+        "downloadable" => {
+            file.downloadable.map_or(SortKey::Unknown, |yes| SortKey::Number(f64::from(u8::from(yes))))
+        }
         "created_at" => time(file.created_at),
         "updated_at" => time(file.updated_at),
         "expires_at" => time(file.expires_at),
@@ -256,7 +271,7 @@ fn sort_key(file: &File, field: &str) -> SortKey {
                 Some(("extra", key)) => (&file.extra, key),
                 _ => return SortKey::Unknown,
             };
-            match object.get(path) {
+            match filter::lookup(object, path) {
                 None | Some(serde_json::Value::Null) => SortKey::Unknown,
                 Some(serde_json::Value::Number(number)) => {
                     number.as_f64().map_or(SortKey::Unknown, SortKey::Number)

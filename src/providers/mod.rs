@@ -30,7 +30,7 @@ pub use capabilities::{
 
 pub use listing::Listing;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::http::{self, Client};
 use crate::model::{Clock, File, FileId, Link, NewFile, Patch};
@@ -83,6 +83,27 @@ impl Spec {
             .filter(|field| !File::FIELDS.contains(field) && !field.contains('.'));
         let fields: std::collections::BTreeSet<&str> = own.collect();
         fields.into_iter().collect()
+    }
+
+    /// Refuses a filter on a field of the platform's own that the platform was not asked about whole: `pushed` is what
+    /// it was asked.
+    fn require_own_fields(&self, filter: &Filter, pushed: &Filter) -> Result<()> {
+        let (wanted, asked) = (filter.platform_fields(), pushed.platform_fields());
+        let count = |fields: &[&str], field| fields.iter().filter(|other| **other == field).count();
+        match wanted.iter().find(|field| count(&wanted, **field) != count(&asked, **field)) {
+            Some(field) => Err(self.cannot_be_asked(field)),
+            None => Ok(()),
+        }
+    }
+
+    /// The refusal of a filter on a field of the platform's own. Where the files do not show it, nothing here could
+    /// tell which of them belong.
+    fn cannot_be_asked(&self, field: &str) -> Error {
+        let mut natives = self.dialects.iter().flat_map(|dialect| dialect.can.list.native);
+        let ops = natives.find(|native| native.field == field).map_or(&[][..], |native| native.ops);
+        let ops: Vec<String> = ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
+        Error::new(Kind::Unsupported, format!("{} cannot be asked for this of {field}", self.name))
+            .hint(format!("{field} goes with {} and a value, joined to the rest by AND", ops.join(" ")))
     }
 }
 

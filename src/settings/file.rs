@@ -192,7 +192,7 @@ impl File {
     /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let table = self.profile_table(name);
-        let mut set = |key: &str, text: Option<&String>| put(table, key, text.map(|text| text.into()));
+        let mut set = |key: &str, text: Option<&String>| put(table, key, text.map(Into::into));
         set("provider", profile.provider.as_ref());
         set("base_url", profile.base_url.as_ref());
         set("upload_base_url", profile.upload_base_url.as_ref());

@@ -26,6 +26,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::hashes::Hashes;
 use super::locked;
 use crate::model::{FileId, NewFile, Source};
 
@@ -34,7 +35,11 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// The journal of one command.
 #[derive(Default)]
-pub struct Journal(Mutex<State>);
+pub struct Journal {
+    state: Mutex<State>,
+    /// What was in files that were sent before.
+    pub(super) hashes: Hashes,
+}
 
 #[derive(Default)]
 struct State {
@@ -106,6 +111,7 @@ impl Journal {
     pub fn open(folder: &Path, profile: &str, command: &str) -> Self {
         let profile = short_hash(profile);
         let own = folder.join(format!("{profile}-{}.jsonl", short_hash(command)));
+        let hashes = Hashes::at(folder.join(format!("hashes-{profile}.jsonl")));
         let mut state = State::default();
         if fs::create_dir_all(folder).is_err() {
             return Self::default();
@@ -118,7 +124,9 @@ impl Journal {
         }
         // The file itself is made with the first line, or read if it is there.
         if own.exists() {
-            let Ok(Some(mut file)) = locked::open(&own) else { return Self::default() };
+            let Ok(Some(mut file)) = locked::open(&own) else {
+                return Self { hashes, ..Self::default() };
+            };
             if is_old(&file) {
                 let _ = file.set_len(0);
             }
@@ -126,7 +134,7 @@ impl Journal {
             state.file = Some(file);
         }
         state.path = own;
-        Self(Mutex::new(state))
+        Self { state: Mutex::new(state), hashes }
     }
 
     /// What an earlier run did about this file; told once, so that a file that is named twice is sent twice.
@@ -196,7 +204,7 @@ impl Journal {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

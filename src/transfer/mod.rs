@@ -3,6 +3,7 @@
 mod arrival;
 mod digest;
 mod download;
+mod hashes;
 mod journal;
 mod locked;
 mod names;

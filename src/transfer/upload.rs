@@ -12,7 +12,7 @@ use super::wait::wait_until_processed;
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
-use crate::model::{Clock, File, FileId, NewFile};
+use crate::model::{Checksums, Clock, File, FileId, NewFile};
 use crate::progress::{Outcome, Progress};
 use crate::providers::{Listing, Provider, Query};
 
@@ -63,6 +63,8 @@ pub struct Uploaded {
     pub file: File,
     /// How it came to be there.
     pub action: Action,
+    /// The file of the same name and size that could not be compared with it, so that it was sent.
+    pub incomparable: Option<FileId>,
 }
 
 /// The uploads of one command to one platform.
@@ -86,6 +88,10 @@ struct Job<'a> {
     number: Option<u64>,
     /// The file, once it is there.
     there: Option<(File, Action)>,
+    /// The hash of what was sent.
+    heard: Option<Checksums>,
+    /// A file of the same name and size that could not be compared.
+    incomparable: Option<FileId>,
 }
 
 impl Uploads {
@@ -145,19 +151,27 @@ impl Uploads {
                 None => action,
             };
             self.journal.finish(job.number, &file.id);
+            let blake3 = job.heard.and_then(|heard| heard.blake3);
+            if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
+                self.journal.hashes.note(&file.id, &blake3);
+            }
             let file =
                 if self.options.wait { wait_until_processed(&self.provider, file).await? } else { file };
-            uploaded.push(Uploaded { file, action });
+            uploaded.push(Uploaded { file, action, incomparable: job.incomparable });
         }
         Ok(uploaded)
     }
 
     /// What is to be done with one file: by the journal, then by what is there.
     async fn plan<'a>(&self, new: &'a NewFile, item: &Arc<dyn Progress>) -> Result<Job<'a>> {
-        let hasher = Hasher::cheapest(self.provider.capabilities().checksums);
-        let listener = hasher.filter(|_| self.options.verify).map(Listener::new);
-        let metered = Arc::new(Metered { item: Arc::clone(item), listener });
-        let mut job = Job { new, metered, old: None, number: None, there: None };
+        let hasher = match Hasher::cheapest(self.provider.capabilities().checksums) {
+            // The platform states none, but another `skip` will want to compare.
+            None if self.options.if_exists == IfExists::Skip => Some(Hasher::Blake3(Box::default())),
+            hasher => hasher.filter(|_| self.options.verify),
+        };
+        let metered = Arc::new(Metered { item: Arc::clone(item), listener: hasher.map(Listener::new) });
+        let mut job =
+            Job { new, metered, old: None, number: None, there: None, heard: None, incomparable: None };
         match self.journal.earlier(new) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
                 Ok(file) => {
@@ -208,10 +222,21 @@ impl Uploads {
                 job.old = twins.into_iter().max_by_key(|file| file.created_at).map(|twin| twin.id);
             }
             IfExists::Skip => {
-                for twin in twins {
-                    if twin.size == Some(new.size) && is_same(new, &twin).await? == Some(true) {
-                        job.there = Some((twin, Action::Reused));
-                        break;
+                for mut twin in twins {
+                    if twin.size.is_some_and(|size| size != new.size) {
+                        continue;
+                    }
+                    let stated = twin.checksums.clone();
+                    if Hasher::for_checksums(&stated).is_none() {
+                        twin.checksums.blake3 = self.journal.hashes.of(&twin.id).map(str::to_owned);
+                    }
+                    match is_same(new, &twin).await? {
+                        Some(true) => {
+                            job.there = Some((File { checksums: stated, ..twin }, Action::Reused));
+                            return Ok(());
+                        }
+                        Some(false) => {}
+                        None => job.incomparable = Some(twin.id),
                     }
                 }
             }
@@ -319,9 +344,10 @@ impl Job<'_> {
             return Err(hint(Error::new(Kind::Mismatch, message)));
         }
         let heard = self.metered.listener.as_ref().and_then(|listener| listener.finish(new.size));
-        if let Some(computed) = heard {
-            compare(&new.name, &computed, &file.checksums).map_err(hint)?;
+        if let Some(computed) = &heard {
+            compare(&new.name, computed, &file.checksums).map_err(hint)?;
         }
+        self.heard = heard;
         self.there = Some((file, action));
         Ok(())
     }

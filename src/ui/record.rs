@@ -43,7 +43,7 @@ impl Blocks {
             if std::mem::replace(&mut self.first, false) { String::new() } else { "\n".to_owned() };
         for (key, value) in lines {
             let gap = width - key.chars().count() + 2;
-            text.push_str(&format!("{key}{:gap$}{value}\n", ""));
+            text.extend([key.as_str(), &" ".repeat(gap), &value, "\n"]);
         }
         text
     }

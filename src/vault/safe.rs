@@ -211,6 +211,12 @@ fn reason(error: &keyring::Error) -> String {
                 "it is locked, and was not unlocked".to_owned()
             } else if text.contains("no result found") {
                 "it has no default collection".to_owned()
+            } else if let Some(number) = text.strip_prefix("Unknown(").and_then(|text| text.strip_suffix(')'))
+            {
+                // An error of the kernel that its crate has no word for.
+                number
+                    .parse()
+                    .map_or(text.clone(), |number| std::io::Error::from_raw_os_error(number).to_string())
             } else {
                 text
             }

@@ -151,8 +151,9 @@ fn settings_that_are_wrong() {
     check!(env.haul(["ls", "--config", "token.toml"]), @"
     status 2
     --- err
-    error: token.toml:3: a token does not belong into the config file
-    hint: remove the line, then keep the token with `haul auth login` or name a program in `token_command`
+    error: token.toml:3: a token does not belong into the config file, and others can read this one
+    hint: remove the line and make a new token: this one may be known
+    hint: keep a token with `haul auth login`, or name a program in `token_command`
     ");
     check!(env.haul(["ls", "--base-url", "ftp://x", "-p", "xai"]), @r#"
     status 2

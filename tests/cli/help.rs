@@ -21,6 +21,9 @@ fn the_first_screen() {
       rm           Delete files [alias: delete]
       meta         Read and change metadata
       link         Make, list and revoke links to files
+      auth         Give haul a token, check it, take it back
+      profile      List, add and remove profiles
+      config       Show every setting and where it comes from
       serve        Serve the platforms' own APIs offline, from a store on this machine
       providers    List the platforms and what they can do
       completions  Print a shell completion script

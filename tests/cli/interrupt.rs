@@ -40,7 +40,8 @@ fn an_upload_stops_and_stores_nothing() {
     interrupt(&child);
     let start = Instant::now();
     let output = child.wait_with_output().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(5));
+    // A second, where the disk takes writes back at once; a test has to allow for one that does not.
+    assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(130));
     check!(String::from_utf8(output.stderr).unwrap(), @"
     error: interrupted
@@ -72,7 +73,7 @@ fn a_download_keeps_what_it_has() {
     check!(String::from_utf8(output.stderr).unwrap(), @"
     error: interrupted
       0 downloaded
-    hint: run the same command again to go on
+    hint: add `--skip-existing` to go on
     ");
     assert_eq!(env.files(), ["big.bin", "copy.part", "copy.part.json"]);
 }

@@ -302,7 +302,7 @@ fn one_profile_after_the_other() {
     check!(env.haul(["ls"]), @r#"
     status 2
     --- err
-    error: no profile is called "nowhere"
+    error: HAUL_PROFILE: no profile is called "nowhere"
     hint: profiles: local, replicate, activeloop, metorial, llamacloud, xai, mine
     "#);
 }

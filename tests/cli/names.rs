@@ -128,7 +128,7 @@ fn what_would_steer_a_terminal_is_shown_escaped() {
     check!(env.haul(["ls", "--fields", "name"]), @r"
     status 0
     --- out
-    red␛[31m\nbidi<202E>fdp<0007>
+    red␛[31m\nbidi\u{202e}fdp\u{7}
     ");
     check!(env.terminal(100, "", &["ls", "--fields", "name"]), @r"
     status 0

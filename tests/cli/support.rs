@@ -245,7 +245,7 @@ impl Run {
     #[track_caller]
     pub fn errors(&self) -> Vec<Value> {
         let lines = self.stderr();
-        let objects = lines.lines().map(|line| serde_json::from_str(line));
+        let objects = lines.lines().map(serde_json::from_str);
         objects.map(|object| object.unwrap_or_else(|error| panic!("{error}\n{self}"))).collect()
     }
 
@@ -257,7 +257,9 @@ impl Run {
                 '\u{1b}' => shown.push('␛'),
                 '\n' | '\t' => shown.push(c),
                 // What a snapshot cannot show.
-                c if c.is_control() || c == '\u{202e}' => shown += &format!("<{:04X}>", u32::from(c)),
+                c if c.is_control() || c == '\u{202e}' => {
+                    shown.push_str(&c.escape_unicode().to_string());
+                }
                 c => shown.push(c),
             }
         }

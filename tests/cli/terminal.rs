@@ -147,7 +147,9 @@ fn none_and_one() {
 fn colour_where_it_is_wanted() {
     let colored = |variables: &[(&str, &str)], arguments: &[&str]| {
         let mut env = TestEnv::new();
-        variables.iter().for_each(|(name, value)| env.set(name, value));
+        for (name, value) in variables {
+            env.set(name, value);
+        }
         let screen = env.terminal(80, "", &[arguments, &["info", "nope"]].concat()).fails(3);
         screen.out.contains(&0x1b)
     };

@@ -120,6 +120,26 @@ fn a_command_that_failed_goes_on_and_one_that_succeeded_starts_over() {
 }
 
 #[test]
+fn skipping_compares_with_what_was_sent_where_the_platform_states_no_checksum() {
+    let platform = Platform::start(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("a.txt");
+    fs::write(&path, "one").unwrap();
+    let skip = ["upload", "a.txt", "--if-exists", "skip"];
+    let upload = || run(platform.haul(home.path(), &skip));
+    assert_eq!(run(platform.haul(home.path(), &["upload", "a.txt"])).0, 0);
+    let (_, _, err) = upload();
+    assert!(err.contains("uploaded, since") && err.contains("has no checksum and was not sent"), "{err}");
+    assert_eq!(platform.stored().len(), 2);
+    let (status, _, err) = upload();
+    assert_eq!((status, platform.stored().len()), (0, 2));
+    assert!(err.contains("a.txt: reused file"), "{err}");
+    fs::write(&path, "two").unwrap();
+    upload();
+    assert_eq!(platform.stored().len(), 3, "same name and size, other content");
+}
+
+#[test]
 fn ctrl_c_stops_within_a_second_and_keeps_what_has_come() {
     let platform = Platform::start(&["drip=300000 GET **/content"]);
     let home = tempfile::tempdir().unwrap();
@@ -137,7 +157,7 @@ fn ctrl_c_stops_within_a_second_and_keeps_what_has_come() {
     let (status, _, err) = told(child.wait_with_output().unwrap());
     assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
     assert_eq!(status, 130, "{err}");
-    assert!(err.contains("interrupted") && err.contains("add `--skip-existing` to go on"), "{err}");
+    assert!(err.contains("interrupted") && err.contains("run the same command again to go on"), "{err}");
     let have = fs::metadata(&part).unwrap().len();
     assert!(have >= 100_000);
     let fetches = platform.fetches(1).len();

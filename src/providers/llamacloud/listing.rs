@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::wire::{FileReply, ListReply};
-use super::{LlamaCloud, Via};
+use super::{LlamaCloud, SPEC, Via};
 use crate::error::{Error, Result};
 use crate::filter::{Comparison, Expr, Filter, Op, Value};
 use crate::http::{Body, Request};
@@ -12,6 +12,8 @@ use crate::providers::{Page, Query, Sort};
 
 /// Files a page at most, and where nothing else is wished: the fewest requests.
 const LARGEST_PAGE: u32 = 1000;
+/// The platform's own field that a listing does not show.
+const DATA_SOURCE: &str = "data_source_id";
 /// Ids in one question: keeps the URL below the 8 KB that servers take.
 const MOST_IDS: usize = 100;
 
@@ -31,6 +33,13 @@ impl LlamaCloud {
     /// Lists one page. All but the token must stay the same from page to page.
     pub(super) async fn list_page(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let mut asked = query.filter.as_ref().map_or_else(Asked::none, Asked::of);
+        // The short object does not tell a file's data source: only the platform can compare it.
+        let by_source = asked.data_source_id.is_some() || asked.only_manually_uploaded.is_some();
+        let names_source =
+            query.filter.as_ref().is_some_and(|filter| filter.platform_fields().contains(&DATA_SOURCE));
+        if names_source && !by_source {
+            return Err(SPEC.cannot_be_asked(DATA_SOURCE));
+        }
         asked.only_manually_uploaded = asked.only_manually_uploaded.or(self.flag("only_manually_uploaded")?);
         let by_source = asked.data_source_id.is_some() || asked.only_manually_uploaded.is_some();
         let request = if by_source || self.via == Via::Query {
@@ -142,9 +151,7 @@ impl<'a> Asked<'a> {
                 }
                 whole
             }
-            Expr::Or(_) | Expr::Compare(Comparison { field: _, op: Op::Eq, .. }) if self.add_ids(expr) => {
-                true
-            }
+            Expr::Or(_) | Expr::Compare(Comparison { op: Op::Eq, .. }) if self.add_ids(expr) => true,
             Expr::Compare(Comparison { field, op: Op::Eq, value: Value::Text(text) }) => {
                 match field.strip_prefix("extra.").unwrap_or(field) {
                     "name" => set(&mut self.file_name, text),

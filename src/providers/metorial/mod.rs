@@ -217,7 +217,6 @@ impl Provider for Metorial {
         let mut request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
             .query("order", if ascending { "asc" } else { "desc" })
-            .maybe_query("after", cursor)
             .maybe_query("organization_id", self.connection.setting("organization_id"));
         for key in ["store_id", "document_id", "file_link_id"] {
             if let Some(value) = self.connection.setting(key) {
@@ -233,7 +232,15 @@ impl Provider for Metorial {
                 request = request.query(key, value);
             }
         }
-        wire::page(&self.call(request).await?, &self.connection)
+        // The page before may have ended in a file that is deleted by now: then the file before that one leads on.
+        for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
+            let reply = self.call(request.clone().maybe_query("after", after)).await?;
+            if let Some(page) = wire::page(&reply, &self.connection, after)? {
+                return Ok(page);
+            }
+        }
+        Err(Error::platform("metorial lost the place in its listing: the files there were deleted")
+            .hint("run the same command again"))
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {

@@ -174,6 +174,8 @@ pub(super) struct Target {
 pub(super) struct Listing<T> {
     pub(super) items: Vec<T>,
     has_more: bool,
+    /// Whether the server says that nothing came before: of a page after an item, that it does not know the item.
+    is_first: bool,
 }
 
 impl<T: DeserializeOwned> Listing<T> {
@@ -190,15 +192,20 @@ impl<T: DeserializeOwned> Listing<T> {
         struct Pagination {
             #[serde(default, deserialize_with = "lenient::flag")]
             has_more_after: bool,
+            #[serde(default)]
+            has_more_before: Option<bool>,
         }
         if reply.body.trim_ascii_start().starts_with(b"[") {
-            return Ok(Self { items: reply.json(what)?, has_more: false });
+            return Ok(Self { items: reply.json(what)?, has_more: false, is_first: false });
         }
         let envelope: Envelope<T> = reply.json(what)?;
         let items = envelope.items.or(envelope.data).ok_or_else(|| {
             Error::platform(format!("metorial answered a {what} without `items`")).with_status(reply.status)
         })?;
-        Ok(Self { items, has_more: envelope.pagination.is_some_and(|pagination| pagination.has_more_after) })
+        let (has_more, is_first) = envelope.pagination.map_or((false, false), |pagination| {
+            (pagination.has_more_after, pagination.has_more_before == Some(false))
+        });
+        Ok(Self { items, has_more, is_first })
     }
 
     /// Where the next page starts: after the last item, by its id.
@@ -211,9 +218,20 @@ impl<T: DeserializeOwned> Listing<T> {
     }
 }
 
-/// A page of files.
-pub(super) fn page(reply: &Reply, connection: &Connection) -> Result<Page> {
+/// How many items a page is left by, so that the next one is found although some of them are deleted meanwhile.
+const ANCHORS: usize = 5;
+
+/// A page of files after the file `after`; None if the server does not know that file (any more), which it tells by an
+/// empty page. The cursor has the ids of the last files, the very last first.
+pub(super) fn page(reply: &Reply, connection: &Connection, after: Option<&str>) -> Result<Option<Page>> {
     let listing = Listing::<WireFile>::read(reply, "list of files")?;
-    let next = listing.next(|file| Some(&file.id))?;
-    Ok(Page { files: listing.items.into_iter().map(|file| file.into_file(connection)).collect(), next })
+    if after.is_some() && listing.items.is_empty() && listing.is_first {
+        return Ok(None);
+    }
+    let next = listing.next(|file| Some(&file.id))?.map(|_| {
+        let last: Vec<&str> = listing.items.iter().rev().take(ANCHORS).map(|file| &*file.id).collect();
+        last.join(",")
+    });
+    let files = listing.items.into_iter().map(|file| file.into_file(connection)).collect();
+    Ok(Some(Page { files, next }))
 }

@@ -26,7 +26,7 @@ pub(super) const OPENAI: &[Native] = &[
 pub(super) const GATEWAY: &[Native] = OPENAI.split_at(8).0;
 
 /// A filter the way it goes out.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Pushed {
     /// What `filter` is sent; None sends none.
     pub(super) filter: Option<String>,
@@ -34,6 +34,8 @@ pub(super) struct Pushed {
     pub(super) prefix: Option<String>,
     /// The upload status that every file of the answer has, because it was asked for.
     pub(super) status: Option<&'static str>,
+    /// What all of this asks.
+    pub(super) native: Filter,
 }
 
 /// Spells what a dialect compares. Where `gateway`, the start of a name pattern has a parameter of its own.
@@ -43,11 +45,12 @@ pub(super) fn push(filter: &Filter, gateway: bool) -> Pushed {
         let native = table.iter().find(|n| n.field == comparison.field && n.ops.contains(&comparison.op))?;
         spell(comparison).map(|_| native.precision)
     });
-    let parts = match native.unwrap_or_default().expr {
+    let native = native.unwrap_or_default();
+    let parts = match native.expr.clone() {
         Expr::And(parts) => parts,
         other => vec![other],
     };
-    let mut pushed = Pushed::default();
+    let mut pushed = Pushed { native, ..Pushed::default() };
     let mut texts = Vec::new();
     for part in &parts {
         if let Expr::Compare(comparison) = part {

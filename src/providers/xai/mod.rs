@@ -184,6 +184,9 @@ impl Provider for Xai {
         };
         let gateway = spelling == Spelling::Gateway;
         let pushed = query.filter.as_ref().map(|filter| filter::push(filter, gateway)).unwrap_or_default();
+        if let Some(filter) = &query.filter {
+            SPEC.require_own_fields(filter, &pushed.native)?;
+        }
         let sort = native_sort(query);
         let request = request
             .maybe_query("order", sort.map(|(_, descending)| spelling.order(descending)))

@@ -2,6 +2,8 @@
 //!
 //! The store blocks, so every call runs on a blocking thread.
 
+mod id;
+
 use std::fs;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -17,8 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task;
 use url::Url;
-use uuid::Uuid;
 
+use self::id::new_id;
 use super::capabilities::check_lifetime;
 use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
@@ -169,14 +171,7 @@ impl Provider for Local {
         // One more than the page tells whether there is a next one.
         let after = cursor.map(FileId::from);
         let listing = Listing { filter, sort, descending, after, limit: size + 1, ..Listing::default() };
-        let listed = self.blocking(move |store| store.list(SPACE, &listing)).await;
-        let mut files = listed.map_err(|error| match (cursor, error.kind()) {
-            (Some(cursor), Kind::NotFound) => {
-                Error::usage(format!("--cursor {cursor}: is not one of this listing"))
-                    .hint("leave out `--cursor` to start at the first page")
-            }
-            _ => error,
-        })?;
+        let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
         let is_last = files.len() <= size;
         files.truncate(size);
         let next = files.last().filter(|_| !is_last).map(|file| file.id.0.clone());
@@ -461,42 +456,4 @@ fn file_link(copy: Copy) -> Result<Link> {
 fn newest_id(store: &Store) -> Result<Option<FileId>> {
     let newest = Listing { sort: SortKey::Id, descending: true, limit: 1, ..Listing::default() };
     Ok(store.list(SPACE, &newest)?.pop().map(|file| file.id))
-}
-
-/// Crockford's base 32 in lower case, which has no letters to mistake for digits.
-const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-
-/// Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random ones. Within the millisecond
-/// of `newest` it is that id and a random step more, so that files of the same time sort as they were made, too.
-fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
-    let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
-    let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);
-    let newest = newest.and_then(id_value).unwrap_or_default();
-    let value = if newest < time << 35 { time << 35 | random } else { newest + 1 + (random >> 7) };
-    let digit = |place: u32| char::from(DIGITS[(value >> (5 * place) & 31) as usize]);
-    FileId((0..16).rev().map(digit).collect())
-}
-
-fn id_value(id: &FileId) -> Option<u128> {
-    let digit = |byte| DIGITS.iter().position(|digit| *digit == byte);
-    let add = |value: u128, byte| Some(value << 5 | digit(byte)? as u128);
-    (id.as_str().len() == 16).then(|| id.as_str().bytes().try_fold(0, add))?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_sort_as_they_were_made() {
-        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
-        let mut ids = vec![new_id(at(1_800_000_000_000), None)];
-        for milliseconds in [0, 0, 0, 1, 1, 5, 1_000_000] {
-            let id = new_id(at(1_800_000_000_000 + milliseconds), ids.last());
-            assert!(id > ids[ids.len() - 1] && id.as_str().len() == 16);
-            ids.push(id);
-        }
-        assert!(ids[0].as_str().starts_with("1mcc5rm00"), "{}", ids[0]);
-        assert_eq!(id_value(&"not one".into()), None);
-    }
 }

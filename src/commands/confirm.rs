@@ -1,0 +1,83 @@
+//! Before several files change: what they are, and whether that is meant.
+
+use clap::Args;
+
+use super::select::Chosen;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::model::File;
+use crate::ui::{human, one_line};
+
+/// Whether to ask, and whether to do it at all.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct ConfirmArgs {
+    /// Do not ask, also where a pattern or filter chooses the files
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show which files it would be, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// What is about to be done to files, for the question and its answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed {
+    /// `delete`
+    pub verb: &'static str,
+    /// `deleted`
+    pub done: &'static str,
+    /// `from`, before the profile's name.
+    pub place: &'static str,
+}
+
+impl ConfirmArgs {
+    /// Asks before more than one file changes, or what a pattern chose. Where nobody can answer, a pattern or filter
+    /// needs `--yes`.
+    pub fn confirm(
+        self,
+        ctx: &Context,
+        chosen: &[Result<Chosen>],
+        is_pattern: bool,
+        deed: Deed,
+    ) -> Result<()> {
+        let files: Vec<&File> =
+            chosen.iter().filter_map(|chosen| Some(&chosen.as_ref().ok()?.file)).collect();
+        if self.yes || self.dry_run || files.is_empty() {
+            return Ok(());
+        }
+        let Deed { verb, done, place } = deed;
+        if !ctx.ui.can_ask() {
+            if is_pattern {
+                let count = human::count(files.len() as u64, "file");
+                return Err(Error::usage(format!("{count} matched: nothing was {done}"))
+                    .hint("add `--yes`, or look first: `--dry-run`"));
+            }
+            return Ok(());
+        }
+        if files.len() == 1 && !is_pattern {
+            return Ok(());
+        }
+        for file in files.iter().take(10) {
+            ctx.ui.note(&format!("  {}  {}", file.id, one_line(&file.name)));
+        }
+        if files.len() > 10 {
+            ctx.ui.note(&format!("  and {} more", files.len() - 10));
+        }
+        let bytes: u64 = files.iter().filter_map(|file| file.size).sum();
+        let what = human::count(files.len() as u64, "file");
+        let question = format!("{verb} {what} ({}) {place} {}?", human::size(bytes), files[0].profile);
+        if ctx.ui.confirm(&question)? {
+            return Ok(());
+        }
+        Err(Error::failed(format!("nothing was {done}")))
+    }
+}
+
+/// Keeps each file once, however often it was named or matched. What could not be found stays.
+pub fn once_each(chosen: &mut Vec<Result<Chosen>>) {
+    let mut seen = std::collections::HashSet::new();
+    chosen.retain(|chosen| match chosen {
+        Ok(chosen) => seen.insert((chosen.file.profile.clone(), chosen.file.id.clone())),
+        Err(_) => true,
+    });
+}

@@ -1,0 +1,44 @@
+//! Ids of the embedded store: short enough to type, sorted by time.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::FileId;
+
+/// Crockford's base 32 in lower case, which has no letters to mistake for digits.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random ones. Within the millisecond
+/// of `newest` it is that id and a random step more, so that files of the same time sort as they were made, too.
+pub(super) fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
+    let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
+    let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);
+    let newest = newest.and_then(id_value).unwrap_or_default();
+    let value = if newest < time << 35 { time << 35 | random } else { newest + 1 + (random >> 7) };
+    let digit = |place: u32| char::from(DIGITS[(value >> (5 * place) & 31) as usize]);
+    FileId((0..16).rev().map(digit).collect())
+}
+
+fn id_value(id: &FileId) -> Option<u128> {
+    let digit = |byte| DIGITS.iter().position(|digit| *digit == byte);
+    let add = |value: u128, byte| Some(value << 5 | digit(byte)? as u128);
+    (id.as_str().len() == 16).then(|| id.as_str().bytes().try_fold(0, add))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_as_they_were_made() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+        let mut ids = vec![new_id(at(1_800_000_000_000), None)];
+        for milliseconds in [0, 0, 0, 1, 1, 5, 1_000_000] {
+            let id = new_id(at(1_800_000_000_000 + milliseconds), ids.last());
+            assert!(id > ids[ids.len() - 1] && id.as_str().len() == 16);
+            ids.push(id);
+        }
+        assert!(ids[0].as_str().starts_with("1mcc5rm00"), "{}", ids[0]);
+        assert_eq!(id_value(&"not one".into()), None);
+    }
+}
