@@ -73,7 +73,7 @@ fn a_download_keeps_what_it_has() {
     check!(String::from_utf8(output.stderr).unwrap(), @"
     error: interrupted
       0 downloaded
-    hint: add `--skip-existing` to go on
+    hint: run the same command again to go on
     ");
     assert_eq!(env.files(), ["big.bin", "copy.part", "copy.part.json"]);
 }
