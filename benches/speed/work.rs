@@ -53,8 +53,8 @@ fn program(path: &str, arguments: &[&str], variables: Vec<(&'static str, OsStrin
     Program { path: PathBuf::from(path), arguments, variables }
 }
 
-fn curl(arguments: &[&str]) -> Option<Program> {
-    Some(program("curl", &[&["-sS"], arguments].concat(), vec![("PATH", std::env::var_os("PATH").unwrap())]))
+fn curl(arguments: &[&str]) -> Program {
+    program("curl", &[&["-sS"], arguments].concat(), vec![("PATH", std::env::var_os("PATH").unwrap())])
 }
 
 /// All rows, with what they need written to `home`. `quick` makes them a tenth of their size.
@@ -76,14 +76,14 @@ fn start_up(place: &Place) -> Vec<Job> {
         Job {
             name: "--version".into(),
             haul: place.haul(world, "openai", &["--version"]),
-            curl: curl(&["--version"]),
+            curl: Some(curl(&["--version"])),
             times: 40,
             before: Box::new(|| {}),
         },
         Job {
             name: "ls, one page of 100".into(),
             haul: place.haul(world, "openai", &["ls"]),
-            curl: curl(&[&page]),
+            curl: Some(curl(&[&page])),
             times: 40,
             before: Box::new(|| {}),
         },
@@ -107,7 +107,7 @@ fn large(place: &Place, mib: usize) -> Vec<Job> {
     let up = |name: &str, dialect: &str| Job {
         name: format!("{mib} MiB up{name}"),
         haul: place.haul(&world, dialect, &["upload", "-q", &source]),
-        curl: curl(&["-F", &form, "-o", "/dev/null", &format!("{url}/files")]),
+        curl: Some(curl(&["-F", &form, "-o", "/dev/null", &format!("{url}/files")])),
         times: 1,
         before: Box::new(|| {}),
     };
@@ -117,7 +117,7 @@ fn large(place: &Place, mib: usize) -> Vec<Job> {
         Job {
             name: format!("{mib} MiB down"),
             haul: place.haul(&world, "openai", &["get", "-q", "id:file-0", "-o", &target]),
-            curl: curl(&["-o", &target, &format!("{url}/files/file-0/content")]),
+            curl: Some(curl(&["-o", &target, &format!("{url}/files/file-0/content")])),
             times: 1,
             before: fresh(),
         },
@@ -155,7 +155,7 @@ fn small(place: &Place, files: usize, delay: u64) -> Vec<Job> {
     };
     let source = source.display().to_string();
     let folder = format!("{}/", target.display());
-    let parallel = |list: &str| curl(&["--parallel", "--parallel-max", "8", "-K", list]);
+    let parallel = |list: &str| Some(curl(&["--parallel", "--parallel-max", "8", "-K", list]));
     let at = if delay == 0 { String::new() } else { format!(" at {delay} ms") };
     let jobs_of = |jobs: &[&'static str], how: &str| {
         [
