@@ -123,8 +123,8 @@ fn a_million_files_stream_through_little_memory() {
         assert_eq!(taken.rows, count);
         assert!(taken.peak_kib < 32 * 1024, "{} KiB", taken.peak_kib);
         assert!(taken.first_row < 2.0, "{} s", taken.first_row);
-        if !cfg!(debug_assertions) && case.provider != "xai" {
-            // With a hundred files a page, xAI's ten thousand requests cost as much as the rows.
+        // Without optimisation the comparison says nothing.
+        if !cfg!(debug_assertions) {
             assert!(a_row < 2.0 * alone, "{} µs, JSON alone {} µs", a_row * 1e6, alone * 1e6);
         }
     }
