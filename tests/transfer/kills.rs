@@ -12,7 +12,7 @@ use haul::model::FileId;
 
 use crate::platform::{Platform, noise};
 
-const KILLS: usize = 20;
+const KILLS: usize = 8;
 const MANY_KILLS: usize = 200;
 const FILES: u64 = 24;
 
