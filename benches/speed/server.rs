@@ -1,6 +1,7 @@
 //! A server that favours nobody: a thread a connection, bodies read and thrown away, content from memory. What it
 //! pretends to have is in the URL: `/nFILES-sBYTES-dMILLISECONDS/v1/files…` lists so many files of so many bytes, each
-//! request answered after so long. It answers in the words of xAI, which any client can read.
+//! request answered after so long. It answers in the words of Activeloop, which limits neither
+//! sizes nor rates and states no checksum.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -126,21 +127,18 @@ fn record(world: World, number: u64) -> String {
 
 fn page(world: World, query: &str) -> String {
     let value = |key: &str| {
-        let pair = query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+        let pair = query.split('&').find_map(|pair| pair.strip_prefix(key));
         pair.and_then(|value| value.parse::<u64>().ok())
     };
-    let from = value("pagination_token").unwrap_or(0);
-    let to = (from + value("limit").unwrap_or(100)).min(world.files);
+    let from = value("after=file-").map_or(0, |last| last + 1);
+    let to = (from + value("limit=").unwrap_or(100)).min(world.files);
     let mut text = String::from("{\"object\":\"list\",\"data\":[");
     for number in from..to {
         let comma = if number > from { "," } else { "" };
         let _ = write!(text, "{comma}{}", record(world, number));
     }
-    text.push(']');
-    if to < world.files {
-        let _ = write!(text, ",\"pagination_token\":\"{to}\"");
-    }
-    text.push('}');
+    let (more, last) = (to < world.files, to.saturating_sub(1));
+    let _ = write!(text, "],\"has_more\":{more},\"last_id\":\"file-{last}\"}}");
     text
 }
 

@@ -32,13 +32,12 @@ impl Place<'_> {
         format!("http://{}/{world}/v1", self.address)
     }
 
-    fn haul(&self, world: &str, dialect: &str, arguments: &[&str]) -> Program {
+    fn haul(&self, world: &str, arguments: &[&str]) -> Program {
         let variables = [
             ("HAUL_HOME", self.home.join("haul").into_os_string()),
-            ("HAUL_PROFILE", "xai".into()),
-            ("HAUL_DIALECT", dialect.into()),
-            ("XAI_BASE_URL", self.url(world).into()),
-            ("XAI_API_KEY", "any".into()),
+            ("HAUL_PROFILE", "activeloop".into()),
+            ("HAUL_BASE_URL", self.url(world).into()),
+            ("HAUL_TOKEN", "any".into()),
         ];
         program(env!("CARGO_BIN_EXE_haul"), arguments, variables.to_vec())
     }
@@ -75,14 +74,14 @@ fn start_up(place: &Place) -> Vec<Job> {
     vec![
         Job {
             name: "--version".into(),
-            haul: place.haul(world, "openai", &["--version"]),
+            haul: place.haul(world, &["--version"]),
             curl: Some(curl(&["--version"])),
             times: 40,
             before: Box::new(|| {}),
         },
         Job {
             name: "ls, one page of 100".into(),
-            haul: place.haul(world, "openai", &["ls"]),
+            haul: place.haul(world, &["ls"]),
             curl: Some(curl(&[&page])),
             times: 40,
             before: Box::new(|| {}),
@@ -104,19 +103,17 @@ fn large(place: &Place, mib: usize) -> Vec<Job> {
         Box::new(move || drop(fs::remove_file(&target)))
     };
     let form = format!("file=@{source}");
-    let up = |name: &str, dialect: &str| Job {
-        name: format!("{mib} MiB up{name}"),
-        haul: place.haul(&world, dialect, &["upload", "-q", &source]),
-        curl: Some(curl(&["-F", &form, "-o", "/dev/null", &format!("{url}/files")])),
-        times: 1,
-        before: Box::new(|| {}),
-    };
     vec![
-        up("", "openai"),
-        up(" with BLAKE3, curl without", "auto"),
+        Job {
+            name: format!("{mib} MiB up"),
+            haul: place.haul(&world, &["upload", "-q", &source]),
+            curl: Some(curl(&["-F", &form, "-o", "/dev/null", &format!("{url}/files")])),
+            times: 1,
+            before: Box::new(|| {}),
+        },
         Job {
             name: format!("{mib} MiB down"),
-            haul: place.haul(&world, "openai", &["get", "-q", "id:file-0", "-o", &target]),
+            haul: place.haul(&world, &["get", "-q", "id:file-0", "-o", &target]),
             curl: Some(curl(&["-o", &target, &format!("{url}/files/file-0/content")])),
             times: 1,
             before: fresh(),
@@ -155,20 +152,21 @@ fn small(place: &Place, files: usize, delay: u64) -> Vec<Job> {
     };
     let source = source.display().to_string();
     let folder = format!("{}/", target.display());
-    let parallel = |list: &str| Some(curl(&["--parallel", "--parallel-max", "8", "-K", list]));
+    let parallel =
+        |list: &str| curl(&["--no-progress-meter", "--parallel", "--parallel-max", "8", "-K", list]);
     let at = if delay == 0 { String::new() } else { format!(" at {delay} ms") };
     let jobs_of = |jobs: &[&'static str], how: &str| {
         [
             Job {
                 name: format!("{files} × 4 KiB up{at}{how}"),
-                haul: place.haul(&world, "openai", &[&["upload", "-q", "-r", &source], jobs].concat()),
+                haul: place.haul(&world, &[&["upload", "-q", "-r", &source], jobs].concat()),
                 curl: parallel(&up_list),
                 times: 1,
                 before: Box::new(|| {}),
             },
             Job {
                 name: format!("{files} × 4 KiB down{at}{how}"),
-                haul: place.haul(&world, "openai", &[&["get", "-q", "*", "-o", &folder], jobs].concat()),
+                haul: place.haul(&world, &[&["get", "-q", "*", "-o", &folder], jobs].concat()),
                 curl: parallel(&down_list),
                 times: 1,
                 before: fresh(),
@@ -185,7 +183,7 @@ fn small(place: &Place, files: usize, delay: u64) -> Vec<Job> {
 fn listing(place: &Place, files: usize) -> Job {
     Job {
         name: format!("ls --jsonl of {files}"),
-        haul: place.haul(&format!("n{files}-s5"), "openai", &["ls", "--jsonl"]),
+        haul: place.haul(&format!("n{files}-s5"), &["ls", "--jsonl"]),
         curl: None,
         times: 1,
         before: Box::new(|| {}),
