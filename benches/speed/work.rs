@@ -160,14 +160,14 @@ fn small(place: &Place, files: usize, delay: u64) -> Vec<Job> {
             Job {
                 name: format!("{files} × 4 KiB up{at}{how}"),
                 haul: place.haul(&world, &[&["upload", "-q", "-r", &source], jobs].concat()),
-                curl: parallel(&up_list),
+                curl: Some(parallel(&up_list)),
                 times: 1,
                 before: Box::new(|| {}),
             },
             Job {
                 name: format!("{files} × 4 KiB down{at}{how}"),
                 haul: place.haul(&world, &[&["get", "-q", "*", "-o", &folder], jobs].concat()),
-                curl: parallel(&down_list),
+                curl: Some(parallel(&down_list)),
                 times: 1,
                 before: fresh(),
             },
