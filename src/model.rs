@@ -119,6 +119,19 @@ impl File {
     ];
 }
 
+impl File {
+    /// All fields and one more: the row of a command that says what it did with a file.
+    pub const fn fields_and(more: &'static str) -> [&'static str; Self::FIELDS.len() + 1] {
+        let mut fields = [more; Self::FIELDS.len() + 1];
+        let mut at = 0;
+        while at < Self::FIELDS.len() {
+            fields[at] = Self::FIELDS[at];
+            at += 1;
+        }
+        fields
+    }
+}
+
 /// A link to a file's bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Link {

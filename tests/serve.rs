@@ -108,3 +108,83 @@ fn an_address_in_use_or_open_to_others_is_said() {
     assert_eq!(status, 0);
     assert!(err.contains("other machines can reach this"), "{err}");
 }
+
+/// The body of the answer to a whole request; None where the server died before it had given one. HTTP/1.0, so that
+/// nothing is sent in chunks.
+fn exchange(address: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let length = body.len();
+    let head = format!(
+        "{head} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer any\r\nContent-Length: {length}\r\n"
+    );
+    stream
+        .write_all(format!("{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n").as_bytes())
+        .ok()?;
+    stream.write_all(body).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    assert!(answer.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&answer[..end]));
+    let stated: usize = String::from_utf8_lossy(&answer[..end])
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+        .unwrap_or(answer.len() - end);
+    (answer.len() - end == stated).then(|| answer[end..].to_vec())
+}
+
+/// Bytes that differ by their number.
+fn noise(number: u64) -> Vec<u8> {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let length = usize::try_from(state >> 46).unwrap();
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn upload(address: &str, number: u64) -> Option<String> {
+    let mut form =
+        format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{number}.bin\"\r\n\r\n")
+            .into_bytes();
+    form.extend(noise(number));
+    form.extend(b"\r\n--b--\r\n");
+    let answer = exchange(address, "POST /activeloop/files", &form)?;
+    Some(serde_json::from_slice::<Value>(&answer).unwrap()["id"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_file_that_was_acknowledged_survives_kill_9() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = std::sync::Mutex::new(Vec::<(String, u64)>::new());
+    let numbers = std::sync::atomic::AtomicU64::new(1);
+    for life in 0..6 {
+        let mut child = haul(home.path(), &["--listen", "127.0.0.1:0"]).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().trim_start_matches("http://").to_owned();
+        for (id, number) in kept.lock().unwrap().iter() {
+            let content = exchange(&address, &format!("GET /activeloop/files/{id}/content"), b"");
+            assert!(content == Some(noise(*number)), "{id} is not what was acknowledged");
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let next = || numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let mut number = next();
+                    while let Some(id) = upload(&address, number) {
+                        kept.lock().unwrap().push((id, number));
+                        number = next();
+                    }
+                });
+            }
+            // Bytes move all the time; where in which upload the kill falls differs with each life.
+            std::thread::sleep(std::time::Duration::from_millis(60 + 37 * life));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+    }
+    assert!(kept.lock().unwrap().len() > 10, "too few were acknowledged to tell");
+}

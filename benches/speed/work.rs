@@ -52,8 +52,8 @@ fn program(path: &str, arguments: &[&str], variables: Vec<(&'static str, OsStrin
     Program { path: PathBuf::from(path), arguments, variables }
 }
 
-fn curl(arguments: &[&str]) -> Option<Program> {
-    Some(program("curl", &[&["-sS"], arguments].concat(), vec![("PATH", std::env::var_os("PATH").unwrap())]))
+fn curl(arguments: &[&str]) -> Program {
+    program("curl", &[&["-sS"], arguments].concat(), vec![("PATH", std::env::var_os("PATH").unwrap())])
 }
 
 /// All rows, with what they need written to `home`. `quick` makes them a tenth of their size.
@@ -75,14 +75,14 @@ fn start_up(place: &Place) -> Vec<Job> {
         Job {
             name: "--version".into(),
             haul: place.haul(world, &["--version"]),
-            curl: curl(&["--version"]),
+            curl: Some(curl(&["--version"])),
             times: 40,
             before: Box::new(|| {}),
         },
         Job {
             name: "ls, one page of 100".into(),
             haul: place.haul(world, &["ls"]),
-            curl: curl(&[&page]),
+            curl: Some(curl(&[&page])),
             times: 40,
             before: Box::new(|| {}),
         },
@@ -107,14 +107,14 @@ fn large(place: &Place, mib: usize) -> Vec<Job> {
         Job {
             name: format!("{mib} MiB up"),
             haul: place.haul(&world, &["upload", "-q", &source]),
-            curl: curl(&["-F", &form, "-o", "/dev/null", &format!("{url}/files")]),
+            curl: Some(curl(&["-F", &form, "-o", "/dev/null", &format!("{url}/files")])),
             times: 1,
             before: Box::new(|| {}),
         },
         Job {
             name: format!("{mib} MiB down"),
             haul: place.haul(&world, &["get", "-q", "id:file-0", "-o", &target]),
-            curl: curl(&["-o", &target, &format!("{url}/files/file-0/content")]),
+            curl: Some(curl(&["-o", &target, &format!("{url}/files/file-0/content")])),
             times: 1,
             before: fresh(),
         },
@@ -160,14 +160,14 @@ fn small(place: &Place, files: usize, delay: u64) -> Vec<Job> {
             Job {
                 name: format!("{files} × 4 KiB up{at}{how}"),
                 haul: place.haul(&world, &[&["upload", "-q", "-r", &source], jobs].concat()),
-                curl: parallel(&up_list),
+                curl: Some(parallel(&up_list)),
                 times: 1,
                 before: Box::new(|| {}),
             },
             Job {
                 name: format!("{files} × 4 KiB down{at}{how}"),
                 haul: place.haul(&world, &[&["get", "-q", "*", "-o", &folder], jobs].concat()),
-                curl: parallel(&down_list),
+                curl: Some(parallel(&down_list)),
                 times: 1,
                 before: fresh(),
             },

@@ -50,29 +50,10 @@ pub struct GetArgs {
     batch: BatchArgs,
 }
 
-const SAVED_FIELDS: &[&str] = &[
-    "provider",
-    "profile",
-    "id",
-    "name",
-    "size",
-    "content_type",
-    "purpose",
-    "path",
-    "status",
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "checksums",
-    "metadata",
-    "downloadable",
-    "url",
-    "extra",
-    "saved_to",
-];
+const SAVED_FIELDS: [&str; 18] = File::fields_and("saved_to");
 
 const SAVED_COLUMNS: Columns =
-    Columns { all: SAVED_FIELDS, shown: &["id", "name", "size", "saved_to"], piped: None };
+    Columns { all: &SAVED_FIELDS, shown: &["id", "name", "size", "saved_to"], piped: None };
 
 #[derive(Serialize)]
 struct Saved {

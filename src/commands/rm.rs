@@ -30,29 +30,10 @@ pub struct RmArgs {
     batch: BatchArgs,
 }
 
-const DELETED_FIELDS: &[&str] = &[
-    "provider",
-    "profile",
-    "id",
-    "name",
-    "size",
-    "content_type",
-    "purpose",
-    "path",
-    "status",
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "checksums",
-    "metadata",
-    "downloadable",
-    "url",
-    "extra",
-    "deleted",
-];
+const DELETED_FIELDS: [&str; 18] = File::fields_and("deleted");
 
 const DELETED_COLUMNS: Columns =
-    Columns { all: DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
+    Columns { all: &DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
 
 #[derive(Serialize)]
 struct Deleted {

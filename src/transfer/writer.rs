@@ -15,7 +15,7 @@ use crate::model::{Checksums, File};
 /// Files up to this size are hashed as they come: a thread would cost more than the hash.
 const SMALL: u64 = 256 * 1024;
 /// Pieces that may wait for the hash.
-const WAITING: usize = 8;
+const WAITING: usize = 4;
 
 /// Writes in order and hears every byte for the hash.
 pub(super) struct Writer<'a> {

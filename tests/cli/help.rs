@@ -84,14 +84,18 @@ fn every_command_has_help_with_examples() {
       [GLOB]  List files whose name matches, such as '*.pdf'
 
     Options:
-          --filter <EXPR>  List files that this expression matches (`haul help filters`)
-          --sort <FIELD>   Sort by this field, smallest first
-          --reverse        Turn the order round
-          --limit <N>      List at most this many
-          --ids            Print ids only
-          --print0         End each id or name with NUL, for `xargs -0`
-      -l, --long           Show more columns
-      -h, --help           Print help (see more with '--help')
+          --filter <EXPR>      List files that this expression matches (`haul help filters`)
+          --expiring <TIME>    List files that end within this time, such as 24h
+          --since <TIME|DATE>  List files made within this time, such as 7d, or since a date
+          --name <NAME>        List files of exactly this name
+          --type <TYPE>        List files whose media type has this in it, such as pdf or 'image/*'
+          --sort <FIELD>       Sort by this field or metadata.KEY, smallest first
+          --reverse            Turn the order round
+          --limit <N>          List at most this many
+          --ids                Print ids only
+          --print0             End each id or name with NUL, for `xargs -0`
+      -l, --long               Show more columns
+      -h, --help               Print help (see more with '--help')
 
     Profile:
       -p, --profile <NAME>   Use this profile; a provider's name is a ready-made one

@@ -73,8 +73,12 @@ impl Served {
     pub fn start(wire: Option<&str>, quirks: &[&str]) -> Self {
         let (to, log) = mpsc::unbounded_channel();
         let mut options = Options { token: Some(Secret::new(TOKEN)), log: Some(to), ..Options::default() };
-        wire.into_iter().for_each(|wire| options.set_dialect(wire).unwrap());
-        quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
+        if let Some(wire) = wire {
+            options.set_dialect(wire).unwrap();
+        }
+        for quirk in quirks {
+            options.set_quirk(quirk).unwrap();
+        }
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(
             &home.path().join("data/store"),
@@ -244,7 +248,7 @@ pub fn open(case: &Case, served: &Served, token: &str, set: &[(String, String)])
         base_url,
         dialect: case.dialect.to_owned(),
         set,
-        secrets: case.secrets.iter().map(|(key, value)| ((*key).to_owned(), Secret::new(*value))).collect(),
+        secrets: case.secrets.iter().map(|(key, value)| ((*key).to_owned(), Secret::new(value))).collect(),
         clock: Clock::default(),
         data: served.home().join("data"),
     };

@@ -12,8 +12,9 @@ use crate::support::{ACTIVELOOP, GATEWAY, LLAMACLOUD, XAI, command, haul, names}
 
 const COUNT: u32 = 1_000_000;
 
-/// A platform with a million files that have no content, put straight into the store's index.
-fn million(case: Case) -> Rig {
+/// A platform with a million files that have no content, put straight into the store's index, and how many they are: a
+/// random id may be one of those that are counted up.
+fn million(case: Case) -> (Rig, u32) {
     let rig = Rig::new(case);
     // One as the platform makes them is what the others are copies of.
     let first = rig.put("seed.txt", "x");
@@ -21,7 +22,7 @@ fn million(case: Case) -> Rig {
     let database = rusqlite::Connection::open(index).unwrap();
     let copied = database.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-         INSERT INTO files (space, id, provider, profile, name, size, content_type, purpose, path, status, created_at,
+         INSERT OR IGNORE INTO files (space, id, provider, profile, name, size, content_type, purpose, path, status, created_at,
              updated_at, expires_at, sha256, blake3, md5, metadata, downloadable, url, extra)
          SELECT space, printf('%s%07x', substr(id, 1, length(id) - 7), i), provider, profile,
              printf('report %d of the year.pdf', i), size + i, content_type, purpose, path, status, created_at - i * 1000,
@@ -29,8 +30,9 @@ fn million(case: Case) -> Rig {
          FROM n, files WHERE id = ?2",
         rusqlite::params![COUNT - 1, first.id.as_str()],
     );
-    assert_eq!(copied.unwrap(), COUNT as usize - 1);
-    rig
+    let count = u32::try_from(copied.unwrap()).unwrap() + 1;
+    assert!(count > COUNT - 10, "{count}");
+    (rig, count)
 }
 
 /// What a run took.
@@ -103,7 +105,7 @@ fn json_alone(sample: &[Value]) -> f64 {
 #[ignore = "a million files: run it in release"]
 fn a_million_files_stream_through_little_memory() {
     for case in [LLAMACLOUD, ACTIVELOOP, XAI] {
-        let rig = million(case);
+        let (rig, count) = million(case);
         rig.served.requests();
         let taken = measure(&rig, &["ls", "--jsonl"]);
         let alone = json_alone(&taken.sample);
@@ -116,13 +118,13 @@ fn a_million_files_stream_through_little_memory() {
             taken.first_row * 1000.0,
             a_row * 1e6,
             a_row / alone,
-            taken.peak_kib as f64 / 1024.0,
+            f64::from(u32::try_from(taken.peak_kib).unwrap()) / 1024.0,
         );
-        assert_eq!(taken.rows, COUNT);
+        assert_eq!(taken.rows, count);
         assert!(taken.peak_kib < 32 * 1024, "{} KiB", taken.peak_kib);
         assert!(taken.first_row < 2.0, "{} s", taken.first_row);
-        if !cfg!(debug_assertions) && case.provider != "xai" {
-            // With a hundred files a page, xAI's ten thousand requests cost as much as the rows.
+        // Without optimisation the comparison says nothing.
+        if !cfg!(debug_assertions) {
             assert!(a_row < 2.0 * alone, "{} µs, JSON alone {} µs", a_row * 1e6, alone * 1e6);
         }
     }
@@ -132,7 +134,7 @@ fn a_million_files_stream_through_little_memory() {
 #[ignore = "a million files: run it in release"]
 fn one_of_a_million_is_one_request() {
     for case in [LLAMACLOUD, XAI, GATEWAY] {
-        let rig = million(case);
+        let (rig, _) = million(case);
         rig.served.requests();
         let filter = "name = \"report 777777 of the year.pdf\"";
         let ran = haul(&rig, &["ls", "--jsonl", "--filter", filter, "--limit", "1"]);

@@ -23,6 +23,9 @@ const PLATFORMS: [Case; 10] =
 const NAMES: [&str; 9] = ["a", "B", "ab.pdf", "a b", "Report.pdf", "report.PDF", "é", "x*y", "r'q"];
 const AUTHORS: [&str; 7] = ["Ann", "ann", "it's", "7", "true", "null", "a b"];
 
+const ORDER: &[Op] = &[Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge];
+const TEXT: &[Op] = &[Op::Has, Op::Eq, Op::Ne];
+
 fn new_file() -> impl Strategy<Value = NewFile> {
     let kind = prop::sample::select(vec!["application/pdf", "text/plain", "text/markdown"]);
     let author = prop::option::of(prop_oneof![
@@ -47,8 +50,6 @@ fn comparison(files: &[File]) -> BoxedStrategy<Comparison> {
             .prop_map(move |(op, value)| Comparison { field: field.to_owned(), op, value })
             .boxed()
     };
-    const ORDER: &[Op] = &[Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge];
-    const TEXT: &[Op] = &[Op::Has, Op::Eq, Op::Ne];
     let text = |words: &[&str]| words.iter().map(|word| Value::Text((*word).to_owned())).collect::<Vec<_>>();
     let ids = files.iter().map(|file| Value::Text(file.id.0.clone())).chain(text(&["nobody"])).collect();
     let near = |time: Timestamp| {

@@ -412,7 +412,7 @@ fn send(file: File, mut content: fs::File, range: Option<Range>) -> Result<Conte
         Error::failed(format!("{name}: cannot be read from the store")).cause(error.to_string())
     };
     content.seek(SeekFrom::Start(start)).map_err(&failed)?;
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, mut receiver) = mpsc::channel(2);
     let read = move || {
         loop {
             let mut piece = vec![0; PIECE];
