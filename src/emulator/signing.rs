@@ -5,6 +5,8 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+pub use crate::model::hex as to_hex;
+
 use crate::error::Result;
 use crate::store::Store;
 
@@ -55,15 +57,6 @@ impl Signer {
         let mac = Hmac::<Sha256>::new_from_slice(&self.key);
         mac.expect("HMAC takes a key of any length").chain_update(text)
     }
-}
-
-/// Lower-case hex.
-pub fn to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The bytes of hex of either case; None if it is something else.

@@ -2,6 +2,8 @@
 
 use super::Op;
 use super::problem::clipped;
+use strsim::levenshtein as distance;
+
 use crate::model::File;
 
 /// What a field holds, which decides how it is compared.
@@ -139,22 +141,6 @@ fn nearest_of<'a>(typed: &str, names: Vec<&'a str>) -> Option<&'a str> {
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
-}
-
-/// How many characters must be put in, taken out or changed to make one text of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub use phase::{Phase, observe};
 pub use signing::sign_link;
 
 use crate::error::{Error, Result};
-use crate::model::{Clock, File, FileId, Object};
+use crate::model::{Clock, File, FileId, Object, hex};
 use blobs::{Blobs, Doubt, Subject};
 use index::{Index, Rows};
 use phase::reached;
@@ -355,13 +355,4 @@ fn in_microseconds(file: &mut File) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-/// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
-        .collect()
 }

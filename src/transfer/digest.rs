@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use md5::Digest as _;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::Checksums;
+use crate::model::{Checksums, hex};
 
 /// A running hash.
 pub(super) enum Hasher {
@@ -56,13 +56,6 @@ impl Hasher {
 
     /// The digest, under its name.
     pub(super) fn finish(self) -> Checksums {
-        let hex = |bytes: &[u8]| {
-            bytes.iter().fold(String::new(), |mut text, byte| {
-                use std::fmt::Write as _;
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
-        };
         match self {
             Self::Blake3(hasher) => {
                 Checksums { blake3: Some(hasher.finalize().to_hex().to_string()), ..Checksums::default() }

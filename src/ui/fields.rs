@@ -1,6 +1,7 @@
 //! `--fields`: which columns, in which order.
 
 use serde_json::Value;
+use strsim::osa_distance as distance;
 
 use super::Columns;
 use crate::error::{Error, Result};
@@ -37,7 +38,7 @@ fn valid(all: &[&str]) -> String {
 }
 
 /// The one of `names` that `typed` was probably meant to be: a few typing errors away, or its beginning.
-pub fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let allowed = 1 + typed.chars().count() / 4;
     let close = names.iter().map(|&name| (distance(&typed, &name.to_lowercase()), name));
@@ -47,25 +48,6 @@ pub fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
             typed.len() >= 3 && (name.starts_with(&typed) || name.split('_').any(|word| word == typed))
         })
     })
-}
-
-/// How many letters have to be added, removed, replaced or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 /// The value that `field` names inside `row`; null where there is none. A key may itself hold dots.

@@ -38,7 +38,6 @@ use crate::progress::{Progress, silent};
 use job::{Job, Style};
 use streams::lock;
 
-pub use fields::nearest;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use rows::Rows;
 pub use sanitize::line as one_line;
