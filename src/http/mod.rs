@@ -26,6 +26,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -287,17 +288,39 @@ impl Client {
     }
 }
 
+/// What a segment of a path encodes.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
 /// Joins path segments onto a base URL, each percent-encoded, so that no id can leave its place in the path.
 /// A base with or without a trailing slash is the same. `.` and `..` are refused as segments.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
         return Err(Error::usage(format!("`{bad}` cannot be an id")));
     }
+    if base.cannot_be_a_base() {
+        return Err(Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"));
+    }
+    // Not by the URL's own segments: those leave out tabs and line ends, so that another id would be meant, or another
+    // place: `.`, a tab and `.` would lead upwards.
+    let mut path = base.path().strip_suffix('/').unwrap_or(base.path()).to_owned();
+    for segment in segments {
+        path.push('/');
+        path.extend(utf8_percent_encode(segment, SEGMENT));
+    }
     let mut url = base.clone();
-    url.path_segments_mut()
-        .map_err(|()| Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"))?
-        .pop_if_empty()
-        .extend(segments);
+    url.set_path(&path);
     Ok(url)
 }
 
@@ -308,4 +331,35 @@ pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
 
 fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_one_segment_and_arrives_as_it_is() {
+        let base = Url::parse("https://host/v1/").unwrap();
+        for (id, path) in [
+            ("file_1", "/v1/files/file_1"),
+            ("a/../b", "/v1/files/a%2F..%2Fb"),
+            ("a?b#c%2F", "/v1/files/a%3Fb%23c%252F"),
+            ("a\\b c", "/v1/files/a%5Cb%20c"),
+            ("%2e%2e", "/v1/files/%252e%252e"),
+            ("a\nb", "/v1/files/a%0Ab"),
+            (".\t.", "/v1/files/.%09."),
+            ("\r", "/v1/files/%0D"),
+            ("ü", "/v1/files/%C3%BC"),
+        ] {
+            let url = join(&base, &["files", id]).unwrap();
+            assert_eq!(url.path(), path, "{id:?}");
+            assert_eq!(Url::parse(url.as_str()).unwrap(), url, "{id:?}");
+        }
+        for id in ["", ".", ".."] {
+            assert_eq!(join(&base, &["files", id]).unwrap_err().kind(), Kind::Usage, "{id:?}");
+        }
+        let bare = Url::parse("https://host").unwrap();
+        assert_eq!(join(&bare, &["a"]).unwrap().as_str(), "https://host/a");
+        assert!(join(&Url::parse("mailto:x").unwrap(), &["a"]).is_err());
+    }
 }
