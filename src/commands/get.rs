@@ -1,5 +1,8 @@
 //! `haul get`
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,7 +84,7 @@ impl GetArgs {
         let mut rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
-        let output = &output;
+        let (output, places) = (&output, &Places::default());
         let go_on = match options.existing {
             Existing::Skip => "run the same command again to go on",
             Existing::Overwrite => "add `--skip-existing` in place of `--overwrite` to go on",
@@ -94,6 +97,7 @@ impl GetArgs {
             self.selector.files(ctx, Some(Op::Download)),
             move |Chosen { provider, file }| async move {
                 let path = output.path_of(&file)?;
+                places.take(&path)?;
                 let target = Target::Path(path.clone());
                 let moved =
                     transfer::download(&provider, &file, target, options, progress.as_ref(), &ctx.interrupt)
@@ -181,5 +185,30 @@ impl Output {
             }
             Self::File(path) => Ok(path.clone()),
         }
+    }
+}
+
+/// The places that this command writes to, as hashes: names that a server tells apart can come to one path, and what
+/// was just saved must not be taken for an older file, not even with `--overwrite`.
+#[derive(Default)]
+struct Places(RefCell<HashSet<u64>>);
+
+impl Places {
+    /// Takes a path for one file, with all that stands beside it while it is written.
+    fn take(&self, path: &Path) -> Result<()> {
+        let shown = path.display().to_string();
+        let mut place = shown.as_str();
+        while let Some(shorter) = place.strip_suffix(".part").or_else(|| place.strip_suffix(".part.json")) {
+            place = shorter;
+        }
+        // File systems there usually do not tell upper and lower case apart.
+        let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
+        let mut hasher = DefaultHasher::new();
+        folded.as_deref().unwrap_or(place).hash(&mut hasher);
+        if self.0.borrow_mut().insert(hasher.finish()) {
+            return Ok(());
+        }
+        Err(Error::failed(format!("{shown}: this command has written another file there"))
+            .hint("name a place for each: `-o FILE`"))
     }
 }
