@@ -75,6 +75,8 @@ const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 /// Items a page at most; the server refuses more.
 const MAX_PAGE: u32 = 100;
+/// Pages of links of one file that are read at most.
+const LINK_PAGES: usize = 1_000;
 
 const SEED: Capabilities = Capabilities {
     upload: UploadAbility {
@@ -331,6 +333,13 @@ impl Provider for Metorial {
                 None => return Ok(links),
                 Some(next) if seen.contains(&next) => {
                     return Err(Error::platform(format!("metorial lists the links of {id} in a circle")));
+                }
+                // They are held in memory.
+                Some(_) if seen.len() >= LINK_PAGES => {
+                    let count = links.len();
+                    return Err(Error::platform(format!(
+                        "metorial lists more than {count} links of {id}: its listing would never end"
+                    )));
                 }
                 Some(next) => seen.push(next),
             }
