@@ -11,6 +11,7 @@ mod content;
 mod exchange;
 mod form;
 mod lost;
+mod object;
 mod pace;
 mod reading;
 mod request;
@@ -183,9 +184,11 @@ impl Client {
         self.upload(request, silent()).await
     }
 
-    /// Sends a small request and decodes the JSON of the answer. `what` names the thing, for errors.
+    /// Sends a small request and decodes the JSON object of the answer. `what` names the thing, for errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
-        self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))
+        let answer: object::Object<T> =
+            self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))?;
+        Ok(answer.0)
     }
 
     /// As [`send`](Self::send), and reports how far the file pieces of the body have left.

@@ -317,6 +317,8 @@ impl WireFile {
 /// A page of a listing. Only `data` is certain.
 #[derive(Debug, Deserialize)]
 struct WireList {
+    /// Null is an empty list; none at all is no list.
+    #[serde(deserialize_with = "Option::deserialize")]
     data: Option<Vec<WireFile>>,
     #[serde(default, deserialize_with = "word")]
     has_more: Option<String>,

@@ -9,6 +9,7 @@ use super::presigned::PresignedUrl;
 use crate::error::Kind;
 use crate::http::{Problem, Reply};
 use crate::model::{File, FileId, Object};
+use crate::providers::lenient;
 
 /// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
 ///
@@ -17,6 +18,7 @@ use crate::model::{File, FileId, Object};
 /// `permission_info` and `download_url`.
 #[derive(Deserialize)]
 pub(super) struct FileReply {
+    #[serde(deserialize_with = "lenient::id")]
     id: String,
     name: Option<Value>,
     purpose: Option<Value>,
