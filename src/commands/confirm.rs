@@ -63,7 +63,7 @@ impl ConfirmArgs {
         if files.len() > 10 {
             ctx.ui.note(&format!("  and {} more", files.len() - 10));
         }
-        let bytes: u64 = files.iter().filter_map(|file| file.size).sum();
+        let bytes = files.iter().filter_map(|file| file.size).fold(0, u64::saturating_add);
         let what = human::count(files.len() as u64, "file");
         let question = format!("{verb} {what} ({}) {place} {}?", human::size(bytes), files[0].profile);
         if ctx.ui.confirm(&question)? {
