@@ -8,6 +8,8 @@
 #[allow(dead_code, reason = "shared with tests/cli")]
 #[path = "cli/pty.rs"]
 mod pty;
+#[path = "conformance/rig.rs"]
+mod rig;
 #[allow(dead_code, reason = "shared with tests/http")]
 #[path = "http/server.rs"]
 mod server;

@@ -8,7 +8,7 @@ use super::arrival::{Arrivals, is_same};
 use super::digest::{Hasher, Listener, compare};
 use super::journal::{Earlier, Journal};
 use super::turns::Turns;
-use super::wait::wait_until_processed;
+use super::wait::{Patience, wait_until_processed};
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
@@ -155,8 +155,11 @@ impl Uploads {
             if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
                 self.journal.hashes.note(&file.id, &blake3);
             }
-            let file =
-                if self.options.wait { wait_until_processed(&self.provider, file).await? } else { file };
+            let file = if self.options.wait {
+                wait_until_processed(&self.provider, file, Patience::default()).await?
+            } else {
+                file
+            };
             uploaded.push(Uploaded { file, action, incomparable: job.incomparable });
         }
         Ok(uploaded)

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::bars::Bars;
+use super::sanitize;
 use super::streams::{Shared, lock};
 use super::tally::{Slot, Tally};
 use crate::progress::{Outcome, Progress};
@@ -113,7 +114,8 @@ impl Job {
         if let Some(outcome) = outcome {
             line["outcome"] = outcome.into();
         }
-        self.streams.err(&format!("{line}\n"));
+        // A name is what somebody else wrote.
+        self.streams.err(&format!("{}\n", sanitize::json(&line.to_string())));
     }
 
     fn every(&self) -> Duration {

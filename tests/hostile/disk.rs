@@ -12,7 +12,6 @@ use std::thread;
 
 use crate::served::Served;
 use crate::support::{HAUL, Run, TestEnv};
-use crate::tls::boxed;
 use crate::world::{Ask, DIALECTS, Told, World, json_answer, sane};
 
 /// Runs haul where no file can grow beyond so many KiB.
@@ -276,25 +275,23 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
 
 #[test]
 fn a_file_that_goes_before_its_turn_is_told_and_the_others_go_up() {
-    let served = Served::start("xai", &["--fault", "slow=300 POST nth=1"]);
-    for name in ["docs/1", "docs/2", "docs/3"] {
-        served.env.write(name, name);
-    }
-    let child = served.command(&["upload", "-r", "docs", "-j", "1", "--flat"]);
-    let work = served.env.work();
-    let running = {
-        let mut child = child;
-        child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
-    };
-    // The first is under way for a while; the walk has met the others by then or will not find them.
-    while served.requests("POST", 0).is_empty() && fs::metadata(work.join("docs/3")).is_ok() {
-        fs::remove_file(work.join("docs/3")).unwrap();
-    }
-    let output = running.wait_with_output().unwrap();
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(matches!(output.status.code(), Some(0 | 3)), "{err}");
-    assert_eq!(output.status.code() == Some(3), err.contains("docs/3: no such file or directory"), "{err}");
-    assert_eq!(served.names(), ["1", "2"], "{err}");
+    let folder = tempfile::tempdir().unwrap();
+    let docs = ["1", "2", "3"].map(|name| folder.path().join(name));
+    docs.iter().for_each(|path| fs::write(path, "content").unwrap());
+    let second = docs[1].clone();
+    let world = World::twisted(DIALECTS[4], Vec::new(), move |_, number, seen| {
+        // While the first is on its way.
+        if number == 0 {
+            fs::remove_file(&second).unwrap();
+        }
+        let file = format!(r#"{{"id":"f{number}","filename":"n"}}"#);
+        seen.head.starts_with("POST").then(|| json_answer(200, file))
+    });
+    let words: Vec<&str> = docs.iter().map(|path| path.to_str().unwrap()).collect();
+    let run = world.haul(&[&["upload", "-j", "1"], words.as_slice()].concat()).fails(3);
+    assert!(run.stderr().contains("/2: no such file or directory"), "{run}");
+    assert!(run.stderr().contains("2 uploaded, 1 failed"), "{run}");
+    assert_eq!(world.asked("POST"), 2);
 }
 
 #[test]
@@ -320,5 +317,4 @@ fn a_file_that_is_deleted_between_the_listing_and_its_turn() {
         assert!(run.stderr().contains("2 deleted, 1 failed"), "{run}");
         assert_eq!(world.left(), ["f2"], "{}", dialect.provider);
     }
-    let _ = boxed;
 }

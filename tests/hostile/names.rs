@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::world::{DIALECTS, Dialect, LLAMACLOUD, Told, World, XAI, snapshot};
+use crate::pty::On;
+use crate::world::{Ask, DIALECTS, Dialect, LLAMACLOUD, LOCAL, Told, World, XAI, sane, snapshot};
 
-/// Names that lead elsewhere, steer a terminal, or are none. `{box}` is the sealed box of the test.
-fn names(root: &str) -> Vec<String> {
+/// Names that lead elsewhere, steer a terminal, or are none; `root` is the sealed box of the test.
+fn names(dialect: &Dialect, root: &str) -> Vec<String> {
     let long = "x".repeat(100_000);
     let deep = "d/".repeat(50_000);
     let wide = "语".repeat(33_000);
@@ -70,14 +71,20 @@ fn names(root: &str) -> Vec<String> {
     names.push(format!("{root}/outside/up"));
     names.push(format!("..//{root}/outside/up"));
     names.push("x".repeat(300) + ".part");
+    // What no argument of a program can be, or no name in the store.
+    names.retain(|name| dialect.provider != "local" || !name.contains('\0') && !name.is_empty());
     names
 }
 
 fn world(dialect: &'static Dialect) -> World {
     // The box is known only once it is there.
     let world = World::new(dialect, Vec::new());
-    let names = names(&world.env.root().to_string_lossy());
-    world.tell(names.iter().enumerate().map(|(n, name)| Told::new(&format!("f{n:03}"), name)).collect());
+    let told = |(number, name): (usize, &String)| Told {
+        size: name.len().to_string(),
+        content: name.clone().into_bytes(),
+        ..Told::new(&format!("f{number:03}"), name)
+    };
+    world.tell(names(dialect, &world.env.root().to_string_lossy()).iter().enumerate().map(told).collect());
     fs::create_dir(world.env.root().join("outside")).unwrap();
     fs::write(world.env.root().join("outside/there"), "there").unwrap();
     world
@@ -85,7 +92,7 @@ fn world(dialect: &'static Dialect) -> World {
 
 #[test]
 fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
-    for dialect in DIALECTS {
+    for dialect in DIALECTS.into_iter().chain([&LOCAL]) {
         let world = world(dialect);
         let root = world.env.root().to_owned();
         let count = world.left().len();
@@ -98,11 +105,15 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
 
         let told = world.haul(&["ls", "--json", "--fields", "id,name"]).ok().json();
         let listed: BTreeSet<_> = told.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(listed, names(&root.to_string_lossy()).into_iter().collect(), "raw in JSON");
+        assert_eq!(listed, names(dialect, &root.to_string_lossy()).into_iter().collect(), "raw in JSON");
         let lines = world.haul(&["ls", "--fields", "id,name"]).ok().lines();
         assert_eq!(lines.len(), count, "a line each: {}", dialect.provider);
-        assert_eq!(world.haul(&["ls", "--print0"]).ok().out.split(|byte| *byte == 0).count(), count + 2);
+        // A name with NUL in it would be two.
+        let split = names(dialect, "").iter().filter(|name| name.contains('\0')).count();
+        let print0 = world.haul(&["ls", "--print0"]).fails(i32::from(split > 0));
+        assert_eq!(print0.out.split(|byte| *byte == 0).count(), count - split + 1);
         world.terminal(&["ls", "--color", "always"]).ok();
+        world.terminal(&["ls", "--print0"]);
         world.terminal(&["ls", "--long", "--json"]).ok();
         world.terminal(&["info", "*", "--color", "always"]).ok();
         world.terminal(&["info", "name:line\nerror: forged"]).ok();
@@ -116,7 +127,7 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
             let path = world.env.work().join(row["saved_to"].as_str().unwrap());
             let whole = fs::canonicalize(&path).unwrap();
             assert!(whole.starts_with(fs::canonicalize(&out).unwrap()), "{row}");
-            assert_eq!(fs::read(&path).unwrap(), row["id"].as_str().unwrap().as_bytes(), "{row}");
+            assert_eq!(fs::read(&path).unwrap(), row["name"].as_str().unwrap().as_bytes(), "{row}");
             let shown = path.file_name().unwrap().to_string_lossy().into_owned();
             assert!(!shown.contains(char::is_control), "{shown:?}");
         }
@@ -144,6 +155,29 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
         world.terminal(&["rm", "*", "--yes", "--color", "always"]).ok();
         assert_eq!(world.left(), Vec::<String>::new());
         unchanged("rm");
+    }
+}
+
+/// Bars and events show names, too. The bars move the cursor themselves: what a name may not do is all else.
+#[test]
+fn bars_and_events_show_names_escaped() {
+    let name = "osc\u{1b}]0;title\u{7}\u{9b}2J\u{202e}fdp\u{1b}[2J";
+    let world = World::twisted(&XAI, vec![Told::new("f1", name), Told::new("f2", "n")], |ask, _, _| {
+        if matches!(ask, Ask::Bytes(_)) {
+            // Longer than the bars wait before they show.
+            std::thread::sleep(std::time::Duration::from_millis(700));
+        }
+        None
+    });
+    for how in ["always", "json"] {
+        let mut command = world.env.command();
+        command.args(["get", "*", "-o", "out/", "--overwrite", "--progress", how]);
+        let run = sane(how, world.env.terminal_of(command, 100, "", On::All)).ok();
+        let screen = run.stdout();
+        assert!(screen.contains("osc"), "{how}: {run}");
+        for bad in ["\u{1b}]", "\u{7}", "\u{9b}", "\u{202e}", "\u{1b}[2J"] {
+            assert!(!screen.contains(bad), "{how} shows {bad:?}: {run}");
+        }
     }
 }
 

@@ -100,7 +100,7 @@ fn a_tunnel_keeps_the_token_from_the_proxy() {
     let env = behind(&format!("http://user:pass%20word@{}", proxy.address), "https", &authority);
     assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
     env.haul(["info", "id:f"]).ok();
-    env.haul(["upload", "up.txt", "--no-verify"]);
+    let _ = env.haul(["upload", "up.txt", "--no-verify"]);
     assert!(
         server.seen().iter().all(|seen| seen.header("authorization") == Some(&format!("Bearer {TOKEN}")))
     );
@@ -153,8 +153,15 @@ fn a_proxy_that_refuses_or_babbles_is_told_by_every_verb() {
                 };
                 assert_eq!(run.status, expected, "{scheme} {what} {verb:?}: {run}");
                 assert!(!run.stderr().contains("s3cret"), "{run}");
+                if expected == 7 && (scheme, what) != ("http", "407") {
+                    let via = format!("at {scheme}://files.example through the proxy http://{address}");
+                    assert!(run.stderr().contains(&via), "{run}");
+                }
                 assert!(run.stderr().len() < 1500, "{run}");
-                assert_eq!(asked, usize::from(what != "nobody there"), "{scheme} {what} {verb:?}");
+                // Not tried again; but an upload that may have arrived is looked for.
+                let most = if verb[0] == "upload" { 2 } else { 1 };
+                let least = usize::from(what != "nobody there");
+                assert!((least..=most * least).contains(&asked), "{scheme} {what} {verb:?}: {asked}");
                 if what == "407" {
                     assert!(run.stderr().contains("407") || run.stderr().contains("proxy auth"), "{run}");
                 }
@@ -188,7 +195,7 @@ fn what_needs_no_proxy_asks_none() {
         let mut env = behind(&address, "https", &authority);
         env.set("NO_PROXY", excepted);
         let run = sane(excepted, env.haul(["ls", "--timeout", "5s"])).fails(7);
-        assert!(run.stderr().contains("could not reach xai at https://files.example"), "{run}");
+        assert!(run.stderr().starts_with("error: could not reach xai at https://files.example\n"), "{run}");
     }
     assert_eq!(proxy.heads().len(), 0);
     let mut env = behind(&address, "https", &authority);

@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use haul::error::Kind;
+use haul::transfer::{Patience, wait_until_processed};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::rig::{Case, Rig};
 use crate::served::Served;
 use crate::server::Answer;
 use crate::support::TestEnv;
@@ -153,6 +156,24 @@ fn waiting_ends_with_what_the_platform_says() {
             assert_eq!(run.json()[0]["status"], said);
         }
     }
+}
+
+/// A file that is never done is waited for no longer than the limit, which is an hour in the program.
+#[test]
+fn waiting_ends_at_its_limit() {
+    let rig = Rig::new(Case { quirks: &["activeloop.index-after=100000"], ..Case::of("activeloop", "l0") });
+    let file = rig.put("doc", "content");
+    let pauses = (Duration::from_millis(1), Duration::from_millis(4));
+    let patience = Patience { pauses, longest: Duration::from_millis(40) };
+    let error = rig.run(wait_until_processed(&rig.provider, file.clone(), patience)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Platform);
+    assert!(
+        error.message().starts_with("doc: still ") && error.message().ends_with("on activeloop after 0 min")
+    );
+    assert_eq!(error.hints(), [format!("`haul info -p work id:{}` tells when it is done", file.id)]);
+    assert_eq!(Patience::default().longest, Duration::from_secs(3600));
+    let asked = rig.served.requests();
+    assert!(asked.len() > 1 && asked[1..].iter().all(|request| request.starts_with("GET")), "{asked:?}");
 }
 
 /// LlamaCloud lists neither size nor time: where its own mark finds nothing and an older file has the name, haul says
@@ -302,7 +323,7 @@ fn many_files_open_no_more_connections_than_there_are_workers() {
 }
 
 /// The most memory that a command took, as the kernel knows it. The server is a program of its own.
-fn peak(env: &TestEnv, arguments: &str) -> u64 {
+pub fn peak(env: &TestEnv, arguments: &str) -> u64 {
     let line = format!(
         "'{}' {arguments} >/dev/null & pid=$!; while kill -0 $pid 2>/dev/null; do grep VmHWM /proc/$pid/status 2>/dev/null; done; wait $pid",
         crate::support::HAUL

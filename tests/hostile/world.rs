@@ -40,6 +40,9 @@ pub struct Dialect {
 
 pub const DIALECTS: [&Dialect; 5] = [&REPLICATE, &ACTIVELOOP, &METORIAL, &LLAMACLOUD, &XAI];
 
+/// The store of this machine, which no server stands before.
+pub const LOCAL: Dialect = Dialect { provider: "local", name: "auto", set: &[], ..REPLICATE };
+
 pub const REPLICATE: Dialect = Dialect {
     provider: "replicate",
     name: "auto",
@@ -210,6 +213,9 @@ impl World {
                 .unwrap_or_else(|| answer(dialect, &mut there.lock().unwrap(), &ask, seen))
         });
         let mut env = TestEnv::new();
+        if dialect.provider == "local" {
+            return Self { dialect, server, env, files };
+        }
         let base = format!("{}{}", server.url.as_str().trim_end_matches('/'), dialect.base);
         for (name, value) in [
             ("HAUL_PROFILE", dialect.provider),
@@ -245,11 +251,22 @@ impl World {
 
     /// Has the platform tell of these files.
     pub fn tell(&self, files: Vec<Told>) {
+        if self.dialect.provider == "local" {
+            for told in files {
+                fs::write(self.env.root().join("content"), &told.content).unwrap();
+                let name: String = serde_json::from_str(&told.name).unwrap();
+                self.env.haul(["upload", "../content", &format!("--name={name}")]).ok();
+            }
+            return;
+        }
         *self.files.lock().unwrap() = files;
     }
 
     /// The ids of the files that are left on the platform.
     pub fn left(&self) -> Vec<String> {
+        if self.dialect.provider == "local" {
+            return self.env.ids();
+        }
         self.files.lock().unwrap().iter().map(Told::id_text).collect()
     }
 
@@ -276,7 +293,8 @@ fn steering(screen: &str) -> Option<String> {
         rest = rest.replace(&format!("\u{1b}[{own}m"), "");
     }
     let steers = |c: &char| {
-        (c.is_control() && *c != '\n')
+        // What ends the records of `--print0` shows nothing.
+        (c.is_control() && !matches!(c, '\n' | '\0'))
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let at = rest.chars().position(|c| steers(&c))?;
