@@ -3,6 +3,7 @@
 //! An error names the thing first and blames nobody: lower case, no full stop, backticks round what can be typed.
 //! Its [`Kind`] is for scripts (exit code and JSON), its message for people, its hints can be typed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -332,6 +333,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A word as a shell takes it, for hints: in quotes where it would be read as anything else. An id or a name in a hint
+/// may be of a server's choice, and hints are there to be pasted.
+pub fn word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,@%+=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
 /// The name that was probably meant by `wrong`, if one is near enough.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |name: &str| strsim::jaro_winkler(&wrong.to_lowercase(), name);
@@ -351,6 +362,18 @@ mod tests {
     fn exit_codes_are_the_published_ones_and_differ() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+    }
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        for plain in ["report.pdf", "id:file_1", "xai:id:a-b", "日本.txt", "a=b,c@d+e%20"] {
+            assert_eq!(word(plain), plain);
+        }
+        assert_eq!(word("two words"), "'two words'");
+        assert_eq!(word("it's; rm -rf ~"), r"'it'\''s; rm -rf ~'");
+        for odd in ["", "$(x)", "`x`", "*.pdf", "~/x", "a\nb", "#", "!", "a&b"] {
+            assert_eq!(word(odd), format!("'{odd}'"));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::model::File;
 use crate::providers::Op;
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
@@ -160,7 +160,7 @@ impl Output {
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!("{}: several files need a folder", path.display()))
-                .hint(format!("end it with a slash: `-o {}/`", path.display())));
+                .hint(format!("end it with a slash: `-o {}`", word(&format!("{}/", path.display())))));
         }
         Ok(Self::File(path.to_owned()))
     }

@@ -25,7 +25,7 @@ use url::Url;
 use super::lenient;
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::http::{Client, Part, Rate, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile, Object};
 use crate::progress::Progress;
@@ -384,7 +384,7 @@ fn rejected(id: &FileId, error: Error) -> Error {
         .cause(error.message())
         .with_status(status)
         .with_request_id(error.request_id().map(str::to_owned))
-        .hint(format!("`haul info {id}` tells whether the file is there")),
+        .hint(format!("`haul info {}` tells whether the file is there", word(id.as_str()))),
         _ => error,
     }
 }

@@ -9,7 +9,7 @@ use super::digest::{Hasher, Listener, compare};
 use super::journal::{Earlier, Journal};
 use super::turns::Turns;
 use super::wait::{Patience, wait_until_processed};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile};
@@ -328,9 +328,11 @@ impl Uploads {
     async fn retire(&self, new: &File, old: &FileId) -> Result<Action> {
         match self.provider.delete(old).await {
             // An earlier run may have come so far.
-            Err(error) if error.kind() != Kind::NotFound => {
-                Err(error.hint(format!("the new file is {}; remove the old one: `haul rm id:{old}`", new.id)))
-            }
+            Err(error) if error.kind() != Kind::NotFound => Err(error.hint(format!(
+                "the new file is {}; remove the old one: `haul rm {}`",
+                new.id,
+                word(&format!("id:{old}"))
+            ))),
             _ => Ok(Action::Replaced),
         }
     }
@@ -340,8 +342,9 @@ impl Job<'_> {
     /// Takes the file that has come of it, if its size and checksum are what was sent.
     fn arrive(&mut self, file: File, action: Action) -> Result<()> {
         let new = self.new;
-        let hint =
-            |error: Error| error.hint(format!("the file is kept: `haul rm id:{}` removes it", file.id));
+        let hint = |error: Error| {
+            error.hint(format!("the file is kept: `haul rm {}` removes it", word(&format!("id:{}", file.id))))
+        };
         if let Some(size) = file.size.filter(|size| *size != new.size) {
             let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));

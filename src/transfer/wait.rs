@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::model::File;
 use crate::providers::Provider;
 
@@ -57,7 +57,9 @@ pub async fn wait_until_processed(
             let minutes = longest.as_secs() / 60;
             let error =
                 Error::platform(format!("{}: still {status} on {platform} after {minutes} min", file.name));
-            let look = format!("`haul info -p {} id:{}` tells when it is done", provider.profile(), file.id);
+            let reference = format!("id:{}", file.id);
+            let look =
+                format!("`haul info -p {} {}` tells when it is done", provider.profile(), word(&reference));
             return Err(error.hint(look).about(file.id.to_string()));
         }
         sleep(pause).await;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::server::Answer;
 use crate::transfers::peak;
-use crate::world::{Ask, DIALECTS, Dialect, LLAMACLOUD, METORIAL, Told, World, json_answer};
+use crate::world::{Ask, DIALECTS, Dialect, LLAMACLOUD, METORIAL, Told, World, XAI, json_answer};
 
 /// Bodies that are no answer at all. For a question about files each is exit 8.
 fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
@@ -335,7 +335,7 @@ fn the_words_of_a_refusal_steer_nothing() {
         for (status, exit) in [(400, 1), (401, 4), (404, 3), (418, 1), (451, 1), (500, 8), (599, 8)] {
             for body in &bodies {
                 let body = body.clone();
-                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
+                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
                     let headers = [("X-Request-Id", "req\t\u{9b}31m"), ("Content-Type", "text/\u{9b}31m")];
                     Some(Answer::status(status, &headers, &body))
                 });
@@ -345,6 +345,37 @@ fn the_words_of_a_refusal_steer_nothing() {
                 assert!(!text.lines().any(|line| line.starts_with("hint: `rm")), "{run}");
             }
         }
+    }
+}
+
+/// A hint is there to be pasted: whatever the id in it, it does what it says and no more.
+#[test]
+fn a_hint_with_an_id_of_the_server_can_be_pasted() {
+    for id in [
+        "f1; touch pwned",
+        "f1`touch pwned`",
+        "$(touch pwned)",
+        "it's; touch pwned #",
+        "a b",
+        "*",
+        "~",
+        "--yes",
+    ] {
+        let world = World::twisted(&XAI, vec![Told::new(id, "n")], move |_, _, seen| {
+            let told = json!({"id": id, "filename": "up", "bytes": 999}).to_string();
+            seen.head.starts_with("POST").then(|| json_answer(200, told))
+        });
+        world.env.write("up", "up");
+        let run = world.haul(&["upload", "up"]).fails(9);
+        let hint = run
+            .stderr()
+            .lines()
+            .find_map(|line| line.strip_prefix("hint: the file is kept: `").map(str::to_owned));
+        let hint = hint.unwrap_or_else(|| panic!("{run}"));
+        let typed = hint.strip_suffix("` removes it").unwrap();
+        let ran = world.env.shell(typed);
+        assert_eq!(world.env.files(), ["up"], "{typed}: {ran}");
+        assert_eq!((ran.ok().status, world.left()), (0, Vec::<String>::new()), "{typed}");
     }
 }
 

@@ -28,7 +28,7 @@ use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{require, require_upload};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op;
 use crate::http::{Body, Client, Rate, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
@@ -467,7 +467,7 @@ fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<Strin
         (1, Some(link)) => Ok(link),
         (0 | 1, _) => Err(Error::not_found(format!("{id} has no such link"))),
         (count, _) => Err(Error::usage(format!("{id} has {count} links"))
-            .hint(format!("`haul link {id} --list` shows them"))
-            .hint(format!("`haul link {id} --revoke LINK` revokes one"))),
+            .hint(format!("`haul link {} --list` shows them", word(id.as_str())))
+            .hint(format!("`haul link {} --revoke LINK` revokes one", word(id.as_str())))),
     }
 }
