@@ -194,9 +194,10 @@ impl UploadArgs {
             },
         )
         .await;
+        // Told before it is forgotten: killed in between, the same command tells the ids again instead of sending all.
+        let result = result.and_then(|()| rows.finish());
         uploads.end(result.is_ok());
         result?;
-        rows.finish()?;
         if dry_run {
             return Ok(());
         }

@@ -11,6 +11,8 @@ mod listing;
 mod llamacloud;
 mod local;
 mod metorial;
+#[cfg(test)]
+mod properties;
 mod replicate;
 mod xai;
 

@@ -1,6 +1,7 @@
 //! Files up: what is there already, the bytes, what became of a lost answer, the check.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
@@ -76,6 +77,8 @@ pub struct Uploads {
     interrupt: Interrupt,
     arrivals: Arrivals,
     turns: Turns,
+    /// Whether the platform has said that it cannot replace content.
+    only_anew: AtomicBool,
 }
 
 /// One file on its way.
@@ -104,7 +107,8 @@ impl Uploads {
         interrupt: Interrupt,
     ) -> Self {
         let arrivals = Arrivals::new(Arc::clone(&provider));
-        Self { provider, options, journal, clock, interrupt, arrivals, turns: Turns::default() }
+        let (turns, only_anew) = (Turns::default(), AtomicBool::new(false));
+        Self { provider, options, journal, clock, interrupt, arrivals, turns, only_anew }
     }
 
     /// Ends the command: whether all of its files are there decides whether another run goes on or starts over.
@@ -177,12 +181,13 @@ impl Uploads {
             Job { new, metered, old: None, number: None, there: None, heard: None, incomparable: None };
         match self.journal.earlier(new) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
-                Ok(file) => {
+                Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.arrivals.take(&file.id);
                     job.there = Some((file, Action::Resumed));
                     return Ok(job);
                 }
-                // Somebody has deleted it since.
+                // Somebody has put other content in its place since, or deleted it.
+                Ok(_) => {}
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error),
             },
@@ -296,7 +301,7 @@ impl Uploads {
     /// The file whose content is replaced under its id, where the platform can do that.
     fn in_place(&self, jobs: &[&mut Job<'_>]) -> Option<FileId> {
         let [job] = jobs else { return None };
-        let can = self.provider.capabilities().replace;
+        let can = self.provider.capabilities().replace && !self.only_anew.load(Ordering::Relaxed);
         self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
     }
 
@@ -304,9 +309,19 @@ impl Uploads {
     async fn send_once(&self, jobs: &mut [&mut Job<'_>]) -> Result<()> {
         let progress: Vec<Arc<dyn Progress>> =
             jobs.iter().map(|job| Arc::clone(&job.metered) as Arc<dyn Progress>).collect();
-        let (sent, action) = if let Some(id) = self.in_place(jobs) {
-            let file = self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await?;
-            (vec![file], Action::Replaced)
+        let replaced = match self.in_place(jobs) {
+            None => None,
+            Some(id) => match self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await {
+                // Only its answer tells that this platform cannot: the file goes up anew, and the old one goes.
+                Err(error) if error.kind() == Kind::Unsupported && self.options.to.is_none() => {
+                    self.only_anew.store(true, Ordering::Relaxed);
+                    None
+                }
+                replaced => Some(vec![replaced?]),
+            },
+        };
+        let (sent, action) = if let Some(file) = replaced {
+            (file, Action::Replaced)
         } else {
             let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
             (self.provider.upload(&files, &progress).await?, Action::Uploaded)

@@ -237,7 +237,7 @@ impl Provider for Metorial {
         // The page before may have ended in a file that is deleted by now: then the file before that one leads on.
         for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
             let reply = self.call(request.clone().maybe_query("after", after)).await?;
-            if let Some(page) = wire::page(&reply, &self.connection, after)? {
+            if let Some(page) = wire::page(&reply, &self.connection.profile, after)? {
                 return Ok(page);
             }
         }
@@ -247,7 +247,7 @@ impl Provider for Metorial {
 
     async fn stat(&self, id: &FileId) -> Result<File> {
         let reply = self.call(Request::get(self.connection.url(&["files", id.as_str()])?)).await?;
-        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection))
+        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile))
     }
 
     async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
@@ -261,7 +261,7 @@ impl Provider for Metorial {
             } else {
                 self.upload_direct(file, fields, progress.clone()).await?
             };
-            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection));
+            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection.profile));
         }
         Ok(uploaded)
     }
@@ -301,7 +301,7 @@ impl Provider for Metorial {
         let url = self.connection.url(&["files", id.as_str()])?;
         let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
         match self.call(request).await {
-            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection)),
+            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile)),
             Err(error) => Err(self.explain(id, error).await),
         }
     }
