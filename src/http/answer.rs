@@ -81,7 +81,7 @@ pub(super) fn read(reply: &Reply) -> Option<Problem> {
         Err(_) => first_line(&String::from_utf8_lossy(&reply.body)),
     };
     let is_final = reply.status == 429 && is_spent(&reply.body);
-    (!message.is_empty()).then(|| Problem { message, is_final, kind: None })
+    (!message.is_empty()).then_some(Problem { message, is_final, kind: None })
 }
 
 /// Whether a body says in OpenAI's words, which others borrow, that money is short and not patience.

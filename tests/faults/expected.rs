@@ -94,7 +94,7 @@ impl Rule {
         self.stdout = it;
         self
     }
-    const fn to_stdout(mut self, it: Outcome) -> Self {
+    const fn printing(mut self, it: Outcome) -> Self {
         self.stdout = it;
         self
     }
@@ -268,7 +268,7 @@ pub const RULES: &[Rule] = &[
     Rule::of_upload("wrong checksum stated", but(9, "*haul rm id:*", 1)),
     Rule::of_content("wrong bytes", no(9, "*", 1)),
     Rule::of_content("cut", ok(2)),
-    Rule::of_content("range ignored", ok(2)).to_stdout(no(
+    Rule::of_content("range ignored", ok(2)).printing(no(
         8,
         "the server starts over and standard output cannot*",
         2,

@@ -5,6 +5,7 @@
 //! `platforms × verbs` are in `verbs`, the faults in `trouble`, what must come of them in `expected`. `FAULTS=WORD cargo
 //! test --test faults` runs the cells that have the word in their name.
 #![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
+#![allow(clippy::print_stdout, reason = "the matrix is worth reading")]
 
 mod cell;
 mod expected;

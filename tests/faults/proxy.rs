@@ -148,17 +148,13 @@ impl Shared {
                 Err(_) => break Next::Close,
             }
         };
-        match next {
-            Next::Reset => {
-                let socket = tokio::net::TcpSocket::from_std_stream(client);
-                let _ = socket.set_zero_linger();
-            }
-            _ => {
-                let _ = client.shutdown(Shutdown::Write);
-                // Closing with unread bytes would reset the connection and take the answer with it.
-                let _ = io::copy(&mut client, &mut io::sink());
-            }
+        if matches!(next, Next::Reset) {
+            let _ = tokio::net::TcpSocket::from_std_stream(client).set_zero_linger();
+            return;
         }
+        let _ = client.shutdown(Shutdown::Write);
+        // Closing with unread bytes would reset the connection and take the answer with it.
+        let _ = io::copy(&mut client, &mut io::sink());
     }
 
     /// Serves one request; None at the end of the connection.

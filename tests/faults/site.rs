@@ -53,7 +53,7 @@ impl Site {
             lower.contains(TOKEN) || lower.contains("authorization") || !head.starts_with("GET ")
         };
         match heard.iter().find(is_bad) {
-            Some(head) => Err(format!("{}: this went elsewhere: {head}", self.column.name)),
+            Some(bad) => Err(format!("{}: this went elsewhere: {bad}", self.column.name)),
             None => Ok(heard.len()),
         }
     }

@@ -81,8 +81,8 @@ impl Fault {
 pub const FAULTS: &[Fault] = &[
     always("no such host", pass).at(Place::NoSuchHost),
     always("refused", pass).at(Place::NobodyListens),
-    once("reset", reset),
-    always("reset always", reset),
+    once("reset", |_| Ok(Next::Reset)),
+    always("reset always", |_| Ok(Next::Reset)),
     once("reset in the body", reset_in_body).with(Needs::Large),
     always("reset in the body always", reset_in_body).with(Needs::Large),
     once("closed", close),
@@ -238,7 +238,7 @@ pub const FAULTS: &[Fault] = &[
         Ok(Next::Stay)
     }),
     always("416", |it| if it.number == 0 { cut(it) } else { it.answer(416, &[], "") }),
-    always("cut, then dead", |it| if it.number == 0 { cut(it) } else { reset(it) }),
+    always("cut, then dead", |it| if it.number == 0 { cut(it) } else { Ok(Next::Reset) }),
     always("cut at once always", |it| {
         let reply = it.forward()?;
         it.send(&reply.head(&format!("content-length: {}", reply.body.len())))?;
@@ -250,10 +250,6 @@ fn pass(it: &mut Exchange) -> io::Result<Next> {
     let reply = it.forward()?;
     it.send(&reply.bytes())?;
     Ok(Next::Stay)
-}
-
-fn reset(_: &mut Exchange) -> io::Result<Next> {
-    Ok(Next::Reset)
 }
 
 fn reset_in_body(it: &mut Exchange) -> io::Result<Next> {

@@ -168,9 +168,8 @@ pub fn deed(column: &Column, verb: Verb) -> Result<Deed, Reason> {
     match (verb, column.name) {
         (Verb::Rm, "metorial pulsar") => Err("this dialect's server refuses to delete at all"),
         (Verb::Replace, "metorial pulsar") => Err("as rm, which is its last step"),
-        (Verb::Replace, "xai gateway") => of(Class::Place, "PUT", one),
+        (Verb::Replace | Verb::To, "xai gateway") => of(Class::Place, "PUT", one),
         (Verb::Upload | Verb::Replace, _) => of(Class::Send, "POST", all),
-        (Verb::To, "xai gateway") => of(Class::Place, "PUT", one),
         (Verb::Skip | Verb::Ls, _) => of(Class::Read, "GET", all),
         (Verb::Info, _) => of(Class::Read, "GET", one),
         (Verb::Get | Verb::Stdout, "replicate") => without_token(fetch, "/replicate/v1/files/*/download"),
