@@ -9,8 +9,8 @@ use crate::proxy::Proxy;
 use crate::site::{Run, Site};
 use crate::verbs::{Class, TOKEN, Verb};
 
-/// KiB that the program may take whatever a server sends: an answer may have 64 MiB, and grows by doubling.
-const MEMORY: u64 = 192 << 10;
+/// KiB that the program may take whatever a server sends: an answer may have 64 MiB.
+const MEMORY: u64 = 128 << 10;
 /// Bytes that sockets take before anybody reads them.
 const IN_SOCKETS: u64 = 48 << 20;
 /// Requests that a command may make in all, besides those that it is told to make again.
@@ -36,6 +36,10 @@ impl Cell {
             if out.contains(secret) || run.err.contains(secret) {
                 wrong.push("a secret is shown".to_owned());
             }
+        }
+        let tells_of_the_old = run.err.contains("remove the old one: `haul rm id:");
+        if self.verb == Verb::Retire && (expected.exit != 0 && expected.asked > 0) != tells_of_the_old {
+            wrong.push("what is left to do is not told, or told without need".to_owned());
         }
         if run.err.contains("panicked") {
             wrong.push("it panicked".to_owned());
@@ -95,7 +99,7 @@ impl Cell {
         wrong: &mut Vec<String>,
     ) {
         let mut expected = before.clone();
-        if self.verb == Verb::Get && self.expected.exit == 0 {
+        if matches!(self.verb, Verb::Get | Verb::Presign) && self.expected.exit == 0 {
             expected.insert(name.to_owned(), there.to_vec());
         }
         let mut after = after.clone();
@@ -131,7 +135,8 @@ impl Cell {
             (Verb::Replace, true) if self.deed.class == Class::Send && self.expected.exit != 0 => {
                 vec![there, new]
             }
-            (Verb::Upload | Verb::Replace | Verb::To, true) => vec![new],
+            (Verb::Retire, false) if self.expected.asked > 0 => vec![there, new],
+            (Verb::Upload | Verb::Replace | Verb::Retire | Verb::To, true) => vec![new],
             _ => vec![there],
         };
         if contents != expected {
@@ -151,6 +156,10 @@ impl Cell {
                 wrong.push(format!("{links:?} links"));
             }
             Verb::Revoke if links.is_some_and(|count| count != usize::from(!done)) => {
+                wrong.push(format!("{links:?} links"));
+            }
+            // One whose answer was lost ends by itself.
+            Verb::Presign if links.is_some_and(|count| count > self.expected.asked) => {
                 wrong.push(format!("{links:?} links"));
             }
             Verb::Get | Verb::Stdout

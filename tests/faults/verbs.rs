@@ -1,5 +1,7 @@
 //! The platforms, the verbs, and of each verb on each platform the request that faults spoil: its deed.
 
+use haul::providers::Op;
+
 use crate::rig::{Case, TOKEN as RIG_TOKEN};
 
 pub const TOKEN: &str = RIG_TOKEN;
@@ -59,11 +61,15 @@ pub enum Verb {
     Skip,
     /// `upload --if-exists replace` of what is there in another state.
     Replace,
+    /// The same, spoiled in its last step: what is there in the old state is taken away.
+    Retire,
     /// `upload --to`.
     To,
     Ls,
     Info,
     Get,
+    /// The same, spoiled where it asks for a link to the content.
+    Presign,
     /// `get -o -`.
     Stdout,
     Rm,
@@ -73,14 +79,16 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Upload,
         Self::Skip,
         Self::Replace,
+        Self::Retire,
         Self::To,
         Self::Ls,
         Self::Info,
         Self::Get,
+        Self::Presign,
         Self::Stdout,
         Self::Rm,
         Self::Meta,
@@ -93,15 +101,32 @@ impl Verb {
             Self::Upload => "upload",
             Self::Skip => "upload --if-exists skip",
             Self::Replace => "upload --if-exists replace",
+            Self::Retire => "upload --if-exists replace (rm)",
             Self::To => "upload --to",
             Self::Ls => "ls",
             Self::Info => "info",
             Self::Get => "get",
+            Self::Presign => "get (link)",
             Self::Stdout => "get -o -",
             Self::Rm => "rm",
             Self::Meta => "meta set",
             Self::Link => "link",
             Self::Revoke => "link --revoke",
+        }
+    }
+
+    /// What a platform must be able to do for it.
+    pub const fn needs(self) -> Op {
+        match self {
+            Self::Upload | Self::Skip | Self::Replace => Op::Upload,
+            Self::To => Op::Replace,
+            Self::Ls => Op::List,
+            Self::Info => Op::Stat,
+            Self::Get | Self::Presign | Self::Stdout => Op::Download,
+            Self::Rm | Self::Retire => Op::Delete,
+            Self::Meta => Op::Annotate,
+            Self::Link => Op::Link,
+            Self::Revoke => Op::Unlink,
         }
     }
 
@@ -112,7 +137,7 @@ impl Verb {
 
     /// Whether it sends content.
     pub const fn sends(self) -> bool {
-        matches!(self, Self::Upload | Self::Replace | Self::To)
+        matches!(self, Self::Upload | Self::Replace | Self::Retire | Self::To)
     }
 }
 
@@ -150,7 +175,7 @@ pub struct Deed {
 /// Why a verb has no deed on a platform.
 pub type Reason = &'static str;
 
-const REFUSED: Reason = "refused before any request: the platform cannot";
+pub const REFUSED: Reason = "refused before any request: the platform cannot";
 
 /// The deed of a verb on a platform.
 pub fn deed(column: &Column, verb: Verb) -> Result<Deed, Reason> {
@@ -168,6 +193,8 @@ pub fn deed(column: &Column, verb: Verb) -> Result<Deed, Reason> {
     match (verb, column.name) {
         (Verb::Rm, "metorial pulsar") => Err("this dialect's server refuses to delete at all"),
         (Verb::Replace, "metorial pulsar") => Err("as rm, which is its last step"),
+        (Verb::Retire, "metorial pulsar") => Err("as rm, which it is"),
+        (Verb::Retire, "xai gateway") => Err("the content is replaced in its place: nothing is taken away"),
         (Verb::Replace | Verb::To, "xai gateway") => of(Class::Place, "PUT", one),
         (Verb::Upload | Verb::Replace, _) => of(Class::Send, "POST", all),
         (Verb::Skip | Verb::Ls, _) => of(Class::Read, "GET", all),
@@ -182,7 +209,17 @@ pub fn deed(column: &Column, verb: Verb) -> Result<Deed, Reason> {
         }
         (Verb::Get | Verb::Stdout, "metorial magnetar") => without_token(fetch, "/metorial/files/*/*"),
         (Verb::Get | Verb::Stdout, _) => without_token(fetch, "/metorial/files/retrieve/*/*"),
-        (Verb::Rm, _) => of(Class::Delete, "DELETE", one),
+        (Verb::Presign, "llamacloud beta") => {
+            of(Class::Read, "GET", "/llamacloud/api/v1/beta/files/*/content")
+        }
+        (Verb::Presign, "llamacloud legacy") => of(Class::Read, "GET", "/llamacloud/api/v1/files/*/content"),
+        (Verb::Presign, "metorial magnetar") => of(Class::Put, "POST", "/metorial/file-links"),
+        (Verb::Presign, "metorial seed" | "metorial pulsar") => {
+            of(Class::Put, "POST", "/metorial/files/*/links")
+        }
+        (Verb::Presign, "replicate") => Err("a link is signed here: no request makes it"),
+        (Verb::Presign, _) => Err("the platform gives the bytes itself, without a link"),
+        (Verb::Rm | Verb::Retire, _) => of(Class::Delete, "DELETE", one),
         (Verb::Meta, "activeloop") => of(Class::Put, "PUT", "/activeloop/files/*/metadata"),
         (Verb::Meta, "xai gateway") => of(Class::Put, "PUT", one),
         (Verb::Meta, "metorial pulsar") => of(Class::Put, "PATCH", one),
@@ -210,11 +247,11 @@ pub fn arguments(column: &Column, verb: Verb, name: &str, id: &str) -> Vec<Strin
     let words: Vec<&str> = match verb {
         Verb::Upload => vec!["upload", name],
         Verb::Skip => vec!["upload", name, "--if-exists", "skip"],
-        Verb::Replace => vec!["upload", name, "--if-exists", "replace"],
+        Verb::Replace | Verb::Retire => vec!["upload", name, "--if-exists", "replace"],
         Verb::To => vec!["upload", name, "--to", &reference],
         Verb::Ls => vec!["ls", name],
         Verb::Info => vec!["info", &reference],
-        Verb::Get => vec!["get", &reference],
+        Verb::Get | Verb::Presign => vec!["get", &reference],
         Verb::Stdout => vec!["get", &reference, "-o", "-"],
         Verb::Rm => vec!["rm", &reference, "--yes"],
         Verb::Meta if column.case.provider == "xai" => {
