@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use haul::model::NewFile;
+use tokio::net::TcpSocket;
 
 use crate::expected::Expected;
 use crate::proxy::{Plan, Proxy};
@@ -57,13 +58,12 @@ impl Cell {
         let base = site.rig.served.base(site.column.case.provider);
         let path = base.trim_start_matches(&site.rig.served.root).to_owned();
         let through = format!("http://{}{path}", proxy.address);
+        // Held as long as the program runs, so that nobody else begins to listen there.
+        let silent = TcpSocket::new_v4().unwrap();
+        silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let base = match self.fault.place {
             Place::NoSuchHost => format!("http://files.invalid{path}"),
-            // A port that has just been given back.
-            Place::NobodyListens => {
-                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-                format!("http://{free}{path}")
-            }
+            Place::NobodyListens => format!("http://{}{path}", silent.local_addr().unwrap()),
             Place::Platform | Place::Clock(_) => through.clone(),
         };
         let id = self.prepare(site, home.path(), &through, &name, there, new);

@@ -87,7 +87,6 @@ impl Site {
             .env("HAUL_PROFILE", case.provider)
             .env("HAUL_TOKEN", TOKEN)
             .env("HAUL_BASE_URL", base)
-            .env("HAUL_UPLOAD_BASE_URL", base)
             .env("HAUL_DIALECT", case.dialect)
             .env("TMPDIR", home)
             .envs(case.set.iter().chain(case.secrets).map(|(key, value)| (set_variable(key), *value)))
@@ -95,8 +94,8 @@ impl Site {
             .args(["--retries", "1"])
             .args(arguments)
             .stdin(Stdio::null());
-        if self.column.case.provider != "metorial" {
-            command.env_remove("HAUL_UPLOAD_BASE_URL");
+        if case.spec().upload_base_url.is_some() {
+            command.env("HAUL_UPLOAD_BASE_URL", base);
         }
         command
     }
