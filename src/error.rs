@@ -289,6 +289,13 @@ impl Error {
         self.0.unanswered
     }
 
+    /// Whether what was asked may be done although the platform did not tell: no answer, or a success that cannot be
+    /// read.
+    pub fn may_be_done(&self) -> bool {
+        let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
+        self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)
+    }
+
     /// Whether the user has seen it.
     pub fn is_reported(&self) -> bool {
         self.0.reported

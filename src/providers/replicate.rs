@@ -200,7 +200,7 @@ impl Provider for Replicate {
 
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
-        self.connection.http.send(&request).await.map(drop)
+        self.connection.http.send(&request).await?.acknowledges("deletion")
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {

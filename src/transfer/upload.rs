@@ -142,7 +142,7 @@ impl Uploads {
         }
         if let Err(error) = self.send(&mut jobs).await {
             // What may be there stays in the journal: the next run looks for it.
-            for job in jobs.iter().filter(|job| job.there.is_none() && !may_be_there(&error)) {
+            for job in jobs.iter().filter(|job| job.there.is_none() && !error.may_be_done()) {
                 self.journal.forget(job.number);
             }
             return Err(error);
@@ -265,7 +265,7 @@ impl Uploads {
                 return Ok(());
             }
             let Err(error) = self.send_once(&mut missing).await else { return Ok(()) };
-            if !may_be_there(&error) {
+            if !error.may_be_done() {
                 return Err(error);
             }
             attempts = attempts.saturating_sub(1);
@@ -372,13 +372,6 @@ impl Job<'_> {
         self.there = Some((file, action));
         Ok(())
     }
-}
-
-/// Whether the files may have arrived although the platform did not tell of them: no answer, or a success that
-/// cannot be read.
-fn may_be_there(error: &Error) -> bool {
-    let succeeded = error.status().is_some_and(|status| (200..300).contains(&status));
-    error.is_unanswered() || (error.kind() == Kind::Platform && succeeded)
 }
 
 /// Passes positions on, and hears the bytes for the hash.
