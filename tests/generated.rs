@@ -1,4 +1,4 @@
-//! `man/`, `completions/` and the marked parts of the README are what the code would write.
+//! `man/`, `completions/`, `haul.schema.json` and the marked parts of the README are what the code would write.
 //!
 //! `HAUL_BLESS=1 cargo test --test generated` writes them.
 
@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use haul::commands::{completions, providers};
+use haul::commands::{completions, providers, schema};
 use haul::manual;
+use serde_json::{Map, Value};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -78,4 +79,55 @@ fn parts_of_the_readme() {
         text.replace_range(start..end, &part);
     }
     agree(&path, &text);
+}
+
+#[test]
+fn json_schema() {
+    let path = root().join("haul.schema.json");
+    let wanted = schema::document();
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    let published: Value = serde_json::from_str(&published).unwrap_or_default();
+    let now: Value = serde_json::from_str(&wanted).expect("a schema");
+    if published["$id"] == now["$id"] {
+        let broken = broken_promises(&published["$defs"], &now["$defs"]);
+        assert!(broken.is_empty(), "raise VERSION in commands/schema.rs:\n{}", broken.join("\n"));
+    }
+    agree(&path, &wanted);
+}
+
+/// What programs that read the published output cannot find any more.
+fn broken_promises(published: &Value, now: &Value) -> Vec<String> {
+    let keys = |value: &Value| value.as_object().cloned().unwrap_or_else(Map::new);
+    let mut broken = Vec::new();
+    for (shape, before) in keys(published) {
+        for (field, promised) in keys(&before["properties"]) {
+            let found = &now[&shape]["properties"][&field];
+            for what in ["type", "$ref", "anyOf", "format", "additionalProperties"] {
+                if promised[what] != found[what] {
+                    broken.push(format!("{shape}.{field}: {what} {} became {}", promised[what], found[what]));
+                }
+            }
+        }
+        for field in before["required"].as_array().into_iter().flatten() {
+            if !now[&shape]["required"].as_array().is_some_and(|required| required.contains(field)) {
+                broken.push(format!("{shape}.{field} is not always there any more"));
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn a_field_that_goes_or_changes_is_a_broken_promise() {
+    let schema = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let published = schema(
+        r#"{"file": {"properties": {"id": {"type": "string"}, "n": {"type": "integer"}}, "required": ["id"]}}"#,
+    );
+    assert_eq!(broken_promises(&published, &published), [""; 0]);
+    let more = schema(
+        r#"{"file": {"properties": {"id": {"type": "string"}, "n": {"type": "integer"}, "m": {}}, "required": ["id", "m"]}}"#,
+    );
+    assert_eq!(broken_promises(&published, &more), [""; 0]);
+    let less = schema(r#"{"file": {"properties": {"n": {"type": "string"}}, "required": []}}"#);
+    assert_eq!(broken_promises(&published, &less).len(), 3);
 }

@@ -1,6 +1,7 @@
 //! Many items at a time: rows as they finish, failures as they come and again at the end, one exit code for all.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -147,6 +148,8 @@ struct Tally {
     done: u64,
     skipped: u64,
     failed: Vec<Error>,
+    /// What was hinted at so far.
+    hinted: HashSet<String>,
 }
 
 impl Tally {
@@ -167,9 +170,18 @@ impl Tally {
         self.failed.push(error);
         match self.failed.len() {
             1 => {}
-            2 => self.failed.iter().for_each(|error| ctx.ui.error(error)),
-            _ => self.failed.last().into_iter().for_each(|error| ctx.ui.error(error)),
+            2 => (0..2).for_each(|at| self.show(ctx, at)),
+            count => self.show(ctx, count - 1),
         }
+    }
+
+    /// Shows a failure. People need a hint once, however many files it is about.
+    fn show(&mut self, ctx: &Context, at: usize) {
+        let error = self.failed[at].clone();
+        if ctx.ui.is_json() {
+            return ctx.ui.error(&error);
+        }
+        ctx.ui.error(&error.keep_hints(|hint| self.hinted.insert(hint.to_owned())));
     }
 
     fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {

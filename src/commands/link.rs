@@ -1,6 +1,7 @@
 //! `haul link`
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -42,17 +43,23 @@ pub struct LinkArgs {
     batch: BatchArgs,
 }
 
-const LINK_COLUMNS: Columns = Columns {
+pub(super) const LINK_COLUMNS: Columns = Columns {
     all: &["url", "expires_at", "link_id", "file"],
     shown: &["url", "expires_at", "link_id"],
     piped: Some(&["url"]),
 };
 
-#[derive(Serialize)]
-struct Row {
+/// A link to a file's bytes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "link")]
+pub(super) struct Row {
+    /// The URL; whoever has it can read the file.
     url: Option<String>,
+    /// When it stops working, UTC; null when it does not.
     expires_at: Option<jiff::Timestamp>,
+    /// The platform's id of the link, where it has one.
     link_id: Option<String>,
+    /// The file that it leads to.
     file: File,
 }
 
@@ -101,21 +108,19 @@ impl LinkArgs {
             &self.batch,
             Words::of(deed.done),
             files,
-            async |Chosen { provider, file }| {
-                let can = provider.capabilities();
-                if let Some(able) = can.link {
+            async |chosen: Chosen| {
+                let (provider, id) = (&chosen.provider, &chosen.file.id);
+                if let Some(able) = provider.capabilities().link {
                     check_lifetime(provider.spec().name, "a link", able.lifetime, lifetime)?;
                 }
                 let links = match op {
-                    _ if dry_run => Vec::new(),
-                    Op::Links => provider.links(&file.id).await?,
-                    Op::Unlink => {
-                        provider.unlink(&file.id, revoke).await?;
-                        Vec::new()
-                    }
-                    _ => vec![provider.link(&file.id, lifetime).await?],
+                    _ if dry_run => Ok(Vec::new()),
+                    Op::Links => provider.links(id).await,
+                    Op::Unlink => provider.unlink(id, revoke).await.map(|()| Vec::new()),
+                    _ => provider.link(id, lifetime).await.map(|link| vec![link]),
                 };
-                Ok((file, links))
+                let links = links.map_err(|error| chosen.failed(error))?;
+                Ok((chosen.file, links))
             },
             |(file, links)| {
                 if dry_run {
@@ -132,9 +137,10 @@ impl LinkArgs {
             },
         )
         .await?;
+        rows.finish()?;
         if dry_run {
             ctx.ui.note(&format!("dry run: nothing was {}", deed.done));
         }
-        rows.finish()
+        Ok(())
     }
 }

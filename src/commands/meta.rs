@@ -172,11 +172,12 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     changed.confirm.confirm(ctx, &chosen, is_pattern, deed)?;
     let dry_run = changed.confirm.dry_run;
     let mut rows = ctx.ui.rows(META_COLUMNS)?;
-    let work = async |Chosen { provider, file }: Chosen| {
+    let work = async |chosen: Chosen| {
         if dry_run {
-            return Ok(preview(file, patch));
+            return Ok(preview(chosen.file, patch));
         }
-        provider.annotate(&file.id, patch).await.map_err(|error| error.about(file.id.to_string()))
+        let changed = chosen.provider.annotate(&chosen.file.id, patch).await;
+        changed.map_err(|error| chosen.failed(error))
     };
     let show = |file: File| {
         rows.push(&file)?;
@@ -184,10 +185,11 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     };
     let words = Words::of(if dry_run { "would be changed" } else { "changed" });
     batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, show).await?;
+    rows.finish()?;
     if dry_run {
         ctx.ui.note("dry run: nothing was changed");
     }
-    rows.finish()
+    Ok(())
 }
 
 /// The file as it would be after the change.

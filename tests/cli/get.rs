@@ -38,7 +38,6 @@ fn one_several_and_missing() {
     error: nope: no file on local has this id or name
     hint: `haul ls -p local` lists what is there
     error: nada: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
     0 downloaded, 2 failed
     ");
     check!(env.haul(["get", "*.txt", "-o", "all/", "--fields", "name,saved_to"]).sorted(), @"
@@ -209,7 +208,7 @@ fn bytes_that_do_not_match_are_not_kept() {
     check!(env.haul(["get", "a.txt", "-o", "c.txt"]), @"
     status 1
     --- err
-    error: [id]............: its content cannot be read
+    error: a.txt: its content cannot be read
     caused by: No such file or directory (os error 2)
     ");
 }
