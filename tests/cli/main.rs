@@ -7,7 +7,10 @@ mod pty;
 mod support;
 
 mod completions;
+mod contract;
 mod errors;
+mod exit_codes;
+mod first_steps;
 mod get;
 mod help;
 mod info;
