@@ -14,7 +14,7 @@ use super::planned;
 use super::report::{Entry, Reported};
 use super::select::resolve;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{File, FileId, NewFile, Object, Source};
 use crate::providers::{self, Op, Provider, require, require_upload, supports};
 use crate::settings::{Origin, parse_lifetime};
@@ -282,7 +282,9 @@ impl UploadArgs {
                 let ui = ctx.ui.clone();
                 let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
                 Box::new(
-                    transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
+                    transfer::plan(&argument, &selection, skipped).map(move |planned| {
+                        planned.map(Work::File).map_err(|error| misspelt(error, &argument))
+                    }),
                 )
             });
         Ok(stream::iter(retried.chain(works)).boxed_local())
@@ -348,6 +350,23 @@ impl Reported for Vec<NewFile> {
         };
         self.iter().map(entry).collect()
     }
+}
+
+/// A path that is not there: a pattern that no shell took, or another one misspelt.
+fn misspelt(error: Error, path: &Path) -> Error {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
+    if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
+        return error;
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    if name.contains(['*', '?', '[']) {
+        return error.hint(format!("`haul upload -r {} --include '{name}'`", folder.display()));
+    }
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+    let beside =
+        beside.filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
+    let beside: Vec<String> = beside.collect();
+    error.did_you_mean(&path.to_string_lossy(), beside.iter().map(String::as_str))
 }
 
 /// A file with a name given by hand.

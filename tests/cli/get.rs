@@ -92,6 +92,48 @@ fn what_is_there_is_never_overwritten_unasked() {
 }
 
 #[test]
+fn a_dry_run_tells_where_files_would_go() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    check!(env.haul(["get", "*", "-n", "-o", "to/", "--fields", "name,size,saved_to"]), @"
+    status 0
+    --- out
+    b.txt	5	to/b.txt
+    a.txt	5	to/a.txt
+    --- err
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run"]), @"
+    status 1
+    --- err
+    error: a.txt: exists already
+    hint: add `--overwrite` or `--skip-existing`
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run", "--skip-existing", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    a.txt: exists already, skipped
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run", "--overwrite", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "-o", "-", "-n", "--jsonl", "--fields", "name,saved_to"]), @r#"
+    status 0
+    --- out
+    {"name":"a.txt","saved_to":null}
+    --- err
+    {"note":"dry run: nothing was written"}
+    "#);
+    assert_eq!(env.files(), ["a.txt", "b.txt"]);
+}
+
+#[test]
 fn output_is_a_file_a_folder_or_a_stream() {
     let env = TestEnv::with_files(&["a.txt", "b.txt"]);
     fs::create_dir(env.work().join("there")).unwrap();

@@ -21,6 +21,8 @@ mod ls;
 mod memory;
 mod meta;
 mod names;
+mod near;
+mod niceties;
 mod providers;
 mod rm;
 mod startup;

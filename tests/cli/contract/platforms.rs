@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::schema::Schema;
-use crate::support::{HAUL, TestEnv};
+use crate::support::{HAUL, Run, TestEnv};
 
 #[test]
 fn rows_of_every_platform() {
@@ -87,4 +87,26 @@ fn events_of_a_transfer() {
         // They go to a terminal as well.
         assert!(!run.stderr().contains(['\u{202e}', '\u{9b}']), "{run}");
     }
+}
+
+#[test]
+fn tokens_and_profiles() {
+    let mut schema = Schema::published();
+    let env = TestEnv::new();
+    let login = ["auth", "login", "xai", "--no-check", "--insecure-storage", "--json"];
+    let row = |run: Run| run.ok().json().remove(0);
+    schema.holds("login", &row(env.haul_reading("a-token-of-tests\n", login)));
+    schema.holds("token", &row(env.haul(["auth", "token", "xai", "--json"])));
+    schema.holds("token_status", &row(env.haul(["auth", "status", "xai", "--offline", "--json"])));
+    schema.holds("logout", &row(env.haul(["auth", "logout", "xai", "--json"])));
+    schema.holds("profile", &row(env.haul(["profile", "add", "work", "--provider", "xai", "--json"])));
+    schema.holds("profile", &row(env.haul(["profile", "default", "work", "--json"])));
+}
+
+#[test]
+fn the_schema_is_part_of_the_help() {
+    let env = TestEnv::new();
+    let printed = env.haul(["help", "output", "--json"]).ok();
+    let published = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/haul.schema.json")).unwrap();
+    assert_eq!(printed.out, published);
 }
