@@ -38,7 +38,7 @@ pub(super) async fn foresee(
             match foreseen {
                 Foreseen::Reused(file) => {
                     ctx.ui.note(&format!("{}: would be reused: {}", new.name, file.id));
-                    rows.push(&file)?;
+                    rows.push(file.as_ref())?;
                     ended.push(Ended::Skipped(Some(file.id)));
                     continue;
                 }

@@ -75,7 +75,7 @@ pub enum Foreseen {
     /// It would be sent and take the place of this one.
     InPlaceOf(FileId),
     /// It is there already.
-    Reused(File),
+    Reused(Box<File>),
 }
 
 /// The uploads of one command to one platform.
@@ -146,7 +146,7 @@ impl Uploads {
         let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
         let old = job.old.or_else(|| self.options.to.clone());
         Ok(match (job.there, old) {
-            (Some((file, _)), _) => Foreseen::Reused(file),
+            (Some((file, _)), _) => Foreseen::Reused(Box::new(file)),
             (None, Some(old)) => Foreseen::InPlaceOf(old),
             (None, None) => Foreseen::New,
         })

@@ -142,9 +142,8 @@ fn as_text(value: &Value) -> String {
 
 /// What was written `\t \n \r \\` so that a row is a line. JSON keeps its own escapes.
 fn unescaped(cell: &str) -> String {
-    if cell.starts_with(['{', '['])
-        && serde_json::from_str::<Value>(cell).is_ok_and(|value| value.to_string() == cell)
-    {
+    let printed = serde_json::from_str::<Value>(cell).map(|value| value.to_string());
+    if cell.starts_with(['{', '[']) && printed.is_ok_and(|printed| printed == cell) {
         return cell.to_owned();
     }
     let mut text = String::new();
@@ -181,7 +180,7 @@ pub fn without_colour(text: &str) -> String {
     for part in parts {
         match part.split_once('m') {
             Some((code, rest)) if code.chars().all(|c| c.is_ascii_digit() || c == ';') => {
-                plain.push_str(rest)
+                plain.push_str(rest);
             }
             _ => plain.extend(["\u{1b}[", part]),
         }

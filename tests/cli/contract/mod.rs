@@ -42,6 +42,7 @@ fn about_itself() {
 }
 
 #[test]
+#[allow(clippy::unicode_not_nfc, reason = "a name that is not")]
 fn how_hostile_names_look() {
     let world = World::hostile();
     let fields = ["ls", "--sort", "name", "--fields", "name,size,purpose"];
