@@ -85,7 +85,7 @@ impl GetArgs {
         if self.output.as_deref() == Some(Path::new("-")) && !dry_run {
             return self.to_stdout(ctx, options).await;
         }
-        let mut rows = ctx.ui.rows(SAVED_COLUMNS)?;
+        let rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
         let output = &output;
@@ -112,7 +112,8 @@ impl GetArgs {
                 let moved = moved.map_err(|error| chosen.failed(error))?;
                 Ok((chosen.file, path, moved))
             },
-            |(file, path, moved)| {
+            rows,
+            |rows, (file, path, moved)| {
                 if !moved {
                     ctx.ui.note(&format!("{}: exists already, skipped", path.display()));
                 }
@@ -123,7 +124,6 @@ impl GetArgs {
             },
         )
         .await?;
-        rows.finish()?;
         if dry_run {
             ctx.ui.note("dry run: nothing was written");
         }

@@ -93,7 +93,7 @@ impl LinkArgs {
             _ => Deed { verb: "make links to", done: "linked", place: "on" },
         };
         let dry_run = self.confirm.dry_run;
-        let mut rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
+        let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
         // A link lets others read a file, so what a pattern chose is asked about like a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
             let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, Some(op)).collect().await;
@@ -122,7 +122,8 @@ impl LinkArgs {
                 let links = links.map_err(|error| chosen.failed(error))?;
                 Ok((chosen.file, links))
             },
-            |(file, links)| {
+            rows,
+            |rows, (file, links)| {
                 if dry_run {
                     rows.push(&file)?;
                     return Ok(vec![Ended::Done(Some(file.id))]);
@@ -137,7 +138,6 @@ impl LinkArgs {
             },
         )
         .await?;
-        rows.finish()?;
         if dry_run {
             ctx.ui.note(&format!("dry run: nothing was {}", deed.done));
         }

@@ -23,7 +23,7 @@ pub(super) async fn foresee(
     provider: &dyn Provider,
     uploads: &Uploads,
     files: impl Stream<Item = Result<Vec<NewFile>>>,
-    mut rows: Rows,
+    rows: Rows,
 ) -> Result<()> {
     let work = async |files: Vec<NewFile>| {
         let mut foreseen = Vec::with_capacity(files.len());
@@ -32,7 +32,7 @@ pub(super) async fn foresee(
         }
         Ok(foreseen)
     };
-    let show = |foreseen: Vec<(Foreseen, NewFile)>| {
+    let show = |rows: &mut Rows, foreseen: Vec<(Foreseen, NewFile)>| {
         let mut ended = Vec::new();
         for (foreseen, new) in foreseen {
             match foreseen {
@@ -52,8 +52,7 @@ pub(super) async fn foresee(
         }
         Ok(ended)
     };
-    batch::run(ctx, args, Words::of("would be uploaded"), files, work, show).await?;
-    rows.finish()?;
+    batch::run(ctx, args, Words::of("would be uploaded"), files, work, rows, show).await?;
     ctx.ui.note("dry run: nothing was uploaded");
     Ok(())
 }

@@ -55,7 +55,7 @@ impl RmArgs {
         once_each(&mut chosen);
         let deed = Deed { verb: "delete", done: "deleted", place: "from" };
         self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), deed)?;
-        let mut rows = ctx.ui.rows(columns)?;
+        let rows = ctx.ui.rows(columns)?;
         let dry_run = self.confirm.dry_run;
         batch::run(
             ctx,
@@ -69,14 +69,14 @@ impl RmArgs {
                 }
                 Ok(chosen.file)
             },
-            |file| {
+            rows,
+            |rows, file| {
                 let id = file.id.clone();
                 rows.push(&Deleted { file, deleted: !dry_run })?;
                 Ok(vec![Ended::Done(Some(id))])
             },
         )
         .await?;
-        rows.finish()?;
         if dry_run {
             ctx.ui.note("dry run: nothing was deleted");
         }

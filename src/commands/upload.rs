@@ -134,7 +134,7 @@ impl UploadArgs {
             "REF",
         )?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
-        let mut rows = ctx.ui.rows(columns)?;
+        let rows = ctx.ui.rows(columns)?;
         let progress = ctx.ui.progress();
         let planned = self.planned(ctx)?;
         let per_request = if self.together { provider.capabilities().upload.files_per_request } else { 1 };
@@ -163,7 +163,8 @@ impl UploadArgs {
             Words::of("uploaded"),
             chunks,
             move |group: Vec<NewFile>| async move { uploads.upload(&group, progress.as_ref()).await },
-            |uploaded| {
+            rows,
+            |rows, uploaded| {
                 let mut ended = Vec::new();
                 for Uploaded { file, action, incomparable } in uploaded {
                     let (name, id) = (&file.name, &file.id);
@@ -193,7 +194,6 @@ impl UploadArgs {
         .await;
         uploads.end(result.is_ok());
         result?;
-        rows.finish()?;
         if let Some(id) = last {
             ctx.ui.suggest(&next(ctx, provider.as_ref(), count, &id));
         }

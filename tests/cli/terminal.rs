@@ -124,11 +124,11 @@ fn none_and_one() {
     check!(env.terminal(80, "", &["rm", "a.txt", "nope"]), @"
     status 3
     --- out
+    ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
+    [id]............  a.txt   1 B  true
     ␛[1;31merror:␛[0m nope: no file on local has this id or name
     ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
     1 deleted, 1 failed
-    ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
-    [id]............  a.txt   1 B  true
     ");
     check!(env.terminal(80, "", &["get", "nope"]), @"
     status 3
