@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use haul::commands::{completions, providers, schema};
 use haul::manual;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -95,39 +95,53 @@ fn json_schema() {
     agree(&path, &wanted);
 }
 
-/// What programs that read the published output cannot find any more.
+/// What programs that read the published output cannot rely on any more.
 fn broken_promises(published: &Value, now: &Value) -> Vec<String> {
-    let keys = |value: &Value| value.as_object().cloned().unwrap_or_else(Map::new);
-    let mut broken = Vec::new();
-    for (shape, before) in keys(published) {
-        for (field, promised) in keys(&before["properties"]) {
-            let found = &now[&shape]["properties"][&field];
-            for what in ["type", "$ref", "anyOf", "format", "additionalProperties"] {
-                if promised[what] != found[what] {
-                    broken.push(format!("{shape}.{field}: {what} {} became {}", promised[what], found[what]));
+    promises(published, "").difference(&promises(now, "")).cloned().collect()
+}
+
+/// Each key, type and word of a schema, with its path. Prose promises nothing.
+fn promises(schema: &Value, path: &str) -> BTreeSet<String> {
+    let Some(keys) = schema.as_object() else { return BTreeSet::from([format!("{path} = {schema}")]) };
+    let mut all = BTreeSet::new();
+    for (key, value) in keys.iter().filter(|(key, _)| !["$comment", "description"].contains(&key.as_str())) {
+        match value.as_array() {
+            Some(choices) if key == "oneOf" || key == "anyOf" => {
+                for choice in choices {
+                    // Choices may come in any order: each goes by its word.
+                    let word = [&choice["const"], &choice["properties"]["event"]["const"], &choice["$ref"]];
+                    let word = word.into_iter().find_map(Value::as_str).unwrap_or_default();
+                    all.extend(promises(choice, &format!("{path}|{word}")));
                 }
             }
-        }
-        for field in before["required"].as_array().into_iter().flatten() {
-            if !now[&shape]["required"].as_array().is_some_and(|required| required.contains(field)) {
-                broken.push(format!("{shape}.{field} is not always there any more"));
+            Some(names) if key == "required" => {
+                all.extend(names.iter().map(|name| format!("{path} always has {name}")));
             }
+            _ => all.extend(promises(value, &format!("{path}/{key}"))),
         }
     }
-    broken
+    all
 }
 
 #[test]
 fn a_field_that_goes_or_changes_is_a_broken_promise() {
-    let schema = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
-    let published = schema(
-        r#"{"file": {"properties": {"id": {"type": "string"}, "n": {"type": "integer"}}, "required": ["id"]}}"#,
-    );
-    assert_eq!(broken_promises(&published, &published), [""; 0]);
-    let more = schema(
-        r#"{"file": {"properties": {"id": {"type": "string"}, "n": {"type": "integer"}, "m": {}}, "required": ["id", "m"]}}"#,
-    );
-    assert_eq!(broken_promises(&published, &more), [""; 0]);
-    let less = schema(r#"{"file": {"properties": {"n": {"type": "string"}}, "required": []}}"#);
-    assert_eq!(broken_promises(&published, &less).len(), 3);
+    let published: Value = serde_json::from_str(&schema::document()).expect("a schema");
+    let broken = |change: fn(&mut Value)| {
+        let mut now = published.clone();
+        change(&mut now["$defs"]);
+        broken_promises(&published["$defs"], &now["$defs"])
+    };
+    assert_eq!(broken(|_| {}), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["properties"]["more"] = "new".into()), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["description"] = "in other words".into()), [""; 0]);
+    let changes: [fn(&mut Value); 5] = [
+        |defs| defs["file"]["properties"]["size"]["type"] = "string".into(),
+        |defs| drop(defs["file"]["properties"].as_object_mut().and_then(|fields| fields.remove("name"))),
+        |defs| drop(defs["file"]["required"].as_array_mut().and_then(Vec::pop)),
+        |defs| drop(defs["error"]["properties"]["kind"]["oneOf"].as_array_mut().and_then(Vec::pop)),
+        |defs| drop(defs["progress_event"]["oneOf"].as_array_mut().and_then(Vec::pop)),
+    ];
+    for change in changes {
+        assert!(!broken(change).is_empty());
+    }
 }
