@@ -7,6 +7,9 @@ use crate::error::{Error, Result, nearest};
 use crate::manual::{TOPICS, topic};
 use crate::ui::Ui;
 
+/// What `haul help output --json` prints.
+const SCHEMA: &str = include_str!("../../haul.schema.json");
+
 /// The arguments of `haul help`.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
@@ -19,6 +22,9 @@ pub struct HelpArgs {
 impl HelpArgs {
     /// Prints a command's long help, or a topic.
     pub fn run(&self, ui: &Ui) -> Result<()> {
+        if ui.is_json() && self.words == ["output"] {
+            return ui.write_text(SCHEMA);
+        }
         if let [word] = self.words.as_slice()
             && let Some(topic) = topic(word)
         {

@@ -14,14 +14,14 @@ fn a_script_for_each_shell() {
     status 2
     --- err
     error: <SHELL>: "tcsh" is not one of its values
-    hint: did you mean `zsh`?
     hint: values: bash, elvish, fish, powershell, zsh
     hint: `haul completions --help` shows how
     "#);
     check!(env.haul(["completions"]), @"
     status 2
     --- err
-    error: <SHELL>: not given
+    error: SHELL: not given
+    hint: write it like `haul completions bash > ~/.local/share/bash-completion/completions/haul`
     hint: `haul completions --help` shows how
     ");
     env.shell("haul completions bash | bash -n").ok();
