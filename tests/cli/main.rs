@@ -8,6 +8,7 @@ mod support;
 
 mod completions;
 mod errors;
+mod examples;
 mod get;
 mod help;
 mod info;
@@ -21,5 +22,6 @@ mod names;
 mod providers;
 mod rm;
 mod startup;
+mod tab;
 mod terminal;
 mod upload;

@@ -14,7 +14,7 @@ const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
 
 /// The arguments of `haul auth logout`.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:\n  haul auth logout xai")]
+#[command(after_long_help = "Examples:\n  haul auth logout xai\n  haul -p work auth logout")]
 pub struct LogoutArgs {
     /// The profile whose token goes
     #[arg(id = "named", value_name = "PROFILE")]
