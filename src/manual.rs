@@ -84,11 +84,16 @@ pub fn laid_out(text: &str, width: usize) -> String {
     let mut laid = String::with_capacity(text.len() + text.len() / 8);
     let mut paragraph = String::new();
     for line in text.lines() {
-        if !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':') {
+        let is_indented = line.starts_with(' ');
+        if !line.is_empty() && !is_indented {
             paragraph.extend([if paragraph.is_empty() { "" } else { " " }, line]);
+        }
+        if line.is_empty() || is_indented || line.ends_with(':') {
+            fill(&std::mem::take(&mut paragraph), 0, width, &mut laid);
+        }
+        if !line.is_empty() && !is_indented {
             continue;
         }
-        fill(&std::mem::take(&mut paragraph), 0, width, &mut laid);
         let indent = line.len() - line.trim_start().len();
         let column = line[indent..].find("  ").map(|at| {
             let gap = &line[indent + at..];

@@ -178,3 +178,25 @@ impl Filter {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_starts_with_a_text_lies_between_two_bounds() {
+        let passes = |start: &str, name: &str| {
+            let file = File { name: name.to_owned(), ..File::default() };
+            Filter::starts_with("name", start).matches(&file)
+        };
+        let starts = ["a", "ab", "ab\u{10ffff}", "\u{10ffff}", "\u{d7ff}", "z\u{7f}", "Ü", "日本", ""];
+        let more = ["", "\0", "a", "\u{10ffff}", "\u{e000}"];
+        for start in starts {
+            for other in starts {
+                for name in more.map(|more| format!("{other}{more}")) {
+                    assert_eq!(passes(start, &name), name.starts_with(start), "{start:?} {name:?}");
+                }
+            }
+        }
+    }
+}

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use clap::CommandFactory as _;
 use haul::cli::Cli;
@@ -147,16 +148,20 @@ impl Stage {
         self.env.run(&mut command)
     }
 
-    /// Starts what serves, and stops it when it says where.
+    /// Starts what serves, and stops it when it has said where.
     fn serves(&self, example: &str) -> bool {
-        let line = format!("{example} --listen 127.0.0.1:0");
         let mut command = self.env.program("bash");
         command
-            // It goes with its first line: whoever reads no more closes the pipe.
-            .args(["-c", &format!("exec timeout --signal=INT --kill-after=60 60 {line} | head -n 1")])
+            .args(["-c", &format!("exec {example} --listen 127.0.0.1:0")])
             .env("HAUL_HOME", self.env.root().join("serving"))
-            .env("PATH", format!("{}:/usr/bin:/bin", self.env.root().join("bin").display()));
-        self.env.run(&mut command).stdout().starts_with("http://127.0.0.1:")
+            .env("PATH", format!("{}:/usr/bin:/bin", self.env.root().join("bin").display()))
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line.starts_with("http://127.0.0.1:")
     }
 }
 

@@ -92,22 +92,30 @@ impl Terminal {
         Self { child, keyboard, screen, reader, looked: 0 }
     }
 
-    /// Waits until the screen shows all of these, in any order, after what was waited for before. Escape sequences do
-    /// not count.
+    /// Waits until the screen shows all of these, in any order, after what was waited for before; gives what it showed up
+    /// to there. Escape sequences do not count.
     #[track_caller]
-    pub fn sees(&mut self, wanted: &[&str]) {
+    pub fn sees(&mut self, wanted: &[&str]) -> String {
+        self.sees_within(wanted, AT_MOST).unwrap_or_else(|new| panic!("no {wanted:?} in\n{new}"))
+    }
+
+    /// The same for so long; what it showed instead is the error.
+    pub fn sees_within(&mut self, wanted: &[&str], limit: Duration) -> Result<String, String> {
         let mut shown = self.screen.shown.lock().unwrap();
         loop {
             let plain = plain(&shown.bytes);
             let new = plain.get(self.looked..).unwrap_or_default();
             let ends = wanted.iter().map(|text| Some(new.find(text)? + text.len()));
             if let Some(ends) = ends.collect::<Option<Vec<usize>>>() {
-                self.looked += ends.into_iter().max().unwrap_or_default();
-                return;
+                let end = ends.into_iter().max().unwrap_or_default();
+                self.looked += end;
+                return Ok(new[..end].to_owned());
             }
             assert!(!shown.ended, "it ended without {wanted:?}:\n{plain}");
-            let (again, waited) = self.screen.more.wait_timeout(shown, AT_MOST).unwrap();
-            assert!(!waited.timed_out(), "no {wanted:?} in\n{new}");
+            let (again, waited) = self.screen.more.wait_timeout(shown, limit).unwrap();
+            if waited.timed_out() {
+                return Err(new.to_owned());
+            }
             shown = again;
         }
     }

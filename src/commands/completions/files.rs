@@ -36,11 +36,12 @@ pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandida
     let known =
         settings.profile(&name).ok().and_then(|profile| known(line, settings, &profile, &address.reference));
     let lead = address.profile.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
-    let mut offers = offers(&known.unwrap_or_default(), &address.reference, line.clock.now());
-    let mut candidates = Vec::new();
-    for Offer { reference, help } in offers.drain(..) {
-        candidates.push(candidate(format!("{lead}{}", written(&reference, &lead, is_profile)), help));
-    }
+    let offers = offers(&known.unwrap_or_default(), &address.reference, line.clock.now()).into_iter();
+    let mut candidates: Vec<CompletionCandidate> = offers
+        .map(|Offer { reference, help }| {
+            candidate(format!("{lead}{}", written(&reference, &lead, is_profile)), help)
+        })
+        .collect();
     // Profiles among a thousand files are in the way until somebody begins to type one, and where one is chosen already.
     if lead.is_empty() && !typed.is_empty() && line.flags.profile.is_none() {
         let profiles = line.profiles().into_iter().filter(|(name, _)| name.starts_with(typed));
@@ -57,14 +58,13 @@ fn known(line: &Line, settings: &Settings, profile: &Profile, asked: &Ref) -> Op
     }
     let now = line.clock.now();
     let cache = Cache::of(settings, profile);
-    let kept = cache.read(now).unwrap_or_default();
-    if kept.is_fresh {
-        return Some(kept.files);
+    let Kept { files: kept, is_fresh } = cache.read(now).unwrap_or_default();
+    if is_fresh {
+        return Some(kept);
     }
     let listed = list(line, profile, vec![Query { limit: Some(LISTED), ..Query::default() }]);
     let answered = listed.is_some();
-    let Kept { files, .. } = kept;
-    let files = listed.unwrap_or(files);
+    let files = listed.unwrap_or(kept);
     cache.write(&files, answered, now);
     Some(files)
 }
@@ -148,52 +148,43 @@ struct Offer {
 /// What to offer of the files. A name is offered once; where several files have it and it is typed out, so are their
 /// ids. A name that cannot be shown on a terminal is not offered: its file's id is.
 fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
-    let can_be_named = |file: &Known| !file.name.is_empty() && !file.name.contains(is_unsafe);
-    let (by_name, by_id, start) = match asked {
-        Ref::Any(start) => (true, true, start.as_str()),
-        Ref::Name(start) => (true, false, start.as_str()),
-        Ref::Id(start) => (false, true, start.as_str()),
-    };
+    let start = asked.text();
     let ids: HashSet<&str> = known.iter().map(|file| file.id.as_str()).collect();
-    let mut names: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
-    let mut by: BTreeMap<&str, &Known> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, BTreeMap<&str, &Known>> = BTreeMap::new();
     for file in known {
-        if by_name && can_be_named(file) && file.name.starts_with(start) {
-            names.entry(&file.name).or_default().insert(&file.id);
-        }
-        let is_wanted = match asked {
-            Ref::Any(start) => !start.is_empty() || !can_be_named(file),
-            _ => true,
-        };
-        let is_typed_out = file.name == start && !start.is_empty();
-        if by_id && ((is_wanted && file.id.starts_with(start)) || is_typed_out) {
-            by.insert(&file.id, file);
-        }
+        groups.entry(&file.name).or_default().insert(&file.id, file);
     }
-    // A name that one file has says which.
-    by.retain(|id, file| id.starts_with(start) || names.get(&*file.name).is_some_and(|ids| ids.len() > 1));
-    let about: BTreeMap<&str, &Known> = known.iter().map(|file| (file.name.as_str(), file)).collect();
-    let named = names.into_iter().map(|(name, of)| Offer {
-        // An id is looked for first.
-        reference: if ids.contains(name) { Ref::Name(name.to_owned()) } else { same_kind(asked, name) },
-        help: match of.len() {
-            1 => about.get(name).map(|file| describe(file, now)).unwrap_or_default(),
-            several => format!("{several} files have this name"),
+    let (mut by_name, mut by_id) = (Vec::new(), BTreeMap::new());
+    for (name, files) in groups {
+        let can_be_named = !name.is_empty() && !name.contains(is_unsafe);
+        if can_be_named && name.starts_with(start) && !matches!(asked, Ref::Id(_)) {
+            by_name.push(Offer {
+                // An id is looked for first.
+                reference: match asked {
+                    Ref::Any(_) if !ids.contains(name) => Ref::Any(name.to_owned()),
+                    _ => Ref::Name(name.to_owned()),
+                },
+                help: match files.len() {
+                    1 => files.values().map(|file| describe(file, now)).collect(),
+                    several => format!("{several} files have this name"),
+                },
+            });
+        }
+        // Nobody looks for ids among names who has not begun to type one.
+        let is_typed_out = name == start && files.len() > 1;
+        let is_id_meant = matches!(asked, Ref::Id(_)) || !can_be_named || !start.is_empty();
+        by_id
+            .extend(files.into_iter().filter(|(id, _)| is_typed_out || is_id_meant && id.starts_with(start)));
+    }
+    let by_id = by_id.into_iter().map(|(id, file)| Offer {
+        reference: match asked {
+            Ref::Any(_) => Ref::Any(id.to_owned()),
+            _ => Ref::Id(id.to_owned()),
         },
-    });
-    let named = ends_of(named.collect());
-    let by = ends_of(by.into_values().collect()).into_iter().map(|file| Offer {
-        reference: if by_name { Ref::Any(file.id.clone()) } else { Ref::Id(file.id.clone()) },
         help: format!("{}, {}", one_line(&file.name), describe(file, now)),
     });
-    named.into_iter().chain(by).collect()
-}
-
-fn same_kind(asked: &Ref, name: &str) -> Ref {
-    match asked {
-        Ref::Name(_) => Ref::Name(name.to_owned()),
-        _ => Ref::Any(name.to_owned()),
-    }
+    let by_id = if matches!(asked, Ref::Name(_)) { Vec::new() } else { by_id.collect() };
+    [ends_of(by_name), ends_of(by_id)].into_iter().flatten().collect()
 }
 
 /// The first ones of a sorted list, and the last: they have in common what all have.
