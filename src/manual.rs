@@ -79,7 +79,7 @@ pub fn exit_code_table() -> String {
 }
 
 /// Lays text out: a paragraph fills the width, a line that is indented stays one. What of it does not fit goes on under
-/// its second column, if it has one; an example has none, and is left whole, so that it can be copied.
+/// its last column, if it has several; an example has one, and is left whole, so that it can be copied.
 pub fn laid_out(text: &str, width: usize) -> String {
     let mut laid = String::with_capacity(text.len() + text.len() / 8);
     let mut paragraph = String::new();
@@ -95,10 +95,7 @@ pub fn laid_out(text: &str, width: usize) -> String {
             continue;
         }
         let indent = line.len() - line.trim_start().len();
-        let column = line[indent..].find("  ").map(|at| {
-            let gap = &line[indent + at..];
-            indent + at + gap.len() - gap.trim_start().len()
-        });
+        let column = line[indent..].rfind("  ").map(|gap| indent + gap + 2);
         let (first, second) = line.split_at(column.unwrap_or(indent));
         match column {
             _ if line.chars().count() <= width => laid.extend([line, "\n"]),
@@ -156,11 +153,11 @@ pub fn pages() -> Result<Vec<(String, String)>> {
 fn topic_page(topic: &Topic) -> String {
     let name = format!("haul-{}", topic.name);
     let mut roff = Roff::new();
-    roff.control("TH", [name.to_uppercase().as_str(), "1", "", "", "haul"]);
+    roff.control("TH", [name.to_uppercase().as_str(), "1", "\"\"", "\"\"", "haul"]);
     roff.control("SH", ["NAME"]).text([roman(format!("{name} - {}", topic.about))]);
     roff.control("SH", ["DESCRIPTION"]);
     let mut is_filled = true;
-    for line in topic.text().lines() {
+    for line in laid_out(&topic.text(), 72).lines() {
         let is_indented = line.starts_with(' ');
         if is_indented == is_filled && !line.is_empty() {
             roff.control(if is_indented { "nf" } else { "fi" }, []);

@@ -108,7 +108,7 @@ fn service_that_lost_the_token_is_told() {
 
 #[test]
 #[ignore = "needs a Secret Service: tests/keyring.sh"]
-fn service_that_is_unlocked_serves_a_tab() {
+fn service_serves_a_tab() {
     let (home, server) = (on_bus(), Server::willing());
     home.pipe("tok-tab", "auth login xai --no-check").code(0);
     let home = home.var("COMPLETE", "fish");
