@@ -46,7 +46,6 @@ const GRACE: Duration = Duration::from_millis(900);
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::of_process();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    // The variable is a plain word: whoever has set it for another purpose is not asking.
     let asked = env.get(env::COMPLETE);
     if let Some(answer) = asked.and_then(|shell| completions::answer(shell, &arguments, &env, flags_of_all)) {
         // The shell may have gone.

@@ -138,7 +138,7 @@ fn a_script_for_each_shell() {
 #[test]
 fn a_variable_that_is_meant_for_others_changes_nothing() {
     let mut env = TestEnv::with_files(&["a.txt"]);
-    for value in ["1", "yes", "tcsh"] {
+    for value in ["1", "yes", "tcsh", "bash"] {
         env.set("COMPLETE", value);
         assert_eq!(env.haul(["ls", "--fields", "name"]).ok().stdout(), "a.txt\n");
     }

@@ -178,6 +178,7 @@ fn every_command_has_some() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "what is passed over has to be said")]
 fn every_one_runs() {
     let has_jq = Command::new("jq").arg("--version").output().is_ok();
     assert!(has_jq || std::env::var_os("HAUL_CI").is_none(), "jq is not installed");

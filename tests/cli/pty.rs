@@ -50,7 +50,7 @@ struct Shown {
 }
 
 /// How long a program may take to show what is waited for: only one that never will takes so long.
-const AT_MOST: Duration = Duration::from_secs(60);
+const AT_MOST: Duration = Duration::from_mins(1);
 
 impl Terminal {
     /// Starts the command in a terminal of so many columns and 24 lines.
@@ -112,8 +112,8 @@ impl Terminal {
                 return Ok(new[..end].to_owned());
             }
             assert!(!shown.ended, "it ended without {wanted:?}:\n{plain}");
-            let (again, waited) = self.screen.more.wait_timeout(shown, limit).unwrap();
-            if waited.timed_out() {
+            let (again, wait) = self.screen.more.wait_timeout(shown, limit).unwrap();
+            if wait.timed_out() {
                 return Err(new.to_owned());
             }
             shown = again;

@@ -46,6 +46,7 @@ const FISH: Shell = Shell {
 };
 
 /// Whether the shell is there. A missing one is said and passed over, but not where everything has to be tested.
+#[allow(clippy::print_stderr, reason = "what is passed over has to be said")]
 fn is_there(shell: &Shell) -> bool {
     let found = Command::new(shell.name).arg("--version").output().is_ok();
     let is_ci = std::env::var_os("HAUL_CI").is_some();

@@ -117,3 +117,28 @@ impl Cache {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_small_and_can_always_be_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache { path: folder.path().join("new/far"), place: "here".to_owned() };
+        let file =
+            |name: &str| Known { id: "f1".to_owned(), name: name.to_owned(), size: None, created_at: None };
+        for name in ["a", &"\u{1}".repeat(255), &"日".repeat(85)] {
+            let files = vec![file(name); 50_000];
+            cache.write(&files, true, Timestamp::UNIX_EPOCH);
+            let size = fs::metadata(&cache.path).expect("a file").len();
+            let kept = cache.read(Timestamp::UNIX_EPOCH).expect("a listing");
+            assert!(size <= LARGEST as u64 && kept.is_fresh);
+            assert!(!kept.files.is_empty() && kept.files.iter().all(|known| *known == files[0]));
+        }
+        let elsewhere = Cache { path: cache.path.clone(), place: "there".to_owned() };
+        assert!(elsewhere.read(Timestamp::UNIX_EPOCH).is_none());
+        fs::write(&cache.path, vec![b'['; 3 * LARGEST]).expect("a file");
+        assert!(cache.read(Timestamp::UNIX_EPOCH).is_none());
+    }
+}

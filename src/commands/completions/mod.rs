@@ -67,8 +67,9 @@ pub fn files() -> Result<Vec<(&'static str, String)>> {
     names.into_iter().map(|(name, shell)| Ok((name, script(shell)?))).collect()
 }
 
-/// What to print for the shell that asks: `arguments` are what its script hands over, after `--`. None where `shell` is
-/// none that is known, and the command line is to be run as ever.
+/// What to print for the shell that asks: its script hands over what there is after `haul --`; without anything it is
+/// the script itself that is asked for, as `source <(COMPLETE=bash haul)` does. None where it is none of these, and the
+/// command line is to be run as ever: the variable's name is a plain word, and others may have set it.
 pub fn answer(
     shell: &str,
     arguments: &[OsString],
@@ -77,12 +78,13 @@ pub fn answer(
 ) -> Option<String> {
     let deadline = Instant::now() + PATIENCE;
     let shell = Shell::find(shell.rsplit('/').next()?)?;
-    let handed_over = arguments.iter().skip_while(|argument| *argument != "--").skip(1);
+    let handed_over = match arguments {
+        [_program] => return shell.script().ok(),
+        [_program, mark, words @ ..] if mark == "--" => words,
+        _ => return None,
+    };
     let handed_over: Vec<String> =
-        handed_over.map(|argument| argument.to_string_lossy().into_owned()).collect();
-    if handed_over.is_empty() {
-        return shell.script().ok();
-    }
+        handed_over.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let question = shell.question(&handed_over);
     let candidates = offered(&question, env, flags, deadline).unwrap_or_default();
     Some(shell.answer(&question, &candidates))
