@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../blessed/mod.rs"]
+mod blessed;
 mod pty;
 mod support;
 
@@ -18,6 +20,7 @@ mod ls;
 mod memory;
 mod meta;
 mod names;
+mod pictures;
 mod providers;
 mod rm;
 mod startup;
