@@ -60,17 +60,23 @@ for page in copyright changelog.gz changelog.Debian.gz; do
   [ -s "$root/usr/share/doc/haul/$page" ] || fail "no $page"
 done
 
-# Each shell finds its completions, and they know the commands.
+# Each shell finds its completions where Debian looks for them, and they know the commands.
 bash --norc -c '
   source "$1/usr/share/bash-completion/completions/haul"
-  COMP_WORDS=(haul provi) COMP_CWORD=1 COMP_TYPE=9
+  COMP_LINE="haul provi" COMP_POINT=10 COMP_WORDS=(haul provi) COMP_CWORD=1 COMP_TYPE=9
   function=$(complete -p haul | sed "s/.*-F \([^ ]*\).*/\1/")
   compopt() { :; }
   "$function" haul provi haul
   printf "%s\n" "${COMPREPLY[@]}"' - "$root" | grep '^providers' >/dev/null
+# The file is loaded at the first TAB, which has to answer already.
 # shellcheck disable=SC2016 # For zsh to expand.
-zsh -fc '[ -z "$1" ] || fpath=("$1/usr/share/zsh/vendor-completions" $fpath)
-  autoload -Uz compinit; compinit -D; print -r -- ${_comps[haul]}' - "$root" | grep '^_haul' >/dev/null
+timeout 30 zsh -fc '
+  zmodload zsh/zpty
+  zpty tty zsh -f
+  zpty -w tty "PS1=; fpath=($1/usr/share/zsh/vendor-completions \$fpath); autoload -Uz compinit; compinit -u -D; echo re\"\"ady"
+  zpty -r -m tty seen "*ready*"
+  zpty -w -n tty "haul provi$(printf "\t")"
+  zpty -r -m tty seen "*ders*"' - "$root"
 # shellcheck disable=SC2016 # For fish to expand.
 fish -c '
   set -q argv[1]; and test -n "$argv[1]"; and set fish_complete_path $argv[1]/usr/share/fish/vendor_completions.d
