@@ -22,6 +22,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
 
+use super::capabilities::refusal;
 use super::lenient;
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
@@ -208,7 +209,10 @@ impl Provider for Replicate {
             Some(url) => url,
             None => match &self.signer {
                 Some(signer) => self.sign(signer, id, OWN_LINK)?.0,
-                None => return Err(self.unsupported(Op::Download)),
+                None => {
+                    let about = format!("{}:id:{id}", self.profile());
+                    return Err(refusal(self.spec(), Op::Download, &about));
+                }
             },
         };
         let request = Request::get(url).anonymous().bulk().range(range);
