@@ -165,7 +165,7 @@ fn errors() -> String {
     terminal.types("haul ls -p xai");
     terminal.types("haul upload notes.md --expire 24h");
     terminal.types("haul ls --filter 'size > 10 apples'");
-    terminal.types("REPLICATE_API_TOKEN=any haul upload -p replicate notes.md --expires 24h");
+    terminal.types("haul link activeloop:report.pdf");
     terminal.types("haul rm '*' < /dev/null");
     terminal.draw()
 }
