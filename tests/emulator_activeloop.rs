@@ -10,11 +10,13 @@ mod errors;
 mod files;
 #[path = "emulator_activeloop/listing.rs"]
 mod listing;
+mod raw;
 mod served;
 #[path = "emulator_activeloop/workspaces.rs"]
 mod workspaces;
 
-use served::{FORM, Server, Setup, form};
+use raw::{FORM, form};
+use served::{Server, Setup};
 
 /// What a test's clock says: 2026-05-10T12:00:00Z.
 const NOW: i64 = 1_778_414_400;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
 
+mod raw;
 #[path = "emulator_llamacloud/support.rs"]
 mod support;
 

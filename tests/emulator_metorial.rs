@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
 
 mod emulator_wire;
+mod raw;
 
 #[path = "emulator_metorial/access.rs"]
 mod access;
@@ -19,7 +20,8 @@ mod presigned;
 #[path = "emulator_metorial/upload.rs"]
 mod upload;
 
-use emulator_wire::{Answer, FORM, Server, Setup, form};
+use emulator_wire::{Server, Setup};
+use raw::{Answer, FORM, form};
 use serde_json::Value;
 
 const SETUP: Setup = Setup {
@@ -50,7 +52,7 @@ fn purpose(dialect: &str) -> &'static str {
 
 impl Server {
     fn call(&self, method: &str, path: &str, body: &str) -> Answer {
-        let headers: &[&str] = if body.is_empty() { &[KEY] } else { &[KEY, emulator_wire::JSON] };
+        let headers: &[&str] = if body.is_empty() { &[KEY] } else { &[KEY, crate::raw::JSON] };
         self.ask(method, &format!("/metorial{path}"), headers, body.as_bytes())
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
 
 mod emulator_wire;
+mod raw;
 
 #[path = "emulator_replicate/captured.rs"]
 mod captured;
@@ -15,7 +16,8 @@ mod list;
 #[path = "emulator_replicate/problems.rs"]
 mod problems;
 
-use emulator_wire::{Answer, FORM, Server, Setup, form};
+use emulator_wire::{Server, Setup};
+use raw::{Answer, FORM, form};
 
 const SETUP: Setup = Setup {
     platform: "replicate",

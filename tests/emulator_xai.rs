@@ -14,9 +14,11 @@ mod listing;
 mod openai;
 #[path = "emulator_xai/public_url.rs"]
 mod public_url;
+mod raw;
 mod served;
 
-use served::{FORM, Server, Setup, form};
+use raw::{FORM, form};
+use served::{Server, Setup};
 
 /// What a test's clock says: 2026-05-10T12:00:00Z.
 const NOW: i64 = 1_778_414_400;

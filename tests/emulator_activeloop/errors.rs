@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::served::{AUTH, Answer, FORM, JSON, Server, Setup, form};
+use crate::raw::{Answer, FORM, JSON, form};
+use crate::served::{AUTH, Server, Setup};
 use crate::{setup, start, upload};
 
 /// Type and place of the one problem of a 422.
@@ -10,7 +11,7 @@ fn problem(answer: &Answer) -> (String, Value) {
     assert_eq!(answer.status, 422, "{}", answer.text());
     let body = answer.json();
     let problems = body["detail"].as_array().unwrap();
-    let keys = crate::served::keys(&problems[0]);
+    let keys = crate::raw::keys(&problems[0]);
     assert!(problems.len() == 1 && keys[..4] == ["type", "loc", "msg", "input"], "{keys:?}");
     (problems[0]["type"].as_str().unwrap().to_owned(), problems[0]["loc"].clone())
 }

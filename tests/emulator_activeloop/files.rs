@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::served::{FORM, JSON, Server, Setup, form, keys, noise};
+use crate::raw::{FORM, JSON, form, keys, noise};
+use crate::served::{Server, Setup};
 use crate::{NOW, setup, start, upload};
 
 #[test]

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::served::{Server, Setup, keys};
+use crate::raw::keys;
+use crate::served::{Server, Setup};
 use crate::{NOW, setup, start, upload};
 
 fn names(page: &Value) -> Vec<&str> {

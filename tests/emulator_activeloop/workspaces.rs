@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::served::{FORM, JSON, Server, form, keys};
+use crate::raw::{FORM, JSON, form, keys};
+use crate::served::Server;
 use crate::{start, upload};
 
 fn create(server: &Server, id: &str) {

@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, BEARER, FORM, Server, Setup, form, noise, request};
+use crate::raw::{Answer, FORM, form, noise, request};
+use crate::support::{BEARER, Server, Setup, first_id};
 
 fn with(faults: &[&str]) -> Server {
     Server::start(&Setup { faults, ..Setup::default() })
@@ -17,7 +18,7 @@ fn refuse_answers_before_the_body_and_closes() {
     let mut stream = server.connect();
     // Nothing of the body has been sent when the answer comes.
     stream.write_all(&whole[..whole.len() - body.len()]).unwrap();
-    let answer = Answer::read(&mut stream, "POST").unwrap();
+    let answer = Answer::read(&mut stream, false).unwrap();
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("7")));
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(answer.json()["detail"], "a scripted fault of the emulator");
@@ -62,7 +63,7 @@ fn html_is_a_page_of_a_proxy() {
 fn lose_carries_it_out_and_answers_nothing() {
     let mut server = with(&["lose POST example/v1/files times=1"]);
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
-    let lost = server.try_ask("POST", "/example/v1/files", &[FORM, BEARER], &body);
+    let lost = server.try_send(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body));
     assert_eq!(lost.unwrap_err().kind(), ErrorKind::UnexpectedEof);
     assert_eq!(server.count(), 1);
     let line = server.logged();
@@ -72,7 +73,7 @@ fn lose_carries_it_out_and_answers_nothing() {
 #[test]
 fn reset_is_not_an_orderly_close() {
     let server = with(&["reset times=1"]);
-    let reset = server.try_ask("GET", "/example/v1/files", &[], b"");
+    let reset = server.try_send(&request(server.address, "GET", "/example/v1/files", &[], b""));
     assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(server.ask("GET", "/example/v1/files", &[], b"").status, 200);
 }
@@ -82,8 +83,8 @@ fn cut_lets_exactly_so_many_bytes_through() {
     let content = noise(2_500_000);
     for bytes in [0, 1, 70_000, 1_000_000, 2_499_999] {
         let server = with(&[&format!("cut={bytes} example/v1/files/*/content times=1")]);
-        let path = format!("/example/v1/files/{}/content", server.upload("x", &content).id());
-        let cut = server.ask("GET", &path, &[], b"");
+        let path = format!("/example/v1/files/{}/content", first_id(&server.upload("x", &content)));
+        let cut = server.try_send(&request(server.address, "GET", &path, &[], b"")).unwrap();
         assert!(!cut.whole && cut.body == content[..bytes], "{bytes}: {}", cut.body.len());
         assert_eq!(cut.header("content-length"), Some("2500000"));
         let whole = server.ask("GET", &path, &[], b"");
@@ -94,7 +95,7 @@ fn cut_lets_exactly_so_many_bytes_through() {
 #[test]
 fn a_cut_after_the_end_is_none() {
     let server = with(&["cut=100 GET"]);
-    let id = server.upload("x", b"short").id();
+    let id = first_id(&server.upload("x", b"short"));
     assert_eq!(server.ask("GET", &format!("/example/v1/files/{id}/content"), &[], b"").body, b"short");
 }
 
@@ -112,7 +113,7 @@ fn half_a_json_answer_looks_whole_to_http() {
 fn wrong_bytes_are_one_bit_at_one_place() {
     let server = with(&["wrong-bytes=300000 **/content"]);
     let content = noise(600_000);
-    let id = server.upload("x", &content).id();
+    let id = first_id(&server.upload("x", &content));
     let wrong = server.ask("GET", &format!("/example/v1/files/{id}/content"), &[], b"");
     let differ: Vec<_> = (0..content.len()).filter(|at| wrong.body[*at] != content[*at]).collect();
     assert!(wrong.whole && differ == [300_000], "{differ:?}");
@@ -123,7 +124,7 @@ fn wrong_bytes_are_one_bit_at_one_place() {
 fn ignore_range_sends_all() {
     let faults = ["ignore-range nth=3"];
     let server = Server::start(&Setup { faults: &faults, quirks: &["ranges"], ..Setup::default() });
-    let id = server.upload("x", b"0123456789").id();
+    let id = first_id(&server.upload("x", b"0123456789"));
     let ask = || server.ask("GET", &format!("/example/v1/files/{id}/content"), &["Range: bytes=3-"], b"");
     assert_eq!((ask().status, ask().status, ask().status), (206, 200, 206));
 }
@@ -138,8 +139,8 @@ fn slow_and_delay_wait_before_and_after() {
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let start = Instant::now();
     stream.write_all(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body)).unwrap();
-    assert!(crate::support::within(|| server.count() == 1), "it is carried out first");
-    assert_eq!(Answer::read(&mut stream, "POST").unwrap().status, 200);
+    assert!(crate::raw::within(|| server.count() == 1), "it is carried out first");
+    assert_eq!(Answer::read(&mut stream, false).unwrap().status, 200);
     assert!(start.elapsed() >= Duration::from_millis(300));
 }
 
@@ -147,7 +148,7 @@ fn slow_and_delay_wait_before_and_after() {
 fn a_dripping_answer_takes_its_time_and_is_whole() {
     let server = with(&["drip=2000 **/content"]);
     let content = noise(1000);
-    let id = server.upload("x", &content).id();
+    let id = first_id(&server.upload("x", &content));
     let start = Instant::now();
     let answer = server.ask("GET", &format!("/example/v1/files/{id}/content"), &[], b"");
     assert!(answer.whole && answer.body == content);

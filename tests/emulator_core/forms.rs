@@ -6,7 +6,8 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::support::{Answer, BEARER, FORM, LIMIT, Server, Setup, form, noise, request, within};
+use crate::raw::{Answer, FORM, form, noise, request, within};
+use crate::support::{BEARER, LIMIT, Server, Setup};
 
 #[test]
 fn an_upload_keeps_its_names_its_order_and_its_bytes() {
@@ -89,7 +90,7 @@ fn the_connection_goes_on_after_a_refusal() {
     let accepted = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
     for (request, status) in [(&refused, 401), (&accepted, 200), (&refused, 401)] {
         stream.write_all(request).unwrap();
-        assert_eq!(Answer::read(&mut stream, "POST").unwrap().status, status);
+        assert_eq!(Answer::read(&mut stream, false).unwrap().status, status);
     }
 }
 
@@ -122,7 +123,7 @@ fn a_client_that_goes_away_leaves_nothing() {
         stream.write_all(&whole[..cut]).unwrap();
         if cut > 1_500_000 {
             let incoming = server.home.path().join("store/incoming");
-            assert!(within(|| crate::support::entries(&incoming) == 1), "it has begun");
+            assert!(within(|| crate::raw::entries(&incoming) == 1), "it has begun");
         }
         stream.shutdown(Shutdown::Both).unwrap();
         drop(stream);
@@ -141,7 +142,7 @@ fn raw_bodies_and_json() {
     let mut stream = server.connect();
     let head = request(server.address, "POST", "/example/v1/raw", &["Transfer-Encoding: chunked"], b"");
     stream.write_all(&[&head, chunked.as_slice()].concat()).unwrap();
-    assert_eq!(Answer::read(&mut stream, "POST").unwrap().json()["size"], 7);
+    assert_eq!(Answer::read(&mut stream, false).unwrap().json()["size"], 7);
     let ask = |body: &[u8]| server.ask("POST", "/example/v1/json", &["Content-Type: text/plain"], body);
     assert_eq!(ask(b"{\"a\": [1]}").json(), json!({ "a": [1] }));
     assert_eq!(ask(b"").json(), json!(null));

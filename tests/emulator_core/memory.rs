@@ -7,7 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use crate::support::{Answer, BEARER, FORM, Server, Setup, form, noise, request};
+use crate::raw::{Answer, FORM, form, noise, request};
+use crate::support::{BEARER, Server, Setup};
 
 /// The server's process: this test binary, asked for [`child`].
 struct Process {
@@ -72,7 +73,7 @@ fn two_hundred_uploads_of_a_mebibyte_need_less_than_64_mib() {
                 stream.write_all(first).unwrap();
                 barrier.wait();
                 stream.write_all(rest).unwrap();
-                assert_eq!(Answer::read(&mut stream, "POST").unwrap().status, 200);
+                assert_eq!(Answer::read(&mut stream, false).unwrap().status, 200);
             });
         }
     });
@@ -93,7 +94,7 @@ fn an_upload_of_four_gibibytes_needs_less_than_64_mib() {
     for _ in 0..PIECES {
         stream.write_all(&piece).unwrap();
     }
-    let answer = Answer::read(&mut stream, "POST").unwrap();
+    let answer = Answer::read(&mut stream, false).unwrap();
     assert_eq!(answer.json()["size"], PIECES * piece.len() as u64);
     println!("{} MiB, {:?}", server.peak(), start.elapsed());
     assert!(server.peak() < 64, "{} MiB", server.peak());

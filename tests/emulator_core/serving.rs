@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use haul::emulator::{Signer, to_hex};
 use haul::model::{File, FileId};
 
-use crate::support::{Answer, BEARER, FORM, Server, Setup, form, noise, request, within};
+use crate::raw::{Answer, FORM, form, noise, request, within};
+use crate::support::{BEARER, Server, Setup, first_id};
 
 #[test]
 fn each_platform_has_its_prefix_and_its_own_errors() {
@@ -43,7 +44,7 @@ fn urls_name_the_host_that_the_client_named() {
         let request = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
         let request = String::from_utf8(request).unwrap().replace(&server.address.to_string(), host);
         stream.write_all(request.as_bytes()).unwrap();
-        Answer::read(&mut stream, "POST").unwrap().json()["url"].as_str().unwrap().to_owned()
+        Answer::read(&mut stream, false).unwrap().json()["url"].as_str().unwrap().to_owned()
     };
     assert!(ask("files.test:99").starts_with("http://files.test:99/example/v1/files/"));
     let own = format!("http://{}/example/", server.address);
@@ -78,7 +79,7 @@ fn ranges_are_honoured_where_the_platform_does() {
     let server = Server::start(&Setup { quirks: &["ranges"], ..Setup::default() });
     let content = noise(700_000);
     let upload = server.upload("x", &content);
-    let path = format!("/example/v1/files/{}/content", upload.id());
+    let path = format!("/example/v1/files/{}/content", first_id(&upload));
     let ask = |method, headers: &[&str]| server.ask(method, &path, headers, b"");
     let whole = ask("GET", &[]);
     assert_eq!((whole.status, whole.header("accept-ranges")), (200, Some("bytes")));
@@ -96,7 +97,7 @@ fn ranges_are_honoured_where_the_platform_does() {
     let head = ask("HEAD", &[]);
     assert_eq!((head.status, head.header("content-length")), (200, Some("700000")));
     let plain = Server::start(&Setup::default());
-    let path = format!("/example/v1/files/{}/content", plain.upload("x", b"0123456789").id());
+    let path = format!("/example/v1/files/{}/content", first_id(&plain.upload("x", b"0123456789")));
     let all = plain.ask("GET", &path, &["Range: bytes=2-3"], b"");
     assert_eq!(
         (all.status, all.body.as_slice(), all.header("accept-ranges")),
@@ -118,7 +119,7 @@ fn ids_cannot_leave_the_store() {
     let named = server.upload("../../outside", b"content").json();
     assert_eq!(named["files"][0]["name"], "../../outside");
     assert_eq!(std::fs::read(server.home.path().join("outside")).unwrap(), b"outside");
-    assert_eq!(crate::support::entries(server.home.path()), 2);
+    assert_eq!(crate::raw::entries(server.home.path()), 2);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn signed_local_links_are_checked() {
 #[test]
 fn each_request_is_a_line_of_the_log() {
     let mut server = Server::start(&Setup::default());
-    let id = server.upload("x", b"content").id();
+    let id = first_id(&server.upload("x", b"content"));
     let line = server.logged();
     let keys: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
     assert_eq!(
@@ -170,14 +171,14 @@ fn a_stop_lets_running_requests_end_and_takes_no_more() {
     let mut server = Server::start(&Setup { faults: &["delay=700 POST"], ..Setup::default() });
     let mut idle = server.connect();
     idle.write_all(&request(server.address, "GET", "/example/v1/files", &[], b"")).unwrap();
-    Answer::read(&mut idle, "GET").unwrap();
+    Answer::read(&mut idle, false).unwrap();
     let mut running = server.connect();
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     running.write_all(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body)).unwrap();
     assert!(within(|| server.count() == 1));
     server.stop();
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "an idle connection is closed");
-    assert_eq!(Answer::read(&mut running, "POST").unwrap().status, 200);
+    assert_eq!(Answer::read(&mut running, false).unwrap().status, 200);
     server.join();
     assert!(std::net::TcpStream::connect(server.address).is_err());
 }
@@ -189,7 +190,7 @@ fn a_stop_does_not_wait_for_ever() {
     let whole = request(server.address, "POST", "/example/v1/raw", &[], &noise(500_000));
     stuck.write_all(&whole[..300_000]).unwrap();
     let incoming = server.home.path().join("store/incoming");
-    assert!(within(|| crate::support::entries(&incoming) == 1));
+    assert!(within(|| crate::raw::entries(&incoming) == 1));
     let start = Instant::now();
     server.stop();
     server.join();
@@ -207,7 +208,7 @@ fn many_connections_stay_open_side_by_side() {
             stream.write_all(&ask).unwrap();
         }
         for stream in &mut streams {
-            assert_eq!(Answer::read(stream, "GET").unwrap().status, 200);
+            assert_eq!(Answer::read(stream, false).unwrap().status, 200);
         }
     }
 }
@@ -216,7 +217,7 @@ fn many_connections_stay_open_side_by_side() {
 fn many_downloads_at_once_are_right() {
     let server = Server::start(&Setup::default());
     let content = noise(900_000);
-    let path = format!("/example/v1/files/{}/content", server.upload("x", &content).id());
+    let path = format!("/example/v1/files/{}/content", first_id(&server.upload("x", &content)));
     thread::scope(|scope| {
         for _ in 0..40 {
             scope.spawn(|| assert!(server.ask("GET", &path, &[], b"").body == content));

@@ -1,12 +1,7 @@
 //! An example platform, a server for it, and a client that shows every byte.
 
-use std::fmt::Write as _;
-use std::io::{self, Read, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path as UrlPath, State};
@@ -16,15 +11,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use haul::emulator::{
-    Content, Faults, Limits, Options, Params, Platform, Quirk, Refused, Sending, Site, Take, TokenCheck, ids,
-    receive, receive_json, receive_raw, serve,
+    Content, Limits, Options, Params, Platform, Quirk, Refused, Sending, Site, Take, TokenCheck, ids,
+    receive, receive_json, receive_raw,
 };
-use haul::error::{Kind, Result};
+use haul::error::Kind;
 use haul::model::{File, FileId};
 use haul::secret::Secret;
-use haul::store::{self, Listing, Store};
+use haul::store::Listing;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+
+use crate::raw::{Answer, FORM, Served, form};
 
 /// A file may have so many bytes on the example platform.
 pub const LIMIT: u64 = 3_000_000;
@@ -189,21 +186,14 @@ pub struct Setup<'a> {
     pub only: bool,
 }
 
-/// A server on a port of its own, with a store of its own.
+/// A server of the example platform that keeps its log.
 pub struct Server {
-    pub address: SocketAddr,
-    pub store: Store,
     pub log: mpsc::UnboundedReceiver<String>,
-    pub home: tempfile::TempDir,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<Result<()>>>,
+    served: Served,
 }
 
 impl Server {
     pub fn start(setup: &Setup) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let store_options = store::Options { ephemeral: true, ..store::Options::default() };
-        let store = Store::open(&home.path().join("store"), store_options).unwrap();
         let (to_log, log) = mpsc::unbounded_channel();
         let mut options = Options { platforms: &PLATFORMS, log: Some(to_log), ..Options::default() };
         options.token = setup.token.map(Secret::new);
@@ -211,46 +201,7 @@ impl Server {
         if setup.only {
             options.set_only("example").unwrap();
         }
-        let faults = Faults::parse(setup.faults.iter().copied()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let served = store.clone();
-        let thread = thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(serve(listener, served, options, faults, async {
-                let _ = stopped.await;
-            }))
-        });
-        Self { address, store, log, home, stop: Some(stop), thread: Some(thread) }
-    }
-
-    /// Asks it to stop.
-    pub fn stop(&mut self) {
-        let _ = self.stop.take().unwrap().send(());
-    }
-
-    /// Waits until it has stopped.
-    pub fn join(&mut self) {
-        self.thread.take().unwrap().join().unwrap().unwrap();
-    }
-
-    pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream
-    }
-
-    /// Sends a request on a connection of its own and reads the answer.
-    pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        self.try_ask(method, path, headers, body).unwrap()
-    }
-
-    pub fn try_ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> io::Result<Answer> {
-        let mut stream = self.connect();
-        stream.write_all(&request(self.address, method, path, headers, body))?;
-        Answer::read(&mut stream, method)
+        Self { log, served: Served::start(options, setup.faults) }
     }
 
     /// Uploads one file.
@@ -264,146 +215,29 @@ impl Server {
         self.store.list("example", &Listing::default()).unwrap().len()
     }
 
-    /// Whether nothing half-done is left, within a while.
-    pub fn is_clean(&self) -> bool {
-        let incoming = self.home.path().join("store/incoming");
-        within(|| entries(&incoming) == 0)
-    }
-
     /// The next line of the log.
     pub fn logged(&mut self) -> Value {
         serde_json::from_str(&self.log.blocking_recv().unwrap()).unwrap()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+impl Deref for Server {
+    type Target = Served;
+
+    fn deref(&self) -> &Served {
+        &self.served
     }
 }
 
-pub const FORM: &str = "Content-Type: multipart/form-data; boundary=BOUNDARY";
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Served {
+        &mut self.served
+    }
+}
+
 pub const BEARER: &str = "Authorization: Bearer secret";
 
-/// A form from the rest of each part's `Content-Disposition` (and further head lines) and its content.
-pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (head, content) in parts {
-        body.extend_from_slice(b"--BOUNDARY\r\nContent-Disposition: form-data; ");
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(b"\r\n\r\n");
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--BOUNDARY--\r\n");
-    body
-}
-
-/// A request's bytes.
-pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
-    if !body.is_empty() {
-        let _ = write!(head, "Content-Length: {}\r\n", body.len());
-    }
-    for header in headers {
-        head.extend([header, "\r\n"]);
-    }
-    [head.as_bytes(), b"\r\n", body].concat()
-}
-
-/// An answer as it came.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
-    /// Whether the body is as long as its framing says.
-    pub whole: bool,
-}
-
-impl Answer {
-    /// Reads one answer; an error if there is not even a head.
-    pub fn read(stream: &mut impl Read, method: &str) -> io::Result<Self> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            match stream.read(&mut byte)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => head.push(byte[0]),
-            }
-        }
-        let head = String::from_utf8(head).unwrap();
-        let status = head[9..12].parse().unwrap();
-        let mut answer = Self { status, head, body: Vec::new(), whole: true };
-        if method == "HEAD" || status == 204 {
-            return Ok(answer);
-        }
-        if answer.header("transfer-encoding").is_some() {
-            let mut rest = Vec::new();
-            let mut piece = [0; 4096];
-            // The bytes of the test files never hold this.
-            while !rest.ends_with(b"0\r\n\r\n") {
-                match stream.read(&mut piece)? {
-                    0 => {
-                        answer.whole = false;
-                        break;
-                    }
-                    read => rest.extend_from_slice(&piece[..read]),
-                }
-            }
-            answer.body = rest;
-            return Ok(answer);
-        }
-        let length: u64 = answer.header("content-length").unwrap().parse().unwrap();
-        stream.take(length).read_to_end(&mut answer.body)?;
-        answer.whole = answer.body.len() as u64 == length;
-        Ok(answer)
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
-    }
-
-    /// The id of the first file of an upload.
-    pub fn id(&self) -> String {
-        self.json()["files"][0]["id"].as_str().unwrap().to_owned()
-    }
-}
-
-/// Bytes that look random and are the same every time.
-pub fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[4]
-    };
-    std::iter::repeat_with(next).take(length).collect()
-}
-
-/// Whether something comes true before long.
-pub fn within(mut is_true: impl FnMut() -> bool) -> bool {
-    (0..500).any(|_| {
-        is_true() || {
-            thread::sleep(Duration::from_millis(20));
-            false
-        }
-    })
-}
-
-pub fn entries(directory: &Path) -> usize {
-    std::fs::read_dir(directory).map_or(0, Iterator::count)
+/// The id of the first file of an upload.
+pub fn first_id(answer: &Answer) -> String {
+    answer.json()["files"][0]["id"].as_str().unwrap().to_owned()
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::{BETA, FORM, KEY, LEGACY, PROJECT, SHORT, Server, Setup, form, keys, noise};
+use crate::raw::{FORM, form, keys, noise};
+use crate::support::{BETA, KEY, LEGACY, PROJECT, Refusal, SHORT, Server, Setup};
 
 const FILE: &str = "name=\"file\"; filename=\"a.txt\"";
 

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::{BETA, FORM, KEY, LEGACY, Server, form};
+use crate::raw::{FORM, form};
+use crate::support::{BETA, KEY, LEGACY, Refusal, Server};
 
 fn presigned(server: &Server, query: &str) -> Value {
     let id = server.upload("a.txt", "user_data", b"0123456789")["id"].as_str().unwrap().to_owned();
@@ -37,7 +38,7 @@ fn the_key_of_the_api_is_refused() {
     let leaked = server.fetch(&link, &[KEY]);
     assert!(!leaked.text().contains("llx-"), "{leaked:?}");
     let put = server.json("PUT", LEGACY, &serde_json::json!({ "name": "a" })).json();
-    let path = server.path_of(put["url"].as_str().unwrap());
+    let path = server.path(&put["url"]);
     server.ask("PUT", &path, &[], b"x").refused_by_bucket(400, "InvalidArgument");
     server.ask("POST", "/llamacloud/_store", &[FORM], &form(&[])).refused_by_bucket(400, "InvalidArgument");
 }
@@ -46,7 +47,7 @@ fn the_key_of_the_api_is_refused() {
 fn forged_and_expired_urls_are_refused() {
     let server = Server::new();
     let link = presigned(&server, "");
-    let path = server.path_of(link["url"].as_str().unwrap());
+    let path = server.path(&link["url"]);
     let get = |path: &str| server.ask_bare("GET", path, &[], b"");
     let other = presigned(&server, "")["url"].as_str().unwrap().to_owned();
     let id = |path: &str| path.split("/_store/").nth(1).unwrap()[..36].to_owned();
@@ -74,7 +75,7 @@ fn forged_and_expired_urls_are_refused() {
 fn a_put_must_say_its_length() {
     let server = Server::new();
     let put = server.json("PUT", LEGACY, &serde_json::json!({ "name": "a" })).json();
-    let path = server.path_of(put["url"].as_str().unwrap());
+    let path = server.path(&put["url"]);
     let chunked =
         format!("PUT {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
     server.send(chunked.as_bytes()).refused_by_bucket(411, "MissingContentLength");

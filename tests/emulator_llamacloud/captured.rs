@@ -1,7 +1,8 @@
 //! Requests as the official clients sent them, byte for byte. The server is served alone and has the files and the project
 //! that they name.
 
-use crate::support::{Answer, Server, Setup};
+use crate::raw::Answer;
+use crate::support::{Refusal, Server, Setup};
 use serde_json::json;
 
 const PROJECT: &str = "99999999-2222-4333-8444-555555555555";

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BETA, FORM, LEGACY, NOW, PROJECT, Server, form, keys, noise};
+use crate::raw::{FORM, form, keys, noise};
+use crate::support::{BETA, LEGACY, NOW, PROJECT, Refusal, Server};
 
 const LONG: [&str; 14] = [
     "id",
@@ -109,7 +110,7 @@ fn a_presigned_upload_goes_past_the_api() {
     assert_eq!(keys(&presigned), ["expires_at", "url", "form_fields", "file_id"]);
     assert_eq!(presigned["expires_at"], "2026-01-02T03:04:35Z");
     let id = presigned["file_id"].as_str().unwrap();
-    let url = server.path_of(presigned["url"].as_str().unwrap());
+    let url = server.path(&presigned["url"]);
     assert_eq!(server.get(LEGACY).json(), json!([]), "nothing before the bytes");
 
     let content = noise(300_000);

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BETA, FORM, NOW, PROJECT, SHORT, Server, form, keys};
+use crate::raw::{FORM, form, keys};
+use crate::support::{BETA, NOW, PROJECT, Refusal, SHORT, Server};
 
 /// Five files, a second apart, whose names, ids and ages have three different orders.
 fn server() -> Server {
@@ -143,7 +144,7 @@ fn queries_have_the_older_orders_and_more_conditions() {
     let server = server();
     let file = json!({ "name": "6", "data_source_id": "99999999-2222-4333-8444-555555555555" });
     let presigned = server.json("PUT", "/llamacloud/api/v1/files", &file).json();
-    let url = server.path_of(presigned["url"].as_str().unwrap());
+    let url = server.path(&presigned["url"]);
     assert_eq!(server.ask_bare("PUT", &url, &[], b"x").status, 200);
     let own = presigned["file_id"].as_str().unwrap();
     let query = |query: Value| server.json("POST", &format!("{BETA}/query"), &query);

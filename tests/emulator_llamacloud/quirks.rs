@@ -5,7 +5,8 @@ use std::io::Read;
 use haul::emulator::Options;
 use serde_json::{Value, json};
 
-use crate::support::{BETA, FORM, LEGACY, SHORT, Server, Setup, form, keys};
+use crate::raw::{FORM, form, keys};
+use crate::support::{BETA, LEGACY, Refusal, SHORT, Server, Setup};
 
 fn id(file: &Value) -> &str {
     file["id"].as_str().unwrap()
@@ -151,7 +152,7 @@ fn presigned_uploads_can_be_forms() {
     let server = Server::with(&["form-upload"]);
     let presigned = server.json("PUT", LEGACY, &json!({ "name": "a.txt" })).json();
     let fields = presigned["form_fields"].as_object().unwrap().clone();
-    let url = server.path_of(presigned["url"].as_str().unwrap());
+    let url = server.path(&presigned["url"]);
     let file: (&str, &[u8]) = ("name=\"file\"; filename=\"x\"", b"hello");
     let post = |change: Option<(&str, &str)>, file_first: bool| {
         let texts = fields.iter().map(|(name, value)| {
@@ -195,7 +196,7 @@ fn scripted_trouble_has_the_services_words() {
     let file = server.ask("POST", LEGACY, &[FORM], &file).json();
     let link = server.get(&format!("{BETA}/{}/content", id(&file))).json();
     let whole = server.fetch(&link, &["Range: bytes=2-"]);
-    assert_eq!((whole.status, whole.text()), (200, "0123"));
+    assert_eq!((whole.status, whole.text().as_str()), (200, "0123"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_wire::{FORM, Server, Setup, all, clock, form};
+use crate::emulator_wire::{Server, Setup, clock};
+use crate::raw::{FORM, all, form};
 use crate::{KEY, MAGNETAR, PULSAR, SETUP, dialect, purpose, refused};
 
 #[test]
@@ -153,7 +154,7 @@ fn an_expired_link_is_refused() {
     refused(&answer, 400, "bad_request", "");
     let path = format!("/metorial/files/{file}/links/{}", link["id"].as_str().unwrap());
     let later = br#"{"expires_at":"2999-01-01T00:00:00Z"}"#;
-    server.ask("PATCH", &path, &[KEY, PULSAR, crate::emulator_wire::JSON], later).expect(200);
+    server.ask("PATCH", &path, &[KEY, PULSAR, crate::raw::JSON], later).expect(200);
     assert_eq!(server.ask("GET", &url, &[MAGNETAR], b"").text(), "hello world");
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_wire::{Server, all};
+use crate::emulator_wire::Server;
+use crate::raw::all;
 use crate::{KEY, dialect, purpose, refused};
 
 /// A server with `count` files; their ids, oldest first.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_wire::{Server, Setup, clock, noise};
+use crate::emulator_wire::{Server, Setup, clock};
+use crate::raw::noise;
 use crate::{KEY, SETUP, dialect, refused};
 
 const NOW: &str = "2026-01-02T03:04:05.678Z";

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::emulator_wire::{FORM, form, noise};
+use crate::raw::{FORM, form, noise};
 use crate::{KEY, dialect, purpose, refused};
 
 #[test]
@@ -86,7 +86,7 @@ fn a_file_may_have_100_mib() {
         "POST /metorial/files HTTP/1.1\r\nHost: x\r\n{KEY}\r\n{FORM}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         (101 << 20) + 1
     );
-    refused(&server.send(head.as_bytes(), "POST"), 400, "bad_request", "");
+    refused(&server.send(head.as_bytes()), 400, "bad_request", "");
     // By what arrives.
     let zeros = vec![0; (100 << 20) + 1];
     refused(&server.upload("attachment", "large", &zeros), 400, "bad_request", "");

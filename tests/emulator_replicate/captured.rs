@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_wire::{Answer, Setup, clock};
+use crate::emulator_wire::{Setup, clock};
+use crate::raw::Answer;
 use crate::{SETUP, Server, refused};
 
 /// Long before the captured links expire.

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::emulator_wire::{FORM, Setup, clock, form, noise};
+use crate::emulator_wire::{Setup, clock};
+use crate::raw::{FORM, form, noise};
 use crate::{SETUP, Server, TOKEN, with};
 
 #[test]
@@ -153,7 +154,7 @@ fn a_file_may_have_100_mib() {
     let head = format!(
         "POST /replicate/v1/files HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n{FORM}\r\nExpect: 100-continue\r\nContent-Length: 215000000\r\n\r\n"
     );
-    let edge = server.send(head.as_bytes(), "POST");
+    let edge = server.send(head.as_bytes());
     assert!(edge.head.starts_with("HTTP/1.1 413 Request Entity Too Large\r\n"), "{edge:?}");
     assert_eq!(edge.header("content-type"), Some("text/html"));
     assert!(edge.text().contains("<h1>413 Request Entity Too Large</h1>"));

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use haul::emulator::Signer;
 
-use crate::emulator_wire::{Answer, Setup, clock, noise};
+use crate::emulator_wire::{Setup, clock};
+use crate::raw::{Answer, noise};
 use crate::{SETUP, Server, TOKEN, refused};
 
 const SECRET: &str = "local-signing-secret";

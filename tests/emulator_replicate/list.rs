@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator_wire::{Setup, all, clock};
+use crate::emulator_wire::{Setup, clock};
+use crate::raw::all;
 use crate::{SETUP, Server, TOKEN, refused, with};
 
 fn names(page: &Value) -> Vec<&str> {

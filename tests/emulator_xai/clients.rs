@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::served::{Answer, Server, TOKEN};
+use crate::raw::Answer;
+use crate::served::{Server, TOKEN};
 use crate::{NOW, start, upload};
 
 /// Replays a captured request with the token in the place of its own.

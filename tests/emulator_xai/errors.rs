@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::served::{AUTH, FORM, JSON, Server, Setup, TOKEN, form};
+use crate::raw::{FORM, JSON, form};
+use crate::served::{AUTH, Server, Setup, TOKEN};
 use crate::{setup, start, upload};
 
 #[test]

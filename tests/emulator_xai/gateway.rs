@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::served::{AUTH, FORM, JSON, Server, Setup, form, keys, noise, within};
+use crate::raw::{FORM, JSON, form, keys, noise, within};
+use crate::served::{AUTH, Server, Setup};
 use crate::{NOW, setup, start, upload};
 
 /// A request's body for a file.

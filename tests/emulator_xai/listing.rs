@@ -31,7 +31,7 @@ fn three_pages_newest_first_with_a_token_that_is_the_last_id() {
         let mut pages = Vec::new();
         loop {
             let page = server.get(&path).ok();
-            assert_eq!(crate::served::keys(&page), ["data", "pagination_token"]);
+            assert_eq!(crate::raw::keys(&page), ["data", "pagination_token"]);
             let Some(token) = page["pagination_token"].as_str() else {
                 assert!(names(&page).is_empty());
                 break;
@@ -131,12 +131,12 @@ fn the_final_token_can_be_absent() {
 fn the_gateways_words_give_the_gateways_pages() {
     let (server, ids) = seven();
     let page = server.get("/v1/files?limit=4&order=DESCENDING").ok();
-    assert_eq!(crate::served::keys(&page), ["files", "next_token"]);
+    assert_eq!(crate::raw::keys(&page), ["files", "next_token"]);
     assert_eq!(page["next_token"], *ids[3]);
     let page = server.get(&format!("/v1/files?limit=4&next_token={}", ids[3])).ok();
     assert_eq!(names(&page), ["d.txt", "c.txt", "b.txt"]);
     let page = server.get(&format!("/v1/files?limit=4&next_token={}", ids[0])).ok();
-    assert_eq!(crate::served::keys(&page), ["files"], "the last page is empty and has no token");
+    assert_eq!(crate::raw::keys(&page), ["files"], "the last page is empty and has no token");
     assert_eq!(names(&server.get("/v1/files?prefix=c").ok()), ["c.txt"]);
     let server = server.again(&Setup { dialect: Some("gateway"), ..setup() });
     assert_eq!(names(&server.get("/v1/files?order=asc&limit=1").ok()), ["b.txt"]);

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::served::{FORM, Server, Setup, form, keys, noise};
+use crate::raw::{FORM, form, keys, noise};
+use crate::served::{Server, Setup};
 use crate::{NOW, setup, start, upload, upload_for};
 
 #[test]

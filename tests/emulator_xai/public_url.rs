@@ -3,15 +3,16 @@
 use haul::model::Object;
 use serde_json::{Value, json};
 
-use crate::served::{JSON, Server, Setup, keys};
+use crate::raw::{JSON, keys};
+use crate::served::{Server, Setup};
 use crate::{NOW, setup, start, upload, upload_for};
 
-fn create(server: &Server, id: &str, body: &str) -> crate::served::Answer {
+fn create(server: &Server, id: &str, body: &str) -> crate::raw::Answer {
     server.post_json(&format!("/v1/files/{id}/public-url"), body)
 }
 
 /// What the URL of an answer leads to, without a key.
-fn follow(server: &Server, answer: &Value) -> crate::served::Answer {
+fn follow(server: &Server, answer: &Value) -> crate::raw::Answer {
     let url = answer["public_url"].as_str().unwrap();
     let (_, path) = url.split_once("/files-cdn/").unwrap();
     server.ask_bare("GET", &format!("/files-cdn/{path}"), &[], b"")
@@ -145,16 +146,16 @@ fn a_team_has_a_thousand_at_most() {
 #[test]
 fn links_lead_back_also_beside_other_platforms_and_by_another_name() {
     let server = Server::start(&Setup { beside_others: true, ..setup() });
-    let form = crate::served::form(&[("name=\"file\"; filename=\"a.png\"", b"image")]);
-    let id = server.ask("POST", "/xai/v1/files", &[crate::served::FORM], &form).ok()["id"]
+    let form = crate::raw::form(&[("name=\"file\"; filename=\"a.png\"", b"image")]);
+    let id = server.ask("POST", "/xai/v1/files", &[crate::raw::FORM], &form).ok()["id"]
         .as_str()
         .unwrap()
         .to_owned();
     let host = format!("localhost:{}", server.address.port());
     let link = |path: &str, body: &str, field: &str| {
-        let request =
-            format!("POST /xai/v1/{path} HTTP/1.1\nHost: {host}\n{}\n{JSON}\n\n{body}", crate::served::AUTH);
-        server.replay(&request).ok()[field].as_str().unwrap().to_owned()
+        let headers = [&*format!("Host: {host}"), JSON];
+        let answer = server.ask("POST", &format!("/xai/v1/{path}"), &headers, body.as_bytes());
+        answer.ok()[field].as_str().unwrap().to_owned()
     };
     let public = link(&format!("files/{id}/public-url"), "{}", "public_url");
     let presigned = link("files:download", &json!({ "file_id": id }).to_string(), "presigned_url");
