@@ -22,7 +22,6 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
 
-use super::capabilities::refusal;
 use super::lenient;
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
@@ -210,7 +209,7 @@ impl Provider for Replicate {
             (None, Some(signer)) => self.sign(signer, id, OWN_LINK)?.0,
             (None, None) => {
                 let about = format!("{}:id:{id}", self.profile());
-                return Err(refusal(self.spec(), Op::Download, &about));
+                return Err(super::capabilities::refusal(self.spec(), Op::Download, &about));
             }
         };
         let request = Request::get(url).anonymous().bulk().range(range);

@@ -51,7 +51,7 @@ impl Recording {
         let folder = Path::new(HAUL).parent().unwrap().display().to_string();
         env.set("PATH", &format!("{folder}:/usr/bin:/bin"));
         env.set("TERM", "xterm-256color");
-        env.write("report.pdf", [b'r'; 48_213]);
+        env.write("report.pdf", vec![b'r'; 48_213]);
         env.write("scans.zip", vec![b's'; 2_417_002]);
         env.write("notes.md", "# Notes\n");
         Self { env, screen: String::new() }
@@ -71,7 +71,7 @@ impl Recording {
         if !self.screen.is_empty() {
             self.screen.push('\n');
         }
-        self.screen.push_str(&format!("\u{1b}[1;32m$\u{1b}[0m {line}\n{shown}"));
+        self.screen.extend(["\u{1b}[1;32m$\u{1b}[0m ", line, "\n", &shown]);
     }
 
     fn draw(self) -> String {
@@ -102,7 +102,7 @@ fn wrapped(screen: &str) -> String {
                     .strip_prefix('[')
                     .is_some_and(|codes| codes.chars().all(|c| c.is_ascii_digit() || c == ';'));
                 assert!(is_color, "more than text and colour: {style:?}");
-                wrapped.push_str(&format!("\u{1b}{style}m"));
+                wrapped.extend(["\u{1b}", &style, "m"]);
                 continue;
             }
             c => {
@@ -178,8 +178,13 @@ fn help() -> String {
 
 #[test]
 fn pictures() {
-    let pictures: [(&str, fn() -> String); 5] =
-        [("tour", tour), ("listing", listing), ("providers", providers), ("errors", errors), ("help", help)];
-    let files = pictures.map(|(name, draw)| (format!("{name}.svg"), draw()));
+    let pictures = [
+        ("tour", tour()),
+        ("listing", listing()),
+        ("providers", providers()),
+        ("errors", errors()),
+        ("help", help()),
+    ];
+    let files = pictures.map(|(name, svg)| (format!("{name}.svg"), svg));
     agree_all("tests/pictures", &files);
 }
