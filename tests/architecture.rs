@@ -202,3 +202,10 @@ fn nothing_is_called_by_an_empty_word() {
         assert!(!named, "{path} says nothing about what is in it");
     }
 }
+
+/// The lint holds for the library, the program, tests and benches alike, and nothing in them can lift it.
+#[test]
+fn no_unsafe_code_of_our_own() {
+    let manifest: toml_edit::DocumentMut = include_str!("../Cargo.toml").parse().expect("a manifest");
+    assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+}

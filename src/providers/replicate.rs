@@ -204,12 +204,13 @@ impl Provider for Replicate {
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
-        let url = match self.given_link(id)? {
-            Some(url) => url,
-            None => match &self.signer {
-                Some(signer) => self.sign(signer, id, OWN_LINK)?.0,
-                None => return Err(self.unsupported(Op::Download)),
-            },
+        let url = match (self.given_link(id)?, &self.signer) {
+            (Some(url), _) => url,
+            (None, Some(signer)) => self.sign(signer, id, OWN_LINK)?.0,
+            (None, None) => {
+                let about = format!("{}:id:{id}", self.profile());
+                return Err(super::capabilities::refusal(self.spec(), Op::Download, &about));
+            }
         };
         let request = Request::get(url).anonymous().bulk().range(range);
         self.connection.http.content(&request).await.map_err(|error| rejected(id, error))
