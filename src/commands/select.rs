@@ -138,16 +138,19 @@ fn matching<'a>(
                     }
                     Ok(Some(files)) => {
                         count += files.len();
+                        let found = Arc::clone(&provider);
                         let chosen = files
                             .into_iter()
-                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file, typed: None }))
-                            .collect::<Vec<_>>();
-                        Some((chosen, Some((provider, listing, count, what, about))))
+                            .map(move |file| Ok(Chosen { provider: Arc::clone(&found), file, typed: None }));
+                        Some((
+                            stream::iter(chosen).left_stream(),
+                            Some((provider, listing, count, what, about)),
+                        ))
                     }
-                    Err(error) => Some((vec![Err(about(error))], None)),
+                    Err(error) => Some((stream::iter([Err(about(error))]).right_stream(), None)),
                 }
             })
-            .flat_map(stream::iter)
+            .flatten()
             .boxed_local()
         }
         Err(error) => stream::iter([Err(about(error))]).boxed_local(),
