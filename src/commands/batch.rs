@@ -16,12 +16,13 @@ use crate::ui::Rows;
 
 /// How many at a time, when to stop, and what to keep of it.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Many files")]
 pub struct BatchArgs {
     /// Work on this many at a time [default: 8, growing to 32 while answers are slow]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Start no more after the first failure
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub fail_fast: bool,
     /// Write a JSON line about each item to this file
     #[arg(long, value_name = "FILE", hide_short_help = true)]

@@ -105,7 +105,9 @@ pub struct SetArgs {
 
 /// The arguments of `haul meta unset`.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:\n  haul meta unset report.pdf draft reviewer")]
+#[command(after_long_help = "Examples:\n  \
+    haul meta unset report.pdf draft reviewer\n  \
+    haul meta unset --filter 'metadata.draft = true' draft --dry-run")]
 pub struct UnsetArgs {
     #[command(flatten)]
     changed: Changed,

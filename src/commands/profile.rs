@@ -41,7 +41,7 @@ pub enum ProfileCommand {
     /// Add a profile to the config file
     Add(AddArgs),
     /// Remove a profile from the config file, and its token from the keyring
-    #[command(after_long_help = "Examples:\n  haul profile rm work")]
+    #[command(after_long_help = "Examples:\n  haul profile rm work\n  haul profile rm work --json")]
     Rm {
         /// The profile
         name: String,
@@ -57,7 +57,7 @@ pub enum ProfileCommand {
 /// The arguments of `haul profile add`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
-    haul profile add work --provider xai --set team_id=t1\n  \
+    haul profile add team --provider xai --set team_id=t1\n  \
     haul profile add eu --provider llamacloud --base-url https://api.cloud.eu.llamaindex.ai\n  \
     haul profile add ci --provider replicate --token-command 'pass show replicate'\n\n\
     `--base-url`, `--wire-dialect` and `--set` go into the profile.")]

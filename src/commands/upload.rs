@@ -29,8 +29,8 @@ use crate::ui::human;
     haul upload report.pdf\n  \
     haul upload -r docs --include '*.md' --if-exists skip\n  \
     tar c src | haul upload - --name src.tar --metadata commit=abc123\n\n\
-    Until all files of a command are there, running the same command again goes on where it stopped: finished\n\
-    files are not sent again, and one that was on its way is looked for first. After that it starts over;\n\
+    Until all files of a command are there, running the same command again goes on where it stopped: finished \
+    files are not sent again, and one that was on its way is looked for first. After that it starts over; \
     `--if-exists skip` sends only what has changed.")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
@@ -61,7 +61,7 @@ pub struct UploadArgs {
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     if_exists: IfExistsArg,
     /// Send several files in one request, where the platform can
-    #[arg(long, conflicts_with = "to")]
+    #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
     /// In folders, take the files that match this glob only
     #[arg(long, value_name = "GLOB", help_heading = "Folders")]
@@ -70,22 +70,28 @@ pub struct UploadArgs {
     #[arg(long, value_name = "GLOB", help_heading = "Folders")]
     exclude: Vec<String>,
     /// Name files by their base names instead of their paths
-    #[arg(long, help_heading = "Folders")]
+    #[arg(long, help_heading = "Folders", hide_short_help = true)]
     flat: bool,
     /// Follow symbolic links inside folders
-    #[arg(long, help_heading = "Folders")]
+    #[arg(long, help_heading = "Folders", hide_short_help = true)]
     follow: bool,
     /// Read paths from this file, one a line; - is standard input
-    #[arg(long, value_name = "FILE", help_heading = "Folders")]
+    #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
     files_from: Option<PathBuf>,
     /// Read paths from this file, each ended by NUL
-    #[arg(long, value_name = "FILE", conflicts_with = "files_from", help_heading = "Folders")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "files_from",
+        help_heading = "Many files",
+        hide_short_help = true
+    )]
     files_from0: Option<PathBuf>,
     /// Wait until the platform has processed it
     #[arg(long)]
     wait: bool,
     /// Do not compare checksums
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_verify: bool,
     /// Show what would be uploaded, and send nothing
     #[arg(short = 'n', long)]
@@ -192,6 +198,7 @@ impl UploadArgs {
             },
         )
         .await;
+        // Told by now: killed before this, the same command tells the ids again instead of sending all.
         uploads.end(result.is_ok());
         result?;
         if let Some(id) = last {

@@ -42,7 +42,7 @@ use streams::lock;
 pub use job::Event;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use rows::Rows;
-pub use sanitize::line as one_line;
+pub use sanitize::{is_unsafe, line as one_line};
 pub use streams::Streams;
 pub use talk::Talk;
 

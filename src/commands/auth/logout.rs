@@ -15,7 +15,7 @@ pub(in crate::commands) const COLUMNS: Columns = Columns { all: FIELDS, shown: F
 
 /// The arguments of `haul auth logout`.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:\n  haul auth logout xai")]
+#[command(after_long_help = "Examples:\n  haul auth logout xai\n  haul -p work auth logout")]
 pub struct LogoutArgs {
     /// The profile whose token goes
     #[arg(id = "named", value_name = "PROFILE")]

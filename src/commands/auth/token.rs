@@ -31,6 +31,7 @@ pub(in crate::commands) struct Row<'a> {
 /// The arguments of `haul auth token`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
+    export XAI_API_KEY=\"$(haul auth token xai)\"\n  \
     curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
 pub struct TokenArgs {
     /// The profile whose token is printed

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::context::Context;
 use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults};
 use crate::error::{Error, Kind, Result};
+use crate::manual;
 use crate::secret::Secret;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format};
@@ -75,14 +76,16 @@ fn after_help() -> String {
         format!("  {:<18} {help}", format!("{word}{equals}{value}"))
     });
     let keys = FAULT_KEYS.map(|(key, help)| format!("  {key:<20} {help}"));
-    format!(
+    let text = format!(
         "Examples:\n  haul serve\n  haul serve --ephemeral -- pytest -q\n  \
         haul serve --only xai --fault '429 POST times=2 retry-after=1'\n  eval \"$(haul serve --print-env)\"\n\n\
         Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nA fault's path is a pattern for all of the path, \
         platform first: `*` is one part, `**` any number.\nIts keys say which of the matching requests it is for:\n{}",
         words.join("\n"),
         keys.join("\n")
-    )
+    );
+    // Of the width of most terminals: clap, which makes it narrower where it must, knows nothing of columns.
+    manual::laid_out(&text, 80)
 }
 
 /// Something that a platform may do otherwise.
