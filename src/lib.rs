@@ -154,7 +154,7 @@ fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode
         DisplayHelpOnMissingArgumentOrSubcommand if !is_json => {}
         _ => {
             let ui = Ui::new(ui_options(&globals, env, Clock::default()));
-            return conclude(&ui, Err(usage::error(error, &Cli::command(), arguments)));
+            return conclude(&ui, Err(usage::error(error, Cli::command(), arguments)));
         }
     }
     // A closed pipe is no failure: `haul --help | head -3`.

@@ -10,6 +10,9 @@ use crate::ui::Ui;
 /// The widest that text is laid out: longer lines are hard to read.
 const WIDEST: usize = 100;
 
+/// What `haul help output --json` prints.
+const SCHEMA: &str = include_str!("../../haul.schema.json");
+
 /// The arguments of `haul help`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  haul help upload\n  haul help meta set\n  haul help output")]
@@ -22,6 +25,9 @@ pub struct HelpArgs {
 impl HelpArgs {
     /// Prints a command's long help, or a topic.
     pub fn run(&self, ui: &Ui) -> Result<()> {
+        if ui.is_json() && self.words == ["output"] {
+            return ui.write_text(SCHEMA);
+        }
         if let [word] = self.words.as_slice()
             && let Some(topic) = topic(word)
         {

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile};
-use crate::progress::{Outcome, Progress};
+use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Listing, Provider, Query};
 
 /// What to do when a file of that name is there already.
@@ -65,6 +65,17 @@ pub struct Uploaded {
     pub action: Action,
     /// The file of the same name and size that could not be compared with it, so that it was sent.
     pub incomparable: Option<FileId>,
+}
+
+/// What would become of a file.
+#[derive(Clone, Debug)]
+pub enum Foreseen {
+    /// It would be sent.
+    New,
+    /// It would be sent and take the place of this one.
+    InPlaceOf(FileId),
+    /// It is there already.
+    Reused(Box<File>),
 }
 
 /// The uploads of one command to one platform.
@@ -128,6 +139,17 @@ impl Uploads {
             });
         }
         result.map_err(|error| files.iter().take(1).fold(error, |error, new| error.about(new.name.clone())))
+    }
+
+    /// What [`upload`](Self::upload) would do with a file, as far as it can be told without sending it.
+    pub async fn foresee(&self, new: &NewFile) -> Result<Foreseen> {
+        let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
+        let old = job.old.or_else(|| self.options.to.clone());
+        Ok(match (job.there, old) {
+            (Some((file, _)), _) => Foreseen::Reused(Box::new(file)),
+            (None, Some(old)) => Foreseen::InPlaceOf(old),
+            (None, None) => Foreseen::New,
+        })
     }
 
     async fn attempt(&self, files: &[NewFile], items: &[Arc<dyn Progress>]) -> Result<Vec<Uploaded>> {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Context;
@@ -88,16 +88,34 @@ fn after_help() -> String {
     manual::laid_out(&text, 80)
 }
 
-#[derive(Serialize)]
-struct QuirkRow {
+/// Something that a platform may do otherwise.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "quirk")]
+pub(super) struct QuirkRow {
+    /// The platform.
     platform: &'static str,
+    /// The word for `--quirk`.
     quirk: &'static str,
+    /// The form of its value; null where it takes none.
     value: Option<&'static str>,
+    /// What it does.
     help: &'static str,
 }
 
+/// Where the platforms are served; not an array, since there is one.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "server")]
+pub(super) struct Served {
+    /// The address.
+    url: String,
+    /// The root URL of each platform.
+    platforms: BTreeMap<&'static str, String>,
+    /// The variables that the official clients read.
+    env: BTreeMap<&'static str, String>,
+}
+
 const QUIRK_FIELDS: &[&str] = &["platform", "quirk", "value", "help"];
-const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
+pub(super) const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
 
 impl ServeArgs {
     /// Serves until it is asked to stop or its command ends; returns the exit status.
@@ -229,11 +247,12 @@ fn print_variables(
     variables: &[(&'static str, String)],
 ) -> Result<()> {
     if ctx.ui.format() != Format::Text {
-        let platforms: BTreeMap<_, _> =
-            options.roots(address).into_iter().map(|(platform, root)| (platform.name, root)).collect();
-        let env: BTreeMap<_, _> = variables.iter().cloned().collect();
-        let object = json!({ "url": format!("http://{address}"), "platforms": platforms, "env": env });
-        return ctx.ui.write_text(&format!("{object}\n"));
+        let roots = options.roots(address).into_iter();
+        return ctx.ui.object(&Served {
+            url: format!("http://{address}"),
+            platforms: roots.map(|(platform, root)| (platform.name, root)).collect(),
+            env: variables.iter().cloned().collect(),
+        });
     }
     let mut text = told.map_or_else(String::new, |address| format!("http://{address}\n"));
     for (name, value) in variables {
