@@ -24,6 +24,10 @@ pub mod ui;
 pub mod usage;
 pub mod vault;
 
+#[cfg(test)]
+#[path = "../tests/properties/holds.rs"]
+mod property;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -79,7 +79,7 @@ impl ConfirmArgs {
 /// ` (1.2 MB)`: the bytes of the files, as far as the platform states them.
 fn bytes_of(files: &[&File]) -> String {
     let known: Vec<u64> = files.iter().filter_map(|file| file.size).collect();
-    let bytes = human::size(known.iter().sum());
+    let bytes = human::size(known.iter().copied().fold(0, u64::saturating_add));
     match known.len() {
         0 => String::new(),
         count if count < files.len() => format!(" (at least {bytes})"),

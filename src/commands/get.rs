@@ -1,5 +1,8 @@
 //! `haul get`
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +13,7 @@ use serde::Serialize;
 use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::model::File;
 use crate::providers::Op;
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
@@ -88,7 +91,7 @@ impl GetArgs {
         let rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
-        let output = &output;
+        let (output, places) = (&output, &Places::default());
         let go_on = match options.existing {
             Existing::Skip => "run the same command again to go on",
             Existing::Overwrite => "add `--skip-existing` in place of `--overwrite` to go on",
@@ -102,6 +105,9 @@ impl GetArgs {
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
                 let path = output.path_of(file)?;
+                if path != Path::new("-") {
+                    places.take(&path)?;
+                }
                 let moved = if dry_run {
                     transfer::foresee(&path, options.existing)
                 } else {
@@ -171,7 +177,7 @@ impl Output {
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!("{}: several files need a folder", path.display()))
-                .hint(format!("end it with a slash: `-o {}/`", path.display())));
+                .hint(format!("end it with a slash: `-o {}`", word(&format!("{}/", path.display())))));
         }
         Ok(Self::File(path.to_owned()))
     }
@@ -196,5 +202,30 @@ impl Output {
             }
             Self::File(path) => Ok(path.clone()),
         }
+    }
+}
+
+/// The places that this command writes to, as hashes: names that a server tells apart can come to one path, and what
+/// was just saved must not be taken for an older file, not even with `--overwrite`.
+#[derive(Default)]
+struct Places(RefCell<HashSet<u64>>);
+
+impl Places {
+    /// Takes a path for one file, with all that stands beside it while it is written.
+    fn take(&self, path: &Path) -> Result<()> {
+        let shown = path.display().to_string();
+        let mut place = shown.as_str();
+        while let Some(shorter) = place.strip_suffix(".part").or_else(|| place.strip_suffix(".part.json")) {
+            place = shorter;
+        }
+        // File systems there usually do not tell upper and lower case apart.
+        let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
+        let mut hasher = DefaultHasher::new();
+        folded.as_deref().unwrap_or(place).hash(&mut hasher);
+        if self.0.borrow_mut().insert(hasher.finish()) {
+            return Ok(());
+        }
+        Err(Error::failed(format!("{shown}: this command has written another file there"))
+            .hint("name a place for each: `-o FILE`"))
     }
 }

@@ -198,6 +198,7 @@ impl UploadArgs {
             },
         )
         .await;
+        // Told by now: killed before this, the same command tells the ids again instead of sending all.
         uploads.end(result.is_ok());
         result?;
         if let Some(id) = last {

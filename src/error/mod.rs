@@ -5,6 +5,7 @@
 
 mod nearest;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -309,6 +310,13 @@ impl Error {
         self.0.unanswered
     }
 
+    /// Whether what was asked may be done although the platform did not tell: no answer, or a success that cannot be
+    /// read.
+    pub fn may_be_done(&self) -> bool {
+        let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
+        self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)
+    }
+
     /// Whether the user has seen it.
     pub fn is_reported(&self) -> bool {
         self.0.reported
@@ -405,6 +413,16 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A word as a shell takes it, for hints: in quotes where it would be read as anything else. An id or a name in a hint
+/// may be of a server's choice, and hints are there to be pasted.
+pub fn word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,@%+=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,6 +431,18 @@ mod tests {
     fn exit_codes_are_the_published_ones_and_differ() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+    }
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        for plain in ["report.pdf", "id:file_1", "xai:id:a-b", "日本.txt", "a=b,c@d+e%20"] {
+            assert_eq!(word(plain), plain);
+        }
+        assert_eq!(word("two words"), "'two words'");
+        assert_eq!(word("it's; rm -rf ~"), r"'it'\''s; rm -rf ~'");
+        for odd in ["", "$(x)", "`x`", "*.pdf", "~/x", "a\nb", "#", "!", "a&b"] {
+            assert_eq!(word(odd), format!("'{odd}'"));
+        }
     }
 
     #[test]

@@ -119,7 +119,8 @@ impl Fetch<'_> {
         let mut writer = Writer::new(sink, part.have, self.file, options.verify)?;
         let range = (part.have > 0).then(|| Range { from: part.have, validator: part.validator.clone() });
         if let Err(error) = self.run(&mut writer, range, &|validator| part.note(validator)).await {
-            if part.is_empty() {
+            // Bytes of another content are no start for this one.
+            if part.is_empty() || error.kind() == Kind::Mismatch {
                 part.discard();
             }
             return Err(error);
@@ -152,6 +153,10 @@ impl Fetch<'_> {
             }
             match result {
                 Ok(()) => return Ok(()),
+                // Whatever was to follow, it was not of the file.
+                Err(error) if error.kind() == Kind::Unreachable && writer.is_whole(self.file) => {
+                    return Ok(());
+                }
                 Err(error) if error.kind() == Kind::Unreachable => {
                     fruitless = if writer.position() > before { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {

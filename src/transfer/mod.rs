@@ -22,4 +22,4 @@ pub use names::{base_name, inside, safe_path};
 pub use plan::{Planned, Selection, plan, refuse_special};
 pub use pool::{Jobs, Pool};
 pub use upload::{Action, Foreseen, IfExists, UploadOptions, Uploaded, Uploads};
-pub use wait::wait_until_processed;
+pub use wait::{Patience, wait_until_processed};

@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../blessed/mod.rs"]
+mod blessed;
 mod pty;
 mod support;
 
@@ -24,6 +26,7 @@ mod meta;
 mod names;
 mod near;
 mod niceties;
+mod pictures;
 mod providers;
 mod rm;
 mod startup;
