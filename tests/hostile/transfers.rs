@@ -17,7 +17,7 @@ use crate::rig::{Case, Rig};
 use crate::served::Served;
 use crate::server::Answer;
 use crate::support::TestEnv;
-use crate::world::{Ask, METORIAL, Told, World, XAI, json_answer, sane};
+use crate::world::{ACTIVELOOP, Ask, METORIAL, Told, World, XAI, json_answer, sane};
 
 /// Waits until it is so; a test that would wait for ever says where.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -259,6 +259,45 @@ fn files_sent_together_are_there_once_each() {
             .fails(status);
         assert_eq!(served.names(), Vec::<String>::new(), "{run}");
         assert_eq!(String::from_utf8(served.env.read("r")).unwrap().lines().count(), 3, "{run}");
+    }
+}
+
+/// An answer that tells of fewer files than were sent: those that are there are found, and only the others are sent
+/// again.
+#[test]
+fn a_part_of_the_files_sent_together_is_found_and_the_rest_sent_again() {
+    for kept in [3, 2, 1, 0] {
+        let posts = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&posts);
+        // An hour after the box's clock.
+        let file = |name: &str, size: usize| {
+            format!(r#"{{"id":"id-{name}","filename":"{name}","bytes":{size},"created_at":1772370000}}"#)
+        };
+        let listed = move |names: &[&str]| {
+            let files: Vec<String> = names.iter().map(|name| file(name, 1)).collect();
+            format!(r#"{{"object":"list","data":[{}],"has_more":false}}"#, files.join(","))
+        };
+        let world = World::twisted(&ACTIVELOOP, Vec::new(), move |ask, _, seen| {
+            let so_far = count.load(Ordering::SeqCst);
+            if seen.head.starts_with("POST") {
+                count.store(so_far + 1, Ordering::SeqCst);
+                // It says nothing of the last one of three, and tells all of the others of a later request.
+                return Some(json_answer(
+                    200,
+                    listed(if so_far == 0 { &["a", "b"] } else { &["a", "b", "c"][kept..] }),
+                ));
+            }
+            (*ask == Ask::List).then(|| json_answer(200, listed(&["a", "b", "c"][..kept])))
+        });
+        for name in ["a", "b", "c"] {
+            world.env.write(name, name);
+        }
+        let run = world
+            .haul(&["upload", "--together", "a", "b", "c", "--retries", "3", "--json", "--fields", "id"])
+            .ok();
+        let ids: Vec<String> = run.json().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(ids, ["id-a", "id-b", "id-c"], "{run}");
+        assert_eq!(posts.load(Ordering::SeqCst), if kept == 3 { 1 } else { 2 }, "{kept}: {run}");
     }
 }
 
