@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::select::combine;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result, nearest};
+use crate::error::{Error, Kind, Result};
 use crate::filter::{Filter, Op};
 use crate::model::File;
 use crate::providers::{Listing, Query, Sort, Spec};
@@ -225,9 +225,7 @@ fn parse_sort(field: &str, descending: bool) -> Result<Sort> {
         return Ok(Sort { field: field.to_owned(), descending });
     }
     let names: Vec<&str> = File::FIELDS.into_iter().filter(|name| sortable(name)).collect();
-    let mut error = Error::usage(format!("--sort: no field is called {field:?}"));
-    if let Some(near) = nearest(field, names.iter().copied()) {
-        error = error.hint(format!("did you mean `{near}`?"));
-    }
-    Err(error.hint(format!("fields: {}, metadata.KEY", names.join(", "))))
+    Err(Error::usage(format!("--sort: no field is called {field:?}"))
+        .did_you_mean(field, names.iter().copied())
+        .hint(format!("fields: {}, metadata.KEY", names.join(", "))))
 }

@@ -110,6 +110,13 @@ impl Reply {
         self.decode(&format!("the {what} in the answer"))
     }
 
+    /// Takes any answer to `what`, such as `deletion`, that the platform itself can have given: whoever stands between
+    /// (a portal, a proxy) answers with a page and has done nothing.
+    pub fn acknowledges(&self, what: &str) -> Result<()> {
+        let message = || format!("the answer to the {what} is HTML or XML, not JSON");
+        if self.is_page() { Err(self.nonsense(message())) } else { Ok(()) }
+    }
+
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
         if object::are_too_many(&self.body) {
             let message = format!("{subject} has more than {} objects", object::MOST);
@@ -117,15 +124,22 @@ impl Reply {
             return Err(Error::platform(message).with_status(self.status).with_request_id(id));
         }
         serde_json::from_slice(&self.body).map_err(|error| {
-            let what = if self.body.trim_ascii().is_empty() {
+            self.nonsense(if self.body.trim_ascii().is_empty() {
                 format!("{subject} is empty")
-            } else if self.body.trim_ascii_start().starts_with(b"<") {
+            } else if self.is_page() {
                 format!("{subject} is HTML or XML, not JSON")
             } else {
                 format!("{subject} is not valid: {error}")
-            };
-            Error::platform(what).with_status(self.status).with_request_id(answer::request_id(&self.headers))
+            })
         })
+    }
+
+    fn is_page(&self) -> bool {
+        self.body.trim_ascii_start().starts_with(b"<")
+    }
+
+    fn nonsense(&self, message: String) -> Error {
+        Error::platform(message).with_status(self.status).with_request_id(answer::request_id(&self.headers))
     }
 }
 

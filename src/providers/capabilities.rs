@@ -221,9 +221,9 @@ pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> 
     if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
-/// The refusal: what the platform lacks, what to do instead, and who can.
-pub(super) fn refusal(spec: &'static Spec, op: Op) -> Error {
-    refusal_with(spec, spec.dialects[0].can, op, "REF")
+/// The refusal: what the platform lacks, what to do instead, and who can. `about` is as for [`require`].
+pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
+    refusal_with(spec, spec.dialects[0].can, op, about)
 }
 
 fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {

@@ -260,7 +260,7 @@ impl Provider for LlamaCloud {
             Err(error) if error.status() == Some(409) => {
                 Err(error.hint("a file that an index or a job still uses stays: remove that first"))
             }
-            sent => sent.map(|_| ()),
+            sent => sent?.acknowledges("deletion"),
         }
     }
 

@@ -237,7 +237,7 @@ impl Provider for Metorial {
         // The page before may have ended in a file that is deleted by now: then the file before that one leads on.
         for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
             let reply = self.call(request.clone().maybe_query("after", after)).await?;
-            if let Some(page) = wire::page(&reply, &self.connection, after)? {
+            if let Some(page) = wire::page(&reply, &self.connection.profile, after)? {
                 return Ok(page);
             }
         }
@@ -247,7 +247,7 @@ impl Provider for Metorial {
 
     async fn stat(&self, id: &FileId) -> Result<File> {
         let reply = self.call(Request::get(self.connection.url(&["files", id.as_str()])?)).await?;
-        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection))
+        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile))
     }
 
     async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
@@ -261,7 +261,7 @@ impl Provider for Metorial {
             } else {
                 self.upload_direct(file, fields, progress.clone()).await?
             };
-            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection));
+            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection.profile));
         }
         Ok(uploaded)
     }
@@ -269,8 +269,15 @@ impl Provider for Metorial {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
         match self.call(request).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.explain(id, error).await),
+            Ok(reply) => reply.acknowledges("deletion"),
+            Err(error) => {
+                let by_us = error.is_unanswered();
+                match self.explain(id, error).await {
+                    // An attempt whose answer was lost had done it.
+                    error if by_us && error.kind() == Kind::NotFound => Ok(()),
+                    error => Err(error),
+                }
+            }
         }
     }
 
@@ -301,7 +308,7 @@ impl Provider for Metorial {
         let url = self.connection.url(&["files", id.as_str()])?;
         let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
         match self.call(request).await {
-            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection)),
+            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile)),
             Err(error) => Err(self.explain(id, error).await),
         }
     }
@@ -355,7 +362,7 @@ impl Provider for Metorial {
             Wire::Magnetar => self.connection.url(&["file-links", &link])?,
             Wire::Seed | Wire::Pulsar => self.connection.url(&["files", id.as_str(), "links", &link])?,
         };
-        self.call(Request::delete(url)).await.map(drop)
+        self.call(Request::delete(url)).await?.acknowledges("revocation")
     }
 }
 
