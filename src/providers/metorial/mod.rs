@@ -268,7 +268,14 @@ impl Provider for Metorial {
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
         match self.call(request).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.explain(id, error).await),
+            Err(error) => {
+                let tried_before = error.is_unanswered();
+                match self.explain(id, error).await {
+                    // Its answer was lost.
+                    gone if tried_before && gone.kind() == Kind::NotFound => Ok(()),
+                    error => Err(error),
+                }
+            }
         }
     }
 
