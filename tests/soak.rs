@@ -5,6 +5,7 @@
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "the totals are what a soak is run for")]
 
 #[path = "soak/belief.rs"]
 mod belief;

@@ -113,11 +113,11 @@ impl Commands {
                 self.totals.kills.fetch_add(1, Ordering::Relaxed);
                 self.totals.note(format!("{verb}: killed"), 1);
             }
-            None => self.totals.differ(format!("{arguments:?} hung\n{}", ran.err)),
-            Some(code) => self.totals.differ(format!("{arguments:?} ended with {code}\n{}", ran.err)),
+            None => self.totals.differ(&format!("{arguments:?} hung\n{}", ran.err)),
+            Some(code) => self.totals.differ(&format!("{arguments:?} ended with {code}\n{}", ran.err)),
         }
         if ran.err.contains("panicked") {
-            self.totals.differ(format!("{arguments:?} panicked\n{}", ran.err));
+            self.totals.differ(&format!("{arguments:?} panicked\n{}", ran.err));
         }
         for words in ["an earlier run had sent it", ": reused ", ": replaced, now "] {
             let count = ran.err.matches(words).count() as u64;

@@ -21,7 +21,7 @@ pub fn compare(home: &Path, commands: &Commands, beliefs: Vec<Belief>, seed: u64
         let all = believed.entry(platform).or_default();
         for (id, kept) in files {
             if all.insert(id.clone(), kept).is_some() {
-                commands.totals.differ(format!("{platform}: {id} was reported to two workers"));
+                commands.totals.differ(&format!("{platform}: {id} was reported to two workers"));
             }
         }
     }
@@ -44,7 +44,7 @@ pub fn compare(home: &Path, commands: &Commands, beliefs: Vec<Belief>, seed: u64
     for platform in PLATFORMS {
         let ran = calm.run(&["rm", "-q", "-p", platform, "*", "--yes"].map(str::to_owned), None);
         if !ran.succeeded() {
-            commands.totals.differ(format!("{platform}: not all can be deleted\n{}", ran.err));
+            commands.totals.differ(&format!("{platform}: not all can be deleted\n{}", ran.err));
         }
     }
     server.stop();
@@ -58,21 +58,21 @@ fn listing_is_as_believed(commands: &Commands, calm: &Commands, platform: &str, 
     for row in ran.rows() {
         let id = text(&row, "id");
         if !listed.insert(id.to_owned()) {
-            commands.totals.differ(format!("{platform}: {id} is listed twice"));
+            commands.totals.differ(&format!("{platform}: {id} is listed twice"));
         }
         match files.get(id) {
             None => commands
                 .totals
-                .differ(format!("{platform}: {} {id} is there and nobody knows of it", row["name"])),
+                .differ(&format!("{platform}: {} {id} is there and nobody knows of it", row["name"])),
             Some(kept) => {
                 if let Some(what) = contradiction(&row, kept) {
-                    commands.totals.differ(format!("{platform}: {id} is listed, but {what}"));
+                    commands.totals.differ(&format!("{platform}: {id} is listed, but {what}"));
                 }
             }
         }
     }
     for (id, kept) in files.iter().filter(|(id, _)| !listed.contains(*id)) {
-        commands.totals.differ(format!("{platform}: {} {id} is lost", kept.name));
+        commands.totals.differ(&format!("{platform}: {} {id} is lost", kept.name));
     }
 }
 
@@ -97,12 +97,12 @@ fn content_is_as_believed(commands: &Commands, calm: &Commands, platform: &str, 
         arguments.extend(ids.iter().map(|id| format!("id:{id}")));
         let ran = calm.run(&arguments, None);
         if !ran.succeeded() {
-            commands.totals.differ(format!("{platform}: not all is served\n{}", ran.err));
+            commands.totals.differ(&format!("{platform}: not all is served\n{}", ran.err));
         }
         for id in ids {
             let kept = &files[id];
             if fs::read(folder.join(&kept.name)).ok() != Some(kept.content()) {
-                commands.totals.differ(format!("{platform}: {} {id} is served with other bytes", kept.name));
+                commands.totals.differ(&format!("{platform}: {} {id} is served with other bytes", kept.name));
             }
         }
         fs::remove_dir_all(folder).unwrap();
@@ -120,11 +120,11 @@ fn disk_is_as_believed(home: &Path, commands: &Commands, believed: &Belief) {
         let listed = store.list(platform, &store::Listing::default()).unwrap();
         let known: BTreeSet<&str> = listed.iter().map(|file| file.id.as_str()).collect();
         for id in files.keys().filter(|id| !known.contains(id.as_str())) {
-            commands.totals.differ(format!("{platform}: {id} is not in the index"));
+            commands.totals.differ(&format!("{platform}: {id} is not in the index"));
         }
         for file in &listed {
             let Some(kept) = files.get(file.id.as_str()) else {
-                commands.totals.differ(format!("{platform}: {} {} is in the index", file.name, file.id));
+                commands.totals.differ(&format!("{platform}: {} {} is in the index", file.name, file.id));
                 continue;
             };
             content.extend(file.checksums.sha256.clone());
@@ -133,17 +133,17 @@ fn disk_is_as_believed(home: &Path, commands: &Commands, believed: &Belief) {
             if bytes != kept.content() {
                 commands
                     .totals
-                    .differ(format!("{platform}: {} {} has other bytes on disk", file.name, file.id));
+                    .differ(&format!("{platform}: {} {} has other bytes on disk", file.name, file.id));
             }
         }
     }
     let blobs: BTreeSet<String> = below(&root.join("blobs")).iter().map(|path| name_of(path)).collect();
     for blob in blobs.symmetric_difference(&content) {
-        commands.totals.differ(format!("content {blob} is on disk and not in the index, or the reverse"));
+        commands.totals.differ(&format!("content {blob} is on disk and not in the index, or the reverse"));
     }
     for folder in ["incoming", "doubtful", "links"] {
         for path in below(&root.join(folder)) {
-            commands.totals.differ(format!("{} was left behind", path.display()));
+            commands.totals.differ(&format!("{} was left behind", path.display()));
         }
     }
 }
@@ -151,7 +151,7 @@ fn disk_is_as_believed(home: &Path, commands: &Commands, believed: &Belief) {
 fn nothing_temporary_is_left(home: &Path, commands: &Commands) {
     for folder in ["tmp", "work"] {
         for path in below(&home.join(folder)) {
-            commands.totals.differ(format!("{} was left behind", path.display()));
+            commands.totals.differ(&format!("{} was left behind", path.display()));
         }
     }
     // The hashes of what was sent stay; a journal stays of a command that was killed when all was done.
@@ -161,7 +161,7 @@ fn nothing_temporary_is_left(home: &Path, commands: &Commands) {
         .count() as u64;
     commands.totals.note("journals left", journals);
     if journals > commands.totals.kills.load(Ordering::Relaxed) {
-        commands.totals.differ(format!("{journals} journals were left behind"));
+        commands.totals.differ(&format!("{journals} journals were left behind"));
     }
 }
 

@@ -28,7 +28,8 @@ impl Totals {
         }
     }
 
-    pub fn differ(&self, what: String) {
+    #[allow(clippy::print_stderr, reason = "a long soak tells at once what it has found")]
+    pub fn differ(&self, what: &str) {
         // What it says first is enough to find the rest.
         let what: String = what.chars().take(1500).collect();
         eprintln!("DIFFERENCE: {what}");
