@@ -216,6 +216,10 @@ impl Uploads {
             },
             // New content for a file can be sent twice, so there is nothing to look for.
             Earlier::Begun(begun) if self.options.to.is_none() => {
+                // The file whose place it takes has its name, and is not it.
+                if let Some(old) = &begun.old {
+                    self.arrivals.take(old);
+                }
                 if let Some(file) = self.arrivals.find(new, begun.at).await? {
                     let number = || self.journal.start(new, begun.at, begun.old.clone());
                     job.number = begun.number().or_else(number);

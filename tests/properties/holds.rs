@@ -11,6 +11,7 @@ const BATCH: u32 = 2000;
 
 /// Checks a property with `PROPTEST_CASES` inputs (256 unless said), or for `HAUL_PROPERTY_SECONDS`, and prints how many
 /// there were. A case that was found is kept as a test of its own, so nothing is written to disk.
+#[allow(clippy::print_stdout, reason = "the number is what a long run is for")]
 pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let seconds = std::env::var("HAUL_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));
     let usual = Config { failure_persistence: None, ..Config::default() };

@@ -47,7 +47,7 @@ fn compares(comparison: &Comparison, file: &Json) -> Option<bool> {
     let is_set = !found.is_null();
     Some(match (value, op) {
         (Value::Null, Op::Ne) | (Value::Present, Op::Eq | Op::Has) => is_set,
-        (Value::Null, _) | (Value::Present, _) => !is_set,
+        (Value::Null | Value::Present, _) => !is_set,
         (value, Op::Ne) => !is_set || !holds_of(&found, Op::Eq, value, is_text, is_json),
         (value, op) => is_set && holds_of(&found, *op, value, is_text, is_json),
     })
