@@ -9,17 +9,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::lenient::{count, text, time, word};
+use super::lenient::{self, Fields, word};
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Comparison, Expr, Filter, Op as Is, Value};
 use crate::http::{Body, Client, Content, Method, Part, Range, Reply, Request, form};
-use crate::model::{File, FileId, NewFile, Object, Patch};
+use crate::model::{File, FileId, NewFile, Patch};
 use crate::progress::Progress;
 
 pub(super) static SPEC: Spec = Spec {
@@ -164,7 +163,9 @@ impl Provider for Activeloop {
         let request = Request::post(self.connection.url(&["files"])?, form(parts.collect())).bulk();
         let shares = Arc::new(Shares::new(files, progress));
         let reply = self.connection.http.upload(&self.with_org(request), shares).await?;
-        let answered = files_of(reply.json("uploaded file")?, self.profile())?;
+        // A success, whatever it says: the file may be there.
+        let answered = files_of(reply.json("uploaded file")?, self.profile())
+            .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
             let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
             return Err(Error::platform(message).hint("`haul ls` shows which of them are there"));
@@ -175,6 +176,7 @@ impl Provider for Activeloop {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = self.scoped(Request::delete(self.connection.url(&["files", id.as_str()])?));
         let reply = self.connection.http.send(&request).await?;
+        reply.acknowledges("deletion")?;
         // The oldest servers answer without a body.
         let answer: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.get("deleted") == Some(&Json::Bool(false)) {
@@ -202,11 +204,20 @@ impl Provider for Activeloop {
         let before = self.stat(id).await?.metadata;
         let after = patch.apply(&before);
         let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
+        reply.acknowledges("change")?;
         let answer: Option<WireFile> = serde_json::from_slice(&reply.body).ok();
-        let file = match answer.filter(|file| file.id.as_deref() == Some(id.as_str())) {
-            Some(file) => file.into_file(self.profile())?,
+        let answer = answer.and_then(|file| file.into_file(self.profile()).ok());
+        let answer = answer.filter(|file| file.id == *id);
+        let is_told = answer.is_some();
+        let file = match answer {
+            Some(file) => file,
             None => self.stat(id).await?,
         };
+        // Who answered may not be the platform. Instructions are carried out, not kept.
+        let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
+        if let Some((lost, _)) = set.find(|(key, _)| !is_told && !file.metadata.contains_key(*key)) {
+            return Err(Error::platform(format!("{id}: activeloop did not keep {lost}")));
+        }
         // Keys that are new here may be the doing of `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
         let kept: Vec<&str> =
@@ -264,59 +275,41 @@ impl Activeloop {
 
 /// What the platform answers about a file.
 #[derive(Debug, Deserialize)]
-struct WireFile {
-    #[serde(default, deserialize_with = "word")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    filename: Option<String>,
-    #[serde(default, deserialize_with = "count")]
-    bytes: Option<u64>,
-    #[serde(default, deserialize_with = "time")]
-    created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
-    expires_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "word")]
-    purpose: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    status: Option<String>,
-    #[serde(default)]
-    metadata: Json,
-    #[serde(flatten)]
-    extra: Object,
-}
+#[serde(transparent)]
+struct WireFile(Fields);
 
 impl WireFile {
     fn into_file(self, profile: &str) -> Result<File> {
-        let id = self.id.ok_or_else(|| Error::platform("activeloop sent a file without an id"))?;
-        let mut file = File {
+        let mut fields = self.0;
+        let id = fields.take_id(&["id"]);
+        let id = id.ok_or_else(|| Error::platform("activeloop sent a file without an id"))?;
+        // It went up as JSON text and may come back so.
+        let metadata = |value: &Json| match value {
+            Json::String(text) => serde_json::from_str(text).ok(),
+            other => lenient::as_object(other),
+        };
+        Ok(File {
             provider: "activeloop".to_owned(),
             profile: profile.to_owned(),
             id: FileId(id),
-            name: self.filename.unwrap_or_default(),
-            size: self.bytes,
-            purpose: self.purpose,
-            status: self.status,
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-            extra: self.extra,
+            name: fields.take(&["filename"], lenient::as_text).unwrap_or_default(),
+            size: fields.take(&["bytes"], lenient::as_count),
+            purpose: fields.take(&["purpose"], lenient::as_word),
+            status: fields.take(&["status"], lenient::as_word),
+            created_at: fields.take(&["created_at"], lenient::as_time),
+            expires_at: fields.take(&["expires_at"], lenient::as_time),
+            metadata: fields.take(&["metadata"], metadata).unwrap_or_default(),
+            extra: fields.rest(),
             ..File::default()
-        };
-        match self.metadata {
-            Json::Object(metadata) => file.metadata = metadata,
-            Json::Null => {}
-            // It went up as JSON text and may come back so.
-            other => match other.as_str().and_then(|text| serde_json::from_str(text).ok()) {
-                Some(Json::Object(metadata)) => file.metadata = metadata,
-                _ => drop(file.extra.insert("metadata".to_owned(), other)),
-            },
-        }
-        Ok(file)
+        })
     }
 }
 
 /// A page of a listing. Only `data` is certain.
 #[derive(Debug, Deserialize)]
 struct WireList {
+    /// Null is an empty list; none at all is no list.
+    #[serde(deserialize_with = "Option::deserialize")]
     data: Option<Vec<WireFile>>,
     #[serde(default, deserialize_with = "word")]
     has_more: Option<String>,
@@ -454,6 +447,7 @@ impl Progress for Shares {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::properties::nothing_is_lost;
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<(u64, Vec<u8>)>>);
@@ -466,6 +460,27 @@ mod tests {
         fn read(&self, offset: u64, bytes: &[u8]) {
             self.0.lock().unwrap().push((offset, bytes.to_vec()));
         }
+    }
+
+    #[test]
+    fn properties_nothing_of_a_reply_is_lost() {
+        let replies = [
+            include_str!("../../tests/wire/activeloop/file.json"),
+            include_str!("../../tests/wire/activeloop/list.json"),
+        ];
+        let translated = &[
+            ("id", "id"),
+            ("filename", "name"),
+            ("bytes", "size"),
+            ("created_at", "created_at"),
+            ("expires_at", "expires_at"),
+            ("purpose", "purpose"),
+            ("status", "status"),
+            ("metadata", "metadata"),
+        ];
+        nothing_is_lost("activeloop", &replies, translated, |reply| {
+            serde_json::from_slice::<WireFile>(reply).ok()?.into_file("work").ok()
+        });
     }
 
     #[test]
