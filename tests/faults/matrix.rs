@@ -14,7 +14,7 @@ use crate::site::Site;
 use crate::trouble::{FAULTS, Needs};
 use crate::verbs::{COLUMNS, Class, Column, NO_COLUMN, REFUSED, Reason, Verb, deed};
 
-/// Cells that an ordinary run has, and those that run in release besides.
+/// Cells that an ordinary run has, and those that `.ci/run` has besides.
 const ORDINARY: usize = 841;
 const OTHERS: usize = 5135;
 /// Cells that cannot be, each with a reason.
@@ -162,7 +162,7 @@ fn every_verb_withstands_every_fault() {
 }
 
 #[test]
-#[ignore = "heavy: the same on all other platforms, in release"]
+#[ignore = "heavy: the same on all other platforms"]
 fn every_verb_withstands_every_fault_on_every_platform() {
     assert_eq!(run(false), OTHERS);
 }
