@@ -105,6 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::property::holds;
 
     fn file_name(value: &str) -> Option<String> {
         parse(value.as_bytes()).expect("a name").1
@@ -127,17 +128,91 @@ mod tests {
         assert_eq!(parse(b"attachment; name=\"x\""), None);
     }
 
-    proptest! {
-        #[test]
-        fn what_is_written_for_a_download_is_read_back(name in "\\PC*") {
+    /// Texts that look like a header more or less.
+    fn soup() -> impl Strategy<Value = Vec<u8>> {
+        const PARTS: &[&str] = &[
+            "form-data",
+            "attachment",
+            ";",
+            " ",
+            "name",
+            "filename",
+            "filename*",
+            "=",
+            "\"",
+            "\\",
+            "UTF-8''",
+            "iso-8859-1''",
+            "'",
+            "%",
+            "%22",
+            "%e6%97%a5",
+            "é",
+            "a",
+            "a.txt",
+            "\t",
+            "\r\n",
+            "=?UTF-8?B?",
+            "\0",
+        ];
+        let part = prop_oneof![
+            9 => prop::sample::select(PARTS).prop_map(|text| text.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..6),
+        ];
+        prop::collection::vec(part, 0..14).prop_map(|parts| parts.concat())
+    }
+
+    #[test]
+    fn the_examples_of_the_standard_are_read() {
+        // RFC 6266 section 5, with the type and name of a form part.
+        let part = |rest: &str| file_name(&format!("form-data; name=f; {rest}"));
+        assert_eq!(part("filename=example.html").unwrap(), "example.html");
+        assert_eq!(part("FILENAME= \"an example.html\"").unwrap(), "an example.html");
+        assert_eq!(part("filename*= UTF-8''%e2%82%ac%20rates").unwrap(), "€ rates");
+        assert_eq!(part("filename=\"EURO rates\"; filename*=utf-8''%e2%82%ac%20rates").unwrap(), "€ rates");
+        // RFC 8187 section 3.2.3.
+        assert_eq!(part("filename*=iso-8859-1'en'%A3%20rates").unwrap(), "£ rates");
+    }
+
+    #[test]
+    fn properties_what_is_written_for_a_download_is_read_back() {
+        let name = prop_oneof!["\\PC*", any::<String>()];
+        holds("content-disposition: what is written is read back", name, |name| {
             let written = content_disposition("form-data; name=f", &name);
             prop_assert!(written.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             prop_assert_eq!(file_name(&written), Some(name));
-        }
+            Ok(())
+        });
+    }
 
-        #[test]
-        fn nothing_makes_it_panic(value in prop::collection::vec(any::<u8>(), 0..60)) {
+    #[test]
+    fn properties_a_quoted_name_is_read_in_either_escaping() {
+        let name = prop_oneof!["[ab\"\\\\%;=é日 ]{0,12}", "[^\\r\\n\\x00]{0,12}"];
+        holds("content-disposition: quoted names in either escaping", name, |name| {
+            let written = |name: &str| file_name(&format!("form-data; name=\"f\"; filename=\"{name}\"; x=y"));
+            let backslashed = name.replace('\\', "\\\\").replace('"', "\\\"");
+            let plain = !["%22", "%0D", "%0d", "%0A", "%0a"].iter().any(|escape| name.contains(escape));
+            if plain {
+                prop_assert_eq!(written(&backslashed), Some(name.clone()));
+            }
+            if plain && !name.contains('\\') {
+                prop_assert_eq!(written(&name.replace('"', "%22")), Some(name));
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn properties_no_header_is_too_strange() {
+        let value = prop_oneof![soup(), prop::collection::vec(any::<u8>(), 0..60)];
+        holds("content-disposition: no header is too strange", value, |value| {
+            parse(&value);
             parse(&[b"form-data; ", value.as_slice()].concat());
-        }
+            let again = parameters(&value);
+            prop_assert!(
+                again.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 3 * value.len()
+            );
+            Ok(())
+        });
     }
 }

@@ -153,6 +153,9 @@ fn parse_head(lines: &[u8]) -> Result<Head, String> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use std::convert::Infallible;
 

@@ -119,6 +119,9 @@ fn nonsense(config: &Config, headers: &HeaderMap, what: &str) -> Error {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

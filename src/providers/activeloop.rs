@@ -9,17 +9,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::lenient::{count, text, time, word};
+use super::lenient::{self, Fields, word};
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Comparison, Expr, Filter, Op as Is, Value};
 use crate::http::{Body, Client, Content, Method, Part, Range, Reply, Request, form};
-use crate::model::{File, FileId, NewFile, Object, Patch};
+use crate::model::{File, FileId, NewFile, Patch};
 use crate::progress::Progress;
 
 pub(super) static SPEC: Spec = Spec {
@@ -169,7 +168,10 @@ impl Provider for Activeloop {
             .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
             let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
-            return Err(Error::platform(message).hint("`haul ls` shows which of them are there"));
+            // With the status of a success: those that it did not tell of may be there all the same.
+            return Err(Error::platform(message)
+                .with_status(reply.status)
+                .hint("`haul ls` shows which of them are there"));
         }
         Ok(in_order_of(files, answered))
     }
@@ -207,10 +209,11 @@ impl Provider for Activeloop {
         let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
         reply.acknowledges("change")?;
         let answer: Option<WireFile> = serde_json::from_slice(&reply.body).ok();
-        let answer = answer.filter(|file| file.id.as_deref() == Some(id.as_str()));
+        let answer = answer.and_then(|file| file.into_file(self.profile()).ok());
+        let answer = answer.filter(|file| file.id == *id);
         let is_told = answer.is_some();
         let file = match answer {
-            Some(file) => file.into_file(self.profile())?,
+            Some(file) => file,
             None => self.stat(id).await?,
         };
         // Who answered may not be the platform. Instructions are carried out, not kept.
@@ -275,60 +278,41 @@ impl Activeloop {
 
 /// What the platform answers about a file.
 #[derive(Debug, Deserialize)]
-struct WireFile {
-    #[serde(default, deserialize_with = "word")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    filename: Option<String>,
-    #[serde(default, deserialize_with = "count")]
-    bytes: Option<u64>,
-    #[serde(default, deserialize_with = "time")]
-    created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
-    expires_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "word")]
-    purpose: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    status: Option<String>,
-    #[serde(default)]
-    metadata: Json,
-    #[serde(flatten)]
-    extra: Object,
-}
+#[serde(transparent)]
+struct WireFile(Fields);
 
 impl WireFile {
     fn into_file(self, profile: &str) -> Result<File> {
-        let id = self.id.ok_or_else(|| Error::platform("activeloop sent a file without an id"))?;
-        let mut file = File {
+        let mut fields = self.0;
+        let id = fields.take_id(&["id"]);
+        let id = id.ok_or_else(|| Error::platform("activeloop sent a file without an id"))?;
+        // It went up as JSON text and may come back so.
+        let metadata = |value: &Json| match value {
+            Json::String(text) => serde_json::from_str(text).ok(),
+            other => lenient::as_object(other),
+        };
+        Ok(File {
             provider: "activeloop".to_owned(),
             profile: profile.to_owned(),
             id: FileId(id),
-            name: self.filename.unwrap_or_default(),
-            size: self.bytes,
-            purpose: self.purpose,
-            status: self.status,
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-            extra: self.extra,
+            name: fields.take(&["filename"], lenient::as_text).unwrap_or_default(),
+            size: fields.take(&["bytes"], lenient::as_count),
+            purpose: fields.take(&["purpose"], lenient::as_word),
+            status: fields.take(&["status"], lenient::as_word),
+            created_at: fields.take(&["created_at"], lenient::as_time),
+            expires_at: fields.take(&["expires_at"], lenient::as_time),
+            metadata: fields.take(&["metadata"], metadata).unwrap_or_default(),
+            extra: fields.rest(),
             ..File::default()
-        };
-        match self.metadata {
-            Json::Object(metadata) => file.metadata = metadata,
-            Json::Null => {}
-            // It went up as JSON text and may come back so.
-            other => match other.as_str().and_then(|text| serde_json::from_str(text).ok()) {
-                Some(Json::Object(metadata)) => file.metadata = metadata,
-                _ => drop(file.extra.insert("metadata".to_owned(), other)),
-            },
-        }
-        Ok(file)
+        })
     }
 }
 
 /// A page of a listing. Only `data` is certain.
 #[derive(Debug, Deserialize)]
 struct WireList {
-    #[serde(deserialize_with = "Option::deserialize")] // It may be null, but not be left out.
+    /// Null is an empty list; none at all is no list.
+    #[serde(deserialize_with = "Option::deserialize")]
     data: Option<Vec<WireFile>>,
     #[serde(default, deserialize_with = "word")]
     has_more: Option<String>,
@@ -466,6 +450,7 @@ impl Progress for Shares {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::properties::nothing_is_lost;
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<(u64, Vec<u8>)>>);
@@ -478,6 +463,27 @@ mod tests {
         fn read(&self, offset: u64, bytes: &[u8]) {
             self.0.lock().unwrap().push((offset, bytes.to_vec()));
         }
+    }
+
+    #[test]
+    fn properties_nothing_of_a_reply_is_lost() {
+        let replies = [
+            include_str!("../../tests/wire/activeloop/file.json"),
+            include_str!("../../tests/wire/activeloop/list.json"),
+        ];
+        let translated = &[
+            ("id", "id"),
+            ("filename", "name"),
+            ("bytes", "size"),
+            ("created_at", "created_at"),
+            ("expires_at", "expires_at"),
+            ("purpose", "purpose"),
+            ("status", "status"),
+            ("metadata", "metadata"),
+        ];
+        nothing_is_lost("activeloop", &replies, translated, |reply| {
+            serde_json::from_slice::<WireFile>(reply).ok()?.into_file("work").ok()
+        });
     }
 
     #[test]

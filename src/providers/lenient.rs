@@ -1,39 +1,160 @@
 //! Reading fields of a reply that a server may spell loosely.
 //!
 //! A number may come as text, a date as seconds; a field may be null or absent. A value of a shape that makes no
-//! sense reads as absent, so that one odd field does not hide a whole listing. For `#[serde(deserialize_with)]`.
+//! sense reads as absent, so that one odd field does not hide a whole listing; of a file it stays in `extra` ([`Fields`]).
+//! The functions that take a deserializer are for `#[serde(deserialize_with)]`.
 
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
-/// An id: text or a number, and not empty. The one field that must be there.
-pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    text(from)?.filter(|id| !id.is_empty()).ok_or_else(|| D::Error::custom("no usable `id`"))
+use crate::model::Object;
+
+/// What a reply says of a file. Fields are taken out as they are translated; what is left is `extra`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct Fields(Object);
+
+impl Fields {
+    /// The value of the first of these spellings that `read` understands. A spelling that says the same or nothing goes
+    /// with it; what is not understood or says something else stays.
+    pub(super) fn take<T: PartialEq>(
+        &mut self,
+        spellings: &[&str],
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = None;
+        for spelling in spellings {
+            let Some(value) = self.0.get(*spelling) else { continue };
+            let meaning = read(value);
+            let is_told = match (&meaning, &found) {
+                (None, _) => value.is_null() || value == "",
+                (Some(_), None) => true,
+                (meaning, found) => meaning == found,
+            };
+            if is_told {
+                self.0.shift_remove(*spelling);
+            }
+            found = found.or(meaning);
+        }
+        found
+    }
+
+    /// The id: text or a number, and not empty.
+    pub(super) fn take_id(&mut self, spellings: &[&str]) -> Option<String> {
+        self.take(spellings, as_word)
+    }
+
+    /// A value that stays, too.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// Puts back what is left of an object that was taken apart.
+    pub(super) fn put_back(&mut self, key: &str, left: Self) {
+        if !left.0.is_empty() {
+            self.0.insert(key.to_owned(), Value::Object(left.0));
+        }
+    }
+
+    /// What is left.
+    pub(super) fn rest(self) -> Object {
+        self.0
+    }
+}
+
+impl From<Object> for Fields {
+    fn from(object: Object) -> Self {
+        Self(object)
+    }
+}
+
+/// A file that has an id: the one field that must be there.
+#[derive(serde::Deserialize)]
+#[serde(try_from = "Fields")]
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) fields: Fields,
+}
+
+impl TryFrom<Fields> for Known {
+    type Error = &'static str;
+
+    fn try_from(mut fields: Fields) -> Result<Self, Self::Error> {
+        let id = fields.take_id(&["id"]).ok_or("no usable `id`")?;
+        Ok(Self { id, fields })
+    }
 }
 
 /// Text, or a number or boolean as text.
-pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => Some(text),
+pub(super) fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
-    })
+    }
 }
 
-/// Text that says something: the empty one is absent, too.
+/// Text that says something.
+pub(super) fn as_word(value: &Value) -> Option<String> {
+    as_text(value).filter(|text| !text.is_empty())
+}
+
+/// A whole number, as such or as text: `11`, `11.0`, `"11"`.
+pub(super) fn as_count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| whole(&number.to_string())),
+        Value::String(text) => whole(text.trim()),
+        _ => None,
+    }
+}
+
+/// Some encoders write every number with a fraction.
+fn whole(text: &str) -> Option<u64> {
+    text.strip_suffix(".0").unwrap_or(text).parse().ok()
+}
+
+/// An instant: RFC 3339, or seconds since 1970.
+pub(super) fn as_time(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => instant(text.trim()),
+        Value::Number(number) => instant(&number.to_string()),
+        _ => None,
+    }
+}
+
+/// An object.
+pub(super) fn as_object(value: &Value) -> Option<Object> {
+    value.as_object().cloned()
+}
+
+/// A checksum of so many hexadecimal digits, in lower case.
+pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
+    move |value| {
+        let text = value.as_str().filter(|text| text.len() == digits)?;
+        text.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| text.to_ascii_lowercase())
+    }
+}
+
+/// An id: text or a number, and not empty.
+pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    word(from)?.ok_or_else(|| D::Error::custom("no usable `id`"))
+}
+
+/// [`as_text`].
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(as_text(&Value::deserialize(from)?))
+}
+
+/// [`as_word`]: the empty text is absent, too.
 pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(text(from)?.filter(|text| !text.is_empty()))
+    Ok(as_word(&Value::deserialize(from)?))
 }
 
-/// A count: a whole number, as such or as text.
+/// [`as_count`].
 pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    Ok(text(from)?.and_then(|text| {
-        let text = text.trim();
-        // Some encoders write every number with a fraction.
-        text.strip_suffix(".0").unwrap_or(text).parse().ok()
-    }))
+    Ok(as_count(&Value::deserialize(from)?))
 }
 
 /// A yes or no, as such or as text.
@@ -41,23 +162,15 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error>
     Ok(matches!(text(from)?.as_deref(), Some("true" | "1")))
 }
 
-/// An instant: RFC 3339, or seconds since 1970.
+/// [`as_time`].
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(text(from)?.and_then(|text| instant(text.trim())))
+    Ok(as_time(&Value::deserialize(from)?))
 }
 
-/// An instant as one of the texts that [`time`] reads.
+/// An instant as one of the texts that [`as_time`] reads.
 pub(super) fn instant(text: &str) -> Option<Timestamp> {
     let seconds = || Timestamp::from_second(text.strip_suffix(".0").unwrap_or(text).parse().ok()?).ok();
     text.parse().ok().or_else(seconds)
-}
-
-/// An object; anything else reads as an empty one.
-pub(super) fn object<'de, D: Deserializer<'de>>(from: D) -> Result<crate::model::Object, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Object(object) => object,
-        _ => crate::model::Object::new(),
-    })
 }
 
 #[cfg(test)]
@@ -77,8 +190,6 @@ mod tests {
         flag: bool,
         #[serde(deserialize_with = "time")]
         time: Option<Timestamp>,
-        #[serde(deserialize_with = "object")]
-        object: crate::model::Object,
     }
 
     fn read(json: &str) -> Loose {
@@ -87,12 +198,11 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_value_reads_the_same() {
-        let strict =
-            read(r#"{"text":"5","count":7,"flag":true,"time":"1970-01-01T00:01:00.000Z","object":{}}"#);
+        let strict = read(r#"{"text":"5","count":7,"flag":true,"time":"1970-01-01T00:01:00.000Z"}"#);
         assert_eq!(strict.count, Some(7));
         assert_eq!(strict.time, Some(Timestamp::from_second(60).unwrap()));
-        assert_eq!(read(r#"{"text":5,"count":"7","flag":"true","time":60,"object":null}"#), strict);
-        assert_eq!(read(r#"{"text":5,"count":7.0,"flag":1,"time":"60","object":[1]}"#), strict);
+        assert_eq!(read(r#"{"text":5,"count":"7","flag":"true","time":60}"#), strict);
+        assert_eq!(read(r#"{"text":5,"count":7.0,"flag":1,"time":"60"}"#), strict);
         assert_eq!(read(r#"{"text":5,"count":7,"flag":1,"time":60.0,"word":""}"#), strict);
     }
 
@@ -100,7 +210,15 @@ mod tests {
     fn null_absent_and_senseless_read_as_absent() {
         let nothing = Loose::default();
         assert_eq!(read("{}"), nothing);
-        assert_eq!(read(r#"{"text":null,"count":null,"flag":null,"time":null,"object":"x"}"#), nothing);
+        assert_eq!(read(r#"{"text":null,"count":null,"flag":null,"time":null}"#), nothing);
         assert_eq!(read(r#"{"text":{},"count":-1,"flag":"maybe","time":"yesterday"}"#), nothing);
+    }
+
+    #[test]
+    fn what_is_taken_goes_and_what_is_not_understood_stays() {
+        let mut fields: Fields =
+            serde_json::from_str(r#"{"a":"many","b":7,"c":8,"d":"7","e":null,"f":"","g":[1]}"#).unwrap();
+        assert_eq!(fields.take(&["a", "b", "c", "d", "e", "f", "z"], as_count), Some(7));
+        assert_eq!(Value::Object(fields.rest()), serde_json::json!({"a": "many", "c": 8, "g": [1]}));
     }
 }

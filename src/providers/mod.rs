@@ -11,6 +11,8 @@ mod listing;
 mod llamacloud;
 mod local;
 mod metorial;
+#[cfg(test)]
+mod properties;
 mod replicate;
 mod xai;
 
@@ -256,6 +258,6 @@ pub trait Provider: Send + Sync {
 
     /// The refusal of an operation that the platform does not have.
     fn unsupported(&self, op: Op) -> Error {
-        capabilities::refusal(self.spec(), op)
+        capabilities::refusal(self.spec(), op, "REF")
     }
 }

@@ -22,12 +22,12 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
 
-use super::lenient;
+use super::lenient::{self, Fields, Known};
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::http::{Client, Part, Rate, Reply, Request, form};
-use crate::model::{Checksums, File, FileId, Link, NewFile, Object};
+use crate::model::{Checksums, File, FileId, Link, NewFile};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
@@ -204,12 +204,13 @@ impl Provider for Replicate {
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
-        let url = match self.given_link(id)? {
-            Some(url) => url,
-            None => match &self.signer {
-                Some(signer) => self.sign(signer, id, OWN_LINK)?.0,
-                None => return Err(self.unsupported(Op::Download)),
-            },
+        let url = match (self.given_link(id)?, &self.signer) {
+            (Some(url), _) => url,
+            (None, Some(signer)) => self.sign(signer, id, OWN_LINK)?.0,
+            (None, None) => {
+                let about = format!("{}:id:{id}", self.profile());
+                return Err(super::capabilities::refusal(self.spec(), Op::Download, &about));
+            }
         };
         let request = Request::get(url).anonymous().bulk().range(range);
         self.connection.http.content(&request).await.map_err(|error| rejected(id, error))
@@ -225,65 +226,38 @@ impl Provider for Replicate {
 /// One page. `next` is an absolute URL.
 #[derive(Deserialize)]
 struct Listing {
-    results: Vec<WireFile>,
+    results: Vec<Known>,
     #[serde(default, deserialize_with = "lenient::text")]
     next: Option<String>,
 }
 
-/// A file. `name`, `etag` and `checksums.md5` are sent but not documented.
-#[derive(Deserialize)]
-struct WireFile {
-    #[serde(deserialize_with = "lenient::id")]
-    id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    content_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    size: Option<u64>,
-    #[serde(default, deserialize_with = "lenient::object")]
-    checksums: Object,
-    #[serde(default, deserialize_with = "lenient::object")]
-    metadata: Object,
-    #[serde(default, deserialize_with = "lenient::time")]
-    created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    expires_at: Option<Timestamp>,
-    #[serde(flatten)]
-    extra: Object,
+/// What a reply says of a file. `name`, `etag` and `checksums.md5` are sent but not documented.
+fn translated(Known { id, mut fields }: Known) -> File {
+    let checksums = fields.take(&["checksums"], lenient::as_object);
+    let mut stated = Fields::from(checksums.unwrap_or_default());
+    let sha256 = stated.take(&["sha256"], lenient::as_hex(64));
+    let md5 = stated.take(&["md5"], lenient::as_hex(32));
+    fields.put_back("checksums", stated);
+    File {
+        provider: SPEC.name.to_owned(),
+        id: FileId(id),
+        name: fields.take(&["name"], lenient::as_text).unwrap_or_default(),
+        size: fields.take(&["size"], lenient::as_count),
+        content_type: fields.take(&["content_type"], lenient::as_text),
+        created_at: fields.take(&["created_at"], lenient::as_time),
+        expires_at: fields.take(&["expires_at"], lenient::as_time),
+        checksums: Checksums { blake3: None, sha256, md5 },
+        metadata: fields.take(&["metadata"], lenient::as_object).unwrap_or_default(),
+        extra: fields.rest(),
+        ..File::default()
+    }
 }
 
 impl Replicate {
-    fn translate(&self, file: WireFile) -> File {
-        let WireFile { mut checksums, mut extra, .. } = file;
-        let mut stated = |name: &str| match checksums.shift_remove(name) {
-            Some(Value::String(hex)) => Some(hex.to_ascii_lowercase()),
-            _ => None,
-        };
-        let (sha256, md5) = (stated("sha256"), stated("md5"));
-        if !checksums.is_empty() {
-            extra.insert("checksums".to_owned(), Value::Object(checksums));
-        }
+    fn translate(&self, file: Known) -> File {
         let has_link = ["link", "signature"].iter().any(|key| self.connection.setting(key).is_some());
-        File {
-            provider: SPEC.name.to_owned(),
-            profile: self.connection.profile.clone(),
-            id: FileId(file.id),
-            name: file.name.unwrap_or_default(),
-            size: file.size,
-            content_type: file.content_type,
-            purpose: None,
-            path: None,
-            status: None,
-            created_at: file.created_at,
-            updated_at: None,
-            expires_at: file.expires_at,
-            checksums: Checksums { blake3: None, sha256, md5 },
-            metadata: file.metadata,
-            downloadable: Some(has_link || self.signer.is_some()),
-            url: None,
-            extra,
-        }
+        let downloadable = Some(has_link || self.signer.is_some());
+        File { profile: self.connection.profile.clone(), downloadable, ..translated(file) }
     }
 
     /// The signed link that the user gave: whole, or as its three parts.
@@ -384,7 +358,7 @@ fn rejected(id: &FileId, error: Error) -> Error {
         .cause(error.message())
         .with_status(status)
         .with_request_id(error.request_id().map(str::to_owned))
-        .hint(format!("`haul info {id}` tells whether the file is there")),
+        .hint(format!("`haul info {}` tells whether the file is there", word(id.as_str()))),
         _ => error,
     }
 }
@@ -392,6 +366,28 @@ fn rejected(id: &FileId, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::properties::nothing_is_lost;
+
+    #[test]
+    fn properties_nothing_of_a_reply_is_lost() {
+        let replies = [
+            include_str!("../../tests/wire/replicate/recorded.json"),
+            include_str!("../../tests/wire/replicate/file-documented.json"),
+        ];
+        let fields = &[
+            ("id", "id"),
+            ("name", "name"),
+            ("content_type", "content_type"),
+            ("size", "size"),
+            ("checksums", "checksums"),
+            ("metadata", "metadata"),
+            ("created_at", "created_at"),
+            ("expires_at", "expires_at"),
+        ];
+        nothing_is_lost("replicate", &replies, fields, |reply| {
+            serde_json::from_slice(reply).ok().map(translated)
+        });
+    }
 
     #[test]
     fn a_signature_is_that_of_the_test_vector() {

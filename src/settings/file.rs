@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, DocumentMut, Item, Table, TableLike, Value, value};
+use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::Origin;
 use crate::error::{Error, Result};
@@ -174,14 +174,14 @@ impl File {
     /// Records which store of this machine keeps a profile's token.
     pub fn set_token_store(&mut self, name: &str, store: Option<&str>) {
         if let Some(store) = store {
-            put(self.profile_table(name), "token_store", Some(store.into()));
+            put(table_of(self.profile_item(name)), "token_store", Some(store.into()));
             self.profiles.entry(name.to_owned()).or_default().token_store = Some(store.to_owned());
             return;
         }
         let Some(profile) = self.profiles.get_mut(name) else { return };
         profile.token_store = None;
         let is_default = *profile == Profile::default();
-        let table = self.profile_table(name);
+        let table = table_of(self.profile_item(name));
         table.remove("token_store");
         // Made by a login, and of no use without it.
         if is_default && table.is_empty() {
@@ -191,7 +191,8 @@ impl File {
 
     /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
-        let table = self.profile_table(name);
+        let item = self.profile_item(name);
+        let table = table_of(item);
         let mut set = |key: &str, text: Option<&String>| put(table, key, text.map(Into::into));
         set("provider", profile.provider.as_ref());
         set("base_url", profile.base_url.as_ref());
@@ -206,11 +207,14 @@ impl File {
         if profile.set.is_empty() {
             table.remove("set");
         } else {
-            let mut inner = Table::new();
-            for (key, text) in &profile.set {
-                inner[key] = value(text);
+            let inner = table_of(child(item, "set"));
+            let gone: Vec<String> = inner.iter().map(|(key, _)| key.to_owned()).collect();
+            for key in gone.iter().filter(|key| !profile.set.contains_key(*key)) {
+                inner.remove(key);
             }
-            table["set"] = Item::Table(inner);
+            for (key, text) in &profile.set {
+                put(inner, key, Some(text.into()));
+            }
         }
         self.profiles.insert(name.to_owned(), profile);
     }
@@ -229,13 +233,23 @@ impl File {
         self.default_profile = name.map(str::to_owned);
     }
 
+    /// Changes the file at `path` as it is now, one haul after the other.
+    pub fn edit(path: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let folder = folder_of(&real(path));
+        fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, &error))?;
+        // The folder is locked, since the file is another one after each change. Where a folder cannot be locked, two
+        // changes at the same moment are one too many.
+        let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
+        let mut file = Self::read(path)?;
+        change(&mut file);
+        file.write()
+    }
+
     /// Writes the file: whole or not at all, for this user only. A link to it stays a link.
-    pub fn write(&self) -> Result<()> {
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+    fn write(&self) -> Result<()> {
+        let path = real(&self.path);
         let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(&path))?;
             file.write_all(self.document.to_string().trim_start_matches('\n').as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
@@ -244,31 +258,44 @@ impl File {
         write().map_err(|error| Error::io("write", &self.path, &error))
     }
 
-    fn profile_table(&mut self, name: &str) -> &mut Table {
+    fn profile_item(&mut self, name: &str) -> &mut Item {
         let profiles = self.document.entry("profiles").or_insert_with(|| {
             let mut table = Table::new();
             table.set_implicit(true);
             Item::Table(table)
         });
-        if !profiles.is_table() {
-            *profiles = Item::Table(std::mem::take(profiles).into_table().unwrap_or_default());
-        }
-        let profiles = profiles.as_table_mut().expect("made a table above");
-        let entry = profiles.entry(name).or_insert_with(|| Item::Table(Table::new()));
-        if !entry.is_table() {
-            *entry = Item::Table(std::mem::take(entry).into_table().unwrap_or_default());
-        }
-        entry.as_table_mut().expect("made a table above")
+        child(profiles, name)
     }
 }
 
+/// The file itself, where `path` is a link to it.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The table under `key`, made in the form of its parent if it is not there.
+fn child<'a>(parent: &'a mut Item, key: &str) -> &'a mut Item {
+    let inline = parent.is_inline_table();
+    let new = || if inline { toml_edit::value(InlineTable::new()) } else { Item::Table(Table::new()) };
+    table_of(parent).entry(key).or_insert_with(new)
+}
+
+/// What was read as a table or made one.
+fn table_of(item: &mut Item) -> &mut dyn TableLike {
+    item.as_table_like_mut().expect("checked when the file was read")
+}
+
 /// Puts a value under `key`, with the comment that stands beside the one before; None removes it.
-fn put(table: &mut Table, key: &str, new: Option<Value>) {
+fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
     let Some(mut new) = new else { return drop(table.remove(key)) };
     if let Some(old) = table.get(key).and_then(Item::as_value) {
         *new.decor_mut() = old.decor().clone();
     }
-    table[key] = Item::Value(new);
+    table.insert(key, Item::Value(new));
 }
 
 /// Reads values and names the line of a wrong one.
@@ -352,6 +379,9 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -375,6 +405,15 @@ mod tests {
             message("version = 2"),
             "config.toml:1: version 2 is newer than this haul understands (1)"
         );
+    }
+
+    #[test]
+    fn a_profile_on_one_line_keeps_its_form_and_its_comment() {
+        let mut file = parse("[profiles]\nw = { provider = \"xai\" } # mine\n").expect("valid");
+        file.set_token_store("w", Some("keyring"));
+        let text = file.document.to_string();
+        assert!(text.contains("# mine") && !text.contains("[profiles.w]"), "{text}");
+        assert_eq!(parse(&text).expect("valid").profiles["w"].token_store.as_deref(), Some("keyring"));
     }
 
     #[test]

@@ -54,17 +54,17 @@ impl Hashes {
 
     fn read(&self) -> HashMap<FileId, String> {
         let Some(path) = &self.path else { return HashMap::new() };
-        let mut text = fs::read_to_string(path).unwrap_or_default();
+        let mut text = fs::read(path).unwrap_or_default();
         if text.len() > LARGE {
             let half = text.len() - LARGE / 2;
-            let start =
-                text.bytes().skip(half).position(|byte| byte == b'\n').map_or(text.len(), |at| half + at + 1);
-            text.drain(..start);
+            let end = text[half..].iter().position(|byte| *byte == b'\n');
+            text.drain(..end.map_or(text.len(), |at| half + at + 1));
             // In one step: another process reads the old file or the new one.
             let shorter = path.with_extension("new");
             let _ = fs::write(&shorter, &text).and_then(|()| fs::rename(&shorter, path));
         }
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+        let lines =
+            text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Line>(line).ok());
         lines.map(|line| (line.id, line.blake3)).collect()
     }
 }

@@ -44,6 +44,9 @@ pub struct Journal {
 #[derive(Default)]
 struct State {
     path: PathBuf,
+    /// Locked while a journal is opened: whoever reads another's locks it for a moment, and must not be taken for the
+    /// same command running already.
+    gate: PathBuf,
     /// None where no journal is kept.
     file: Option<File>,
     /// The number of the last upload that was begun.
@@ -112,10 +115,11 @@ impl Journal {
         let profile = short_hash(profile);
         let own = folder.join(format!("{profile}-{}.jsonl", short_hash(command)));
         let hashes = Hashes::at(folder.join(format!("hashes-{profile}.jsonl")));
-        let mut state = State::default();
         if fs::create_dir_all(folder).is_err() {
             return Self::default();
         }
+        let mut state = State { gate: folder.with_extension("lock"), ..State::default() };
+        let gate = state.pass_gate();
         for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if path != own && name.starts_with(&profile) {
@@ -134,6 +138,7 @@ impl Journal {
             state.file = Some(file);
         }
         state.path = own;
+        drop(gate);
         Self { state: Mutex::new(state), hashes }
     }
 
@@ -161,14 +166,17 @@ impl Journal {
         }
         let key = Key::of(new)?;
         if state.file.is_none() {
+            let gate = state.pass_gate();
             state.file = locked::open(&state.path).ok().flatten();
+            drop(gate);
             if state.file.is_none() {
                 // Another process has it: this run is not remembered.
                 state.path = PathBuf::new();
                 return None;
             }
         }
-        state.last += 1;
+        // Whatever number a damaged line has had.
+        state.last = state.last.wrapping_add(1);
         state.useful += 1;
         let start = state.last;
         state.write(&Line::Start { start, key, at, old });
@@ -186,7 +194,7 @@ impl Journal {
     pub(super) fn forget(&self, number: Option<u64>) {
         if let Some(dropped) = number {
             let mut state = self.state();
-            state.useful -= 1;
+            state.useful = state.useful.saturating_sub(1);
             state.write(&Line::Drop { dropped });
         }
     }
@@ -216,9 +224,14 @@ impl Begun {
 }
 
 impl State {
+    /// Waits until nobody else opens a journal here.
+    fn pass_gate(&self) -> Option<File> {
+        locked::wait(&self.gate).ok()
+    }
+
     /// Learns what another command of the same profile had on its way, unless it is still running.
     fn learn_of_another(&mut self, path: &Path) {
-        let Ok(Some(mut file)) = locked::open(path) else { return };
+        let Ok(Some(mut file)) = locked::open_existing(path) else { return };
         if is_old(&file) {
             let _ = fs::remove_file(path);
             return;
@@ -287,6 +300,9 @@ fn is_old(file: &File) -> bool {
 fn short_hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -359,6 +375,28 @@ mod tests {
         drop(journal);
         let other = home.journal("up b");
         assert_eq!((told(&other.earlier(&a)), told(&other.earlier(&b))), ("nothing", "begun"));
+    }
+
+    #[test]
+    fn whoever_reads_a_journal_is_not_taken_for_its_owner() {
+        let home = Home::new();
+        let a = home.file("a", "1");
+        let journal = home.journal("up a");
+        journal.finish(journal.start(&a, Timestamp::UNIX_EPOCH, None), &"f1".into());
+        drop(journal);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    home.journal("up b");
+                }
+            });
+            let told: Vec<bool> = (0..300).map(|_| told(&home.journal("up a").earlier(&a)) == "f1").collect();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(told.iter().all(|known| *known), "{told:?}");
+        });
+        home.journal("up a").end(true);
+        assert_eq!(home.left(), 0, "and nothing is made by reading");
     }
 
     #[test]

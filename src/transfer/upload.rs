@@ -1,6 +1,7 @@
 //! Files up: what is there already, the bytes, what became of a lost answer, the check.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
@@ -8,12 +9,12 @@ use super::arrival::{Arrivals, is_same};
 use super::digest::{Hasher, Listener, compare};
 use super::journal::{Earlier, Journal};
 use super::turns::Turns;
-use super::wait::wait_until_processed;
-use crate::error::{Error, Kind, Result};
+use super::wait::{Patience, wait_until_processed};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile};
-use crate::progress::{Outcome, Progress};
+use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Listing, Provider, Query};
 
 /// What to do when a file of that name is there already.
@@ -67,6 +68,17 @@ pub struct Uploaded {
     pub incomparable: Option<FileId>,
 }
 
+/// What would become of a file.
+#[derive(Clone, Debug)]
+pub enum Foreseen {
+    /// It would be sent.
+    New,
+    /// It would be sent and take the place of this one.
+    InPlaceOf(FileId),
+    /// It is there already.
+    Reused(Box<File>),
+}
+
 /// The uploads of one command to one platform.
 pub struct Uploads {
     provider: Arc<dyn Provider>,
@@ -76,6 +88,8 @@ pub struct Uploads {
     interrupt: Interrupt,
     arrivals: Arrivals,
     turns: Turns,
+    /// Whether the platform has said that it cannot replace content.
+    only_anew: AtomicBool,
 }
 
 /// One file on its way.
@@ -104,7 +118,8 @@ impl Uploads {
         interrupt: Interrupt,
     ) -> Self {
         let arrivals = Arrivals::new(Arc::clone(&provider));
-        Self { provider, options, journal, clock, interrupt, arrivals, turns: Turns::default() }
+        let (turns, only_anew) = (Turns::default(), AtomicBool::new(false));
+        Self { provider, options, journal, clock, interrupt, arrivals, turns, only_anew }
     }
 
     /// Ends the command: whether all of its files are there decides whether another run goes on or starts over.
@@ -117,7 +132,8 @@ impl Uploads {
     pub async fn upload(&self, files: &[NewFile], progress: &dyn Progress) -> Result<Vec<Uploaded>> {
         let items: Vec<Arc<dyn Progress>> =
             files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
-        let work = self.attempt(files, &items);
+        // In a box: whatever waits for it would hold its state several times over, for each file on its way.
+        let work = Box::pin(self.attempt(files, &items));
         let result = self.interrupt.or(work).await;
         let result = result.unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")));
         for (index, item) in items.iter().enumerate() {
@@ -128,6 +144,17 @@ impl Uploads {
             });
         }
         result.map_err(|error| files.iter().take(1).fold(error, |error, new| error.about(new.name.clone())))
+    }
+
+    /// What [`upload`](Self::upload) would do with a file, as far as it can be told without sending it.
+    pub async fn foresee(&self, new: &NewFile) -> Result<Foreseen> {
+        let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
+        let old = job.old.or_else(|| self.options.to.clone());
+        Ok(match (job.there, old) {
+            (Some((file, _)), _) => Foreseen::Reused(Box::new(file)),
+            (None, Some(old)) => Foreseen::InPlaceOf(old),
+            (None, None) => Foreseen::New,
+        })
     }
 
     async fn attempt(&self, files: &[NewFile], items: &[Arc<dyn Progress>]) -> Result<Vec<Uploaded>> {
@@ -155,8 +182,11 @@ impl Uploads {
             if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
                 self.journal.hashes.note(&file.id, &blake3);
             }
-            let file =
-                if self.options.wait { wait_until_processed(&self.provider, file).await? } else { file };
+            let file = if self.options.wait {
+                wait_until_processed(&self.provider, file, Patience::default()).await?
+            } else {
+                file
+            };
             uploaded.push(Uploaded { file, action, incomparable: job.incomparable });
         }
         Ok(uploaded)
@@ -174,17 +204,22 @@ impl Uploads {
             Job { new, metered, old: None, number: None, there: None, heard: None, incomparable: None };
         match self.journal.earlier(new) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
-                Ok(file) => {
+                Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.arrivals.take(&file.id);
                     job.there = Some((file, Action::Resumed));
                     return Ok(job);
                 }
-                // Somebody has deleted it since.
+                // Somebody has put other content in its place since, or deleted it.
+                Ok(_) => {}
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error),
             },
             // New content for a file can be sent twice, so there is nothing to look for.
             Earlier::Begun(begun) if self.options.to.is_none() => {
+                // The file whose place it takes has its name, and is not it.
+                if let Some(old) = &begun.old {
+                    self.arrivals.take(old);
+                }
                 if let Some(file) = self.arrivals.find(new, begun.at).await? {
                     let number = || self.journal.start(new, begun.at, begun.old.clone());
                     job.number = begun.number().or_else(number);
@@ -293,7 +328,7 @@ impl Uploads {
     /// The file whose content is replaced under its id, where the platform can do that.
     fn in_place(&self, jobs: &[&mut Job<'_>]) -> Option<FileId> {
         let [job] = jobs else { return None };
-        let can = self.provider.capabilities().replace;
+        let can = self.provider.capabilities().replace && !self.only_anew.load(Ordering::Relaxed);
         self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
     }
 
@@ -301,9 +336,19 @@ impl Uploads {
     async fn send_once(&self, jobs: &mut [&mut Job<'_>]) -> Result<()> {
         let progress: Vec<Arc<dyn Progress>> =
             jobs.iter().map(|job| Arc::clone(&job.metered) as Arc<dyn Progress>).collect();
-        let (sent, action) = if let Some(id) = self.in_place(jobs) {
-            let file = self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await?;
-            (vec![file], Action::Replaced)
+        let replaced = match self.in_place(jobs) {
+            None => None,
+            Some(id) => match self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await {
+                // Only its answer tells that this platform cannot: the file goes up anew, and the old one goes.
+                Err(error) if error.kind() == Kind::Unsupported && self.options.to.is_none() => {
+                    self.only_anew.store(true, Ordering::Relaxed);
+                    None
+                }
+                replaced => Some(vec![replaced?]),
+            },
+        };
+        let (sent, action) = if let Some(file) = replaced {
+            (file, Action::Replaced)
         } else {
             let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
             (self.provider.upload(&files, &progress).await?, Action::Uploaded)
@@ -325,9 +370,11 @@ impl Uploads {
     async fn retire(&self, new: &File, old: &FileId) -> Result<Action> {
         match self.provider.delete(old).await {
             // An earlier run may have come so far.
-            Err(error) if error.kind() != Kind::NotFound => {
-                Err(error.hint(format!("the new file is {}; remove the old one: `haul rm id:{old}`", new.id)))
-            }
+            Err(error) if error.kind() != Kind::NotFound => Err(error.hint(format!(
+                "the new file is {}; remove the old one: `haul rm {}`",
+                new.id,
+                word(&format!("id:{old}"))
+            ))),
             _ => Ok(Action::Replaced),
         }
     }
@@ -337,8 +384,9 @@ impl Job<'_> {
     /// Takes the file that has come of it, if its size and checksum are what was sent.
     fn arrive(&mut self, file: File, action: Action) -> Result<()> {
         let new = self.new;
-        let hint =
-            |error: Error| error.hint(format!("the file is kept: `haul rm id:{}` removes it", file.id));
+        let hint = |error: Error| {
+            error.hint(format!("the file is kept: `haul rm {}` removes it", word(&format!("id:{}", file.id))))
+        };
         if let Some(size) = file.size.filter(|size| *size != new.size) {
             let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));

@@ -163,6 +163,13 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     assert_eq!(replaced.action, Action::Replaced);
     let stored = platform.stored();
     assert_eq!(stored.iter().map(|file| &file.id).collect::<Vec<_>>(), [&replaced.file.id]);
+    // Nor where only the platform's answer tells that there is none.
+    let platform = Platform::start(&[]);
+    let provider = provider_at(platform.address, "auto");
+    send(&provider, file(1)).await.unwrap();
+    let replaced = uploads(&provider, IfExists::Replace).upload(&[file(3)], &Silent).await.unwrap().remove(0);
+    assert_eq!((replaced.action, platform.stored().len()), (Action::Replaced, 1));
+    assert!(platform.content(&replaced.file.id) == noise(3, SIZE));
     let platform = Platform::start(&["fail=500 POST nth=2", "fail=500 POST nth=2", "fail=500 POST nth=2"]);
     let provider = platform.provider();
     let old = send(&provider, file(1)).await.unwrap().file;

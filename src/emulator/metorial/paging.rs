@@ -162,7 +162,10 @@ fn base62(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::property::holds;
 
     fn page(query: &str) -> Page {
         Page::asked(&Params::parse(query)).expect("a page")
@@ -202,5 +205,43 @@ mod tests {
             assert!(Page::asked(&params).is_err(), "{wrong}");
             assert_eq!(Page::asked_unchecked(&params).anchor, Anchor::Start);
         }
+    }
+
+    #[test]
+    fn properties_a_cursor_is_read_as_it_was_written_or_not_at_all() {
+        // The number in base 62, digit by digit from the least.
+        let spell = |bytes: &[u8]| {
+            let mut digits = Vec::new();
+            let mut number = bytes.to_vec();
+            while number.iter().any(|byte| *byte > 0) {
+                let mut rest = 0;
+                for byte in &mut number {
+                    let value = rest * 256 + usize::from(*byte);
+                    *byte = u8::try_from(value / 62).unwrap();
+                    rest = value % 62;
+                }
+                digits.push(char::from(ALPHABET.as_bytes()[rest]));
+            }
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            "0".repeat(zeros) + &digits.iter().rev().collect::<String>()
+        };
+        let inputs =
+            ("\\PC{0,20}", any::<bool>(), "(cur_)?[0-9a-zA-Z]{0,40}", any::<String>(), any::<Vec<u8>>());
+        holds(
+            "cursor of metorial: read as written or not at all",
+            inputs,
+            |(id, after, soup, any, bytes)| {
+                let bytes: Vec<u8> = bytes.into_iter().take(300).collect();
+                prop_assert_eq!(base62(&spell(&bytes)), Some(bytes));
+                let word = if after { "after" } else { "before" };
+                let cursor = format!("cur_{}", spell(json!([word, id]).to_string().as_bytes()));
+                let expected = if after { Anchor::After(id) } else { Anchor::Before(id) };
+                prop_assert_eq!(decode(&cursor), Some(expected));
+                decode(&soup);
+                decode(&any);
+                decode(&format!("cur_{any}"));
+                Ok(())
+            },
+        );
     }
 }

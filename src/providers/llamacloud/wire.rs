@@ -8,7 +8,8 @@ use super::SPEC;
 use super::presigned::PresignedUrl;
 use crate::error::Kind;
 use crate::http::{Problem, Reply};
-use crate::model::{File, FileId, Object};
+use crate::model::{File, FileId};
+use crate::providers::lenient::{self, Known};
 
 /// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
 ///
@@ -16,40 +17,24 @@ use crate::model::{File, FileId, Object};
 /// extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
 /// `permission_info` and `download_url`.
 #[derive(Deserialize)]
-pub(super) struct FileReply {
-    id: String,
-    name: Option<Value>,
-    purpose: Option<Value>,
-    file_size: Option<Value>,
-    created_at: Option<Value>,
-    updated_at: Option<Value>,
-    expires_at: Option<Value>,
-    #[serde(flatten)]
-    extra: Object,
-}
+#[serde(transparent)]
+pub(super) struct FileReply(Known);
 
 impl FileReply {
     pub(super) fn into_file(self, profile: &str) -> File {
-        let mut extra = self.extra;
-        let name = take("name", self.name, text, &mut extra).unwrap_or_default();
-        let purpose = take("purpose", self.purpose, text, &mut extra);
-        let size = take("file_size", self.file_size, count, &mut extra);
-        let created_at = take("created_at", self.created_at, time, &mut extra);
-        let updated_at = take("updated_at", self.updated_at, time, &mut extra);
-        let expires_at = take("expires_at", self.expires_at, time, &mut extra);
-        let url = extra.get("download_url").and_then(download_url);
+        let Known { id, mut fields } = self.0;
         File {
             provider: SPEC.name.to_owned(),
             profile: profile.to_owned(),
-            id: FileId(self.id),
-            name,
-            size,
-            purpose,
-            created_at,
-            updated_at,
-            expires_at,
-            url,
-            extra,
+            id: FileId(id),
+            name: fields.take(&["name"], text).unwrap_or_default(),
+            size: fields.take(&["file_size"], lenient::as_count),
+            purpose: fields.take(&["purpose"], text),
+            created_at: fields.take(&["created_at"], time),
+            updated_at: fields.take(&["updated_at"], time),
+            expires_at: fields.take(&["expires_at"], time),
+            url: fields.get("download_url").and_then(download_url),
+            extra: fields.rest(),
             ..File::default()
         }
     }
@@ -62,29 +47,8 @@ pub(super) struct ListReply {
     pub(super) next_page_token: Option<String>,
 }
 
-/// Translates a value; one that cannot be read stays in `extra` as it is.
-fn take<T>(key: &str, value: Option<Value>, read: fn(&Value) -> Option<T>, extra: &mut Object) -> Option<T> {
-    let value = value?;
-    let meaning = read(&value);
-    if meaning.is_none() {
-        extra.insert(key.to_owned(), value);
-    }
-    meaning
-}
-
 pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
-}
-
-/// A whole number, however it is written: `11`, `11.0`, `"11"`.
-fn count(value: &Value) -> Option<u64> {
-    if let Value::String(text) = value {
-        return text.parse().ok();
-    }
-    // Up to 2^53 a float is exact: 9 PB.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = |float: f64| (float.fract() == 0.0 && (0.0..9e15).contains(&float)).then_some(float as u64);
-    value.as_u64().or_else(|| value.as_f64().and_then(whole))
 }
 
 /// An RFC 3339 time; one without an offset is UTC.
@@ -114,9 +78,30 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::properties::nothing_is_lost;
 
     fn file(text: &str) -> File {
         serde_json::from_str::<FileReply>(text).unwrap().into_file("work")
+    }
+
+    #[test]
+    fn properties_nothing_of_a_reply_is_lost() {
+        let replies = [
+            include_str!("../../../tests/wire/llamacloud/replies/short.json"),
+            include_str!("../../../tests/wire/llamacloud/replies/long.json"),
+        ];
+        let translated = &[
+            ("id", "id"),
+            ("name", "name"),
+            ("file_size", "size"),
+            ("purpose", "purpose"),
+            ("created_at", "created_at"),
+            ("updated_at", "updated_at"),
+            ("expires_at", "expires_at"),
+        ];
+        nothing_is_lost("llamacloud", &replies, translated, |reply| {
+            Some(serde_json::from_slice::<FileReply>(reply).ok()?.into_file("work"))
+        });
     }
 
     #[test]

@@ -28,7 +28,7 @@ use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{require, require_upload};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op;
 use crate::http::{Body, Client, Rate, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
@@ -75,6 +75,8 @@ const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 /// Items a page at most; the server refuses more.
 const MAX_PAGE: u32 = 100;
+/// Pages of links of one file that are read at most.
+const LINK_PAGES: usize = 1_000;
 
 const SEED: Capabilities = Capabilities {
     upload: UploadAbility {
@@ -235,7 +237,7 @@ impl Provider for Metorial {
         // The page before may have ended in a file that is deleted by now: then the file before that one leads on.
         for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
             let reply = self.call(request.clone().maybe_query("after", after)).await?;
-            if let Some(page) = wire::page(&reply, &self.connection, after)? {
+            if let Some(page) = wire::page(&reply, &self.connection.profile, after)? {
                 return Ok(page);
             }
         }
@@ -245,7 +247,7 @@ impl Provider for Metorial {
 
     async fn stat(&self, id: &FileId) -> Result<File> {
         let reply = self.call(Request::get(self.connection.url(&["files", id.as_str()])?)).await?;
-        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection))
+        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile))
     }
 
     async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
@@ -259,7 +261,7 @@ impl Provider for Metorial {
             } else {
                 self.upload_direct(file, fields, progress.clone()).await?
             };
-            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection));
+            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection.profile));
         }
         Ok(uploaded)
     }
@@ -306,7 +308,7 @@ impl Provider for Metorial {
         let url = self.connection.url(&["files", id.as_str()])?;
         let request = Request::patch(url, Body::json(&json!({ "title": title }))).repeatable();
         match self.call(request).await {
-            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection)),
+            Ok(reply) => Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile)),
             Err(error) => Err(self.explain(id, error).await),
         }
     }
@@ -338,6 +340,13 @@ impl Provider for Metorial {
                 None => return Ok(links),
                 Some(next) if seen.contains(&next) => {
                     return Err(Error::platform(format!("metorial lists the links of {id} in a circle")));
+                }
+                // They are held in memory.
+                Some(_) if seen.len() >= LINK_PAGES => {
+                    let count = links.len();
+                    return Err(Error::platform(format!(
+                        "metorial lists more than {count} links of {id}: its listing would never end"
+                    )));
                 }
                 Some(next) => seen.push(next),
             }
@@ -465,7 +474,7 @@ fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<Strin
         (1, Some(link)) => Ok(link),
         (0 | 1, _) => Err(Error::not_found(format!("{id} has no such link"))),
         (count, _) => Err(Error::usage(format!("{id} has {count} links"))
-            .hint(format!("`haul link {id} --list` shows them"))
-            .hint(format!("`haul link {id} --revoke LINK` revokes one"))),
+            .hint(format!("`haul link {} --list` shows them", word(id.as_str())))
+            .hint(format!("`haul link {} --revoke LINK` revokes one", word(id.as_str())))),
     }
 }

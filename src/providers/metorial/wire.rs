@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Connection, Page, SPEC};
 use super::{MAGNETAR, PULSAR, SEED};
+use super::{Page, SPEC};
 use crate::error::{Error, Result};
 use crate::http::Reply;
-use crate::model::{Checksums, File, FileId, Link, Object};
+use crate::model::{Checksums, File, FileId, Link};
 use crate::providers::Capabilities;
-use crate::providers::lenient;
+use crate::providers::lenient::{self, Known};
 
 /// How the API is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,71 +70,43 @@ impl Wire {
 pub(super) const DELETED: &str = "deleted";
 
 /// A file as any dialect spells it: seed `name`, `size`, `mime_type`; later `file_name`, `file_size`, `file_type`.
-/// Fields and not aliases, since serde refuses an object that has both spellings.
 #[derive(Deserialize)]
-pub(super) struct WireFile {
-    #[serde(deserialize_with = "lenient::id")]
-    id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
-    file_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    file_size: Option<u64>,
-    #[serde(default, deserialize_with = "lenient::count")]
-    size: Option<u64>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    file_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    mime_type: Option<String>,
-    #[serde(default)]
-    purpose: Value,
-    #[serde(default, deserialize_with = "lenient::text")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
-    title: Option<String>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "lenient::time")]
-    updated_at: Option<Timestamp>,
-    #[serde(flatten)]
-    extra: Object,
-}
+#[serde(transparent)]
+pub(super) struct WireFile(Known);
 
 impl WireFile {
-    /// What it comes to, reached by `connection`.
-    pub(super) fn into_file(self, connection: &Connection) -> File {
-        let mut extra = self.extra;
+    /// What it comes to, reached by this profile.
+    pub(super) fn into_file(self, profile: &str) -> File {
+        let Known { id, mut fields } = self.0;
         // Text, or `{name, identifier}` in pulsar and in every upload's answer. The name would be lost, so the object
         // is kept.
-        let purpose = match &self.purpose {
-            Value::String(slug) => Some(slug.clone()),
-            Value::Object(object) => object.get("identifier").and_then(Value::as_str).map(str::to_owned),
-            _ => None,
+        let purpose = match fields.get("purpose") {
+            Some(Value::Object(object)) => {
+                object.get("identifier").and_then(Value::as_str).map(str::to_owned)
+            }
+            _ => fields.take(&["purpose"], |value| value.as_str().map(str::to_owned)),
         };
-        if self.purpose.is_object() {
-            extra.insert("purpose".to_owned(), self.purpose);
-        }
-        let metadata =
-            self.title.map(|title| ("title".to_owned(), Value::String(title))).into_iter().collect();
+        let title = fields.take(&["title"], lenient::as_text);
+        let metadata = title.map(|title| ("title".to_owned(), Value::String(title))).into_iter().collect();
+        let status = fields.take(&["status"], lenient::as_text);
         File {
             provider: SPEC.name.to_owned(),
-            profile: connection.profile.clone(),
-            id: FileId(self.id),
-            name: self.file_name.or(self.name).unwrap_or_default(),
-            size: self.file_size.or(self.size),
-            content_type: self.file_type.or(self.mime_type),
+            profile: profile.to_owned(),
+            id: FileId(id),
+            name: fields.take(&["file_name", "name"], lenient::as_text).unwrap_or_default(),
+            size: fields.take(&["file_size", "size"], lenient::as_count),
+            content_type: fields.take(&["file_type", "mime_type"], lenient::as_text),
             purpose,
             path: None,
-            downloadable: Some(self.status.as_deref() != Some(DELETED)),
-            status: self.status,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
+            downloadable: Some(status.as_deref() != Some(DELETED)),
+            status,
+            created_at: fields.take(&["created_at"], lenient::as_time),
+            updated_at: fields.take(&["updated_at"], lenient::as_time),
             expires_at: None,
             checksums: Checksums::default(),
             metadata,
             url: None,
-            extra,
+            extra: fields.rest(),
         }
     }
 }
@@ -223,15 +195,51 @@ const ANCHORS: usize = 5;
 
 /// A page of files after the file `after`; None if the server does not know that file (any more), which it tells by an
 /// empty page. The cursor has the ids of the last files, the very last first.
-pub(super) fn page(reply: &Reply, connection: &Connection, after: Option<&str>) -> Result<Option<Page>> {
+pub(super) fn page(reply: &Reply, profile: &str, after: Option<&str>) -> Result<Option<Page>> {
     let listing = Listing::<WireFile>::read(reply, "list of files")?;
     if after.is_some() && listing.items.is_empty() && listing.is_first {
         return Ok(None);
     }
-    let next = listing.next(|file| Some(&file.id))?.map(|_| {
-        let last: Vec<&str> = listing.items.iter().rev().take(ANCHORS).map(|file| &*file.id).collect();
+    let next = listing.next(|file| Some(&file.0.id))?.map(|_| {
+        let last: Vec<&str> = listing.items.iter().rev().take(ANCHORS).map(|file| &*file.0.id).collect();
         last.join(",")
     });
-    let files = listing.items.into_iter().map(|file| file.into_file(connection)).collect();
+    let files = listing.items.into_iter().map(|file| file.into_file(profile)).collect();
     Ok(Some(Page { files, next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::properties::nothing_is_lost;
+
+    #[test]
+    fn properties_nothing_of_a_reply_is_lost() {
+        let replies = [
+            include_str!("../../../tests/wire/metorial/file-seed.json"),
+            include_str!("../../../tests/wire/metorial/file-pulsar.json"),
+            include_str!("../../../tests/wire/metorial/file-magnetar.json"),
+            include_str!("../../../tests/wire/metorial/file-upload.json"),
+            include_str!("../../../tests/wire/metorial/file-deleted.json"),
+            include_str!("../../../tests/wire/metorial/list-pulsar.json"),
+            include_str!("../../../tests/wire/metorial/list-magnetar.json"),
+        ];
+        let translated = &[
+            ("id", "id"),
+            ("file_name", "name"),
+            ("name", "name"),
+            ("file_size", "size"),
+            ("size", "size"),
+            ("file_type", "content_type"),
+            ("mime_type", "content_type"),
+            ("purpose", "purpose"),
+            ("status", "status"),
+            ("title", "metadata.title"),
+            ("created_at", "created_at"),
+            ("updated_at", "updated_at"),
+        ];
+        nothing_is_lost("metorial", &replies, translated, |reply| {
+            Some(serde_json::from_slice::<WireFile>(reply).ok()?.into_file("work"))
+        });
+    }
 }

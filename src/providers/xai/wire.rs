@@ -4,68 +4,40 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::lenient::{count, flag, text, time, word};
+use super::super::lenient::{Fields, as_count, as_hex, as_text, as_time, as_word, count, flag, time, word};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Problem, Reply};
 use crate::model::{File, FileId, Link, Object};
 
 /// A file: openai's `File` or the gateway's `FileMetadata`. Where the two have a word each, the openai one is first.
 #[derive(Debug, Deserialize)]
-pub(super) struct WireFile {
-    #[serde(default, deserialize_with = "word")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    file_id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    filename: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "count")]
-    bytes: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    size_bytes: Option<u64>,
-    #[serde(default, deserialize_with = "time")]
-    created_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "time")]
-    expires_at: Option<Timestamp>,
-    #[serde(default, deserialize_with = "word")]
-    purpose: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    public_url: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    content_type: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    file_path: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    hash: Option<String>,
-    #[serde(flatten)]
-    extra: Object,
-}
+#[serde(transparent)]
+pub(super) struct WireFile(Fields);
 
 impl WireFile {
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
-        let id = self.id.or(self.file_id).ok_or_else(|| Error::platform("xai sent a file without an id"))?;
+        let mut fields = self.0;
+        let id = fields.take_id(&["id", "file_id"]);
+        let id = id.ok_or_else(|| Error::platform("xai sent a file without an id"))?;
+        // The documentation calls the hash BLAKE3; its form is taken from an example of the collections API.
+        let blake3 = fields.take(&["hash"], as_hex(64));
         let mut file = File {
             provider: "xai".to_owned(),
             profile: profile.to_owned(),
             id: FileId(id),
-            name: self.filename.or(self.name).unwrap_or_default(),
-            size: self.bytes.or(self.size_bytes),
-            content_type: self.content_type,
-            purpose: self.purpose,
-            path: self.file_path,
-            status: status(&self.extra),
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-            url: self.public_url,
-            extra: self.extra,
+            name: fields.take(&["filename", "name"], as_text).unwrap_or_default(),
+            size: fields.take(&["bytes", "size_bytes"], as_count),
+            content_type: fields.take(&["content_type"], as_word),
+            purpose: fields.take(&["purpose"], as_word),
+            path: fields.take(&["file_path"], as_word),
+            created_at: fields.take(&["created_at"], as_time),
+            expires_at: fields.take(&["expires_at"], as_time),
+            url: fields.take(&["public_url"], as_word),
+            extra: fields.rest(),
             ..File::default()
         };
-        match self.hash {
-            Some(hash) if is_blake3(&hash) => file.checksums.blake3 = Some(hash.to_ascii_lowercase()),
-            Some(other) => drop(file.extra.insert("hash".to_owned(), Value::String(other))),
-            None => {}
-        }
+        file.checksums.blake3 = blake3;
+        file.status = status(&file.extra);
         Ok(file)
     }
 }
@@ -77,11 +49,6 @@ fn status(extra: &Object) -> Option<String> {
     let processing = said("processing_status");
     let uploaded = upload.is_none_or(|word| word.eq_ignore_ascii_case("complete"));
     (if uploaded { processing.or(upload) } else { upload }).map(str::to_owned)
-}
-
-/// The documentation calls the hash BLAKE3; its form is taken from an example of the collections API.
-fn is_blake3(hash: &str) -> bool {
-    hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// A page of a listing: `data` and `pagination_token`, or `files` and `next_token`.
@@ -194,6 +161,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::properties::nothing_is_lost;
 
     fn file(json: &str) -> Result<File, String> {
         let wire: WireFile = serde_json::from_str(json).map_err(|error| error.to_string())?;
@@ -203,6 +171,36 @@ mod tests {
     fn list(json: &str) -> Result<(Vec<File>, Option<Token>), String> {
         let wire: WireList = serde_json::from_str(json).map_err(|error| error.to_string())?;
         wire.into_parts("work").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn properties_nothing_of_a_reply_is_lost() {
+        let replies = [
+            include_str!("../../../tests/wire/xai/file.openai.json"),
+            include_str!("../../../tests/wire/xai/file.openai.public.json"),
+            include_str!("../../../tests/wire/xai/file.gateway.json"),
+            include_str!("../../../tests/wire/xai/file.gateway.short.json"),
+            include_str!("../../../tests/wire/xai/list.openai.json"),
+            include_str!("../../../tests/wire/xai/list.gateway.json"),
+        ];
+        let translated = &[
+            ("id", "id"),
+            ("file_id", "id"),
+            ("filename", "name"),
+            ("name", "name"),
+            ("bytes", "size"),
+            ("size_bytes", "size"),
+            ("created_at", "created_at"),
+            ("expires_at", "expires_at"),
+            ("purpose", "purpose"),
+            ("public_url", "url"),
+            ("content_type", "content_type"),
+            ("file_path", "path"),
+            ("hash", "checksums.blake3"),
+        ];
+        nothing_is_lost("xai", &replies, translated, |reply| {
+            serde_json::from_slice::<WireFile>(reply).ok()?.into_file("work").ok()
+        });
     }
 
     #[test]

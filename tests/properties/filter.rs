@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::holds::holds;
 use crate::support::{now, object};
 
 /// Few words, so that random filters say something about random files.
-fn word() -> impl Strategy<Value = String> {
+pub fn word() -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
         "a",
         "B",
@@ -92,7 +93,7 @@ fn comparison() -> impl Strategy<Value = Comparison> {
 }
 
 /// Filters in the form that parsed ones have.
-fn filter() -> impl Strategy<Value = Filter> {
+pub fn filter() -> impl Strategy<Value = Filter> {
     comparison()
         .prop_map(Expr::Compare)
         .prop_recursive(4, 16, 4, |inner| {
@@ -105,7 +106,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         .prop_map(|expr| Filter { expr })
 }
 
-fn file() -> impl Strategy<Value = File> {
+pub fn file() -> impl Strategy<Value = File> {
     let maybe = |strategy: BoxedStrategy<String>| prop::option::of(strategy);
     let metadata = prop::option::of(prop_oneof![
         word().prop_map(|word| json!(word)),
@@ -270,27 +271,27 @@ fn comparisons(expr: &Expr) -> Vec<&Comparison> {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+#[test]
+fn every_text_is_read_or_refused_with_a_column() {
+    holds("filter: every text is read or refused with a column", (soup(), file()), |(text, file)| {
+        text_is_read_or_refused(&text, &file)
+    });
+}
 
-    #[test]
-    fn every_text_is_read_or_refused_with_a_column(text in soup(), file in file()) {
-        text_is_read_or_refused(&text, &file)?;
-    }
-
-    #[test]
-    fn a_printed_filter_reads_back_as_itself(filter in filter()) {
+#[test]
+fn a_printed_filter_reads_back_as_itself() {
+    holds("filter: a printed filter reads back as itself", filter(), |filter| {
         let printed = filter.to_string();
         let again = Filter::parse_with(&printed, now(), &PLATFORM);
         prop_assert_eq!(again.map_err(|error| error.to_string()), Ok(filter), "{}", printed);
-    }
+        Ok(())
+    });
+}
 
-    #[test]
-    fn what_a_platform_is_sent_loses_no_file(
-        filter in filter(),
-        files in prop::collection::vec(file(), 8),
-        loose in any::<bool>(),
-    ) {
+#[test]
+fn what_a_platform_is_sent_loses_no_file() {
+    let inputs = (filter(), prop::collection::vec(file(), 8), any::<bool>());
+    holds("filter: what a platform is sent loses no file", inputs, |(filter, files, loose)| {
         let whole = filter.precision(precision);
         let Some(native) = filter.native(precision) else {
             prop_assert_eq!(whole, None);
@@ -304,30 +305,54 @@ proptest! {
                 prop_assert_eq!(sent, filter.matches(file), "{} was sent as {}", filter, native);
             }
         }
-    }
+        Ok(())
+    });
+}
 
-    #[test]
-    fn not_means_not(filter in filter(), file in file()) {
-        prop_assume!(filter.platform_fields().is_empty());
-        let negated = Filter { expr: filter.expr.clone().negated() };
-        prop_assert_ne!(filter.matches(&file), negated.matches(&file), "{}", filter);
-    }
+#[test]
+fn and_or_and_not_are_what_they_are_called() {
+    let inputs = (filter(), filter(), filter(), file());
+    holds("filter: laws of AND, OR and NOT", inputs, |(a, b, c, file)| {
+        prop_assume!([&a, &b, &c].iter().all(|filter| filter.platform_fields().is_empty()));
+        let says = |expr: Expr| Filter { expr }.matches(&file);
+        let (a, b, c) = (a.expr, b.expr, c.expr);
+        let all = |parts: &[&Expr]| Expr::all(parts.iter().map(|part| (*part).clone()).collect());
+        let any = |parts: &[&Expr]| Expr::any(parts.iter().map(|part| (*part).clone()).collect());
+        let not = |expr: &Expr| expr.clone().negated();
+        prop_assert_eq!(says(not(&a)), !says(a.clone()), "{}", a);
+        prop_assert_eq!(says(not(&not(&a))), says(a.clone()), "twice is not at all");
+        prop_assert_eq!(says(all(&[&a, &b])), says(a.clone()) && says(b.clone()));
+        prop_assert_eq!(says(any(&[&a, &b])), says(a.clone()) || says(b.clone()));
+        prop_assert_eq!(says(not(&all(&[&a, &b]))), says(any(&[&not(&a), &not(&b)])), "De Morgan");
+        prop_assert_eq!(all(&[&a, &all(&[&b, &c])]), all(&[&all(&[&a, &b]), &c]), "one form");
+        prop_assert_eq!(
+            says(all(&[&a, &any(&[&b, &c])])),
+            says(any(&[&all(&[&a, &b]), &all(&[&a, &c])])),
+            "AND over OR"
+        );
+        Ok(())
+    });
+}
 
-    #[test]
-    fn what_begins_a_glob_begins_every_name_that_fits(pattern in "[a-c*?\\[\\]\\\\]{0,5}", name in "[a-c*?\\\\]{0,5}") {
+#[test]
+fn parentheses_nest_so_deep_and_no_deeper() {
+    let inputs = (0usize..300, any::<bool>(), "[()]{0,300}");
+    holds("filter: depth is bounded", inputs, |(depth, not, noise)| {
+        let open = if not { "NOT (" } else { "(" };
+        let text = format!("{}size > 1{}", open.repeat(depth), ")".repeat(depth));
+        prop_assert_eq!(Filter::parse(&text, now()).is_ok(), depth <= 100, "{}", depth);
+        text_is_read_or_refused(&format!("{noise}{text}"), &File::default())
+    });
+}
+
+#[test]
+fn what_begins_a_glob_begins_every_name_that_fits() {
+    let inputs = ("[a-c*?\\[\\]\\\\]{0,5}", "[a-c*?\\\\]{0,5}");
+    holds("filter: what begins a glob begins every name that fits", inputs, |(pattern, name)| {
         let filter = Filter::glob(&pattern).unwrap();
         let prefix = filter.conjuncts()[0].prefix().unwrap_or_default();
         let file = File { name, ..File::default() };
         prop_assert!(!filter.matches(&file) || file.name.starts_with(&prefix));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    #[ignore = "a million texts: minutes in a debug build"]
-    fn a_million_texts_are_read_or_refused_with_a_column(text in soup()) {
-        text_is_read_or_refused(&text, &File::default())?;
-    }
+        Ok(())
+    });
 }

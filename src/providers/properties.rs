@@ -1,0 +1,206 @@
+//! What holds of every reply about a file, on every platform: nothing makes the reading panic, and nothing that was said
+//! is lost. What is not translated is in `extra`, untouched; what is translated says the same.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Map, Value, json};
+
+use super::lenient;
+use crate::model::File;
+use crate::property::holds;
+
+/// A field of a platform's reply and the field of [`File`] that it is translated to.
+pub(super) type Translated = &'static [(&'static str, &'static str)];
+
+/// Checks a platform's reading with mutations of its real replies and with arbitrary JSON.
+pub(super) fn nothing_is_lost(
+    platform: &str,
+    replies: &[&str],
+    translated: Translated,
+    read: impl Fn(&[u8]) -> Option<File>,
+) {
+    let real: Vec<Value> =
+        replies.iter().flat_map(|reply| files_in(&serde_json::from_str(reply).expect(reply))).collect();
+    assert!(!real.is_empty());
+    for reply in &real {
+        let file = read(reply.to_string().as_bytes()).unwrap_or_else(|| panic!("{reply}"));
+        keeps_all(reply, &file, translated).unwrap();
+    }
+    let keys: Vec<&'static str> = translated.iter().map(|(key, _)| *key).collect();
+    let edit = (key(keys.clone()), prop_oneof![3 => value().prop_map(Some), 1 => Just(None)]);
+    let mutated =
+        (prop::sample::select(real), prop::collection::vec(edit, 0..6)).prop_map(|(mut reply, edits)| {
+            let object = reply.as_object_mut().expect("files are objects");
+            for (key, value) in edits {
+                match value {
+                    Some(value) => drop(object.insert(key, value)),
+                    None => drop(object.shift_remove(&key)),
+                }
+            }
+            reply
+        });
+    let any_object = prop::collection::vec((key(keys), value()), 0..10)
+        .prop_map(|pairs| Value::Object(pairs.into_iter().collect()));
+    let inputs = (prop_oneof![3 => mutated, 1 => any_object, 1 => value()], any::<Index>(), any::<u8>());
+    holds(&format!("decoder of {platform}: nothing of a reply is lost"), inputs, |(reply, at, byte)| {
+        let text = reply.to_string().into_bytes();
+        if let Some(file) = read(&text) {
+            keeps_all(&reply, &file, translated)?;
+        } else {
+            // Only a file without an id is refused.
+            let has_id =
+                ["id", "file_id"].iter().filter(|key| translated.iter().any(|(known, _)| known == *key));
+            let mut ids = has_id.filter_map(|key| lenient::as_word(reply.get(key)?));
+            prop_assert!(!reply.is_object() || ids.next().is_none(), "{} was refused", reply);
+        }
+        // Bytes that are no longer JSON, or another one.
+        let mut damaged = text;
+        if !damaged.is_empty() {
+            let at = at.index(damaged.len());
+            damaged[at] = byte;
+            let _ = read(&damaged);
+            let _ = read(&damaged[..at]);
+        }
+        Ok(())
+    });
+}
+
+/// The objects in a reply that are files: itself, or what a list has.
+fn files_in(reply: &Value) -> Vec<Value> {
+    match reply {
+        Value::Object(object) if object.contains_key("id") || object.contains_key("file_id") => {
+            vec![reply.clone()]
+        }
+        Value::Object(object) => object.values().flat_map(files_in).collect(),
+        Value::Array(items) => items.iter().flat_map(files_in).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn key(known: Vec<&'static str>) -> impl Strategy<Value = String> {
+    const WORDS: [&str; 11] = [
+        "id",
+        "name",
+        "size",
+        "bytes",
+        "status",
+        "checksums",
+        "sha256",
+        "urls",
+        "object",
+        "extra",
+        "profile",
+    ];
+    prop_oneof![
+        6 => prop::sample::select(known).prop_map(str::to_owned),
+        2 => prop::sample::select(&WORDS[..]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
+
+/// Values that fields have, or nearly, or not at all.
+fn value() -> impl Strategy<Value = Value> {
+    const TEXTS: &[&str] = &[
+        "",
+        " ",
+        "7",
+        " 7 ",
+        "7.0",
+        "-1",
+        "1e3",
+        "true",
+        "null",
+        "2026-11-21T10:00:00Z",
+        "2026-11-21T10:00:00",
+        "2026-11-21T10:00:00.123456789+02:00",
+        "1795255200",
+        "{\"a\":1}",
+        "[1]",
+        "deleted",
+        "Complete",
+        "a.txt",
+        "d9014c4624844aa5bac314773d6b689ad467fa4e1d1a50a1b8a99d5a95f72ff5",
+        "B1946AC92492D2347C6235B4D2611184",
+        "\u{1b}[31m",
+        "18446744073709551616",
+    ];
+    let leaf = prop_oneof![
+        6 => prop::sample::select(TEXTS).prop_map(Value::from),
+        1 => any::<String>().prop_map(Value::from),
+        2 => prop::sample::select(&[0i64, -1, 7, 1_795_255_200, i64::MAX, i64::MIN][..]).prop_map(Value::from),
+        1 => Just(json!(u64::MAX)),
+        1 => prop::sample::select(&[0.0, 7.0, 0.5, 1e300, -0.0, 1.795_255_2e9][..]).prop_map(Value::from),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => Just(Value::Null),
+    ];
+    leaf.prop_recursive(4, 16, 4, |inner| {
+        let key =
+            prop::sample::select(&["a", "sha256", "md5", "identifier", "name", "url", "form_fields", ""][..]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((key, inner), 0..4).prop_map(|pairs| {
+                Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+            }),
+        ]
+    })
+}
+
+/// Whether every field of the reply is in the file.
+fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), TestCaseError> {
+    let printed = serde_json::to_string(file).expect("a file serialises");
+    let again: File = serde_json::from_str(&printed).expect("and is read back");
+    prop_assert_eq!(&again, file);
+    let printed: Value = serde_json::from_str(&printed).expect("JSON");
+    for (key, said) in reply.as_object().into_iter().flatten() {
+        if file.extra.get(key) == Some(said) {
+            continue;
+        }
+        let mut places = translated.iter().filter(|(known, _)| known == key).map(|(_, place)| *place);
+        let Some(place) = places.next() else {
+            return Err(TestCaseError::fail(format!("{key} of {reply} is not in {printed}")));
+        };
+        let kept = place.split('.').fold(&printed, |value, step| &value[step]);
+        let kept_in = file.extra.get(key).unwrap_or(&Value::Null);
+        prop_assert!(says_the_same(said, kept, kept_in), "{} of {} is not in {}", key, reply, printed);
+    }
+    let said = |key: &String| reply.get(key).is_some();
+    prop_assert!(file.extra.keys().all(said), "{} has more than {}", printed, reply);
+    Ok(())
+}
+
+/// Whether what was translated, with what is left of it in `extra`, says what was said.
+fn says_the_same(said: &Value, kept: &Value, left: &Value) -> bool {
+    let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match (said, kept) {
+        // Nothing was said.
+        (Value::Null, _) => true,
+        (Value::String(text), _) if text.is_empty() => true,
+        (Value::Object(said), Value::Object(kept)) => {
+            said == kept || said.iter().all(|(key, said)| keeps_part(key, said, kept, left))
+        }
+        (Value::String(text), Value::Object(_)) => {
+            serde_json::from_str::<Value>(text).is_ok_and(|said| said == *kept)
+        }
+        (said, Value::Number(kept)) => as_text(said).trim().trim_end_matches(".0") == kept.to_string(),
+        (said, Value::String(kept)) => {
+            let said = as_text(said);
+            said == *kept
+                || said.eq_ignore_ascii_case(kept)
+                || instant(&said).is_some_and(|said| Some(said) == instant(kept))
+        }
+        _ => false,
+    }
+}
+
+fn keeps_part(key: &str, said: &Value, kept: &Map<String, Value>, left: &Value) -> bool {
+    let same = |kept: &Value| says_the_same(said, kept, &Value::Null);
+    left.get(key) == Some(said) || kept.get(key).is_some_and(same) || said.is_null() || said == ""
+}
+
+/// An instant in any form that a platform has.
+fn instant(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let civil = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    lenient::instant(text).or_else(|| civil().map(|zoned| zoned.timestamp()))
+}
