@@ -17,9 +17,15 @@ const STYLES: Styles = Styles::styled()
 #[derive(Debug, Parser)]
 #[command(name = "haul", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true, args_override_self = true)]
+#[command(after_long_help = "Examples:\n  \
+    haul upload report.pdf\n  \
+    haul ls '*.pdf' -p xai\n  \
+    haul get report.pdf -o copy.pdf\n\n\
+    With nothing configured, files go to `local`, an embedded store on this machine. `haul COMMAND --help` has more \
+    examples; `haul help TOPIC` tells of filters, output, environment and exit-codes.")]
 #[command(after_help = "With nothing configured, files go to `local`, an embedded store on this machine.\n\
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
-    `haul help TOPIC` tells of filters, environment and exit-codes.")]
+    `haul help TOPIC` tells of filters, output, environment and exit-codes.")]
 pub struct Cli {
     /// What every command takes.
     #[command(flatten)]

@@ -35,6 +35,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command, Globals};
+use crate::commands::completions;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
@@ -49,8 +50,11 @@ const GRACE: Duration = Duration::from_millis(900);
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::of_process();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if env.get("COMPLETE").is_some() {
-        clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    let asked = env.get(env::COMPLETE);
+    if let Some(answer) = asked.and_then(|shell| completions::answer(shell, &arguments, &env, flags_of_all)) {
+        // The shell may have gone.
+        let _ = Ui::new(ui::Options::default()).write_text(&answer);
+        return ExitCode::SUCCESS;
     }
     let parsed =
         Cli::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -83,6 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The commands that ask nobody run at once; the others get a runtime of this one thread, but `serve` has more. Each ends
 /// with status 0 or an error, but `serve` with that of the command it ran.
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
+    let changes_files = matches!(command, Command::Upload(_) | Command::Rm(_) | Command::Meta(_));
     let done = match command {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
@@ -99,6 +104,9 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
     };
+    if changes_files {
+        completions::forget(&ctx.settings);
+    }
     done.map(|()| ExitCode::SUCCESS)
 }
 
@@ -150,7 +158,7 @@ fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode
         DisplayHelpOnMissingArgumentOrSubcommand if !is_json => {}
         _ => {
             let ui = Ui::new(ui_options(&globals, env, Clock::default()));
-            return conclude(&ui, Err(usage::error(error, &Cli::command(), arguments)));
+            return conclude(&ui, Err(usage::error(error, Cli::command(), arguments)));
         }
     }
     // A closed pipe is no failure: `haul --help | head -3`.
@@ -218,9 +226,19 @@ fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
     {
         return Err(Error::usage(format!("two profiles are named: {flag} and {named}")));
     }
-    Ok(Flags {
-        link: if let Command::Get(args) = command { args.link.clone() } else { None },
-        profile: named.map(str::to_owned).or_else(|| globals.profile.clone()),
+    let mut flags = flags_of_all(globals);
+    flags.profile = named.map(str::to_owned).or(flags.profile);
+    if let Command::Get(args) = command {
+        flags.link.clone_from(&args.link);
+    }
+    Ok(flags)
+}
+
+/// What the flags of every command say about settings.
+fn flags_of_all(globals: &Globals) -> Flags {
+    Flags {
+        link: None,
+        profile: globals.profile.clone(),
         base_url: globals.base_url.clone(),
         dialect: globals.dialect.clone(),
         set: globals.set.clone(),
@@ -229,5 +247,5 @@ fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
         retries: globals.retries,
         cacert: globals.cacert.clone(),
         insecure_http: globals.insecure_http,
-    })
+    }
 }

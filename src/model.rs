@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,8 +15,9 @@ use serde_json::{Map, Value};
 pub type Object = Map<String, Value>;
 
 /// The id a platform gave a file. Opaque: never parsed, always percent-encoded in a path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct FileId(pub String);
 
 impl FileId {
@@ -53,7 +55,8 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Checksums that the platform states, lower-case hex; a missing one was not stated.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Checksums {
     /// BLAKE3, 64 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +70,8 @@ pub struct Checksums {
 }
 
 /// One file on one platform. Every key is always present in JSON; null where the platform does not say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "file")]
 pub struct File {
     /// The provider's name, such as `xai`.
     pub provider: String,

@@ -7,21 +7,27 @@ use std::num::ParseIntError;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::error::Error;
+use crate::error::{Error, nearest};
 
 /// The error of these arguments to `root`. What the parser prints itself (help, version) is none.
-pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Error {
+pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> Error {
     let text = |kind| wrong.get(kind).map(words).unwrap_or_default();
-    let command = command(root, arguments);
+    // Now each command knows the options that all have.
+    root.build();
+    let (command, path) = command(&root, arguments);
     let given = |kind| text(kind).join(", ");
     let message = match wrong.kind() {
         ErrorKind::InvalidSubcommand => {
             format!("{}: no command is called this", given(ContextKind::InvalidSubcommand))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("{command}: a command is missing")
+            format!("{path}: a command is missing")
         }
-        ErrorKind::MissingRequiredArgument => format!("{}: not given", given(ContextKind::InvalidArg)),
+        ErrorKind::MissingRequiredArgument => {
+            let missing = text(ContextKind::InvalidArg);
+            let missing: Vec<&str> = missing.iter().map(|argument| bare(argument)).collect();
+            format!("{}: not given", missing.join(", "))
+        }
         ErrorKind::UnknownArgument => {
             let argument = given(ContextKind::InvalidArg);
             let what = if argument.starts_with('-') { "no such option" } else { "one argument too many" };
@@ -52,33 +58,78 @@ pub fn error(wrong: &clap::Error, root: &Command, arguments: &[OsString]) -> Err
         _ => first_line(wrong),
     };
     let mut error = Error::usage(message);
-    let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let near: Vec<String> = near.into_iter().flat_map(text).collect();
-    if !near.is_empty() {
-        // The parser's list ends with the nearest.
-        let near: Vec<String> = near.iter().rev().map(|word| format!("`{word}`")).collect();
-        error = error.hint(format!("did you mean {}?", near.join(" or ")));
-    }
+    let argument = given(ContextKind::InvalidArg);
+    let hint = match wrong.kind() {
+        ErrorKind::InvalidSubcommand => meant_command(command, &given(ContextKind::InvalidSubcommand))
+            .map(|meant| format!("did you mean `{path} {meant}`?")),
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            Some(match meant_option(command, &argument) {
+                Some(meant) => format!("did you mean `--{meant}`?"),
+                None => format!("`-- {argument}` if that is a name"),
+            })
+        }
+        ErrorKind::MissingRequiredArgument if argument.starts_with('<') => {
+            example(command).map(|line| format!("write it like `{line}`"))
+        }
+        _ => None,
+    };
+    error = hint.into_iter().fold(error, Error::hint);
     let values = text(ContextKind::ValidValue);
     if !values.is_empty() {
-        error = error.hint(format!("values: {}", values.join(", ")));
+        let value = given(ContextKind::InvalidValue);
+        error = error
+            .did_you_mean(&value, values.iter().map(String::as_str))
+            .hint(format!("values: {}", values.join(", ")));
     }
-    let argument = given(ContextKind::InvalidArg);
-    if wrong.kind() == ErrorKind::UnknownArgument && argument.starts_with('-') && near.is_empty() {
-        error = error.hint(format!("`-- {argument}` if that is a name"));
-    }
-    error.hint(format!("`{command} --help` shows how"))
+    error.hint(format!("`{path} --help` shows how"))
 }
 
-/// `haul meta set`: the command that the arguments are for.
-fn command(root: &Command, arguments: &[OsString]) -> String {
+/// The command that the arguments are for, and how it is typed: `haul meta set`.
+fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut path) = (root, root.get_name().to_owned());
     for word in arguments.iter().skip(1).take_while(|word| *word != "--") {
         if let Some(below) = command.find_subcommand(word) {
             (command, path) = (below, format!("{path} {}", below.get_name()));
         }
     }
-    path
+    (command, path)
+}
+
+/// What to type behind `command` in the place of a word that is no command: one below another (`auth login` for
+/// `login`), an option (`--version`), or the nearest of its own.
+fn meant_command(command: &Command, typed: &str) -> Option<String> {
+    let below = || command.get_subcommands().filter(|below| !below.is_hide_set());
+    if let Some(group) = below().find(|group| group.find_subcommand(typed).is_some()) {
+        return Some(format!("{} {typed}", group.get_name()));
+    }
+    if options(command).any(|option| option == typed) {
+        return Some(format!("--{typed}"));
+    }
+    let names =
+        below().flat_map(|below| std::iter::once(below.get_name()).chain(below.get_visible_aliases()));
+    nearest(typed, names).map(str::to_owned)
+}
+
+/// The option that was probably meant.
+fn meant_option<'a>(command: &'a Command, typed: &str) -> Option<&'a str> {
+    let name = typed.strip_prefix("--")?.split('=').next()?;
+    nearest(name, options(command))
+}
+
+fn options(command: &Command) -> impl Iterator<Item = &str> {
+    command.get_arguments().filter(|option| !option.is_hide_set()).filter_map(|option| option.get_long())
+}
+
+/// The first of the examples in a command's help.
+fn example(command: &Command) -> Option<String> {
+    let help = command.get_after_long_help()?.to_string();
+    let line = help.lines().skip_while(|line| *line != "Examples:").nth(1)?;
+    Some(line.trim().to_owned())
+}
+
+/// `PATH` for `<PATH>...`, but `--name <NAME>` as it is.
+fn bare(argument: &str) -> &str {
+    argument.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(argument)
 }
 
 fn words(value: &ContextValue) -> Vec<String> {

@@ -1,62 +1,26 @@
-//! `man/`, `completions/` and the marked parts of the README are what the code would write.
+//! `man/`, `completions/`, `haul.schema.json` and the marked parts of the README are what the code would write.
 //!
 //! `HAUL_BLESS=1 cargo test --test generated` writes them.
 
-use std::collections::BTreeSet;
+mod blessed;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use haul::commands::{completions, providers};
+use blessed::{agree, agree_all, root};
+use haul::commands::{completions, providers, schema};
 use haul::manual;
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn is_blessing() -> bool {
-    std::env::var_os("HAUL_BLESS").is_some()
-}
-
-/// Compares a file with what it should say, or writes it.
-fn agree(path: &Path, wanted: &str) {
-    if is_blessing() {
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder that can be made");
-        fs::write(path, wanted).expect("a file that can be written");
-        return;
-    }
-    let found = fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        found == wanted,
-        "{} is out of date: `HAUL_BLESS=1 cargo test --test generated` writes it",
-        path.display()
-    );
-}
-
-/// A folder holds these files and no others.
-fn agree_all(folder: &str, files: &[(String, String)]) {
-    let folder = root().join(folder);
-    let wanted: BTreeSet<&String> = files.iter().map(|(name, _)| name).collect();
-    for entry in fs::read_dir(&folder).into_iter().flatten() {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        if !wanted.contains(&name) {
-            assert!(is_blessing(), "{} is not made by the code any more", path.display());
-            fs::remove_file(path).expect("a file that can be removed");
-        }
-    }
-    for (name, text) in files {
-        agree(&folder.join(name), text);
-    }
-}
+use serde_json::Value;
 
 #[test]
 fn man_pages() {
     let pages = manual::pages().expect("man pages");
     let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
-    for name in ["haul.1", "haul-upload.1", "haul-meta-set.1"] {
+    for name in ["haul.1", "haul-upload.1", "haul-meta-set.1", "haul-output.1"] {
         assert!(names.contains(&name), "{names:?}");
     }
-    assert!(pages.iter().all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
+    let is_topic = |name: &str| manual::TOPICS.iter().any(|topic| name == format!("haul-{}.1", topic.name));
+    let mut commands = pages.iter().filter(|(name, _)| !is_topic(name));
+    assert!(commands.all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
     agree_all("man", &pages);
 }
 
@@ -78,4 +42,69 @@ fn parts_of_the_readme() {
         text.replace_range(start..end, &part);
     }
     agree(&path, &text);
+}
+
+#[test]
+fn json_schema() {
+    let path = root().join("haul.schema.json");
+    let wanted = schema::document();
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    let published: Value = serde_json::from_str(&published).unwrap_or_default();
+    let now: Value = serde_json::from_str(&wanted).expect("a schema");
+    if published["$id"] == now["$id"] {
+        let broken = broken_promises(&published["$defs"], &now["$defs"]);
+        assert!(broken.is_empty(), "raise VERSION in commands/schema.rs:\n{}", broken.join("\n"));
+    }
+    agree(&path, &wanted);
+}
+
+/// What programs that read the published output cannot rely on any more.
+fn broken_promises(published: &Value, now: &Value) -> Vec<String> {
+    promises(published, "").difference(&promises(now, "")).cloned().collect()
+}
+
+/// Each key, type and word of a schema, with its path. Prose promises nothing.
+fn promises(schema: &Value, path: &str) -> BTreeSet<String> {
+    let Some(keys) = schema.as_object() else { return BTreeSet::from([format!("{path} = {schema}")]) };
+    let mut all = BTreeSet::new();
+    for (key, value) in keys.iter().filter(|(key, _)| !["$comment", "description"].contains(&key.as_str())) {
+        match value.as_array() {
+            Some(choices) if key == "oneOf" || key == "anyOf" => {
+                for choice in choices {
+                    // Choices may come in any order: each goes by its word.
+                    let word = [&choice["const"], &choice["properties"]["event"]["const"], &choice["$ref"]];
+                    let word = word.into_iter().find_map(Value::as_str).unwrap_or_default();
+                    all.extend(promises(choice, &format!("{path}|{word}")));
+                }
+            }
+            Some(names) if key == "required" => {
+                all.extend(names.iter().map(|name| format!("{path} always has {name}")));
+            }
+            _ => all.extend(promises(value, &format!("{path}/{key}"))),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_field_that_goes_or_changes_is_a_broken_promise() {
+    let published: Value = serde_json::from_str(&schema::document()).expect("a schema");
+    let broken = |change: fn(&mut Value)| {
+        let mut now = published.clone();
+        change(&mut now["$defs"]);
+        broken_promises(&published["$defs"], &now["$defs"])
+    };
+    assert_eq!(broken(|_| {}), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["properties"]["more"] = "new".into()), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["description"] = "in other words".into()), [""; 0]);
+    let changes: [fn(&mut Value); 5] = [
+        |defs| defs["file"]["properties"]["size"]["type"] = "string".into(),
+        |defs| drop(defs["file"]["properties"].as_object_mut().and_then(|fields| fields.remove("name"))),
+        |defs| drop(defs["file"]["required"].as_array_mut().and_then(Vec::pop)),
+        |defs| drop(defs["error"]["properties"]["kind"]["oneOf"].as_array_mut().and_then(Vec::pop)),
+        |defs| drop(defs["progress_event"]["oneOf"].as_array_mut().and_then(Vec::pop)),
+    ];
+    for change in changes {
+        assert!(!broken(change).is_empty());
+    }
 }

@@ -108,10 +108,27 @@ fn service_that_lost_the_token_is_told() {
 
 #[test]
 #[ignore = "needs a Secret Service: tests/keyring.sh"]
+fn service_serves_a_tab() {
+    let (home, server) = (on_bus(), Server::willing());
+    home.pipe("tok-tab", "auth login xai --no-check").code(0);
+    let home = home.var("COMPLETE", "fish");
+    home.run(&format!("-- haul -p xai --base-url {} get f", server.url)).code(0);
+    assert_eq!(server.seen(), ["Bearer tok-tab"]);
+    home.var("COMPLETE", "").run("auth logout xai").code(0);
+}
+
+#[test]
+#[ignore = "needs a Secret Service: tests/keyring.sh"]
 fn locked_keyring_is_told_and_passed_over() {
-    let home = on_bus();
+    let (home, server) = (on_bus(), Server::willing());
     home.pipe("tok-1", "auth login xai --no-check").code(0);
     service("Lock");
+    // A TAB does not have it unlocked: nobody is asked, and the platform neither.
+    let home = home.var("COMPLETE", "fish");
+    let ran = home.run(&format!("-- haul -p xai --base-url {} get f", server.url)).code(0);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!(server.seen(), [""; 0]);
+    let home = home.var("COMPLETE", "");
     let ran = home.run("auth token xai").code(4).says("it is locked").says("HAUL_PROFILE_XAI_TOKEN");
     assert_eq!(ran.out, "");
     home.run("auth status xai --offline").code(4).says("it is locked");

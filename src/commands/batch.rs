@@ -1,6 +1,7 @@
 //! Many items at a time: rows as they finish, failures as they come and again at the end, one exit code for all.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,15 +12,17 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::FileId;
 use crate::transfer::{Jobs, Pool};
+use crate::ui::Rows;
 
 /// How many at a time, when to stop, and what to keep of it.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Many files")]
 pub struct BatchArgs {
     /// Work on this many at a time [default: 8, growing to 32 while answers are slow]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Start no more after the first failure
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub fail_fast: bool,
     /// Write a JSON line about each item to this file
     #[arg(long, value_name = "FILE", hide_short_help = true)]
@@ -61,15 +64,16 @@ impl Words {
     }
 }
 
-/// Does `work` on every item and prints `show`'s rows of each result as it comes; `show` tells how each of the unit's
-/// items ended.
+/// Does `work` on every item and has `show` push the rows of each result as it comes; `show` tells how each of the unit's
+/// items ended. The rows are complete before a summary is given.
 pub async fn run<T, R, F>(
     ctx: &Context,
     args: &BatchArgs,
     words: Words,
     items: impl Stream<Item = Result<T>>,
     mut work: impl FnMut(T) -> F,
-    mut show: impl FnMut(R) -> Result<Vec<Ended>>,
+    mut rows: Rows,
+    mut show: impl FnMut(&mut Rows, R) -> Result<Vec<Ended>>,
 ) -> Result<()>
 where
     T: Reported,
@@ -102,7 +106,7 @@ where
     };
     let result = pool
         .run(items, work, |result| {
-            let shown = result.and_then(|(entries, result)| Ok((entries, show(result)?)));
+            let shown = result.and_then(|(entries, result)| Ok((entries, show(&mut rows, result)?)));
             match shown {
                 Ok((entries, ended)) => {
                     for (entry, ended) in entries.iter().zip(&ended) {
@@ -131,8 +135,12 @@ where
             }
         })
         .await;
+    let written = rows.finish();
     match result {
-        Ok(whole) => tally.conclude(ctx, words, whole),
+        Ok(whole) => {
+            tally.conclude(ctx, words, whole)?;
+            written
+        }
         Err(error) if error.kind() == Kind::Interrupted => {
             let count = tally.done + tally.skipped;
             let go_on = if count == 0 { Words::of("").go_on } else { words.go_on };
@@ -147,6 +155,8 @@ struct Tally {
     done: u64,
     skipped: u64,
     failed: Vec<Error>,
+    /// What was hinted at so far.
+    hinted: HashSet<String>,
 }
 
 impl Tally {
@@ -167,9 +177,18 @@ impl Tally {
         self.failed.push(error);
         match self.failed.len() {
             1 => {}
-            2 => self.failed.iter().for_each(|error| ctx.ui.error(error)),
-            _ => self.failed.last().into_iter().for_each(|error| ctx.ui.error(error)),
+            2 => (0..2).for_each(|at| self.show(ctx, at)),
+            count => self.show(ctx, count - 1),
         }
+    }
+
+    /// Shows a failure. People need a hint once, however many files it is about.
+    fn show(&mut self, ctx: &Context, at: usize) {
+        let error = self.failed[at].clone();
+        if ctx.ui.is_json() {
+            return ctx.ui.error(&error);
+        }
+        ctx.ui.error(&error.keep_hints(|hint| self.hinted.insert(hint.to_owned())));
     }
 
     fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {

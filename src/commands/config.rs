@@ -1,7 +1,8 @@
 //! `haul config`
 
 use clap::Subcommand;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Result;
@@ -10,7 +11,19 @@ use crate::ui::{Columns, human};
 use crate::vault;
 
 const FIELDS: &[&str] = &["setting", "value", "origin"];
-const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
+pub(super) const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
+
+/// A setting and where it comes from.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "setting")]
+pub(super) struct Row {
+    /// What it is called.
+    setting: String,
+    /// What it is; `***` where it is a secret.
+    value: String,
+    /// The flag, the variable, the line of the config file, or `built in`.
+    origin: String,
+}
 
 /// The commands of `haul config`.
 #[derive(Debug, Subcommand)]
@@ -27,9 +40,9 @@ impl ConfigCommand {
     pub fn run(&self, ctx: &Context) -> Result<()> {
         let settings = &ctx.settings;
         let (profile, name) = (ctx.profile(None)?, settings.profile_name());
-        let mut all: Vec<(String, String, String)> = Vec::new();
+        let mut all: Vec<Row> = Vec::new();
         let mut add = |key: &str, value: String, origin: &Origin| {
-            all.push((key.to_owned(), value, origin.to_string()));
+            all.push(Row { setting: key.to_owned(), value, origin: origin.to_string() });
         };
         let built_in = &Origin::BuiltIn;
         let from = |flag: bool, name: &'static str, variable: &str| match settings.env.get(variable) {
@@ -78,11 +91,12 @@ impl ConfigCommand {
             if insecure { &Origin::Flag("--insecure-http") } else { built_in },
         );
         if let Some(source) = vault::source(settings, &profile)? {
-            all.push(("token".to_owned(), "***".to_owned(), source.to_string()));
+            let (setting, value) = ("token".to_owned(), "***".to_owned());
+            all.push(Row { setting, value, origin: source.to_string() });
         }
         let mut rows = ctx.ui.rows(COLUMNS)?;
-        for (setting, value, origin) in all {
-            rows.push(&json!({ "setting": setting, "value": value, "origin": origin }))?;
+        for row in &all {
+            rows.push(row)?;
         }
         rows.finish()
     }

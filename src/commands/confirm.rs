@@ -1,5 +1,7 @@
 //! Before several files change: what they are, and whether that is meant.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::select::Chosen;
@@ -63,13 +65,25 @@ impl ConfirmArgs {
         if files.len() > 10 {
             ctx.ui.note(&format!("  and {} more", files.len() - 10));
         }
-        let bytes: u64 = files.iter().filter_map(|file| file.size).sum();
         let what = human::count(files.len() as u64, "file");
-        let question = format!("{verb} {what} ({}) {place} {}?", human::size(bytes), files[0].profile);
+        let profiles: BTreeSet<&str> = files.iter().map(|file| file.profile.as_str()).collect();
+        let profiles = profiles.into_iter().collect::<Vec<_>>().join(", ");
+        let question = format!("{verb} {what}{} {place} {profiles}?", bytes_of(&files));
         if ctx.ui.confirm(&question)? {
             return Ok(());
         }
         Err(Error::failed(format!("nothing was {done}")))
+    }
+}
+
+/// ` (1.2 MB)`: the bytes of the files, as far as the platform states them.
+fn bytes_of(files: &[&File]) -> String {
+    let known: Vec<u64> = files.iter().filter_map(|file| file.size).collect();
+    let bytes = human::size(known.iter().copied().fold(0, u64::saturating_add));
+    match known.len() {
+        0 => String::new(),
+        count if count < files.len() => format!(" (at least {bytes})"),
+        _ => format!(" ({bytes})"),
     }
 }
 

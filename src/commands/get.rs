@@ -1,16 +1,19 @@
 //! `haul get`
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use futures_util::stream::StreamExt as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::model::File;
 use crate::providers::Op;
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
@@ -46,19 +49,25 @@ pub struct GetArgs {
     /// Start over instead of going on where an earlier run stopped
     #[arg(long)]
     no_resume: bool,
+    /// Show which files it would be and where they would go, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     #[command(flatten)]
     batch: BatchArgs,
 }
 
 const SAVED_FIELDS: [&str; 18] = File::fields_and("saved_to");
 
-const SAVED_COLUMNS: Columns =
+pub(super) const SAVED_COLUMNS: Columns =
     Columns { all: &SAVED_FIELDS, shown: &["id", "name", "size", "saved_to"], piped: None };
 
-#[derive(Serialize)]
-struct Saved {
+/// A file that was fetched.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "saved_file")]
+pub(super) struct Saved {
     #[serde(flatten)]
     file: File,
+    /// The path on this machine, or where it would be in a dry run; null for standard output.
     saved_to: Option<String>,
 }
 
@@ -75,13 +84,14 @@ impl GetArgs {
             verify: !self.no_verify,
             resume: !self.no_resume,
         };
-        if self.output.as_deref() == Some(Path::new("-")) {
+        let dry_run = self.dry_run;
+        if self.output.as_deref() == Some(Path::new("-")) && !dry_run {
             return self.to_stdout(ctx, options).await;
         }
-        let mut rows = ctx.ui.rows(SAVED_COLUMNS)?;
+        let rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
-        let output = &output;
+        let (output, places) = (&output, &Places::default());
         let go_on = match options.existing {
             Existing::Skip => "run the same command again to go on",
             Existing::Overwrite => "add `--skip-existing` in place of `--overwrite` to go on",
@@ -90,27 +100,40 @@ impl GetArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words { done: "downloaded", go_on },
+            Words { done: if dry_run { "would be downloaded" } else { "downloaded" }, go_on },
             self.selector.files(ctx, Some(Op::Download)),
-            move |Chosen { provider, file }| async move {
-                let path = output.path_of(&file)?;
-                let target = Target::Path(path.clone());
-                let moved =
-                    transfer::download(&provider, &file, target, options, progress.as_ref(), &ctx.interrupt)
-                        .await?;
-                Ok((file, path, moved))
+            move |chosen: Chosen| async move {
+                let Chosen { provider, file, .. } = &chosen;
+                let path = output.path_of(file)?;
+                if path != Path::new("-") {
+                    places.take(&path)?;
+                }
+                let moved = if dry_run {
+                    transfer::foresee(&path, options.existing)
+                } else {
+                    let target = Target::Path(path.clone());
+                    transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)
+                        .await
+                };
+                let moved = moved.map_err(|error| chosen.failed(error))?;
+                Ok((chosen.file, path, moved))
             },
-            |(file, path, moved)| {
+            rows,
+            |rows, (file, path, moved)| {
                 if !moved {
                     ctx.ui.note(&format!("{}: exists already, skipped", path.display()));
                 }
                 let id = Some(file.id.clone());
-                rows.push(&Saved { file, saved_to: Some(path.display().to_string()) })?;
+                let saved_to = (path != Path::new("-")).then(|| path.display().to_string());
+                rows.push(&Saved { file, saved_to })?;
                 Ok(vec![if moved { Ended::Done(id) } else { Ended::Skipped(id) }])
             },
         )
         .await?;
-        rows.finish()
+        if dry_run {
+            ctx.ui.note("dry run: nothing was written");
+        }
+        Ok(())
     }
 
     /// One after the other, in the order they were named.
@@ -120,18 +143,13 @@ impl GetArgs {
         let mut files = self.selector.files(ctx, Some(Op::Download));
         let progress = ctx.ui.progress();
         while let Some(chosen) = files.next().await {
-            let Chosen { provider, file } = chosen?;
+            let chosen = chosen?;
+            let Chosen { provider, file, .. } = &chosen;
             let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
             let target = Target::Sink(&mut sink);
-            transfer::download(
-                &Arc::clone(&provider),
-                &file,
-                target,
-                options,
-                progress.as_ref(),
-                &ctx.interrupt,
-            )
-            .await?;
+            transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)
+                .await
+                .map_err(|error| chosen.failed(error))?;
         }
         Ok(())
     }
@@ -151,12 +169,15 @@ impl Output {
     fn of(output: Option<&Path>, selector: &Selector, ctx: &Context) -> Result<Self> {
         let Some(path) = output else { return Ok(Self::Here) };
         let looks_like_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+        if path == Path::new("-") {
+            return Ok(Self::File(path.to_owned()));
+        }
         if path.is_dir() || looks_like_folder {
             return Ok(Self::Folder(path.to_owned()));
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!("{}: several files need a folder", path.display()))
-                .hint(format!("end it with a slash: `-o {}/`", path.display())));
+                .hint(format!("end it with a slash: `-o {}`", word(&format!("{}/", path.display())))));
         }
         Ok(Self::File(path.to_owned()))
     }
@@ -181,5 +202,30 @@ impl Output {
             }
             Self::File(path) => Ok(path.clone()),
         }
+    }
+}
+
+/// The places that this command writes to, as hashes: names that a server tells apart can come to one path, and what
+/// was just saved must not be taken for an older file, not even with `--overwrite`.
+#[derive(Default)]
+struct Places(RefCell<HashSet<u64>>);
+
+impl Places {
+    /// Takes a path for one file, with all that stands beside it while it is written.
+    fn take(&self, path: &Path) -> Result<()> {
+        let shown = path.display().to_string();
+        let mut place = shown.as_str();
+        while let Some(shorter) = place.strip_suffix(".part").or_else(|| place.strip_suffix(".part.json")) {
+            place = shorter;
+        }
+        // File systems there usually do not tell upper and lower case apart.
+        let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
+        let mut hasher = DefaultHasher::new();
+        folded.as_deref().unwrap_or(place).hash(&mut hasher);
+        if self.0.borrow_mut().insert(hasher.finish()) {
+            return Ok(());
+        }
+        Err(Error::failed(format!("{shown}: this command has written another file there"))
+            .hint("name a place for each: `-o FILE`"))
     }
 }

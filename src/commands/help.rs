@@ -4,14 +4,19 @@ use clap::{Args, CommandFactory as _};
 
 use crate::cli::Cli;
 use crate::error::{Error, Result, nearest};
-use crate::manual::{TOPICS, topic};
+use crate::manual::{TOPICS, laid_out, topic};
 use crate::ui::Ui;
+
+/// What `haul help output --json` prints.
+const SCHEMA: &str = include_str!("../../haul.schema.json");
+/// The widest that text is laid out: longer lines are hard to read.
+const WIDEST: usize = 100;
 
 /// The arguments of `haul help`.
 #[derive(Args, Debug)]
-#[command(disable_help_flag = true)]
+#[command(after_long_help = "Examples:\n  haul help upload\n  haul help meta set\n  haul help output")]
 pub struct HelpArgs {
-    /// A command, or a topic: filters, environment, exit-codes
+    /// A command, or a topic: filters, output, environment, exit-codes
     #[arg(value_name = "COMMAND|TOPIC")]
     words: Vec<String>,
 }
@@ -19,10 +24,13 @@ pub struct HelpArgs {
 impl HelpArgs {
     /// Prints a command's long help, or a topic.
     pub fn run(&self, ui: &Ui) -> Result<()> {
+        if ui.is_json() && self.words == ["output"] {
+            return ui.write_text(SCHEMA);
+        }
         if let [word] = self.words.as_slice()
             && let Some(topic) = topic(word)
         {
-            return ui.write_text(&topic.text());
+            return ui.write_text(&laid_out(&topic.text(), ui.width().min(WIDEST)));
         }
         let mut root = Cli::command();
         root.build();

@@ -30,7 +30,7 @@ impl InfoArgs {
     /// Shows all that is known about files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { INFO_COLUMNS };
-        let mut rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };
+        let rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };
         let selector = self.selector.or_retried(&self.batch)?;
         let files = selector.files(ctx, None);
         batch::run(
@@ -39,13 +39,13 @@ impl InfoArgs {
             Words::of("shown"),
             files,
             async |chosen| Ok(chosen.file),
-            |file| {
+            rows,
+            |rows, file| {
                 rows.push(&file)?;
                 rows.flush()?;
                 Ok(vec![Ended::Done(Some(file.id))])
             },
         )
-        .await?;
-        rows.finish()
+        .await
     }
 }

@@ -1,6 +1,7 @@
 //! `haul link`
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -42,17 +43,23 @@ pub struct LinkArgs {
     batch: BatchArgs,
 }
 
-const LINK_COLUMNS: Columns = Columns {
+pub(super) const LINK_COLUMNS: Columns = Columns {
     all: &["url", "expires_at", "link_id", "file"],
     shown: &["url", "expires_at", "link_id"],
     piped: Some(&["url"]),
 };
 
-#[derive(Serialize)]
-struct Row {
+/// A link to a file's bytes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "link")]
+pub(super) struct Row {
+    /// The URL; whoever has it can read the file.
     url: Option<String>,
+    /// When it stops working, UTC; null when it does not.
     expires_at: Option<jiff::Timestamp>,
+    /// The platform's id of the link, where it has one.
     link_id: Option<String>,
+    /// The file that it leads to.
     file: File,
 }
 
@@ -86,7 +93,7 @@ impl LinkArgs {
             _ => Deed { verb: "make links to", done: "linked", place: "on" },
         };
         let dry_run = self.confirm.dry_run;
-        let mut rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
+        let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
         // A link lets others read a file, so what a pattern chose is asked about like a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
             let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, Some(op)).collect().await;
@@ -101,23 +108,22 @@ impl LinkArgs {
             &self.batch,
             Words::of(deed.done),
             files,
-            async |Chosen { provider, file }| {
-                let can = provider.capabilities();
-                if let Some(able) = can.link {
+            async |chosen: Chosen| {
+                let (provider, id) = (&chosen.provider, &chosen.file.id);
+                if let Some(able) = provider.capabilities().link {
                     check_lifetime(provider.spec().name, "a link", able.lifetime, lifetime)?;
                 }
                 let links = match op {
-                    _ if dry_run => Vec::new(),
-                    Op::Links => provider.links(&file.id).await?,
-                    Op::Unlink => {
-                        provider.unlink(&file.id, revoke).await?;
-                        Vec::new()
-                    }
-                    _ => vec![provider.link(&file.id, lifetime).await?],
+                    _ if dry_run => Ok(Vec::new()),
+                    Op::Links => provider.links(id).await,
+                    Op::Unlink => provider.unlink(id, revoke).await.map(|()| Vec::new()),
+                    _ => provider.link(id, lifetime).await.map(|link| vec![link]),
                 };
-                Ok((file, links))
+                let links = links.map_err(|error| chosen.failed(error))?;
+                Ok((chosen.file, links))
             },
-            |(file, links)| {
+            rows,
+            |rows, (file, links)| {
                 if dry_run {
                     rows.push(&file)?;
                     return Ok(vec![Ended::Done(Some(file.id))]);
@@ -135,6 +141,6 @@ impl LinkArgs {
         if dry_run {
             ctx.ui.note(&format!("dry run: nothing was {}", deed.done));
         }
-        rows.finish()
+        Ok(())
     }
 }

@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::select::combine;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result, nearest};
+use crate::error::{Error, Kind, Result};
 use crate::filter::{Filter, Op};
 use crate::model::File;
 use crate::providers::{Listing, Query, Sort, Spec};
 use crate::settings::parse_lifetime;
-use crate::ui::Columns;
+use crate::ui::{Columns, one_line};
 
 /// The columns of files.
 pub const FILE_COLUMNS: Columns = Columns {
@@ -191,12 +191,27 @@ impl LsArgs {
     }
 
     async fn print0(&self, ctx: &Context, mut listing: Listing) -> Result<()> {
+        let mut split = 0;
         while let Some(files) = listing.next().await? {
             for file in &files {
                 let text = if self.ids { &file.id.0 } else { &file.name };
-                ctx.ui.write_bytes(text.as_bytes())?;
+                if text.contains('\0') {
+                    // It would pass for two names, the second of the server's choice.
+                    split += 1;
+                    continue;
+                }
+                if ctx.ui.out_is_terminal() {
+                    ctx.ui.write_text(&one_line(text))?;
+                } else {
+                    ctx.ui.write_text(text)?;
+                }
                 ctx.ui.write_bytes(b"\0")?;
             }
+        }
+        if split > 0 {
+            let what = if self.ids { "ids" } else { "names" };
+            return Err(Error::failed(format!("left out {split}: {what} with NUL in them"))
+                .hint("`--jsonl` shows them"));
         }
         Ok(())
     }
@@ -210,9 +225,7 @@ fn parse_sort(field: &str, descending: bool) -> Result<Sort> {
         return Ok(Sort { field: field.to_owned(), descending });
     }
     let names: Vec<&str> = File::FIELDS.into_iter().filter(|name| sortable(name)).collect();
-    let mut error = Error::usage(format!("--sort: no field is called {field:?}"));
-    if let Some(near) = nearest(field, names.iter().copied()) {
-        error = error.hint(format!("did you mean `{near}`?"));
-    }
-    Err(error.hint(format!("fields: {}, metadata.KEY", names.join(", "))))
+    Err(Error::usage(format!("--sort: no field is called {field:?}"))
+        .did_you_mean(field, names.iter().copied())
+        .hint(format!("fields: {}, metadata.KEY", names.join(", "))))
 }

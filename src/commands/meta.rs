@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::{File, Object, Patch};
 use crate::providers::{Annotate, Op, Provider, require};
-use crate::ui::Columns;
+use crate::ui::{Columns, Rows};
 
 /// The commands below `haul meta`.
 #[derive(Debug, Subcommand)]
@@ -105,7 +105,9 @@ pub struct SetArgs {
 
 /// The arguments of `haul meta unset`.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:\n  haul meta unset report.pdf draft reviewer")]
+#[command(after_long_help = "Examples:\n  \
+    haul meta unset report.pdf draft reviewer\n  \
+    haul meta unset --filter 'metadata.draft = true' draft --dry-run")]
 pub struct UnsetArgs {
     #[command(flatten)]
     changed: Changed,
@@ -123,15 +125,14 @@ impl MetaCommand {
             Self::Get(args) => {
                 let selector = args.selector.or_retried(&args.batch)?;
                 let files = selector.files(ctx, None);
-                let mut rows = ctx.ui.rows(META_COLUMNS)?;
-                let show = |file: File| {
+                let rows = ctx.ui.rows(META_COLUMNS)?;
+                let show = |rows: &mut Rows, file: File| {
                     rows.push(&file)?;
                     rows.flush()?;
                     Ok(vec![Ended::Done(Some(file.id))])
                 };
-                batch::run(ctx, &args.batch, Words::of("shown"), files, async |chosen| Ok(chosen.file), show)
-                    .await?;
-                rows.finish()
+                let work = async |chosen: Chosen| Ok(chosen.file);
+                batch::run(ctx, &args.batch, Words::of("shown"), files, work, rows, show).await
             }
             Self::Set(mut args) => {
                 args.changed.give_back(&mut args.values, |word| word.contains('=') || word.starts_with('@'));
@@ -171,23 +172,24 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     let deed = Deed { verb: "change the metadata of", done: "changed", place: "on" };
     changed.confirm.confirm(ctx, &chosen, is_pattern, deed)?;
     let dry_run = changed.confirm.dry_run;
-    let mut rows = ctx.ui.rows(META_COLUMNS)?;
-    let work = async |Chosen { provider, file }: Chosen| {
+    let rows = ctx.ui.rows(META_COLUMNS)?;
+    let work = async |chosen: Chosen| {
         if dry_run {
-            return Ok(preview(file, patch));
+            return Ok(preview(chosen.file, patch));
         }
-        provider.annotate(&file.id, patch).await.map_err(|error| error.about(file.id.to_string()))
+        let changed = chosen.provider.annotate(&chosen.file.id, patch).await;
+        changed.map_err(|error| chosen.failed(error))
     };
-    let show = |file: File| {
+    let show = |rows: &mut Rows, file: File| {
         rows.push(&file)?;
         Ok(vec![Ended::Done(Some(file.id))])
     };
     let words = Words::of(if dry_run { "would be changed" } else { "changed" });
-    batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, show).await?;
+    batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, rows, show).await?;
     if dry_run {
         ctx.ui.note("dry run: nothing was changed");
     }
-    rows.finish()
+    Ok(())
 }
 
 /// The file as it would be after the change.

@@ -12,10 +12,12 @@ pub mod meta;
 pub mod profile;
 pub mod providers;
 pub mod rm;
+pub mod schema;
 pub mod serve;
 pub mod upload;
 
 mod batch;
 mod confirm;
+mod planned;
 mod report;
 mod select;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -12,7 +13,7 @@ use crate::settings::{self, Env, Flags, Origin, Settings, file};
 use crate::ui::Columns;
 use crate::vault;
 
-const COLUMNS: Columns = Columns {
+pub(super) const COLUMNS: Columns = Columns {
     all: &[
         "name",
         "provider",
@@ -40,7 +41,7 @@ pub enum ProfileCommand {
     /// Add a profile to the config file
     Add(AddArgs),
     /// Remove a profile from the config file, and its token from the keyring
-    #[command(after_long_help = "Examples:\n  haul profile rm work")]
+    #[command(after_long_help = "Examples:\n  haul profile rm work\n  haul profile rm work --json")]
     Rm {
         /// The profile
         name: String,
@@ -56,7 +57,7 @@ pub enum ProfileCommand {
 /// The arguments of `haul profile add`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
-    haul profile add work --provider xai --set team_id=t1\n  \
+    haul profile add team --provider xai --set team_id=t1\n  \
     haul profile add eu --provider llamacloud --base-url https://api.cloud.eu.llamaindex.ai\n  \
     haul profile add ci --provider replicate --token-command 'pass show replicate'\n\n\
     `--base-url`, `--wire-dialect` and `--set` go into the profile.")]
@@ -77,17 +78,27 @@ pub struct AddArgs {
     default: bool,
 }
 
-#[derive(Serialize)]
-struct Row {
+/// A named way to reach a platform.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "profile")]
+pub(super) struct Row {
+    /// The word for `--profile`.
     name: String,
+    /// Its platform.
     provider: &'static str,
+    /// Where the platform is; null where no network is between.
     base_url: Option<String>,
+    /// Where files are uploaded.
     upload_base_url: Option<String>,
+    /// The wire dialect asked for.
     wire_dialect: String,
+    /// The values of `--set` that it has, without secret ones.
     set: BTreeMap<String, String>,
     /// Where its token comes from, as far as can be told without opening a keyring.
     token_from: Option<String>,
+    /// Where the profile is from: a variable, a line of the config file, or `built in`.
     origin: String,
+    /// Whether commands use it unasked.
     default: bool,
 }
 

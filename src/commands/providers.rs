@@ -1,11 +1,13 @@
 //! `haul providers`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::model::Object;
 use crate::providers::{
     self, Capabilities, Download, NameLimit, Native, Op, Precision, REGISTRY, Spec, supports,
@@ -37,14 +39,15 @@ const FIELDS: &[&str] = &[
     "sort",
 ];
 
-const COLUMNS: Columns = Columns {
+pub(super) const COLUMNS: Columns = Columns {
     all: FIELDS,
     shown: &["name", "download", "meta_set", "replace", "link", "expires", "checksums", "max_size"],
     piped: None,
 };
 
-/// One line of the capability table.
-#[derive(Serialize)]
+/// One line of the capability table: what any dialect of a platform can do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "provider")]
 pub struct Row {
     /// The word in commands.
     pub name: &'static str,
@@ -159,12 +162,10 @@ impl ProvidersArgs {
             return rows.finish();
         };
         let spec = providers::find(name).ok_or_else(|| {
-            let names = || REGISTRY.iter().map(|spec| spec.name);
-            let mut error = Error::not_found(format!("no provider is called {name:?}"));
-            if let Some(near) = nearest(name, names()) {
-                error = error.hint(format!("did you mean `{near}`?"));
-            }
-            error.hint(format!("providers: {}", names().collect::<Vec<_>>().join(", ")))
+            let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
+            Error::not_found(format!("no provider is called {name:?}"))
+                .did_you_mean(name, names.iter().copied())
+                .hint(format!("providers: {}", names.join(", ")))
         })?;
         let mut rows = ctx.ui.records(SHEET_COLUMNS)?;
         for dialect in spec.dialects {
@@ -204,7 +205,7 @@ const SHEET_FIELDS: &[&str] = &[
     "rate",
 ];
 
-const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
+pub(super) const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
 
 /// A hundred years, in seconds: a longer limit is none.
 const FOR_EVER: i64 = 100 * 365 * 86_400;
@@ -224,11 +225,68 @@ fn pushed_down(native: &Native) -> String {
 }
 
 /// All about one dialect of a platform.
-fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabilities) -> Object {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "datasheet")]
+pub(super) struct Sheet {
+    /// The word in commands.
+    name: &'static str,
+    /// The name for people.
+    title: &'static str,
+    /// The dialect's word and what it is.
+    dialect: String,
+    /// Where the platform is unless another place is named; null where no network is between.
+    base_url: Option<&'static str>,
+    /// Where files are uploaded, where that is another host.
+    upload_base_url: Option<&'static str>,
+    /// The platform's documentation.
+    docs_url: Option<&'static str>,
+    /// The variables that a token is read from.
+    token_variables: &'static [&'static str],
+    /// The vendor's own variables for the base URL.
+    base_url_variables: &'static [&'static str],
+    /// The keys of `--set`, each with what it does.
+    #[schemars(with = "BTreeMap<String, String>")]
+    settings: Object,
+    /// What the platform can do.
+    operations: Vec<&'static str>,
+    /// The largest file in bytes.
+    max_size: Option<u64>,
+    /// The longest name.
+    name_limit: Option<String>,
+    /// Whether an empty file is taken.
+    empty_files: bool,
+    /// The words for `--purpose`; none where any is taken, or none.
+    purposes: &'static [&'static str],
+    /// The purpose without `--purpose`.
+    default_purpose: Option<&'static str>,
+    /// Whether metadata can be given at upload.
+    metadata: bool,
+    /// The lifetimes that can be given at upload.
+    lifetime: Option<String>,
+    /// Whether files can be downloaded: `yes`, `signed links`, `no`.
+    download: &'static str,
+    /// Whether a download can begin in the middle.
+    ranges: bool,
+    /// The most files in one page of a listing.
+    files_per_page: u32,
+    /// The comparisons that the platform makes by itself.
+    filter: Vec<String>,
+    /// The fields that the platform sorts by itself.
+    sort: &'static [&'static str],
+    /// Whether a listing begins with the newest.
+    newest_first: bool,
+    /// What `meta set` can change.
+    meta_set: Option<String>,
+    /// The lifetimes that a link can have.
+    link_lifetime: Option<String>,
+    /// Which checksums are stated.
+    checksums: &'static [&'static str],
+    /// The published rate limit.
+    rate: Option<String>,
+}
+
+fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &'static Capabilities) -> Sheet {
     let row = Row::of(spec);
-    let operations: Vec<&str> = Op::ALL.into_iter().filter(|op| supports(can, *op)).map(Op::phrase).collect();
-    let settings: Object =
-        spec.settings.iter().map(|setting| (setting.key.to_owned(), setting.help.into())).collect();
     let span = |lifetime: Option<(i64, i64)>| {
         lifetime.map(|(min, max)| {
             if max >= FOR_EVER {
@@ -238,43 +296,38 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &Capabili
             }
         })
     };
-    let name_limit = match can.upload.name {
-        NameLimit::Unlimited => None,
-        NameLimit::Bytes(max) => Some(format!("{max} bytes")),
-        NameLimit::Characters(max) => Some(format!("{max} characters")),
-    };
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let sheet = json!({
-        "name": spec.name,
-        "title": spec.title,
-        "dialect": format!("{dialect}: {dialect_title}"),
-        "base_url": some(spec.base_url),
-        "upload_base_url": spec.upload_base_url,
-        "docs_url": some(spec.docs_url),
-        "token_variables": spec.token_variables,
-        "base_url_variables": spec.base_url_variables,
-        "settings": settings,
-        "operations": operations,
-        "max_size": can.upload.max_bytes,
-        "name_limit": name_limit,
-        "empty_files": can.upload.empty,
-        "purposes": can.upload.purposes,
-        "default_purpose": can.upload.default_purpose,
-        "metadata": can.upload.metadata,
-        "lifetime": span(can.upload.lifetime),
-        "download": row.download,
-        "ranges": can.ranges,
-        "files_per_page": can.list.max_page,
-        "filter": can.list.native.iter().map(pushed_down).collect::<Vec<_>>(),
-        "sort": can.list.sort,
-        "newest_first": can.list.newest_first,
-        "meta_set": row.meta_set,
-        "link_lifetime": span(can.link.and_then(|link| link.lifetime)),
-        "checksums": can.checksums,
-        "rate": can.rate.map(|rate| format!("{} requests in {}", rate.requests, human::duration(rate.per))),
-    });
-    match sheet {
-        Value::Object(sheet) => sheet,
-        _ => Object::new(),
+    let some = |text: &'static str| (!text.is_empty()).then_some(text);
+    Sheet {
+        name: spec.name,
+        title: spec.title,
+        dialect: format!("{dialect}: {dialect_title}"),
+        base_url: some(spec.base_url),
+        upload_base_url: spec.upload_base_url,
+        docs_url: some(spec.docs_url),
+        token_variables: spec.token_variables,
+        base_url_variables: spec.base_url_variables,
+        settings: spec.settings.iter().map(|setting| (setting.key.to_owned(), setting.help.into())).collect(),
+        operations: Op::ALL.into_iter().filter(|op| supports(can, *op)).map(Op::phrase).collect(),
+        max_size: can.upload.max_bytes,
+        name_limit: match can.upload.name {
+            NameLimit::Unlimited => None,
+            NameLimit::Bytes(max) => Some(format!("{max} bytes")),
+            NameLimit::Characters(max) => Some(format!("{max} characters")),
+        },
+        empty_files: can.upload.empty,
+        purposes: can.upload.purposes,
+        default_purpose: can.upload.default_purpose,
+        metadata: can.upload.metadata,
+        lifetime: span(can.upload.lifetime),
+        download: row.download,
+        ranges: can.ranges,
+        files_per_page: can.list.max_page,
+        filter: can.list.native.iter().map(pushed_down).collect(),
+        sort: can.list.sort,
+        newest_first: can.list.newest_first,
+        meta_set: row.meta_set,
+        link_lifetime: span(can.link.and_then(|link| link.lifetime)),
+        checksums: can.checksums,
+        rate: can.rate.map(|rate| format!("{} requests in {}", rate.requests, human::duration(rate.per))),
     }
 }

@@ -5,15 +5,17 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::batch::Ended;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorObject, Result};
 use crate::model::FileId;
 
 /// An item as it can be asked for again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Entry {
     /// The path of an upload, else `PROFILE:id:ID` or the reference as it was typed.
     #[serde(rename = "ref")]
@@ -29,22 +31,30 @@ pub trait Reported {
     fn entries(&self) -> Vec<Entry>;
 }
 
-/// A line of a report.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
+/// A line of `--report`: what became of an item.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "report_line")]
+pub(super) struct Line {
     #[serde(flatten)]
     entry: Entry,
+    /// What became of it.
     outcome: Outcome,
+    /// The file's id, where there is one now.
     id: Option<FileId>,
-    /// The object that `--json` prints of an error.
+    /// Why it failed.
+    #[schemars(with = "Option<ErrorObject<'static>>")]
     error: Option<Value>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 enum Outcome {
+    /// It was done.
     Done,
+    /// There was nothing to do.
     Skipped,
+    /// It failed; `--retry-from` does it again.
     Failed,
 }
 
@@ -79,7 +89,7 @@ impl Report {
 
     /// Notes that an item failed.
     pub fn failed(&self, entry: &Entry, error: &Error) -> Result<()> {
-        let error = error.to_json().get_mut("error").map(Value::take);
+        let error = serde_json::to_value(error.object()).ok();
         self.write(&Line { entry: entry.clone(), outcome: Outcome::Failed, id: None, error })
     }
 

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use futures_util::stream::{self, StreamExt as _};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Ended, Words};
@@ -32,13 +33,16 @@ pub struct RmArgs {
 
 const DELETED_FIELDS: [&str; 18] = File::fields_and("deleted");
 
-const DELETED_COLUMNS: Columns =
+pub(super) const DELETED_COLUMNS: Columns =
     Columns { all: &DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
 
-#[derive(Serialize)]
-struct Deleted {
+/// A file that was deleted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "deleted_file")]
+pub(super) struct Deleted {
     #[serde(flatten)]
     file: File,
+    /// Whether it has gone; false in a dry run.
     deleted: bool,
 }
 
@@ -51,7 +55,7 @@ impl RmArgs {
         once_each(&mut chosen);
         let deed = Deed { verb: "delete", done: "deleted", place: "from" };
         self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), deed)?;
-        let mut rows = ctx.ui.rows(columns)?;
+        let rows = ctx.ui.rows(columns)?;
         let dry_run = self.confirm.dry_run;
         batch::run(
             ctx,
@@ -60,21 +64,22 @@ impl RmArgs {
             stream::iter(chosen),
             async |chosen: Chosen| {
                 if !dry_run {
-                    chosen
-                        .provider
-                        .delete(&chosen.file.id)
-                        .await
-                        .map_err(|error| error.about(chosen.file.id.to_string()))?;
+                    let deleted = chosen.provider.delete(&chosen.file.id).await;
+                    deleted.map_err(|error| chosen.failed(error))?;
                 }
                 Ok(chosen.file)
             },
-            |file| {
+            rows,
+            |rows, file| {
                 let id = file.id.clone();
                 rows.push(&Deleted { file, deleted: !dry_run })?;
                 Ok(vec![Ended::Done(Some(id))])
             },
         )
         .await?;
-        rows.finish()
+        if dry_run {
+            ctx.ui.note("dry run: nothing was deleted");
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Which files a command means: references, globs, filters.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,7 +9,7 @@ use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
 use super::batch::BatchArgs;
 use super::report::{Entry, Reported};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result, nearest};
+use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
 use crate::providers::{Listing, Op, Provider, Query, Spec, require};
@@ -19,6 +20,18 @@ pub struct Chosen {
     pub provider: Arc<dyn Provider>,
     /// What is known of it.
     pub file: File,
+    /// What named it alone; None where a pattern or a filter chose it.
+    pub typed: Option<String>,
+}
+
+impl Chosen {
+    /// The error of an operation on this file, in the user's words for it.
+    pub fn failed(&self, error: Error) -> Error {
+        self.typed
+            .iter()
+            .fold(error, |error, typed| error.called(self.file.id.as_str(), typed))
+            .about(self.file.id.as_str())
+    }
 }
 
 /// How files are named on the command line.
@@ -127,7 +140,7 @@ fn matching<'a>(
                         count += files.len();
                         let chosen = files
                             .into_iter()
-                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file }))
+                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file, typed: None }))
                             .collect::<Vec<_>>();
                         Some((chosen, Some((provider, listing, count, what, about))))
                     }
@@ -202,7 +215,7 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
         },
     };
     match file {
-        Ok(file) => Ok(Chosen { provider, file }),
+        Ok(file) => Ok(Chosen { provider, file, typed: Some(shown) }),
         Err(error) => Err(error.about(shown)),
     }
 }
@@ -250,10 +263,20 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
     let platform = provider.spec().name;
     let mut error = Error::not_found(format!("{name}: no file on {platform} has this id or name"));
     let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
-    if let Ok(Some(newest)) = Listing::new(Arc::clone(provider), query, None).next().await
-        && let Some(near) = nearest(name, newest.iter().map(|file| file.name.as_str()))
-    {
-        error = error.hint(format!("did you mean `{near}`?"));
+    match Listing::new(Arc::clone(provider), query, None).next().await {
+        Ok(Some(newest)) => error = error.did_you_mean(name, newest.iter().map(|file| file.name.as_str())),
+        Ok(None) => {
+            let profile = provider.profile();
+            return error.hint(format!("there are no files on {profile}; `haul upload FILE` puts one there"));
+        }
+        Err(_) => {}
+    }
+    // Most likely the shell has put the names of files here in the place of a pattern.
+    if error.hints().is_empty() && Path::new(name).exists() {
+        error = error.hint(format!(
+            "it is a file here; quote a pattern that is for files on {}: `'*'`",
+            provider.profile()
+        ));
     }
     error.hint(lists(provider.as_ref()))
 }

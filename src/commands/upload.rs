@@ -10,13 +10,14 @@ use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
 use jiff::SignedDuration;
 
 use super::batch::{self, BatchArgs, Ended, Words};
+use super::planned;
 use super::report::{Entry, Reported};
 use super::select::resolve;
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::model::{File, NewFile, Object, Source};
-use crate::providers::{self, Op, Provider, require, require_upload};
-use crate::settings::parse_lifetime;
+use crate::error::{Error, Kind, Result};
+use crate::model::{File, FileId, NewFile, Object, Source};
+use crate::providers::{self, Op, Provider, require, require_upload, supports};
+use crate::settings::{Origin, parse_lifetime};
 use crate::transfer::{
     self, Action, IfExists, Journal, Planned, Selection, UploadOptions, Uploaded, Uploads,
 };
@@ -28,8 +29,8 @@ use crate::ui::human;
     haul upload report.pdf\n  \
     haul upload -r docs --include '*.md' --if-exists skip\n  \
     tar c src | haul upload - --name src.tar --metadata commit=abc123\n\n\
-    Until all files of a command are there, running the same command again goes on where it stopped: finished\n\
-    files are not sent again, and one that was on its way is looked for first. After that it starts over;\n\
+    Until all files of a command are there, running the same command again goes on where it stopped: finished \
+    files are not sent again, and one that was on its way is looked for first. After that it starts over; \
     `--if-exists skip` sends only what has changed.")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
@@ -60,7 +61,7 @@ pub struct UploadArgs {
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     if_exists: IfExistsArg,
     /// Send several files in one request, where the platform can
-    #[arg(long, conflicts_with = "to")]
+    #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
     /// In folders, take the files that match this glob only
     #[arg(long, value_name = "GLOB", help_heading = "Folders")]
@@ -69,28 +70,34 @@ pub struct UploadArgs {
     #[arg(long, value_name = "GLOB", help_heading = "Folders")]
     exclude: Vec<String>,
     /// Name files by their base names instead of their paths
-    #[arg(long, help_heading = "Folders")]
+    #[arg(long, help_heading = "Folders", hide_short_help = true)]
     flat: bool,
     /// Follow symbolic links inside folders
-    #[arg(long, help_heading = "Folders")]
+    #[arg(long, help_heading = "Folders", hide_short_help = true)]
     follow: bool,
     /// Read paths from this file, one a line; - is standard input
-    #[arg(long, value_name = "FILE", help_heading = "Folders")]
+    #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
     files_from: Option<PathBuf>,
     /// Read paths from this file, each ended by NUL
-    #[arg(long, value_name = "FILE", conflicts_with = "files_from", help_heading = "Folders")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "files_from",
+        help_heading = "Many files",
+        hide_short_help = true
+    )]
     files_from0: Option<PathBuf>,
     /// Wait until the platform has processed it
     #[arg(long)]
     wait: bool,
     /// Do not compare checksums
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_verify: bool,
-    /// Show what would be uploaded
+    /// Show what would be uploaded, and send nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Print ids only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     ids: bool,
     #[command(flatten)]
     batch: BatchArgs,
@@ -133,7 +140,7 @@ impl UploadArgs {
             "REF",
         )?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
-        let mut rows = ctx.ui.rows(columns)?;
+        let rows = ctx.ui.rows(columns)?;
         let progress = ctx.ui.progress();
         let planned = self.planned(ctx)?;
         let per_request = if self.together { provider.capabilities().upload.files_per_request } else { 1 };
@@ -148,28 +155,23 @@ impl UploadArgs {
             }
             Ok(new)
         });
-        let chunks = in_groups(prepared, per_request);
+        let chunks = in_groups(prepared, if self.dry_run { 1 } else { per_request });
         let journal = if self.dry_run { Journal::default() } else { self.journal(ctx)? };
         let uploads = Uploads::new(Arc::clone(&provider), options, journal, ctx.clock, ctx.interrupt.clone());
-        let dry_run = self.dry_run;
+        if self.dry_run {
+            return planned::foresee(ctx, &self.batch, provider.as_ref(), &uploads, chunks, rows).await;
+        }
         let (uploads, progress) = (&uploads, &progress);
+        let (mut count, mut last) = (0, None);
         let result = batch::run(
             ctx,
             &self.batch,
-            Words::of(if dry_run { "would be uploaded" } else { "uploaded" }),
+            Words::of("uploaded"),
             chunks,
-            move |group: Vec<NewFile>| async move {
-                if dry_run {
-                    return Ok((group, Vec::new()));
-                }
-                Ok((Vec::new(), uploads.upload(&group, progress.as_ref()).await?))
-            },
-            |(planned, uploaded)| {
+            move |group: Vec<NewFile>| async move { uploads.upload(&group, progress.as_ref()).await },
+            rows,
+            |rows, uploaded| {
                 let mut ended = Vec::new();
-                for new in planned {
-                    ended.push(Ended::Done(None));
-                    ctx.ui.note(&format!("{} ({}, {})", new.name, human::size(new.size), new.content_type));
-                }
                 for Uploaded { file, action, incomparable } in uploaded {
                     let (name, id) = (&file.name, &file.id);
                     match action {
@@ -184,6 +186,8 @@ impl UploadArgs {
                         Action::Resumed => ctx.ui.note(&format!("{name}: an earlier run had sent it: {id}")),
                     }
                     rows.push(&file)?;
+                    count += 1;
+                    last = Some(file.id.clone());
                     let id = Some(file.id);
                     ended.push(match action {
                         Action::Uploaded | Action::Replaced => Ended::Done(id),
@@ -194,14 +198,12 @@ impl UploadArgs {
             },
         )
         .await;
-        // Told before it is forgotten: killed in between, the same command tells the ids again instead of sending all.
-        let result = result.and_then(|()| rows.finish());
+        // Told by now: killed before this, the same command tells the ids again instead of sending all.
         uploads.end(result.is_ok());
         result?;
-        if dry_run {
-            return Ok(());
+        if let Some(id) = last {
+            ctx.ui.suggest(&next(ctx, provider.as_ref(), count, &id));
         }
-        ctx.ui.hint(&format!("`haul ls -p {}` lists what is there", provider.profile()));
         Ok(())
     }
 
@@ -287,7 +289,9 @@ impl UploadArgs {
                 let ui = ctx.ui.clone();
                 let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
                 Box::new(
-                    transfer::plan(&argument, &selection, skipped).map(|planned| planned.map(Work::File)),
+                    transfer::plan(&argument, &selection, skipped).map(move |planned| {
+                        planned.map(Work::File).map_err(|error| misspelt(error, &argument))
+                    }),
                 )
             });
         Ok(stream::iter(retried.chain(works)).boxed_local())
@@ -307,6 +311,22 @@ impl UploadArgs {
         let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
             .map_err(|error| Error::io("keep standard input", file.path(), &error))?;
         Ok(Work::Spooled { file: Arc::new(file), name, size })
+    }
+}
+
+/// What to type after an upload of so many files, of which this is the last.
+fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> String {
+    // What was named for this command alone has to be named again.
+    let named = matches!(ctx.settings.profile_name().origin, Origin::Flag(_)).then(|| provider.profile());
+    if count > 1 {
+        let named = named.map_or_else(String::new, |name| format!(" -p {name}"));
+        return format!("`haul ls{named}` lists what is there");
+    }
+    let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
+    if supports(provider.capabilities(), Op::Link) {
+        format!("`haul info {file}` shows it, `haul link {file}` makes a link to it")
+    } else {
+        format!("`haul info {file}` shows it")
     }
 }
 
@@ -337,6 +357,23 @@ impl Reported for Vec<NewFile> {
         };
         self.iter().map(entry).collect()
     }
+}
+
+/// A path that is not there: a pattern that no shell took, or another one misspelt.
+fn misspelt(error: Error, path: &Path) -> Error {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
+    if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
+        return error;
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    if name.contains(['*', '?', '[']) {
+        return error.hint(format!("`haul upload -r {} --include '{name}'`", folder.display()));
+    }
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+    let beside =
+        beside.filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
+    let beside: Vec<String> = beside.collect();
+    error.did_you_mean(&path.to_string_lossy(), beside.iter().map(String::as_str))
 }
 
 /// A file with a name given by hand.

@@ -103,10 +103,10 @@ impl Fault {
         let mut tokens = script.split_whitespace();
         let first = tokens.next().ok_or_else(|| wrong("it is empty".to_owned()))?;
         let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
-        let (word, takes, _) = *WORDS
-            .iter()
-            .find(|(word, ..)| *word == name)
-            .ok_or_else(|| wrong(format!("`{name}` is no word for a fault")))?;
+        let (word, takes, _) = *WORDS.iter().find(|(word, ..)| *word == name).ok_or_else(|| {
+            let words = WORDS.iter().map(|(word, ..)| *word);
+            wrong(format!("`{name}` is no word for a fault")).did_you_mean(name, words)
+        })?;
         if takes.is_empty() && value.is_some() {
             return Err(wrong(format!("`{word}` takes no value")));
         }

@@ -62,6 +62,7 @@ impl Options {
         let platform = self.platform(name)?;
         if !platform.dialects.contains(&word) {
             return Err(Error::usage(format!("dialect `{text}`: {name} has no dialect `{word}`"))
+                .did_you_mean(word, platform.dialects.iter().copied())
                 .hint(self.dialect_list()));
         }
         self.dialects.insert(name.to_owned(), word.to_owned());
@@ -82,7 +83,11 @@ impl Options {
         let known = self.platforms.iter().filter(|platform| only.is_none_or(|only| only == platform.name));
         let known: Vec<_> = known.flat_map(|platform| platform.quirks).filter(|q| q.name == name).collect();
         match known.first() {
-            None => return Err(wrong("there is none of that name".to_owned())),
+            None => {
+                let names =
+                    self.platforms.iter().flat_map(|platform| platform.quirks).map(|quirk| quirk.name);
+                return Err(wrong("there is none of that name".to_owned()).did_you_mean(name, names));
+            }
             Some(quirk) if quirk.value.is_empty() && !value.is_empty() => {
                 return Err(wrong("it takes no value".to_owned()));
             }
@@ -142,6 +147,7 @@ impl Options {
         self.platforms.iter().copied().find(|platform| platform.name == name).ok_or_else(|| {
             let names = self.platforms.iter().map(|platform| platform.name.to_owned()).collect();
             Error::usage(format!("`{name}` is no platform that can be served"))
+                .did_you_mean(name, self.platforms.iter().map(|platform| platform.name))
                 .hint(listed("platforms", names))
         })
     }

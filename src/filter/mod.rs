@@ -98,6 +98,21 @@ impl Filter {
         Self { expr: Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Eq, value }) }
     }
 
+    /// Names or ids (`field` says which) that start with this, case and all.
+    pub fn starts_with(field: &str, start: &str) -> Self {
+        let bound = |op, text: String| {
+            Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Text(text) })
+        };
+        // Before the first text that sorts after all of them: the one whose last character is the next.
+        let chars: Vec<char> = start.chars().collect();
+        let end = (0..chars.len()).rev().find_map(|at| {
+            let next = (chars[at]..=char::MAX).nth(1)?;
+            Some(chars[..at].iter().copied().chain([next]).collect())
+        });
+        let bounds = [Some((Op::Ge, start.to_owned())), end.map(|end| (Op::Lt, end))];
+        Self { expr: Expr::all(bounds.into_iter().flatten().map(|(op, text)| bound(op, text)).collect()) }
+    }
+
     /// A media type with this in it: `pdf`, `image/*`.
     pub fn type_has(text: &str) -> Self {
         let value = Value::Text(text.to_owned());
@@ -161,5 +176,27 @@ impl Filter {
         let mut found = Vec::new();
         collect(&self.expr, &mut found);
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_starts_with_a_text_lies_between_two_bounds() {
+        let passes = |start: &str, name: &str| {
+            let file = File { name: name.to_owned(), ..File::default() };
+            Filter::starts_with("name", start).matches(&file)
+        };
+        let starts = ["a", "ab", "ab\u{10ffff}", "\u{10ffff}", "\u{d7ff}", "z\u{7f}", "Ü", "日本", ""];
+        let more = ["", "\0", "a", "\u{10ffff}", "\u{e000}"];
+        for start in starts {
+            for other in starts {
+                for name in more.map(|more| format!("{other}{more}")) {
+                    assert_eq!(passes(start, &name), name.starts_with(start), "{start:?} {name:?}");
+                }
+            }
+        }
     }
 }

@@ -80,7 +80,16 @@ pub(super) fn read(reply: &Reply) -> Option<Problem> {
         Ok(value) => sentence_of(&value)?,
         Err(_) => first_line(&String::from_utf8_lossy(&reply.body)),
     };
-    (!message.is_empty()).then(|| Problem { message, ..Problem::default() })
+    let is_final = reply.status == 429 && is_spent(&reply.body);
+    (!message.is_empty()).then_some(Problem { message, is_final, kind: None })
+}
+
+/// Whether a body says in OpenAI's words, which others borrow, that money is short and not patience.
+fn is_spent(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    [&body["error"]["code"], &body["error"]["type"], &body["code"]]
+        .into_iter()
+        .any(|word| word == "insufficient_quota")
 }
 
 /// The sentence in a JSON error.
@@ -247,6 +256,19 @@ mod tests {
         for silent in ["", "  \n", "{}", "[]", "null", "42", "<html></html>", r#"{"error":null}"#] {
             assert_eq!(told(silent), None, "{silent}");
         }
+    }
+
+    #[test]
+    fn a_quota_is_no_matter_of_patience() {
+        let is_final = |status, code: &str| {
+            let body = format!(r#"{{"error":{{"message":"too much","type":"{code}","code":"{code}"}}}}"#);
+            read(&Reply { status, headers: super::super::HeaderMap::new(), body: body.into() })
+                .unwrap()
+                .is_final
+        };
+        assert!(is_final(429, "insufficient_quota"));
+        assert!(!is_final(429, "rate_limit_exceeded"));
+        assert!(!is_final(400, "insufficient_quota"), "which is final by itself");
     }
 
     #[test]

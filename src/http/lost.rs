@@ -7,12 +7,12 @@ use std::time::Duration;
 use url::Url;
 
 use super::retry::{Cause, Failure, seconds};
-use super::{Config, tls};
+use super::{Config, tls, transport};
 use crate::error::{Error, Kind};
 
 /// The failure of a request that the transport gave up.
 pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, fully_sent: bool) -> Failure {
-    let (place, platform) = (origin(url), config.platform);
+    let (place, platform) = (place(url), config.platform);
     let never_left = error.is_connect();
     let timed_out = error.is_timeout();
     // Without the URL: its query may hold a signature.
@@ -39,7 +39,7 @@ pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: b
     let error = unreachable(format!(
         "{} at {} did not answer within {}",
         config.platform,
-        origin(url),
+        place(url),
         seconds(limit)
     ))
     .hint("`--timeout` gives it longer");
@@ -65,6 +65,14 @@ pub(super) fn unreachable(message: String) -> Error {
 /// Scheme, host and port: what may be shown of any URL.
 pub(super) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// The same, with what stands between: who cannot reach it has to know whom to ask.
+fn place(url: &Url) -> String {
+    match transport::proxy_of(url) {
+        Some(proxy) => format!("{} through the proxy {proxy}", origin(url)),
+        None => origin(url),
+    }
 }
 
 /// The first error of type `T` in a chain, also inside an [`io::Error`], whose own `source` skips what it wraps.

@@ -11,6 +11,7 @@ mod content;
 mod exchange;
 mod form;
 mod lost;
+mod object;
 mod pace;
 mod reading;
 mod request;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -108,17 +110,31 @@ impl Reply {
         self.decode(&format!("the {what} in the answer"))
     }
 
+    /// Takes any answer to `what`, such as `deletion`, that the platform itself can have given: whoever stands between
+    /// (a portal, a proxy) answers with a page and has done nothing.
+    pub fn acknowledges(&self, what: &str) -> Result<()> {
+        let message = || format!("the answer to the {what} is HTML or XML, not JSON");
+        if self.is_page() { Err(self.nonsense(message())) } else { Ok(()) }
+    }
+
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            let what = if self.body.trim_ascii().is_empty() {
+            self.nonsense(if self.body.trim_ascii().is_empty() {
                 format!("{subject} is empty")
-            } else if self.body.trim_ascii_start().starts_with(b"<") {
+            } else if self.is_page() {
                 format!("{subject} is HTML or XML, not JSON")
             } else {
                 format!("{subject} is not valid: {error}")
-            };
-            Error::platform(what).with_status(self.status).with_request_id(answer::request_id(&self.headers))
+            })
         })
+    }
+
+    fn is_page(&self) -> bool {
+        self.body.trim_ascii_start().starts_with(b"<")
+    }
+
+    fn nonsense(&self, message: String) -> Error {
+        Error::platform(message).with_status(self.status).with_request_id(answer::request_id(&self.headers))
     }
 }
 
@@ -182,9 +198,11 @@ impl Client {
         self.upload(request, silent()).await
     }
 
-    /// Sends a small request and decodes the JSON of the answer. `what` names the thing, for errors.
+    /// Sends a small request and decodes the JSON object of the answer. `what` names the thing, for errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
-        self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))
+        let answer: object::Object<T> =
+            self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))?;
+        Ok(answer.0)
     }
 
     /// As [`send`](Self::send), and reports how far the file pieces of the body have left.
@@ -287,17 +305,39 @@ impl Client {
     }
 }
 
+/// What a segment of a path encodes.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
 /// Joins path segments onto a base URL, each percent-encoded, so that no id can leave its place in the path.
 /// A base with or without a trailing slash is the same. `.` and `..` are refused as segments.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
         return Err(Error::usage(format!("`{bad}` cannot be an id")));
     }
+    if base.cannot_be_a_base() {
+        return Err(Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"));
+    }
+    // Not by the URL's own segments: those leave out tabs and line ends, so that another id would be meant, or another
+    // place: `.`, a tab and `.` would lead upwards.
+    let mut path = base.path().strip_suffix('/').unwrap_or(base.path()).to_owned();
+    for segment in segments {
+        path.push('/');
+        path.extend(utf8_percent_encode(segment, SEGMENT));
+    }
     let mut url = base.clone();
-    url.path_segments_mut()
-        .map_err(|()| Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"))?
-        .pop_if_empty()
-        .extend(segments);
+    url.set_path(&path);
     Ok(url)
 }
 
@@ -308,4 +348,35 @@ pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
 
 fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_one_segment_and_arrives_as_it_is() {
+        let base = Url::parse("https://host/v1/").unwrap();
+        for (id, path) in [
+            ("file_1", "/v1/files/file_1"),
+            ("a/../b", "/v1/files/a%2F..%2Fb"),
+            ("a?b#c%2F", "/v1/files/a%3Fb%23c%252F"),
+            ("a\\b c", "/v1/files/a%5Cb%20c"),
+            ("%2e%2e", "/v1/files/%252e%252e"),
+            ("a\nb", "/v1/files/a%0Ab"),
+            (".\t.", "/v1/files/.%09."),
+            ("\r", "/v1/files/%0D"),
+            ("ü", "/v1/files/%C3%BC"),
+        ] {
+            let url = join(&base, &["files", id]).unwrap();
+            assert_eq!(url.path(), path, "{id:?}");
+            assert_eq!(Url::parse(url.as_str()).unwrap(), url, "{id:?}");
+        }
+        for id in ["", ".", ".."] {
+            assert_eq!(join(&base, &["files", id]).unwrap_err().kind(), Kind::Usage, "{id:?}");
+        }
+        let bare = Url::parse("https://host").unwrap();
+        assert_eq!(join(&bare, &["a"]).unwrap().as_str(), "https://host/a");
+        assert!(join(&Url::parse("mailto:x").unwrap(), &["a"]).is_err());
+    }
 }

@@ -136,7 +136,7 @@ impl Tries {
         let Failure { error, cause, fully_sent, wait } = failure;
         match judge(cause, self.repeatable, fully_sent) {
             Verdict::Again => {}
-            // Whether an earlier attempt had deleted it, only whoever knows the platform's other words for that can tell.
+            // The refusal is of this attempt: one before it may have done what was asked.
             Verdict::Never if self.is_delete && self.maybe_done => return Err(self.tell(error).unanswered()),
             Verdict::Never => return Err(self.tell(error)),
             Verdict::Unanswered => return Err(self.tell(error).unanswered()),

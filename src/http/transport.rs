@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
@@ -61,6 +62,21 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
     builder.build().map_err(|error| {
         Error::failed("the HTTP client cannot be set up").cause(error.without_url().to_string())
     })
+}
+
+/// The proxy that requests to a URL go through, without user and password. Read as reqwest reads it.
+pub(super) fn proxy_of(url: &Url) -> Option<String> {
+    if is_loopback(url) {
+        return None;
+    }
+    let proxy = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
+    let (scheme, host) = (proxy.uri().scheme_str()?, proxy.uri().host()?);
+    Some(
+        proxy
+            .uri()
+            .port_u16()
+            .map_or_else(|| format!("{scheme}://{host}"), |port| format!("{scheme}://{host}:{port}")),
+    )
 }
 
 /// Whether a URL points at this machine.

@@ -163,7 +163,9 @@ impl Provider for Activeloop {
         let request = Request::post(self.connection.url(&["files"])?, form(parts.collect())).bulk();
         let shares = Arc::new(Shares::new(files, progress));
         let reply = self.connection.http.upload(&self.with_org(request), shares).await?;
-        let answered = files_of(reply.json("uploaded file")?, self.profile())?;
+        // A success, whatever it says: the file may be there.
+        let answered = files_of(reply.json("uploaded file")?, self.profile())
+            .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
             let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
             return Err(Error::platform(message).hint("`haul ls` shows which of them are there"));
@@ -174,6 +176,7 @@ impl Provider for Activeloop {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = self.scoped(Request::delete(self.connection.url(&["files", id.as_str()])?));
         let reply = self.connection.http.send(&request).await?;
+        reply.acknowledges("deletion")?;
         // The oldest servers answer without a body.
         let answer: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.get("deleted") == Some(&Json::Bool(false)) {
@@ -201,12 +204,20 @@ impl Provider for Activeloop {
         let before = self.stat(id).await?.metadata;
         let after = patch.apply(&before);
         let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
+        reply.acknowledges("change")?;
         let answer: Option<WireFile> = serde_json::from_slice(&reply.body).ok();
         let answer = answer.and_then(|file| file.into_file(self.profile()).ok());
-        let file = match answer.filter(|file| file.id == *id) {
+        let answer = answer.filter(|file| file.id == *id);
+        let is_told = answer.is_some();
+        let file = match answer {
             Some(file) => file,
             None => self.stat(id).await?,
         };
+        // Who answered may not be the platform. Instructions are carried out, not kept.
+        let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
+        if let Some((lost, _)) = set.find(|(key, _)| !is_told && !file.metadata.contains_key(*key)) {
+            return Err(Error::platform(format!("{id}: activeloop did not keep {lost}")));
+        }
         // Keys that are new here may be the doing of `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
         let kept: Vec<&str> =
@@ -297,6 +308,8 @@ impl WireFile {
 /// A page of a listing. Only `data` is certain.
 #[derive(Debug, Deserialize)]
 struct WireList {
+    /// Null is an empty list; none at all is no list.
+    #[serde(deserialize_with = "Option::deserialize")]
     data: Option<Vec<WireFile>>,
     #[serde(default, deserialize_with = "word")]
     has_more: Option<String>,

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{REGISTRY, Sort, Spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op as Comparator;
 pub use crate::filter::Precision;
 use crate::http::Rate;
@@ -221,16 +221,16 @@ pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> 
     if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
-/// The refusal: what the platform lacks, what to do instead, and who can.
-pub(super) fn refusal(spec: &'static Spec, op: Op) -> Error {
-    refusal_with(spec, spec.dialects[0].can, op, "REF")
+/// The refusal: what the platform lacks, what to do instead, and who can. `about` is as for [`require`].
+pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
+    refusal_with(spec, spec.dialects[0].can, op, about)
 }
 
 fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
     let mut error =
         Error::new(Kind::Unsupported, format!("{} does not let a caller {}", spec.name, op.phrase()));
     for (_, hint) in can.instead.iter().filter(|(for_op, _)| *for_op == op) {
-        error = error.hint(hint.replace("{ref}", about));
+        error = error.hint(hint.replace("{ref}", &word(about)));
     }
     // A platform that needs a signed link for its own download is no answer to "who can".
     let able: Vec<&str> = REGISTRY

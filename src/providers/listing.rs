@@ -2,7 +2,7 @@
 //! kept where the platform does not.
 
 use std::collections::{BinaryHeap, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +11,11 @@ use tokio::task::JoinHandle;
 use super::{Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
 use crate::filter;
-use crate::model::File;
+use crate::model::{File, FileId};
+
+/// Pages in a row with nothing new after which a listing is taken to have no end. A platform that filters page by page
+/// may send many empty ones before the first file that passes.
+const FRUITLESS_PAGES: u32 = 1_000;
 
 /// Files of a provider, page by page. The next page is asked for while this one is used.
 pub struct Listing {
@@ -22,6 +26,10 @@ pub struct Listing {
     cursor: Option<String>,
     /// Hashes of the cursors seen: a platform that repeats one would have us list for ever.
     seen: HashSet<u64>,
+    /// A hash of the ids of the last page that was not empty.
+    last: u64,
+    /// Pages in a row that were empty or the last one again.
+    fruitless: u32,
     left: u64,
     started: bool,
     ended: bool,
@@ -47,6 +55,8 @@ impl Listing {
             resumes: cursor.is_some(),
             cursor,
             seen: HashSet::new(),
+            last: 0,
+            fruitless: 0,
             started: false,
             ended: false,
             collects,
@@ -122,20 +132,15 @@ impl Listing {
         let past = |file: &File| self.since > file.created_at && file.created_at.is_some();
         self.cursor = page.next.filter(|_| !page.files.iter().any(past));
         let mut files = page.files;
+        if self.cursor.is_some() {
+            self.watch_for_an_end(&files)?;
+        }
         if let Some(filter) = &self.query.filter {
             files.retain(|file| filter.matches(file));
         }
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {
-                let mut hasher = DefaultHasher::new();
-                next.hash(&mut hasher);
-                if !self.seen.insert(hasher.finish()) {
-                    return Err(Error::platform(format!(
-                        "{} repeats a page: its listing would never end",
-                        self.provider.spec().name
-                    )));
-                }
                 // A page is asked for ahead only if it is sure to be wanted.
                 if self.collects || self.left > files.len() as u64 {
                     self.ahead = Some(self.ask(Some(next)));
@@ -153,6 +158,27 @@ impl Listing {
     fn ask(&self, cursor: Option<String>) -> JoinHandle<Result<Page>> {
         let (provider, query) = (Arc::clone(&self.provider), self.query.clone());
         tokio::spawn(async move { provider.list(&query, cursor.as_deref()).await })
+    }
+
+    /// Refuses a page that shows that the listing goes in a circle or nowhere.
+    fn watch_for_an_end(&mut self, files: &[File]) -> Result<()> {
+        let platform = self.provider.spec().name;
+        if !self.seen.insert(hash_of(&self.cursor)) {
+            return Err(Error::platform(format!("{platform} repeats a page: its listing would never end")));
+        }
+        let ids: Vec<&FileId> = files.iter().map(|file| &file.id).collect();
+        let ids = hash_of(&ids);
+        if files.is_empty() || ids == self.last {
+            self.fruitless += 1;
+        } else {
+            (self.last, self.fruitless) = (ids, 0);
+        }
+        if self.fruitless >= FRUITLESS_PAGES {
+            return Err(Error::platform(format!(
+                "{platform} sent {FRUITLESS_PAGES} pages with nothing new: its listing would never end"
+            )));
+        }
+        Ok(())
     }
 
     fn stop(&mut self) {
@@ -190,6 +216,12 @@ impl Listing {
         self.ended = true;
         Ok(heap.into_sorted_vec().into_iter().map(|ranked| ranked.file).collect())
     }
+}
+
+fn hash_of(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Drop for Listing {

@@ -258,6 +258,6 @@ pub trait Provider: Send + Sync {
 
     /// The refusal of an operation that the platform does not have.
     fn unsupported(&self, op: Op) -> Error {
-        capabilities::refusal(self.spec(), op)
+        capabilities::refusal(self.spec(), op, "REF")
     }
 }

@@ -25,7 +25,7 @@ use url::Url;
 use super::lenient::{self, Fields, Known};
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::http::{Client, Part, Rate, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile};
 use crate::progress::Progress;
@@ -200,16 +200,17 @@ impl Provider for Replicate {
 
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
-        self.connection.http.send(&request).await.map(drop)
+        self.connection.http.send(&request).await?.acknowledges("deletion")
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
-        let url = match self.given_link(id)? {
-            Some(url) => url,
-            None => match &self.signer {
-                Some(signer) => self.sign(signer, id, OWN_LINK)?.0,
-                None => return Err(self.unsupported(Op::Download)),
-            },
+        let url = match (self.given_link(id)?, &self.signer) {
+            (Some(url), _) => url,
+            (None, Some(signer)) => self.sign(signer, id, OWN_LINK)?.0,
+            (None, None) => {
+                let about = format!("{}:id:{id}", self.profile());
+                return Err(super::capabilities::refusal(self.spec(), Op::Download, &about));
+            }
         };
         let request = Request::get(url).anonymous().bulk().range(range);
         self.connection.http.content(&request).await.map_err(|error| rejected(id, error))
@@ -357,7 +358,7 @@ fn rejected(id: &FileId, error: Error) -> Error {
         .cause(error.message())
         .with_status(status)
         .with_request_id(error.request_id().map(str::to_owned))
-        .hint(format!("`haul info {id}` tells whether the file is there")),
+        .hint(format!("`haul info {}` tells whether the file is there", word(id.as_str()))),
         _ => error,
     }
 }

@@ -38,6 +38,8 @@ pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
 pub const TERM: &str = "TERM";
 /// Width of the output.
 pub const COLUMNS: &str = "COLUMNS";
+/// The shell that asks for completions: set by the script of `haul completions`.
+pub const COMPLETE: &str = "COMPLETE";
 /// Set by CI services: nothing ever prompts.
 pub const CI: &str = "CI";
 /// The X server. Without a display a keyring's prompt cannot be seen.
@@ -69,6 +71,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     (CI, "nothing ever prompts, if set"),
     (DISPLAY, "without it and `WAYLAND_DISPLAY`, no keyring is waited for: its prompt could not be seen"),
     (WAYLAND_DISPLAY, "as `DISPLAY`"),
+    (COMPLETE, "the shell that asks for completions, set by the script of `haul completions`"),
     (NOW, "a fixed time (RFC 3339), for tests"),
 ];
 

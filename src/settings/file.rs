@@ -233,13 +233,23 @@ impl File {
         self.default_profile = name.map(str::to_owned);
     }
 
+    /// Changes the file at `path` as it is now, one haul after the other.
+    pub fn edit(path: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let folder = folder_of(&real(path));
+        fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, &error))?;
+        // The folder is locked, since the file is another one after each change. Where a folder cannot be locked, two
+        // changes at the same moment are one too many.
+        let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
+        let mut file = Self::read(path)?;
+        change(&mut file);
+        file.write()
+    }
+
     /// Writes the file: whole or not at all, for this user only. A link to it stays a link.
-    pub fn write(&self) -> Result<()> {
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+    fn write(&self) -> Result<()> {
+        let path = real(&self.path);
         let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(&path))?;
             file.write_all(self.document.to_string().trim_start_matches('\n').as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
@@ -256,6 +266,15 @@ impl File {
         });
         child(profiles, name)
     }
+}
+
+/// The file itself, where `path` is a link to it.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// The table under `key`, made in the form of its parent if it is not there.

@@ -105,9 +105,7 @@ impl Settings {
 
     /// Changes the config file: read again, so that what another haul has written since the start stays.
     pub fn edit(&self, change: impl FnOnce(&mut file::File)) -> Result<()> {
-        let mut file = file::File::read(&self.file.path)?;
-        change(&mut file);
-        file.write()
+        file::File::edit(&self.file.path, change)
     }
 
     /// Where the profile is from: the environment, the config file or the program.

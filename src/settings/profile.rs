@@ -80,15 +80,14 @@ impl Settings {
             }
             let names = self.profile_names();
             let own = self.profile_name();
-            let mut error = Error::usage(if own.value == name && !matches!(own.origin, Origin::Flag(_)) {
+            let error = Error::usage(if own.value == name && !matches!(own.origin, Origin::Flag(_)) {
                 format!("{}: no profile is called {name:?}", own.origin)
             } else {
                 format!("no profile is called {name:?}")
             });
-            if let Some(near) = crate::error::nearest(name, names.iter().map(String::as_str)) {
-                error = error.hint(format!("did you mean `{near}`?"));
-            }
-            error.hint(format!("profiles: {}", names.join(", ")))
+            error
+                .did_you_mean(name, names.iter().map(String::as_str))
+                .hint(format!("profiles: {}", names.join(", ")))
         })
     }
 
@@ -132,6 +131,7 @@ impl Settings {
         let names: Vec<&str> =
             std::iter::once("auto").chain(spec.dialects.iter().map(|dialect| dialect.name)).collect();
         Err(Error::usage(format!("{}: {} has no dialect {:?}", picked.origin, spec.name, picked.value))
+            .did_you_mean(&picked.value, names.iter().copied())
             .hint(format!("dialects: {}", names.join(", "))))
     }
 
@@ -278,6 +278,7 @@ struct Part<'a> {
 pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
     let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
     Error::usage(format!("{origin}: no provider is called {provider:?}"))
+        .did_you_mean(provider, names.iter().copied())
         .hint(format!("providers: {}", names.join(", ")))
 }
 
@@ -287,5 +288,9 @@ fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
     if keys.is_empty() {
         return error.hint(format!("{} has no settings", spec.name));
     }
-    error.hint(format!("settings of {}: {}", spec.name, keys.join(", ")))
+    error.did_you_mean(key, keys.iter().copied()).hint(format!(
+        "settings of {}: {}",
+        spec.name,
+        keys.join(", ")
+    ))
 }

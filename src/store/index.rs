@@ -433,6 +433,23 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_alike_is_found_by_an_index() {
+        let home = tempfile::tempdir().unwrap();
+        let index = Index::open(home.path().join("index.sqlite"), true).unwrap();
+        for (sort, field) in [(SortKey::Name, "name"), (SortKey::Id, "id")] {
+            let filter = Some(crate::filter::Filter::starts_with(field, "data-"));
+            let listing = Listing { filter, sort, ..Listing::default() };
+            let selection = listing.select("s", None, Timestamp::UNIX_EPOCH);
+            let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
+            let bound = rusqlite::params_from_iter(&selection.bound);
+            let connection = index.writer.lock().unwrap();
+            let plan: String = connection.query_row(&sql, bound, |row| row.get("detail")).unwrap();
+            assert!(plan.ends_with(&format!("(space=? AND {field}>? AND {field}<?)")), "{plan}");
+            assert!(selection.exact);
+        }
+    }
+
+    #[test]
     fn a_page_is_read_from_an_index_and_never_sorted() {
         let home = tempfile::tempdir().unwrap();
         let index = Index::open(home.path().join("index.sqlite"), true).unwrap();

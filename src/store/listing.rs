@@ -128,7 +128,7 @@ impl SortKey {
     }
 }
 
-/// A comparison that SQL decides exactly as the filter would: an exact id or name, a bound of the creation time.
+/// A comparison that SQL decides exactly as the filter would: an exact id or name, bounds of either and of the creation time.
 fn condition(comparison: &Comparison, semantics: Semantics) -> Option<(&'static str, Bound)> {
     let Comparison { field, op, value } = comparison;
     // Where a `*` in a name is a wildcard, SQL cannot tell.
@@ -136,6 +136,11 @@ fn condition(comparison: &Comparison, semantics: Semantics) -> Option<(&'static 
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
         ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some(("name = ?", Bound::Text(text.clone()))),
+        // Text is ordered byte by byte here as there.
+        ("id", Op::Ge, Value::Text(text)) => Some(("id >= ?", Bound::Text(text.clone()))),
+        ("id", Op::Lt, Value::Text(text)) => Some(("id < ?", Bound::Text(text.clone()))),
+        ("name", Op::Ge, Value::Text(text)) => Some(("name >= ?", Bound::Text(text.clone()))),
+        ("name", Op::Lt, Value::Text(text)) => Some(("name < ?", Bound::Text(text.clone()))),
         ("created_at", _, Value::Time(time)) => {
             // Rows have whole microseconds. A bound between two of them moves to the one that leaves the same rows.
             let down = micros(*time);

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::digest::{Hasher, compare};
 use super::reading::digest_of;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
 use crate::model::{File, FileId, NewFile};
 use crate::providers::{Download, Listing, Provider, Query};
@@ -127,7 +127,7 @@ impl Arrivals {
             .hint(format!(
                 "look before you send it again: `haul ls -p {} {}`",
                 self.provider.profile(),
-                new.name
+                word(&new.name)
             ))
             .unanswered()
     }

@@ -74,6 +74,21 @@ pub async fn download(
     result.map_err(|error| error.about(file.id.to_string()))
 }
 
+/// Whether a download to this path would write it: false where what is there stays, an error where it is in the way.
+pub fn foresee(path: &Path, existing: Existing) -> Result<bool> {
+    if path.symlink_metadata().is_err() {
+        return Ok(true);
+    }
+    match existing {
+        Existing::Refuse => Err(exists(path)),
+        Existing::Skip => Ok(false),
+        Existing::Overwrite if path.is_dir() => {
+            Err(Error::failed(format!("{}: is a directory", path.display())))
+        }
+        Existing::Overwrite => Ok(true),
+    }
+}
+
 /// One download.
 struct Fetch<'a> {
     provider: &'a Arc<dyn Provider>,
@@ -94,15 +109,8 @@ impl Fetch<'_> {
     }
 
     async fn to_path(&self, path: &Path, options: DownloadOptions) -> Result<bool> {
-        if path.symlink_metadata().is_ok() {
-            match options.existing {
-                Existing::Refuse => return Err(exists(path)),
-                Existing::Skip => return Ok(false),
-                Existing::Overwrite if path.is_dir() => {
-                    return Err(Error::failed(format!("{}: is a directory", path.display())));
-                }
-                Existing::Overwrite => {}
-            }
+        if !foresee(path, options.existing)? {
+            return Ok(false);
         }
         let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
@@ -111,7 +119,8 @@ impl Fetch<'_> {
         let mut writer = Writer::new(sink, part.have, self.file, options.verify)?;
         let range = (part.have > 0).then(|| Range { from: part.have, validator: part.validator.clone() });
         if let Err(error) = self.run(&mut writer, range, &|validator| part.note(validator)).await {
-            if part.is_empty() {
+            // Bytes of another content are no start for this one.
+            if part.is_empty() || error.kind() == Kind::Mismatch {
                 part.discard();
             }
             return Err(error);
@@ -144,6 +153,10 @@ impl Fetch<'_> {
             }
             match result {
                 Ok(()) => return Ok(()),
+                // Whatever was to follow, it was not of the file.
+                Err(error) if error.kind() == Kind::Unreachable && writer.is_whole(self.file) => {
+                    return Ok(());
+                }
                 Err(error) if error.kind() == Kind::Unreachable => {
                     fruitless = if writer.position() > before { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 /// Opens or makes the file and locks it for as long as the handle lives. None if another handle has it, here or in
-/// another process.
+/// another process. A symbolic link is refused: what it points at is not this file.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
 }
@@ -25,6 +25,9 @@ pub(super) fn wait(path: &Path) -> io::Result<File> {
 
 fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
     loop {
+        if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            return Err(io::Error::other("it is a symbolic link"));
+        }
         let file = options.open(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -41,7 +44,7 @@ fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let place = |metadata: io::Result<std::fs::Metadata>| metadata.ok().map(|it| (it.dev(), it.ino()));
-    place(file.metadata()) == place(path.metadata())
+    place(file.metadata()) == place(path.symlink_metadata())
 }
 
 #[cfg(not(unix))]
@@ -64,5 +67,15 @@ mod tests {
         std::fs::rename(&path, folder.path().join("b")).unwrap();
         assert!(!is_at(&second, &path));
         assert!(open(&path).unwrap().is_some(), "the renamed file keeps its lock, the name is free");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_opened_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("a"), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(open(&path).is_err());
+        assert!(!elsewhere.exists());
     }
 }

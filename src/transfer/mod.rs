@@ -16,10 +16,10 @@ mod upload;
 mod wait;
 mod writer;
 
-pub use download::{DownloadOptions, Existing, Target, download};
+pub use download::{DownloadOptions, Existing, Target, download, foresee};
 pub use journal::Journal;
 pub use names::{base_name, inside, safe_path};
 pub use plan::{Planned, Selection, plan, refuse_special};
 pub use pool::{Jobs, Pool};
-pub use upload::{Action, IfExists, UploadOptions, Uploaded, Uploads};
-pub use wait::wait_until_processed;
+pub use upload::{Action, Foreseen, IfExists, UploadOptions, Uploaded, Uploads};
+pub use wait::{Patience, wait_until_processed};

@@ -13,6 +13,8 @@ const RESERVED: [&str; 30] = [
 
 /// The longest file name that common file systems take, less room for `.part` and the like.
 const LONGEST: usize = 240;
+/// The longest path that common systems take, less the same room.
+const LONGEST_PATH: usize = 4_000;
 
 /// A relative path below the chosen folder, made of the server's name: each component made safe, `.` and `..` and
 /// empty ones left out. None if nothing is left.
@@ -25,6 +27,13 @@ pub fn safe_path(name: &str) -> Option<PathBuf> {
 /// `relative` (from [`safe_path`]) below `folder`, unless a symbolic link on the way would lead out of it. The folder
 /// itself may be one: the user named it.
 pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
+    let bytes = relative.as_os_str().len();
+    if bytes > LONGEST_PATH {
+        // Not repeated here: it would fill the screen.
+        let start: String = relative.to_string_lossy().chars().take(40).collect();
+        return Err(Error::failed(format!("{start}…: a name of {bytes} bytes is too long for a path"))
+            .hint("choose where to write it: `-o FILE`"));
+    }
     let mut path = folder.to_owned();
     let parents = relative.parent().into_iter().flat_map(Path::components);
     for part in parents {

@@ -1,7 +1,7 @@
 //! The `.part` file of a download: the first bytes so far, a note of whose they are, and how it gets its name.
 
 use std::fs::{self, File as Handle};
-use std::io::{Seek as _, SeekFrom};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,14 @@ impl Part {
             file.profile, file.id, file.size, file.updated_at, file.checksums
         );
         let mut have = handle.metadata().map_err(failed)?.len();
+        if have > SMALL && note.symlink_metadata().is_err() {
+            // A part as large as this has had a note since its first byte: this is somebody's file.
+            return Err(Error::failed(format!(
+                "{}: exists already, and is no part of a download",
+                path.display()
+            ))
+            .hint("give it another name, or choose another target: `-o FILE`"));
+        }
         let noted = if have > 0 && resume { read_note(&note, &identity) } else { None };
         if have > 0 && (noted.is_none() || file.size.is_some_and(|size| have > size)) {
             handle.set_len(0).map_err(failed)?;
@@ -64,7 +72,10 @@ impl Part {
         }
         let note = Note { of: self.identity.clone(), validator: validator.map(str::to_owned) };
         let text = serde_json::to_vec(&note).unwrap_or_default();
-        fs::write(&self.note, text).map_err(|error| Error::io("write", &self.note, &error))
+        // Made anew, so that nothing is written through a link of that name.
+        let _ = fs::remove_file(&self.note);
+        let made = Handle::create_new(&self.note).and_then(|mut file| file.write_all(&text));
+        made.map_err(|error| Error::io("write", &self.note, &error))
     }
 
     /// Whether there is nothing in it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 
 /// A file that is to go up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub fn plan(
     };
     if found.is_dir() && !selection.recursive {
         return once(Err(Error::usage(format!("{}: is a directory", argument.display()))
-            .hint(format!("add `-r`: `haul upload -r {}`", argument.display()))
+            .hint(format!("add `-r`: `haul upload -r {}`", word(&argument.to_string_lossy())))
             .about(argument.display().to_string())));
     }
     if let Err(error) = refuse_special(argument, &found) {
@@ -110,7 +110,7 @@ pub fn refuse_special(path: &Path, found: &fs::Metadata) -> Result<()> {
     }
     let shown = path.display();
     Err(Error::usage(format!("{shown}: is a pipe or a device, not a file"))
-        .hint(format!("`haul upload - --name NAME < {shown}`"))
+        .hint(format!("`haul upload - --name NAME < {}`", word(&path.to_string_lossy())))
         .about(shown.to_string()))
 }
 

@@ -9,12 +9,12 @@ use super::arrival::{Arrivals, is_same};
 use super::digest::{Hasher, Listener, compare};
 use super::journal::{Earlier, Journal};
 use super::turns::Turns;
-use super::wait::wait_until_processed;
-use crate::error::{Error, Kind, Result};
+use super::wait::{Patience, wait_until_processed};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile};
-use crate::progress::{Outcome, Progress};
+use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Listing, Provider, Query};
 
 /// What to do when a file of that name is there already.
@@ -66,6 +66,17 @@ pub struct Uploaded {
     pub action: Action,
     /// The file of the same name and size that could not be compared with it, so that it was sent.
     pub incomparable: Option<FileId>,
+}
+
+/// What would become of a file.
+#[derive(Clone, Debug)]
+pub enum Foreseen {
+    /// It would be sent.
+    New,
+    /// It would be sent and take the place of this one.
+    InPlaceOf(FileId),
+    /// It is there already.
+    Reused(Box<File>),
 }
 
 /// The uploads of one command to one platform.
@@ -134,6 +145,17 @@ impl Uploads {
         result.map_err(|error| files.iter().take(1).fold(error, |error, new| error.about(new.name.clone())))
     }
 
+    /// What [`upload`](Self::upload) would do with a file, as far as it can be told without sending it.
+    pub async fn foresee(&self, new: &NewFile) -> Result<Foreseen> {
+        let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
+        let old = job.old.or_else(|| self.options.to.clone());
+        Ok(match (job.there, old) {
+            (Some((file, _)), _) => Foreseen::Reused(Box::new(file)),
+            (None, Some(old)) => Foreseen::InPlaceOf(old),
+            (None, None) => Foreseen::New,
+        })
+    }
+
     async fn attempt(&self, files: &[NewFile], items: &[Arc<dyn Progress>]) -> Result<Vec<Uploaded>> {
         let _turn = self.turns.take(files.iter().map(|new| new.name.clone()).collect()).await;
         let mut jobs = Vec::with_capacity(files.len());
@@ -142,7 +164,7 @@ impl Uploads {
         }
         if let Err(error) = self.send(&mut jobs).await {
             // What may be there stays in the journal: the next run looks for it.
-            for job in jobs.iter().filter(|job| job.there.is_none() && !may_be_there(&error)) {
+            for job in jobs.iter().filter(|job| job.there.is_none() && !error.may_be_done()) {
                 self.journal.forget(job.number);
             }
             return Err(error);
@@ -159,8 +181,11 @@ impl Uploads {
             if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
                 self.journal.hashes.note(&file.id, &blake3);
             }
-            let file =
-                if self.options.wait { wait_until_processed(&self.provider, file).await? } else { file };
+            let file = if self.options.wait {
+                wait_until_processed(&self.provider, file, Patience::default()).await?
+            } else {
+                file
+            };
             uploaded.push(Uploaded { file, action, incomparable: job.incomparable });
         }
         Ok(uploaded)
@@ -266,7 +291,7 @@ impl Uploads {
                 return Ok(());
             }
             let Err(error) = self.send_once(&mut missing).await else { return Ok(()) };
-            if !may_be_there(&error) {
+            if !error.may_be_done() {
                 return Err(error);
             }
             attempts = attempts.saturating_sub(1);
@@ -344,9 +369,11 @@ impl Uploads {
     async fn retire(&self, new: &File, old: &FileId) -> Result<Action> {
         match self.provider.delete(old).await {
             // An earlier run may have come so far.
-            Err(error) if error.kind() != Kind::NotFound => {
-                Err(error.hint(format!("the new file is {}; remove the old one: `haul rm id:{old}`", new.id)))
-            }
+            Err(error) if error.kind() != Kind::NotFound => Err(error.hint(format!(
+                "the new file is {}; remove the old one: `haul rm {}`",
+                new.id,
+                word(&format!("id:{old}"))
+            ))),
             _ => Ok(Action::Replaced),
         }
     }
@@ -356,8 +383,9 @@ impl Job<'_> {
     /// Takes the file that has come of it, if its size and checksum are what was sent.
     fn arrive(&mut self, file: File, action: Action) -> Result<()> {
         let new = self.new;
-        let hint =
-            |error: Error| error.hint(format!("the file is kept: `haul rm id:{}` removes it", file.id));
+        let hint = |error: Error| {
+            error.hint(format!("the file is kept: `haul rm {}` removes it", word(&format!("id:{}", file.id))))
+        };
         if let Some(size) = file.size.filter(|size| *size != new.size) {
             let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));
@@ -370,13 +398,6 @@ impl Job<'_> {
         self.there = Some((file, action));
         Ok(())
     }
-}
-
-/// Whether the files may have arrived although the platform did not tell of them: no answer, or a success that
-/// cannot be read.
-fn may_be_there(error: &Error) -> bool {
-    let succeeded = error.status().is_some_and(|status| (200..300).contains(&status));
-    error.is_unanswered() || (error.kind() == Kind::Platform && succeeded)
 }
 
 /// Passes positions on, and hears the bytes for the hash.

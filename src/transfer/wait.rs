@@ -5,22 +5,41 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::model::File;
 use crate::providers::Provider;
 
 /// Status words after which a platform does no more; so is an absent status.
 const SETTLED: [&str; 7] = ["complete", "completed", "indexed", "processed", "skipped", "active", "ready"];
 const BROKEN: [&str; 4] = ["failed", "error", "cancelled", "deleted"];
-/// The pause before a file is asked about again grows from the first to the second.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
-/// Waits no longer than this.
-const LONGEST: Duration = Duration::from_hours(1);
 
-/// Asks again until the platform has processed the file, for an hour at most. A failure there is an error of kind
-/// Platform.
-pub async fn wait_until_processed(provider: &Arc<dyn Provider>, file: File) -> Result<File> {
-    let (begun, mut pause, mut file) = (Instant::now(), PAUSES.0, file);
+/// How a file is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The pause before a file is asked about again grows from the first to the second.
+    pub pauses: (Duration, Duration),
+    /// The wait goes on no longer than this.
+    pub longest: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            pauses: (Duration::from_millis(500), Duration::from_secs(10)),
+            longest: Duration::from_hours(1),
+        }
+    }
+}
+
+/// Asks again until the platform has processed the file. A failure there is an error of kind Platform, and so is a wait
+/// that is at its end.
+pub async fn wait_until_processed(
+    provider: &Arc<dyn Provider>,
+    file: File,
+    patience: Patience,
+) -> Result<File> {
+    let Patience { pauses, longest } = patience;
+    let (begun, mut pause, mut file) = (Instant::now(), pauses.0, file);
     let platform = provider.spec().name;
     loop {
         let status = file.status.as_deref().unwrap_or("complete").to_lowercase();
@@ -34,13 +53,17 @@ pub async fn wait_until_processed(provider: &Arc<dyn Provider>, file: File) -> R
             let error = why.into_iter().fold(error, Error::cause);
             return Err(error.about(file.id.to_string()));
         }
-        if begun.elapsed() >= LONGEST {
-            let error = Error::platform(format!("{}: still {status} on {platform} after an hour", file.name));
-            let look = format!("`haul info -p {} id:{}` tells when it is done", provider.profile(), file.id);
+        if begun.elapsed() >= longest {
+            let minutes = longest.as_secs() / 60;
+            let error =
+                Error::platform(format!("{}: still {status} on {platform} after {minutes} min", file.name));
+            let reference = format!("id:{}", file.id);
+            let look =
+                format!("`haul info -p {} {}` tells when it is done", provider.profile(), word(&reference));
             return Err(error.hint(look).about(file.id.to_string()));
         }
         sleep(pause).await;
-        pause = (pause * 3 / 2).min(PAUSES.1);
+        pause = (pause * 3 / 2).min(pauses.1);
         file = provider.stat(&file.id).await?;
     }
 }

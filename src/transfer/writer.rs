@@ -21,6 +21,8 @@ const WAITING: usize = 4;
 pub(super) struct Writer<'a> {
     sink: Sink<'a>,
     position: u64,
+    /// Name and size of the file, where they are compared: more bytes than it has are not its own.
+    stated: Option<(&'a str, u64)>,
     hash: Option<Hash>,
     /// Whether the bytes were made from the file's, so that its size and checksum say nothing of them.
     derived: bool,
@@ -36,11 +38,12 @@ pub(super) enum Sink<'a> {
 
 impl<'a> Writer<'a> {
     /// A writer that has the first `position` bytes of `file` already.
-    pub(super) fn new(sink: Sink<'a>, position: u64, file: &File, verify: bool) -> Result<Self> {
+    pub(super) fn new(sink: Sink<'a>, position: u64, file: &'a File, verify: bool) -> Result<Self> {
         let hasher = Hasher::for_checksums(&file.checksums).filter(|_| verify);
         let small = file.size.is_some_and(|size| size <= SMALL);
         let hash = hasher.map(|hasher| Hash::start(hasher, small)).transpose()?;
-        let mut writer = Self { sink, position, hash, derived: false };
+        let stated = file.size.filter(|_| verify).map(|size| (file.name.as_str(), size));
+        let mut writer = Self { sink, position, stated, hash, derived: false };
         writer.hear_again();
         Ok(writer)
     }
@@ -77,6 +80,13 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn write(&mut self, bytes: &Bytes) -> Result<()> {
+        // At once, not at the end: there may be none before the disk is full.
+        if let Some((name, size)) = self.stated
+            && !self.derived
+            && self.position + bytes.len() as u64 > size
+        {
+            return Err(mismatch(name, size, "more"));
+        }
         match &mut self.sink {
             Sink::File(file, path) => {
                 let mut file: &fs::File = file;
@@ -91,15 +101,18 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Whether there are as many bytes as the platform states.
+    pub(super) fn is_whole(&self, file: &File) -> bool {
+        !self.derived && file.size == Some(self.position)
+    }
+
     /// Compares length and checksum with what the platform states.
     pub(super) fn check(self, file: &File, verify: bool) -> Result<()> {
         if !verify || self.derived {
             return Ok(());
         }
-        if let Some(size) = file.size.filter(|size| *size != self.position) {
-            let message =
-                format!("{}: the platform states {size} bytes and {} came", file.name, self.position);
-            return Err(Error::new(Kind::Mismatch, message));
+        if let Some((name, size)) = self.stated.filter(|(_, size)| *size != self.position) {
+            return Err(mismatch(name, size, &self.position.to_string()));
         }
         match self.hash {
             Some(hash) => compare(&file.name, &hash.finish()?, &file.checksums),
@@ -113,6 +126,10 @@ impl<'a> Writer<'a> {
             hash.hear(Heard::File((*path).to_owned(), self.position));
         }
     }
+}
+
+fn mismatch(name: &str, size: u64, came: &str) -> Error {
+    Error::new(Kind::Mismatch, format!("{name}: the platform states {size} bytes and {came} came"))
 }
 
 /// A hash of what is written. That of a large file has a thread of its own: SHA-256 is slower than the network it

@@ -1,7 +1,6 @@
 //! `--fields`: which columns, in which order.
 
 use serde_json::Value;
-use strsim::osa_distance as distance;
 
 use super::Columns;
 use crate::error::{Error, Result};
@@ -25,29 +24,11 @@ pub fn check(asked: &[String], columns: Columns) -> Result<Vec<String>> {
 }
 
 fn unknown(field: &str, all: &[&str]) -> Error {
-    let error = Error::usage(format!("{field}: no such field"));
-    let error = match nearest(field, all) {
-        Some(name) => error.hint(format!("did you mean `{name}`?")),
-        None => error,
-    };
-    error.hint(valid(all))
+    Error::usage(format!("{field}: no such field")).did_you_mean(field, all.iter().copied()).hint(valid(all))
 }
 
 fn valid(all: &[&str]) -> String {
     format!("the fields are {}", all.join(", "))
-}
-
-/// The one of `names` that `typed` was probably meant to be: a few typing errors away, or its beginning.
-fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
-    let typed = typed.to_lowercase();
-    let allowed = 1 + typed.chars().count() / 4;
-    let close = names.iter().map(|&name| (distance(&typed, &name.to_lowercase()), name));
-    let close = close.filter(|(far, _)| *far <= allowed).min_by_key(|(far, _)| *far);
-    close.map(|(_, name)| name).or_else(|| {
-        names.iter().copied().find(|name| {
-            typed.len() >= 3 && (name.starts_with(&typed) || name.split('_').any(|word| word == typed))
-        })
-    })
 }
 
 /// The value that `field` names inside `row`; null where there is none. A key may itself hold dots.

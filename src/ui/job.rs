@@ -8,9 +8,11 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::bars::Bars;
+use super::json;
 use super::streams::{Shared, lock};
 use super::tally::{Slot, Tally};
 use crate::progress::{Outcome, Progress};
@@ -32,6 +34,46 @@ const BARS_AFTER: Duration = Duration::from_millis(250);
 const LINES_AFTER: Duration = Duration::from_secs(2);
 /// Time between two lines.
 const LINES_EVERY: Duration = Duration::from_secs(10);
+
+/// A line of `--progress json` on stderr.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[schemars(rename = "progress_event")]
+pub enum Event<'a> {
+    /// How much there is to do in all, as far as is known yet.
+    Total {
+        /// Items.
+        items: u64,
+        /// Bytes.
+        total: u64,
+    },
+    /// An item begins.
+    Start(ItemAt<'a>),
+    /// Bytes of it have moved; a smaller number says that it starts over.
+    Progress(ItemAt<'a>),
+    /// It is over.
+    Finish {
+        /// Where it ended.
+        #[serde(flatten)]
+        at: ItemAt<'a>,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How far an item is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ItemAt<'a> {
+    /// Its number in this command, from 1: two items may have one name.
+    item: u64,
+    /// Its name.
+    name: &'a str,
+    /// Bytes moved, from the start of the file.
+    bytes: u64,
+    /// Bytes in all, if known.
+    total: Option<u64>,
+}
 
 /// One transfer, of one item or many.
 pub(super) struct Job {
@@ -90,7 +132,7 @@ impl Job {
             Style::Events => {
                 // Locked until they are told, so that none comes after its item's end.
                 let tally = lock(&self.tally);
-                tally.moved().iter().for_each(|slot| self.event("progress", slot, None));
+                tally.moved().iter().for_each(|slot| self.event(&Event::Progress(at(slot))));
             }
         }
     }
@@ -105,15 +147,8 @@ impl Job {
         }
     }
 
-    fn event(&self, event: &str, slot: &Slot, outcome: Option<&str>) {
-        let mut line = json!({
-            "event": event, "item": slot.number, "name": slot.name,
-            "bytes": slot.at.load(Relaxed), "total": slot.size,
-        });
-        if let Some(outcome) = outcome {
-            line["outcome"] = outcome.into();
-        }
-        self.streams.err(&format!("{line}\n"));
+    fn event(&self, event: &Event) {
+        self.streams.err(&json::line(event));
     }
 
     fn every(&self) -> Duration {
@@ -123,6 +158,10 @@ impl Job {
             Style::Lines => 500,
         })
     }
+}
+
+fn at(slot: &Slot) -> ItemAt<'_> {
+    ItemAt { item: slot.number, name: &slot.name, bytes: slot.at.load(Relaxed), total: slot.size }
 }
 
 /// What a transfer reports to.
@@ -154,8 +193,7 @@ impl Progress for Root {
     fn expect(&self, items: u64, bytes: u64) {
         lock(&self.0.tally).expect(items, bytes);
         if self.0.style == Style::Events {
-            let line = json!({"event": "total", "items": items, "total": bytes});
-            self.0.streams.err(&format!("{line}\n"));
+            self.0.event(&Event::Total { items, total: bytes });
         }
     }
 
@@ -164,7 +202,7 @@ impl Progress for Root {
         let mut tally = lock(&self.0.tally);
         let slot = tally.begin(name, size);
         if self.0.style == Style::Events {
-            self.0.event("start", &slot, None);
+            self.0.event(&Event::Start(at(&slot)));
         }
         Arc::new(Item { job: Arc::clone(&self.0), slot })
     }
@@ -194,12 +232,7 @@ impl Progress for Item {
     fn finish(&self, outcome: Outcome) {
         let mut tally = lock(&self.job.tally);
         if tally.end(&self.slot, Some(outcome)) && self.job.style == Style::Events {
-            let word = match outcome {
-                Outcome::Done => "done",
-                Outcome::Skipped => "skipped",
-                Outcome::Failed => "failed",
-            };
-            self.job.event("finish", &self.slot, Some(word));
+            self.job.event(&Event::Finish { at: at(&self.slot), outcome });
         }
     }
 }

@@ -3,8 +3,15 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::fields;
+use super::{fields, sanitize};
 use crate::error::{Error, Result};
+
+/// One object on a line, safe to show on a terminal.
+pub(super) fn line(object: &impl Serialize) -> String {
+    // Only a map whose keys are no text could fail, and none of ours has such.
+    let text = serde_json::to_string(object).unwrap_or_default();
+    sanitize::json(&text).into_owned() + "\n"
+}
 
 /// Where rows become text. Memory does not grow with their number: the caller takes what is written.
 pub(super) struct Writer {

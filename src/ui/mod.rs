@@ -26,6 +26,7 @@ mod sanitize;
 mod secret;
 mod streams;
 mod table;
+mod talk;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -33,15 +34,17 @@ pub mod trace;
 
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorLine, Kind, Result};
 use crate::progress::{Progress, silent};
 use job::{Job, Style};
 use streams::lock;
 
+pub use job::Event;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use rows::Rows;
-pub use sanitize::line as one_line;
+pub use sanitize::{is_unsafe, line as one_line};
 pub use streams::Streams;
+pub use talk::Talk;
 
 /// Writes data and talk. Clones share the streams.
 #[derive(Clone)]
@@ -115,7 +118,7 @@ impl Ui {
     /// Says something on stderr, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.0.options.quiet {
-            self.say("note", text, || format!("{}\n", sanitize::lines(text)));
+            self.say(&Talk::Note(text), || format!("{}\n", sanitize::lines(text)));
         }
     }
 
@@ -128,13 +131,20 @@ impl Ui {
 
     /// Warns on stderr: `warning: …`; not silenced by `--quiet`.
     pub fn warn(&self, text: &str) {
-        self.say("warning", text, || self.labelled("warning", text));
+        self.say(&Talk::Warning(text), || self.labelled("warning", text));
     }
 
     /// Suggests on stderr what to type next, on a terminal only: `hint: …`.
     pub fn hint(&self, text: &str) {
         if self.0.streams.err_tty && !self.0.options.quiet && self.format() == Format::Text {
             self.talk(&self.labelled("hint", text));
+        }
+    }
+
+    /// As [`hint`](Self::hint), but only where the rows are looked at, too: of no use beside what a script takes.
+    pub fn suggest(&self, text: &str) {
+        if self.out_is_terminal() {
+            self.hint(text);
         }
     }
 
@@ -145,9 +155,7 @@ impl Ui {
             return;
         }
         let text = match self.0.options.format {
-            Format::Json | Format::Jsonl => {
-                format!("{}\n", sanitize::json(&error.to_json().to_string()))
-            }
+            Format::Json | Format::Jsonl => json::line(&ErrorLine { error: error.object() }),
             Format::Text => {
                 error.lines().into_iter().map(|(label, text)| self.labelled(label, &text)).collect()
             }
@@ -212,6 +220,11 @@ impl Ui {
         self.write_bytes(text.as_bytes())
     }
 
+    /// Writes one JSON object to stdout: what there is one of, with `--json` and `--jsonl` alike.
+    pub fn object(&self, object: &impl serde::Serialize) -> Result<()> {
+        self.write_text(&json::line(object))
+    }
+
     /// Ends the output of a command that failed: `--json` is one array, also where no row was begun.
     pub fn close(&self) -> Result<()> {
         if self.format() == Format::Json && !self.0.streams.has_written() {
@@ -234,13 +247,10 @@ impl Ui {
     }
 
     /// Says something in the words of the format.
-    fn say(&self, key: &str, text: &str, words: impl FnOnce() -> String) {
+    fn say(&self, talk: &Talk, words: impl FnOnce() -> String) {
         match self.format() {
             Format::Text => self.talk(&words()),
-            Format::Json | Format::Jsonl => {
-                let object = serde_json::json!({ key: text }).to_string();
-                self.talk(&format!("{}\n", sanitize::json(&object)));
-            }
+            Format::Json | Format::Jsonl => self.talk(&json::line(talk)),
         }
     }
 

@@ -51,7 +51,8 @@ impl Tally {
 
     pub fn begin(&mut self, name: &str, size: Option<u64>) -> Arc<Slot> {
         self.begun += 1;
-        self.begun_bytes += size.unwrap_or(0);
+        // A size is what a server says, and may be anything.
+        self.begun_bytes = self.begun_bytes.saturating_add(size.unwrap_or(0));
         self.open_ended |= size.is_none();
         let (number, name) = (self.begun, name.to_owned());
         let slot = Slot { number, name, size, at: AtomicU64::new(0), told: AtomicU64::new(0) };
@@ -71,7 +72,7 @@ impl Tally {
         match outcome {
             Some(Outcome::Done | Outcome::Skipped) => {
                 self.done += 1;
-                self.done_bytes += slot.size.unwrap_or(sent);
+                self.done_bytes = self.done_bytes.saturating_add(slot.size.unwrap_or(sent));
             }
             Some(Outcome::Failed) => self.failed += 1,
             None => {}
@@ -92,7 +93,7 @@ impl Tally {
     pub fn snapshot(&mut self, elapsed: Duration) -> Snapshot {
         let running: u64 = self.running.iter().map(|slot| slot.at.load(Relaxed)).sum();
         let rate = self.rate(elapsed, self.sent_bytes + running);
-        let bytes = self.done_bytes + running;
+        let bytes = self.done_bytes.saturating_add(running);
         let known = self.expected_bytes > 0 || !self.open_ended;
         let total = known.then(|| self.expected_bytes.max(self.begun_bytes)).filter(|&total| total >= bytes);
         let left = match (total, rate) {

@@ -66,6 +66,18 @@ pub fn token(settings: &Settings, profile: &Profile, patience: &Patience) -> Res
     Ok(secret.map(|secret| Token { secret, source }))
 }
 
+/// The token of a profile, only if it can be had without asking anybody: for what nobody has asked for, such as the
+/// completion of a word. Not from a `token_command`, which may ask on the terminal, nor from a keyring that is locked.
+pub fn unasked(settings: &Settings, profile: &Profile, patience: &Patience) -> Option<Token> {
+    let source = source(settings, profile).ok()??;
+    let secret = match &source {
+        Source::Given | Source::Command => None,
+        Source::Variable(name) => settings.env.get(name).map(Secret::new),
+        Source::Safe(safe) => safe.peek(settings, &profile.name, patience),
+    };
+    secret.map(|secret| Token { secret, source })
+}
+
 /// Where the profile's token comes from, without opening it. None where no place is known.
 pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> {
     let is_set = |source: &Source| match source {

@@ -23,6 +23,11 @@ impl<'a> Patience<'a> {
         Self { limit: Duration::from_secs(3), notice: None }
     }
 
+    /// Where nobody is meant to notice: so long, without a word.
+    pub fn brief(limit: Duration) -> Self {
+        Self { limit, notice: None }
+    }
+
     /// Where somebody can: a minute, and word of it.
     pub fn long(notice: &'a dyn Fn(&str)) -> Self {
         Self { limit: Duration::from_mins(1), notice: Some(notice) }

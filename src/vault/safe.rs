@@ -95,6 +95,21 @@ impl Safe {
         Ok(found.map(|text| Secret::new(&text)))
     }
 
+    /// Reads the token of `account` if nobody is asked for that: a locked desktop keyring would show its prompt, and
+    /// macOS asks whether this program may.
+    pub(super) fn peek(self, settings: &Settings, account: &str, patience: &Patience) -> Option<Secret> {
+        match self {
+            Self::File | Self::KernelKeyring | Self::CredentialManager => {
+                self.read(settings, account, patience).ok().flatten()
+            }
+            Self::SecretService => {
+                let account = account.to_owned();
+                patience.wait(move || unlocked(&account)).flatten()
+            }
+            Self::Keychain => None,
+        }
+    }
+
     /// Writes the token of `account`.
     pub(super) fn write(
         self,
@@ -173,6 +188,23 @@ impl Safe {
     fn trouble(self, why: String) -> Error {
         Error::new(Kind::Auth, format!("{} cannot be used", self.title())).cause(why)
     }
+}
+
+/// The desktop keyring's token of `account`, unless it is locked. `keyring` itself unlocks whatever it finds.
+#[cfg(target_os = "linux")]
+fn unlocked(account: &str) -> Option<Secret> {
+    use dbus_secret_service::{EncryptionType, SecretService};
+
+    let service = SecretService::connect(EncryptionType::Dh).ok()?;
+    let about = [("service", SERVICE), ("username", account), ("target", "default")];
+    let found = service.search_items(about.into()).ok()?;
+    let secret = found.unlocked.first()?.get_secret().ok()?;
+    Some(Secret::new(std::str::from_utf8(&secret).ok()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unlocked(_account: &str) -> Option<Secret> {
+    None
 }
 
 #[cfg(target_os = "linux")]

@@ -1,25 +1,10 @@
-//! Every exit code that `local` can give, and what goes wrong before a command begins.
+//! What several failures come to, and what goes wrong before a command begins.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::check;
 use crate::support::TestEnv;
-
-#[test]
-fn each_exit_code() {
-    let env = TestEnv::with_files(&["a.txt"]);
-    env.haul(["ls"]).fails(0);
-    env.haul(["get", "a.txt"]).fails(1);
-    env.haul(["get"]).fails(2);
-    env.haul(["get", "nope"]).fails(3);
-    env.haul(["link", "a.txt", "--expires", "1h"]).fails(5);
-    let blob = env.blob();
-    fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
-    fs::write(blob, "other").unwrap();
-    env.haul(["get", "a.txt", "-o", "b.txt"]).fails(9);
-    // 130: `interrupt`. 4, 6, 7, 8 need a platform behind a network.
-}
 
 #[test]
 fn several_failures_share_their_code_or_come_to_1() {
@@ -41,7 +26,7 @@ fn usage_is_told_like_any_error() {
     status 2
     --- err
     error: lss: no command is called this
-    hint: did you mean `ls` or `list`?
+    hint: did you mean `haul ls`?
     hint: `haul --help` shows how
     ");
     check!(env.haul(["ls", "--bogus"]), @"
@@ -121,14 +106,14 @@ fn usage_is_told_like_any_error() {
     status 2
     --- err
     ␛[1;31merror:␛[0m lss: no command is called this
-    ␛[1;36mhint:␛[0m did you mean `ls` or `list`?
+    ␛[1;36mhint:␛[0m did you mean `haul ls`?
     ␛[1;36mhint:␛[0m `haul --help` shows how
     ");
     check!(env.haul(["--color", "always", "info", "nope"]), @"
     status 3
     --- err
     ␛[1;31merror:␛[0m nope: no file on local has this id or name
-    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ␛[1;36mhint:␛[0m there are no files on local; `haul upload FILE` puts one there
     ");
 }
 

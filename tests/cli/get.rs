@@ -38,7 +38,6 @@ fn one_several_and_missing() {
     error: nope: no file on local has this id or name
     hint: `haul ls -p local` lists what is there
     error: nada: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
     0 downloaded, 2 failed
     ");
     check!(env.haul(["get", "*.txt", "-o", "all/", "--fields", "name,saved_to"]).sorted(), @"
@@ -90,6 +89,48 @@ fn what_is_there_is_never_overwritten_unasked() {
     hint: add `--overwrite` or `--skip-existing`
     ");
     assert!(!env.work().join("nowhere").exists());
+}
+
+#[test]
+fn a_dry_run_tells_where_files_would_go() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    check!(env.haul(["get", "*", "-n", "-o", "to/", "--fields", "name,size,saved_to"]), @"
+    status 0
+    --- out
+    b.txt	5	to/b.txt
+    a.txt	5	to/a.txt
+    --- err
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run"]), @"
+    status 1
+    --- err
+    error: a.txt: exists already
+    hint: add `--overwrite` or `--skip-existing`
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run", "--skip-existing", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    a.txt: exists already, skipped
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run", "--overwrite", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "-o", "-", "-n", "--jsonl", "--fields", "name,saved_to"]), @r#"
+    status 0
+    --- out
+    {"name":"a.txt","saved_to":null}
+    --- err
+    {"note":"dry run: nothing was written"}
+    "#);
+    assert_eq!(env.files(), ["a.txt", "b.txt"]);
 }
 
 #[test]
@@ -209,7 +250,7 @@ fn bytes_that_do_not_match_are_not_kept() {
     check!(env.haul(["get", "a.txt", "-o", "c.txt"]), @"
     status 1
     --- err
-    error: [id]............: its content cannot be read
+    error: a.txt: its content cannot be read
     caused by: No such file or directory (os error 2)
     ");
 }

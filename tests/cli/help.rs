@@ -1,5 +1,9 @@
 //! Help screens and topics.
 
+use clap::CommandFactory as _;
+use haul::cli::Cli;
+use haul::manual::TOPICS;
+
 use crate::check;
 use crate::support::TestEnv;
 
@@ -46,7 +50,7 @@ fn the_first_screen() {
 
     With nothing configured, files go to `local`, an embedded store on this machine.
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,
-    `haul help TOPIC` tells of filters, environment and exit-codes.
+    `haul help TOPIC` tells of filters, output, environment and exit-codes.
     ");
     check!(env.haul(["--version"]), @"
     status 0
@@ -113,10 +117,11 @@ fn every_command_has_help_with_examples() {
 #[test]
 fn topics() {
     let env = TestEnv::new();
-    check!(env.haul(["help", "exit-codes"]), @"
+    check!(env.haul(["help", "exit-codes"]), @r#"
     status 0
     --- out
     Exit codes:
+
         0  done, also when a reader closes the pipe
         1  failed otherwise, or several items failed for different reasons
         2  wrong usage
@@ -129,12 +134,13 @@ fn topics() {
         9  bytes do not match after a transfer
       130  interrupted
 
-    Several failures for one reason give that reason's code, for different reasons 1.
-    ");
-    for topic in ["filters", "environment"] {
-        let text = env.haul(["help", topic]).ok().stdout();
-        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-    }
+    Several failures for one reason give that reason's code, for different reasons
+    1.
+
+    Examples:
+      haul info report.pdf || echo "status $?"
+      haul info no-such.pdf; test $? -eq 3 && echo "it is not there"
+    "#);
     check!(env.haul(["help", "filter"]), @"
     status 2
     --- err
@@ -148,4 +154,58 @@ fn topics() {
     error: more: no command or topic is called this
     hint: `haul help` lists the commands
     ");
+}
+
+/// Every command by its words.
+fn commands() -> Vec<Vec<String>> {
+    fn walk(command: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
+        into.push(words.to_vec());
+        for below in command.get_subcommands() {
+            walk(below, &[words, &[below.get_name().to_owned()]].concat(), into);
+        }
+    }
+    let mut all = Vec::new();
+    walk(&Cli::command(), &[], &mut all);
+    all
+}
+
+#[test]
+fn help_fits_the_terminal() {
+    let (mut env, mut wide) = (TestEnv::new(), Vec::new());
+    for width in [40, 60, 80, 200] {
+        env.set("COLUMNS", &width.to_string());
+        let screens = commands()
+            .into_iter()
+            .flat_map(|words| ["-h", "--help"].map(|flag| [&words[..], &[flag.to_owned()]].concat()));
+        let topics = TOPICS.iter().map(|topic| vec!["help".to_owned(), topic.name.to_owned()]);
+        for words in screens.chain(topics) {
+            let text = env.haul(&words).ok().stdout();
+            let lines = text.lines().map(str::trim_end).filter(|line| line.chars().count() > width.min(100));
+            // What is copied stays whole; a line of one word cannot be broken.
+            let is_whole = |line: &str| {
+                line.starts_with("Usage: ")
+                    || (line.starts_with("  ")
+                        && !line.starts_with("   ")
+                        && (line.contains("haul ") || line.contains('{')))
+                    || !line.trim().contains(' ')
+            };
+            wide.extend(lines.filter(|line| !is_whole(line)).map(|line| format!("{width} {words:?} {line}")));
+        }
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+}
+
+#[test]
+fn the_short_help_is_short_and_in_groups() {
+    let mut env = TestEnv::new();
+    env.set("COLUMNS", "100");
+    for words in commands() {
+        let screen = |flag: &str| env.haul([&words[..], &[flag.to_owned()]].concat()).ok().stdout();
+        let (short, long) = (screen("-h"), screen("--help"));
+        assert!(short.lines().count() <= 45, "{words:?}\n{short}");
+        assert!(short.lines().count() < long.lines().count());
+        for group in ["Options:", "Profile:", "Output:"] {
+            assert!(short.lines().any(|line| line == group), "{words:?}\n{short}");
+        }
+    }
 }

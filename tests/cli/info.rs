@@ -31,7 +31,8 @@ fn all_that_is_known() {
     check!(env.haul(["info"]), @"
     status 2
     --- err
-    error: <REF>...: not given
+    error: REF: not given
+    hint: write it like `haul info report.pdf`
     hint: `haul info --help` shows how
     ");
 }

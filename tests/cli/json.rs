@@ -10,7 +10,7 @@ const COMMANDS: &[(&[&str], i32, usize)] = &[
     (&["upload", "a.txt", "b.txt"], 0, 2),
     (&["upload", "nope"], 3, 0),
     (&["upload", "a.txt", "nope", "."], 1, 1),
-    (&["upload", "-n", "a.txt"], 0, 0),
+    (&["upload", "-n", "a.txt"], 0, 1),
     (&["upload", "-"], 2, 0),
     (&["upload"], 2, 0),
     (&["ls"], 0, 2),

@@ -31,13 +31,13 @@ fn make_list_and_revoke() {
     check!(env.haul(["link", "two words.txt", "--revoke"]), @"
     status 2
     --- err
-    error: [id]............ has 2 links
+    error: two words.txt has 2 links
     hint: `haul link --list [id]............` shows them, `--revoke LINK` takes one
     ");
     check!(env.haul(["link", "two words.txt", "--revoke", "nope"]), @"
     status 3
     --- err
-    error: nope: no such link to [id]............
+    error: nope: no such link to two words.txt
     ");
     let ids = env.haul(["link", "two words.txt", "--list", "--fields", "link_id"]).ok().lines();
     check!(env.haul(["link", "two words.txt", "--revoke", &ids[0]]), @"
@@ -53,7 +53,7 @@ fn make_list_and_revoke() {
     check!(env.haul(["link", "--revoke", "two words.txt"]), @"
     status 3
     --- err
-    error: [id]............ has no link
+    error: two words.txt has no link
     ");
     check!(env.haul(["link", "--list", "two words.txt", "--json"]), @"
     status 0
@@ -68,7 +68,8 @@ fn what_goes_wrong() {
     check!(env.haul(["link"]), @"
     status 2
     --- err
-    error: <REF>...: not given
+    error: REF: not given
+    hint: write it like `haul link report.pdf`
     hint: `haul link --help` shows how
     ");
     check!(env.haul(["link", "nope"]), @"

@@ -3,11 +3,17 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../blessed/mod.rs"]
+mod blessed;
 mod pty;
 mod support;
 
 mod completions;
+mod contract;
 mod errors;
+mod examples;
+mod exit_codes;
+mod first_steps;
 mod get;
 mod help;
 mod info;
@@ -18,8 +24,12 @@ mod ls;
 mod memory;
 mod meta;
 mod names;
+mod near;
+mod niceties;
+mod pictures;
 mod providers;
 mod rm;
 mod startup;
+mod tab;
 mod terminal;
 mod upload;

@@ -124,13 +124,14 @@ fn what_goes_wrong() {
     status 2
     --- err
     error: sett: no command is called this
-    hint: did you mean `set` or `get`?
+    hint: did you mean `haul meta set`?
     hint: `haul meta --help` shows how
     ");
     check!(env.haul(["meta", "set", "a.txt"]), @"
     status 2
     --- err
-    error: <KEY=VALUE|@FILE>...: not given
+    error: KEY=VALUE|@FILE: not given
+    hint: write it like `haul meta set report.pdf author=hegel year=1807`
     hint: `haul meta set --help` shows how
     ");
     check!(env.haul(["meta", "set", "a.txt", "author"]), @r#"
@@ -148,7 +149,8 @@ fn what_goes_wrong() {
     check!(env.haul(["meta", "unset", "a.txt"]), @"
     status 2
     --- err
-    error: <KEY>...: not given
+    error: KEY: not given
+    hint: write it like `haul meta unset report.pdf draft reviewer`
     hint: `haul meta unset --help` shows how
     ");
     check!(env.haul(["meta", "get", "nope", "--json"]), @r#"

@@ -91,6 +91,7 @@ fn a_datasheet() {
     status 3
     --- err
     error: no provider is called "xia"
+    hint: did you mean `xai`?
     hint: providers: local, replicate, activeloop, metorial, llamacloud, xai
     "#);
 }

@@ -5,7 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -28,8 +30,27 @@ pub enum On {
 pub struct Terminal {
     child: Child,
     keyboard: File,
-    screen: JoinHandle<Vec<u8>>,
+    screen: Arc<Screen>,
+    reader: JoinHandle<()>,
+    /// How much of the screen has been looked at.
+    looked: usize,
 }
+
+/// What a terminal has shown so far.
+#[derive(Default)]
+struct Screen {
+    shown: Mutex<Shown>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Shown {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// How long a program may take to show what is waited for: only one that never will takes so long.
+const AT_MOST: Duration = Duration::from_mins(1);
 
 impl Terminal {
     /// Starts the command in a terminal of so many columns and 24 lines.
@@ -55,16 +76,48 @@ impl Terminal {
         // The terminal ends when the last program in it does: neither may we hold it.
         drop((command, slave));
         let keyboard = File::from(master);
-        let mut screen = keyboard.try_clone().unwrap();
-        let screen = thread::spawn(move || {
-            let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+        let mut output = keyboard.try_clone().unwrap();
+        let screen = Arc::new(Screen::default());
+        let filled = Arc::clone(&screen);
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
             // Linux says EIO where others say end of file.
-            while let Ok(read @ 1..) = screen.read(&mut piece) {
-                seen.extend_from_slice(&piece[..read]);
+            while let Ok(read @ 1..) = output.read(&mut piece) {
+                filled.shown.lock().unwrap().bytes.extend_from_slice(&piece[..read]);
+                filled.more.notify_all();
             }
-            seen
+            filled.shown.lock().unwrap().ended = true;
+            filled.more.notify_all();
         });
-        Self { child, keyboard, screen }
+        Self { child, keyboard, screen, reader, looked: 0 }
+    }
+
+    /// Waits until the screen shows all of these, in any order, after what was waited for before; gives what it showed up
+    /// to there. Escape sequences do not count.
+    #[track_caller]
+    pub fn sees(&mut self, wanted: &[&str]) -> String {
+        self.sees_within(wanted, AT_MOST).unwrap_or_else(|new| panic!("no {wanted:?} in\n{new}"))
+    }
+
+    /// The same for so long; what it showed instead is the error.
+    pub fn sees_within(&mut self, wanted: &[&str], limit: Duration) -> Result<String, String> {
+        let mut shown = self.screen.shown.lock().unwrap();
+        loop {
+            let plain = plain(&shown.bytes);
+            let new = plain.get(self.looked..).unwrap_or_default();
+            let ends = wanted.iter().map(|text| Some(new.find(text)? + text.len()));
+            if let Some(ends) = ends.collect::<Option<Vec<usize>>>() {
+                let end = ends.into_iter().max().unwrap_or_default();
+                self.looked += end;
+                return Ok(new[..end].to_owned());
+            }
+            assert!(!shown.ended, "it ended without {wanted:?}:\n{plain}");
+            let (again, wait) = self.screen.more.wait_timeout(shown, limit).unwrap();
+            if wait.timed_out() {
+                return Err(new.to_owned());
+            }
+            shown = again;
+        }
     }
 
     /// Types this; `\x04` is Ctrl-D.
@@ -75,8 +128,9 @@ impl Terminal {
     /// Waits for its end: the status, what the screen showed, and what went through a pipe instead.
     pub fn end(self) -> (ExitStatus, Vec<u8>, Vec<u8>) {
         let output = self.child.wait_with_output().unwrap();
-        let screen = self.screen.join().unwrap();
-        let screen = String::from_utf8_lossy(&screen).replace("\r\n", "\n").into_bytes();
+        self.reader.join().unwrap();
+        let screen = self.screen.shown.lock().unwrap();
+        let screen = String::from_utf8_lossy(&screen.bytes).replace("\r\n", "\n").into_bytes();
         (output.status, screen, [output.stdout, output.stderr].concat())
     }
 }
@@ -102,4 +156,24 @@ impl TestEnv {
             On::All | On::Out => self.run_on_screen(status, screen, piped),
         }
     }
+}
+
+/// What a terminal showed, without sequences that colour and move. Grows at its end alone as more is shown: a sequence
+/// that has not come whole ends it.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut plain, mut rest) = (String::new(), text.chars());
+    while let Some(c) = rest.next() {
+        if c == '\u{1b}' {
+            match rest.next() {
+                Some('[') => drop(rest.find(|c| ('@'..='~').contains(c))),
+                Some(']') => drop(rest.find(|c| *c == '\u{7}' || *c == '\\')),
+                Some('(' | ')') => drop(rest.next()),
+                _ => {}
+            }
+        } else if c == '\n' || !c.is_control() {
+            plain.push(c);
+        }
+    }
+    plain
 }

@@ -16,6 +16,7 @@ fn one_several_and_missing() {
     status 3
     --- err
     error: a: no file on local has this id or name
+    hint: it is a file here; quote a pattern that is for files on local: `'*'`
     hint: `haul ls -p local` lists what is there
     ");
     check!(env.haul(["rm", "b", "nope", "b"]), @"
@@ -71,6 +72,8 @@ fn without_a_terminal_a_pattern_needs_yes() {
     --- out
     a.txt	false
     b.txt	false
+    --- err
+    dry run: nothing was deleted
     ");
     assert_eq!(env.ids().len(), 3);
     check!(env.haul(["rm", "*.txt", "--yes", "--fields", "name,deleted"]).sorted(), @"
@@ -100,7 +103,8 @@ fn without_a_terminal_a_pattern_needs_yes() {
     check!(env.haul(["rm", "--yes"]), @"
     status 2
     --- err
-    error: <REF>...: not given
+    error: REF: not given
+    hint: write it like `haul rm report.pdf`
     hint: `haul rm --help` shows how
     ");
     check!(env.haul(["rm", "", "--yes"]), @r#"

@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -139,6 +139,11 @@ impl TestEnv {
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     pub fn run(&self, command: &mut Command) -> Run {
         self.run_of(&command.output().unwrap())
+    }
+
+    /// Waits for the end of a program that was started in the box.
+    pub fn ended(&self, child: Child) -> Run {
+        self.run_of(&child.wait_with_output().unwrap())
     }
 
     fn run_of(&self, output: &std::process::Output) -> Run {

@@ -80,12 +80,14 @@ fn none_and_one() {
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
     [id]............  a.txt   1 B  text/plain    -       now
-    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ␛[1;36mhint:␛[0m `haul info [id]............` shows it, `haul link [id]............` makes a link to it
     ");
     check!(env.terminal(80, "", &["upload", "-n", "a.txt"]), @"
     status 0
     --- out
-    a.txt (1 B, text/plain)
+    ␛[1mID␛[0m  ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
+    -   a.txt   1 B  text/plain    -       -
+    dry run: nothing was uploaded
     ");
     check!(env.terminal(80, "", &["info", "a.txt"]), @"
     status 0
@@ -122,23 +124,23 @@ fn none_and_one() {
     check!(env.terminal(80, "", &["rm", "a.txt", "nope"]), @"
     status 3
     --- out
+    ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
+    [id]............  a.txt   1 B  true
     ␛[1;31merror:␛[0m nope: no file on local has this id or name
     ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
     1 deleted, 1 failed
-    ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
-    [id]............  a.txt   1 B  true
     ");
     check!(env.terminal(80, "", &["get", "nope"]), @"
     status 3
     --- out
     ␛[1;31merror:␛[0m nope: no file on local has this id or name
-    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ␛[1;36mhint:␛[0m there are no files on local; `haul upload FILE` puts one there
     ");
     check!(env.terminal(80, "", &["lss"]), @"
     status 2
     --- out
     ␛[1;31merror:␛[0m lss: no command is called this
-    ␛[1;36mhint:␛[0m did you mean `ls` or `list`?
+    ␛[1;36mhint:␛[0m did you mean `haul ls`?
     ␛[1;36mhint:␛[0m `haul --help` shows how
     ");
 }

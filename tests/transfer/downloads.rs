@@ -97,15 +97,24 @@ async fn another_run_goes_on_unless_the_file_has_changed() {
     assert_eq!(platform.fetches(before + 1)[before].sent, SIZE as u64 - 600_000);
     assert_eq!(left(folder.path()), ["data.bin"]);
 
-    // The bytes of another state of the file, or without a note, are no start.
-    for (name, note) in
-        [("x", Some("{\"of\":\"another\",\"validator\":null}")), ("y", None), ("z", Some("{"))]
-    {
+    // The bytes of another state of the file are no start; those that no note tells of are somebody's file, unless
+    // they are as few as a note is not written for.
+    for (name, note, have) in [
+        ("x", Some("{\"of\":\"another\",\"validator\":null}"), 500_000),
+        ("y", None, 500_000),
+        ("z", Some("{"), 500_000),
+        ("few", None, 5_000),
+    ] {
         let path = folder.path().join(name);
-        fs::write(path.with_extension("part"), noise(8, 500_000)).unwrap();
-        fs::write(folder.path().join(format!("{name}.part")), noise(8, 500_000)).unwrap();
+        fs::write(folder.path().join(format!("{name}.part")), noise(8, have)).unwrap();
         if let Some(note) = note {
             fs::write(folder.path().join(format!("{name}.part.json")), note).unwrap();
+        }
+        if name == "y" {
+            let error = get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+            assert!(error.message().ends_with("y.part: exists already, and is no part of a download"));
+            assert!(fs::read(folder.path().join("y.part")).unwrap() == noise(8, have));
+            continue;
         }
         assert!(get(&provider, &file, &path, OPTIONS).await.unwrap());
         assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{name}");

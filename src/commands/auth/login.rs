@@ -2,6 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{check, forgotten_at, profile_with_token};
@@ -12,7 +13,7 @@ use crate::settings::Profile;
 use crate::ui::Columns;
 use crate::vault::{self, Kept, Safe, Source, Token};
 
-const COLUMNS: Columns = Columns {
+pub(in crate::commands) const COLUMNS: Columns = Columns {
     all: &["profile", "provider", "token", "checked", "stored_in", "expires_at"],
     shown: &["profile", "provider", "token", "stored_in", "expires_at"],
     piped: None,
@@ -36,13 +37,21 @@ pub struct LoginArgs {
     insecure_storage: bool,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
+/// A token that was kept.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "login")]
+pub(in crate::commands) struct Row<'a> {
+    /// The profile.
     profile: &'a str,
+    /// Its platform.
     provider: &'static str,
+    /// The token, redacted.
     token: String,
+    /// Whether the platform was asked if it takes it.
     checked: bool,
+    /// The place that keeps it.
     stored_in: &'static str,
+    /// When the place forgets it, unless it is used before.
     expires_at: Option<Timestamp>,
 }
 

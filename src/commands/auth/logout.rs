@@ -1,6 +1,7 @@
 //! `haul auth logout`
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::profile_with_token;
@@ -10,21 +11,26 @@ use crate::ui::Columns;
 use crate::vault;
 
 const FIELDS: &[&str] = &["profile", "provider", "removed_from", "removed"];
-const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
+pub(in crate::commands) const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
 
 /// The arguments of `haul auth logout`.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Examples:\n  haul auth logout xai")]
+#[command(after_long_help = "Examples:\n  haul auth logout xai\n  haul -p work auth logout")]
 pub struct LogoutArgs {
     /// The profile whose token goes
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
+/// A token that is kept no more.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "logout")]
+pub(in crate::commands) struct Row<'a> {
+    /// The profile.
     profile: &'a str,
+    /// Its platform.
     provider: &'static str,
+    /// The place that kept it.
     removed_from: &'static str,
     /// False where the token had gone already.
     removed: bool,

@@ -1,9 +1,9 @@
 //! `haul auth`
 
-mod login;
-mod logout;
-mod status;
-mod token;
+pub(super) mod login;
+pub(super) mod logout;
+pub(super) mod status;
+pub(super) mod token;
 
 use clap::Subcommand;
 use jiff::Timestamp;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use clap::Args;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{check, forgotten_at, needs_none};
@@ -14,7 +15,7 @@ use crate::settings::Profile;
 use crate::ui::Columns;
 use crate::vault::{self, Source, Token};
 
-const COLUMNS: Columns = Columns {
+pub(in crate::commands) const COLUMNS: Columns = Columns {
     all: &["profile", "provider", "base_url", "source", "token", "status", "message", "expires_at"],
     shown: &["profile", "provider", "source", "token", "status", "expires_at"],
     piped: None,
@@ -35,15 +36,23 @@ pub struct StatusArgs {
     offline: bool,
 }
 
-#[derive(Serialize)]
-struct Row {
+/// A profile's token and whether it is taken.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "token_status")]
+pub(in crate::commands) struct Row {
+    /// The profile.
     profile: String,
+    /// Its platform.
     provider: &'static str,
+    /// Where the platform is; null where no network is between.
     base_url: Option<String>,
+    /// Where the token comes from.
     source: Option<String>,
-    /// Redacted.
+    /// The token, redacted.
     token: Option<String>,
+    /// `ok`, `refused`, `no token`, `not needed`, `not checked`, `unavailable`, `unreachable` or `failed`.
     status: &'static str,
+    /// Why it is not ok.
     message: Option<String>,
     /// When the place forgets the token, unless it is used before.
     expires_at: Option<Timestamp>,

@@ -1,7 +1,8 @@
 //! `haul auth token`
 
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::profile_with_token;
 use crate::context::Context;
@@ -10,12 +11,27 @@ use crate::settings::Profile;
 use crate::ui::Columns;
 use crate::vault;
 
-const COLUMNS: Columns =
+pub(in crate::commands) const COLUMNS: Columns =
     Columns { all: &["profile", "provider", "source", "token"], shown: &["token"], piped: None };
+
+/// A profile's token.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "token")]
+pub(in crate::commands) struct Row<'a> {
+    /// The profile.
+    profile: &'a str,
+    /// Its platform.
+    provider: &'static str,
+    /// Where the token comes from.
+    source: String,
+    /// The token itself.
+    token: &'a str,
+}
 
 /// The arguments of `haul auth token`.
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
+    export XAI_API_KEY=\"$(haul auth token xai)\"\n  \
     curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
 pub struct TokenArgs {
     /// The profile whose token is printed
@@ -32,12 +48,12 @@ impl TokenArgs {
             return ctx.ui.write_text(&format!("{}\n", token.secret.expose()));
         }
         let mut rows = ctx.ui.rows(COLUMNS)?;
-        rows.push(&json!({
-            "profile": profile.name,
-            "provider": profile.spec.name,
-            "source": token.source.to_string(),
-            "token": token.secret.expose(),
-        }))?;
+        rows.push(&Row {
+            profile: &profile.name,
+            provider: profile.spec.name,
+            source: token.source.to_string(),
+            token: token.secret.expose(),
+        })?;
         rows.finish()
     }
 }

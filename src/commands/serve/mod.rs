@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Context;
 use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults};
 use crate::error::{Error, Kind, Result};
+use crate::manual;
 use crate::secret::Secret;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format};
@@ -75,26 +76,46 @@ fn after_help() -> String {
         format!("  {:<18} {help}", format!("{word}{equals}{value}"))
     });
     let keys = FAULT_KEYS.map(|(key, help)| format!("  {key:<20} {help}"));
-    format!(
+    let text = format!(
         "Examples:\n  haul serve\n  haul serve --ephemeral -- pytest -q\n  \
         haul serve --only xai --fault '429 POST times=2 retry-after=1'\n  eval \"$(haul serve --print-env)\"\n\n\
         Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nA fault's path is a pattern for all of the path, \
         platform first: `*` is one part, `**` any number.\nIts keys say which of the matching requests it is for:\n{}",
         words.join("\n"),
         keys.join("\n")
-    )
+    );
+    // Of the width of most terminals: clap, which makes it narrower where it must, knows nothing of columns.
+    manual::laid_out(&text, 80)
 }
 
-#[derive(Serialize)]
-struct QuirkRow {
+/// Something that a platform may do otherwise.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "quirk")]
+pub(super) struct QuirkRow {
+    /// The platform.
     platform: &'static str,
+    /// The word for `--quirk`.
     quirk: &'static str,
+    /// The form of its value; null where it takes none.
     value: Option<&'static str>,
+    /// What it does.
     help: &'static str,
 }
 
+/// Where the platforms are served; not an array, since there is one.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "server")]
+pub(super) struct Served {
+    /// The address.
+    url: String,
+    /// The root URL of each platform.
+    platforms: BTreeMap<&'static str, String>,
+    /// The variables that the official clients read.
+    env: BTreeMap<&'static str, String>,
+}
+
 const QUIRK_FIELDS: &[&str] = &["platform", "quirk", "value", "help"];
-const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
+pub(super) const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
 
 impl ServeArgs {
     /// Serves until it is asked to stop or its command ends; returns the exit status.
@@ -226,11 +247,12 @@ fn print_variables(
     variables: &[(&'static str, String)],
 ) -> Result<()> {
     if ctx.ui.format() != Format::Text {
-        let platforms: BTreeMap<_, _> =
-            options.roots(address).into_iter().map(|(platform, root)| (platform.name, root)).collect();
-        let env: BTreeMap<_, _> = variables.iter().cloned().collect();
-        let object = json!({ "url": format!("http://{address}"), "platforms": platforms, "env": env });
-        return ctx.ui.write_text(&format!("{object}\n"));
+        let roots = options.roots(address).into_iter();
+        return ctx.ui.object(&Served {
+            url: format!("http://{address}"),
+            platforms: roots.map(|(platform, root)| (platform.name, root)).collect(),
+            env: variables.iter().cloned().collect(),
+        });
     }
     let mut text = told.map_or_else(String::new, |address| format!("http://{address}\n"));
     for (name, value) in variables {

@@ -60,7 +60,8 @@ impl LlamaCloud {
 
     /// Lists all files at once, as the legacy endpoint does.
     pub(super) async fn list_whole(&self) -> Result<Page> {
-        let items: Vec<FileReply> = self.call(Request::get(self.legacy(&[])?), "list of files").await?;
+        let request = self.scoped(Request::get(self.legacy(&[])?)).unpaced();
+        let items: Vec<FileReply> = self.connection.http.send(&request).await?.json("list of files")?;
         Ok(self.page(ListReply { items, next_page_token: None }))
     }
 

@@ -24,7 +24,7 @@ use url::Url;
 
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op as Comparator;
 use crate::http::{Client, Range, Rate, Request};
 use crate::model::{File, FileId, Link, NewFile};
@@ -260,7 +260,7 @@ impl Provider for LlamaCloud {
             Err(error) if error.status() == Some(409) => {
                 Err(error.hint("a file that an index or a job still uses stays: remove that first"))
             }
-            sent => sent.map(|_| ()),
+            sent => sent?.acknowledges("deletion"),
         }
     }
 
@@ -276,7 +276,7 @@ impl Provider for LlamaCloud {
         let url = self.presigned_url(id, lifetime.map(|lifetime| lifetime.as_secs())).await?;
         url.into_link().ok_or_else(|| {
             Error::new(Kind::Unsupported, format!("{id}: llamacloud gave a form to post, which is no link"))
-                .hint(format!("`haul get {}:id:{id}`", self.profile()))
+                .hint(format!("`haul get {}`", word(&format!("{}:id:{id}", self.profile()))))
         })
     }
 }

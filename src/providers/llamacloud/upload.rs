@@ -36,18 +36,15 @@ impl LlamaCloud {
             ];
             Request::post(url, form(parts))
         };
-        let error = match self.connection.http.upload(&self.scoped(request.bulk()), progress).await {
-            Ok(reply) => {
-                return Ok(reply.json::<FileReply>("uploaded file")?.into_file(&self.connection.profile));
-            }
-            Err(error) => error,
-        };
-        // No answer, yet it may be there: an id of our own making tells, one the user gave may be an older file's.
-        match &mark {
-            Mark::Ours(mark) if error.is_unanswered() => {
+        let reply = self.connection.http.upload(&self.scoped(request.bulk()), progress).await;
+        let file = reply.and_then(|reply| reply.json::<FileReply>("uploaded file"));
+        match (file, &mark) {
+            (Ok(file), _) => Ok(file.into_file(&self.connection.profile)),
+            // It may be there: an id of our own making tells, one the user gave may be an older file's.
+            (Err(error), Mark::Ours(mark)) if error.may_be_done() => {
                 self.list_by_mark(mark).await.ok().flatten().ok_or(error)
             }
-            _ => Err(error),
+            (Err(error), _) => Err(error),
         }
     }
 

@@ -24,7 +24,7 @@ use self::id::new_id;
 use super::capabilities::check_lifetime;
 use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Comparison, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::{Progress, silent};
@@ -297,8 +297,10 @@ impl Provider for Local {
             (None, [only]) => only,
             (None, []) => return Err(Error::not_found(format!("{id} has no link"))),
             (None, several) => {
-                return Err(Error::usage(format!("{id} has {} links", several.len()))
-                    .hint(format!("`haul link --list {id}` shows them, `--revoke LINK` takes one")));
+                return Err(Error::usage(format!("{id} has {} links", several.len())).hint(format!(
+                    "`haul link --list {}` shows them, `--revoke LINK` takes one",
+                    word(id.as_str())
+                )));
             }
         };
         let copy = link.id.clone().unwrap_or_default();

@@ -28,7 +28,7 @@ use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{require, require_upload};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op;
 use crate::http::{Body, Client, Rate, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
@@ -75,6 +75,8 @@ const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 /// Items a page at most; the server refuses more.
 const MAX_PAGE: u32 = 100;
+/// Pages of links of one file that are read at most.
+const LINK_PAGES: usize = 1_000;
 
 const SEED: Capabilities = Capabilities {
     upload: UploadAbility {
@@ -267,12 +269,12 @@ impl Provider for Metorial {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
         match self.call(request).await {
-            Ok(_) => Ok(()),
+            Ok(reply) => reply.acknowledges("deletion"),
             Err(error) => {
-                let tried_before = error.is_unanswered();
+                let by_us = error.is_unanswered();
                 match self.explain(id, error).await {
-                    // Its answer was lost.
-                    gone if tried_before && gone.kind() == Kind::NotFound => Ok(()),
+                    // An attempt whose answer was lost had done it.
+                    error if by_us && error.kind() == Kind::NotFound => Ok(()),
                     error => Err(error),
                 }
             }
@@ -339,6 +341,13 @@ impl Provider for Metorial {
                 Some(next) if seen.contains(&next) => {
                     return Err(Error::platform(format!("metorial lists the links of {id} in a circle")));
                 }
+                // They are held in memory.
+                Some(_) if seen.len() >= LINK_PAGES => {
+                    let count = links.len();
+                    return Err(Error::platform(format!(
+                        "metorial lists more than {count} links of {id}: its listing would never end"
+                    )));
+                }
                 Some(next) => seen.push(next),
             }
         }
@@ -353,7 +362,7 @@ impl Provider for Metorial {
             Wire::Magnetar => self.connection.url(&["file-links", &link])?,
             Wire::Seed | Wire::Pulsar => self.connection.url(&["files", id.as_str(), "links", &link])?,
         };
-        self.call(Request::delete(url)).await.map(drop)
+        self.call(Request::delete(url)).await?.acknowledges("revocation")
     }
 }
 
@@ -465,7 +474,7 @@ fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<Strin
         (1, Some(link)) => Ok(link),
         (0 | 1, _) => Err(Error::not_found(format!("{id} has no such link"))),
         (count, _) => Err(Error::usage(format!("{id} has {count} links"))
-            .hint(format!("`haul link {id} --list` shows them"))
-            .hint(format!("`haul link {id} --revoke LINK` revokes one"))),
+            .hint(format!("`haul link {} --list` shows them", word(id.as_str())))
+            .hint(format!("`haul link {} --revoke LINK` revokes one", word(id.as_str())))),
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::wire::{Initialized, Presigned, WireFile};
+use super::wire::{Initialized, Presigned};
 use super::{SPEC, Spelling, Xai};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Body, Content, Piece, Range, Request};
@@ -60,7 +60,7 @@ impl Xai {
         let request = Request::put(url, body).repeatable().bulk();
         let reply = self.connection.http.upload(&request, progress).await;
         let reply = self.or_refuse(reply, Some(id), self.unsupported(op)).await?;
-        reply.json::<WireFile>("changed file")?.into_file(self.profile())
+        self.file_of(&reply, "changed file")
     }
 
     /// Uploads in two calls: one that gives the id, one whose body is a line of JSON for every chunk.
@@ -81,7 +81,7 @@ impl Xai {
         let url = self.connection.url(&["files:uploadChunks"])?;
         let request = Request::post(url, chunks(&id, file)).bulk();
         let sent = match self.connection.http.upload(&request, progress).await {
-            Ok(reply) => reply.json::<WireFile>("uploaded file")?.into_file(self.profile()),
+            Ok(reply) => self.file_of(&reply, "uploaded file"),
             Err(error) => Err(error),
         };
         // What broke is not left behind half-done, unless the answer alone was lost and it may be whole.

@@ -22,7 +22,7 @@ use jiff::SignedDuration;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Client, Content, Part, Range, Request, form};
+use crate::http::{Client, Content, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
 use wire::{Deleted, Token, WireFile, WireList, read_problem};
@@ -230,6 +230,7 @@ impl Provider for Xai {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request { method: crate::http::Method::DELETE, ..self.files(&[id.as_str()])? };
         let reply = self.connection.http.send(&request).await?;
+        reply.acknowledges("deletion")?;
         // The gateway answers nothing or `{}`; openai says whether it did it.
         let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.deleted == Some(false) {
@@ -308,7 +309,13 @@ impl Xai {
         let url = self.connection.url(&["files"])?;
         let request = Request::post(url, form(parts.into_iter().flatten().collect())).bulk();
         let reply = self.connection.http.upload(&request, progress).await?;
-        reply.json::<WireFile>("uploaded file")?.into_file(self.profile())
+        self.file_of(&reply, "uploaded file")
+    }
+
+    /// The file of a success. It may be there even where the answer does not tell its id.
+    fn file_of(&self, reply: &Reply, what: &str) -> Result<File> {
+        let file = reply.json::<WireFile>(what)?.into_file(self.profile());
+        file.map_err(|error| error.with_status(reply.status))
     }
 
     /// A cursor is the token alone, or `PARAMETER:TOKEN` where the reply was not of the dialect that was spoken.

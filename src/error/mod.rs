@@ -3,17 +3,26 @@
 //! An error names the thing first and blames nobody: lower case, no full stop, backticks round what can be typed.
 //! Its [`Kind`] is for scripts (exit code and JSON), its message for people, its hints can be typed.
 
+mod nearest;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use nearest::nearest;
 
 /// The result of anything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of failure it is. One exit code each; the table in the README and the man page is made from [`Kind::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Kind {
     /// Failed otherwise, or several items failed for different reasons.
     Failed,
@@ -36,6 +45,7 @@ pub enum Kind {
     /// Interrupted.
     Interrupted,
     /// Whoever read our output has gone; not a failure.
+    #[schemars(skip)]
     ClosedPipe,
 }
 
@@ -68,23 +78,6 @@ impl Kind {
             Self::Platform => 8,
             Self::Mismatch => 9,
             Self::Interrupted => 130,
-        }
-    }
-
-    /// The word in JSON.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Usage => "usage",
-            Self::NotFound => "not_found",
-            Self::Auth => "auth",
-            Self::Unsupported => "unsupported",
-            Self::RateLimited => "rate_limited",
-            Self::Unreachable => "unreachable",
-            Self::Platform => "platform",
-            Self::Mismatch => "mismatch",
-            Self::Interrupted => "interrupted",
-            Self::ClosedPipe => "closed_pipe",
         }
     }
 
@@ -187,6 +180,21 @@ impl Error {
         self
     }
 
+    /// Drops the hints that `keep` says no to.
+    #[must_use]
+    pub fn keep_hints(mut self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        self.0.hints.retain(|hint| keep(hint));
+        self
+    }
+
+    /// Suggests, before all other hints, the one of `names` that was probably meant by `typed`, if one is near enough.
+    #[must_use]
+    pub fn did_you_mean<'a>(mut self, typed: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let hint = nearest(typed, names).map(|near| format!("did you mean `{near}`?"));
+        self.0.hints.splice(0..0, hint);
+        self
+    }
+
     /// Adds a cause, the nearest first.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
@@ -219,6 +227,20 @@ impl Error {
     #[must_use]
     pub fn about(mut self, reference: impl Into<String>) -> Self {
         self.0.reference.get_or_insert_with(|| reference.into());
+        self
+    }
+
+    /// Says what the user typed wherever the message names the file by its id. Hints keep the id, which names one file
+    /// alone.
+    #[must_use]
+    pub fn called(mut self, id: &str, typed: &str) -> Self {
+        let inner = &mut self.0;
+        for text in inner.details.iter_mut().chain(&mut inner.causes).chain([&mut inner.message]) {
+            *text = renamed(text, id, typed);
+        }
+        if inner.reference.as_deref().is_none_or(|reference| reference == id) {
+            inner.reference = Some(typed.to_owned());
+        }
         self
     }
 
@@ -288,6 +310,13 @@ impl Error {
         self.0.unanswered
     }
 
+    /// Whether what was asked may be done although the platform did not tell: no answer, or a success that cannot be
+    /// read.
+    pub fn may_be_done(&self) -> bool {
+        let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
+        self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)
+    }
+
     /// Whether the user has seen it.
     pub fn is_reported(&self) -> bool {
         self.0.reported
@@ -303,24 +332,76 @@ impl Error {
         lines
     }
 
-    /// The object for scripts, as `--json` prints it on stderr.
-    pub fn to_json(&self) -> Value {
+    /// The object for scripts, as `--json` prints it on stderr below the key `error`.
+    pub fn object(&self) -> ErrorObject<'_> {
         let message = std::iter::once(&self.0.message).chain(&self.0.causes).map(String::as_str);
-        json!({ "error": {
-            "kind": self.0.kind.word(),
-            "exit_code": self.0.kind.exit_code(),
-            "message": message.collect::<Vec<_>>().join(": "),
-            "details": self.0.details,
-            "hints": self.0.hints,
-            "request_id": self.0.request_id,
-            "ref": self.0.reference,
-        }})
+        ErrorObject {
+            kind: self.0.kind,
+            exit_code: self.0.kind.exit_code(),
+            message: message.collect::<Vec<_>>().join(": "),
+            details: &self.0.details,
+            hints: &self.0.hints,
+            request_id: self.0.request_id.as_deref(),
+            reference: self.0.reference.as_deref(),
+        }
+    }
+
+    /// The line on stderr: `{"error":{…}}`.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(ErrorLine { error: self.object() }).unwrap_or_default()
     }
 
     /// What several failures come to: their kind if they share one, else [`Kind::Failed`].
     pub fn kind_of_all(kinds: impl IntoIterator<Item = Kind>) -> Option<Kind> {
         kinds.into_iter().reduce(|a, b| if a == b { a } else { Kind::Failed })
     }
+}
+
+/// The text with another name for `id`, where it stands as a word. Ids too short to be told from other words stay.
+fn renamed(text: &str, id: &str, name: &str) -> String {
+    const SHORTEST: usize = 6;
+    if id.len() < SHORTEST {
+        return text.to_owned();
+    }
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    let (mut renamed, mut rest, mut before) = (String::new(), text, None);
+    while let Some(at) = rest.find(id) {
+        let (head, tail) = (&rest[..at], &rest[at + id.len()..]);
+        let is_word = !joins(head.chars().last().or(before)) && !joins(tail.chars().next());
+        renamed.extend([head, if is_word { name } else { id }]);
+        before = id.chars().last();
+        rest = tail;
+    }
+    renamed + rest
+}
+
+/// A line about a failure, on stderr.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "error_line")]
+pub struct ErrorLine<'a> {
+    /// What failed.
+    pub error: ErrorObject<'a>,
+}
+
+/// What went wrong and what to do about it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "error")]
+pub struct ErrorObject<'a> {
+    /// What sort of failure it is.
+    pub kind: Kind,
+    /// The exit code that goes with the kind.
+    pub exit_code: u8,
+    /// What failed, then why: the message and its causes.
+    pub message: String,
+    /// Lines that belong to the message: candidates, the text with the mistake marked.
+    pub details: &'a [String],
+    /// What to do about it.
+    pub hints: &'a [String],
+    /// The platform's id of the request, for its support.
+    pub request_id: Option<&'a str>,
+    /// The path or address that it is about.
+    #[serde(rename = "ref")]
+    pub reference: Option<&'a str>,
 }
 
 impl fmt::Display for Error {
@@ -332,15 +413,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The name that was probably meant by `wrong`, if one is near enough.
-pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = |name: &str| strsim::jaro_winkler(&wrong.to_lowercase(), name);
-    names
-        .into_iter()
-        .map(|name| (near(name), name))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+/// A word as a shell takes it, for hints: in quotes where it would be read as anything else. An id or a name in a hint
+/// may be of a server's choice, and hints are there to be pasted.
+pub fn word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,@%+=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 #[cfg(test)]
@@ -351,6 +431,28 @@ mod tests {
     fn exit_codes_are_the_published_ones_and_differ() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+    }
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        for plain in ["report.pdf", "id:file_1", "xai:id:a-b", "日本.txt", "a=b,c@d+e%20"] {
+            assert_eq!(word(plain), plain);
+        }
+        assert_eq!(word("two words"), "'two words'");
+        assert_eq!(word("it's; rm -rf ~"), r"'it'\''s; rm -rf ~'");
+        for odd in ["", "$(x)", "`x`", "*.pdf", "~/x", "a\nb", "#", "!", "a&b"] {
+            assert_eq!(word(odd), format!("'{odd}'"));
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file_as_it_was_typed() {
+        let error = Error::usage("file_12 has 2 links, file_123 none").hint("`haul link --list file_12`");
+        let error = error.about("file_12").called("file_12", "a.txt");
+        assert_eq!(error.message(), "a.txt has 2 links, file_123 none");
+        assert_eq!(error.hints(), ["`haul link --list file_12`"]);
+        assert_eq!(error.reference(), Some("a.txt"));
+        assert_eq!(renamed("404: 4 is gone", "4", "a.txt"), "404: 4 is gone");
     }
 
     #[test]

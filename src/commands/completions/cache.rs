@@ -1,0 +1,144 @@
+//! What a platform listed, kept for a moment: people press TAB more than once.
+//!
+//! One file for each profile, with names, ids, sizes and times. It holds nothing that opens anything: neither token nor
+//! address, of which it has a hash to tell that it is about the same place.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+use crate::model::File;
+use crate::settings::{Profile, Settings};
+
+/// How long a listing is good for.
+const FRESH: SignedDuration = SignedDuration::from_secs(60);
+/// How long a platform that did not answer is left alone.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// The largest file, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// What is known of a file: enough to name it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) size: Option<u64>,
+    pub(super) created_at: Option<Timestamp>,
+}
+
+impl From<File> for Known {
+    fn from(file: File) -> Self {
+        Self { id: file.id.0, name: file.name, size: file.size, created_at: file.created_at }
+    }
+}
+
+/// Where the listing of a profile is kept.
+pub(super) struct Cache {
+    path: PathBuf,
+    /// A hash of what the profile reaches.
+    place: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Page {
+    place: String,
+    until: Timestamp,
+    files: Vec<Known>,
+}
+
+/// A listing from before.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) files: Vec<Known>,
+    /// Whether it is good as it is.
+    pub(super) is_fresh: bool,
+}
+
+fn folder(settings: &Settings) -> PathBuf {
+    settings.folders.cache.join("completions")
+}
+
+/// Forgets every listing: for a command that has changed what is there. Nobody needs to hear that there was none.
+pub fn forget(settings: &Settings) {
+    let _ = fs::remove_dir_all(folder(settings));
+}
+
+impl Cache {
+    pub(super) fn of(settings: &Settings, profile: &Profile) -> Self {
+        // A profile in the config file can be called anything, `..` included.
+        let name = utf8_percent_encode(&profile.name, NON_ALPHANUMERIC).to_string();
+        let mut place = blake3::Hasher::new();
+        place.update(profile.base_url.value.as_str().as_bytes());
+        place.update(profile.dialect.value.as_bytes());
+        for (key, value) in &profile.set {
+            place.update(format!("\0{key}={}", value.value).as_bytes());
+        }
+        Self { path: folder(settings).join(name), place: place.finalize().to_string() }
+    }
+
+    /// The listing from before, if it is about the same place.
+    pub(super) fn read(&self, now: Timestamp) -> Option<Kept> {
+        let mut text = Vec::new();
+        fs::File::open(&self.path).ok()?.take(LARGEST as u64).read_to_end(&mut text).ok()?;
+        let page: Page = serde_json::from_slice(&text).ok().filter(|page: &Page| page.place == self.place)?;
+        // A clock that was put back must not keep it for ever.
+        let is_fresh = now < page.until && page.until.duration_since(now) <= FRESH;
+        Some(Kept { files: page.files, is_fresh })
+    }
+
+    /// Keeps a listing; or, of a platform that did not answer, the one from before for a little longer.
+    pub(super) fn write(&self, files: &[Known], answered: bool, now: Timestamp) {
+        // Without it the next TAB asks again: nothing to tell anybody.
+        let _ = self.try_write(files, now + if answered { FRESH } else { PAUSE });
+    }
+
+    fn try_write(&self, files: &[Known], until: Timestamp) -> std::io::Result<()> {
+        let mut room = LARGEST - 1024;
+        let fitting = files.iter().take_while(|file| {
+            // What JSON adds to each, and the most it makes of a character.
+            let size = 100 + 6 * (file.id.len() + file.name.len());
+            room.checked_sub(size).inspect(|left| room = *left).is_some()
+        });
+        let page = Page { place: self.place.clone(), until, files: fitting.cloned().collect() };
+        let folder = self.path.parent().unwrap_or(std::path::Path::new("."));
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+        // A temporary file is its owner's alone from the start.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&serde_json::to_vec(&page)?)?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_small_and_can_always_be_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = Cache { path: folder.path().join("new/far"), place: "here".to_owned() };
+        let file =
+            |name: &str| Known { id: "f1".to_owned(), name: name.to_owned(), size: None, created_at: None };
+        for name in ["a", &"\u{1}".repeat(255), &"日".repeat(85)] {
+            let files = vec![file(name); 50_000];
+            cache.write(&files, true, Timestamp::UNIX_EPOCH);
+            let size = fs::metadata(&cache.path).expect("a file").len();
+            let kept = cache.read(Timestamp::UNIX_EPOCH).expect("a listing");
+            assert!(size <= LARGEST as u64 && kept.is_fresh);
+            assert!(!kept.files.is_empty() && kept.files.iter().all(|known| *known == files[0]));
+        }
+        let elsewhere = Cache { path: cache.path.clone(), place: "there".to_owned() };
+        assert!(elsewhere.read(Timestamp::UNIX_EPOCH).is_none());
+        fs::write(&cache.path, vec![b'['; 3 * LARGEST]).expect("a file");
+        assert!(cache.read(Timestamp::UNIX_EPOCH).is_none());
+    }
+}

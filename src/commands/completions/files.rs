@@ -1,0 +1,217 @@
+//! The files that a reference can mean: by name where the name says which, else by id.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap_complete::engine::CompletionCandidate;
+use jiff::Timestamp;
+
+use super::cache::{Cache, Kept, Known};
+use super::line::{Line, candidate};
+use crate::context::Context;
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::interrupt::Interrupt;
+use crate::model::{Address, Clock, Ref};
+use crate::providers::{Listing, Provider, Query, Sort};
+use crate::settings::{Env, Flags, Profile, Settings};
+use crate::ui::{self, Ui, human, is_unsafe, one_line};
+use crate::vault::{self, Patience};
+
+/// The most that is offered at once.
+const OFFERED: usize = 2_000;
+/// The most files of a platform that are looked at, the first that it lists.
+const LISTED: u64 = 5_000;
+/// What is left to hand over what has come when the time is up.
+const RESERVE: Duration = Duration::from_millis(80);
+
+/// The references that begin as typed.
+pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandidate>> {
+    let settings = line.settings.as_ref()?;
+    let is_profile = |name: &str| settings.is_profile(name);
+    let address = Address::parse(typed, is_profile);
+    let name = address.profile.clone().unwrap_or_else(|| settings.profile_name().value);
+    let known =
+        settings.profile(&name).ok().and_then(|profile| known(line, settings, &profile, &address.reference));
+    let lead = address.profile.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
+    let offers = offers(&known.unwrap_or_default(), &address.reference, line.clock.now()).into_iter();
+    let mut candidates: Vec<CompletionCandidate> = offers
+        .map(|Offer { reference, help }| {
+            candidate(format!("{lead}{}", written(&reference, &lead, is_profile)), help)
+        })
+        .collect();
+    // Profiles among a thousand files are in the way until somebody begins to type one, and where one is chosen already.
+    if lead.is_empty() && !typed.is_empty() && line.flags.profile.is_none() {
+        let profiles = line.profiles().into_iter().filter(|(name, _)| name.starts_with(typed));
+        candidates.extend(profiles.map(|(name, title)| candidate(format!("{name}:"), title)));
+    }
+    Some(candidates)
+}
+
+/// The files that may be meant; None where none can be had in time.
+fn known(line: &Line, settings: &Settings, profile: &Profile, asked: &Ref) -> Option<Vec<Known>> {
+    // Without a network between nothing is kept: what is there now is as quickly asked for.
+    if profile.spec.base_url.is_empty() {
+        return list(line, profile, local_queries(asked));
+    }
+    let now = line.clock.now();
+    let cache = Cache::of(settings, profile);
+    let Kept { files: kept, is_fresh } = cache.read(now).unwrap_or_default();
+    if is_fresh {
+        return Some(kept);
+    }
+    let listed = list(line, profile, vec![Query { limit: Some(LISTED), ..Query::default() }]);
+    let answered = listed.is_some();
+    let files = listed.unwrap_or(kept);
+    cache.write(&files, answered, now);
+    Some(files)
+}
+
+/// The store finds what begins with a word by itself. Where it has more than is offered, the last one is asked for,
+/// too: a shell puts in what all that it sees have in common, which must be what all that there are have in common.
+fn local_queries(asked: &Ref) -> Vec<Query> {
+    let of = |field: &'static str, start: &str| {
+        [(false, OFFERED as u64), (true, 1)].map(|(descending, limit)| Query {
+            filter: (!start.is_empty()).then(|| Filter::starts_with(field, start)),
+            sort: Some(Sort { field: field.to_owned(), descending }),
+            limit: Some(limit),
+            page_size: None,
+        })
+    };
+    match asked {
+        Ref::Id(start) => of("id", start).into(),
+        Ref::Any(start) if !start.is_empty() => [of("name", start), of("id", start)].concat(),
+        Ref::Name(start) | Ref::Any(start) => of("name", start).into(),
+    }
+}
+
+/// Lists on a thread that is left behind when the time is up: a store that is locked, a keyring that does not answer and
+/// the name of a host that cannot be found are all waited for where nothing can be taken back.
+fn list(line: &Line, profile: &Profile, queries: Vec<Query>) -> Option<Vec<Known>> {
+    let (sender, receiver) = mpsc::channel();
+    let (flags, env, clock) = (line.flags.clone(), line.env.clone(), line.clock);
+    let (name, deadline) = (profile.name.clone(), line.deadline);
+    thread::spawn(move || {
+        let files = ask(flags, env, clock, &name, queries, deadline.checked_sub(RESERVE).unwrap_or(deadline));
+        // Nobody may be left to hear it.
+        let _ = sender.send(files);
+    });
+    receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok().flatten()
+}
+
+fn ask(
+    flags: Flags,
+    env: Env,
+    clock: Clock,
+    profile: &str,
+    queries: Vec<Query>,
+    deadline: Instant,
+) -> Option<Vec<Known>> {
+    let settings = Settings::load(flags, env).ok()?;
+    let ctx = Context::new(Ui::new(ui::Options::default()), settings, clock, Interrupt::default());
+    let profile = ctx.profile(Some(profile)).ok()?;
+    let patience = Patience::brief(deadline.saturating_duration_since(Instant::now()));
+    let token = vault::unasked(&ctx.settings, &profile, &patience);
+    if token.is_none() && !profile.spec.token_variables.is_empty() {
+        return None;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let files = runtime.block_on(async {
+        let provider: Arc<dyn Provider> = Arc::from(ctx.open_with(&profile, token, 0).ok()?);
+        let mut files = Vec::new();
+        let ended = tokio::time::timeout_at(deadline.into(), gather(&provider, queries, &mut files)).await;
+        // Some of them are better than none.
+        (matches!(ended, Ok(Ok(()))) || !files.is_empty()).then_some(files)
+    });
+    runtime.shutdown_background();
+    files
+}
+
+async fn gather(provider: &Arc<dyn Provider>, queries: Vec<Query>, files: &mut Vec<Known>) -> Result<()> {
+    for query in queries {
+        let mut listing = Listing::new(Arc::clone(provider), query, None);
+        while let Some(page) = listing.next().await? {
+            files.extend(page.into_iter().map(Known::from));
+        }
+    }
+    Ok(())
+}
+
+/// A reference and a few words about it.
+struct Offer {
+    reference: Ref,
+    help: String,
+}
+
+/// What to offer of the files. A name is offered once; where several files have it and it is typed out, so are their
+/// ids. A name that cannot be shown on a terminal is not offered: its file's id is.
+fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
+    let start = asked.text();
+    let ids: HashSet<&str> = known.iter().map(|file| file.id.as_str()).collect();
+    let mut groups: BTreeMap<&str, BTreeMap<&str, &Known>> = BTreeMap::new();
+    for file in known {
+        groups.entry(&file.name).or_default().insert(&file.id, file);
+    }
+    let (mut by_name, mut by_id) = (Vec::new(), BTreeMap::new());
+    for (name, files) in groups {
+        let can_be_named = !name.is_empty() && !name.contains(is_unsafe);
+        if can_be_named && name.starts_with(start) && !matches!(asked, Ref::Id(_)) {
+            by_name.push(Offer {
+                // An id is looked for first.
+                reference: match asked {
+                    Ref::Any(_) if !ids.contains(name) => Ref::Any(name.to_owned()),
+                    _ => Ref::Name(name.to_owned()),
+                },
+                help: match files.len() {
+                    1 => files.values().map(|file| describe(file, now)).collect(),
+                    several => format!("{several} files have this name"),
+                },
+            });
+        }
+        // Nobody looks for ids among names who has not begun to type one.
+        let is_typed_out = name == start && files.len() > 1;
+        let is_id_meant = matches!(asked, Ref::Id(_)) || !can_be_named || !start.is_empty();
+        by_id
+            .extend(files.into_iter().filter(|(id, _)| is_typed_out || is_id_meant && id.starts_with(start)));
+    }
+    let by_id = by_id.into_iter().map(|(id, file)| Offer {
+        reference: match asked {
+            Ref::Any(_) => Ref::Any(id.to_owned()),
+            _ => Ref::Id(id.to_owned()),
+        },
+        help: format!("{}, {}", one_line(&file.name), describe(file, now)),
+    });
+    let by_id = if matches!(asked, Ref::Name(_)) { Vec::new() } else { by_id.collect() };
+    [ends_of(by_name), ends_of(by_id)].into_iter().flatten().collect()
+}
+
+/// The first ones of a sorted list, and the last: they have in common what all have.
+fn ends_of<T>(mut sorted: Vec<T>) -> Vec<T> {
+    if sorted.len() > OFFERED {
+        let last = sorted.pop();
+        sorted.truncate(OFFERED - 1);
+        sorted.extend(last);
+    }
+    sorted
+}
+
+/// `1.2 MB, 3 hours ago`.
+fn describe(file: &Known, now: Timestamp) -> String {
+    let size = file.size.map(human::size);
+    let made = file.created_at.map(|time| human::relative(time, now));
+    [size, made].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A reference as it has to be typed behind `lead`, so that nothing else is read into it: a pattern, a profile, an
+/// option.
+fn written(reference: &Ref, lead: &str, is_profile: impl Fn(&str) -> bool) -> String {
+    let Ref::Any(text) = reference else {
+        return Address { profile: None, reference: reference.clone() }.to_string();
+    };
+    let is_plain = Address::parse(&format!("{lead}{text}"), is_profile).reference == *reference
+        && !text.contains(['*', '?', '['])
+        && !(lead.is_empty() && text.starts_with('-'));
+    if is_plain { text.clone() } else { format!("name:{text}") }
+}

@@ -1,0 +1,222 @@
+//! The command line so far, and what each of its arguments can be.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+
+use super::files;
+use crate::cli::{Cli, Globals};
+use crate::manual::TOPICS;
+use crate::model::{Clock, File};
+use crate::providers::{self, REGISTRY, Spec};
+use crate::settings::{Env, Flags, Settings};
+
+/// The command line before the word that is completed.
+pub(super) struct Line {
+    /// The words, the program's name first.
+    words: Vec<String>,
+    /// The names of the commands among them, the outermost first.
+    commands: Vec<String>,
+    /// `profile add --provider`.
+    provider: Option<String>,
+    /// The global flags.
+    pub(super) flags: Flags,
+    /// The environment.
+    pub(super) env: Env,
+    /// The settings with these flags; None where they are broken.
+    pub(super) settings: Option<Settings>,
+    /// The clock.
+    pub(super) clock: Clock,
+    /// When the answer must be there.
+    pub(super) deadline: Instant,
+}
+
+/// What a word can be.
+#[derive(Clone, Copy)]
+enum Meaning {
+    Reference,
+    Profile,
+    Provider,
+    Field,
+    SortField,
+    Filter,
+    Setting,
+    Purpose,
+    Dialect,
+    HelpWord,
+}
+
+impl Line {
+    /// Reads the words as far as they make sense: a line that is being typed is seldom complete.
+    pub(super) fn read(
+        words: &[String],
+        env: &Env,
+        flags: impl Fn(&Globals) -> Flags,
+        deadline: Instant,
+    ) -> Arc<Self> {
+        let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).unwrap_or_default();
+        let globals = Globals::from_arg_matches(&matches).unwrap_or_default();
+        let (mut commands, mut innermost) = (Vec::new(), &matches);
+        while let Some((name, below)) = innermost.subcommand() {
+            commands.push(name.to_owned());
+            innermost = below;
+        }
+        let flags = flags(&globals);
+        Arc::new(Self {
+            words: words.to_vec(),
+            provider: text(innermost, "provider"),
+            commands,
+            settings: Settings::load(flags.clone(), env.clone()).ok(),
+            clock: Clock(Settings::fixed_now(env).ok().flatten()),
+            env: env.clone(),
+            flags,
+            deadline,
+        })
+    }
+
+    /// Tells the engine what the arguments can be.
+    pub(super) fn attach(self: &Arc<Self>, command: Command) -> Command {
+        let name = command.get_name().to_owned();
+        let of = |arg: Arg| match meaning(&name, arg.get_id().as_str()) {
+            None => arg,
+            Some(meaning) => {
+                let line = Arc::clone(self);
+                let complete = move |typed: &OsStr| line.complete(meaning, &typed.to_string_lossy());
+                arg.add(ArgValueCompleter::new(complete))
+            }
+        };
+        command.mut_args(of).mut_subcommands(|below| self.attach(below))
+    }
+
+    fn complete(&self, meaning: Meaning, typed: &str) -> Vec<CompletionCandidate> {
+        let starting = |words: Vec<(String, String)>| {
+            let words = words.into_iter().filter(|(word, _)| word.starts_with(typed));
+            words.map(|(word, help)| candidate(word, help)).collect()
+        };
+        let spec = || self.spec();
+        match meaning {
+            Meaning::Reference => files::complete(self, typed).unwrap_or_default(),
+            Meaning::Profile => starting(self.profiles()),
+            Meaning::Provider => {
+                starting(REGISTRY.iter().map(|spec| (spec.name.to_owned(), spec.title.to_owned())).collect())
+            }
+            Meaning::Field => starting(unexplained(self.fields())),
+            Meaning::SortField => starting(unexplained(sortable())),
+            Meaning::Filter => filter(typed, spec()),
+            Meaning::Setting => {
+                let settings = spec().map_or(&[][..], |spec| spec.settings);
+                // A secret one is refused as an argument.
+                let open = settings.iter().filter(|setting| !setting.secret);
+                starting(open.map(|setting| (format!("{}=", setting.key), setting.help.to_owned())).collect())
+            }
+            Meaning::Purpose => {
+                let dialects = spec().map_or(&[][..], |spec| spec.dialects);
+                starting(unexplained(
+                    dialects.iter().flat_map(|dialect| dialect.can.upload.purposes).copied(),
+                ))
+            }
+            Meaning::Dialect => {
+                let dialects = spec().map_or(&[][..], |spec| spec.dialects);
+                let named =
+                    dialects.iter().map(|dialect| (dialect.name.to_owned(), dialect.title.to_owned()));
+                starting(named.chain([("auto".to_owned(), String::new())]).collect())
+            }
+            Meaning::HelpWord => starting(self.help_words()),
+        }
+    }
+
+    /// The profiles, each with its platform.
+    pub(super) fn profiles(&self) -> Vec<(String, String)> {
+        let Some(settings) = &self.settings else { return Vec::new() };
+        let title = |name: &str| {
+            settings.profile(name).map_or(String::new(), |profile| profile.spec.title.to_owned())
+        };
+        settings.profile_names().into_iter().map(|name| (name.clone(), title(&name))).collect()
+    }
+
+    /// The platform that the command is about.
+    fn spec(&self) -> Option<&'static Spec> {
+        if let Some(provider) = &self.provider {
+            return providers::find(provider);
+        }
+        let settings = self.settings.as_ref()?;
+        settings.profile(&settings.profile_name().value).ok().map(|profile| profile.spec)
+    }
+
+    /// What `--fields` can name.
+    fn fields(&self) -> Vec<&'static str> {
+        let own: &[&str] = match self.commands.first().map(String::as_str) {
+            Some("get") => &["saved_to"],
+            Some("rm") => &["deleted"],
+            Some("link") => &["url", "expires_at", "link_id", "file"],
+            _ => &[],
+        };
+        File::FIELDS.into_iter().chain(own.iter().copied()).collect()
+    }
+
+    /// What can follow `haul help`: commands, those below the ones that are named already, and topics.
+    fn help_words(&self) -> Vec<(String, String)> {
+        let root = Cli::command();
+        let named = self.words.iter().skip_while(|word| *word != "help").skip(1);
+        let command = named.clone().try_fold(&root, |command, word| command.find_subcommand(word));
+        let below = command.into_iter().flat_map(Command::get_subcommands).map(|below| {
+            (below.get_name().to_owned(), below.get_about().map(ToString::to_string).unwrap_or_default())
+        });
+        let topics = TOPICS.iter().filter(|_| named.clone().next().is_none());
+        below.chain(topics.map(|topic| (topic.name.to_owned(), topic.about.to_owned()))).collect()
+    }
+}
+
+/// What the argument of that id is, in the command of that name.
+fn meaning(command: &str, arg: &str) -> Option<Meaning> {
+    Some(match (command, arg) {
+        (_, "refs" | "reference" | "to") => Meaning::Reference,
+        (_, "profile" | "named") | ("rm" | "default", "name") => Meaning::Profile,
+        (_, "provider" | "only") | ("providers", "name") => Meaning::Provider,
+        (_, "fields") => Meaning::Field,
+        (_, "sort") => Meaning::SortField,
+        (_, "filter") => Meaning::Filter,
+        (_, "set") => Meaning::Setting,
+        (_, "purpose") => Meaning::Purpose,
+        (_, "dialect") => Meaning::Dialect,
+        ("help", "words") => Meaning::HelpWord,
+        _ => return None,
+    })
+}
+
+fn text(matches: &ArgMatches, id: &str) -> Option<String> {
+    matches.try_get_one::<String>(id).ok().flatten().cloned()
+}
+
+/// A candidate with a few words about it.
+pub(super) fn candidate(word: String, help: String) -> CompletionCandidate {
+    CompletionCandidate::new(word).help(Some(help).filter(|help| !help.is_empty()).map(Into::into))
+}
+
+fn unexplained(words: impl IntoIterator<Item = &'static str>) -> Vec<(String, String)> {
+    let mut seen = std::collections::HashSet::new();
+    words.into_iter().filter(|word| seen.insert(*word)).map(|word| (word.to_owned(), String::new())).collect()
+}
+
+/// The fields that have an order, and where the user's own keys are.
+fn sortable() -> impl Iterator<Item = &'static str> {
+    let ordered = |name: &&str| !matches!(*name, "checksums" | "metadata" | "extra");
+    File::FIELDS.into_iter().filter(ordered).chain(["metadata."])
+}
+
+/// The fields that can come next in a filter; none in the middle of a comparison.
+fn filter(typed: &str, spec: Option<&'static Spec>) -> Vec<CompletionCandidate> {
+    let start = typed.rfind([' ', '(']).map_or(0, |at| at + 1);
+    let (before, word) = typed.split_at(start);
+    let last = before.trim_end().rsplit(' ').next().unwrap_or_default();
+    if !(matches!(last, "" | "AND" | "OR" | "NOT") || last.ends_with('(')) {
+        return Vec::new();
+    }
+    let checksums = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
+    let own = spec.map(Spec::filter_fields).unwrap_or_default();
+    let fields = sortable().chain(checksums).chain(own).filter(|field| field.starts_with(word));
+    fields.map(|field| candidate(format!("{before}{field}"), String::new())).collect()
+}

@@ -1,0 +1,106 @@
+//! The five shells: the script that asks haul, what it hands over, and how candidates are handed back.
+
+use clap_complete::engine::CompletionCandidate;
+use clap_complete::env::{Elvish, EnvCompleter, Powershell};
+
+use super::quoting::{self, Typed};
+use crate::error::{Error, Result};
+use crate::settings::env::COMPLETE;
+use crate::ui::one_line;
+
+/// A shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// What a shell asks: the words up to the cursor.
+pub(super) struct Question {
+    /// The words, the program's name first; the last is the one at the cursor, maybe empty.
+    pub(super) words: Vec<String>,
+    typed: Typed,
+}
+
+impl Shell {
+    /// The shell of that name.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        match name {
+            "bash" => Some(Self::Bash),
+            "elvish" => Some(Self::Elvish),
+            "fish" => Some(Self::Fish),
+            "powershell" | "pwsh" => Some(Self::Powershell),
+            "zsh" => Some(Self::Zsh),
+            _ => None,
+        }
+    }
+
+    /// The script that has the shell ask haul.
+    ///
+    /// bash, zsh and fish have ours: bash needs what it completes quoted, and cuts words at `:`; zsh and fish quote
+    /// themselves, but hand over what is typed with its quotes.
+    pub(super) fn script(self) -> Result<String> {
+        let library: &dyn EnvCompleter = match self {
+            Self::Bash => return Ok(include_str!("haul.bash").to_owned()),
+            Self::Zsh => return Ok(include_str!("haul.zsh").to_owned()),
+            Self::Fish => return Ok(include_str!("haul.fish").to_owned()),
+            Self::Elvish => &Elvish,
+            Self::Powershell => &Powershell,
+        };
+        let mut script = Vec::new();
+        library
+            .write_registration(COMPLETE, "haul", "haul", "haul", &mut script)
+            .map_err(|error| Error::failed(error.to_string()))?;
+        String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))
+    }
+
+    /// Reads what the script hands over.
+    pub(super) fn question(self, arguments: &[String]) -> Question {
+        match (self, arguments) {
+            (Self::Bash, [breaks, line]) => {
+                let typed = Typed::bash(line, breaks);
+                Question { words: typed.words.clone(), typed }
+            }
+            (Self::Fish, [before @ .., last]) => {
+                let words = before.iter().cloned().chain([quoting::fish(last)]).collect();
+                Question { words, typed: Typed::default() }
+            }
+            _ => Question { words: arguments.to_vec(), typed: Typed::default() },
+        }
+    }
+
+    /// Writes the candidates, one a line. None of them has a line end: see [`super::offered`].
+    pub(super) fn answer(self, question: &Question, candidates: &[CompletionCandidate]) -> String {
+        let mut answer = String::new();
+        for candidate in candidates {
+            let value = candidate.get_value().to_string_lossy();
+            let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+            let help = one_line(help.lines().next().unwrap_or_default()).into_owned();
+            let line = match self {
+                Self::Bash => match question.typed.written(&value) {
+                    Some(written) => written,
+                    None => continue,
+                },
+                Self::Elvish => value.into_owned(),
+                Self::Fish | Self::Powershell if help.is_empty() => value.into_owned(),
+                Self::Fish | Self::Powershell => format!("{value}\t{help}"),
+                Self::Zsh => {
+                    // What more is typed to, `key=` and the like, gets no space: the script tells by the mark.
+                    let mark = if value.ends_with(['=', ':', '/']) { '-' } else { '+' };
+                    let escaped = value.replace('\\', r"\\").replace(':', r"\:");
+                    let help = help.replace('\\', r"\\");
+                    if help.is_empty() {
+                        format!("{mark}{escaped}")
+                    } else {
+                        format!("{mark}{escaped}:{help}")
+                    }
+                }
+            };
+            answer.extend([&line, "\n"]);
+        }
+        answer
+    }
+}

@@ -1,0 +1,102 @@
+//! `haul upload --dry-run`: what would be sent.
+
+use std::borrow::Cow;
+
+use futures_util::Stream;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::batch::{self, BatchArgs, Ended, Words};
+use crate::context::Context;
+use crate::error::Result;
+use crate::model::{File, NewFile};
+use crate::providers::Provider;
+use crate::transfer::{Foreseen, Uploads};
+use crate::ui::Rows;
+
+/// Prints what `uploads` would do with each file.
+pub(super) async fn foresee(
+    ctx: &Context,
+    args: &BatchArgs,
+    provider: &dyn Provider,
+    uploads: &Uploads,
+    files: impl Stream<Item = Result<Vec<NewFile>>>,
+    rows: Rows,
+) -> Result<()> {
+    let work = async |files: Vec<NewFile>| {
+        let mut foreseen = Vec::with_capacity(files.len());
+        for new in files {
+            foreseen.push((uploads.foresee(&new).await?, new));
+        }
+        Ok(foreseen)
+    };
+    let show = |rows: &mut Rows, foreseen: Vec<(Foreseen, NewFile)>| {
+        let mut ended = Vec::new();
+        for (foreseen, new) in foreseen {
+            match foreseen {
+                Foreseen::Reused(file) => {
+                    ctx.ui.note(&format!("{}: would be reused: {}", new.name, file.id));
+                    rows.push(file.as_ref())?;
+                    ended.push(Ended::Skipped(Some(file.id)));
+                    continue;
+                }
+                Foreseen::InPlaceOf(old) => {
+                    ctx.ui.note(&format!("{}: would take the place of {old}", new.name));
+                }
+                Foreseen::New => {}
+            }
+            rows.push(&Planned::new(&new, provider, ctx))?;
+            ended.push(Ended::Done(None));
+        }
+        Ok(ended)
+    };
+    batch::run(ctx, args, Words::of("would be uploaded"), files, work, rows, show).await?;
+    ctx.ui.note("dry run: nothing was uploaded");
+    Ok(())
+}
+
+/// A file as it would be: one that has no id yet.
+pub(super) struct Planned(File);
+
+impl Planned {
+    /// What is known of a file before it is sent.
+    fn new(new: &NewFile, provider: &dyn Provider, ctx: &Context) -> Self {
+        let expires_at = new.expires.and_then(|time| ctx.clock.now().checked_add(time).ok());
+        Self(File {
+            provider: provider.spec().name.to_owned(),
+            profile: provider.profile().to_owned(),
+            name: new.name.clone(),
+            size: Some(new.size),
+            content_type: Some(new.content_type.clone()),
+            purpose: new.purpose.clone(),
+            expires_at,
+            metadata: new.metadata.clone(),
+            ..File::default()
+        })
+    }
+}
+
+impl Serialize for Planned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
+        row["id"] = Value::Null;
+        row.serialize(serializer)
+    }
+}
+
+impl JsonSchema for Planned {
+    fn schema_name() -> Cow<'static, str> {
+        "planned_file".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = File::json_schema(generator);
+        schema.insert("description".to_owned(), "A file that would be sent: it has no id yet.".into());
+        if let Some(id) = schema.pointer_mut("/properties/id") {
+            *id = json!({ "description": "None before it is sent.", "type": "null" });
+        }
+        schema
+    }
+}

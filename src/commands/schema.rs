@@ -1,0 +1,128 @@
+//! `haul.schema.json`: what `--json`, `--jsonl`, `--report` and `--progress json` print, from the very structs that are
+//! printed.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::{auth, config, get, link, ls, planned, profile, providers, report, rm, serve};
+use crate::error::ErrorLine;
+use crate::model::File;
+use crate::ui::{Columns, Event, Talk};
+
+/// The version of the output. A new field leaves it as it is; taking one away, or giving it another name or type, raises
+/// it.
+pub const VERSION: u32 = 1;
+
+/// The shape of a row, and which commands print it.
+struct Shape {
+    name: &'static str,
+    printed_by: &'static str,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    /// What `--fields` can name, for rows in columns.
+    columns: Option<&'static Columns>,
+}
+
+const fn row<T: JsonSchema>(
+    name: &'static str,
+    printed_by: &'static str,
+    columns: &'static Columns,
+) -> Shape {
+    Shape { name, printed_by, schema: SchemaGenerator::subschema_for::<T>, columns: Some(columns) }
+}
+
+const fn line<T: JsonSchema>(name: &'static str, printed_by: &'static str) -> Shape {
+    Shape { name, printed_by, schema: SchemaGenerator::subschema_for::<T>, columns: None }
+}
+
+impl Shape {
+    /// Who prints it, and which columns are shown unasked.
+    fn comment(&self) -> String {
+        let Some(columns) = self.columns.filter(|columns| columns.shown != columns.all) else {
+            return self.printed_by.to_owned();
+        };
+        let mut comment = format!("{}. Unasked in a table: {}.", self.printed_by, columns.shown.join(", "));
+        if let Some(piped) = columns.piped {
+            comment.extend([" In a pipe: ", &piped.join(", "), "."]);
+        }
+        comment
+    }
+}
+
+/// Rows on stdout: elements of the array of `--json`, lines of `--jsonl`.
+static ROWS: [Shape; 14] = [
+    row::<File>("file", "upload, ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
+    row::<planned::Planned>("planned_file", "upload --dry-run", &ls::FILE_COLUMNS),
+    row::<get::Saved>("saved_file", "get", &get::SAVED_COLUMNS),
+    row::<rm::Deleted>("deleted_file", "rm", &rm::DELETED_COLUMNS),
+    row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
+    row::<providers::Row>("provider", "providers", &providers::COLUMNS),
+    row::<providers::Sheet>("datasheet", "providers NAME", &providers::SHEET_COLUMNS),
+    row::<profile::Row>("profile", "profile ls, add, rm, default", &profile::COLUMNS),
+    row::<config::Row>("setting", "config show", &config::COLUMNS),
+    row::<auth::status::Row>("token_status", "auth status", &auth::status::COLUMNS),
+    row::<auth::login::Row>("login", "auth login", &auth::login::COLUMNS),
+    row::<auth::logout::Row>("logout", "auth logout", &auth::logout::COLUMNS),
+    row::<auth::token::Row>("token", "auth token", &auth::token::COLUMNS),
+    row::<serve::QuirkRow>("quirk", "serve --quirks", &serve::QUIRK_COLUMNS),
+];
+
+/// What is printed one at a time: an object of its own on stdout, lines on stderr and in files.
+static LINES: [Shape; 5] = [
+    line::<serve::Served>("server", "serve, serve --print-env: one object on stdout"),
+    line::<report::Line>("report_line", "--report FILE: a line of the file"),
+    line::<ErrorLine>("error_line", "any command that fails: a line on stderr"),
+    line::<Talk>("talk_line", "any command: a line on stderr"),
+    line::<Event>("progress_event", "--progress json: a line on stderr"),
+];
+
+/// The schema, as JSON with a line end.
+pub fn document() -> String {
+    let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let reference = |shape: &Shape| json!({ "$ref": format!("#/$defs/{}", shape.name) });
+    for shape in ROWS.iter().chain(&LINES) {
+        (shape.schema)(&mut generator);
+    }
+    let mut definitions: Map<String, Value> = generator.take_definitions(true);
+    for shape in ROWS.iter().chain(&LINES) {
+        if let Some(Value::Object(definition)) = definitions.get_mut(shape.name) {
+            definition.shift_insert(0, "$comment".to_owned(), shape.comment().into());
+        }
+    }
+    definitions.sort_keys();
+    definitions.shift_insert(
+        0,
+        "row".to_owned(),
+        json!({ "anyOf": ROWS.iter().map(reference).collect::<Vec<_>>() }),
+    );
+    let rows = json!({ "type": "array", "items": { "$ref": "#/$defs/row" } });
+    let row = json!({ "$ref": "#/$defs/row" });
+    let any: Vec<Value> = [rows, row].into_iter().chain(LINES.iter().map(reference)).collect();
+    let document = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": format!("urn:haul:output:{VERSION}"),
+        "title": "What haul prints as JSON",
+        "description": "With --json rows are one array, with --jsonl one object a line. --fields and --ids leave some \
+            keys out, and --fields can name a key inside one, as metadata.author. A later haul may add keys; the number \
+            in $id is raised when one is taken away or changes its type.",
+        "anyOf": any,
+        "$defs": definitions,
+    });
+    format!("{document:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fields_can_name_is_what_is_printed() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        for shape in ROWS.iter() {
+            let columns = shape.columns.expect("rows have columns");
+            let printed = document["$defs"][shape.name]["properties"].as_object().expect(shape.name);
+            assert_eq!(printed.keys().collect::<Vec<_>>(), columns.all, "{}", shape.name);
+            assert!(columns.shown.iter().all(|field| columns.all.contains(field)), "{}", shape.name);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Looks at the release binary, builds the Debian package around it, installs that, uses it as its user would, and takes it away
+# again: tests/package.sh. Needs `cargo build --release` before, cargo-deb, dpkg-dev, and zsh and fish for their completions.
+#
+# As root with HAUL_CI set the package is really installed; else it is unpacked, and the shells are pointed at it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+fail() { echo "tests/package.sh: $*" >&2; exit 1; }
+trap 'fail "line $LINENO"' ERR
+for tool in cargo-deb dpkg-deb dpkg-shlibdeps man zsh fish; do
+  command -v "$tool" >/dev/null || fail "$tool is missing"
+done
+haul=target/release/haul
+version=$("$haul" --version | cut -d' ' -f2)
+
+# It runs wherever there is a libc.
+others=$(ldd "$haul" | awk '{ sub(".*/", "", $1); print $1 }' | grep -vE '^(linux-vdso|libc|libm|libgcc_s|ld-linux[a-z0-9-]*)\.so\.' || true)
+[ -z "$others" ] || fail "$haul links more than libc, libm and libgcc_s: $others"
+
+rm -f target/debian/haul_*.deb
+cargo deb --locked --offline --no-build --quiet
+package=$(echo target/debian/haul_*.deb)
+dpkg-deb --info "$package"
+
+# The sizes that the README states, give or take a fifth.
+about() {
+  local stated bytes=$2
+  stated=$(grep -oE "$1 [0-9]+ MB" README.md | grep -oE '[0-9]+')
+  echo "README.md: $1 $stated MB; measured: $bytes bytes"
+  [ $((bytes * 10)) -gt $((stated * 8000000)) ] && [ $((bytes * 10)) -lt $((stated * 12000000)) ]
+}
+about "one file of about" "$(stat -c %s "$haul")"
+about "the package has about" "$(stat -c %s "$package")"
+[ "$(dpkg-parsechangelog -l packaging/changelog -S Version)" = "$(dpkg-deb --field "$package" Version)" ]
+[[ $(dpkg-deb --field "$package" Version) == "$version"-* ]]
+
+work=$(mktemp -d)
+if [ "$(id -u)" = 0 ] && [ -n "${HAUL_CI:-}" ]; then
+  root=
+  trap 'dpkg --purge haul >/dev/null; rm -rf "$work"' EXIT
+  apt-get install ./target/debian/haul_*.deb -qq -y
+else
+  root=$work/root
+  trap 'rm -rf "$work"' EXIT
+  dpkg-deb --extract "$package" "$root"
+fi
+export PATH="$root/usr/bin:$PATH" HAUL_HOME="$work/home" HOME="$work"
+[ "$(command -v haul)" = "$root/usr/bin/haul" ]
+[ "$(haul --version)" = "haul $version" ]
+haul upload README.md --ids
+haul ls --fields name
+
+# A page of the manual for each in man/, and they can be read.
+for page in man/*; do
+  gzip -dc "$root/usr/share/man/man1/${page##*/}.gz" | cmp - "$page"
+done
+man --manpath="$root/usr/share/man" --where haul haul-upload
+man --manpath="$root/usr/share/man" haul-meta-set | grep '^HAUL-META-SET' >/dev/null
+for page in copyright changelog.gz changelog.Debian.gz; do
+  [ -s "$root/usr/share/doc/haul/$page" ] || fail "no $page"
+done
+
+# Each shell finds its completions where Debian looks for them, and they know the commands.
+bash --norc -c '
+  source "$1/usr/share/bash-completion/completions/haul"
+  COMP_LINE="haul provi" COMP_POINT=10 COMP_WORDS=(haul provi) COMP_CWORD=1 COMP_TYPE=9
+  function=$(complete -p haul | sed "s/.*-F \([^ ]*\).*/\1/")
+  compopt() { :; }
+  "$function" haul provi haul
+  printf "%s\n" "${COMPREPLY[@]}"' - "$root" | grep '^providers' >/dev/null
+# The file is loaded at the first TAB, which has to answer already.
+# shellcheck disable=SC2016 # For zsh to expand.
+timeout 30 zsh -fc '
+  zmodload zsh/zpty
+  zpty tty zsh -f
+  zpty -w tty "PS1=; fpath=($1/usr/share/zsh/vendor-completions \$fpath); autoload -Uz compinit; compinit -u -D; echo re\"\"ady"
+  zpty -r -m tty seen "*ready*"
+  zpty -w -n tty "haul provi$(printf "\t")"
+  zpty -r -m tty seen "*ders*"' - "$root"
+# shellcheck disable=SC2016 # For fish to expand.
+fish -c '
+  set -q argv[1]; and test -n "$argv[1]"; and set fish_complete_path $argv[1]/usr/share/fish/vendor_completions.d
+  complete -C "haul provi"' "$root" | grep '^providers' >/dev/null
+
+if [ -z "$root" ]; then
+  dpkg --purge haul
+  [ ! -e /usr/bin/haul ] || fail "haul is still there"
+  trap 'rm -rf "$work"' EXIT
+fi
+echo "the package of haul $version works"
