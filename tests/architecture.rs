@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "manual",
         ],
     ),
-    ("manual", &["cli", "settings", "model", "error"]),
+    ("manual", &["cli", "commands", "settings", "model", "error"]),
     ("usage", &["error"]),
     ("context", &["settings", "vault", "ui", "providers", "http", "error", "model", "interrupt"]),
     ("settings", &["providers", "secret", "error"]),

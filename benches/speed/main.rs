@@ -1,8 +1,12 @@
-//! haul beside curl: the same work, on the same server, in the same run, in turn.
+//! haul beside others: the same work, on the same server, in the same run, in turn.
 //!
-//! `cargo bench --bench speed` prints one Markdown table: the medians, their ratio, CPU time and peak memory.
-//! `cargo bench --bench speed -- --quick` does a tenth of the work; words after `--` choose rows by their names.
-//! `HAUL_BENCH_ROUNDS` says how many rounds (5). Needs curl; linux.
+//! `cargo bench --bench speed` prints two Markdown tables: medians, their ratio, CPU time and peak memory, each with its
+//! goal; and what must hold whatever the clock says.
+//! After `--`: `--quick` does a tenth of the work; words choose rows by their names (`guards` the second table);
+//! `--markdown` also writes both tables into README.md. `HAUL_BENCH_ROUNDS` says how many rounds (5).
+//!
+//! Needs curl, on Linux. openssl, jq, rclone and Python with the clients `openai` and `replicate` are used where they are
+//! installed; `tests/clients/run` installs the clients.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,62 +15,65 @@
     reason = "a bench talks and may fail"
 )]
 
+mod guards;
+mod job;
 mod measure;
-mod server;
-mod work;
+mod place;
+mod plain;
+mod rows;
+mod secure;
+mod world;
 
-use measure::{Figures, Sample, median};
-use work::{Job, jobs};
+use place::Place;
+
+/// What stands around the tables in README.md.
+const BEGIN: &str = "<!-- measured: speed -->\n";
+const END: &str = "<!-- end -->";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let quick = words.iter().any(|word| word == "--quick");
+    let has = |flag: &str| words.iter().any(|word| word == flag);
+    let part = if has("--quick") { 10 } else { 1 };
     let chosen: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|word| name.contains(word.as_str()));
     let rounds = std::env::var("HAUL_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let home = tempfile::tempdir().unwrap();
-    let address = server::start();
-    println!("| work | haul | curl | haul ÷ curl | CPU | haul's peak | curl's peak |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for job in jobs(address, home.path(), quick) {
-        if chosen.is_empty() || chosen.iter().any(|word| job.name.contains(word.as_str())) {
-            println!("{}", row(&job, rounds));
-        }
-    }
-}
+    let place = Place::new(home.path());
 
-/// Does a job so many rounds, both programs in turn, after one round to warm both alike.
-fn row(job: &Job, rounds: usize) -> String {
-    let (mut haul, mut curl): (Vec<Sample>, Vec<Sample>) = Default::default();
-    for round in 0..=rounds {
-        let ours = job.haul.run(job.times, &job.before);
-        let theirs = job.curl.as_ref().map(|curl| curl.run(job.times, &job.before));
-        if round > 0 {
-            haul.push(ours);
-            curl.extend(theirs);
-        }
-    }
-    let ours = median(&haul);
-    let Some(theirs) = (!curl.is_empty()).then(|| median(&curl)) else {
-        return format!("| {} | {} | | | | {} | |", job.name, ours.wall_text(), ours.peak_text());
+    let mut tables = String::new();
+    let mut say = |lines: &str| {
+        print!("{lines}");
+        tables.push_str(lines);
     };
-    let cpu = if theirs.cpu > 0.0 { format!("{:.2}", ours.cpu / theirs.cpu) } else { String::new() };
-    format!(
-        "| {} | {} | {} | **{:.2}** | {cpu} | {} | {} |",
-        job.name,
-        ours.wall_text(),
-        theirs.wall_text(),
-        ours.wall / theirs.wall,
-        ours.peak_text(),
-        theirs.peak_text()
-    )
+    let load = place::load();
+    say("| work | haul | its peak | beside it | that one | haul ÷ it | CPU ÷ | its peak |\n");
+    say("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |\n");
+    for group in rows::GROUPS {
+        for job in group(&place, part) {
+            if is_chosen(&job.name) {
+                say(&job.run(rounds));
+            }
+        }
+    }
+    if is_chosen("guards") {
+        say("\n| whatever the clock says | |\n| --- | ---: |\n");
+        guards::lines(&place, part).iter().for_each(|line| say(&format!("{line}\n")));
+    }
+    say(&format!(
+        "\n{}; medians of {rounds} rounds in turn, fewer where it says so; load of the machine {load} before, {} after. \
+         ≤ is a goal that is kept, ✗ one that is missed.\n",
+        place::description(),
+        place::load(),
+    ));
+    if has("--markdown") {
+        write_into_readme(&tables);
+    }
 }
 
-impl Figures {
-    fn wall_text(&self) -> String {
-        if self.wall < 0.1 { format!("{:.1} ms", self.wall * 1000.0) } else { format!("{:.2} s", self.wall) }
-    }
-
-    fn peak_text(&self) -> String {
-        format!("{:.1} MiB", self.peak)
-    }
+fn write_into_readme(tables: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("README.md says where the tables go");
+    let (_, after) = rest.split_once(END).expect("README.md says where the tables end");
+    std::fs::write(path, format!("{before}{BEGIN}\n{tables}\n{END}{after}")).unwrap();
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use futures_util::Stream;
+use futures_util::{FutureExt as _, Stream};
 
 use super::report::{Entry, Report, Reported, failed_of};
 use crate::context::Context;
@@ -93,16 +93,13 @@ where
     let (failed, wanted) = (&failed, report.is_wanted());
     let work = |item: T| {
         let entries = if wanted { item.entries() } else { Vec::new() };
-        let work = work(item);
-        async move {
-            match work.await {
-                Ok(result) => Ok((entries, result)),
-                Err(error) => {
-                    *failed.borrow_mut() = entries;
-                    Err(error)
-                }
+        work(item).map(move |result| match result {
+            Ok(result) => Ok((entries, result)),
+            Err(error) => {
+                *failed.borrow_mut() = entries;
+                Err(error)
             }
-        }
+        })
     };
     let result = pool
         .run(items, work, |result| {

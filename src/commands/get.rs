@@ -225,7 +225,7 @@ impl Places {
         if self.0.borrow_mut().insert(hasher.finish()) {
             return Ok(());
         }
-        Err(Error::failed(format!("{shown}: this command has written another file there"))
+        Err(Error::failed(format!("{shown}: this command has written a file there already"))
             .hint("name a place for each: `-o FILE`"))
     }
 }

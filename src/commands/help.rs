@@ -7,10 +7,11 @@ use crate::error::{Error, Result, nearest};
 use crate::manual::{TOPICS, laid_out, topic};
 use crate::ui::Ui;
 
-/// What `haul help output --json` prints.
-const SCHEMA: &str = include_str!("../../haul.schema.json");
 /// The widest that text is laid out: longer lines are hard to read.
 const WIDEST: usize = 100;
+
+/// What `haul help output --json` prints.
+const SCHEMA: &str = include_str!("../../haul.schema.json");
 
 /// The arguments of `haul help`.
 #[derive(Args, Debug)]

@@ -217,15 +217,17 @@ impl LsArgs {
     }
 }
 
+/// The fields that `--sort` takes, besides keys of `metadata` and `extra`.
+pub(super) fn sortable() -> impl Iterator<Item = &'static str> {
+    File::FIELDS.into_iter().filter(|name| !matches!(*name, "checksums" | "metadata" | "extra"))
+}
+
 fn parse_sort(field: &str, descending: bool) -> Result<Sort> {
-    let sortable =
-        |name: &str| File::FIELDS.contains(&name) && !matches!(name, "checksums" | "metadata" | "extra");
     let dotted = field.split_once('.').is_some_and(|(object, _)| matches!(object, "metadata" | "extra"));
-    if sortable(field) || dotted {
+    if dotted || sortable().any(|name| name == field) {
         return Ok(Sort { field: field.to_owned(), descending });
     }
-    let names: Vec<&str> = File::FIELDS.into_iter().filter(|name| sortable(name)).collect();
     Err(Error::usage(format!("--sort: no field is called {field:?}"))
-        .did_you_mean(field, names.iter().copied())
-        .hint(format!("fields: {}, metadata.KEY", names.join(", "))))
+        .did_you_mean(field, sortable())
+        .hint(format!("fields: {}, metadata.KEY", sortable().collect::<Vec<_>>().join(", "))))
 }

@@ -1,6 +1,8 @@
 //! `haul.schema.json`: what `--json`, `--jsonl`, `--report` and `--progress json` print, from the very structs that are
 //! printed.
 
+use std::collections::BTreeSet;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -58,7 +60,7 @@ static ROWS: [Shape; 14] = [
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
     row::<providers::Row>("provider", "providers", &providers::COLUMNS),
     row::<providers::Sheet>("datasheet", "providers NAME", &providers::SHEET_COLUMNS),
-    row::<profile::Row>("profile", "profile ls, add, rm, default", &profile::COLUMNS),
+    row::<profile::Row>("profile", "profile ls, profile add, profile rm, profile default", &profile::COLUMNS),
     row::<config::Row>("setting", "config show", &config::COLUMNS),
     row::<auth::status::Row>("token_status", "auth status", &auth::status::COLUMNS),
     row::<auth::login::Row>("login", "auth login", &auth::login::COLUMNS),
@@ -75,6 +77,19 @@ static LINES: [Shape; 5] = [
     line::<Talk>("talk_line", "any command: a line on stderr"),
     line::<Event>("progress_event", "--progress json: a line on stderr"),
 ];
+
+/// What `--fields` can name in the rows of the command of these words, such as `meta get`.
+pub fn fields(command: &[String]) -> Vec<&'static str> {
+    let prints = |shape: &&Shape| {
+        shape.printed_by.split([',', ';']).any(|by| {
+            let words = || by.split_whitespace().filter(|word| word.starts_with(char::is_lowercase));
+            words().eq(command.iter().take(words().count()))
+        })
+    };
+    let mut seen = BTreeSet::new();
+    let columns = ROWS.iter().filter(prints).filter_map(|shape| shape.columns);
+    columns.flat_map(|columns| columns.all).copied().filter(|field| seen.insert(*field)).collect()
+}
 
 /// The schema, as JSON with a line end.
 pub fn document() -> String {

@@ -14,6 +14,10 @@ use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
 use crate::providers::{Listing, Op, Provider, Query, Spec, require};
 
+/// Files a page of what is to be downloaded: every file has a request of its own, so that a few more for the listing do
+/// not count, and two pages are in memory at once.
+const DOWNLOADED_PAGE: u32 = 250;
+
 /// A file that was meant, and where it is.
 pub struct Chosen {
     /// Where it is.
@@ -138,16 +142,19 @@ fn matching<'a>(
                     }
                     Ok(Some(files)) => {
                         count += files.len();
+                        let found = Arc::clone(&provider);
                         let chosen = files
                             .into_iter()
-                            .map(|file| Ok(Chosen { provider: Arc::clone(&provider), file, typed: None }))
-                            .collect::<Vec<_>>();
-                        Some((chosen, Some((provider, listing, count, what, about))))
+                            .map(move |file| Ok(Chosen { provider: Arc::clone(&found), file, typed: None }));
+                        Some((
+                            stream::iter(chosen).left_stream(),
+                            Some((provider, listing, count, what, about)),
+                        ))
                     }
-                    Err(error) => Some((vec![Err(about(error))], None)),
+                    Err(error) => Some((stream::iter([Err(about(error))]).right_stream(), None)),
                 }
             })
-            .flat_map(stream::iter)
+            .flatten()
             .boxed_local()
         }
         Err(error) => stream::iter([Err(about(error))]).boxed_local(),
@@ -172,7 +179,8 @@ fn start_listing(
     let provider = ctx.open(profile)?;
     check(&provider, op, "REF")?;
     let filter = combine(ctx, provider.spec(), filter, glob)?;
-    let listing = Listing::new(Arc::clone(&provider), Query { filter, ..Query::default() }, None);
+    let page_size = (op == Some(Op::Download)).then_some(DOWNLOADED_PAGE);
+    let listing = Listing::new(Arc::clone(&provider), Query { filter, page_size, ..Query::default() }, None);
     Ok((provider, listing))
 }
 

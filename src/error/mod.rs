@@ -12,7 +12,6 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 pub use nearest::nearest;
 
@@ -346,11 +345,6 @@ impl Error {
         }
     }
 
-    /// The line on stderr: `{"error":{…}}`.
-    pub fn to_json(&self) -> Value {
-        serde_json::to_value(ErrorLine { error: self.object() }).unwrap_or_default()
-    }
-
     /// What several failures come to: their kind if they share one, else [`Kind::Failed`].
     pub fn kind_of_all(kinds: impl IntoIterator<Item = Kind>) -> Option<Kind> {
         kinds.into_iter().reduce(|a, b| if a == b { a } else { Kind::Failed })
@@ -466,7 +460,7 @@ mod tests {
     fn json_has_the_documented_keys() {
         let error = Error::not_found("x: no such file").hint("`haul ls`").about("local:x");
         assert_eq!(
-            error.to_json().to_string(),
+            serde_json::to_string(&ErrorLine { error: error.object() }).unwrap(),
             r#"{"error":{"kind":"not_found","exit_code":3,"message":"x: no such file","details":[],"hints":["`haul ls`"],"request_id":null,"ref":"local:x"}}"#
         );
     }

@@ -118,6 +118,11 @@ impl Reply {
     }
 
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
+        if object::are_too_many(&self.body) {
+            let message = format!("{subject} has more than {} objects", object::MOST);
+            let id = answer::request_id(&self.headers);
+            return Err(Error::platform(message).with_status(self.status).with_request_id(id));
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
             self.nonsense(if self.body.trim_ascii().is_empty() {
                 format!("{subject} is empty")

@@ -2,15 +2,14 @@
 
 use serde_json::Value;
 
+use crate::commands::schema;
 use crate::model::File;
-
-/// The version of the output. A new field leaves it as it is; taking one away, or giving it another name or type, raises
-/// it.
-const VERSION: u32 = 1;
 
 /// What goes where, and in which shape.
 pub(super) fn text() -> String {
-    include_str!("output.txt").replace("{version}", &VERSION.to_string()).replace("{fields}\n", &fields())
+    include_str!("output.txt")
+        .replace("{version}", &schema::VERSION.to_string())
+        .replace("{fields}\n", &fields())
 }
 
 /// The fields of a file with their types, from the very struct that is printed.

@@ -168,7 +168,10 @@ impl Provider for Activeloop {
             .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
             let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
-            return Err(Error::platform(message).hint("`haul ls` shows which of them are there"));
+            // With the status of a success: those that it did not tell of may be there all the same.
+            return Err(Error::platform(message)
+                .with_status(reply.status)
+                .hint("`haul ls` shows which of them are there"));
         }
         Ok(in_order_of(files, answered))
     }

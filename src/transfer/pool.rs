@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
 use crate::error::{Error, Kind, Result};
@@ -76,11 +77,8 @@ impl Pool<'_> {
                 item = items.next(), if room => match item {
                     Some(Ok(item)) => {
                         let begun = Instant::now();
-                        let work = work(item);
-                        running.push(async move {
-                            let result = work.await;
-                            (begun.elapsed(), result)
-                        });
+                        // Not an async block: that would hold the work twice.
+                        running.push(work(item).map(move |result| (begun.elapsed(), result)));
                     }
                     Some(Err(error)) => {
                         stopping |= self.fail_fast || is_refused_token(&error);

@@ -132,7 +132,8 @@ impl Uploads {
     pub async fn upload(&self, files: &[NewFile], progress: &dyn Progress) -> Result<Vec<Uploaded>> {
         let items: Vec<Arc<dyn Progress>> =
             files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
-        let work = self.attempt(files, &items);
+        // In a box: whatever waits for it would hold its state several times over, for each file on its way.
+        let work = Box::pin(self.attempt(files, &items));
         let result = self.interrupt.or(work).await;
         let result = result.unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")));
         for (index, item) in items.iter().enumerate() {

@@ -224,6 +224,11 @@ fn words_that_are_no_files() {
     assert_eq!(offered(&env, &["auth", "status", "wo"]), ["work"]);
     assert_eq!(offered(&env, &["ls", "--fields", "id,na"]), ["id,name"]);
     assert_eq!(offered(&env, &["get", "--fields", "sav"]), ["saved_to"]);
+    assert_eq!(offered(&env, &["rm", "--fields", "de"]), ["deleted"]);
+    assert_eq!(offered(&env, &["meta", "get", "--fields", "pro"]), ["provider", "profile"]);
+    assert_eq!(offered(&env, &["profile", "ls", "--fields", "ori"]), ["origin"]);
+    assert_eq!(offered(&env, &["rm", "--fields", "ori"]), [""; 0]);
+    assert_eq!(offered(&env, &["--fields", "si"]), ["size"]);
     assert_eq!(offered(&env, &["ls", "--sort", "si"]), ["size"]);
     assert_eq!(offered(&env, &["ls", "--sort", "meta"]), ["metadata."]);
     assert_eq!(offered(&env, &["ls", "--filter", "size > 1MB AND (na"]), ["size > 1MB AND (name"]);

@@ -209,23 +209,22 @@ pub fn deed(column: &Column, verb: Verb) -> Result<Deed, Reason> {
         }
         (Verb::Get | Verb::Stdout, "metorial magnetar") => without_token(fetch, "/metorial/files/*/*"),
         (Verb::Get | Verb::Stdout, _) => without_token(fetch, "/metorial/files/retrieve/*/*"),
-        (Verb::Presign, "llamacloud beta") => {
+        (Verb::Presign | Verb::Link, "replicate") => Err("a link is signed here: no request makes it"),
+        (Verb::Presign | Verb::Link, "llamacloud beta") => {
             of(Class::Read, "GET", "/llamacloud/api/v1/beta/files/*/content")
         }
-        (Verb::Presign, "llamacloud legacy") => of(Class::Read, "GET", "/llamacloud/api/v1/files/*/content"),
+        (Verb::Presign | Verb::Link, "llamacloud legacy") => {
+            of(Class::Read, "GET", "/llamacloud/api/v1/files/*/content")
+        }
         (Verb::Presign, "metorial magnetar") => of(Class::Put, "POST", "/metorial/file-links"),
         (Verb::Presign, "metorial seed" | "metorial pulsar") => {
             of(Class::Put, "POST", "/metorial/files/*/links")
         }
-        (Verb::Presign, "replicate") => Err("a link is signed here: no request makes it"),
         (Verb::Presign, _) => Err("the platform gives the bytes itself, without a link"),
         (Verb::Rm | Verb::Retire, _) => of(Class::Delete, "DELETE", one),
         (Verb::Meta, "activeloop") => of(Class::Put, "PUT", "/activeloop/files/*/metadata"),
         (Verb::Meta, "xai gateway") => of(Class::Put, "PUT", one),
         (Verb::Meta, "metorial pulsar") => of(Class::Put, "PATCH", one),
-        (Verb::Link, "replicate") => Err("a link is signed here: no request makes it"),
-        (Verb::Link, "llamacloud beta") => of(Class::Read, "GET", "/llamacloud/api/v1/beta/files/*/content"),
-        (Verb::Link, "llamacloud legacy") => of(Class::Read, "GET", "/llamacloud/api/v1/files/*/content"),
         (Verb::Link, "xai openai") => of(Class::Put, "POST", "/xai/v1/files/*/public-url"),
         (Verb::Link, "xai gateway") => of(Class::Put, "POST", "/xai/v1/files:download"),
         (Verb::Revoke, "xai openai") => of(Class::Make, "POST", "/xai/v1/files/*/public-url/revoke"),

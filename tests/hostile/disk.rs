@@ -277,7 +277,9 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
 fn a_file_that_goes_before_its_turn_is_told_and_the_others_go_up() {
     let folder = tempfile::tempdir().unwrap();
     let docs = ["1", "2", "3"].map(|name| folder.path().join(name));
-    docs.iter().for_each(|path| fs::write(path, "content").unwrap());
+    for path in &docs {
+        fs::write(path, "content").unwrap();
+    }
     let second = docs[1].clone();
     let world = World::twisted(DIALECTS[4], Vec::new(), move |_, number, seen| {
         // While the first is on its way.

@@ -140,7 +140,7 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
         assert_eq!(failed.len(), count - saved.len(), "{failed:?}");
         assert!(failed.iter().all(|message| message.len() < 500 + root.as_os_str().len()), "{failed:?}");
         let twice =
-            failed.iter().filter(|message| message.ends_with("has written another file there")).count();
+            failed.iter().filter(|message| message.ends_with("has written a file there already")).count();
         assert_eq!(twice, failed.len() - 1, "{failed:?}");
         unchanged("get");
         world.terminal(&["get", "*", "-o", "out/", "--color", "always", "--skip-existing"]);
@@ -205,7 +205,7 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
             assert_eq!(rows.len(), 1, "{one:?} {other:?}: {run}");
             let path = rows[0]["saved_to"].as_str().unwrap();
             assert_eq!(world.env.read(path), rows[0]["id"].as_str().unwrap().as_bytes(), "{run}");
-            assert!(run.stderr().contains("this command has written another file there"), "{run}");
+            assert!(run.stderr().contains("this command has written a file there already"), "{run}");
         }
     }
     // Names that differ in case alone are two here; a file and a folder of one name are not.

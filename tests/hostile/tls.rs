@@ -133,9 +133,9 @@ fn answering(bytes: &'static [u8], heard: Arc<AtomicUsize>) -> SocketAddr {
     thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             heard.fetch_add(1, Ordering::SeqCst);
-            let mut head = [0; 4096];
-            let read = stream.read(&mut head).unwrap_or(0);
-            assert!(!head[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).unwrap_or(0);
+            assert!(!piece[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
             let _ = stream.write_all(bytes);
         }
     });

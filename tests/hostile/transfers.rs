@@ -17,7 +17,7 @@ use crate::rig::{Case, Rig};
 use crate::served::Served;
 use crate::server::Answer;
 use crate::support::TestEnv;
-use crate::world::{Ask, METORIAL, Told, World, XAI, json_answer, sane};
+use crate::world::{ACTIVELOOP, Ask, METORIAL, Told, World, XAI, json_answer, sane};
 
 /// Waits until it is so; a test that would wait for ever says where.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -41,12 +41,13 @@ fn end(child: Child) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// What becomes of a download, if not the honest thing.
+type Twist = fn() -> Option<Answer>;
+
 /// Metorial fetches through a link that anybody could use: it is released whatever becomes of the download.
 #[test]
 fn a_link_made_for_a_download_is_released_however_that_ends() {
     let large = Told { content: vec![7; 8 << 20], size: (8 << 20).to_string(), ..Told::new("f1", "big") };
-    // After success, a refusal, a broken content and a wrong one.
-    type Twist = fn() -> Option<Answer>;
     let cases: [(&str, i32, Twist); 4] = [
         ("success", 0, || None),
         ("refused", 8, || Some(Answer::status(500, &[], "broken"))),
@@ -77,7 +78,8 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
     // After Ctrl-C, while the content hangs.
     let world = World::twisted(&METORIAL, vec![large], |ask, _, _| {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 8 << 20);
-        matches!(ask, Ask::Bytes(_)).then(|| Answer::raw([head.as_bytes(), &[7; 500_000]].concat()).hang())
+        matches!(ask, Ask::Bytes(_))
+            .then(|| Answer::raw([head.as_bytes(), &vec![7; 500_000]].concat()).hang())
     });
     let mut command = world.env.command();
     command.args(["get", "id:f1", "-o", "out"]);
@@ -102,7 +104,7 @@ fn a_second_ctrl_c_leaves_at_once() {
         let world = World::twisted(&METORIAL, vec![big.clone()], move |ask, _, _| match ask {
             Ask::Bytes(_) => {
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 8 << 20);
-                Some(Answer::raw([head.as_bytes(), &[7; 500_000]].concat()).hang())
+                Some(Answer::raw([head.as_bytes(), &vec![7; 500_000]].concat()).hang())
             }
             Ask::Unlink => {
                 asked.store(true, Ordering::SeqCst);
@@ -171,7 +173,7 @@ fn waiting_ends_at_its_limit() {
         error.message().starts_with("doc: still ") && error.message().ends_with("on activeloop after 0 min")
     );
     assert_eq!(error.hints(), [format!("`haul info -p work id:{}` tells when it is done", file.id)]);
-    assert_eq!(Patience::default().longest, Duration::from_secs(3600));
+    assert_eq!(Patience::default().longest, Duration::from_hours(1));
     let asked = rig.served.requests();
     assert!(asked.len() > 1 && asked[1..].iter().all(|request| request.starts_with("GET")), "{asked:?}");
 }
@@ -188,7 +190,7 @@ fn a_lost_reply_that_cannot_be_told_from_an_older_twin_is_said() {
     let run = served.haul(&["upload", "doc", "--retries", "0"]);
     // With a creation time in the listing it is known not to be this file, and is sent again; without, it is said.
     let told = run.stderr().contains("does not tell whether");
-    let posts = served.requests("POST", 2).len();
+    let posts = served.requests("POST", 2);
     assert!((run.status == 7 && told && posts == 2) || run.status == 8, "{posts} {run}");
     if told {
         assert!(
@@ -205,14 +207,14 @@ fn a_lost_reply_that_cannot_be_told_from_an_older_twin_is_said() {
     served.env.write("doc", "new content");
     let id = served.haul(&["upload", "doc", "--ids"]).ok().lines().remove(0);
     assert_eq!(served.haul(&["get", &format!("id:{id}"), "-o", "-"]).ok().stdout(), "new content");
-    assert_eq!((served.contents().len(), served.requests("POST", 2).len()), (2, 2));
+    assert_eq!((served.contents().len(), served.requests("POST", 2)), (2, 2));
 
     // Carried out and lost, and the mark cannot be looked for either: nothing is sent again blindly.
     let served =
         Served::start("llamacloud", &["--fault", "lose POST nth=1", "--fault", "refuse=400 GET times=9"]);
     served.env.write("doc", "content");
     let run = served.haul(&["upload", "doc", "--retries", "1"]).fails(7);
-    assert_eq!(served.requests("POST", 1).len(), 1, "{run}");
+    assert_eq!(served.requests("POST", 1), 1, "{run}");
     assert!(run.stderr().contains("hint: "), "{run}");
 }
 
@@ -246,7 +248,7 @@ fn files_sent_together_are_there_once_each() {
             let id = format!("id:{}", row["id"].as_str().unwrap());
             assert_eq!(served.haul(&["get", &id, "-o", "-"]).ok().stdout(), name.repeat(1 << 20), "{fault}");
         }
-        assert_eq!(served.requests("POST", posts).len(), posts, "{fault}");
+        assert_eq!(served.requests("POST", posts), posts, "{fault}");
     }
     // For good: nothing is there, and each is told of.
     for (fault, status) in [("refuse=401 POST", 4), ("refuse=413 POST", 5), ("fail=500 POST", 8)] {
@@ -259,6 +261,45 @@ fn files_sent_together_are_there_once_each() {
             .fails(status);
         assert_eq!(served.names(), Vec::<String>::new(), "{run}");
         assert_eq!(String::from_utf8(served.env.read("r")).unwrap().lines().count(), 3, "{run}");
+    }
+}
+
+/// An answer that tells of fewer files than were sent: those that are there are found, and only the others are sent
+/// again.
+#[test]
+fn a_part_of_the_files_sent_together_is_found_and_the_rest_sent_again() {
+    for kept in [3, 2, 1, 0] {
+        let posts = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&posts);
+        // An hour after the box's clock.
+        let file = |name: &str, size: usize| {
+            format!(r#"{{"id":"id-{name}","filename":"{name}","bytes":{size},"created_at":1772370000}}"#)
+        };
+        let listed = move |names: &[&str]| {
+            let files: Vec<String> = names.iter().map(|name| file(name, 1)).collect();
+            format!(r#"{{"object":"list","data":[{}],"has_more":false}}"#, files.join(","))
+        };
+        let world = World::twisted(&ACTIVELOOP, Vec::new(), move |ask, _, seen| {
+            let so_far = count.load(Ordering::SeqCst);
+            if seen.head.starts_with("POST") {
+                count.store(so_far + 1, Ordering::SeqCst);
+                // It says nothing of the last one of three, and tells all of the others of a later request.
+                return Some(json_answer(
+                    200,
+                    listed(if so_far == 0 { &["a", "b"] } else { &["a", "b", "c"][kept..] }),
+                ));
+            }
+            (*ask == Ask::List).then(|| json_answer(200, listed(&["a", "b", "c"][..kept])))
+        });
+        for name in ["a", "b", "c"] {
+            world.env.write(name, name);
+        }
+        let run = world
+            .haul(&["upload", "--together", "a", "b", "c", "--retries", "3", "--json", "--fields", "id"])
+            .ok();
+        let ids: Vec<String> = run.json().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(ids, ["id-a", "id-b", "id-c"], "{run}");
+        assert_eq!(posts.load(Ordering::SeqCst), if kept == 3 { 1 } else { 2 }, "{kept}: {run}");
     }
 }
 
@@ -319,7 +360,7 @@ fn many_files_open_no_more_connections_than_there_are_workers() {
     }
     assert_eq!(fs::read_dir(served.env.work().join("out")).unwrap().count(), 500);
     assert_eq!(served.names(), Vec::<String>::new());
-    assert_eq!(served.requests("POST", 500).len(), 500);
+    assert_eq!(served.requests("POST", 500), 500);
 }
 
 /// The most memory that a command took, as the kernel knows it. The server is a program of its own.

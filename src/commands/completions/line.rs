@@ -9,6 +9,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::files;
 use crate::cli::{Cli, Globals};
+use crate::commands::{ls, schema};
 use crate::manual::TOPICS;
 use crate::model::{Clock, File};
 use crate::providers::{self, REGISTRY, Spec};
@@ -104,7 +105,7 @@ impl Line {
                 starting(REGISTRY.iter().map(|spec| (spec.name.to_owned(), spec.title.to_owned())).collect())
             }
             Meaning::Field => starting(unexplained(self.fields())),
-            Meaning::SortField => starting(unexplained(sortable())),
+            Meaning::SortField => starting(unexplained(ls::sortable().chain(["metadata."]))),
             Meaning::Filter => filter(typed, spec()),
             Meaning::Setting => {
                 let settings = spec().map_or(&[][..], |spec| spec.settings);
@@ -146,15 +147,9 @@ impl Line {
         settings.profile(&settings.profile_name().value).ok().map(|profile| profile.spec)
     }
 
-    /// What `--fields` can name.
+    /// What `--fields` can name; before there is a command, what most of them print.
     fn fields(&self) -> Vec<&'static str> {
-        let own: &[&str] = match self.commands.first().map(String::as_str) {
-            Some("get") => &["saved_to"],
-            Some("rm") => &["deleted"],
-            Some("link") => &["url", "expires_at", "link_id", "file"],
-            _ => &[],
-        };
-        File::FIELDS.into_iter().chain(own.iter().copied()).collect()
+        if self.commands.is_empty() { File::FIELDS.into() } else { schema::fields(&self.commands) }
     }
 
     /// What can follow `haul help`: commands, those below the ones that are named already, and topics.
@@ -201,12 +196,6 @@ fn unexplained(words: impl IntoIterator<Item = &'static str>) -> Vec<(String, St
     words.into_iter().filter(|word| seen.insert(*word)).map(|word| (word.to_owned(), String::new())).collect()
 }
 
-/// The fields that have an order, and where the user's own keys are.
-fn sortable() -> impl Iterator<Item = &'static str> {
-    let ordered = |name: &&str| !matches!(*name, "checksums" | "metadata" | "extra");
-    File::FIELDS.into_iter().filter(ordered).chain(["metadata."])
-}
-
 /// The fields that can come next in a filter; none in the middle of a comparison.
 fn filter(typed: &str, spec: Option<&'static Spec>) -> Vec<CompletionCandidate> {
     let start = typed.rfind([' ', '(']).map_or(0, |at| at + 1);
@@ -217,6 +206,10 @@ fn filter(typed: &str, spec: Option<&'static Spec>) -> Vec<CompletionCandidate> 
     }
     let checksums = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
     let own = spec.map(Spec::filter_fields).unwrap_or_default();
-    let fields = sortable().chain(checksums).chain(own).filter(|field| field.starts_with(word));
+    let fields = ls::sortable()
+        .chain(["metadata."])
+        .chain(checksums)
+        .chain(own)
+        .filter(|field| field.starts_with(word));
     fields.map(|field| candidate(format!("{before}{field}"), String::new())).collect()
 }

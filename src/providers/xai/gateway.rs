@@ -85,7 +85,7 @@ impl Xai {
             Err(error) => Err(error),
         };
         // What broke is not left behind half-done, unless the answer alone was lost and it may be whole.
-        if sent.as_ref().is_err_and(|error| !error.is_unanswered()) {
+        if sent.as_ref().is_err_and(|error| !error.may_be_done()) {
             let _ = self.delete(&id).await;
         }
         sent

@@ -1,0 +1,169 @@
+//! Where things are: the servers, the files, and the programs beside haul as far as they are installed.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::measure::{Ends, Program};
+use crate::world::BYTE;
+use crate::{plain, secure};
+
+/// The word of haul's environment for one of the platforms that the servers speak for.
+#[derive(Clone, Copy)]
+pub enum Platform {
+    Activeloop,
+    Replicate,
+}
+
+pub struct Place {
+    pub home: PathBuf,
+    plain: SocketAddr,
+    secure: SocketAddr,
+    /// Python with the official clients, where it is installed.
+    pub openai: Option<PathBuf>,
+    pub replicate: Option<PathBuf>,
+}
+
+impl Place {
+    /// Starts the servers and looks for the programs.
+    pub fn new(home: &Path) -> Self {
+        let home = home.to_owned();
+        let (plain, secure) = (plain::start(), secure::start(&home.join("authority.pem")));
+        Self { plain, secure, openai: python("openai"), replicate: python("replicate"), home }
+    }
+
+    pub fn url(&self, world: &str) -> String {
+        format!("http://{}/{world}/v1", self.plain)
+    }
+
+    pub fn secure_url(&self, world: &str) -> String {
+        format!("https://localhost:{}/{world}/v1", self.secure.port())
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.home.join(name).display().to_string()
+    }
+
+    pub fn authority(&self) -> String {
+        self.path("authority.pem")
+    }
+
+    /// A file of so many bytes.
+    pub fn file(&self, name: &str, bytes: usize) -> String {
+        let path = self.home.join(name);
+        let mut file = fs::File::create(&path).unwrap();
+        let piece = vec![BYTE; 1 << 20];
+        let mut left = bytes;
+        while left > 0 {
+            let count = left.min(piece.len());
+            file.write_all(&piece[..count]).unwrap();
+            left -= count;
+        }
+        path.display().to_string()
+    }
+
+    /// haul at a platform's URL.
+    pub fn haul(&self, platform: Platform, url: &str, arguments: &[&str]) -> Program {
+        let profile = match platform {
+            Platform::Activeloop => "activeloop",
+            Platform::Replicate => "replicate",
+        };
+        let mut haul = program(env!("CARGO_BIN_EXE_haul"), arguments);
+        haul.variables = vec![
+            ("HAUL_HOME", self.home.join("haul").into_os_string()),
+            ("HAUL_PROFILE", profile.into()),
+            ("HAUL_BASE_URL", url.into()),
+            ("HAUL_CACERT", self.authority().into()),
+            ("HAUL_TOKEN", "any".into()),
+        ];
+        haul
+    }
+
+    /// A script of the bench with an official Python client, at a base URL.
+    pub fn python(
+        &self,
+        client: Option<&PathBuf>,
+        script: &str,
+        url: &str,
+        arguments: &[&str],
+    ) -> Option<Program> {
+        let script = format!("{}/benches/speed/clients/{script}", env!("CARGO_MANIFEST_DIR"));
+        let arguments = [&[script.as_str(), url], arguments].concat();
+        client.map(|python| program(&python.display().to_string(), &arguments))
+    }
+
+    /// rclone, which reads no settings.
+    pub fn rclone(&self, arguments: &[&str]) -> Option<Program> {
+        let mut rclone = program("rclone", &[&["--config", ""], arguments].concat());
+        rclone.variables.push(("HOME", self.home.clone().into_os_string()));
+        installed("rclone").then_some(rclone)
+    }
+}
+
+/// A program that sees nothing of the environment but where programs are.
+pub fn program(path: &str, arguments: &[&str]) -> Program {
+    Program {
+        path: PathBuf::from(path),
+        arguments: arguments.iter().map(OsString::from).collect(),
+        variables: vec![("PATH", std::env::var_os("PATH").unwrap())],
+        times: 1,
+        ends: Ends::WithTheProgram,
+        server: None,
+    }
+}
+
+pub fn curl(arguments: &[&str]) -> Program {
+    program("curl", &[&["-sS"], arguments].concat())
+}
+
+/// A line for the shell, where all that it runs is installed.
+pub fn shell(line: &str, needs: &[&str]) -> Option<Program> {
+    needs.iter().all(|name| installed(name)).then(|| program("sh", &["-c", line]))
+}
+
+pub fn installed(name: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
+}
+
+/// A Python that can import a client: one that `tests/clients/run` has installed, or the user's own.
+fn python(client: &str) -> Option<PathBuf> {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(made).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{client}-")));
+    found.sort();
+    let mut candidates =
+        found.into_iter().map(|path| path.join("bin/python")).chain([PathBuf::from("python3")]);
+    candidates.find(|python| {
+        let import =
+            Command::new(python).args(["-c", &format!("import {client}")]).stderr(Stdio::null()).status();
+        import.is_ok_and(|status| status.success())
+    })
+}
+
+/// What was compared, and on what.
+pub fn description() -> String {
+    let first_line = |program: &str, argument: &str, words: usize| {
+        let output = Command::new(program).arg(argument).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
+        Some(text.split_whitespace().take(words).collect::<Vec<_>>().join(" "))
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.trim().split('-').next().unwrap_or_default().to_owned();
+    let mut parts = vec![format!("{cores} cores, Linux {kernel}")];
+    parts.extend(first_line("curl", "--version", 2));
+    parts.extend(first_line("openssl", "version", 2));
+    parts.extend(first_line("rclone", "version", 2));
+    parts.join(", ")
+}
+
+/// The load of the machine, over one minute.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,96 @@
+//! A server that favours nobody: a thread a connection, bodies read and thrown away, content from memory.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::world::{Answer, BYTE, Body, answer};
+
+/// Bytes read and written at once.
+const PIECE: usize = 256 * 1024;
+
+static ACCEPTED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many connections have been opened so far.
+pub fn accepted() -> usize {
+    ACCEPTED.load(Ordering::Relaxed)
+}
+
+/// Starts it, for as long as the process lives.
+pub fn start() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            ACCEPTED.fetch_add(1, Ordering::Relaxed);
+            thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+/// Answers requests until the connection ends; None is its end.
+fn serve(stream: TcpStream) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut writer = stream.try_clone().ok()?;
+    let mut reader = BufReader::with_capacity(PIECE, stream);
+    let piece = vec![BYTE; PIECE];
+    loop {
+        let (method, target, length, waits) = head(&mut reader)?;
+        if waits {
+            writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        let mut left = length;
+        while left > 0 {
+            let buffer = reader.fill_buf().ok()?;
+            let count = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            if count == 0 {
+                return None;
+            }
+            reader.consume(count);
+            left -= count as u64;
+        }
+        let Answer { delay, body } = answer(&method, &target);
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
+        match body {
+            Body::Json(text) => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
+                writer.write_all(format!("{head}{}\r\n\r\n{text}", text.len()).as_bytes()).ok()?;
+            }
+            Body::Content(size) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").ok()?;
+                let mut left = size;
+                while left > 0 {
+                    let count = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    writer.write_all(&piece[..count]).ok()?;
+                    left -= count as u64;
+                }
+            }
+        }
+    }
+}
+
+/// Method, target, length of the body, and whether the client waits to be told to send it.
+fn head(reader: &mut BufReader<TcpStream>) -> Option<(String, String, u64, bool)> {
+    let (mut line, mut length, mut waits) = (String::new(), 0, false);
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    let mut words = line.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    loop {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
+        waits |= name.eq_ignore_ascii_case("expect");
+    }
+    Some((method, target, length, waits))
+}

@@ -1,0 +1,124 @@
+//! One large file up and down, plain and over TLS, unchecked and with SHA-256.
+
+use std::fs;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::job::{FEW, Job, Peer};
+use crate::place::{Place, Platform, curl, shell};
+use crate::world::BYTE;
+
+const MIB: usize = 1 << 20;
+
+/// The platform states no checksum, so none is computed.
+pub fn rows(place: &Place, part: usize) -> Vec<Job> {
+    let mib = 1024 / part;
+    let (source, target) = (place.file("large.bin", mib * MIB), place.path("down.bin"));
+    let world = format!("n1-s{}", mib * MIB);
+    let form = format!("file=@{source}");
+    let mut jobs = Vec::new();
+    for (how, url, limits) in [
+        ("", place.url(&world), [(0.9, 0.9), (0.75, 0.75)]),
+        (" over TLS", place.secure_url(&world), [(0.75, 0.8), (0.7, 0.7)]),
+    ] {
+        let haul = |arguments: &[&str]| place.haul(Platform::Activeloop, &url, arguments);
+        let authority = place.authority();
+        let curl = |arguments: &[&str]| Some(curl(&[&["--cacert", &authority], arguments].concat()));
+        let (files, content) = (format!("{url}/files"), format!("{url}/files/file-0/content"));
+        let is_plain = how.is_empty();
+        let [(up, up_cpu), (down, down_cpu)] = limits;
+        let mut sent = Job::new(format!("{mib} MiB up{how}"), haul(&["upload", "-q", &source]))
+            .memory(16.0)
+            .beside(Peer::new("`curl -F`", curl(&["-F", &form, "-o", "/dev/null", &files])).goal(up, up_cpu));
+        let mut got =
+            Job::new(format!("{mib} MiB down{how}"), haul(&["get", "-q", "id:file-0", "-o", &target]))
+                .memory(16.0)
+                .before(fresh(&target))
+                .beside(Peer::new("`curl -o`", curl(&["-o", &target, &content])).goal(down, down_cpu));
+        if is_plain {
+            let openai =
+                |arguments: &[&str]| place.python(place.openai.as_ref(), "openai_files.py", &url, arguments);
+            // It reads only its own platform's words.
+            let own = place.url(&format!("{world}-h00"));
+            let replicate =
+                place.python(place.replicate.as_ref(), "replicate_files.py", &own, &["up", &source]);
+            sent = sent
+                .beside(Peer::new("Replicate client", replicate).rounds(FEW))
+                .beside(Peer::new("OpenAI client", openai(&["up", &source])).rounds(FEW));
+            let rclone = place.rclone(&["copyurl", &content, &target]);
+            got = got
+                .beside(Peer::new("`rclone copyurl`", rclone))
+                .beside(Peer::new("OpenAI client", openai(&["down", &target])).rounds(FEW));
+        } else {
+            let http1 = curl(&["--http1.1", "-F", &form, "-o", "/dev/null", &files]);
+            sent = sent.beside(Peer::new("`curl -F --http1.1`", http1));
+            got = got.beside(Peer::new("`curl -o --http1.1`", curl(&["--http1.1", "-o", &target, &content])));
+        }
+        jobs.extend([sent, got]);
+    }
+    jobs
+}
+
+/// The platform states a SHA-256. The one that does takes 100 MiB a file, so what goes up is sixteen files, one after
+/// the other on both sides.
+pub fn checked(place: &Place, part: usize) -> Vec<Job> {
+    let (mib, files) = (1024 / part, 16);
+    let each = mib * MIB / files;
+    let folder = place.home.join("pieces");
+    fs::create_dir_all(&folder).unwrap();
+    let sources: Vec<String> =
+        (0..files).map(|number| place.file(&format!("pieces/{number}.bin"), each)).collect();
+    let url = place.url(&format!("n{files}-s{each}-h{}", sha256(each)));
+    let forms: Vec<String> =
+        sources.iter().map(|path| format!("-F content=@{path} -o /dev/null {url}/files")).collect();
+    let line = format!(
+        "openssl dgst -sha256 {} >{} & curl -sS {} && wait",
+        sources.join(" "),
+        place.path("sums"),
+        forms.join(" --next -sS ")
+    );
+    let folder = folder.display().to_string();
+    let up = Job::new(
+        format!("{mib} MiB up in {files} files, SHA-256 compared"),
+        place.haul(Platform::Replicate, &url, &["upload", "-q", "-r", "-j", "1", &folder]),
+    )
+    .memory(16.0)
+    .beside(
+        Peer::new("`curl -F` beside `openssl dgst -sha256`", shell(&line, &["curl", "openssl"]))
+            .goal(1.1, 1.0),
+    );
+
+    let target = place.path("down.bin");
+    let url = place.url(&format!("n1-s{}-h{}", mib * MIB, sha256(mib * MIB)));
+    let link = format!("{url}/files/file-0/download");
+    let line = format!("curl -sS {link} | tee {target} | openssl dgst -sha256");
+    let down = Job::new(
+        format!("{mib} MiB down, SHA-256 compared"),
+        place.haul(Platform::Replicate, &url, &["get", "-q", "id:file-0", "--link", &link, "-o", &target]),
+    )
+    .memory(20.0)
+    .before(fresh(&target))
+    .beside(
+        Peer::new("`curl \\| tee \\| openssl dgst -sha256`", shell(&line, &["curl", "openssl", "tee"]))
+            .goal(0.65, 0.7),
+    )
+    .beside(Peer::new("`curl -o`, unchecked", Some(curl(&["-o", &target, &link]))));
+    vec![up, down]
+}
+
+fn fresh(target: &str) -> impl Fn() + 'static {
+    let target = target.to_owned();
+    move || drop(fs::remove_file(&target))
+}
+
+fn sha256(bytes: usize) -> String {
+    let piece = vec![BYTE; MIB];
+    let mut hasher = Sha256::new();
+    let mut left = bytes;
+    while left > 0 {
+        let count = left.min(MIB);
+        hasher.update(&piece[..count]);
+        left -= count;
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
