@@ -16,9 +16,12 @@ pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> 
     let seconds = std::env::var("HAUL_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));
     let usual = Config { failure_persistence: None, ..Config::default() };
     let cases = if seconds.is_some() { BATCH } else { usual.cases };
-    let mut runner = TestRunner::new(Config { cases, ..usual });
+    // What an assumption leaves out is no failure, however often.
+    let config = Config { cases, max_global_rejects: u32::MAX, max_local_rejects: u32::MAX, ..usual };
     let (begun, executions) = (Instant::now(), Cell::new(0u64));
     loop {
+        // A runner counts its cases over all its runs: each batch has its own, and its own randomness.
+        let mut runner = TestRunner::new(config.clone());
         let checked = runner.run(&inputs, |input| {
             executions.set(executions.get() + 1);
             property(input)

@@ -71,6 +71,14 @@ impl Server {
         for quirk in ["replicate.ranges", "activeloop.ranges", "xai.ranges"] {
             command.args(["--quirk", quirk]);
         }
+        // All workers have one key, and are more than one customer.
+        for quirk in [
+            "metorial.rate-limit=100000000",
+            "replicate.rate-limit=100000000",
+            "llamacloud.rate-limit=1000000/1",
+        ] {
+            command.args(["--quirk", quirk]);
+        }
         for dialect in dialects(seed) {
             command.args(["--dialect", dialect]);
         }
