@@ -115,8 +115,9 @@ pub fn program(path: &str, arguments: &[&str]) -> Program {
     }
 }
 
+/// curl, which fails where it is refused.
 pub fn curl(arguments: &[&str]) -> Program {
-    program("curl", &[&["-sS"], arguments].concat())
+    program("curl", &[&["-sSf"], arguments].concat())
 }
 
 /// A line for the shell, where all that it runs is installed.

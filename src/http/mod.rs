@@ -111,10 +111,11 @@ impl Reply {
     }
 
     /// Takes any answer to `what`, such as `deletion`, that the platform itself can have given: whoever stands between
-    /// (a portal, a proxy) answers with a page and has done nothing.
+    /// (a portal, a proxy) answers with a page and has done nothing. Object stores answer in XML and say so.
     pub fn acknowledges(&self, what: &str) -> Result<()> {
+        let is_xml = self.header("content-type").is_some_and(|kind| kind.contains("xml"));
         let message = || format!("the answer to the {what} is HTML or XML, not JSON");
-        if self.is_page() { Err(self.nonsense(message())) } else { Ok(()) }
+        if self.is_page() && !is_xml { Err(self.nonsense(message())) } else { Ok(()) }
     }
 
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {

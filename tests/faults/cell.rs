@@ -31,7 +31,7 @@ pub struct Cell {
     pub fault: &'static Fault,
     pub deed: Deed,
     pub expected: Expected,
-    /// Whether an ordinary run has it; the others run in release.
+    /// Whether an ordinary run has it.
     pub ordinary: bool,
 }
 

@@ -80,6 +80,14 @@ impl Rule {
             Class::Delete => self.delete,
             Class::Send => self.send,
             Class::Place => self.place,
+            // Its answer has nothing to read, as that of a deletion; and without the end nothing is there.
+            Class::Step => match (self.delete, self.place) {
+                (Outcome::Ends(expected), _) if expected.exit == 0 => self.delete,
+                (_, Outcome::Ends(expected)) => {
+                    Outcome::Ends(Expected { done: expected.exit == 0, ..expected })
+                }
+                (_, other) => other,
+            },
             Class::Put => self.put,
             Class::Make => self.make,
         }
@@ -359,6 +367,22 @@ pub const EXCEPTIONS: &[Exception] = &[
         outcome: ok_undone(1),
         why: "what is not there needs not be taken away: an earlier run may have come so far",
     },
+    Exception {
+        column: "llamacloud presigned",
+        verbs: &[Verb::Upload],
+        faults: &["401", "403"],
+        outcome: no(8, "llamacloud's object store refused its presigned URL*", 1),
+        why: "it is the URL that is refused, not the token",
+    },
+    nothing_told("llamacloud presigned"),
+    nothing_told("metorial presigned"),
+    Exception {
+        column: "xai chunks",
+        verbs: &[Verb::Upload],
+        faults: &["429 a day", "429 until tomorrow"],
+        outcome: cannot("nothing more may be asked, not even to take back what was begun"),
+        why: "a 429 stops every request to the platform",
+    },
     without_checksum("llamacloud"),
     without_checksum("activeloop"),
     without_checksum("metorial"),
@@ -406,6 +430,16 @@ pub const EXCEPTIONS: &[Exception] = &[
         why: "the gateway's JSON leaves out what is empty",
     },
 ];
+
+const fn nothing_told(column: &'static str) -> Exception {
+    Exception {
+        column,
+        verbs: &[Verb::Upload],
+        faults: &["wrong size stated", "wrong checksum stated"],
+        outcome: cannot("the store's answer tells nothing of the file"),
+        why: "the store's answer tells nothing of the file",
+    }
+}
 
 const fn without_checksum(column: &'static str) -> Exception {
     Exception {

@@ -14,11 +14,11 @@ use crate::site::Site;
 use crate::trouble::{FAULTS, Needs};
 use crate::verbs::{COLUMNS, Class, Column, NO_COLUMN, REFUSED, Reason, Verb, deed};
 
-/// Cells that an ordinary run has, and those that run in release besides.
+/// Cells that an ordinary run has, and those that `.ci/run` has besides.
 const ORDINARY: usize = 841;
-const OTHERS: usize = 4952;
+const OTHERS: usize = 5135;
 /// Cells that cannot be, each with a reason.
-const REASONED: usize = 3027;
+const REASONED: usize = 5784;
 
 /// Cells at a time. Most of a cell is waiting: for pauses between attempts, for silence to be noticed.
 const AT_ONCE: usize = 12;
@@ -162,7 +162,7 @@ fn every_verb_withstands_every_fault() {
 }
 
 #[test]
-#[ignore = "heavy: the same on all other platforms, in release"]
+#[ignore = "heavy: the same on all other platforms"]
 fn every_verb_withstands_every_fault_on_every_platform() {
     assert_eq!(run(false), OTHERS);
 }
@@ -177,7 +177,7 @@ fn every_cell_has_an_expectation_or_a_reason() {
 
 #[test]
 fn a_verb_is_left_out_just_where_the_platform_cannot() {
-    for column in COLUMNS {
+    for column in COLUMNS.iter().filter(|column| deed(column, Verb::Ls).is_ok()) {
         let mut dialects = column.case.spec().dialects.iter();
         let can = dialects.find(|dialect| dialect.name == column.case.dialect).unwrap().can;
         for verb in Verb::ALL {

@@ -35,7 +35,30 @@ pub const COLUMNS: &[Column] = &[
     Column { name: "llamacloud legacy", case: Case::of("llamacloud", "legacy") },
     Column { name: "xai openai", case: xai("openai", "xai=openai") },
     Column { name: "xai gateway", case: xai("gateway", "xai=gateway") },
+    Column {
+        name: "metorial presigned",
+        case: Case { set: &[("via", "presigned")], ..metorial("magnetar", "metorial=magnetar") },
+    },
+    Column {
+        name: "llamacloud presigned",
+        case: Case { set: &[("via", "presigned")], ..Case::of("llamacloud", "legacy") },
+    },
+    Column { name: "xai chunks", case: Case { set: &[("via", "chunks")], ..xai("gateway", "xai=gateway") } },
 ];
+
+/// Columns of another route for uploads alone.
+const ROUTES: &[(&str, Deed)] = &[
+    ("metorial presigned", step("PUT", "/metorial/file-uploads/*")),
+    ("llamacloud presigned", step("PUT", "/llamacloud/_store/*")),
+    (
+        "xai chunks",
+        Deed { class: Class::Send, method: "POST", path: "/xai/v1/files:uploadChunks", anonymous: false },
+    ),
+];
+
+const fn step(method: &'static str, path: &'static str) -> Deed {
+    Deed { class: Class::Step, method, path, anonymous: true }
+}
 
 /// The dialects that are no column, and why.
 pub const NO_COLUMN: &[(&str, &str, &str)] = &[
@@ -156,6 +179,8 @@ pub enum Class {
     Send,
     /// Puts content in the place of another: twice is the same as once.
     Place,
+    /// Brings the bytes of an upload that another request ends: twice is the same as once.
+    Step,
     /// Changes something: twice is the same as once.
     Put,
     /// Makes or ends something that twice would not be the same as once.
@@ -175,10 +200,15 @@ pub struct Deed {
 /// Why a verb has no deed on a platform.
 pub type Reason = &'static str;
 
+/// Why a column of another route for uploads has but one verb.
+pub const ROUTE: Reason = "another route for uploads alone: the rest is as without it";
 pub const REFUSED: Reason = "refused before any request: the platform cannot";
 
 /// The deed of a verb on a platform.
 pub fn deed(column: &Column, verb: Verb) -> Result<Deed, Reason> {
+    if let Some((_, deed)) = ROUTES.iter().find(|(name, _)| *name == column.name) {
+        return if verb == Verb::Upload { Ok(*deed) } else { Err(ROUTE) };
+    }
     let of = |class, method, path| Ok(Deed { class, method, path, anonymous: false });
     let without_token = |class, path| Ok(Deed { class, method: "GET", path, anonymous: true });
     let fetch = if verb == Verb::Stdout { Class::Stdout } else { Class::Content };

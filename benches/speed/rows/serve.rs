@@ -53,6 +53,8 @@ impl Served {
     fn start(place: &Place, name: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_haul"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data", &place.path(name)])
+            // The platform takes half a GiB.
+            .args(["--quirk", "activeloop.upload-limit=4294967296"])
             .env_clear()
             .env("HAUL_HOME", place.path("haul"))
             .stdout(Stdio::piped())

@@ -66,7 +66,9 @@ impl LlamaCloud {
         let at = self.legacy(&[id])?;
         let http = &self.connection.http;
         let stored = match announced.store(file) {
-            Ok(request) => http.upload(&request, progress).await,
+            Ok(request) => {
+                http.upload(&request, progress).await.and_then(|reply| reply.acknowledges("upload"))
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = stored {

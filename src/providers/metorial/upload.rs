@@ -110,7 +110,7 @@ impl Metorial {
         })?;
         let body = Body::raw(&file.source, file.size, Some(&file.content_type));
         let put = Request::put(url, body).anonymous().bulk().repeatable();
-        self.connection.http.upload(&put, progress).await?;
+        self.connection.http.upload(&put, progress).await?.acknowledges("upload")?;
         self.post_upload(&json!({ "mode": "complete", "file_upload_id": pending.id })).await
     }
 

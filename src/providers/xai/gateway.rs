@@ -84,10 +84,17 @@ impl Xai {
             Ok(reply) => self.file_of(&reply, "uploaded file"),
             Err(error) => Err(error),
         };
-        // What broke is not left behind half-done, unless the answer alone was lost and it may be whole.
-        if sent.as_ref().is_err_and(|error| !error.may_be_done()) {
-            let _ = self.delete(&id).await;
+        let Err(error) = &sent else { return sent };
+        if error.may_be_done() {
+            // The answer alone may have been lost: the id tells.
+            match self.stat(&id).await {
+                Ok(there) if file.size > 0 && there.size == Some(file.size) => return Ok(there),
+                Err(other) if other.kind() != Kind::NotFound => return sent,
+                _ => {}
+            }
         }
+        // What broke is not left behind half-done.
+        let _ = self.delete(&id).await;
         sent
     }
 
