@@ -4,6 +4,7 @@
 
 mod blessed;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use blessed::{agree, agree_all, root};

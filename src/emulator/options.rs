@@ -227,7 +227,12 @@ mod tests {
         let dialect = said(options.set_dialect("one=newest"));
         assert!(dialect.contains("one has no dialect `newest` | dialects: one=new, one=old"), "{dialect}");
         let quirk = said(options.set_quirk("rangez"));
-        assert!(quirk.ends_with("there is none of that name | quirks: order=id|created, ranges"), "{quirk}");
+        assert!(
+            quirk.ends_with(
+                "there is none of that name | did you mean `ranges`? quirks: order=id|created, ranges"
+            ),
+            "{quirk}"
+        );
         assert!(said(options.set_quirk("order")).contains("it needs a value"));
         assert!(said(options.set_quirk("ranges=1")).contains("it takes no value"));
         assert!(said(options.set_quirk("two.order=id")).contains("there is none of that name"));
