@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_fields_can_name_is_what_is_printed() {
         let document: Value = serde_json::from_str(&document()).unwrap();
-        for shape in ROWS.iter() {
+        for shape in &ROWS {
             let columns = shape.columns.expect("rows have columns");
             let printed = document["$defs"][shape.name]["properties"].as_object().expect(shape.name);
             assert_eq!(printed.keys().collect::<Vec<_>>(), columns.all, "{}", shape.name);

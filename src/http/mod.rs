@@ -381,8 +381,8 @@ mod tests {
         for id in ["", ".", ".."] {
             assert_eq!(join(&base, &["files", id]).unwrap_err().kind(), Kind::Usage, "{id:?}");
         }
-        let bare = Url::parse("https://host").unwrap();
-        assert_eq!(join(&bare, &["a"]).unwrap().as_str(), "https://host/a");
+        let short = Url::parse("https://host").unwrap();
+        assert_eq!(join(&short, &["a"]).unwrap().as_str(), "https://host/a");
         assert!(join(&Url::parse("mailto:x").unwrap(), &["a"]).is_err());
     }
 }

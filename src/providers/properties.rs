@@ -20,17 +20,17 @@ pub(super) fn nothing_is_lost(
     translated: Translated,
     read: impl Fn(&[u8]) -> Option<File>,
 ) {
-    let real: Vec<Value> =
+    let samples: Vec<Value> =
         replies.iter().flat_map(|reply| files_in(&serde_json::from_str(reply).expect(reply))).collect();
-    assert!(!real.is_empty());
-    for reply in &real {
+    assert!(!samples.is_empty());
+    for reply in &samples {
         let file = read(reply.to_string().as_bytes()).unwrap_or_else(|| panic!("{reply}"));
         keeps_all(reply, &file, translated).unwrap();
     }
     let keys: Vec<&'static str> = translated.iter().map(|(key, _)| *key).collect();
     let edit = (key(keys.clone()), prop_oneof![3 => value().prop_map(Some), 1 => Just(None)]);
     let mutated =
-        (prop::sample::select(real), prop::collection::vec(edit, 0..6)).prop_map(|(mut reply, edits)| {
+        (prop::sample::select(samples), prop::collection::vec(edit, 0..6)).prop_map(|(mut reply, edits)| {
             let object = reply.as_object_mut().expect("files are objects");
             for (key, value) in edits {
                 match value {

@@ -51,8 +51,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Name, file name and content of a part.
+type Plain = (String, Option<String>, Vec<u8>);
+
 /// The same by another reader; None where it refuses the form.
-fn second_opinion(body: &[u8]) -> Option<Vec<(String, Option<String>, Vec<u8>)>> {
+fn second_opinion(body: &[u8]) -> Option<Vec<Plain>> {
     let stream = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]);
     let mut form = multer::Multipart::new(stream, BOUNDARY);
     block_on(async {
