@@ -2,7 +2,7 @@
 
 mod output;
 
-use clap::{Command, CommandFactory as _};
+use clap::{Arg, Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -141,12 +141,21 @@ fn fill(text: &str, indent: usize, width: usize, into: &mut String) {
 
 /// The man pages by file name: one of haul, one of each command, one of each command below it, one of each topic.
 pub fn pages() -> Result<Vec<(String, String)>> {
-    let mut root = Cli::command().disable_help_subcommand(true);
+    let mut root = with_long_help(Cli::command().disable_help_subcommand(true));
     root.build();
     let mut pages = Vec::new();
     add_pages(&root, "haul", &mut pages)?;
     pages.extend(TOPICS.iter().map(|topic| (format!("haul-{}.1", topic.name), topic_page(topic))));
     Ok(pages)
+}
+
+/// An option that `-h` leaves out has no words in a page, unless they are its long help.
+fn with_long_help(command: Command) -> Command {
+    let told = |arg: Arg| match arg.get_help().cloned() {
+        Some(help) if arg.get_long_help().is_none() => arg.long_help(help),
+        _ => arg,
+    };
+    command.mut_args(told).mut_subcommands(with_long_help)
 }
 
 /// The page of a topic: what `haul help` says, its paragraphs filled by whoever shows the page.

@@ -22,6 +22,9 @@ fn man_pages() {
     let is_topic = |name: &str| manual::TOPICS.iter().any(|topic| name == format!("haul-{}.1", topic.name));
     let mut commands = pages.iter().filter(|(name, _)| !is_topic(name));
     assert!(commands.all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
+    let upload = pages.iter().find(|(name, _)| name == "haul-upload.1").map(|(_, text)| text.as_str());
+    // Also of what `-h` leaves out.
+    assert!(upload.is_some_and(|text| text.contains("Start no more after the first failure")));
     agree_all("man", &pages);
 }
 

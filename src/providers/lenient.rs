@@ -4,16 +4,43 @@
 //! sense reads as absent, so that one odd field does not hide a whole listing; of a file it stays in `extra` ([`Fields`]).
 //! The functions that take a deserializer are for `#[serde(deserialize_with)]`.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::model::Object;
 
 /// What a reply says of a file. Fields are taken out as they are translated; what is left is `extra`.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Default)]
 pub(super) struct Fields(Object);
+
+impl<'de> Deserialize<'de> for Fields {
+    /// A field that is there twice is an error: of two ids nobody knows which one is meant.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Once;
+        impl<'de> Visitor<'de> for Once {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Object, A::Error> {
+                let mut object = Object::new();
+                while let Some((key, value)) = members.next_entry::<String, Value>()? {
+                    if object.contains_key(&key) {
+                        return Err(Error::custom(format_args!("duplicate field `{key}`")));
+                    }
+                    object.insert(key, value);
+                }
+                Ok(object)
+            }
+        }
+        from.deserialize_map(Once).map(Self)
+    }
+}
 
 impl Fields {
     /// The value of the first of these spellings that `read` understands. A spelling that says the same or nothing goes

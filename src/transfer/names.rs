@@ -63,12 +63,12 @@ fn safe_component(part: &str) -> Option<String> {
     if safe.chars().all(|c| c == '.' || c == ' ') {
         return None;
     }
+    // First, for what is cut out can leave a device's name.
+    safe = shorten(safe);
     let stem = safe.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if RESERVED.contains(&stem.as_str()) {
         safe.insert(0, '_');
-    }
-    if safe.len() > LONGEST {
-        safe = shorten(&safe);
+        safe = shorten(safe);
     }
     // Windows drops dots and blanks at the end: two names would be one file.
     let end = safe.trim_end_matches(['.', ' ']).len();
@@ -77,13 +77,16 @@ fn safe_component(part: &str) -> Option<String> {
     Some(safe)
 }
 
-/// Cuts a long name, keeping a short extension.
-fn shorten(name: &str) -> String {
+/// Cuts a name that is too long, keeping a short extension.
+fn shorten(name: String) -> String {
+    if name.len() <= LONGEST {
+        return name;
+    }
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if extension.len() <= 16 && !stem.is_empty() => {
             (stem, format!(".{extension}"))
         }
-        _ => (name, String::new()),
+        _ => (name.as_str(), String::new()),
     };
     let mut end = LONGEST - extension.len();
     while !stem.is_char_boundary(end.min(stem.len())) {
@@ -107,6 +110,10 @@ mod tests {
         assert_eq!(safe("NUL.txt").as_deref(), Some("_NUL.txt"));
         assert_eq!(safe("com¹.txt").as_deref(), Some("_com¹.txt"));
         assert_eq!(safe("a. ").as_deref(), Some("a__"));
+        let device = safe(&format!("CON{}0. A", " ".repeat(240))).unwrap();
+        assert!(
+            device.starts_with("_CON ") && device.len() <= LONGEST && safe(&device) == Some(device.clone())
+        );
         assert_eq!(safe(".."), None);
         assert_eq!(safe(""), None);
         assert_eq!(base_name("sub/..").map(|p| p.display().to_string()).as_deref(), Some("sub"));

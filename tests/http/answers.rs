@@ -57,7 +57,7 @@ async fn what_is_not_the_json_that_was_expected_is_said_in_words() {
     struct File {
         id: String,
     }
-    let deep = "[".repeat(100_000);
+    let deep = "{\"a\":".repeat(100_000);
     for (body, expected) in [
         ("", "testland's file is empty"),
         ("<html><body>Log in</body></html>", "testland's file is HTML or XML, not JSON"),

@@ -439,15 +439,18 @@ impl Metorial {
         if error.status() != Some(403) {
             return error;
         }
-        match self.stat(id).await {
-            Ok(file) if file.status.as_deref() == Some(DELETED) => {
-                Error::not_found(format!("{id} is deleted"))
-                    .cause(error.message())
-                    .with_status(403)
-                    .with_request_id(error.request_id().map(str::to_owned))
-            }
-            _ => error,
+        let is_deleted = match self.stat(id).await {
+            Ok(file) => file.status.as_deref() == Some(DELETED),
+            // The seed does not tell about a file that was deleted.
+            Err(gone) => gone.kind() == Kind::NotFound,
+        };
+        if !is_deleted {
+            return error;
         }
+        Error::not_found(format!("{id} is deleted"))
+            .cause(error.message())
+            .with_status(403)
+            .with_request_id(error.request_id().map(str::to_owned))
     }
 }
 
