@@ -73,7 +73,7 @@ impl Job {
     pub fn run(&self, rounds: usize) -> String {
         let rounds = rounds.min(self.rounds);
         let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); self.peers.len()]);
-        let warming = if self.rounds == usize::MAX { 0 } else { 1 };
+        let warming = usize::from(self.rounds != usize::MAX);
         for round in warming..=rounds {
             let sample = self.haul.run(&self.before);
             if round > 0 {

@@ -57,7 +57,9 @@ fn main() {
     }
     if is_chosen("guards") {
         say("\n| whatever the clock says | |\n| --- | ---: |\n");
-        guards::lines(&place, part).iter().for_each(|line| say(&format!("{line}\n")));
+        for line in guards::lines(&place, part) {
+            say(&format!("{line}\n"));
+        }
     }
     say(&format!(
         "\n{}; medians of {rounds} rounds in turn, fewer where it says so; load of the machine {load} before, {} after. \

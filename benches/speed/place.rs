@@ -32,7 +32,7 @@ impl Place {
     pub fn new(home: &Path) -> Self {
         let home = home.to_owned();
         let (plain, secure) = (plain::start(), secure::start(&home.join("authority.pem")));
-        Self { plain, secure, openai: python("openai"), replicate: python("replicate"), home }
+        Self { plain, secure, openai: python_with("openai"), replicate: python_with("replicate"), home }
     }
 
     pub fn url(&self, world: &str) -> String {
@@ -82,25 +82,19 @@ impl Place {
         haul
     }
 
-    /// A script of the bench with an official Python client, at a base URL.
-    pub fn python(
-        &self,
-        client: Option<&PathBuf>,
-        script: &str,
-        url: &str,
-        arguments: &[&str],
-    ) -> Option<Program> {
-        let script = format!("{}/benches/speed/clients/{script}", env!("CARGO_MANIFEST_DIR"));
-        let arguments = [&[script.as_str(), url], arguments].concat();
-        client.map(|python| program(&python.display().to_string(), &arguments))
-    }
-
     /// rclone, which reads no settings.
     pub fn rclone(&self, arguments: &[&str]) -> Option<Program> {
         let mut rclone = program("rclone", &[&["--config", ""], arguments].concat());
         rclone.variables.push(("HOME", self.home.clone().into_os_string()));
         installed("rclone").then_some(rclone)
     }
+}
+
+/// A script of the bench with an official Python client, at a base URL.
+pub fn python(client: Option<&PathBuf>, script: &str, url: &str, arguments: &[&str]) -> Option<Program> {
+    let script = format!("{}/benches/speed/clients/{script}", env!("CARGO_MANIFEST_DIR"));
+    let arguments = [&[script.as_str(), url], arguments].concat();
+    client.map(|python| program(&python.display().to_string(), &arguments))
 }
 
 /// A program that sees nothing of the environment but where programs are.
@@ -131,7 +125,7 @@ pub fn installed(name: &str) -> bool {
 }
 
 /// A Python that can import a client: one that `tests/clients/run` has installed, or the user's own.
-fn python(client: &str) -> Option<PathBuf> {
+fn python_with(client: &str) -> Option<PathBuf> {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
     let mut found: Vec<PathBuf> =
         fs::read_dir(made).into_iter().flatten().flatten().map(|entry| entry.path()).collect();

@@ -5,7 +5,7 @@ use std::fs;
 use sha2::{Digest as _, Sha256};
 
 use crate::job::{FEW, Job, Peer};
-use crate::place::{Place, Platform, curl, shell};
+use crate::place::{Place, Platform, curl, python, shell};
 use crate::world::BYTE;
 
 const MIB: usize = 1 << 20;
@@ -37,11 +37,10 @@ pub fn rows(place: &Place, part: usize) -> Vec<Job> {
                 .beside(Peer::new("`curl -o`", curl(&["-o", &target, &content])).goal(down, down_cpu));
         if is_plain {
             let openai =
-                |arguments: &[&str]| place.python(place.openai.as_ref(), "openai_files.py", &url, arguments);
+                |arguments: &[&str]| python(place.openai.as_ref(), "openai_files.py", &url, arguments);
             // It reads only its own platform's words.
             let own = place.url(&format!("{world}-h00"));
-            let replicate =
-                place.python(place.replicate.as_ref(), "replicate_files.py", &own, &["up", &source]);
+            let replicate = python(place.replicate.as_ref(), "replicate_files.py", &own, &["up", &source]);
             sent = sent
                 .beside(Peer::new("Replicate client", replicate).rounds(FEW))
                 .beside(Peer::new("OpenAI client", openai(&["up", &source])).rounds(FEW));
@@ -90,11 +89,11 @@ pub fn checked(place: &Place, part: usize) -> Vec<Job> {
 
     let target = place.path("down.bin");
     let url = place.url(&format!("n1-s{}-h{}", mib * MIB, sha256(mib * MIB)));
-    let link = format!("{url}/files/file-0/download");
-    let line = format!("curl -sS {link} | tee {target} | openssl dgst -sha256");
+    let content = format!("{url}/files/file-0/download");
+    let line = format!("curl -sS {content} | tee {target} | openssl dgst -sha256");
     let down = Job::new(
         format!("{mib} MiB down, SHA-256 compared"),
-        place.haul(Platform::Replicate, &url, &["get", "-q", "id:file-0", "--link", &link, "-o", &target]),
+        place.haul(Platform::Replicate, &url, &["get", "-q", "id:file-0", "--link", &content, "-o", &target]),
     )
     .memory(20.0)
     .before(fresh(&target))
@@ -102,7 +101,7 @@ pub fn checked(place: &Place, part: usize) -> Vec<Job> {
         Peer::new("`curl \\| tee \\| openssl dgst -sha256`", shell(&line, &["curl", "openssl", "tee"]))
             .goal(0.65, 0.7),
     )
-    .beside(Peer::new("`curl -o`, unchecked", Some(curl(&["-o", &target, &link]))));
+    .beside(Peer::new("`curl -o`, unchecked", Some(curl(&["-o", &target, &content]))));
     vec![up, down]
 }
 
@@ -120,5 +119,5 @@ fn sha256(bytes: usize) -> String {
         hasher.update(&piece[..count]);
         left -= count;
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    haul::model::hex(&hasher.finalize())
 }

@@ -2,7 +2,7 @@
 
 use crate::job::{Job, ONCE, Peer};
 use crate::measure::{Ends, Program};
-use crate::place::{Place, Platform, curl, shell};
+use crate::place::{Place, Platform, curl, python, shell};
 
 pub fn rows(place: &Place, part: usize) -> Vec<Job> {
     let (fewer, more) = (100_000 / part, 1_000_000 / part);
@@ -31,7 +31,7 @@ pub fn rows(place: &Place, part: usize) -> Vec<Job> {
 fn listing(place: &Place, files: usize, page: usize) -> Job {
     let url = place.url(&format!("n{files}-s5"));
     let page_size = page.to_string();
-    let openai = place.python(place.openai.as_ref(), "openai_files.py", &url, &["list", &page_size]);
+    let openai = python(place.openai.as_ref(), "openai_files.py", &url, &["list", &page_size]);
     let (memory, share) = if page > 1000 { (32.0, 0.08) } else { (16.0, 0.1) };
     let job = Job::new(
         format!("`haul ls --jsonl` of {files}, {page} a page"),

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::job::{FEW, Job, Peer};
 use crate::measure::Program;
-use crate::place::{Place, Platform, curl};
+use crate::place::{Place, Platform, curl, python};
 
 const BYTES: usize = 4096;
 
@@ -62,7 +62,7 @@ fn rows_at(place: &Place, files: usize, delay: u64, in_flight: &[&str]) -> [Job;
         return jobs.map(|job| job.rounds(FEW));
     }
     let (source, target, count) = (place.path("small"), place.path("copies"), files.to_string());
-    let openai = |arguments: &[&str]| place.python(place.openai.as_ref(), "openai_files.py", &url, arguments);
+    let openai = |arguments: &[&str]| python(place.openai.as_ref(), "openai_files.py", &url, arguments);
     let [up, down] = jobs;
     let client = |program| Peer::new("OpenAI client, 8 threads", program).rounds(FEW);
     [

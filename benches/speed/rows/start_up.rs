@@ -1,7 +1,7 @@
 //! Start-up, alone and with one page of a listing.
 
 use crate::job::{FEW, Job, Peer};
-use crate::place::{Place, Platform, curl, program};
+use crate::place::{Place, Platform, curl, program, python};
 
 const WORLD: &str = "n100-s5";
 const TIMES: u32 = 40;
@@ -13,7 +13,7 @@ pub fn rows(place: &Place, _: usize) -> Vec<Job> {
     let import = |python: Option<&std::path::PathBuf>, line: &str| {
         python.map(|python| program(&python.display().to_string(), &["-c", line]))
     };
-    let openai = |url: &str| place.python(place.openai.as_ref(), "openai_files.py", url, &["page"]);
+    let openai = |url: &str| python(place.openai.as_ref(), "openai_files.py", url, &["page"]);
     vec![
         Job::new("`haul --version`", haul(&url, "--version"))
             .memory(8.0)
