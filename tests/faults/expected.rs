@@ -410,7 +410,14 @@ pub const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         column: "xai gateway",
-        verbs: &[Verb::Replace, Verb::To, Verb::Meta, Verb::Link],
+        verbs: &[Verb::Replace],
+        faults: &["404"],
+        outcome: ok(1),
+        why: "the file is there, so this host cannot replace content: it is uploaded anew, and the old file deleted",
+    },
+    Exception {
+        column: "xai gateway",
+        verbs: &[Verb::To, Verb::Meta, Verb::Link],
         faults: &["404"],
         outcome: no(5, "xai *", 1),
         why: "the file is there, so the 404 says that this host does not speak the dialect",
