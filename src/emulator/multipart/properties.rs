@@ -218,13 +218,13 @@ fn properties_no_body_is_too_strange() {
         let whole = read(&body, &[]);
         let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
         prop_assert_eq!(&read(&body, &cuts), &whole, "cut at {:?}", cuts);
-        // Where both readers take it, they read the same number of bytes for as many parts.
-        if let (Ok(ours), Some(theirs)) = (&whole, second_opinion(&body)) {
-            let sizes = |sizes: Vec<usize>| sizes;
-            prop_assert_eq!(
-                sizes(ours.iter().map(|(_, content)| content.len()).collect()),
-                sizes(theirs.iter().map(|(_, _, content)| content.len()).collect())
-            );
+        // Where both readers take a body that begins as a form does, they read as many bytes for as many parts. Of other
+        // beginnings, such as `----B:1-x--`, they think differently: to multer that is an end, to us it is no delimiter.
+        let begins = body.starts_with(format!("--{BOUNDARY}\r\n").as_bytes());
+        if let (true, Ok(ours), Some(theirs)) = (begins, &whole, second_opinion(&body)) {
+            let ours: Vec<_> = ours.iter().map(|(_, content)| content.len()).collect();
+            let theirs: Vec<_> = theirs.iter().map(|(_, _, content)| content.len()).collect();
+            prop_assert_eq!(ours, theirs);
         }
         let mut headers = HeaderMap::new();
         if let Ok(kind) = format!("multipart/form-data{kind}").parse() {
