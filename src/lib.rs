@@ -25,7 +25,7 @@ pub mod usage;
 pub mod vault;
 
 #[cfg(test)]
-#[path = "../tests/properties/holds.rs"]
+#[path = "../tests/heavy/properties/holds.rs"]
 mod property;
 
 use std::ffi::OsString;

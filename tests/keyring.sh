@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs tests/keyring.rs against a real Secret Service, and fails where it cannot: nothing is skipped.
+# Runs tests/it/auth/bus.rs against a real Secret Service, and fails where it cannot: nothing is skipped.
 # Each part has a session bus of its own; the keyring of whoever runs this is not touched.
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,8 +20,7 @@ fi
 
 tests=${KEYRING_TESTS:-}
 if [ -z "$tests" ]; then
-    cargo test --quiet --test keyring --no-run
-    tests=$(cargo test --test keyring --no-run 2>&1 | sed -n 's/.*(\(.*keyring-[0-9a-f]*\))$/\1/p')
+    tests=$(cargo test --test it --no-run 2>&1 | sed -n 's/.*(\(.*\/it-[0-9a-f]*\))$/\1/p')
 fi
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
@@ -68,13 +67,13 @@ unlocked='
     printf "password" | gnome-keyring-daemon --unlock --components=secrets >/dev/null
     wait_for busctl --user status org.freedesktop.secrets
     wait_for secret-tool store --label ready service ready </dev/null'
-on_bus service_ "$unlocked"
-on_bus locked_ "$unlocked"
-on_bus nobody_ '
+on_bus auth::bus::service_ "$unlocked"
+on_bus auth::bus::locked_ "$unlocked"
+on_bus auth::bus::nobody_ '
     if busctl --user status org.freedesktop.secrets >/dev/null 2>&1; then exit 1; fi'
-on_bus silence_ '
+on_bus auth::bus::silence_ '
     dbus-test-tool black-hole --name=org.freedesktop.secrets &
     trap "kill $!" EXIT
     wait_for busctl --user status org.freedesktop.secrets'
-on_bus kernel_ ':'
+on_bus auth::bus::kernel_ ':'
 echo "keyring tests passed"

@@ -1,0 +1,112 @@
+//! `man/`, `completions/`, `haul.schema.json` and the marked parts of the README are what the code would write.
+//!
+//! `HAUL_BLESS=1 cargo test --test docs` writes them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::generated::{agree, agree_all, root};
+use haul::commands::{completions, providers, schema};
+use haul::manual;
+use serde_json::Value;
+
+#[test]
+fn man_pages() {
+    let pages = manual::pages().expect("man pages");
+    let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["haul.1", "haul-upload.1", "haul-meta-set.1", "haul-output.1"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let is_topic = |name: &str| manual::TOPICS.iter().any(|topic| name == format!("haul-{}.1", topic.name));
+    let mut commands = pages.iter().filter(|(name, _)| !is_topic(name));
+    assert!(commands.all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
+    let upload = pages.iter().find(|(name, _)| name == "haul-upload.1").map(|(_, text)| text.as_str());
+    // Also of what `-h` leaves out.
+    assert!(upload.is_some_and(|text| text.contains("Start no more after the first failure")));
+    agree_all("man", &pages);
+}
+
+#[test]
+fn completion_scripts() {
+    let files = completions::files().expect("scripts");
+    let files: Vec<_> = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    agree_all("completions", &files);
+}
+
+#[test]
+fn parts_of_the_readme() {
+    let path = root().join("README.md");
+    let mut text = fs::read_to_string(&path).expect("a README");
+    for (mark, part) in [("providers", providers::table()), ("exit-codes", manual::exit_code_table())] {
+        let begin = format!("<!-- generated: {mark} -->\n");
+        let start = text.find(&begin).unwrap_or_else(|| panic!("README.md has no {begin}")) + begin.len();
+        let end = start + text[start..].find("<!-- end -->").expect("an end");
+        text.replace_range(start..end, &part);
+    }
+    agree(&path, &text);
+}
+
+#[test]
+fn json_schema() {
+    let path = root().join("haul.schema.json");
+    let wanted = schema::document();
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    let published: Value = serde_json::from_str(&published).unwrap_or_default();
+    let now: Value = serde_json::from_str(&wanted).expect("a schema");
+    if published["$id"] == now["$id"] {
+        let broken = broken_promises(&published["$defs"], &now["$defs"]);
+        assert!(broken.is_empty(), "raise VERSION in commands/schema.rs:\n{}", broken.join("\n"));
+    }
+    agree(&path, &wanted);
+}
+
+/// What programs that read the published output cannot rely on any more.
+fn broken_promises(published: &Value, now: &Value) -> Vec<String> {
+    promises(published, "").difference(&promises(now, "")).cloned().collect()
+}
+
+/// Each key, type and word of a schema, with its path. Prose promises nothing.
+fn promises(schema: &Value, path: &str) -> BTreeSet<String> {
+    let Some(keys) = schema.as_object() else { return BTreeSet::from([format!("{path} = {schema}")]) };
+    let mut all = BTreeSet::new();
+    for (key, value) in keys.iter().filter(|(key, _)| !["$comment", "description"].contains(&key.as_str())) {
+        match value.as_array() {
+            Some(choices) if key == "oneOf" || key == "anyOf" => {
+                for choice in choices {
+                    // Choices may come in any order: each goes by its word.
+                    let word = [&choice["const"], &choice["properties"]["event"]["const"], &choice["$ref"]];
+                    let word = word.into_iter().find_map(Value::as_str).unwrap_or_default();
+                    all.extend(promises(choice, &format!("{path}|{word}")));
+                }
+            }
+            Some(names) if key == "required" => {
+                all.extend(names.iter().map(|name| format!("{path} always has {name}")));
+            }
+            _ => all.extend(promises(value, &format!("{path}/{key}"))),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_field_that_goes_or_changes_is_a_broken_promise() {
+    let published: Value = serde_json::from_str(&schema::document()).expect("a schema");
+    let broken = |change: fn(&mut Value)| {
+        let mut now = published.clone();
+        change(&mut now["$defs"]);
+        broken_promises(&published["$defs"], &now["$defs"])
+    };
+    assert_eq!(broken(|_| {}), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["properties"]["more"] = "new".into()), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["description"] = "in other words".into()), [""; 0]);
+    let changes: [fn(&mut Value); 5] = [
+        |defs| defs["file"]["properties"]["size"]["type"] = "string".into(),
+        |defs| drop(defs["file"]["properties"].as_object_mut().and_then(|fields| fields.remove("name"))),
+        |defs| drop(defs["file"]["required"].as_array_mut().and_then(Vec::pop)),
+        |defs| drop(defs["error"]["properties"]["kind"]["oneOf"].as_array_mut().and_then(Vec::pop)),
+        |defs| drop(defs["progress_event"]["oneOf"].as_array_mut().and_then(Vec::pop)),
+    ];
+    for change in changes {
+        assert!(!broken(change).is_empty());
+    }
+}

@@ -1,0 +1,462 @@
+//! What must come of each fault: by the class of the request it hits, with exceptions and their reasons.
+
+use crate::faults::verbs::{Class, Reason, Verb};
+
+/// How a cell must end.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    Ends(Expected),
+    /// There is no such cell.
+    Cannot(Reason),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub exit: i32,
+    /// What the error says, from its first word on: `*` is any text, `{p}` the platform.
+    pub says: &'static str,
+    /// How many of the requests that the fault spoils were made.
+    pub asked: usize,
+    /// Whether the platform did what was asked.
+    pub done: bool,
+    /// Bytes that are left to go on from; None where nothing may be left.
+    pub part: Option<u64>,
+    /// Whether a link that was made only to download is left to end by itself.
+    pub link: bool,
+}
+
+const fn ok(asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit: 0, says: "", asked, done: true, part: None, link: false })
+}
+
+/// It went well although the platform did not do this one thing.
+const fn ok_undone(asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit: 0, says: "", asked, done: false, part: None, link: false })
+}
+
+/// It failed, and nothing was done.
+const fn no(exit: i32, says: &'static str, asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: false })
+}
+
+/// It is told as failed, since the platform did not say that it was done.
+const fn but(exit: i32, says: &'static str, asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: true, part: None, link: false })
+}
+
+/// It failed, and its first bytes are kept.
+const fn part(exit: i32, says: &'static str, asked: usize, part: u64) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: false, part: Some(part), link: false })
+}
+
+/// It failed, and a link that was made for it stays.
+const fn linked(exit: i32, says: &'static str, asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: true })
+}
+
+const fn cannot(why: Reason) -> Outcome {
+    Outcome::Cannot(why)
+}
+
+/// What one fault does to a request of each class.
+pub struct Rule {
+    pub fault: &'static str,
+    read: Outcome,
+    content: Outcome,
+    stdout: Outcome,
+    delete: Outcome,
+    send: Outcome,
+    place: Outcome,
+    put: Outcome,
+    make: Outcome,
+}
+
+impl Rule {
+    pub const fn of(&self, class: Class) -> Outcome {
+        match class {
+            Class::Read => self.read,
+            Class::Content => self.content,
+            Class::Stdout => self.stdout,
+            Class::Delete => self.delete,
+            Class::Send => self.send,
+            Class::Place => self.place,
+            // Its answer has nothing to read, as that of a deletion; and without the end nothing is there.
+            Class::Step => match (self.delete, self.place) {
+                (Outcome::Ends(expected), _) if expected.exit == 0 => self.delete,
+                (_, Outcome::Ends(expected)) => {
+                    Outcome::Ends(Expected { done: expected.exit == 0, ..expected })
+                }
+                (_, other) => other,
+            },
+            Class::Put => self.put,
+            Class::Make => self.make,
+        }
+    }
+
+    /// The same for every class.
+    const fn all(fault: &'static str, it: Outcome) -> Self {
+        Self { fault, read: it, content: it, stdout: it, delete: it, send: it, place: it, put: it, make: it }
+    }
+
+    const fn reading(mut self, it: Outcome) -> Self {
+        self.read = it;
+        self
+    }
+    const fn fetching(mut self, it: Outcome) -> Self {
+        self.content = it;
+        self.stdout = it;
+        self
+    }
+    const fn printing(mut self, it: Outcome) -> Self {
+        self.stdout = it;
+        self
+    }
+    const fn deleting(mut self, it: Outcome) -> Self {
+        self.delete = it;
+        self
+    }
+    const fn sending(mut self, it: Outcome) -> Self {
+        self.send = it;
+        self
+    }
+    const fn placing(mut self, it: Outcome) -> Self {
+        self.place = it;
+        self
+    }
+    const fn making(mut self, it: Outcome) -> Self {
+        self.make = it;
+        self
+    }
+
+    /// A fault of the content that a download brings.
+    const fn of_content(fault: &'static str, it: Outcome) -> Self {
+        Self::all(fault, cannot("only a content has bytes that can be told from others")).fetching(it)
+    }
+
+    /// A fault in the middle of a content that is sent.
+    const fn of_body(fault: &'static str, it: Outcome) -> Self {
+        Self::all(fault, cannot("its body is none, or leaves in one piece with the head: see `reset`"))
+            .sending(it)
+            .placing(it)
+    }
+
+    /// A fault of what is told about a file that was sent.
+    const fn of_upload(fault: &'static str, it: Outcome) -> Self {
+        Self::all(fault, cannot("only what was sent can be compared with what is told of it"))
+            .sending(it)
+            .placing(it)
+    }
+
+    /// A redirect: followed for what reads, refused for the rest.
+    const fn redirect(fault: &'static str, followed: Outcome) -> Self {
+        Self::all(fault, no(8, "{p} redirects to *, which is not followed for a *", 1))
+            .reading(followed)
+            .fetching(followed)
+    }
+}
+
+const BROKE: &str = "{p} at http://127.0.0.1:* broke off*";
+const SILENT: &str = "{p} at http://127.0.0.1:* did not answer within 2.0 s*";
+const UNREACHED: &str = "could not reach {p} at http://*gave up after 2 attempts*";
+const TOO_MUCH: &str = "{p} answered with more than 64 MiB*";
+const MISMATCH: &str = "*the platform states 300000 bytes and *came*";
+const DROPPED: &str = "{p} broke off in the middle of the content*";
+
+/// Every fault's rule.
+pub const RULES: &[Rule] = &[
+    // Never left: goes again, then tells so.
+    Rule::all("no such host", no(7, UNREACHED, 0)),
+    Rule::all("refused", no(7, UNREACHED, 0)),
+    // Nobody knows whether it was done: again where twice is as good as once; an upload looks first.
+    Rule::all("reset", ok(2)).making(no(7, BROKE, 1)),
+    Rule::all("reset always", no(7, BROKE, 2)).making(no(7, BROKE, 1)),
+    Rule::of_body("reset in the body", ok(2)),
+    Rule::of_body("reset in the body always", no(7, BROKE, 2)),
+    Rule::all("closed", ok(2)).making(no(7, BROKE, 1)),
+    Rule::all("closed always", no(7, BROKE, 2)).making(no(7, BROKE, 1)),
+    Rule::of_body("half-closed in the body", ok(2)),
+    Rule::all("lost", ok(2)).sending(ok(1)).making(but(7, BROKE, 1)),
+    Rule::all("lost always", but(7, BROKE, 2)).sending(ok(1)).making(but(7, BROKE, 1)),
+    Rule::all("lost, clock a day ahead", ok(2)).sending(ok(1)).making(but(7, BROKE, 1)),
+    Rule::all("lost, clock a day behind", ok(2)).sending(ok(1)).making(but(7, BROKE, 1)),
+    Rule::all("silent", ok(2)).making(no(7, SILENT, 1)),
+    Rule::all("silent always", no(7, SILENT, 2)).making(no(7, SILENT, 1)),
+    Rule::all("slow head always", no(7, SILENT, 2)).making(no(7, SILENT, 1)),
+    Rule::all("stalled body", ok(2)).sending(ok(1)).making(but(7, SILENT, 1)),
+    Rule::all("slow body", ok(1)),
+    // Turned away: goes again, after as long as the platform asks for.
+    Rule::all("429 seconds", ok(2)),
+    Rule::all("429 date", ok(2)),
+    Rule::all("429", ok(2)),
+    Rule::all("429 always", no(6, "{p} answered 429: slow down*gave up after 2 attempts*", 2)),
+    Rule::all("429 a day", no(6, "{p} answered 429*asks to wait 24 h*try again after 2*", 1)),
+    Rule::all("429 until tomorrow", no(6, "{p} answered 429*asks to wait 2*try again after 2*", 1)),
+    Rule::all("429 quota", no(6, "{p} answered 429: You*", 1)),
+    // Failed: as if the answer had been lost.
+    Rule::all("408", ok(2)).making(no(8, "{p} answered 408*", 1)),
+    Rule::all("500", ok(2)).making(no(8, "{p} answered 500*", 1)),
+    Rule::all("500 always", no(8, "{p} answered 500: no luck *[31m today *request id: req-7*", 2))
+        .making(no(8, "{p} answered 500*", 1)),
+    Rule::all("500 though done", ok(2)).sending(ok(1)).making(but(8, "{p} answered 500*", 1)),
+    Rule::all("501", no(8, "{p} answered 501*", 1)),
+    Rule::all("502 page", no(8, "{p} answered 502: Bad Gateway*", 2)).making(no(
+        8,
+        "{p} answered 502: Bad Gateway*",
+        1,
+    )),
+    Rule::all("503", ok(2)).making(no(8, "{p} answered 503*", 1)),
+    Rule::all("503 always", no(8, "{p} answered 503*", 2)).making(no(8, "{p} answered 503*", 1)),
+    // Refused: never again.
+    Rule::all("401", no(4, "{p} answered 401: bad key *, no luck*", 1)),
+    Rule::all("403", no(4, "{p} answered 403*", 1)),
+    Rule::all("404", no(3, "{p} answered 404*", 1)),
+    Rule::all("409", no(1, "{p} answered 409: in use*", 1)),
+    Rule::all("error of 100 MB", no(1, "{p} refused the request*", 1)),
+    // A success that cannot be read: never again, but an upload looks whether it is there.
+    Rule::all("page", no(8, "*HTML*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .sending(no(8, "*HTML*", 2))
+        .placing(no(8, "*HTML*", 2)),
+    Rule::all("page though done", but(8, "*HTML*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .sending(ok(1))
+        .placing(but(8, "*HTML*", 2)),
+    Rule::all("cut JSON", but(8, "*is not valid: EOF*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .deleting(ok(1))
+        .sending(ok(1))
+        .placing(but(8, "*is not valid: EOF*", 2)),
+    Rule::all("empty", but(8, "*is empty*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .deleting(ok(1))
+        .sending(ok(1))
+        .placing(but(8, "*is empty*", 2)),
+    Rule::all("wrong type", but(8, "*is not valid: invalid type*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .deleting(ok(1))
+        .sending(ok(1))
+        .placing(but(8, "*is not valid: invalid type*", 2)),
+    Rule::all("empty object", but(8, "*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .deleting(ok(1))
+        .sending(ok(1))
+        .placing(but(8, "*", 2)),
+    // Lengths and frames that lie.
+    Rule::all("longer than sent", ok(2)).fetching(ok(1)).sending(ok(1)).making(but(7, BROKE, 1)),
+    Rule::all("shorter than sent", but(8, "*is not valid: EOF*", 1))
+        .fetching(no(9, MISMATCH, 1))
+        .deleting(ok(1))
+        .sending(ok(1))
+        .placing(but(8, "*is not valid: EOF*", 2)),
+    Rule::all("chunked garbage", but(8, "{p} sent an answer that cannot be read*", 1))
+        .fetching(ok(2))
+        .sending(ok(1))
+        .placing(ok(2)),
+    Rule::all("chunked without an end", ok(2)).fetching(ok(1)).sending(ok(1)).making(but(7, BROKE, 1)),
+    Rule::all("gzip bomb", no(8, TOO_MUCH, 1))
+        .fetching(no(9, MISMATCH, 1))
+        .sending(no(8, TOO_MUCH, 2))
+        .placing(no(8, TOO_MUCH, 2)),
+    Rule::all("without an end", no(8, TOO_MUCH, 1))
+        .fetching(no(9, MISMATCH, 1))
+        .sending(no(8, TOO_MUCH, 2))
+        .placing(no(8, TOO_MUCH, 2)),
+    Rule::all("head without an end", no(7, BROKE, 2)).making(no(7, BROKE, 1)),
+    // Redirects.
+    Rule::redirect("redirect in a circle", no(8, "{p} redirects to http://127.0.0.1:* in a circle*", 1)),
+    Rule::redirect("301", ok(2)),
+    Rule::redirect("302", ok(2)),
+    Rule::redirect("303", ok(2)),
+    Rule::redirect("307", ok(2)),
+    Rule::redirect("308", ok(2)),
+    Rule::redirect("redirect to another port", no(1, "{p} answered 418*", 1)),
+    Rule::redirect("redirect to another host", no(1, "{p} answered 418*", 1)),
+    Rule::redirect("redirect to a file", no(8, "{p} redirects to file:///etc/passwd, which is not HTTP*", 1)),
+    Rule::all("redirect to nowhere", no(8, "{p} answered 302*", 1)),
+    // Contents.
+    Rule::of_upload(
+        "wrong size stated",
+        but(9, "*40000 bytes were sent and the platform has 40001*haul rm id:*", 1),
+    ),
+    Rule::of_upload("wrong checksum stated", but(9, "*haul rm id:*", 1)),
+    Rule::of_content("wrong bytes", no(9, "*", 1)),
+    Rule::of_content("cut", ok(2)),
+    Rule::of_content("range ignored", ok(2)).printing(no(
+        8,
+        "the server starts over and standard output cannot*",
+        2,
+    )),
+    Rule::of_content(
+        "wrong range",
+        part(8, "{p} sent `bytes 0-299999/300000` where bytes from 100000 on*", 2, 100_000),
+    ),
+    Rule::of_content("416", part(1, "{p} answered 416*", 2, 100_000)),
+    Rule::of_content("cut, then dead", part(7, BROKE, 3, 100_000)),
+    Rule::of_content("cut at once always", no(7, DROPPED, 3)),
+];
+
+/// A cell that is not as its rule says.
+pub struct Exception {
+    /// The start of a column's name; empty for all.
+    pub column: &'static str,
+    pub verbs: &'static [Verb],
+    pub faults: &'static [&'static str],
+    pub outcome: Outcome,
+    pub why: Reason,
+}
+
+/// Every exception; the first that fits holds.
+pub const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        column: "replicate",
+        verbs: FETCHES,
+        faults: &["401", "403", "404", "error of 100 MB"],
+        outcome: no(3, "*: the link is refused or has expired, or the file is gone*", 1),
+        why: "a bad signature, an old one and a file that is gone have the same answer there",
+    },
+    Exception {
+        column: "llamacloud",
+        verbs: FETCHES,
+        faults: &["401", "403"],
+        outcome: no(8, "llamacloud's object store refused its presigned URL*", 2),
+        why: "it is the URL that is refused, not the token: a fresh one is tried",
+    },
+    Exception {
+        column: "llamacloud beta",
+        verbs: FETCHES,
+        faults: &[
+            "page",
+            "page though done",
+            "cut JSON",
+            "empty",
+            "wrong type",
+            "empty object",
+            "shorter than sent",
+            "gzip bomb",
+            "without an end",
+            "wrong bytes",
+        ],
+        outcome: cannot("it states neither size nor checksum: no byte can be told from another"),
+        why: "the beta objects have no size",
+    },
+    Exception {
+        column: "llamacloud beta",
+        verbs: FETCHES,
+        faults: &["longer than sent", "chunked without an end"],
+        outcome: ok(2),
+        why: "it states no size, so only the server can tell that nothing is missing",
+    },
+    Exception {
+        column: "metorial",
+        verbs: FETCHES,
+        faults: &["429 a day", "429 until tomorrow"],
+        outcome: linked(6, "metorial answered 429*asks to wait 2*try again after 2*", 1),
+        why: "nothing more may be asked, not even to take the link away: it ends by itself after 15 minutes",
+    },
+    Exception {
+        column: "metorial",
+        verbs: &[Verb::Stdout],
+        faults: &["cut", "stalled body"],
+        outcome: no(8, "the server starts over and standard output cannot*", 2),
+        why: "its links know no ranges",
+    },
+    Exception {
+        column: "",
+        verbs: &[Verb::Retire],
+        faults: &["404"],
+        outcome: ok_undone(1),
+        why: "what is not there needs not be taken away: an earlier run may have come so far",
+    },
+    Exception {
+        column: "llamacloud presigned",
+        verbs: &[Verb::Upload],
+        faults: &["401", "403"],
+        outcome: no(8, "llamacloud's object store refused its presigned URL*", 1),
+        why: "it is the URL that is refused, not the token",
+    },
+    nothing_told("llamacloud presigned"),
+    nothing_told("metorial presigned"),
+    Exception {
+        column: "xai chunks",
+        verbs: &[Verb::Upload],
+        faults: &["429 a day", "429 until tomorrow"],
+        outcome: cannot("nothing more may be asked, not even to take back what was begun"),
+        why: "a 429 stops every request to the platform",
+    },
+    without_checksum("llamacloud"),
+    without_checksum("activeloop"),
+    without_checksum("metorial"),
+    without_checksum("xai openai"),
+    Exception {
+        column: "llamacloud beta",
+        verbs: &[Verb::Upload, Verb::Replace],
+        faults: &["wrong size stated"],
+        outcome: cannot("its objects have no size"),
+        why: "the beta objects have no size",
+    },
+    Exception {
+        column: "llamacloud beta",
+        verbs: &[Verb::Info],
+        faults: &["404"],
+        outcome: ok(1),
+        why: "older servers have no route for one file: the listing knows that it is there",
+    },
+    Exception {
+        column: "activeloop",
+        verbs: &[Verb::Meta],
+        faults: &["cut JSON", "empty", "wrong type", "empty object", "shorter than sent"],
+        outcome: ok(1),
+        why: "its answer is documented nowhere, so the file is asked whether it has the key",
+    },
+    Exception {
+        column: "xai gateway",
+        verbs: &[Verb::Replace],
+        faults: &["404"],
+        outcome: ok(1),
+        why: "the file is there, so this host cannot replace content: it is uploaded anew, and the old file deleted",
+    },
+    Exception {
+        column: "xai gateway",
+        verbs: &[Verb::To, Verb::Meta, Verb::Link],
+        faults: &["404"],
+        outcome: no(5, "xai *", 1),
+        why: "the file is there, so the 404 says that this host does not speak the dialect",
+    },
+    Exception {
+        column: "xai",
+        verbs: &[Verb::Ls],
+        faults: &["empty object"],
+        outcome: ok(1),
+        why: "the gateway's JSON leaves out what is empty: this is its empty listing",
+    },
+    Exception {
+        column: "xai",
+        verbs: &[Verb::Skip],
+        faults: &["empty object"],
+        outcome: cannot("an empty listing, as under `ls`: the file is sent, rightly"),
+        why: "the gateway's JSON leaves out what is empty",
+    },
+];
+
+const fn nothing_told(column: &'static str) -> Exception {
+    Exception {
+        column,
+        verbs: &[Verb::Upload],
+        faults: &["wrong size stated", "wrong checksum stated"],
+        outcome: cannot("the store's answer tells nothing of the file"),
+        why: "the store's answer tells nothing of the file",
+    }
+}
+
+const fn without_checksum(column: &'static str) -> Exception {
+    Exception {
+        column,
+        verbs: &[Verb::Upload, Verb::Replace, Verb::Get, Verb::Stdout],
+        faults: &["wrong bytes", "wrong checksum stated"],
+        outcome: cannot(NO_CHECKSUM),
+        why: NO_CHECKSUM,
+    }
+}
+
+const FETCHES: &[Verb] = &[Verb::Get, Verb::Stdout];
+const NO_CHECKSUM: Reason = "it states no checksum: a byte that is wrong looks like any other";

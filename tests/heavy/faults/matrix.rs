@@ -1,0 +1,221 @@
+//! The product of platforms, verbs and faults, run and counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use haul::providers::{REGISTRY, supports};
+
+use crate::faults::cell::Cell;
+use crate::faults::expected::{EXCEPTIONS, Exception, Outcome, RULES};
+use crate::faults::site::Site;
+use crate::faults::trouble::{FAULTS, Needs};
+use crate::faults::verbs::{COLUMNS, Class, Column, NO_COLUMN, REFUSED, Reason, Verb, deed};
+
+/// Cells that an ordinary run has, and those that `.ci/run` has besides.
+const ORDINARY: usize = 841;
+const OTHERS: usize = 5135;
+/// Cells that cannot be, each with a reason.
+const REASONED: usize = 5784;
+
+/// Cells at a time. Most of a cell is waiting: for pauses between attempts, for silence to be noticed.
+const AT_ONCE: usize = 12;
+
+/// The whole product.
+struct Matrix {
+    /// Every cell that can be, with its column.
+    cells: Vec<(&'static Column, Cell)>,
+    /// Why the others cannot be.
+    reasons: Vec<Reason>,
+}
+
+impl Matrix {
+    fn new() -> Self {
+        let (mut cells, mut reasons) = (Vec::new(), Vec::new());
+        for (verb_at, verb) in Verb::ALL.into_iter().enumerate() {
+            for (fault_at, fault) in FAULTS.iter().enumerate() {
+                let first = cells.len();
+                for column in COLUMNS {
+                    let ends =
+                        deed(column, verb).map(|deed| (deed, outcome(column, verb, deed.class, fault.name)));
+                    match ends {
+                        Ok((deed, Outcome::Ends(expected))) => {
+                            let number = cells.len();
+                            let cell = Cell { number, verb, fault, deed, expected, ordinary: false };
+                            cells.push((column, cell));
+                        }
+                        Ok((_, Outcome::Cannot(reason))) | Err(reason) => reasons.push(reason),
+                    }
+                }
+                // Each verb meets each fault in an ordinary run, on the platforms in turn.
+                let count = cells.len() - first;
+                if count > 0 {
+                    cells[first + (verb_at + fault_at) % count].1.ordinary = true;
+                }
+            }
+        }
+        Self { cells, reasons }
+    }
+
+    fn count(&self, ordinary: bool) -> usize {
+        self.cells.iter().filter(|(_, cell)| cell.ordinary == ordinary).count()
+    }
+}
+
+fn outcome(column: &Column, verb: Verb, class: Class, fault: &str) -> Outcome {
+    let exception = EXCEPTIONS.iter().find(|exception| fits(exception, column, verb, fault));
+    let rule = RULES.iter().find(|rule| rule.fault == fault);
+    exception.map_or_else(|| rule.expect("a rule for every fault").of(class), |exception| exception.outcome)
+}
+
+fn fits(exception: &Exception, column: &Column, verb: Verb, fault: &str) -> bool {
+    column.name.starts_with(exception.column)
+        && exception.verbs.contains(&verb)
+        && exception.faults.contains(&fault)
+}
+
+/// How many cells of each verb and fault were as they must be.
+type Counts = BTreeMap<(&'static str, &'static str), usize>;
+
+/// Runs the cells of an ordinary run, or the others; tells what failed, and counts the rest.
+fn run(ordinary: bool) -> usize {
+    let only = std::env::var("FAULTS").unwrap_or_default();
+    let sites: Vec<Site> = COLUMNS.iter().map(Site::start).collect();
+    let chosen = |column: &Column, cell: &Cell| {
+        let name = format!("{} · {} · {}", column.name, cell.verb.name(), cell.fault.name);
+        only.split(',').all(|word| name.contains(word)) && cell.ordinary == ordinary
+    };
+    let cells = Matrix::new().cells.into_iter().filter(|(column, cell)| chosen(column, cell));
+    let site = |column: &Column| sites.iter().find(|site| site.column.name == column.name).unwrap();
+    let mut work: Vec<(&Site, Cell)> = cells.map(|(column, cell)| (site(column), cell)).collect();
+    // What waits longest begins first.
+    work.sort_by_key(|(_, cell)| cell.fault.needs != Needs::Impatience);
+    let (next, most, failed) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::<Vec<String>>::default());
+    let (counts, of_column) = (Mutex::<Counts>::default(), Mutex::<BTreeMap<&str, usize>>::default());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((site, cell)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match cell.run(site) {
+                        Ok(peak) => {
+                            most.fetch_max(peak, Ordering::Relaxed);
+                            *counts
+                                .lock()
+                                .unwrap()
+                                .entry((cell.fault.name, cell.verb.name()))
+                                .or_default() += 1;
+                            *of_column.lock().unwrap().entry(site.column.name).or_default() += 1;
+                        }
+                        Err(what) => failed.lock().unwrap().push(what),
+                    }
+                }
+            });
+        }
+    });
+    let mut failed = failed.into_inner().unwrap();
+    let mut elsewhere = 0;
+    for site in &sites {
+        match site.kept_its_token() {
+            Ok(heard) => elsewhere += heard,
+            Err(what) => failed.push(what),
+        }
+    }
+    failed.sort();
+    println!("{}", summary(&counts.into_inner().unwrap(), &of_column.into_inner().unwrap()));
+    println!("{} cells; a run took {} KiB of memory at most", work.len(), most.into_inner());
+    assert!(failed.is_empty(), "{} of {} cells failed:\n{}", failed.len(), work.len(), failed.join("\n"));
+    assert!(elsewhere > 0 || !only.is_empty(), "no redirect was followed to another origin");
+    assert!(only.is_empty(), "{} cells ran, not all", work.len());
+    work.len()
+}
+
+/// The matrix: a line a fault, a column a verb, the number of platforms in it.
+fn summary(counts: &Counts, of_column: &BTreeMap<&str, usize>) -> String {
+    let mut text = format!("{:<28}", "");
+    for (at, _) in Verb::ALL.iter().enumerate() {
+        let _ = write!(text, "{:>4}", char::from(b'a' + u8::try_from(at).unwrap()));
+    }
+    for fault in FAULTS {
+        let _ = write!(text, "\n{:<28}", fault.name);
+        for verb in Verb::ALL {
+            match counts.get(&(fault.name, verb.name())) {
+                Some(count) => drop(write!(text, "{count:>4}")),
+                None => text.push_str("   ·"),
+            }
+        }
+    }
+    text.push('\n');
+    for (at, verb) in Verb::ALL.iter().enumerate() {
+        let _ = write!(text, "{} {}  ", char::from(b'a' + u8::try_from(at).unwrap()), verb.name());
+    }
+    for (column, count) in of_column {
+        let _ = write!(text, "\n{column}: {count}");
+    }
+    text
+}
+
+#[test]
+fn every_verb_withstands_every_fault() {
+    assert_eq!(run(true), ORDINARY);
+}
+
+#[test]
+#[ignore = "heavy: the same on all other platforms"]
+fn every_verb_withstands_every_fault_on_every_platform() {
+    assert_eq!(run(false), OTHERS);
+}
+
+#[test]
+fn every_cell_has_an_expectation_or_a_reason() {
+    let matrix = Matrix::new();
+    assert_eq!(matrix.cells.len() + matrix.reasons.len(), COLUMNS.len() * Verb::ALL.len() * FAULTS.len());
+    assert!(matrix.reasons.iter().all(|reason| reason.len() > 10));
+    assert_eq!((matrix.count(true), matrix.count(false), matrix.reasons.len()), (ORDINARY, OTHERS, REASONED));
+}
+
+#[test]
+fn a_verb_is_left_out_just_where_the_platform_cannot() {
+    for column in COLUMNS.iter().filter(|column| deed(column, Verb::Ls).is_ok()) {
+        let mut dialects = column.case.spec().dialects.iter();
+        let can = dialects.find(|dialect| dialect.name == column.case.dialect).unwrap().can;
+        for verb in Verb::ALL {
+            let refused = deed(column, verb).is_err_and(|reason| reason == REFUSED);
+            assert_eq!(refused, !supports(can, verb.needs()), "{} {}", column.name, verb.name());
+        }
+    }
+}
+
+#[test]
+fn every_dialect_is_a_column_or_has_a_reason() {
+    for spec in REGISTRY {
+        for dialect in spec.dialects {
+            let is =
+                |column: &Column| column.case.provider == spec.name && column.case.dialect == dialect.name;
+            let excused =
+                NO_COLUMN.iter().any(|(provider, name, _)| (*provider, *name) == (spec.name, dialect.name));
+            assert!(COLUMNS.iter().any(is) != excused, "{} {}", spec.name, dialect.name);
+        }
+    }
+}
+
+#[test]
+fn every_fault_has_one_rule_and_every_exception_a_cell() {
+    let faults: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+    let rules: Vec<&str> = RULES.iter().map(|rule| rule.fault).collect();
+    assert_eq!(faults.iter().collect::<BTreeSet<_>>().len(), faults.len());
+    assert_eq!(faults.iter().collect::<BTreeSet<_>>(), rules.iter().collect::<BTreeSet<_>>());
+    assert_eq!(faults.len(), rules.len());
+    for (number, exception) in EXCEPTIONS.iter().enumerate() {
+        for fault in exception.faults {
+            let first = |column: &Column, verb: Verb| {
+                EXCEPTIONS.iter().position(|other| fits(other, column, verb, fault)) == Some(number)
+            };
+            let used = COLUMNS.iter().any(|column| {
+                Verb::ALL.iter().any(|verb| deed(column, *verb).is_ok() && first(column, *verb))
+            });
+            assert!(used, "exception {number} ({}) has no cell of {fault}", exception.why);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The program where the machine it runs on is broken and where the server is hostile: it is run as its users run it,
+//! against real servers on loopback, and what is looked at is the status, the words, what is stored on both sides
+//! afterwards and what a terminal was sent.
+
+mod certificates;
+mod disk;
+mod names;
+mod proxies;
+mod replies;
+mod served;
+mod tls;
+mod transfers;
+mod twice;
+mod world;

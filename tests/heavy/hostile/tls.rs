@@ -1,0 +1,143 @@
+//! TLS that does not come about, for every verb: nothing is said to a server that cannot prove who it is, and nothing is
+//! tried twice.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::hostile::certificates::{Authority, Flaw};
+use crate::hostile::world::{TOKEN, json_answer, sane};
+use crate::support::sandbox::TestEnv;
+use crate::support::server::Server;
+
+/// What is typed, with a file `up.txt` in the folder.
+pub const VERBS: [&[&str]; 8] = [
+    &["ls"],
+    &["info", "id:f"],
+    &["get", "id:f", "-o", "out"],
+    &["rm", "id:f"],
+    &["upload", "up.txt"],
+    &["link", "id:f"],
+    &["get", "*", "-o", "out/"],
+    &["rm", "*", "--yes"],
+];
+
+/// A box whose platform is xAI at this base URL.
+pub fn boxed(base: &str) -> TestEnv {
+    let mut env = TestEnv::new();
+    env.write("up.txt", "up");
+    for (name, value) in [("HAUL_PROFILE", "xai"), ("XAI_API_KEY", TOKEN), ("HAUL_BASE_URL", base)] {
+        env.set(name, value);
+    }
+    env
+}
+
+#[test]
+fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
+    let trusted = Authority::new("trusted");
+    let stranger = Authority::new("stranger");
+    for (authority, flaw, cause) in [
+        (&trusted, Flaw::Expired, "its certificate has expired"),
+        (&trusted, Flaw::NotYetValid, "its certificate is not valid yet; is this machine's clock right?"),
+        (&trusted, Flaw::OtherHost, "its certificate is for another host"),
+        (&stranger, Flaw::None, "its certificate comes from an authority that is not trusted here"),
+        (&stranger, Flaw::SelfSigned, "its certificate comes from an authority that is not trusted here"),
+    ] {
+        let server = Server::tls(authority.session("localhost", flaw), |_, _| json_answer(200, "{}"));
+        let mut env = boxed(&format!("{}v1", server.url));
+        let pem = trusted.pem(&env);
+        env.set("SSL_CERT_FILE", pem.to_str().unwrap());
+        for verb in VERBS {
+            let before = server.connections();
+            let run = sane(cause, env.haul(verb)).fails(7);
+            assert!(run.stderr().contains("no secure connection to xai at https://localhost:"), "{run}");
+            assert!(run.stderr().contains(&format!("caused by: {cause}")), "{run}");
+            let helps = run.stderr().contains("hint: `--cacert FILE` trusts another authority");
+            assert_eq!(helps, cause.contains("authority"), "{run}");
+            assert_eq!(server.connections() - before, 1, "{verb:?}: not tried again");
+        }
+        assert_eq!(server.count(), 0, "{flaw:?}: no request got through");
+        assert_eq!(env.files(), ["up.txt"]);
+    }
+
+    // The same authority and no flaw: all that was missing above.
+    let honest = |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#);
+    let server = Server::tls(trusted.session("localhost", Flaw::None), honest);
+    let mut env = boxed(&format!("{}v1", server.url));
+    assert_eq!(
+        env.haul(["ls", "--ids", "--cacert", trusted.pem(&env).to_str().unwrap()]).ok().lines(),
+        ["f"]
+    );
+    let pem = trusted.pem(&env);
+    env.set("SSL_CERT_FILE", pem.to_str().unwrap());
+    assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
+}
+
+#[test]
+fn a_machine_without_authorities_says_what_to_install() {
+    let server =
+        Server::tls(Authority::new("a").session("localhost", Flaw::None), |_, _| json_answer(200, "{}"));
+    for file in ["", "not a certificate"] {
+        let mut env = boxed(&format!("{}v1", server.url));
+        let path = env.root().join("none.pem");
+        if !file.is_empty() {
+            std::fs::write(&path, file).unwrap();
+        }
+        env.set("SSL_CERT_FILE", path.to_str().unwrap());
+        env.set("SSL_CERT_DIR", "/nonexistent");
+        for verb in VERBS {
+            let run = sane("no authorities", env.haul(verb)).fails(7);
+            let said = "this machine has no certificate authorities, so no https URL can be trusted";
+            assert!(run.stderr().contains(said), "{run}");
+            assert!(run.stderr().contains("hint: `apt-get install ca-certificates`"), "{run}");
+        }
+        // What needs none works without.
+        env.haul(["ls", "-p", "local"]).ok();
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_scheme_that_is_not_the_server_s_is_told() {
+    // A server without TLS where the URL says https.
+    let heard = Arc::new(AtomicUsize::new(0));
+    let plain = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
+    let mut env = boxed(&format!("https://localhost:{}/v1", plain.port()));
+    let pem = Authority::new("a").pem(&env);
+    env.set("SSL_CERT_FILE", pem.to_str().unwrap());
+    for (count, verb) in VERBS.iter().enumerate() {
+        let run = sane("http on https", env.haul(*verb)).fails(7);
+        assert!(run.stderr().contains("caused by: it does not speak TLS there"), "{run}");
+        assert_eq!(heard.load(Ordering::SeqCst), count + 1, "{verb:?}: not tried again");
+    }
+
+    // One with TLS where the URL says http: what comes back is no HTTP.
+    let server =
+        Server::tls(Authority::new("a").session("localhost", Flaw::None), |_, _| json_answer(200, "{}"));
+    let mut env = boxed(&format!("http://127.0.0.1:{}/v1", server.url.port().unwrap()));
+    env.set("HAUL_RETRIES", "0");
+    for verb in VERBS {
+        let run = sane("https on http", env.haul(verb)).fails(7);
+        assert!(run.stderr().contains("xai at http://127.0.0.1:"), "{run}");
+    }
+    assert_eq!(server.count(), 0);
+    assert_eq!(env.files(), ["up.txt"]);
+}
+
+/// A server that reads a little and says this.
+fn answering(bytes: &'static [u8], heard: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            heard.fetch_add(1, Ordering::SeqCst);
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).unwrap_or(0);
+            assert!(!piece[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
+}

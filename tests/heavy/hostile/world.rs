@@ -1,0 +1,383 @@
+//! Platforms by hand: a server that answers in a platform's wire format with whatever values a test wants, which no
+//! honest server and so no emulator would send.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::support::sandbox::{Run, TestEnv};
+use crate::support::server::{Answer, Seen, Server};
+use crate::support::terminal::On;
+
+/// A token that may be seen in the `Authorization` of the platform's own origin and nowhere else.
+pub const TOKEN: &str = "tok_canary_4f1c9a7e";
+
+/// How a platform spells its replies.
+pub struct Dialect {
+    pub provider: &'static str,
+    pub name: &'static str,
+    /// The path of the base URL.
+    base: &'static str,
+    /// The path of the files below it.
+    files: &'static str,
+    /// The keys of id, name and size.
+    keys: [&'static str; 3],
+    /// A page around its items and the cursor of the next one.
+    page: fn(&str, Option<&str>) -> String,
+    /// What `--set` needs.
+    set: &'static [(&'static str, &'static str)],
+    /// Whether a deletion is answered with 204 and nothing.
+    silent_delete: bool,
+    /// Whether it can make a link.
+    pub links: bool,
+    /// Whether the cursor is what the server says, and not the last id.
+    pub own_cursor: bool,
+}
+
+pub const DIALECTS: [&Dialect; 5] = [&REPLICATE, &ACTIVELOOP, &METORIAL, &LLAMACLOUD, &XAI];
+
+/// The store of this machine, which no server stands before.
+pub const LOCAL: Dialect = Dialect { provider: "local", name: "auto", set: &[], ..REPLICATE };
+
+pub const REPLICATE: Dialect = Dialect {
+    provider: "replicate",
+    name: "auto",
+    base: "/v1",
+    files: "/v1/files",
+    keys: ["id", "name", "size"],
+    page: |items, next| {
+        // A cursor is a whole URL there: one relative to the listing's will do.
+        let next = next.map_or("null".to_owned(), |next| json!(format!("?cursor={next}")).to_string());
+        format!(r#"{{"previous":null,"next":{next},"results":[{items}]}}"#)
+    },
+    set: &[("owner", "acme"), ("signing_secret", "s3cret")],
+    silent_delete: true,
+    links: true,
+    own_cursor: true,
+};
+
+pub const ACTIVELOOP: Dialect = Dialect {
+    provider: "activeloop",
+    name: "l0",
+    base: "",
+    files: "/files",
+    keys: ["id", "filename", "bytes"],
+    page: |items, next| {
+        let last = next.map_or(String::new(), |next| format!(r#","last_id":{}"#, json!(next)));
+        format!(r#"{{"object":"list","data":[{items}],"has_more":{}{last}}}"#, next.is_some())
+    },
+    set: &[],
+    silent_delete: false,
+    links: false,
+    own_cursor: true,
+};
+
+pub const METORIAL: Dialect = Dialect {
+    provider: "metorial",
+    name: "seed",
+    base: "",
+    files: "/files",
+    keys: ["id", "name", "size"],
+    page: |items, next| {
+        let more = next.is_some();
+        format!(r#"{{"items":[{items}],"pagination":{{"has_more_after":{more},"has_more_before":true}}}}"#)
+    },
+    set: &[],
+    silent_delete: false,
+    links: true,
+    own_cursor: false,
+};
+
+pub const LLAMACLOUD: Dialect = Dialect {
+    provider: "llamacloud",
+    name: "beta",
+    base: "",
+    files: "/api/v1/beta/files",
+    keys: ["id", "name", "file_size"],
+    page: |items, next| format!(r#"{{"items":[{items}],"next_page_token":{}}}"#, json!(next)),
+    set: &[],
+    silent_delete: true,
+    links: true,
+    own_cursor: true,
+};
+
+pub const XAI: Dialect = Dialect {
+    provider: "xai",
+    name: "openai",
+    base: "/v1",
+    files: "/v1/files",
+    keys: ["id", "filename", "bytes"],
+    page: |items, next| format!(r#"{{"object":"list","data":[{items}],"pagination_token":{}}}"#, json!(next)),
+    set: &[],
+    silent_delete: false,
+    links: true,
+    own_cursor: true,
+};
+
+/// A file as the server tells of it. Each value is JSON text that goes out as it is.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub id: String,
+    pub name: String,
+    pub size: String,
+    /// Further members, each with a comma before it.
+    pub more: String,
+    pub content: Vec<u8>,
+}
+
+impl Told {
+    /// A file whose content is its id.
+    pub fn new(id: &str, name: &str) -> Self {
+        let content = id.as_bytes().to_vec();
+        Self {
+            id: json!(id).to_string(),
+            name: json!(name).to_string(),
+            size: content.len().to_string(),
+            more: String::new(),
+            content,
+        }
+    }
+
+    /// With further members, as JSON text.
+    pub fn and(mut self, members: &str) -> Self {
+        self.more = format!(",{members}");
+        self
+    }
+
+    fn id_text(&self) -> String {
+        match serde_json::from_str(&self.id) {
+            Ok(Value::String(id)) => id,
+            _ => self.id.clone(),
+        }
+    }
+}
+
+impl Dialect {
+    pub fn file(&self, told: &Told) -> String {
+        let [id, name, size] = self.keys;
+        let Told { id: i, name: n, size: s, more, .. } = told;
+        format!(r#"{{"{id}":{i},"{name}":{n},"{size}":{s}{more}}}"#)
+    }
+
+    pub fn page(&self, files: &[Told], next: Option<&str>) -> String {
+        let items: Vec<String> = files.iter().map(|told| self.file(told)).collect();
+        (self.page)(&items.join(","), next)
+    }
+}
+
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    List,
+    Stat(String),
+    Delete(String),
+    /// The bytes themselves.
+    Bytes(String),
+    /// A link, or what leads to the bytes.
+    Link(String),
+    Unlink,
+    Other,
+}
+
+/// Something else than the honest answer, by the number of the request.
+type Twist = dyn Fn(&Ask, usize, &Seen) -> Option<Answer> + Send + Sync;
+
+/// A platform by hand and a sealed box to reach it from.
+pub struct World {
+    pub dialect: &'static Dialect,
+    pub server: Server,
+    pub env: TestEnv,
+    files: Arc<Mutex<Vec<Told>>>,
+}
+
+impl World {
+    pub fn new(dialect: &'static Dialect, files: Vec<Told>) -> Self {
+        Self::twisted(dialect, files, |_, _, _| None)
+    }
+
+    /// One where `twist` answers in the place of the platform wherever it likes.
+    pub fn twisted(
+        dialect: &'static Dialect,
+        files: Vec<Told>,
+        twist: impl Fn(&Ask, usize, &Seen) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        let files = Arc::new(Mutex::new(files));
+        let (there, twist) = (Arc::clone(&files), Box::new(twist) as Box<Twist>);
+        let server = Server::new(move |number, seen| {
+            let ask = ask_of(dialect, seen);
+            twist(&ask, number, seen)
+                .unwrap_or_else(|| answer(dialect, &mut there.lock().unwrap(), &ask, seen))
+        });
+        let mut env = TestEnv::new();
+        if dialect.provider == "local" {
+            return Self { dialect, server, env, files };
+        }
+        let base = format!("{}{}", server.url.as_str().trim_end_matches('/'), dialect.base);
+        for (name, value) in [
+            ("HAUL_PROFILE", dialect.provider),
+            ("HAUL_TOKEN", TOKEN),
+            ("HAUL_BASE_URL", &base),
+            ("HAUL_UPLOAD_BASE_URL", &base),
+            ("HAUL_DIALECT", dialect.name),
+            ("HAUL_RETRIES", "0"),
+        ] {
+            env.set(name, value);
+        }
+        for (key, value) in dialect.set {
+            env.set(&format!("HAUL_SET_{}", key.to_uppercase()), value);
+        }
+        Self { dialect, server, env, files }
+    }
+
+    pub fn haul(&self, arguments: &[&str]) -> Run {
+        sane(&format!("{} {arguments:?}", self.dialect.provider), self.env.haul(arguments))
+    }
+
+    /// Runs it on a terminal, and looks at every byte that the terminal was sent. A question is answered with no.
+    pub fn terminal(&self, arguments: &[&str]) -> Run {
+        let mut command = self.env.command();
+        command.args(arguments).args(["--progress", "never"]);
+        let what = format!("{} {arguments:?}", self.dialect.provider);
+        let run = sane(&what, self.env.terminal_of(command, 100, "n\n", On::All));
+        if let Some(bad) = steering(&run.stdout()) {
+            panic!("{what}: the terminal was sent {bad:?}\n{run}");
+        }
+        run
+    }
+
+    /// Has the platform tell of these files.
+    pub fn tell(&self, files: Vec<Told>) {
+        if self.dialect.provider == "local" {
+            for told in files {
+                fs::write(self.env.root().join("content"), &told.content).unwrap();
+                let name: String = serde_json::from_str(&told.name).unwrap();
+                self.env.haul(["upload", "../content", &format!("--name={name}")]).ok();
+            }
+            return;
+        }
+        *self.files.lock().unwrap() = files;
+    }
+
+    /// The ids of the files that are left on the platform.
+    pub fn left(&self) -> Vec<String> {
+        if self.dialect.provider == "local" {
+            return self.env.ids();
+        }
+        self.files.lock().unwrap().iter().map(Told::id_text).collect()
+    }
+
+    /// How many requests of this method came.
+    pub fn asked(&self, method: &str) -> usize {
+        self.server.seen().iter().filter(|seen| seen.head.starts_with(method)).count()
+    }
+}
+
+/// Every run, whatever the server did: no panic, no signal, an exit code of the table, no token.
+pub fn sane(what: &str, run: Run) -> Run {
+    let text = format!("{}{}", run.stdout(), run.stderr());
+    assert!(!text.contains("panicked") && !text.contains("RUST_BACKTRACE"), "{what}: {run}");
+    assert!(!text.contains(TOKEN), "{what} shows the token: {run}");
+    assert!((0..=9).contains(&run.status) || run.status == 130, "{what}: {run}");
+    run
+}
+
+/// The first thing in what a terminal was sent that steers it and is not the program's own colour.
+fn steering(screen: &str) -> Option<String> {
+    let mut rest = screen.to_owned();
+    // The colours that the program uses, and no others.
+    for own in ["0", "1", "2", "31", "32", "33", "36", "1;31", "1;33", "1;36", "1;32"] {
+        rest = rest.replace(&format!("\u{1b}[{own}m"), "");
+    }
+    let steers = |c: &char| {
+        // What ends the records of `--print0` shows nothing.
+        (c.is_control() && !matches!(c, '\n' | '\0'))
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let at = rest.chars().position(|c| steers(&c))?;
+    Some(rest.chars().skip(at.saturating_sub(10)).take(30).collect())
+}
+
+fn ask_of(dialect: &Dialect, seen: &Seen) -> Ask {
+    let method = seen.head.split(' ').next().unwrap_or_default();
+    let path = seen.target.split('?').next().unwrap_or_default();
+    let text = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    if let Some(id) = path.strip_prefix("/bytes/") {
+        return Ask::Bytes(text(id));
+    }
+    let Some(below) = path.strip_prefix(dialect.files) else { return Ask::Other };
+    let parts: Vec<&str> = below.split('/').collect();
+    match (method, parts.as_slice()) {
+        ("GET", [""]) => Ask::List,
+        ("GET", ["", id]) => Ask::Stat(text(id)),
+        ("DELETE", ["", id]) => Ask::Delete(text(id)),
+        ("GET", ["", id, "content"]) if dialect.provider == "llamacloud" => Ask::Link(text(id)),
+        ("GET", ["", id, "content" | "download"]) => Ask::Bytes(text(id)),
+        ("POST", ["", id, "links" | "public-url"]) => Ask::Link(text(id)),
+        ("DELETE", ["", _, "links", _]) => Ask::Unlink,
+        _ => Ask::Other,
+    }
+}
+
+/// What an honest server would say, had it such files.
+fn answer(dialect: &Dialect, files: &mut Vec<Told>, ask: &Ask, seen: &Seen) -> Answer {
+    let find = |id: &str| files.iter().position(|told| told.id_text() == id);
+    let missing = || json_answer(404, r#"{"detail":"no such file","error":"no such file"}"#);
+    match ask {
+        Ask::List => json_answer(200, dialect.page(files, None)),
+        Ask::Stat(id) => find(id).map_or_else(missing, |at| json_answer(200, dialect.file(&files[at]))),
+        Ask::Delete(id) => match find(id) {
+            None => missing(),
+            Some(at) => {
+                files.remove(at);
+                if dialect.silent_delete {
+                    Answer::status(204, &[], "")
+                } else {
+                    json_answer(200, json!({"id": id, "deleted": true}).to_string())
+                }
+            }
+        },
+        Ask::Bytes(id) => find(id).map_or_else(missing, |at| {
+            Answer::status(200, &[("Content-Type", "application/octet-stream")], &files[at].content)
+        }),
+        Ask::Link(id) => find(id).map_or_else(missing, |_| {
+            let host = seen.header("host").unwrap_or_default();
+            let encoded = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
+            let url = format!("http://{host}/bytes/{encoded}");
+            json_answer(200, json!({"id": "link_1", "url": url, "public_url": url}).to_string())
+        }),
+        Ask::Unlink => json_answer(200, "{}"),
+        Ask::Other => missing(),
+    }
+}
+
+pub fn json_answer(status: u16, body: impl AsRef<[u8]>) -> Answer {
+    Answer::status(status, &[("Content-Type", "application/json")], body)
+}
+
+/// Everything below a folder but `except`: names, kinds and contents.
+pub fn snapshot(folder: &Path, except: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+    fn walk(path: &Path, except: &[PathBuf], into: &mut BTreeMap<PathBuf, String>) {
+        if except.iter().any(|other| other == path) {
+            return;
+        }
+        let found = fs::symlink_metadata(path).unwrap();
+        let what = if found.is_symlink() {
+            format!("link to {}", fs::read_link(path).unwrap().display())
+        } else if found.is_dir() {
+            for entry in fs::read_dir(path).unwrap() {
+                walk(&entry.unwrap().path(), except, into);
+            }
+            "folder".to_owned()
+        } else {
+            format!("file of {:?}", fs::read(path).unwrap())
+        };
+        into.insert(path.to_owned(), what);
+    }
+    let mut all = BTreeMap::new();
+    walk(folder, except, &mut all);
+    all
+}

@@ -1,0 +1,13 @@
+//! Faults, hostile servers, soak, and properties. What takes long is ignored by default; `.ci/run` runs it.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, its helpers too")]
+#![allow(clippy::print_stdout, reason = "what a test counts is worth reading")]
+
+#[path = "../it/support/mod.rs"]
+mod support;
+
+mod faults;
+mod hostile;
+mod properties;
+mod soak;

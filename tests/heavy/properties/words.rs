@@ -1,0 +1,135 @@
+//! Times, sizes, lifetimes and addresses as they are typed.
+
+use haul::commands::upload::{lifetime, read_metadata};
+use haul::filter::{Comparison, Expr, Filter, Value};
+use haul::model::Address;
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use crate::properties::holds::holds;
+use crate::support::filters::now;
+
+const UNITS: [(&str, i64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+
+/// Texts that look like numbers, sizes and times more or less.
+fn soup() -> impl Strategy<Value = String> {
+    const PARTS: &[&str] = &[
+        "1",
+        "0",
+        "9",
+        "42",
+        "99999999999",
+        ".",
+        "-",
+        "+",
+        "T",
+        "Z",
+        ":",
+        "2026-01-31",
+        "12:00",
+        "+02:00",
+        "w",
+        "d",
+        "h",
+        "m",
+        "s",
+        "ms",
+        "MB",
+        "MiB",
+        "k",
+        "P",
+        "e",
+        " ",
+        "é",
+        "\0",
+        "[UTC]",
+        "inf",
+        "-0",
+        "P1D",
+        "ago",
+    ];
+    let part = prop_oneof![9 => prop::sample::select(PARTS).prop_map(str::to_owned), 1 => any::<String>()];
+    prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
+#[test]
+fn no_time_size_or_lifetime_is_too_strange() {
+    holds("words: times, sizes, lifetimes and metadata never panic", soup(), |text| {
+        let _ = Filter::parse_time(&text, now());
+        let _ = Filter::parse(&format!("size > \"{text}\""), now());
+        if let Ok(span) = lifetime(&text) {
+            prop_assert!(span.is_positive(), "{} is {}", text, span);
+        }
+        let _ = read_metadata(&[text.replace('@', "")]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_relative_time_is_so_far_from_now() {
+    let parts = prop::collection::vec((0i64..5000, prop::sample::select(&UNITS[..])), 1..5);
+    holds("words: a relative time is so far from now", (parts, any::<bool>()), |(parts, past)| {
+        let words: Vec<String> = parts.iter().map(|(count, (unit, _))| format!("{count}{unit}")).collect();
+        let seconds: i64 = parts.iter().map(|(count, (_, seconds))| count * seconds).sum();
+        let sign = if past { -1 } else { 1 };
+        let expected = Timestamp::from_second(now().as_second() + sign * seconds).ok();
+        let text = format!("{}{}", if past { '-' } else { '+' }, words.concat());
+        prop_assert_eq!(Filter::parse_time(&text, now()), expected, "{}", text);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_instant_reads_back_as_it_prints() {
+    let seconds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+    holds("words: an instant reads back as it prints", (seconds, 0i32..1_000_000_000), |(seconds, nanos)| {
+        let Ok(time) = Timestamp::new(seconds, nanos) else { return Ok(()) };
+        prop_assert_eq!(Filter::parse_time(&time.to_string(), now()), Some(time));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_size_with_a_unit_is_so_many_bytes() {
+    const SIZES: [(&str, u64); 9] = [
+        ("", 1),
+        ("k", 1000),
+        ("kB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("Ti", 1 << 40),
+    ];
+    let inputs = (0u64..8000, prop::sample::select(&SIZES[..]), any::<bool>());
+    holds("words: a size with a unit is so many bytes", inputs, |(count, (unit, bytes), blank)| {
+        let text = format!("size = \"{count}{}{unit}\"", if blank && !unit.is_empty() { " " } else { "" });
+        let filter = Filter::parse(&text, now()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let Expr::Compare(Comparison { value: Value::Number(number), .. }) = filter.expr else {
+            return Err(TestCaseError::fail(text));
+        };
+        #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
+        let expected = (count * bytes) as f64;
+        prop_assert!((number - expected).abs() < 0.5, "{} is {}", text, number);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_address_is_what_was_typed() {
+    let word = || {
+        prop_oneof![
+            prop::sample::select(&["xai", "id", "name", "a", "", "*", "é"][..]).prop_map(str::to_owned),
+            any::<String>()
+        ]
+    };
+    let inputs = prop::collection::vec(word(), 1..5).prop_map(|words| words.join(":"));
+    holds("words: an address prints as it was typed", inputs, |text| {
+        let known = |name: &str| name == "xai";
+        let address = Address::parse(&text, known);
+        prop_assert_eq!(address.to_string(), text);
+        prop_assert!(address.profile.as_deref().is_none_or(known));
+        Ok(())
+    });
+}

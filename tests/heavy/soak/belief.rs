@@ -1,0 +1,60 @@
+//! What a worker believes to be there: what the commands it ran have reported.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::soak::random::noise;
+
+/// The platforms, `local` among them.
+pub const PLATFORMS: [&str; 6] = ["local", "replicate", "activeloop", "metorial", "llamacloud", "xai"];
+
+/// A file that should be there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    pub name: String,
+    /// What its content is made from.
+    pub seed: u64,
+    pub size: u64,
+    /// As it was last reported.
+    pub metadata: Value,
+}
+
+impl Kept {
+    pub fn content(&self) -> Vec<u8> {
+        noise(self.seed, self.size)
+    }
+
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        self.size == other.size && (self.seed == other.seed || self.size == 0)
+    }
+}
+
+/// By id.
+pub type Files = BTreeMap<String, Kept>;
+
+/// By platform.
+pub type Belief = BTreeMap<&'static str, Files>;
+
+/// The text of a row's field.
+pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
+    row[field].as_str().unwrap_or_default()
+}
+
+/// What a row says of a file that is not as believed, if anything.
+pub fn contradiction(row: &Value, kept: &Kept) -> Option<String> {
+    if text(row, "name") != kept.name {
+        return Some(format!("its name is {}, not {}", row["name"], kept.name));
+    }
+    if row["size"].as_u64().is_some_and(|size| size != kept.size) {
+        return Some(format!("its size is {}, not {}", row["size"], kept.size));
+    }
+    if row["metadata"] != kept.metadata {
+        return Some(format!("its metadata is {}, not {}", row["metadata"], kept.metadata));
+    }
+    let stated = row["checksums"]["blake3"].as_str();
+    if stated.is_some_and(|stated| stated != blake3::hash(&kept.content()).to_hex().as_str()) {
+        return Some("its checksum is another".to_owned());
+    }
+    None
+}

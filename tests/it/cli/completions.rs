@@ -1,0 +1,385 @@
+//! `haul completions`, and what haul answers at a TAB.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use haul::model::{File, FileId};
+use haul::store::{Options, Store};
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+/// The token of the platform in these tests.
+pub const TOKEN: &str = "sk-token-of-the-tests";
+
+/// The platforms' APIs on this machine; xAI's is profile `far` of the environment.
+pub struct Served {
+    child: Child,
+    log: PathBuf,
+    address: String,
+}
+
+impl Served {
+    pub fn start(env: &mut TestEnv) -> Self {
+        let log = env.root().join("requests.jsonl");
+        let mut command = env.command();
+        command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log"]).arg(&log);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
+        let served = Self { child, log, address: address.trim().to_owned() };
+        far(env, &served.base("xai"));
+        served
+    }
+
+    /// The base URL of a platform.
+    pub fn base(&self, platform: &str) -> String {
+        let path = match platform {
+            "replicate" | "xai" => "/v1",
+            _ => "",
+        };
+        format!("{}/{platform}{path}", self.address)
+    }
+
+    /// How many requests there have been.
+    fn requests(&self) -> usize {
+        fs::read_to_string(&self.log).unwrap_or_default().lines().count()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes `far` a profile of xAI there.
+fn far(env: &mut TestEnv, url: &str) {
+    env.set("HAUL_PROFILE_FAR_PROVIDER", "xai");
+    env.set("HAUL_PROFILE_FAR_BASE_URL", url);
+    env.set("HAUL_PROFILE_FAR_TOKEN", TOKEN);
+}
+
+/// Puts so many files, and one of each of these names, into the store of `local`; the ids of these are `0special`,
+/// `1special` and so on.
+pub fn fill(env: &TestEnv, count: usize, names: &[&str]) {
+    let many = (0..count).map(|n| (format!("0data{n:04}"), format!("data-{n:04}.csv")));
+    let special = names.iter().enumerate().map(|(n, name)| (format!("{n}special"), (*name).to_owned()));
+    put(env, many.chain(special));
+}
+
+/// Puts files of these ids and names into the store of `local`.
+pub fn put(env: &TestEnv, files: impl IntoIterator<Item = (String, String)>) {
+    let store = Store::open(&env.store(), Options { ephemeral: true, ..Options::default() }).unwrap();
+    for (id, name) in files {
+        let mut incoming = store.receive().unwrap();
+        writeln!(incoming, "content of {name}.").unwrap();
+        let file = File {
+            provider: "local".to_owned(),
+            profile: "local".to_owned(),
+            id: FileId(id),
+            name,
+            created_at: "2026-03-01T12:00:00Z".parse().ok(),
+            ..File::default()
+        };
+        store.put("local", file, incoming.finish().unwrap()).unwrap();
+    }
+}
+
+/// What is offered for the last of these words, without what is said about it.
+fn offered(env: &TestEnv, words: &[&str]) -> Vec<String> {
+    let lines = explained(env, words).into_iter();
+    lines.map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+/// The same with what is said about it.
+fn explained(env: &TestEnv, words: &[&str]) -> Vec<String> {
+    let mut command = env.command();
+    command.env("COMPLETE", "fish").arg("--").arg("haul").args(words);
+    let run = env.run(&mut command).ok();
+    assert_eq!(run.stderr(), "");
+    run.lines()
+}
+
+#[test]
+fn a_script_for_each_shell() {
+    let env = TestEnv::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = env.haul(["completions", shell]).ok().stdout();
+        assert!(script.contains("haul"), "{shell}: {script}");
+        // As other programs of this kind do it, too: `source <(COMPLETE=bash haul)`.
+        assert_eq!(env.run(env.command().env("COMPLETE", shell)).ok().stdout(), script);
+    }
+    check!(env.haul(["completions", "tcsh"]), @r#"
+    status 2
+    --- err
+    error: <SHELL>: "tcsh" is not one of its values
+    hint: values: bash, elvish, fish, powershell, zsh
+    hint: `haul completions --help` shows how
+    "#);
+    check!(env.haul(["completions"]), @"
+    status 2
+    --- err
+    error: SHELL: not given
+    hint: write it like `haul completions bash > ~/.local/share/bash-completion/completions/haul`
+    hint: `haul completions --help` shows how
+    ");
+    env.shell("haul completions bash | bash -n").ok();
+}
+
+#[test]
+fn a_variable_that_is_meant_for_others_changes_nothing() {
+    let mut env = TestEnv::with_files(&["a.txt"]);
+    for value in ["1", "yes", "tcsh", "bash"] {
+        env.set("COMPLETE", value);
+        assert_eq!(env.haul(["ls", "--fields", "name"]).ok().stdout(), "a.txt\n");
+    }
+}
+
+#[test]
+fn files_of_the_store_by_name_and_id() {
+    let mut env = TestEnv::new();
+    env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
+    fill(&env, 3, &["report.pdf", "my file.txt", "xai:odd.txt", "-dash", "*.txt", "id:1", "0special"]);
+    assert_eq!(offered(&env, &["info", "re"]), ["report.pdf", "replicate:"]);
+    assert_eq!(offered(&env, &["get", "my"]), ["my file.txt"]);
+    assert_eq!(offered(&env, &["rm", "data-000"]), ["data-0000.csv", "data-0001.csv", "data-0002.csv"]);
+    // What could be taken for something else is told to be a name; a name that is the id of another file, too.
+    assert_eq!(offered(&env, &["link", "xai:od"]), [""; 0], "this is a profile");
+    assert_eq!(offered(&env, &["link", "name:xai:"]), ["name:xai:odd.txt"]);
+    let all = [
+        "name:*.txt",
+        "name:-dash",
+        "name:0special",
+        "data-0000.csv",
+        "data-0001.csv",
+        "data-0002.csv",
+        "name:id:1",
+        "my file.txt",
+        "report.pdf",
+        "name:xai:odd.txt",
+    ];
+    for verb in
+        [&["info"][..], &["get"], &["rm"], &["link"], &["meta", "get"], &["meta", "set"], &["upload", "--to"]]
+    {
+        assert_eq!(offered(&env, &[verb, &[""]].concat()), all, "{verb:?}");
+    }
+    // Ids when one begins to type one.
+    assert_eq!(offered(&env, &["get", "0d"]), ["0data0000", "0data0001", "0data0002"]);
+    assert_eq!(offered(&env, &["get", "id:1"]), ["id:1special"]);
+    // Behind a profile nothing is an option.
+    assert_eq!(offered(&env, &["get", "local:-"]), ["local:-dash"]);
+    assert_eq!(offered(&env, &["get", "local:id:2s"]), ["local:id:2special"]);
+    assert_eq!(explained(&env, &["get", "rep"])[0], "report.pdf\t23 B, now");
+    assert_eq!(
+        explained(&env, &["get", "0sp"]),
+        ["name:0special\t21 B, now", "0special\treport.pdf, 23 B, now"]
+    );
+}
+
+#[test]
+fn a_name_of_several_files_leads_to_their_ids() {
+    let mut env = TestEnv::new();
+    env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
+    fill(&env, 0, &["report.pdf", "report.pdf", "reports"]);
+    assert_eq!(
+        explained(&env, &["get", "rep"])[..2],
+        ["report.pdf\t2 files have this name", "reports\t20 B, now"]
+    );
+    assert_eq!(offered(&env, &["get", "report.pdf"]), ["report.pdf", "0special", "1special"]);
+}
+
+#[test]
+fn what_steers_a_terminal_is_offered_by_its_id() {
+    let env = TestEnv::new();
+    let hostile = ["a\u{1b}]0;owned\u{7}", "a\nb", "a\u{202e}b", "a\tb", "a\u{b}c", ""];
+    fill(&env, 0, &hostile);
+    let mut command = env.command();
+    command.env("COMPLETE", "fish").args(["--", "haul", "get", ""]);
+    let run = env.run(&mut command).ok();
+    let ids: Vec<String> =
+        run.lines().iter().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["0special", "1special", "2special", "3special", "4special", "5special"]);
+    let unsafe_char = |c: char| c != '\n' && c != '\t' && haul::ui::is_unsafe(c);
+    assert!(!run.stdout().contains(unsafe_char), "{run}");
+    assert_eq!(offered(&env, &["get", "a"]), ["activeloop:"]);
+}
+
+#[test]
+fn words_that_are_no_files() {
+    let mut env = TestEnv::new();
+    env.set("HAUL_PROFILE_WORK_PROVIDER", "activeloop");
+    assert_eq!(offered(&env, &["upl"]), ["upload"]);
+    assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
+    assert_eq!(offered(&env, &["-p", "w"]), ["work"]);
+    assert_eq!(offered(&env, &["ls", "--profile=w"]), ["--profile=work"]);
+    assert_eq!(offered(&env, &["auth", "status", "wo"]), ["work"]);
+    assert_eq!(offered(&env, &["ls", "--fields", "id,na"]), ["id,name"]);
+    assert_eq!(offered(&env, &["get", "--fields", "sav"]), ["saved_to"]);
+    assert_eq!(offered(&env, &["rm", "--fields", "de"]), ["deleted"]);
+    assert_eq!(offered(&env, &["meta", "get", "--fields", "pro"]), ["provider", "profile"]);
+    assert_eq!(offered(&env, &["profile", "ls", "--fields", "ori"]), ["origin"]);
+    assert_eq!(offered(&env, &["rm", "--fields", "ori"]), [""; 0]);
+    assert_eq!(offered(&env, &["--fields", "si"]), ["size"]);
+    assert_eq!(offered(&env, &["ls", "--sort", "si"]), ["size"]);
+    assert_eq!(offered(&env, &["ls", "--sort", "meta"]), ["metadata."]);
+    assert_eq!(offered(&env, &["ls", "--filter", "size > 1MB AND (na"]), ["size > 1MB AND (name"]);
+    assert_eq!(offered(&env, &["ls", "--filter", "size "]), [""; 0]);
+    assert_eq!(
+        explained(&env, &["--set", "ser"]),
+        ["serve_url=\twhere `haul serve` serves this store: links become signed http URLs"]
+    );
+    assert_eq!(offered(&env, &["ls", "-p", "xai", "--set", "te"]), ["team_id="]);
+    assert_eq!(offered(&env, &["profile", "add", "x", "--provider", "xai", "--set", "te"]), ["team_id="]);
+    // A secret one is refused as an argument.
+    assert_eq!(offered(&env, &["-p", "replicate", "--set", "signing"]), [""; 0]);
+    assert_eq!(offered(&env, &["-p", "work", "upload", "--purpose", "user"]), ["user_data"]);
+    assert_eq!(offered(&env, &["-p", "metorial", "--wire-dialect", "m"]), ["magnetar"]);
+    assert_eq!(offered(&env, &["providers", "x"]), ["xai"]);
+    assert_eq!(offered(&env, &["help", "filt"]), ["filters"]);
+    assert_eq!(offered(&env, &["help", "meta", "u"]), ["unset"]);
+    // A folder of this machine, where paths are meant.
+    env.write("docs/a.md", "");
+    assert_eq!(offered(&env, &["upload", "do"]), ["docs/"]);
+}
+
+#[test]
+fn broken_settings_are_not_talked_about() {
+    let env = TestEnv::new();
+    fs::write(env.home().join("config.toml"), "not [toml").unwrap();
+    assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
+    assert_eq!(offered(&env, &["get", "a"]), [""; 0]);
+    assert_eq!(offered(&env, &["get", "--no-such-flag", "--jsonl"]), ["--jsonl"]);
+}
+
+#[test]
+fn a_platform_is_asked_once_a_minute() {
+    let mut env = TestEnv::new();
+    let served = Served::start(&mut env);
+    env.write("report.pdf", "x");
+    env.haul(["-p", "far", "upload", "report.pdf"]).ok();
+    let at = |env: &mut TestEnv, time: &str| env.set("HAUL_NOW", time);
+    at(&mut env, "2026-03-01T13:00:00Z");
+    let before = served.requests();
+    assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf"]);
+    let once = served.requests();
+    assert!(once > before);
+    at(&mut env, "2026-03-01T13:00:59Z");
+    assert_eq!(offered(&env, &["-p", "far", "get", "re"]), ["report.pdf"]);
+    assert_eq!(served.requests(), once);
+
+    // Nothing that opens anything is kept, and nobody else can read what is.
+    let kept = env.home().join("cache/completions/far");
+    let text = fs::read_to_string(&kept).unwrap();
+    assert!(text.contains("report.pdf") && !text.contains(TOKEN) && !text.contains("127.0.0.1"), "{text}");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&kept), mode(kept.parent().unwrap())), (0o600, 0o700));
+
+    at(&mut env, "2026-03-01T13:01:01Z");
+    assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf"]);
+    let twice = served.requests();
+    assert!(twice > once);
+
+    // haul's own changes are seen at once.
+    env.write("resume.pdf", "x");
+    env.haul(["-p", "far", "upload", "resume.pdf"]).ok();
+    assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf", "far:resume.pdf"]);
+
+    // Another place under the same name is another listing; a clock that was put back keeps nothing for ever.
+    let requests = served.requests();
+    at(&mut env, "2026-02-01T13:01:01Z");
+    assert_eq!(offered(&env, &["get", "far:re"]).len(), 2);
+    assert!(served.requests() > requests);
+    env.set("HAUL_PROFILE_FAR_BASE_URL", "http://127.0.0.1:1/xai/v1");
+    assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
+}
+
+#[test]
+fn a_platform_that_never_answers_is_given_up() {
+    let mut env = TestEnv::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    thread::spawn(move || {
+        // Held, and never answered.
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            open.push(stream);
+        }
+    });
+    far(&mut env, &url);
+    env.set("HAUL_NOW", "2026-03-01T13:00:00Z");
+    assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    // It is left alone for a while.
+    assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    // What was known before is better than nothing.
+    let kept = env.home().join("cache/completions/far");
+    let text = fs::read_to_string(&kept).unwrap();
+    let file = r#"[{"id":"f1","name":"report.pdf","size":1,"created_at":null}]"#;
+    fs::write(&kept, text.replace("\"files\":[]", &format!("\"files\":{file}"))).unwrap();
+    env.set("HAUL_NOW", "2026-03-01T14:00:00Z");
+    assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf"]);
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+    // So is anything but a listing.
+    fs::write(&kept, "{").unwrap();
+    assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn nothing_is_run_or_asked_for_a_token() {
+    let mut env = TestEnv::new();
+    let served = Served::start(&mut env);
+    env.set("HAUL_PROFILE_FAR_TOKEN", "");
+    assert_eq!(offered(&env, &["get", "far:"]), [""; 0]);
+    let mark = env.root().join("mark");
+    let base = env.run(env.program("printenv").arg("HAUL_PROFILE_FAR_BASE_URL")).ok().stdout();
+    let config = format!(
+        "[profiles.cmd]\nprovider = 'xai'\nbase_url = '{}'\ntoken_command = \"touch '{}'; echo t\"\n",
+        base.trim(),
+        mark.display()
+    );
+    fs::write(env.home().join("config.toml"), config).unwrap();
+    assert_eq!(offered(&env, &["get", "cmd:"]), [""; 0]);
+    assert!(!mark.exists());
+    assert_eq!(served.requests(), 0);
+    env.haul(["-p", "cmd", "ls"]).ok();
+    assert!(mark.exists());
+}
+
+#[test]
+fn of_a_hundred_thousand_those_that_begin_so() {
+    let env = TestEnv::new();
+    fill(&env, 1, &["zebra.txt"]);
+    let database = rusqlite::Connection::open(env.store().join("index.sqlite")).unwrap();
+    database
+        .execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+             INSERT INTO files (space, id, provider, profile, name, size, created_at, sha256, blake3, metadata, extra)
+             SELECT space, printf('1x%06d', i), provider, profile, printf('data-%06d.csv', i), size, created_at, sha256,
+                 blake3, metadata, extra FROM n, files WHERE id = '0data0000'",
+            [],
+        )
+        .unwrap();
+    let all = offered(&env, &["get", ""]);
+    // Not all are offered, but what they have in common is what all have in common.
+    assert_eq!(all.len(), 2000);
+    assert_eq!((all[0].as_str(), all[1999].as_str()), ("data-0000.csv", "zebra.txt"));
+    let some = offered(&env, &["get", "data-"]);
+    assert_eq!((some.len(), some[1999].as_str()), (2000, "data-100000.csv"));
+    assert_eq!(offered(&env, &["get", "data-07654"]).len(), 10);
+    assert_eq!(offered(&env, &["get", "data-099999"]), ["data-099999.csv"]);
+    assert_eq!(offered(&env, &["get", "1x099999"]), ["1x099999"]);
+}

@@ -1,0 +1,112 @@
+//! The shapes that only a platform, a report or a transfer prints, held against the schema.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::schema::Schema;
+use crate::support::sandbox::{HAUL, Run, TestEnv};
+
+#[test]
+fn rows_of_every_platform() {
+    let mut schema = Schema::published();
+    let env = TestEnv::new();
+    env.write("a.pdf", "%PDF-1.4 content");
+    let served = |platform: &str, line: &str| {
+        // No variable of its own moves Activeloop; its clients are those of OpenAI.
+        let place = "export HAUL_RETRIES=0 HAUL_PROFILE_ACTIVELOOP_BASE_URL=\"${OPENAI_BASE_URL:-}\"";
+        let line = format!("haul() {{ '{HAUL}' \"$@\"; }}; {place}; {line}");
+        env.haul(["serve", "--ephemeral", "--only", platform, "--", "bash", "-c", &line])
+    };
+    for platform in ["replicate", "activeloop", "metorial", "llamacloud", "xai"] {
+        let lines = format!(
+            "haul upload -p {platform} a.pdf --jsonl && haul ls -p {platform} --jsonl && haul info {platform}:a.pdf --jsonl"
+        );
+        let files = served(platform, &lines).ok().jsonl();
+        assert_eq!(files.len(), 3, "{platform}");
+        for file in &files {
+            schema.holds("file", file);
+            assert_eq!(file["provider"], platform);
+        }
+    }
+    for platform in ["metorial", "llamacloud", "xai"] {
+        let link = served(
+            platform,
+            &format!("haul upload -p {platform} a.pdf -q --ids >&2 && haul link {platform}:a.pdf --jsonl"),
+        );
+        let rows: Vec<Value> = link.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(rows.len(), 1, "{platform}\n{link}");
+        schema.holds("link", &rows[0]);
+    }
+    let refused = served("xai", "HAUL_TOKEN=wrong haul ls -p xai --json");
+    assert_eq!(refused.stdout(), "[]\n");
+}
+
+#[test]
+fn the_server_tells_where_it_is() {
+    let mut schema = Schema::published();
+    let env = TestEnv::new();
+    for format in ["--json", "--jsonl"] {
+        let run = env.haul(["serve", "--print-env", "--listen", "127.0.0.1:8787", format]).ok();
+        schema.holds("server", &serde_json::from_slice(&run.out).unwrap());
+    }
+    let text = env.haul(["serve", "--print-env", "--listen", "127.0.0.1:8787"]).ok();
+    assert!(text.lines().iter().all(|line| line.starts_with("export ")), "{text}");
+}
+
+#[test]
+fn lines_of_a_report() {
+    let mut schema = Schema::published();
+    let env = TestEnv::with_files(&["one", "tw\u{202e}o"]);
+    env.haul(["info", "one", "*", "nope", "--report", "report"]).fails(3);
+    env.haul(["upload", "one", "nope", "--if-exists", "skip", "--report", "uploads"]).fails(3);
+    let text = [env.read("report"), env.read("uploads")].concat();
+    let lines: Vec<Value> =
+        String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |outcome: &str| lines.iter().filter(|line| line["outcome"] == outcome).count();
+    assert_eq!((count("done"), count("skipped"), count("failed")), (3, 1, 2));
+    for line in &lines {
+        schema.holds("report_line", line);
+    }
+}
+
+#[test]
+fn events_of_a_transfer() {
+    let mut schema = Schema::published();
+    let env = TestEnv::new();
+    env.write("bidi\u{202e}\u{9b}2J", vec![b'x'; 100_000]);
+    fs::create_dir(env.work().join("to")).unwrap();
+    let up = env.haul(["upload", "bidi\u{202e}\u{9b}2J", "--progress", "json", "--json"]).ok();
+    let down = env.haul(["get", "*", "-o", "to/", "--progress", "json", "--json"]).ok();
+    for run in [up, down] {
+        let events = run.errors();
+        assert!(events.iter().any(|event| event["event"] == "finish" && event["outcome"] == "done"), "{run}");
+        for event in &events {
+            schema.valid("#/$defs/progress_event", event);
+        }
+        // They go to a terminal as well.
+        assert!(!run.stderr().contains(['\u{202e}', '\u{9b}']), "{run}");
+    }
+}
+
+#[test]
+fn tokens_and_profiles() {
+    let mut schema = Schema::published();
+    let env = TestEnv::new();
+    let login = ["auth", "login", "xai", "--no-check", "--insecure-storage", "--json"];
+    let row = |run: Run| run.ok().json().remove(0);
+    schema.holds("login", &row(env.haul_reading("a-token-of-tests\n", login)));
+    schema.holds("token", &row(env.haul(["auth", "token", "xai", "--json"])));
+    schema.holds("token_status", &row(env.haul(["auth", "status", "xai", "--offline", "--json"])));
+    schema.holds("logout", &row(env.haul(["auth", "logout", "xai", "--json"])));
+    schema.holds("profile", &row(env.haul(["profile", "add", "work", "--provider", "xai", "--json"])));
+    schema.holds("profile", &row(env.haul(["profile", "default", "work", "--json"])));
+}
+
+#[test]
+fn the_schema_is_part_of_the_help() {
+    let env = TestEnv::new();
+    let printed = env.haul(["help", "output", "--json"]).ok();
+    let published = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/haul.schema.json")).unwrap();
+    assert_eq!(printed.out, published);
+}

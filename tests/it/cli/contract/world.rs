@@ -1,0 +1,126 @@
+//! What the commands are run on. Each cell begins with the same.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::sandbox::TestEnv;
+
+/// Names that are hard on programs.
+pub const NAMES: &[&str] = &[
+    "plain.txt",
+    "red\u{1b}[31m.txt",
+    "title\u{1b}]0;owned\u{7}.txt",
+    "c1\u{9b}2J\u{85}.txt",
+    "new\nline.txt",
+    "tab\tbed.txt",
+    "carriage\rreturn.txt",
+    "both\\n and\n.txt",
+    "bidi\u{202e}fdp.exe",
+    "isolate\u{2066}x\u{2069}.txt",
+    "zero\u{200b}width\u{feff}.txt",
+    "日本語の名前がとても長いファイル.pdf",
+    "👩\u{200d}👩\u{200d}👧 🎉❤\u{fe0f}.png",
+    "e\u{301}e\u{301}e\u{301}.txt",
+    "quo\"te's`$HOME`$(id).txt",
+    " lead and trail ",
+    "{\"json\": [1]}",
+    "-rf",
+    LONG,
+];
+
+/// Those of [`NAMES`] that a disk takes.
+pub const ON_DISK: usize = NAMES.len() - 1;
+
+/// A thousand characters.
+const LONG: &str = {
+    const BYTES: [u8; 1000] = [b'n'; 1000];
+    match std::str::from_utf8(&BYTES) {
+        Ok(text) => text,
+        Err(_) => unreachable!(),
+    }
+};
+
+/// A box that can be put back to how it was.
+pub struct World {
+    pub env: TestEnv,
+    kept: PathBuf,
+    /// Whether a command may have changed something since it was last put back.
+    changed: Cell<bool>,
+}
+
+impl World {
+    fn of(env: TestEnv) -> Self {
+        env.write("up.txt", "content");
+        fs::create_dir(env.work().join("empty")).unwrap();
+        let kept = env.root().join("kept");
+        fs::create_dir(&kept).unwrap();
+        let world = Self { env, kept, changed: Cell::new(false) };
+        // What is kept has to be there to be copied.
+        world.env.haul(["ls"]).ok();
+        world.copy(&world.env.home(), &world.kept.join("home"));
+        world.copy(&world.env.work(), &world.kept.join("work"));
+        world
+    }
+
+    /// No file.
+    pub fn none() -> Self {
+        Self::of(TestEnv::new())
+    }
+
+    /// One file.
+    pub fn one() -> Self {
+        Self::of(TestEnv::with_files(&["one"]))
+    }
+
+    /// More files than the first page of a table has rows.
+    pub fn many() -> Self {
+        let env = TestEnv::new();
+        for number in 0..130 {
+            env.write(format!("docs/{number:03}.txt"), number.to_string());
+        }
+        env.haul(["upload", "-r", "docs", "-q"]).ok();
+        Self::of(env)
+    }
+
+    /// Files with names and metadata that are hard on programs.
+    pub fn hostile() -> Self {
+        let env = TestEnv::new();
+        for name in NAMES {
+            if name.len() < 256 {
+                env.write(Path::new("hard").join(name), name);
+            }
+            env.write("content", name);
+            let metadata = format!("h\u{1b}]0;x\u{7}={name}");
+            let name = format!("--name={name}");
+            env.haul(["upload", "content", &name, "-m", &metadata, "--purpose", "p\u{1b}[2J\n"]).ok();
+        }
+        Self::of(env)
+    }
+
+    /// A profile whose settings are hard on a terminal.
+    pub fn settings() -> Self {
+        let env = TestEnv::new();
+        fs::write(
+            env.home().join("config.toml"),
+            "[profiles.work]\nprovider = \"activeloop\"\nset.workspace = \"w\\u001B[2J\\n\\u202Ex\"\n",
+        )
+        .unwrap();
+        Self::of(env)
+    }
+
+    /// Puts everything back, before a command that may change something again.
+    pub fn reset(&self, changes: bool) {
+        if !self.changed.replace(changes) {
+            return;
+        }
+        for (from, to) in [("home", self.env.home()), ("work", self.env.work())] {
+            fs::remove_dir_all(&to).unwrap();
+            self.copy(&self.kept.join(from), &to);
+        }
+    }
+
+    fn copy(&self, from: &Path, to: &Path) {
+        self.env.run(self.env.program("cp").current_dir("/").arg("-r").arg(from).arg(to)).ok();
+    }
+}

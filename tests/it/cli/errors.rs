@@ -1,0 +1,195 @@
+//! What several failures come to, and what goes wrong before a command begins.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn several_failures_share_their_code_or_come_to_1() {
+    let env = TestEnv::with_files(&["a.txt", "twice", "twice"]);
+    env.haul(["info", "nope", "nada", "a.txt"]).fails(3);
+    env.haul(["info", "nope", "twice"]).fails(1);
+    check!(env.haul(["info", "nope", "twice", "a.txt", "--fields", "name", "--fail-fast"]), @"
+    status 3
+    --- err
+    error: nope: no file on local has this id or name
+    hint: `haul ls -p local` lists what is there
+    ");
+}
+
+#[test]
+fn usage_is_told_like_any_error() {
+    let env = TestEnv::new();
+    check!(env.haul(["lss"]), @"
+    status 2
+    --- err
+    error: lss: no command is called this
+    hint: did you mean `haul ls`?
+    hint: `haul --help` shows how
+    ");
+    check!(env.haul(["ls", "--bogus"]), @"
+    status 2
+    --- err
+    error: --bogus: no such option
+    hint: `-- --bogus` if that is a name
+    hint: `haul ls --help` shows how
+    ");
+    check!(env.haul(["ls", "--jsn"]), @"
+    status 2
+    --- err
+    error: --jsn: no such option
+    hint: did you mean `--json`?
+    hint: `haul ls --help` shows how
+    ");
+    check!(env.haul(["ls", "-x"]), @"
+    status 2
+    --- err
+    error: -x: no such option
+    hint: `-- -x` if that is a name
+    hint: `haul ls --help` shows how
+    ");
+    check!(env.haul(["ls", "a", "b"]), @"
+    status 2
+    --- err
+    error: b: one argument too many
+    hint: `haul ls --help` shows how
+    ");
+    check!(env.haul(["ls", "--json", "--jsonl"]), @r#"
+    status 2
+    --- out
+    []
+    --- err
+    {"error":{"kind":"usage","exit_code":2,"message":"--json: cannot be used with --jsonl","details":[],"hints":["`haul ls --help` shows how"],"request_id":null,"ref":null}}
+    "#);
+    check!(env.haul(["ls", "--limit"]), @"
+    status 2
+    --- err
+    error: --limit <N>: needs a value
+    hint: `haul ls --help` shows how
+    ");
+    check!(env.haul(["ls", "--limit", "-1"]), @r#"
+    status 2
+    --- err
+    error: --limit <N>: "-1" is not a whole number
+    hint: `haul ls --help` shows how
+    "#);
+    check!(env.haul(["ls", "--color", "never", "--color", "always"]), @"status 0");
+    check!(env.haul(["ls", "--color", "red"]), @r#"
+    status 2
+    --- err
+    error: --color <WHEN>: "red" is not one of its values
+    hint: values: auto, always, never
+    hint: `haul ls --help` shows how
+    "#);
+    check!(env.haul(["ls", "--set", "x"]), @r#"
+    status 2
+    --- err
+    error: --set <KEY=VALUE>: "x": not KEY=VALUE
+    hint: `haul ls --help` shows how
+    "#);
+    check!(env.haul(["ls", "--fields", "nmae"]), @"
+    status 2
+    --- err
+    error: nmae: no such field
+    hint: did you mean `name`?
+    hint: the fields are provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, checksums, metadata, downloadable, url, extra
+    ");
+    check!(env.haul(["info", "x", "-j", "0"]), @"
+    status 2
+    --- err
+    error: --jobs <N>: 0 is not in 1..=256
+    hint: `haul info --help` shows how
+    ");
+    check!(env.haul(["--color=always", "lss"]), @"
+    status 2
+    --- err
+    ␛[1;31merror:␛[0m lss: no command is called this
+    ␛[1;36mhint:␛[0m did you mean `haul ls`?
+    ␛[1;36mhint:␛[0m `haul --help` shows how
+    ");
+    check!(env.haul(["--color", "always", "info", "nope"]), @"
+    status 3
+    --- err
+    ␛[1;31merror:␛[0m nope: no file on local has this id or name
+    ␛[1;36mhint:␛[0m there are no files on local; `haul upload FILE` puts one there
+    ");
+}
+
+#[test]
+fn settings_that_are_wrong() {
+    let mut env = TestEnv::new();
+    check!(env.haul(["ls", "--config", "nowhere.toml"]), @"
+    status 2
+    --- err
+    error: nowhere.toml: no such config file
+    ");
+    env.write("broken.toml", "default_profile = local\n");
+    check!(env.haul(["ls", "--config", "broken.toml"]), @"
+    status 2
+    --- err
+    error: broken.toml:1: not valid TOML
+    caused by: string values must be quoted, expected literal string
+    ");
+    env.write("token.toml", "[profiles.work]\nprovider = \"xai\"\ntoken = \"secret\"\n");
+    check!(env.haul(["ls", "--config", "token.toml"]), @"
+    status 2
+    --- err
+    error: token.toml:3: a token does not belong into the config file, and others can read this one
+    hint: remove the line and make a new token: this one may be known
+    hint: keep a token with `haul auth login`, or name a program in `token_command`
+    ");
+    check!(env.haul(["ls", "--base-url", "ftp://x", "-p", "xai"]), @r#"
+    status 2
+    --- err
+    error: --base-url: "ftp://x" is not a base URL: only http and https can be reached
+    hint: write it like https://api.example.com
+    "#);
+    check!(env.haul(["ls", "--timeout", "never", "-p", "xai"]), @"
+    status 2
+    --- err
+    error: --timeout never: not a length of time
+    hint: write `30s` or `2m`
+    ");
+    env.set("HAUL_NOW", "today");
+    check!(env.haul(["ls", "--json"]), @r#"
+    status 2
+    --- out
+    []
+    --- err
+    {"error":{"kind":"usage","exit_code":2,"message":"HAUL_NOW=today: not an RFC 3339 time","details":[],"hints":[],"request_id":null,"ref":null}}
+    "#);
+}
+
+#[test]
+fn a_store_that_cannot_be_opened() {
+    let env = TestEnv::new();
+    fs::create_dir_all(env.store()).unwrap();
+    fs::write(env.store().join("index.sqlite"), "this is no database, but long enough to look like one")
+        .unwrap();
+    check!(env.haul(["ls", "--json"]), @r#"
+    status 1
+    --- out
+    []
+    --- err
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["`mv [box]/home/data/store/index.sqlite [box]/home/data/store/index.sqlite.damaged` starts an empty one; contents stay in `blobs`"],"request_id":null,"ref":null}}
+    "#);
+    fs::remove_dir_all(env.home().join("data")).unwrap();
+    env.open_to_all();
+    fs::set_permissions(env.home(), fs::Permissions::from_mode(0o555)).unwrap();
+    check!(env.run(&mut env.nobody(&["ls"])), @"
+    status 1
+    --- err
+    error: [box]/home/data/store: cannot make the directory
+    caused by: Permission denied (os error 13)
+    ");
+    let mut env = TestEnv::new();
+    env.set("HAUL_HOME", "/dev/null/x");
+    check!(env.haul(["ls"]), @"
+    status 2
+    --- err
+    error: /dev/null/x/config.toml: cannot read the config file
+    caused by: Not a directory (os error 20)
+    ");
+}

@@ -1,0 +1,56 @@
+//! Every exit code, reached.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use haul::error::Kind;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::sandbox::{HAUL, Run, TestEnv};
+
+/// A command that ends this way. A kind without one does not compile.
+fn reached(kind: Kind) -> Run {
+    let env = TestEnv::with_files(&["a.txt"]);
+    let with_fault = |fault: &str| {
+        let serve = ["serve", "--ephemeral", "--only", "xai", "--fault", fault, "--"];
+        env.haul(serve.into_iter().chain([HAUL, "ls", "-p", "xai", "--retries", "0"]))
+    };
+    match kind {
+        Kind::Failed => env.haul(["get", "a.txt"]),
+        Kind::Usage => env.haul(["get"]),
+        Kind::NotFound => env.haul(["get", "nope"]),
+        Kind::Auth => env.haul(["ls", "-p", "xai"]),
+        Kind::Unsupported => env.haul(["link", "a.txt", "--expires", "1h"]),
+        Kind::RateLimited => with_fault("429"),
+        Kind::Unreachable => with_fault("reset"),
+        Kind::Platform => with_fault("fail"),
+        Kind::Mismatch => {
+            let blob = env.blob();
+            fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+            fs::write(blob, "other").unwrap();
+            env.haul(["get", "a.txt", "-o", "b.txt"])
+        }
+        Kind::Interrupted => {
+            // A platform that takes the request and never answers.
+            let platform = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", platform.local_addr().unwrap());
+            let mut command = env.command();
+            command.args(["ls", "-p", "xai", "--base-url", &url]).env("HAUL_TOKEN", "a-token-of-tests");
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let _asked = platform.accept().unwrap();
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+            env.ended(child)
+        }
+        Kind::ClosedPipe => env.shell("set -o pipefail; haul providers --json | true"),
+    }
+}
+
+#[test]
+fn each_is_reached() {
+    for kind in Kind::ALL.into_iter().chain([Kind::ClosedPipe]) {
+        let run = reached(kind);
+        assert_eq!(run.status, i32::from(kind.exit_code()), "{kind:?}\n{run}");
+    }
+}

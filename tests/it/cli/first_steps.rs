@@ -1,0 +1,53 @@
+//! The first things that somebody types who has never seen haul: each gives a useful screen. The transcripts are compared.
+
+use std::fmt::Write as _;
+
+use crate::cli::contract::cells::without_colour;
+use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::terminal::On;
+
+/// In a folder with files that haul has never seen, nothing configured.
+const STEPS: &[&str] = &[
+    "haul",
+    "haul help",
+    "haul upload",
+    "haul upload missing.txt",
+    "haul ls",
+    "haul get nope",
+    "haul ls -p xai",
+    "haul rm *",
+    "haul upload --help | head -3",
+    "haul lss",
+];
+
+fn transcript(run: impl Fn(&TestEnv, &str) -> Run) -> String {
+    let env = TestEnv::new();
+    for name in ["notes.txt", "photo.jpg", "report.pdf"] {
+        env.write(name, name);
+    }
+    let mut transcript = String::new();
+    for line in STEPS {
+        let run = run(&env, line);
+        let shown = without_colour(&[run.stdout(), run.stderr()].concat());
+        write!(transcript, "$ {line}\n{shown}[exit {}]\n\n", run.status).unwrap();
+    }
+    transcript
+}
+
+#[test]
+fn on_a_terminal() {
+    let screens = transcript(|env, line| {
+        let mut command = env.program("bash");
+        command.arg("-c").arg(format!("haul() {{ '{HAUL}' \"$@\"; }}; {line}"));
+        env.terminal_of(command, 80, "", On::All)
+    });
+    for line in screens.lines().filter(|line| !line.starts_with("$ ")) {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+    insta::assert_snapshot!(screens);
+}
+
+#[test]
+fn in_a_pipe() {
+    insta::assert_snapshot!(transcript(TestEnv::shell));
+}

@@ -1,0 +1,313 @@
+//! `haul get`
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn one_several_and_missing() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    env.write("a.txt", "old");
+    fs::remove_file(env.work().join("b.txt")).unwrap();
+    check!(env.haul(["get", "a.txt"]), @"
+    status 1
+    --- err
+    error: a.txt: exists already
+    hint: add `--overwrite` or `--skip-existing`
+    ");
+    assert_eq!(env.read("a.txt"), b"old");
+    check!(env.haul(["get", "b.txt"]), @"
+    status 0
+    --- out
+    [id]............	b.txt	5	b.txt
+    ");
+    check!(env.haul(["get", "a.txt", "nope", "-o", "to/"]), @"
+    status 3
+    --- out
+    [id]............	a.txt	5	to/a.txt
+    --- err
+    error: nope: no file on local has this id or name
+    hint: `haul ls -p local` lists what is there
+    1 downloaded, 1 failed
+    ");
+    check!(env.haul(["get", "nope", "nada", "-o", "to/"]), @"
+    status 3
+    --- err
+    error: nope: no file on local has this id or name
+    hint: `haul ls -p local` lists what is there
+    error: nada: no file on local has this id or name
+    0 downloaded, 2 failed
+    ");
+    check!(env.haul(["get", "*.txt", "-o", "all/", "--fields", "name,saved_to"]).sorted(), @"
+    status 0
+    --- out
+    a.txt	all/a.txt
+    b.txt	all/b.txt
+    ");
+    check!(env.haul(["get", "*.pdf", "-o", "all/"]), @"
+    status 0
+    --- err
+    *.pdf: no file on local matches
+    ");
+    assert_eq!(env.files(), ["a.txt", "all", "b.txt", "to"]);
+    assert_eq!(env.read("all/b.txt"), b"b.txt");
+}
+
+#[test]
+fn what_is_there_is_never_overwritten_unasked() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    env.write("a.txt", "mine");
+    env.haul(["get", "a.txt"]).fails(1);
+    check!(env.haul(["get", "a.txt", "--skip-existing"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	5	a.txt
+    --- err
+    a.txt: exists already, skipped
+    ");
+    assert_eq!(env.read("a.txt"), b"mine");
+    check!(env.haul(["get", "a.txt", "--overwrite"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	5	a.txt
+    ");
+    assert_eq!(env.read("a.txt"), b"a.txt");
+    check!(env.haul(["get", "a.txt", "--overwrite", "--skip-existing"]), @"
+    status 2
+    --- err
+    error: --overwrite: cannot be used with --skip-existing
+    hint: `haul get --help` shows how
+    ");
+    fs::create_dir(env.work().join("folder")).unwrap();
+    symlink("nowhere", env.work().join("link")).unwrap();
+    check!(env.haul(["get", "a.txt", "-o", "link"]), @"
+    status 1
+    --- err
+    error: link: exists already
+    hint: add `--overwrite` or `--skip-existing`
+    ");
+    assert!(!env.work().join("nowhere").exists());
+}
+
+#[test]
+fn a_dry_run_tells_where_files_would_go() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    check!(env.haul(["get", "*", "-n", "-o", "to/", "--fields", "name,size,saved_to"]), @"
+    status 0
+    --- out
+    b.txt	5	to/b.txt
+    a.txt	5	to/a.txt
+    --- err
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run"]), @"
+    status 1
+    --- err
+    error: a.txt: exists already
+    hint: add `--overwrite` or `--skip-existing`
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run", "--skip-existing", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    a.txt: exists already, skipped
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "--dry-run", "--overwrite", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    dry run: nothing was written
+    ");
+    check!(env.haul(["get", "a.txt", "-o", "-", "-n", "--jsonl", "--fields", "name,saved_to"]), @r#"
+    status 0
+    --- out
+    {"name":"a.txt","saved_to":null}
+    --- err
+    {"note":"dry run: nothing was written"}
+    "#);
+    assert_eq!(env.files(), ["a.txt", "b.txt"]);
+}
+
+#[test]
+fn output_is_a_file_a_folder_or_a_stream() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    fs::create_dir(env.work().join("there")).unwrap();
+    check!(env.haul(["get", "a.txt", "-o", "other"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	5	other
+    ");
+    check!(env.haul(["get", "a.txt", "-o", "there"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	5	there/a.txt
+    ");
+    check!(env.haul(["get", "a.txt", "-o", "deep/new/name"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	5	deep/new/name
+    ");
+    check!(env.haul(["get", "a.txt", "b.txt", "-o", "one"]), @"
+    status 2
+    --- err
+    error: one: several files need a folder
+    hint: end it with a slash: `-o one/`
+    ");
+    check!(env.haul(["get", "*", "-o", "one"]), @"
+    status 2
+    --- err
+    error: one: several files need a folder
+    hint: end it with a slash: `-o one/`
+    ");
+    check!(env.haul(["get", "a.txt", "b.txt", "-o", "-"]), @"
+    status 0
+    --- out
+    a.txtb.txt
+    ");
+    check!(env.haul(["get", "a.txt", "nope", "-o", "-"]), @"
+    status 3
+    --- out
+    a.txt
+    --- err
+    error: nope: no file on local has this id or name
+    hint: `haul ls -p local` lists what is there
+    ");
+    check!(env.haul(["get", "nope", "-o", "-", "--json"]), @r#"
+    status 3
+    --- err
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file on local has this id or name","details":[],"hints":["`haul ls -p local` lists what is there"],"request_id":null,"ref":"nope"}}
+    "#);
+    check!(env.haul(["get", "a.txt", "-o", "a.txt/below"]), @"
+    status 1
+    --- err
+    error: a.txt: cannot make the folder
+    caused by: File exists (os error 17)
+    ");
+}
+
+#[test]
+fn names_of_the_server_stay_in_the_folder() {
+    let env = TestEnv::new();
+    env.write("x", "x");
+    for name in ["../up", "/etc/passwd", "sub/deep.txt", "..", "a\\b", "CON"] {
+        env.haul(["upload", "x", "--name", name]).ok();
+    }
+    check!(env.haul(["get", "*", "-o", "to/", "--fields", "name,saved_to"]).sorted(), @r"
+    status 0
+    --- out
+    ..	to/[id]............
+    ../up	to/up
+    /etc/passwd	to/etc/passwd
+    CON	to/_CON
+    a\\b	to/a/b
+    sub/deep.txt	to/sub/deep.txt
+    ");
+    check!(env.haul(["get", "../up", "--fields", "name,saved_to"]), @"
+    status 0
+    --- out
+    ../up	up
+    ");
+    assert_eq!(env.files(), ["to", "up", "x"]);
+    assert!(!env.root().join("up").exists());
+}
+
+#[test]
+fn a_path_on_the_platform_becomes_folders() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    env.haul(["meta", "set", "a.txt", "--path", "x/../../y"]).ok();
+    check!(env.haul(["get", "a.txt", "-o", "to/", "--fields", "saved_to"]), @"
+    status 0
+    --- out
+    to/x/y/a.txt
+    ");
+}
+
+#[test]
+fn bytes_that_do_not_match_are_not_kept() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    let blob = env.blob();
+    fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&blob, "wrong").unwrap();
+    check!(env.haul(["get", "a.txt", "-o", "b.txt"]), @"
+    status 9
+    --- err
+    error: a.txt: the blake3 is 388df24aa531b242574d2e7361810b44b19b4c9efaa5b886305fe5fe83dae220 here and 0c1b1bc9896253c19131abb26e3b1342f8ea0fb3148a5dcbe06ebe141831a5d5 there
+    ");
+    assert_eq!(env.files(), ["a.txt"]);
+    check!(env.haul(["get", "a.txt", "-o", "b.txt", "--no-verify", "--fields", "name"]), @"
+    status 0
+    --- out
+    a.txt
+    ");
+    assert_eq!(env.read("b.txt"), b"wrong");
+    fs::write(&blob, "short").unwrap();
+    fs::remove_file(&blob).unwrap();
+    check!(env.haul(["get", "a.txt", "-o", "c.txt"]), @"
+    status 1
+    --- err
+    error: a.txt: its content cannot be read
+    caused by: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn read_only_folders_and_full_disks() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    env.write("big.bin", vec![1; 3 << 20]);
+    env.haul(["upload", "big.bin"]).ok();
+    let run = env.shell("trap '' XFSZ; ulimit -f 1024; haul get big.bin -o copy.bin");
+    check!(run, @"
+    status 1
+    --- err
+    error: copy.bin.part: cannot write
+    caused by: File too large (os error 27)
+    ");
+    assert!(!env.work().join("copy.bin").exists());
+    check!(env.shell("haul get big.bin -o - > /dev/full"), @"
+    status 1
+    --- err
+    error: stdout: cannot write
+    caused by: No space left on device (os error 28)
+    ");
+    check!(env.shell("haul ls > /dev/full"), @"
+    status 1
+    --- err
+    error: stdout: cannot write
+    caused by: No space left on device (os error 28)
+    ");
+    check!(env.haul(["get", "big.bin", "-o", "copy.bin", "--fields", "name"]), @"
+    status 0
+    --- out
+    big.bin
+    ");
+    assert_eq!(env.read("copy.bin"), vec![1; 3 << 20]);
+
+    fs::create_dir(env.work().join("closed")).unwrap();
+    env.open_to_all();
+    fs::set_permissions(env.work().join("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+    check!(env.run(&mut env.nobody(&["get", "a.txt", "-o", "closed/a.txt"])), @"
+    status 1
+    --- err
+    error: closed/a.txt.part: cannot write
+    caused by: Permission denied (os error 13)
+    ");
+}
+
+#[test]
+fn a_copy_that_was_broken_off_goes_on() {
+    let env = TestEnv::new();
+    let content: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
+    env.write("big.bin", &content);
+    env.haul(["upload", "big.bin"]).ok();
+    env.shell("trap '' XFSZ; ulimit -f 1024; haul get big.bin -o copy.bin").fails(1);
+    let part = fs::metadata(env.work().join("copy.bin.part")).unwrap().len();
+    assert!(part > 0);
+    env.haul(["get", "big.bin", "-o", "copy.bin"]).ok();
+    assert_eq!(env.read("copy.bin"), content);
+    assert_eq!(env.files(), ["big.bin", "copy.bin"]);
+}

@@ -1,0 +1,79 @@
+//! Ctrl-C: stops within a second, says what was done, leaves nothing half-written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+fn interrupt(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+/// Waits until it is so; a test that waits for ever says where.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}: never");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_upload_stops_and_stores_nothing() {
+    let env = TestEnv::new();
+    fs::File::create(env.work().join("big.bin")).unwrap().set_len(64 << 30).unwrap();
+    env.haul(["ls"]).ok();
+    let incoming = env.store().join("incoming");
+    let mut command = env.command();
+    command.args(["upload", "big.bin"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    until("bytes in the store", || {
+        fs::read_dir(&incoming)
+            .unwrap()
+            .any(|entry| entry.unwrap().metadata().is_ok_and(|found| found.len() > 0))
+    });
+    interrupt(&child);
+    let start = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    // A second, where the disk takes writes back at once; a test has to allow for one that does not.
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(output.status.code(), Some(130));
+    check!(String::from_utf8(output.stderr).unwrap(), @"
+    error: interrupted
+      0 uploaded
+    hint: run the same command again to go on
+    ");
+    assert!(env.ids().is_empty());
+    // What a killed process leaves is cleared by whoever comes next.
+    assert_eq!(fs::read_dir(&incoming).unwrap().count(), 0);
+}
+
+#[test]
+fn a_download_keeps_what_it_has() {
+    let env = TestEnv::with_files(&["big.bin"]);
+    // Eight GiB of nothing in the place of the content: no download is done with it before it is stopped.
+    let blob = env.blob();
+    fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::File::options().write(true).open(blob).unwrap().set_len(8 << 30).unwrap();
+    let index = rusqlite::Connection::open(env.store().join("index.sqlite")).unwrap();
+    index.execute("UPDATE files SET size = ?", [8_i64 << 30]).unwrap();
+    let mut command = env.command();
+    command.args(["get", "big.bin", "-o", "copy"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let part = env.work().join("copy.part");
+    until("bytes in the part", || fs::metadata(&part).is_ok_and(|found| found.len() > 0));
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    check!(String::from_utf8(output.stderr).unwrap(), @"
+    error: interrupted
+      0 downloaded
+    hint: run the same command again to go on
+    ");
+    assert_eq!(env.files(), ["big.bin", "copy.part", "copy.part.json"]);
+}

@@ -1,0 +1,106 @@
+//! `haul link`
+
+use std::fs;
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn make_list_and_revoke() {
+    let env = TestEnv::with_files(&["two words.txt"]);
+    let run = env.haul(["link", "two words.txt"]).ok();
+    let path = run.stdout().trim_end().strip_prefix("file://").unwrap().replace("%20", " ");
+    assert_eq!(fs::read(path).unwrap(), b"two words.txt");
+    check!(run, @"
+    status 0
+    --- out
+    file://[box]/home/data/store/links/[link]........................../two%20words.txt
+    ");
+    check!(env.haul(["link", "two words.txt", "--list"]), @"
+    status 0
+    --- out
+    file://[box]/home/data/store/links/[link]........................../two%20words.txt
+    ");
+    check!(env.haul(["link", "two words.txt", "--json", "--fields", "url,expires_at,file.name"]), @r#"
+    status 0
+    --- out
+    [
+    {"url":"file://[box]/home/data/store/links/[link]........................../two%20words.txt","expires_at":null,"file.name":"two words.txt"}
+    ]
+    "#);
+    check!(env.haul(["link", "two words.txt", "--revoke"]), @"
+    status 2
+    --- err
+    error: two words.txt has 2 links
+    hint: `haul link --list [id]............` shows them, `--revoke LINK` takes one
+    ");
+    check!(env.haul(["link", "two words.txt", "--revoke", "nope"]), @"
+    status 3
+    --- err
+    error: nope: no such link to two words.txt
+    ");
+    let ids = env.haul(["link", "two words.txt", "--list", "--fields", "link_id"]).ok().lines();
+    check!(env.haul(["link", "two words.txt", "--revoke", &ids[0]]), @"
+    status 0
+    --- err
+    two words.txt: link revoked
+    ");
+    check!(env.haul(["link", "--revoke", "two words.txt"]), @"
+    status 0
+    --- err
+    two words.txt: link revoked
+    ");
+    check!(env.haul(["link", "--revoke", "two words.txt"]), @"
+    status 3
+    --- err
+    error: two words.txt has no link
+    ");
+    check!(env.haul(["link", "--list", "two words.txt", "--json"]), @"
+    status 0
+    --- out
+    []
+    ");
+}
+
+#[test]
+fn what_goes_wrong() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    check!(env.haul(["link"]), @"
+    status 2
+    --- err
+    error: REF: not given
+    hint: write it like `haul link report.pdf`
+    hint: `haul link --help` shows how
+    ");
+    check!(env.haul(["link", "nope"]), @"
+    status 3
+    --- err
+    error: nope: no file on local has this id or name
+    hint: `haul ls -p local` lists what is there
+    ");
+    check!(env.haul(["link", "a.txt", "--expires", "1h"]), @"
+    status 5
+    --- err
+    error: local has no lifetime for a link
+    hint: leave out `--expires`
+    ");
+    check!(env.haul(["link", "a.txt", "--expires", "-1h"]), @"
+    status 2
+    --- err
+    error: --expires -1h: it would be over before it begins
+    hint: write `24h` or `7d`
+    ");
+    check!(env.haul(["link", "a.txt", "--list", "--revoke"]), @"
+    status 2
+    --- err
+    error: --list: cannot be used with --revoke [<LINK>]
+    hint: `haul link --help` shows how
+    ");
+    check!(env.haul(["link", "activeloop:x"]), @"
+    status 5
+    --- err
+    error: activeloop does not let a caller make a link to a file
+    hint: `haul get activeloop:x` fetches the bytes
+    hint: providers that can: local, replicate, metorial, llamacloud, xai
+    ");
+}

@@ -1,0 +1,308 @@
+//! `haul ls`
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn none_one_and_many() {
+    let env = TestEnv::new();
+    check!(env.haul(["ls"]), @"status 0");
+    env.write("a.txt", "a");
+    env.haul(["upload", "a.txt"]).ok();
+    check!(env.haul(["ls"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	1	text/plain		2026-03-01T12:00:01Z
+    ");
+    check!(env.haul(["list", "--long"]), @"
+    status 0
+    --- out
+    [id]............	a.txt	1	text/plain				2026-03-01T12:00:01Z			{}
+    ");
+    env.write("b.bin", "bb");
+    env.haul(["upload", "b.bin", "-m", "k=v", "--purpose", "p"]).ok();
+    check!(env.haul(["ls", "--fields", "created_at,name,metadata.k"]), @"
+    status 0
+    --- out
+    2026-03-01T12:00:04Z	b.bin	v
+    2026-03-01T12:00:01Z	a.txt
+    ");
+    check!(env.haul(["ls", "--fields", "name,created_at", "--json"]), @r#"
+    status 0
+    --- out
+    [
+    {"name":"b.bin","created_at":"2026-03-01T12:00:04Z"},
+    {"name":"a.txt","created_at":"2026-03-01T12:00:01Z"}
+    ]
+    "#);
+    check!(env.haul(["ls", "--fields", "name,created_at", "--jsonl"]), @r#"
+    status 0
+    --- out
+    {"name":"b.bin","created_at":"2026-03-01T12:00:04Z"}
+    {"name":"a.txt","created_at":"2026-03-01T12:00:01Z"}
+    "#);
+    check!(env.haul(["ls", "--ids", "-q"]), @"
+    status 0
+    --- out
+    [id]............
+    [id]............
+    ");
+    check!(env.haul(["ls", "--ids", "--jsonl"]), @r#"
+    status 0
+    --- out
+    {"id":"[id]............"}
+    {"id":"[id]............"}
+    "#);
+    check!(env.haul(["ls", "--ids", "--fields", "name"]), @"
+    status 2
+    --- err
+    error: name: no such field
+    hint: the fields are id
+    ");
+}
+
+#[test]
+fn nothing_is_an_empty_array() {
+    let env = TestEnv::new();
+    check!(env.haul(["ls", "--json"]), @"
+    status 0
+    --- out
+    []
+    ");
+    check!(env.haul(["ls", "--jsonl"]), @"status 0");
+    check!(env.haul(["ls", "*.pdf", "--json"]), @"
+    status 0
+    --- out
+    []
+    ");
+    check!(env.haul(["ls", "--limit", "0", "--json"]), @"
+    status 0
+    --- out
+    []
+    ");
+}
+
+#[test]
+fn globs_and_filters() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.pdf", "sub.tar.gz"]);
+    let names = |arguments: &[&str]| env.haul([&["ls", "--fields", "name"], arguments].concat());
+    check!(names(&["*.txt"]), @"
+    status 0
+    --- out
+    b.txt
+    a.txt
+    ");
+    check!(names(&["*.{pdf,gz}"]), @"
+    status 0
+    --- out
+    sub.tar.gz
+    c.pdf
+    ");
+    check!(names(&["[ac].*", "--filter", "name != c.pdf"]), @"
+    status 0
+    --- out
+    a.txt
+    ");
+    check!(names(&["--filter", "size > 5"]), @"
+    status 0
+    --- out
+    sub.tar.gz
+    ");
+    check!(names(&["--filter", "created_at > -1h AND name:b OR name:c"]), @"
+    status 0
+    --- out
+    sub.tar.gz
+    c.pdf
+    b.txt
+    ");
+    check!(names(&["A.txt"]), @"status 0");
+    check!(names(&["--filter", "size > "]), @r#"
+    status 2
+    --- err
+    error: filter, column 8: `size` is compared with nothing
+      size > 
+             ^
+    hint: put quotes round a value that is empty or an operator: `""`, `"AND"`
+    "#);
+    check!(names(&["--filter", "sise > 1"]), @"
+    status 2
+    --- err
+    error: filter, column 1: `sise` is not a field
+      sise > 1
+      ^^^^
+    hint: did you mean `size`?
+    hint: fields: provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, downloadable, url, metadata.KEY, extra.KEY, checksums.sha256, checksums.md5, checksums.blake3
+    ");
+    check!(names(&["--filter", "size > 1 AND (name:a"]), @"
+    status 2
+    --- err
+    error: filter, column 14: `(` is never closed
+      size > 1 AND (name:a
+                   ^
+    ");
+}
+
+#[test]
+fn order_limit_and_pages() {
+    let env = TestEnv::with_files(&["bb", "a", "ccc"]);
+    let names = |arguments: &[&str]| env.haul([&["ls", "--fields", "name"], arguments].concat());
+    check!(names(&[]), @"
+    status 0
+    --- out
+    ccc
+    a
+    bb
+    ");
+    check!(names(&["--sort", "name"]), @"
+    status 0
+    --- out
+    a
+    bb
+    ccc
+    ");
+    check!(names(&["--sort", "size", "--reverse", "--limit", "2"]), @"
+    status 0
+    --- out
+    ccc
+    bb
+    ");
+    check!(names(&["--sort", "metadata.k"]), @"
+    status 0
+    --- out
+    ccc
+    a
+    bb
+    ");
+    check!(names(&["--sort", "nmae"]), @r#"
+    status 2
+    --- err
+    error: --sort: no field is called "nmae"
+    hint: did you mean `name`?
+    hint: fields: provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, downloadable, url, metadata.KEY
+    "#);
+    check!(names(&["--reverse"]), @"
+    status 2
+    --- err
+    error: --sort <FIELD>: not given
+    hint: `haul ls --help` shows how
+    ");
+    check!(names(&["--limit", "x"]), @r#"
+    status 2
+    --- err
+    error: --limit <N>: "x" is not a whole number
+    hint: `haul ls --help` shows how
+    "#);
+    check!(names(&["--page-size", "0"]), @"
+    status 2
+    --- err
+    error: --page-size <N>: 0 is not in 1..=4294967295
+    hint: `haul ls --help` shows how
+    ");
+    check!(names(&["--page-size", "1"]), @"
+    status 0
+    --- out
+    ccc
+    a
+    bb
+    ");
+    check!(names(&["--limit", "1", "-v"]), @"
+    status 0
+    --- out
+    ccc
+    --- err
+    next page: --cursor [id]............
+    ");
+    let after = env.ids()[0].clone();
+    check!(names(&["--cursor", &after]), @"
+    status 0
+    --- out
+    a
+    bb
+    ");
+    check!(names(&["--cursor", "zzz"]), @"
+    status 2
+    --- err
+    error: --cursor zzz: is not one of this listing
+    hint: leave out `--cursor` to start at the first page
+    ");
+}
+
+#[test]
+fn nul_ends_names_for_xargs() {
+    let env = TestEnv::with_files(&["a\nb", "c d"]);
+    assert_eq!(env.haul(["ls", "--print0"]).ok().out, b"c d\0a\nb\0");
+    let ids = env.ids();
+    assert_eq!(env.haul(["ls", "--print0", "--ids"]).ok().stdout(), format!("{}\0{}\0", ids[0], ids[1]));
+    check!(env.haul(["ls", "--print0", "--json"]), @r#"
+    status 2
+    --- out
+    []
+    --- err
+    {"error":{"kind":"usage","exit_code":2,"message":"--print0: cannot be used with --json","details":[],"hints":["`haul ls --help` shows how"],"request_id":null,"ref":null}}
+    "#);
+}
+
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let env = TestEnv::new();
+    env.seed(3000);
+    for flags in ["", "--json", "--jsonl", "--ids", "--print0"] {
+        let line = format!("haul ls {flags} | head -c 100 > /dev/null; echo ${{PIPESTATUS[0]}}");
+        let run = env.shell(&line).ok();
+        assert_eq!((run.stdout().as_str(), run.stderr().as_str()), ("0\n", ""), "{flags}");
+    }
+    check!(env.shell("haul --help | head -1; echo ${PIPESTATUS[0]}"), @"
+    status 0
+    --- out
+    One command line for the Files APIs of AI platforms
+    0
+    ");
+    check!(env.shell("haul get f0000001 -o - | true; echo ${PIPESTATUS[0]}"), @"
+    status 0
+    --- out
+    0
+    ");
+}
+
+#[test]
+fn one_profile_after_the_other() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    check!(env.haul(["-p", "local", "ls", "--fields", "profile,name"]), @"
+    status 0
+    --- out
+    local	a.txt
+    ");
+    check!(env.haul(["ls", "-p", "lokal"]), @r#"
+    status 2
+    --- err
+    error: no profile is called "lokal"
+    hint: did you mean `local`?
+    hint: profiles: local, replicate, activeloop, metorial, llamacloud, xai
+    "#);
+    check!(env.haul(["ls", "--set", "team=x"]), @r#"
+    status 2
+    --- err
+    error: --set: local has no setting "team"
+    hint: settings of local: serve_url
+    "#);
+    let mut env = env;
+    env.set("HAUL_PROFILE_MINE_PROVIDER", "local");
+    check!(env.haul(["ls", "-p", "mine", "--fields", "provider,profile,name"]), @"
+    status 0
+    --- out
+    local	mine	a.txt
+    ");
+    check!(env.haul(["info", "mine:a.txt", "local:a.txt", "--fields", "profile,name"]).sorted(), @"
+    status 0
+    --- out
+    local	a.txt
+    mine	a.txt
+    ");
+    env.set("HAUL_PROFILE", "nowhere");
+    check!(env.haul(["ls"]), @r#"
+    status 2
+    --- err
+    error: HAUL_PROFILE: no profile is called "nowhere"
+    hint: profiles: local, replicate, activeloop, metorial, llamacloud, xai, mine
+    "#);
+}

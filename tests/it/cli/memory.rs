@@ -1,0 +1,137 @@
+//! Memory does not grow with a file or a listing.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::sandbox::TestEnv;
+
+/// KiB that any transfer may take at most.
+const TRANSFER: u64 = 16 * 1024;
+/// The same in an ordinary run, where much of it is the unoptimised program; half of what a whole file would take.
+const ORDINARY: u64 = 32 * 1024;
+
+impl TestEnv {
+    /// Puts rows straight into the index: as many files as it says, all with the same little content.
+    pub fn seed(&self, count: u32) {
+        self.write("seed", "seed");
+        self.haul(["upload", "seed"]).ok();
+        let index = rusqlite::Connection::open(self.store().join("index.sqlite")).unwrap();
+        index
+            .execute_batch(&format!(
+                "CREATE TEMP TABLE one AS SELECT * FROM files;
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+                INSERT INTO files (space, id, provider, profile, name, size, content_type, created_at, sha256, blake3,
+                    metadata, downloadable, extra)
+                SELECT space, printf('f%07d', i), provider, profile, printf('file-%07d.txt', i), size, content_type,
+                    created_at - i, sha256, blake3, metadata, downloadable, extra FROM one, n;
+                DELETE FROM files WHERE id IN (SELECT id FROM one);"
+            ))
+            .unwrap();
+    }
+
+    /// Runs haul and tells the most memory it took, in KiB: its peak as the kernel knows it, looked at until it ends.
+    fn peak(&self, arguments: &[&str]) -> u64 {
+        let mut command = self.command();
+        let mut child = command.args(arguments).stdout(Stdio::null()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        let ended = loop {
+            if let Some(ended) = child.try_wait().unwrap() {
+                break ended;
+            }
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            peak = line.map_or(peak, |line| line.trim().trim_end_matches(" kB").parse().unwrap());
+            std::thread::yield_now();
+        };
+        assert!(ended.success(), "{arguments:?}");
+        peak
+    }
+
+    /// Uploads and fetches a file, and tells the peaks of both; the copy is the same.
+    fn there_and_back(&self, name: &str) -> [u64; 2] {
+        let copy = self.work().join("copy");
+        let up = self.peak(&["upload", name]);
+        let down = self.peak(&["get", name, "-o", "copy"]);
+        assert!(same(&self.work().join(name), &copy));
+        fs::remove_file(copy).unwrap();
+        self.haul(["rm", name]).ok();
+        [up, down]
+    }
+
+    /// A file of bytes that repeat only after a long while.
+    fn noise(&self, name: &str, size: u64) {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut piece = vec![0; 1 << 20];
+        let mut file = File::create(self.work().join(name)).unwrap();
+        for _ in 0..size >> 20 {
+            for word in piece.chunks_exact_mut(8) {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                word.copy_from_slice(&state.to_le_bytes());
+            }
+            file.write_all(&piece).unwrap();
+        }
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    let (mut a, mut b) = (File::open(a).unwrap(), File::open(b).unwrap());
+    let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let read = a.read(&mut left).unwrap();
+        b.read_exact(&mut right[..read]).unwrap();
+        if left[..read] != right[..read] {
+            return false;
+        }
+        if read == 0 {
+            return b.read(&mut right).unwrap() == 0;
+        }
+    }
+}
+
+#[test]
+fn it_does_not_grow_with_a_file() {
+    let env = TestEnv::new();
+    env.noise("large", 64 << 20);
+    let [up, down] = env.there_and_back("large");
+    assert!(up < ORDINARY && down < ORDINARY, "up {up} KiB, down {down} KiB");
+}
+
+#[test]
+fn a_listing_streams() {
+    let env = TestEnv::new();
+    env.seed(40_000);
+    let all = env.peak(&["ls", "--jsonl"]);
+    assert!(all < ORDINARY, "{all} KiB");
+    assert_eq!(env.haul(["ls", "--limit", "5", "--ids"]).ok().lines()[4], "f0000005");
+}
+
+#[test]
+#[ignore = "heavy: several GiB, and figures of a release build"]
+fn figures_of_large_files() {
+    let env = TestEnv::new();
+    env.noise("random", 1 << 30);
+    File::create(env.work().join("sparse")).unwrap().set_len(2 << 30).unwrap();
+    for name in ["random", "sparse"] {
+        let [up, down] = env.there_and_back(name);
+        println!("{name}: up {up} KiB, down {down} KiB");
+        assert!(up < TRANSFER && down < TRANSFER, "{name}: up {up} KiB, down {down} KiB");
+    }
+}
+
+#[test]
+#[ignore = "heavy: 100,000 files, and figures of a release build"]
+fn figures_of_a_long_listing() {
+    let env = TestEnv::new();
+    env.seed(100_000);
+    let all = env.peak(&["ls", "--jsonl"]);
+    let start = std::time::Instant::now();
+    assert_eq!(env.haul(["ls", "--limit", "5", "--ids"]).ok().lines().len(), 5);
+    println!("100,000 files: {all} KiB; five of them in {:?}", start.elapsed());
+    assert!(all < TRANSFER, "{all} KiB");
+    assert_eq!(env.haul(["ls", "--jsonl"]).ok().lines().len(), 100_000);
+}

@@ -1,0 +1,26 @@
+//! The program as its users meet it: every test runs the binary in a sealed box and looks at status, stdout and stderr.
+
+mod completions;
+mod contract;
+mod errors;
+mod examples;
+mod exit_codes;
+mod first_steps;
+mod get;
+mod help;
+mod info;
+mod interrupt;
+mod json;
+mod link;
+mod ls;
+mod memory;
+mod meta;
+mod names;
+mod near;
+mod niceties;
+mod providers;
+mod rm;
+mod startup;
+mod tab;
+mod terminal;
+mod upload;

@@ -1,0 +1,106 @@
+//! What helps people and vanishes where programs read.
+
+use crate::check;
+use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::terminal::On;
+
+fn on(env: &TestEnv, on: On, arguments: &[&str]) -> Run {
+    let mut command = env.command();
+    command.args(arguments);
+    env.terminal_of(command, 80, "", on)
+}
+
+#[test]
+fn after_an_upload_what_to_type_next_is_told_once() {
+    let env = TestEnv::new();
+    env.write("a.txt", "a");
+    env.write("b.txt", "b");
+    let hints = |run: &Run| [run.stdout(), run.stderr()].concat().matches("hint:").count();
+    check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "--fields", "size"]), @"
+    status 0
+    --- out
+    ␛[1mSIZE␛[0m
+     1 B
+     1 B
+    ␛[1;36mhint:␛[0m `haul ls` lists what is there
+    ");
+    check!(on(&env, On::All, &["upload", "a.txt", "-p", "local", "--fields", "name"]), @"
+    status 0
+    --- out
+    ␛[1mNAME␛[0m
+    a.txt
+    ␛[1;36mhint:␛[0m `haul info local:[id]............` shows it, `haul link local:[id]............` makes a link to it
+    ");
+    check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "-p", "local", "--fields", "size"]), @"
+    status 0
+    --- out
+    ␛[1mSIZE␛[0m
+     1 B
+     1 B
+    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ");
+    for arguments in
+        [&["upload", "a.txt", "-q"][..], &["upload", "a.txt", "--json"], &["upload", "a.txt", "-n"]]
+    {
+        assert_eq!(hints(&on(&env, On::All, arguments)), 0, "{arguments:?}");
+    }
+    // Neither beside what a script takes, nor in a log.
+    assert_eq!(hints(&on(&env, On::Err, &["upload", "a.txt", "--ids"])), 0);
+    assert_eq!(hints(&on(&env, On::Out, &["upload", "a.txt"])), 0);
+    assert_eq!(hints(&env.haul(["upload", "a.txt"]).ok()), 0);
+}
+
+#[test]
+fn times_sizes_and_colour_are_for_people() {
+    let mut env = TestEnv::new();
+    env.write("a.txt", vec![b'x'; 1_234_567]);
+    env.haul(["upload", "a.txt", "--expires", "2h"]).ok();
+    env.set("HAUL_NOW", "2026-03-01T12:45:00Z");
+    let fields = ["ls", "--fields", "name,size,created_at,expires_at"];
+    check!(on(&env, On::Out, &fields), @"
+    status 0
+    --- out
+    ␛[1mNAME␛[0m                          ␛[1mSIZE␛[0m  ␛[1mCREATED_AT␛[0m      ␛[1mEXPIRES_AT␛[0m
+    a.txt                       1.2 MB  45 minutes ago  ␛[33min 1 hour␛[0m
+    ");
+    check!(env.haul(fields), @"
+    status 0
+    --- out
+    a.txt	1234567	2026-03-01T12:00:00Z	2026-03-01T14:00:00Z
+    ");
+}
+
+#[test]
+fn a_question_says_what_will_happen_and_how_many_bytes() {
+    let mut env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    env.set("HAUL_PROFILE_WORK_PROVIDER", "local");
+    check!(env.terminal(80, "n\n", &["rm", "a.txt", "work:b.txt"]), @"
+    status 1
+    --- out
+      [id]............  a.txt
+      [id]............  b.txt
+    delete 2 files (10 B) from local, work? [y/N] ␛[1;31merror:␛[0m nothing was deleted
+    ");
+    check!(env.terminal(80, "n\n", &["meta", "set", "*", "k=v"]), @"
+    status 1
+    --- out
+      [id]............  b.txt
+      [id]............  a.txt
+    change the metadata of 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing was changed
+    ");
+    check!(env.terminal(80, "n\n", &["link", "*"]), @"
+    status 1
+    --- out
+      [id]............  b.txt
+      [id]............  a.txt
+    make links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing was linked
+    ");
+    // LlamaCloud states no sizes.
+    let line = format!(
+        "haul() {{ '{HAUL}' \"$@\"; }}; haul upload -p llamacloud a.txt -q > /dev/null; haul rm 'llamacloud:*'"
+    );
+    let asked =
+        env.terminal(80, "n\n", &["serve", "--ephemeral", "--only", "llamacloud", "--", "bash", "-c", &line]);
+    assert!(asked.stdout().contains("delete 1 file from llamacloud? [y/N] "), "{asked}");
+    assert_eq!(env.ids().len(), 2);
+}

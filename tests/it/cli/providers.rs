@@ -1,0 +1,123 @@
+//! `haul providers`
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn the_table() {
+    let env = TestEnv::new();
+    check!(env.haul(["providers"]), @"
+    status 0
+    --- out
+    local	yes	metadata, name, type, path	true	true	true	blake3, sha256	
+    replicate	signed links		false	true	false	sha256, md5	104857600
+    activeloop	yes	metadata	false	false	false		
+    metorial	yes	title	false	true	false		
+    llamacloud	yes		false	true	false		536870912
+    xai	yes	name, type, path	true	true	true	blake3	52428800
+    ");
+    let rows = env.haul(["providers", "--json"]).ok().json();
+    assert!(rows.iter().all(|row| row["upload"] == true));
+    check!(env.haul(["providers", "--fields", "name,title", "--jsonl"]), @r#"
+    status 0
+    --- out
+    {"name":"local","title":"embedded store on this machine"}
+    {"name":"replicate","title":"Replicate"}
+    {"name":"activeloop","title":"Activeloop"}
+    {"name":"metorial","title":"Metorial"}
+    {"name":"llamacloud","title":"LlamaCloud (LlamaIndex)"}
+    {"name":"xai","title":"xAI"}
+    "#);
+}
+
+#[test]
+fn a_datasheet() {
+    let env = TestEnv::new();
+    check!(env.terminal(120, "", &["providers", "replicate"]), @"
+    status 0
+    --- out
+    name                     replicate
+    title                    Replicate
+    dialect                  api: without the signing secret
+    base_url                 https://api.replicate.com/v1
+    docs_url                 https://replicate.com/docs/reference/http
+    token_variables          REPLICATE_API_TOKEN
+    base_url_variables       REPLICATE_BASE_URL
+    settings.link            signed link to download through
+    settings.owner           user or organization that a signed link names
+    settings.expiry          end of a signed link, in Unix seconds
+    settings.signature       signature of a signed link
+    settings.signing_secret  secret that signs links
+    operations               list files, look at a file, upload a file, delete a file, download an uploaded file
+    max_size                 104.9 MB (104857600 bytes)
+    name_limit               255 bytes
+    empty_files              true
+    metadata                 true
+    download                 signed links
+    ranges                   false
+    files_per_page           100
+    newest_first             false
+    checksums                sha256, md5
+    rate                     3000 requests in 1 min
+
+    name                     replicate
+    title                    Replicate
+    dialect                  signed: with owner and signing_secret set
+    base_url                 https://api.replicate.com/v1
+    docs_url                 https://replicate.com/docs/reference/http
+    token_variables          REPLICATE_API_TOKEN
+    base_url_variables       REPLICATE_BASE_URL
+    settings.link            signed link to download through
+    settings.owner           user or organization that a signed link names
+    settings.expiry          end of a signed link, in Unix seconds
+    settings.signature       signature of a signed link
+    settings.signing_secret  secret that signs links
+    operations               list files, look at a file, upload a file, delete a file, download an uploaded file, make a link to a file
+    max_size                 104.9 MB (104857600 bytes)
+    name_limit               255 bytes
+    empty_files              true
+    metadata                 true
+    download                 signed links
+    ranges                   false
+    files_per_page           100
+    newest_first             false
+    link_lifetime            at least 1 s
+    checksums                sha256, md5
+    rate                     3000 requests in 1 min
+    ");
+    let rows = env.haul(["providers", "local", "--json"]).ok().json();
+    assert_eq!(rows.len(), 2);
+    check!(env.haul(["providers", "xia"]), @r#"
+    status 3
+    --- err
+    error: no provider is called "xia"
+    hint: did you mean `xai`?
+    hint: providers: local, replicate, activeloop, metorial, llamacloud, xai
+    "#);
+}
+
+#[test]
+fn what_a_platform_cannot_is_refused_before_it_is_asked() {
+    let env = TestEnv::new();
+    env.write("a.txt", "a");
+    check!(env.haul(["-p", "activeloop", "link", "x"]), @"
+    status 5
+    --- err
+    error: activeloop does not let a caller make a link to a file
+    hint: `haul get x` fetches the bytes
+    hint: providers that can: local, replicate, metorial, llamacloud, xai
+    ");
+    check!(env.haul(["-p", "replicate", "upload", "a.txt", "--expires", "1h"]), @"
+    status 5
+    --- err
+    error: replicate has no lifetime for a file
+    hint: leave out `--expires`
+    ");
+    check!(env.haul(["-p", "xai", "upload", "a.txt", "--metadata", "a=b", "--json"]), @r#"
+    status 5
+    --- out
+    []
+    --- err
+    {"error":{"kind":"unsupported","exit_code":5,"message":"xai has no place for metadata","details":[],"hints":["leave out `--metadata`"],"request_id":null,"ref":"a.txt"}}
+    "#);
+}

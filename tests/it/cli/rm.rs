@@ -1,0 +1,180 @@
+//! `haul rm`
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+use crate::support::terminal::On;
+
+#[test]
+fn one_several_and_missing() {
+    let env = TestEnv::with_files(&["a", "b", "c", "d"]);
+    check!(env.haul(["rm", "a"]), @"
+    status 0
+    --- out
+    [id]............	a	1	true
+    ");
+    check!(env.haul(["rm", "a"]), @"
+    status 3
+    --- err
+    error: a: no file on local has this id or name
+    hint: it is a file here; quote a pattern that is for files on local: `'*'`
+    hint: `haul ls -p local` lists what is there
+    ");
+    check!(env.haul(["rm", "b", "nope", "b"]), @"
+    status 3
+    --- out
+    [id]............	b	1	true
+    --- err
+    error: nope: no file on local has this id or name
+    hint: `haul ls -p local` lists what is there
+    1 deleted, 1 failed
+    ");
+    check!(env.haul(["rm", "c", "--ids", "--json"]), @r#"
+    status 0
+    --- out
+    [
+    {"id":"[id]............"}
+    ]
+    "#);
+    check!(env.haul(["rm", "d", "-q", "--json", "--fields", "name,deleted"]), @r#"
+    status 0
+    --- out
+    [
+    {"name":"d","deleted":true}
+    ]
+    "#);
+    assert!(env.ids().is_empty());
+}
+
+#[test]
+fn without_a_terminal_a_pattern_needs_yes() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.pdf"]);
+    check!(env.haul(["rm", "*.txt"]), @"
+    status 2
+    --- err
+    error: 2 files matched: nothing was deleted
+    hint: add `--yes`, or look first: `--dry-run`
+    ");
+    check!(env.haul(["rm", "local:*.txt"]), @"
+    status 2
+    --- err
+    error: 2 files matched: nothing was deleted
+    hint: add `--yes`, or look first: `--dry-run`
+    ");
+    check!(env.haul(["rm", "--filter", "size > 0", "--json"]), @r#"
+    status 2
+    --- out
+    []
+    --- err
+    {"error":{"kind":"usage","exit_code":2,"message":"3 files matched: nothing was deleted","details":[],"hints":["add `--yes`, or look first: `--dry-run`"],"request_id":null,"ref":null}}
+    "#);
+    check!(env.haul(["rm", "*.txt", "--dry-run", "--fields", "name,deleted"]).sorted(), @"
+    status 0
+    --- out
+    a.txt	false
+    b.txt	false
+    --- err
+    dry run: nothing was deleted
+    ");
+    assert_eq!(env.ids().len(), 3);
+    check!(env.haul(["rm", "*.txt", "--yes", "--fields", "name,deleted"]).sorted(), @"
+    status 0
+    --- out
+    a.txt	true
+    b.txt	true
+    ");
+    check!(env.haul(["rm", "*.txt", "--yes"]), @"
+    status 0
+    --- err
+    *.txt: no file on local matches
+    ");
+    check!(env.haul(["rm", "--filter", "size >", "--yes"]), @r#"
+    status 2
+    --- err
+    error: filter, column 7: `size` is compared with nothing
+      size >
+            ^
+    hint: put quotes round a value that is empty or an operator: `""`, `"AND"`
+    "#);
+    check!(env.haul(["rm", "c.pdf", "--filter", "size > 1kB", "--yes"]), @"
+    status 0
+    --- err
+    c.pdf: does not match the filter, left out
+    ");
+    check!(env.haul(["rm", "--yes"]), @"
+    status 2
+    --- err
+    error: REF: not given
+    hint: write it like `haul rm report.pdf`
+    hint: `haul rm --help` shows how
+    ");
+    check!(env.haul(["rm", "", "--yes"]), @r#"
+    status 2
+    --- err
+    error: "": names no file
+    hint: `haul ls` lists what there is; check the variable that this comes from
+    "#);
+    assert_eq!(env.ids().len(), 1);
+}
+
+#[test]
+fn on_a_terminal_it_asks_before_several() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.txt"]);
+    check!(env.terminal(80, "n\n", &["rm", "*.txt"]), @"
+    status 1
+    --- out
+      [id]............  c.txt
+      [id]............  b.txt
+      [id]............  a.txt
+    delete 3 files (15 B) from local? [y/N] ␛[1;31merror:␛[0m nothing was deleted
+    ");
+    check!(env.terminal(80, "\u{4}", &["rm", "a.txt", "b.txt"]), @"
+    status 1
+    --- out
+      [id]............  a.txt
+      [id]............  b.txt
+    delete 2 files (10 B) from local? [y/N] 
+    ␛[1;31merror:␛[0m nothing was deleted
+    ");
+    check!(env.terminal(80, "", &["rm", "a.txt"]), @"
+    status 0
+    --- out
+    ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
+    [id]............  a.txt   5 B  true
+    ");
+    check!(env.terminal(80, "yes\n", &["rm", "b.txt", "c.txt", "-q", "--ids"]), @"
+    status 0
+    --- out
+    delete 2 files (10 B) from local? [y/N] ␛[1mID␛[0m
+    [id]............
+    [id]............
+    ");
+    assert!(env.ids().is_empty());
+}
+
+#[test]
+fn the_question_goes_to_the_terminal_and_the_rows_to_the_pipe() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    let mut command = env.command();
+    command.args(["rm", "*", "--fields", "name"]);
+    check!(env.terminal_of(command, 80, "y\n", On::Err), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+      [id]............  a.txt
+    delete 1 file (5 B) from local? [y/N]
+    ");
+}
+
+#[test]
+fn ci_is_not_asked() {
+    let mut env = TestEnv::with_files(&["a.txt"]);
+    env.set("CI", "1");
+    check!(env.terminal(80, "y\n", &["rm", "*"]), @"
+    status 2
+    --- out
+    ␛[1;31merror:␛[0m 1 file matched: nothing was deleted
+    ␛[1;36mhint:␛[0m add `--yes`, or look first: `--dry-run`
+    ");
+    assert_eq!(env.ids().len(), 1);
+}

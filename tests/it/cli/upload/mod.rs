@@ -1,0 +1,207 @@
+//! `haul upload`
+
+mod dry_run;
+mod trouble;
+mod words;
+
+use std::os::unix::fs::symlink;
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn one_file_several_files_and_none() {
+    let env = TestEnv::new();
+    env.write("report.pdf", "12345");
+    env.write("two words.txt", "");
+    check!(env.haul(["upload", "report.pdf"]), @"
+    status 0
+    --- out
+    [id]............	report.pdf	5	application/pdf		2026-03-01T12:00:00Z
+    ");
+    check!(env.haul(["upload", "two words.txt", "report.pdf", "--fields", "name,size,id"]).sorted(), @"
+    status 0
+    --- out
+    report.pdf	5	[id]............
+    two words.txt	0	[id]............
+    ");
+    check!(env.haul(["upload"]), @"
+    status 2
+    --- err
+    error: PATH: not given
+    hint: write it like `haul upload report.pdf`
+    hint: `haul upload --help` shows how
+    ");
+    assert_eq!(env.ids().len(), 3);
+}
+
+#[test]
+fn ids_fields_and_quiet() {
+    let env = TestEnv::new();
+    env.write("a.txt", "a");
+    check!(env.haul(["upload", "a.txt", "--ids"]), @"
+    status 0
+    --- out
+    [id]............
+    ");
+    check!(env.haul(["upload", "a.txt", "--ids", "--json"]), @r#"
+    status 0
+    --- out
+    [
+    {"id":"[id]............"}
+    ]
+    "#);
+    check!(env.haul(["upload", "a.txt", "-q", "--fields", "name,size,path"]), @"
+    status 0
+    --- out
+    a.txt	1
+    ");
+    check!(env.haul(["upload", "a.txt", "--jsonl", "--fields", "size,name"]), @r#"
+    status 0
+    --- out
+    {"size":1,"name":"a.txt"}
+    "#);
+    assert_eq!(env.ids().len(), 4);
+}
+
+#[test]
+fn folders_give_names_relative_to_the_argument() {
+    let env = TestEnv::new();
+    env.write("docs/a.md", "");
+    env.write("docs/sub/b.md", "");
+    env.write("docs/sub/.hidden", "");
+    env.write("docs/.gitignore", "*.md");
+    symlink("a.md", env.work().join("docs/link.md")).unwrap();
+    check!(env.haul(["upload", "-r", "docs", "--fields", "name"]).sorted(), @"
+    status 0
+    --- out
+    .gitignore
+    a.md
+    sub/.hidden
+    sub/b.md
+    --- err
+    docs/link.md: a symbolic link, skipped (`--follow`)
+    ");
+    check!(env.haul(["upload", "-r", "docs", "--flat", "--include", "*.md", "--fields", "name"]).sorted(), @"
+    status 0
+    --- out
+    a.md
+    b.md
+    --- err
+    docs/link.md: a symbolic link, skipped (`--follow`)
+    ");
+    check!(env.haul(["upload", "-r", "docs", "--exclude", "sub/*", "--follow", "--fields", "name"]).sorted(), @"
+    status 0
+    --- out
+    .gitignore
+    a.md
+    link.md
+    ");
+    check!(env.haul(["upload", "-r", "docs", "--include", "[", "--fields", "name"]), @r#"
+    status 2
+    --- err
+    error: "[" is not a glob: unclosed character class; missing ']'
+    "#);
+}
+
+#[test]
+fn a_link_that_leads_back_ends() {
+    let env = TestEnv::new();
+    env.write("docs/sub/a.md", "");
+    symlink("..", env.work().join("docs/sub/up")).unwrap();
+    check!(env.haul(["upload", "-r", "docs", "--follow", "--fields", "name"]), @"
+    status 0
+    --- out
+    sub/a.md
+    --- err
+    docs/sub/up: leads back to docs, skipped
+    ");
+}
+
+#[test]
+fn a_link_as_argument_is_the_file_it_leads_to() {
+    let env = TestEnv::new();
+    env.write("real.txt", "content");
+    symlink("real.txt", env.work().join("link.txt")).unwrap();
+    symlink("gone", env.work().join("dangling")).unwrap();
+    check!(env.haul(["upload", "link.txt", "--fields", "name,size"]), @"
+    status 0
+    --- out
+    link.txt	7
+    ");
+    check!(env.haul(["upload", "dangling"]), @"
+    status 3
+    --- err
+    error: dangling: no such file or directory
+    ");
+}
+
+#[test]
+fn standard_input_needs_a_name() {
+    let env = TestEnv::new();
+    check!(env.haul_reading("{}", ["upload", "-"]), @"
+    status 2
+    --- err
+    error: standard input has no name
+    hint: add `--name NAME`: `haul upload - --name data.json`
+    ");
+    check!(env.haul_reading("{}", ["upload", "-", "--name", "x.json", "--fields", "name,size,content_type"]), @"
+    status 0
+    --- out
+    x.json	2	application/json
+    ");
+    check!(env.haul_reading("", ["upload", "-", "--name", "empty", "--fields", "name,size"]), @"
+    status 0
+    --- out
+    empty	0
+    ");
+    check!(env.haul(["upload", "-", "--name", ""]), @"
+    status 2
+    --- err
+    error: --name <NAME>: needs a value
+    hint: `haul upload --help` shows how
+    ");
+    check!(env.haul(["upload", "-", "x", "--name", "y"]), @"
+    status 2
+    --- err
+    error: --name is for one file
+    ");
+}
+
+#[test]
+fn lists_of_paths() {
+    let env = TestEnv::new();
+    env.write("a.txt", "");
+    env.write("b\nc.txt", "");
+    env.write("list", "a.txt\r\n\nnope\n");
+    check!(env.haul(["upload", "--files-from", "list", "--fields", "name"]), @"
+    status 3
+    --- out
+    a.txt
+    --- err
+    error: nope: no such file or directory
+    1 uploaded, 1 failed
+    ");
+    check!(env.haul_reading("a.txt\n", ["upload", "--files-from", "-", "--fields", "name"]), @"
+    status 0
+    --- out
+    a.txt
+    ");
+    let run = env.haul_reading("a.txt\0b\nc.txt", ["upload", "--files-from0", "-", "--fields", "name"]);
+    check!(run.sorted(), @r"
+    status 0
+    --- out
+    a.txt
+    b\nc.txt
+    ");
+    check!(env.haul(["upload", "--files-from", "nowhere"]), @"
+    status 3
+    --- err
+    error: nowhere: no such file or directory
+    ");
+    check!(env.haul_reading("", ["upload", "--files-from", "-", "--json"]), @"
+    status 0
+    --- out
+    []
+    ");
+}

@@ -1,0 +1,107 @@
+//! Files that cannot be read, and disks that are full.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+#[test]
+fn what_goes_wrong_with_one_leaves_the_others_alone() {
+    let env = TestEnv::new();
+    env.write("a.txt", "a");
+    fs::create_dir(env.work().join("folder")).unwrap();
+    check!(env.haul(["upload", "a.txt", "nope"]), @"
+    status 3
+    --- out
+    [id]............	a.txt	1	text/plain		2026-03-01T12:00:00Z
+    --- err
+    error: nope: no such file or directory
+    1 uploaded, 1 failed
+    ");
+    check!(env.haul(["upload", "nope"]), @"
+    status 3
+    --- err
+    error: nope: no such file or directory
+    ");
+    check!(env.haul(["upload", "folder"]), @"
+    status 2
+    --- err
+    error: folder: is a directory
+    hint: add `-r`: `haul upload -r folder`
+    ");
+    env.haul(["upload", "nope", "folder", "a.txt", "--fields", "name"]).fails(1);
+    env.haul(["upload", "nope", "nada", "a.txt"]).fails(3);
+    assert_eq!(env.ids().len(), 3);
+}
+
+#[test]
+fn pipes_and_devices_are_refused_at_once() {
+    let env = TestEnv::new();
+    env.run(env.program("mkfifo").arg("pipe")).ok();
+    check!(env.haul(["upload", "pipe"]), @"
+    status 2
+    --- err
+    error: pipe: is a pipe or a device, not a file
+    hint: `haul upload - --name NAME < pipe`
+    ");
+    for special in ["/dev/zero", "/dev/null", "/dev/stdin"] {
+        env.haul(["upload", special]).fails(2);
+        env.haul(["upload", special, "--name", "x"]).fails(2);
+    }
+    assert!(env.ids().is_empty());
+}
+
+#[test]
+fn unreadable_files_and_folders() {
+    let env = TestEnv::new();
+    fs::set_permissions(env.root(), fs::Permissions::from_mode(0o777)).unwrap();
+    for folder in [env.home(), env.work(), env.work().join("docs/closed")] {
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    env.write("docs/open.txt", "");
+    fs::set_permissions(env.write("docs/secret.txt", "x"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(env.work().join("docs/closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    check!(env.run(&mut env.nobody(&["upload", "docs/secret.txt"])), @"
+    status 1
+    --- err
+    error: docs/secret.txt: cannot open
+    caused by: Permission denied (os error 13)
+    ");
+    check!(env.run(&mut env.nobody(&["upload", "-r", "docs", "--fields", "name"])).sorted(), @"
+    status 1
+    --- out
+    open.txt
+    --- err
+    1 uploaded, 2 failed
+    caused by: Permission denied (os error 13)
+    caused by: permission denied
+    error: docs/closed: cannot read the folder
+    error: docs/secret.txt: cannot open
+    ");
+    check!(env.run(&mut env.nobody(&["ls", "--fields", "name"])), @"
+    status 0
+    --- out
+    open.txt
+    ");
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let env = TestEnv::with_files(&["small.txt"]);
+    env.write("big.bin", vec![1; 3 << 20]);
+    // A write beyond the limit fails like one to a full disk, once the signal for it is ignored.
+    let run = env.shell("trap '' XFSZ; ulimit -f 1024; haul upload big.bin");
+    check!(run, @"
+    status 1
+    --- err
+    error: big.bin: cannot be written to the store
+    caused by: File too large (os error 27)
+    ");
+    assert_eq!(env.ids().len(), 1);
+    let left = fs::read_dir(env.store().join("incoming")).unwrap().count();
+    assert_eq!(left, 0);
+    env.haul(["upload", "big.bin"]).ok();
+    assert_eq!(env.ids().len(), 2);
+}

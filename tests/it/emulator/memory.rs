@@ -1,0 +1,101 @@
+//! Memory under load, read from the system: so the server is a process of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+use crate::emulator::support::{BEARER, Server, Setup};
+use crate::support::raw::{Answer, FORM, form, noise, request};
+
+/// The server's process: this test binary, asked for [`child`].
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "emulator::memory::child", "--ignored", "--nocapture"])
+            .env("HAUL_TEST_CHILD", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let address = lines.find_map(|line| line.strip_prefix("address ")?.parse().ok()).unwrap();
+        Self { child, address }
+    }
+
+    /// The most memory it ever had, in MiB.
+    fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// A server until standard input ends; only for [`Process`].
+#[test]
+#[ignore = "a part of the other tests here"]
+fn child() {
+    if std::env::var_os("HAUL_TEST_CHILD").is_some() {
+        let server = Server::start(&Setup::default());
+        println!("\naddress {}", server.address);
+        let _ = std::io::stdin().read(&mut [0]);
+    }
+}
+
+#[test]
+#[ignore = "takes seconds; run in release"]
+fn two_hundred_uploads_of_a_mebibyte_need_less_than_64_mib() {
+    const UPLOADS: usize = 200;
+    let server = Process::start();
+    let body = form(&[("name=\"file\"; filename=\"x\"", &noise(1024 * 1024))]);
+    let whole = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
+    // All are in the middle of their file before any goes on.
+    let barrier = Barrier::new(UPLOADS);
+    let (first, rest) = whole.split_at(700_000);
+    thread::scope(|scope| {
+        for _ in 0..UPLOADS {
+            scope.spawn(|| {
+                let mut stream = TcpStream::connect(server.address).unwrap();
+                stream.write_all(first).unwrap();
+                barrier.wait();
+                stream.write_all(rest).unwrap();
+                assert_eq!(Answer::read(&mut stream, false).unwrap().status, 200);
+            });
+        }
+    });
+    assert!(server.peak() < 64, "{} MiB", server.peak());
+    println!("{} MiB", server.peak());
+}
+
+#[test]
+#[ignore = "takes seconds and 4 GiB of disk; run in release"]
+fn an_upload_of_four_gibibytes_needs_less_than_64_mib() {
+    const PIECES: u64 = 4096;
+    let server = Process::start();
+    let piece = noise(1024 * 1024);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let length = format!("Content-Length: {}", PIECES * piece.len() as u64);
+    stream.write_all(&request(server.address, "POST", "/example/v1/raw", &[&length], b"")).unwrap();
+    let start = Instant::now();
+    for _ in 0..PIECES {
+        stream.write_all(&piece).unwrap();
+    }
+    let answer = Answer::read(&mut stream, false).unwrap();
+    assert_eq!(answer.json()["size"], PIECES * piece.len() as u64);
+    println!("{} MiB, {:?}", server.peak(), start.elapsed());
+    assert!(server.peak() < 64, "{} MiB", server.peak());
+}

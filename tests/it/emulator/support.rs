@@ -1,0 +1,243 @@
+//! An example platform, a server for it, and a client that shows every byte.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use haul::emulator::{
+    Content, Limits, Options, Params, Platform, Quirk, Refused, Sending, Site, Take, TokenCheck, ids,
+    receive, receive_json, receive_raw,
+};
+use haul::error::Kind;
+use haul::model::{File, FileId};
+use haul::secret::Secret;
+use haul::store::Listing;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::support::raw::{Answer, FORM, Served, form};
+
+/// A file may have so many bytes on the example platform.
+pub const LIMIT: u64 = 3_000_000;
+
+static EXAMPLE: Platform = Platform {
+    name: "example",
+    base_path: "/v1",
+    dialects: &["plain", "fancy"],
+    md5: true,
+    quirks: &[Quirk { name: "ranges", value: "", help: "honours ranges" }],
+    variables: |root, token| {
+        vec![("EXAMPLE_BASE_URL", format!("{root}/v1")), ("EXAMPLE_TOKEN", token.to_owned())]
+    },
+    routes: |site| {
+        Router::new()
+            .route("/v1/files", post(upload).get(list))
+            .route("/v1/files/{id}", get(stat))
+            .route("/v1/files/{id}/content", get(content))
+            .route("/v1/raw", post(raw))
+            .route("/v1/json", post(echo))
+            .route("/v1/panic", get(broken))
+            .with_state(site)
+    },
+    error: |_, status, message| {
+        let message = if message.is_empty() { "unknown route or method" } else { message };
+        (status, Json(json!({ "detail": message }))).into_response()
+    },
+};
+
+static PLATFORMS: [&Platform; 1] = [&EXAMPLE];
+
+fn refused<E: Into<String>>(site: &Site, refused: Refused<E>) -> Response {
+    let (status, message) = match refused {
+        Refused::Malformed(why) => (StatusCode::BAD_REQUEST, why),
+        Refused::TooLarge(limit) => (StatusCode::PAYLOAD_TOO_LARGE, format!("more than {limit}")),
+        Refused::Rule(why) => (StatusCode::UNPROCESSABLE_ENTITY, why.into()),
+        Refused::Store(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    };
+    (EXAMPLE.error)(site, status, &message)
+}
+
+fn failed(site: &Site, error: &haul::error::Error) -> Response {
+    let status = match error.kind() {
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (EXAMPLE.error)(site, status, error.message())
+}
+
+async fn upload(State(site): State<Arc<Site>>, headers: HeaderMap, body: Body) -> Response {
+    match site.check_token(&headers, &["Bearer", "Token"]) {
+        TokenCheck::Accepted => {}
+        check => return (EXAMPLE.error)(&site, StatusCode::UNAUTHORIZED, &format!("{check:?}")),
+    }
+    let limits = Limits { file: Some(LIMIT), body: Some(LIMIT + 1_000_000) };
+    let form =
+        receive(&site, &headers, body, limits, |before, head| match (head.name.as_str(), &head.file_name) {
+            ("file", None) => Err("a file without a name"),
+            ("file", Some(_)) => Ok(Take::File),
+            ("lifetime", _) if before.has_file() => Err("the lifetime goes before the file"),
+            ("ignored", _) => Ok(Take::Nothing),
+            _ => Ok(Take::Text),
+        });
+    let mut form = match form.await {
+        Ok(form) => form,
+        Err(why) => return refused(&site, why),
+    };
+    let texts: Vec<_> = form.texts().map(|(name, value)| json!([name, value])).collect();
+    let mut stored = Vec::new();
+    for upload in form.take_files() {
+        let file = File {
+            id: FileId(ids::hex(16)),
+            name: upload.head.file_name.unwrap_or_default(),
+            content_type: upload.head.content_type,
+            ..File::default()
+        };
+        match site.blocking(move |store| store.put("example", file, upload.blob)).await {
+            Ok(file) => stored.push(show(&file)),
+            Err(error) => return failed(&site, &error),
+        }
+    }
+    let first = stored.first().and_then(|file| file["id"].as_str()).unwrap_or_default();
+    let url = format!("{}/v1/files/{first}", site.root(&headers));
+    Json(json!({ "files": stored, "texts": texts, "url": url, "dialect": site.dialect })).into_response()
+}
+
+fn show(file: &File) -> Value {
+    json!({
+        "id": file.id, "name": file.name, "type": file.content_type, "size": file.size,
+        "sha256": file.checksums.sha256, "md5": file.checksums.md5,
+    })
+}
+
+async fn list(State(site): State<Arc<Site>>, params: Params) -> Response {
+    let wanted: Vec<_> = params.all("name").into_iter().map(str::to_owned).collect();
+    match site.blocking(|store| store.list("example", &Listing::default())).await {
+        Ok(files) => {
+            let files = files.iter().filter(|file| wanted.is_empty() || wanted.contains(&file.name));
+            Json(files.map(show).collect::<Vec<_>>()).into_response()
+        }
+        Err(error) => failed(&site, &error),
+    }
+}
+
+async fn stat(State(site): State<Arc<Site>>, UrlPath(id): UrlPath<String>) -> Response {
+    match site.blocking(move |store| store.stat("example", &FileId(id))).await {
+        Ok(file) => Json(show(&file)).into_response(),
+        Err(error) => failed(&site, &error),
+    }
+}
+
+async fn content(
+    State(site): State<Arc<Site>>,
+    UrlPath(id): UrlPath<String>,
+    headers: HeaderMap,
+) -> Response {
+    match Content::open(&site, &FileId(id)).await {
+        Ok(content) => {
+            let etag = content.file.checksums.sha256.clone();
+            let headers_too = vec![(ETAG, "\"not this one\"".to_owned())];
+            let ranges = site.quirk("ranges");
+            let how = if ranges {
+                Sending::default()
+            } else {
+                Sending { headers: headers_too, ..Sending::default() }
+            };
+            content.send(&headers, Sending { ranges, etag: etag.filter(|_| ranges), ..how })
+        }
+        Err(error) => failed(&site, &error),
+    }
+}
+
+async fn raw(State(site): State<Arc<Site>>, headers: HeaderMap, body: Body) -> Response {
+    let blob = match receive_raw(&site, &headers, body, None).await {
+        Ok(blob) => blob,
+        Err(why) => return refused::<String>(&site, why),
+    };
+    let file = File { id: FileId(ids::uuid()), ..File::default() };
+    match site.blocking(move |store| store.put("example", file, blob)).await {
+        Ok(file) => Json(show(&file)).into_response(),
+        Err(error) => failed(&site, &error),
+    }
+}
+
+async fn echo(State(site): State<Arc<Site>>, body: Body) -> Response {
+    match receive_json(body, 1000).await {
+        Ok(value) => Json(value).into_response(),
+        Err(why) => refused::<String>(&site, why),
+    }
+}
+
+async fn broken() -> Response {
+    panic!("the handler's own fault")
+}
+
+/// What a test wants of its server.
+#[derive(Default)]
+pub struct Setup<'a> {
+    pub faults: &'a [&'a str],
+    pub quirks: &'a [&'a str],
+    pub token: Option<&'a str>,
+    pub only: bool,
+}
+
+/// A server of the example platform that keeps its log.
+pub struct Server {
+    pub log: mpsc::UnboundedReceiver<String>,
+    served: Served,
+}
+
+impl Server {
+    pub fn start(setup: &Setup) -> Self {
+        let (to_log, log) = mpsc::unbounded_channel();
+        let mut options = Options { platforms: &PLATFORMS, log: Some(to_log), ..Options::default() };
+        options.token = setup.token.map(Secret::new);
+        setup.quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
+        if setup.only {
+            options.set_only("example").unwrap();
+        }
+        Self { log, served: Served::start(options, setup.faults) }
+    }
+
+    /// Uploads one file.
+    pub fn upload(&self, name: &str, content: &[u8]) -> Answer {
+        let body = form(&[(&format!("name=\"file\"; filename=\"{name}\""), content)]);
+        self.ask("POST", "/example/v1/files", &[FORM, BEARER], &body)
+    }
+
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.store.list("example", &Listing::default()).unwrap().len()
+    }
+
+    /// The next line of the log.
+    pub fn logged(&mut self) -> Value {
+        serde_json::from_str(&self.log.blocking_recv().unwrap()).unwrap()
+    }
+}
+
+impl Deref for Server {
+    type Target = Served;
+
+    fn deref(&self) -> &Served {
+        &self.served
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Served {
+        &mut self.served
+    }
+}
+
+pub const BEARER: &str = "Authorization: Bearer secret";
+
+/// The id of the first file of an upload.
+pub fn first_id(answer: &Answer) -> String {
+    answer.json()["files"][0]["id"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,255 @@
+//! What `ls` lists, in which order, and how much it asks for.
+
+use haul::model::NewFile;
+use haul::providers::Query;
+use jiff::SignedDuration;
+
+use crate::find::support::{GATEWAY, LEGACY, LLAMACLOUD, LOCAL, REPLICATE, XAI, haul, names};
+use crate::support::rig::{Rig, object};
+
+fn put(rig: &Rig, name: &str, size: usize, content_type: &str, metadata: &[(&str, &str)]) {
+    let new = NewFile {
+        content_type: content_type.to_owned(),
+        metadata: object(metadata),
+        ..NewFile::from_bytes(name, "x".repeat(size))
+    };
+    rig.upload(&new).unwrap();
+}
+
+#[test]
+fn short_spellings_a_pattern_and_a_filter_are_one_filter() {
+    let rig = Rig::new(LOCAL);
+    put(&rig, "a.pdf", 5, "application/pdf", &[("author", "Zoe")]);
+    put(&rig, "b.pdf", 50, "application/pdf", &[("author", "Ann")]);
+    put(&rig, "c.txt", 500, "text/plain", &[]);
+    let soon = NewFile {
+        expires: Some(SignedDuration::from_hours(5)),
+        ..NewFile::from_bytes("soon.txt", "x".repeat(7))
+    };
+    rig.upload(&soon).unwrap();
+    for (arguments, expected) in [
+        (&["--type", "pdf"][..], &["b.pdf", "a.pdf"][..]),
+        (&["--type", "text/*"], &["c.txt"]),
+        (&["--name", "c.txt"], &["c.txt"]),
+        (&["--name", "*.txt"], &[]),
+        (&["--expiring", "24h"], &["soon.txt"]),
+        (&["--expiring", "1h"], &[]),
+        (&["--since", "1h", "*.pdf"], &["b.pdf", "a.pdf"]),
+        (&["--since", "2020-01-01", "--filter", "size < 10"], &["soon.txt", "a.pdf"]),
+        (&["--since", "2099-01-01"], &[]),
+        (&["*.{pdf,txt}", "--type", "pdf", "--filter", "size > 10 OR name:soon"], &["b.pdf"]),
+        (&["--sort", "metadata.author"], &["b.pdf", "a.pdf", "soon.txt", "c.txt"]),
+        (&["--sort", "metadata.author", "--reverse"], &["a.pdf", "b.pdf", "soon.txt", "c.txt"]),
+        (&["--sort", "size", "--limit", "2"], &["a.pdf", "soon.txt"]),
+        (&["--sort", "content_type", "--limit", "1", "--reverse"], &["c.txt"]),
+        (&["--limit", "0"], &[]),
+        (&[], &["soon.txt", "c.txt", "b.pdf", "a.pdf"]),
+    ] {
+        let ran = haul(&rig, &[&["ls", "--jsonl"], arguments].concat());
+        assert_eq!(names(&ran.files()), expected, "{arguments:?}");
+    }
+    for (arguments, message) in [
+        (&["--expiring", "soon"][..], "error: --expiring soon: not a length of time"),
+        (&["--since", "recently"], "error: --since recently: neither a length of time nor a date"),
+        (&["--filter", "sze > 1"], "error: filter, column 1: `sze` is not a field"),
+        (&["--sort", "sze"], "error: --sort: no field is called \"sze\""),
+    ] {
+        let ran = haul(&rig, &[&["ls"], arguments].concat());
+        assert_eq!((ran.status, ran.err.lines().next()), (2, Some(message)), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_nested_key_sorts_as_it_filters() {
+    let rig = Rig::new(LOCAL);
+    for (name, born) in [("b", 1770), ("a", 1724)] {
+        let metadata = serde_json::json!({ "author": { "born": born } });
+        let new =
+            NewFile { metadata: metadata.as_object().unwrap().clone(), ..NewFile::from_bytes(name, "x") };
+        rig.upload(&new).unwrap();
+    }
+    let ran = haul(&rig, &["ls", "--jsonl", "--sort", "metadata.author.born"]);
+    assert_eq!(names(&ran.files()), ["a", "b"]);
+}
+
+#[test]
+fn a_limit_ends_the_paging_as_soon_as_it_is_met() {
+    let rig = Rig::new(XAI);
+    for n in 0..9 {
+        rig.put(&format!("{n}.{}", if n % 3 == 0 { "pdf" } else { "txt" }), "x");
+    }
+    rig.served.requests();
+    for (arguments, requests, found) in [
+        (&["--limit", "3"][..], 1, 3),
+        // Newest first: 8 7 | 6 5 | 4 3 | 2 1 | 0.
+        (&["--page-size", "2", "--limit", "2"], 1, 2),
+        (&["--page-size", "2", "--limit", "3"], 2, 3),
+        // Nothing native tells the last letters of a name, so pages are read until enough matched.
+        (&["--page-size", "2", "--limit", "1", "*.pdf"], 2, 1),
+        (&["--page-size", "2", "--limit", "2", "*.pdf"], 3, 2),
+        (&["--page-size", "2", "--limit", "3", "*.pdf"], 5, 3),
+        (&["--limit", "0"], 0, 0),
+    ] {
+        let ran = haul(&rig, &[&["ls", "--jsonl"], arguments].concat());
+        assert_eq!(ran.files().len(), found, "{arguments:?}");
+        let asked = rig.served.requests();
+        assert_eq!(asked.len(), requests, "{arguments:?}: {asked:#?}");
+    }
+}
+
+#[test]
+fn a_name_that_the_platform_looks_for_is_one_request() {
+    for case in [XAI, GATEWAY, LLAMACLOUD] {
+        let rig = Rig::new(case);
+        for n in 0..5 {
+            rig.put(&format!("{n}.txt"), "x");
+        }
+        rig.served.requests();
+        let ran = haul(&rig, &["ls", "--jsonl", "--filter", "name = \"3.txt\"", "--limit", "1"]);
+        assert_eq!(names(&ran.files()), ["3.txt"]);
+        assert_eq!(rig.served.requests().len(), 1, "{case:?}");
+        // By name: once as an id, once as a name.
+        let ran = haul(&rig, &["info", "--jsonl", "3.txt"]);
+        assert_eq!(names(&ran.files()), ["3.txt"]);
+        let asked = rig.served.requests();
+        // LlamaCloud's older servers need a second look for an id.
+        let most = if case.provider == "llamacloud" { 3 } else { 2 };
+        assert_eq!(asked.len(), most, "{asked:#?}");
+        let ran = haul(&rig, &["info", "--jsonl", "name:3.txt"]);
+        assert_eq!(names(&ran.files()), ["3.txt"]);
+        assert_eq!(rig.served.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_listing_of_one_page_is_newest_first_and_a_longer_one_in_the_order_of_the_server() {
+    let rig = Rig::new(REPLICATE);
+    for n in 0..3 {
+        rig.put(&format!("{n}"), "x");
+    }
+    assert_eq!(names(&haul(&rig, &["ls", "--jsonl"]).files()), ["2", "1", "0"]);
+    rig.put("3", "x");
+    let served: Vec<_> = rig.pages(None).concat();
+    assert_eq!(names(&haul(&rig, &["ls", "--jsonl"]).files()), names(&served));
+    let ran = haul(&rig, &["ls", "--jsonl", "--sort", "created_at", "--reverse"]);
+    assert_eq!(names(&ran.files()), ["3", "2", "1", "0"]);
+    let rig = Rig::new(LEGACY);
+    for n in 0..3 {
+        rig.put(&format!("{n}"), "x");
+    }
+    assert_eq!(names(&haul(&rig, &["ls", "--jsonl"]).files()), ["2", "1", "0"]);
+}
+
+#[test]
+fn what_makes_everything_wait_is_said() {
+    let rig = Rig::new(REPLICATE);
+    for name in ["b", "a", "d", "c"] {
+        rig.put(name, "x");
+    }
+    let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).err;
+    let held = said(&["--sort", "name"]);
+    assert!(
+        held.contains("replicate does not sort by name this way: every file is read before the first is shown, and held in memory"),
+        "{held}"
+    );
+    let bounded = said(&["--sort", "name", "--limit", "2"]);
+    assert!(bounded.contains("every file is read") && !bounded.contains("held in memory"), "{bounded}");
+    assert!(!said(&[]).contains("every file is read"));
+    // A script that did not ask is not told.
+    assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "name"]).err, "");
+    let rig = Rig::new(XAI);
+    rig.put("a", "x");
+    assert!(!haul(&rig, &["ls", "-v", "--ids", "--sort", "name"]).err.contains("every file is read"));
+}
+
+#[test]
+fn a_cursor_goes_on_and_is_only_told_where_nothing_is_passed_over() {
+    let rig = Rig::new(XAI);
+    for n in 0..5 {
+        rig.put(&format!("{n}"), "x");
+    }
+    let first = haul(&rig, &["ls", "-v", "--fields", "name", "--page-size", "2", "--limit", "2"]);
+    assert_eq!(first.lines(), ["4", "3"]);
+    let cursor = first.err.lines().find_map(|line| line.strip_prefix("next page: --cursor ")).unwrap();
+    let rest = haul(&rig, &["ls", "--jsonl", "--cursor", cursor]);
+    assert_eq!(names(&rest.files()), ["2", "1", "0"]);
+    let cut = haul(&rig, &["ls", "-v", "--fields", "name", "--page-size", "2", "--limit", "1"]);
+    assert_eq!(cut.lines(), ["4"]);
+    assert!(!cut.err.contains("next page"), "{}", cut.err);
+}
+
+#[test]
+fn a_field_of_one_platform_is_asked_of_it_or_refused() {
+    let rig = Rig::new(XAI);
+    rig.put("a", "x");
+    rig.served.requests();
+    for (filter, status) in [
+        ("user_defined_id = \"abc\"", 0),
+        ("user_defined_id = \"abc\" AND size > 0", 0),
+        ("NOT user_defined_id = \"abc\" AND size > 0", 5),
+        ("user_defined_id != \"abc\"", 5),
+        ("user_defined_id = \"abc\" OR metadata.x = 1", 5),
+        ("user_defined_id = \"\"", 5),
+    ] {
+        let ran = haul(&rig, &["ls", "--filter", filter]);
+        assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{filter}: {ran:?}");
+        let asked = rig.served.requests();
+        assert_eq!(asked.len(), usize::from(status == 0), "{filter}: {asked:?}");
+        if status == 5 {
+            assert!(
+                ran.err.starts_with("error: xai cannot be asked for this of user_defined_id\n"),
+                "{}",
+                ran.err
+            );
+            assert!(ran.err.contains("hint: user_defined_id goes with `=` and a value"), "{}", ran.err);
+        }
+    }
+    let ran = haul(&Rig::new(REPLICATE), &["ls", "--filter", "user_defined_id = \"abc\""]);
+    assert_eq!(ran.status, 2, "{ran:?}");
+    let rig = Rig::new(LLAMACLOUD);
+    rig.put("a", "x");
+    let source = "data_source_id = \"11111111-1111-4111-8111-111111111111\"";
+    for (filter, status) in [
+        (source.to_owned(), 0),
+        (format!("{source} OR name = a"), 5),
+        ("external_file_id = x OR name = b".to_owned(), 0),
+    ] {
+        let ran = haul(&rig, &["ls", "--jsonl", "--filter", &filter]);
+        assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{filter}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_listing_that_changes_while_it_is_read_has_what_was_there_all_along_once() {
+    use crate::find::support::{ACTIVELOOP, MAGNETAR};
+    for case in [LOCAL, XAI, GATEWAY, LLAMACLOUD, MAGNETAR, REPLICATE, ACTIVELOOP] {
+        if !case.is_emulated() {
+            continue;
+        }
+        let rig = Rig::new(case);
+        let put: Vec<_> = (0..9).map(|n| rig.put(&format!("{n}"), "x").id).collect();
+        let query = Query { page_size: Some(3), ..Query::default() };
+        let first = rig.list(&query, None).unwrap();
+        let mut seen: Vec<_> = first.files.iter().map(|file| file.id.clone()).collect();
+        // The file that the cursor is at goes, one that was listed, one that was not; two come.
+        let unlisted = put.iter().find(|id| !seen.contains(id)).unwrap().clone();
+        let gone = [seen[2].clone(), seen[0].clone(), unlisted];
+        for id in &gone {
+            rig.run(rig.provider.delete(id)).unwrap();
+        }
+        rig.put("new 1", "x");
+        rig.put("new 2", "x");
+        let mut cursor = first.next;
+        while let Some(next) = cursor {
+            let page = rig.list(&query, Some(&next)).unwrap_or_else(|error| panic!("{case:?}: {error}"));
+            seen.extend(page.files.into_iter().map(|file| file.id));
+            cursor = page.next;
+        }
+        let mut once = seen.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), seen.len(), "{case:?}: a file came twice");
+        let throughout: Vec<_> = put.iter().filter(|id| !gone.contains(id)).collect();
+        assert!(throughout.iter().all(|id| seen.contains(id)), "{case:?}: a file is missing");
+    }
+}

@@ -1,0 +1,147 @@
+//! A listing of a million files: memory, time to the first row, processor time a row, requests. In release.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::find::support::{ACTIVELOOP, GATEWAY, LLAMACLOUD, XAI, command, haul, names};
+use crate::support::rig::{Case, Rig};
+
+const COUNT: u32 = 1_000_000;
+
+/// A platform with a million files that have no content, put straight into the store's index, and how many they are: a
+/// random id may be one of those that are counted up.
+fn million(case: Case) -> (Rig, u32) {
+    let rig = Rig::new(case);
+    // One as the platform makes them is what the others are copies of.
+    let first = rig.put("seed.txt", "x");
+    let index = rig.served.home().join("data/store/index.sqlite");
+    let database = rusqlite::Connection::open(index).unwrap();
+    let copied = database.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+         INSERT OR IGNORE INTO files (space, id, provider, profile, name, size, content_type, purpose, path, status, created_at,
+             updated_at, expires_at, sha256, blake3, md5, metadata, downloadable, url, extra)
+         SELECT space, printf('%s%07x', substr(id, 1, length(id) - 7), i), provider, profile,
+             printf('report %d of the year.pdf', i), size + i, content_type, purpose, path, status, created_at - i * 1000,
+             updated_at, expires_at, sha256, blake3, md5, metadata, downloadable, url, extra
+         FROM n, files WHERE id = ?2",
+        rusqlite::params![COUNT - 1, first.id.as_str()],
+    );
+    let count = u32::try_from(copied.unwrap()).unwrap() + 1;
+    assert!(count > COUNT - 10, "{count}");
+    (rig, count)
+}
+
+/// What a run took.
+struct Taken {
+    rows: u32,
+    first_row: f64,
+    wall: f64,
+    processor: f64,
+    peak_kib: u64,
+    sample: Vec<Value>,
+}
+
+fn measure(rig: &Rig, arguments: &[&str]) -> Taken {
+    let start = Instant::now();
+    let mut child = command(rig).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
+    let (mut line, mut rows, mut first_row, mut peak_kib, mut sample) =
+        (String::new(), 0, 0.0, 0, Vec::new());
+    while out.read_line(&mut line).unwrap() > 0 {
+        if rows == 0 {
+            first_row = start.elapsed().as_secs_f64();
+        }
+        if rows % 100 == 0 && sample.len() < 2000 {
+            sample.push(serde_json::from_str(&line).unwrap());
+        }
+        if rows % 5000 == 0 {
+            peak_kib = peak(child.id()).unwrap_or(peak_kib);
+        }
+        rows += 1;
+        line.clear();
+    }
+    // Ended and not yet waited for, it still tells its processor time.
+    let wall = start.elapsed().as_secs_f64();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let processor = processor(child.id());
+    assert!(child.wait().unwrap().success());
+    Taken { rows, first_row, wall, processor, peak_kib, sample }
+}
+
+fn peak(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// Seconds in user and system mode; a tick is a hundredth of one.
+fn processor(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Seconds that it takes to decode a row and encode it again, alone.
+fn json_alone(sample: &[Value]) -> f64 {
+    let lines: Vec<String> = sample.iter().map(Value::to_string).collect();
+    let (rounds, start) = (50, Instant::now());
+    let mut bytes = 0;
+    for _ in 0..rounds {
+        for line in &lines {
+            let value: Value = serde_json::from_str(line).unwrap();
+            bytes += value.to_string().len();
+        }
+    }
+    assert!(bytes > 0);
+    start.elapsed().as_secs_f64() / f64::from(rounds) / f64::from(u32::try_from(lines.len()).unwrap())
+}
+
+#[test]
+#[ignore = "a million files: run it in release"]
+fn a_million_files_stream_through_little_memory() {
+    for case in [LLAMACLOUD, ACTIVELOOP, XAI] {
+        let (rig, count) = million(case);
+        rig.served.requests();
+        let taken = measure(&rig, &["ls", "--jsonl"]);
+        let alone = json_alone(&taken.sample);
+        let a_row = taken.processor / f64::from(taken.rows);
+        println!(
+            "{}: {} rows in {:.1} s, first after {:.0} ms; {:.2} µs of processor a row, {:.2} times JSON alone; peak {:.1} MiB",
+            case.provider,
+            taken.rows,
+            taken.wall,
+            taken.first_row * 1000.0,
+            a_row * 1e6,
+            a_row / alone,
+            f64::from(u32::try_from(taken.peak_kib).unwrap()) / 1024.0,
+        );
+        assert_eq!(taken.rows, count);
+        assert!(taken.peak_kib < 32 * 1024, "{} KiB", taken.peak_kib);
+        assert!(taken.first_row < 2.0, "{} s", taken.first_row);
+        // Without optimisation the comparison says nothing.
+        if !cfg!(debug_assertions) {
+            assert!(a_row < 2.0 * alone, "{} µs, JSON alone {} µs", a_row * 1e6, alone * 1e6);
+        }
+    }
+}
+
+#[test]
+#[ignore = "a million files: run it in release"]
+fn one_of_a_million_is_one_request() {
+    for case in [LLAMACLOUD, XAI, GATEWAY] {
+        let (rig, _) = million(case);
+        rig.served.requests();
+        let filter = "name = \"report 777777 of the year.pdf\"";
+        let ran = haul(&rig, &["ls", "--jsonl", "--filter", filter, "--limit", "1"]);
+        assert_eq!(names(&ran.files()), ["report 777777 of the year.pdf"]);
+        assert_eq!(rig.served.requests().len(), 1);
+        let ran = haul(&rig, &["info", "--jsonl", "report 777777 of the year.pdf"]);
+        assert_eq!(names(&ran.files()), ["report 777777 of the year.pdf"]);
+        assert!(rig.served.requests().len() <= 3);
+    }
+}

@@ -1,0 +1,7 @@
+//! Finding files: listings, filters, names and patterns, on every platform, over sockets.
+mod ls;
+mod million;
+mod pushdown;
+mod several;
+mod support;
+mod verbs;

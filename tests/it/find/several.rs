@@ -1,0 +1,119 @@
+//! Patterns and filters that choose the files of a command that changes something.
+
+use crate::find::support::{LOCAL, MAGNETAR, haul, names};
+use crate::support::rig::{Rig, object};
+use haul::model::{File, NewFile};
+
+fn three(rig: &Rig) -> Vec<File> {
+    ["a.tmp", "b.tmp", "c.txt"].map(|name| rig.put(name, "x")).to_vec()
+}
+
+fn listed(rig: &Rig) -> Vec<String> {
+    let mut names: Vec<String> = rig.pages(None).concat().into_iter().map(|file| file.name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn without_a_terminal_a_pattern_needs_yes_and_a_look_changes_nothing() {
+    let rig = Rig::new(LOCAL);
+    three(&rig);
+    let id = rig.pages(None).concat()[0].id.to_string();
+    for (arguments, done) in [
+        (&["rm", "*.tmp"][..], "2 files matched: nothing was deleted"),
+        (&["rm", "--filter", "size > 0"], "3 files matched: nothing was deleted"),
+        (&["meta", "set", "*.tmp", "k=v"], "2 files matched: nothing was changed"),
+        (&["meta", "set", "--filter", "size > 0", "k=v"], "3 files matched: nothing was changed"),
+        (&["meta", "unset", "--filter", "size > 0", "k"], "3 files matched: nothing was changed"),
+        (&["link", "*.tmp"], "2 files matched: nothing was linked"),
+        (&["link", "--filter", "name:tmp", "--revoke="], "2 files matched: nothing was revoked"),
+    ] {
+        let ran = haul(&rig, arguments);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.err, format!("error: {done}\nhint: add `--yes`, or look first: `--dry-run`\n"));
+        let count = done.split(' ').next().unwrap().parse::<usize>().unwrap();
+        let look = haul(&rig, &[arguments, &["--dry-run", "--jsonl"]].concat());
+        assert_eq!(look.lines().len(), count, "{arguments:?}: {look:?}");
+        assert_eq!(listed(&rig), ["a.tmp", "b.tmp", "c.txt"]);
+        assert!(rig.pages(None).concat().iter().all(|file| file.metadata.is_empty()));
+        assert_eq!(rig.run(rig.provider.links(&id.as_str().into())).unwrap(), []);
+    }
+    let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run", "--jsonl"]);
+    assert!(look.files().iter().all(|file| file.metadata == object(&[("k", "v")])), "{look:?}");
+    let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run"]);
+    assert_eq!(look.err, "dry run: nothing was changed\n");
+}
+
+#[test]
+fn with_yes_it_is_done_to_those_and_no_others() {
+    let rig = Rig::new(LOCAL);
+    three(&rig);
+    let set = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--yes", "--jsonl"]);
+    assert_eq!(set.files().len(), 2);
+    let with =
+        |key: &str| haul(&rig, &["ls", "--jsonl", "--filter", &format!("metadata.{key} != null")]).files();
+    assert_eq!(names(&with("k")), ["b.tmp", "a.tmp"]);
+    let set = haul(&rig, &["meta", "set", "--filter", "metadata.k = v", "--yes", "--jsonl", "k=w", "n=1"]);
+    assert_eq!(set.files().len(), 2, "{set:?}");
+    assert_eq!(names(&with("n")), ["b.tmp", "a.tmp"]);
+    let set = haul(&rig, &["meta", "set", "a*", "n=2", "--filter", "metadata.k = w", "--yes", "--jsonl"]);
+    assert_eq!(names(&set.files()), ["a.tmp"]);
+    haul(&rig, &["meta", "unset", "--filter", "metadata.k = w", "k", "--yes"]).lines();
+    assert!(with("k").is_empty());
+    assert_eq!(haul(&rig, &["link", "*.tmp", "--yes"]).lines().len(), 2);
+    assert_eq!(haul(&rig, &["link", "*", "--list"]).lines().len(), 2);
+    haul(&rig, &["link", "*.tmp", "--revoke=", "--yes"]).lines();
+    assert_eq!(haul(&rig, &["link", "*", "--list"]).out, "");
+    assert_eq!(haul(&rig, &["info", "*.tmp", "--jsonl"]).files().len(), 2);
+    assert_eq!(haul(&rig, &["meta", "get", "*.tmp", "c.txt", "--jsonl"]).files().len(), 3);
+    let got = haul(&rig, &["get", "--filter", "name:tmp", "-o", "here/"]);
+    assert_eq!(got.lines().len(), 2);
+    haul(&rig, &["rm", "*.tmp", "--yes"]).lines();
+    assert_eq!(listed(&rig), ["c.txt"]);
+}
+
+#[test]
+fn a_file_that_is_named_has_to_match_the_filter_too() {
+    let rig = Rig::new(LOCAL);
+    three(&rig);
+    let ran = haul(&rig, &["rm", "a.tmp", "--filter", "size > 1GB", "--yes"]);
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""));
+    assert_eq!(listed(&rig).len(), 3);
+}
+
+#[test]
+fn several_files_cannot_have_one_name() {
+    let rig = Rig::new(LOCAL);
+    three(&rig);
+    let ran = haul(&rig, &["meta", "set", "*.tmp", "--name", "same", "--yes"]);
+    assert_eq!(
+        (ran.status, ran.err.lines().next()),
+        (2, Some("error: --name: several files cannot have one name"))
+    );
+    for arguments in
+        [&["meta", "set", "--filter", "size > 0"][..], &["meta", "unset", "--filter", "size > 0"]]
+    {
+        assert_eq!(haul(&rig, arguments).status, 2);
+    }
+    assert_eq!(listed(&rig), ["a.tmp", "b.tmp", "c.txt"]);
+}
+
+#[test]
+fn what_a_platform_has_no_place_for_is_refused_before_it_is_asked() {
+    let rig = Rig::new(MAGNETAR);
+    rig.upload(&NewFile::from_bytes("a", "x")).unwrap();
+    rig.served.requests();
+    let ran = haul(&rig, &["meta", "set", "*", "k=v", "--yes"]);
+    assert_eq!((ran.status, rig.served.requests().len()), (5, 0), "{ran:?}");
+}
+
+#[test]
+fn files_of_one_name_are_listed_and_the_newest_can_be_taken() {
+    let rig = Rig::new(LOCAL);
+    let ids = [rig.put("same.txt", "1").id, rig.put("same.txt", "22").id];
+    let ran = haul(&rig, &["info", "same.txt"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.starts_with("error: same.txt: 2 files have this name\n"), "{}", ran.err);
+    assert!(ids.iter().all(|id| ran.err.contains(id.as_str())), "{}", ran.err);
+    assert_eq!(haul(&rig, &["info", "same.txt", "--latest", "--jsonl"]).files()[0].id, ids[1]);
+}

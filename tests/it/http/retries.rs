@@ -1,0 +1,166 @@
+//! One test for each row of the retry table, with the number of requests it may cost.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use haul::error::Kind;
+use haul::http::{Body, Client, Config, Policy, Request};
+use serde_json::json;
+use url::Url;
+
+use crate::http::{client, config, get};
+use crate::support::server::{Answer, Server};
+
+fn post(server: &Server) -> Request {
+    Request::post(server.at("files"), Body::json(&json!({"name": "a"})))
+}
+
+fn fail(status: u16) -> Answer {
+    Answer::status(status, &[("x-request-id", "req-7")], r#"{"detail":"no luck"}"#)
+}
+
+#[tokio::test]
+async fn a_server_error_goes_again_where_it_may() {
+    for status in [408, 429, 500, 502, 503, 504, 599] {
+        let server = Server::script(vec![fail(status), fail(status), Answer::ok()]);
+        let reply = client(&server).send(&get(&server)).await.unwrap();
+        assert_eq!((reply.status, server.count()), (200, 3), "{status}");
+        let server = Server::script(vec![fail(status)]);
+        let error = client(&server).send(&get(&server)).await.unwrap_err();
+        assert_eq!(server.count(), 3, "{status}: the policy's number of attempts");
+        assert_eq!(error.status(), Some(status));
+        assert_eq!(error.message(), format!("testland answered {status}: no luck"));
+        assert_eq!(error.request_id(), Some("req-7"));
+        assert!(error.causes()[0].starts_with("gave up after 3 attempts in 0."), "{:?}", error.causes());
+        assert!(!error.is_unanswered());
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_may_have_been_carried_out_is_not_repeated() {
+    for (status, unanswered) in
+        [(408, true), (500, true), (502, true), (503, true), (504, true), (507, false)]
+    {
+        let server = Server::script(vec![fail(status), Answer::ok()]);
+        let error = client(&server).send(&post(&server)).await.unwrap_err();
+        assert_eq!((server.count(), error.is_unanswered()), (1, unanswered), "{status}");
+        let server = Server::script(vec![fail(status), Answer::ok()]);
+        client(&server).send(&post(&server).repeatable()).await.unwrap();
+        assert_eq!(server.count(), 2, "{status}: unless it says that it may be");
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_was_turned_away_is_repeated() {
+    let server = Server::script(vec![fail(429), Answer::ok()]);
+    client(&server).send(&post(&server)).await.unwrap();
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn other_refusals_are_final() {
+    for (status, kind) in [
+        (400, Kind::Failed),
+        (401, Kind::Auth),
+        (402, Kind::RateLimited),
+        (403, Kind::Auth),
+        (404, Kind::NotFound),
+        (405, Kind::Platform),
+        (409, Kind::Failed),
+        (410, Kind::NotFound),
+        (413, Kind::Unsupported),
+        (422, Kind::Failed),
+        (501, Kind::Platform),
+    ] {
+        let server = Server::script(vec![fail(status)]);
+        let error = client(&server).send(&get(&server)).await.unwrap_err();
+        assert_eq!((error.kind(), error.status(), server.count()), (kind, Some(status), 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_goes_again_only_if_it_may() {
+    for lost in
+        [Answer::raw(""), Answer::raw("HTTP/1.1 200 OK\r\nContent-Le"), Answer::raw("garbage\r\n\r\n")]
+    {
+        let server = Server::script(vec![lost.clone(), lost.clone(), Answer::ok()]);
+        client(&server).send(&get(&server)).await.unwrap();
+        assert_eq!(server.count(), 3);
+        let server = Server::script(vec![lost, Answer::ok()]);
+        let error = client(&server).send(&post(&server)).await.unwrap_err();
+        assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_cut_short_is_a_lost_one() {
+    let cut = Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":");
+    let server = Server::script(vec![cut.clone(), Answer::ok()]);
+    client(&server).send(&get(&server)).await.unwrap();
+    assert_eq!(server.count(), 2);
+    let server = Server::script(vec![cut]);
+    let error = client(&server).send(&post(&server)).await.unwrap_err();
+    assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
+}
+
+#[tokio::test]
+async fn silence_is_a_lost_answer() {
+    let impatient =
+        |server: &Server| Client::new(Config { timeout: Duration::from_millis(200), ..config(server) });
+    for silent in
+        [Answer::raw("").hang(), Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{").hang()]
+    {
+        let server = Server::script(vec![silent.clone(), Answer::ok()]);
+        impatient(&server).send(&get(&server)).await.unwrap();
+        assert_eq!(server.count(), 2);
+        let server = Server::script(vec![silent]);
+        let error = impatient(&server).send(&post(&server)).await.unwrap_err();
+        assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
+        assert!(error.message().ends_with("did not answer within 0.2 s"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_never_left_goes_again() {
+    // A port that was just free: nobody listens there.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+    let server = Server::script(vec![Answer::ok()]);
+    let client = Client::new(Config { own: vec![url.clone()], ..config(&server) });
+    let error = client.send(&Request::post(url, Body::json(&json!({})))).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert_eq!(error.message(), format!("could not reach testland at http://127.0.0.1:{port}"));
+    assert!(error.causes()[0].contains("refused"), "{:?}", error.causes());
+    assert!(error.causes()[1].starts_with("gave up after 3 attempts"), "{:?}", error.causes());
+    assert!(!error.is_unanswered());
+}
+
+#[tokio::test]
+async fn a_deletion_found_done_has_succeeded() {
+    let lost = Answer::raw("");
+    for first in [lost, fail(500), fail(503)] {
+        let server = Server::script(vec![first, fail(404)]);
+        let reply = client(&server).send(&Request::delete(server.at("files/1"))).await.unwrap();
+        assert_eq!((reply.status, server.count()), (204, 2));
+    }
+    for script in [vec![fail(404)], vec![fail(429), fail(404)]] {
+        let server = Server::script(script);
+        let error = client(&server).send(&Request::delete(server.at("files/1"))).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "nothing was deleted before");
+    }
+}
+
+#[tokio::test]
+async fn the_elapsed_time_limits_too() {
+    let server = Server::script(vec![fail(500)]);
+    let policy = Policy {
+        attempts: 1000,
+        elapsed: Duration::from_millis(100),
+        base: Duration::from_millis(20),
+        cap: Duration::from_millis(40),
+    };
+    let client = Client::new(Config { policy, ..config(&server) });
+    let error = client.send(&get(&server)).await.unwrap_err();
+    assert!(server.count() > 1 && server.count() < 500, "{}", server.count());
+    assert!(error.causes()[0].starts_with("gave up after"));
+}

@@ -1,0 +1,18 @@
+//! Tests of the library, the program and the emulators; they need no network, no account and no fixed port.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, its helpers too")]
+#![allow(clippy::print_stdout, reason = "what a test counts is worth reading")]
+
+mod auth;
+#[cfg(unix)]
+mod cli;
+mod conformance;
+mod emulator;
+mod filter;
+mod find;
+mod http;
+mod platforms;
+mod serve;
+mod store;
+mod support;
+mod transfer;

@@ -1,0 +1,187 @@
+//! `haul serve` as people start it.
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// The program in a home of its own.
+fn haul(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
+    command.env_clear().env("HAUL_HOME", home).env("PATH", std::env::var_os("PATH").unwrap());
+    command.arg("serve").args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Exit status, stdout and stderr.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let output = haul(home.path(), arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn terminate(mut child: Child) -> i32 {
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    child.wait().unwrap().code().unwrap()
+}
+
+#[test]
+fn it_says_where_it_is_serves_logs_and_stops() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("requests.jsonl");
+    let arguments = ["--ephemeral", "--listen", "127.0.0.1:0", "--log", log.to_str().unwrap()];
+    let mut child = haul(home.path(), &arguments).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("http://").unwrap();
+    assert!(get(address, "/").starts_with("HTTP/1.1 200"));
+    assert!(get(address, "/local/x").starts_with("HTTP/1.1 403"));
+    assert_eq!(terminate(child), 0);
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 403]);
+    assert!(!home.path().join("data").exists(), "an ephemeral store leaves nothing");
+}
+
+#[test]
+fn json_is_one_object_with_the_address() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = haul(home.path(), &["--listen", "127.0.0.1:0", "--json"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), ["url", "platforms", "env"]);
+    assert!(get(object["url"].as_str().unwrap().trim_start_matches("http://"), "/").contains("offline"));
+    assert_eq!(terminate(child), 0);
+}
+
+#[test]
+fn a_command_runs_with_nothing_of_ours_on_stdout_and_gives_its_status() {
+    let (status, out, err) = run(&["--ephemeral", "--", "sh", "-c", "echo only this; exit 7"]);
+    assert_eq!((status, out.as_str(), err.as_str()), (7, "only this\n", ""));
+    let (status, ..) = run(&["--ephemeral", "--", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(status, 137);
+    let (status, out, err) = run(&["--ephemeral", "--", "no-such-command"]);
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.starts_with("error: no-such-command: cannot be run\n"), "{err}");
+}
+
+#[test]
+fn wrong_words_are_usage_errors_that_list_the_right_ones() {
+    for (arguments, message) in [
+        (["--fault", "explode"], "error: fault `explode`: `explode` is no word for a fault"),
+        (["--only", "nowhere"], "error: `nowhere` is no platform that can be served"),
+        (["--dialect", "nowhere=x"], "error: `nowhere` is no platform that can be served"),
+        (["--quirk", "nothing"], "error: quirk `nothing`: there is none of that name"),
+        (["--listen", "127.0.0.1:0"], "error: --print-env: the variables need a port"),
+    ] {
+        let (status, out, err) = run(&[&arguments[..], &["--print-env"]].concat());
+        assert_eq!((status, out.as_str(), err.lines().next()), (2, "", Some(message)), "{err}");
+        assert!(err.contains("hint: "), "{err}");
+    }
+}
+
+#[test]
+fn an_address_in_use_or_open_to_others_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (status, _, err) = run(&["--listen", &address, "--", "true"]);
+    assert_eq!(status, 1);
+    assert!(err.starts_with(&format!("error: {address}: cannot listen\n")), "{err}");
+    let (status, _, err) = run(&["--ephemeral", "--listen", "0.0.0.0:0", "--", "true"]);
+    assert_eq!(status, 0);
+    assert!(err.contains("other machines can reach this"), "{err}");
+}
+
+/// The body of the answer to a whole request; None where the server died before it had given one. HTTP/1.0, so that
+/// nothing is sent in chunks.
+fn exchange(address: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let length = body.len();
+    let head = format!(
+        "{head} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer any\r\nContent-Length: {length}\r\n"
+    );
+    stream
+        .write_all(format!("{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n").as_bytes())
+        .ok()?;
+    stream.write_all(body).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    assert!(answer.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&answer[..end]));
+    let stated: usize = String::from_utf8_lossy(&answer[..end])
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+        .unwrap_or(answer.len() - end);
+    (answer.len() - end == stated).then(|| answer[end..].to_vec())
+}
+
+/// Bytes that differ by their number.
+fn noise(number: u64) -> Vec<u8> {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let length = usize::try_from(state >> 46).unwrap();
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn upload(address: &str, number: u64) -> Option<String> {
+    let mut form =
+        format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{number}.bin\"\r\n\r\n")
+            .into_bytes();
+    form.extend(noise(number));
+    form.extend(b"\r\n--b--\r\n");
+    let answer = exchange(address, "POST /activeloop/files", &form)?;
+    Some(serde_json::from_slice::<Value>(&answer).unwrap()["id"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_file_that_was_acknowledged_survives_kill_9() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = std::sync::Mutex::new(Vec::<(String, u64)>::new());
+    let numbers = std::sync::atomic::AtomicU64::new(1);
+    for life in 0..6 {
+        let mut child = haul(home.path(), &["--listen", "127.0.0.1:0"]).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().trim_start_matches("http://").to_owned();
+        for (id, number) in kept.lock().unwrap().iter() {
+            let content = exchange(&address, &format!("GET /activeloop/files/{id}/content"), b"");
+            assert!(content == Some(noise(*number)), "{id} is not what was acknowledged");
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let next = || numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let mut number = next();
+                    while let Some(id) = upload(&address, number) {
+                        kept.lock().unwrap().push((id, number));
+                        number = next();
+                    }
+                });
+            }
+            // Bytes move all the time; where in which upload the kill falls differs with each life.
+            std::thread::sleep(std::time::Duration::from_millis(60 + 37 * life));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+    }
+    assert!(kept.lock().unwrap().len() > 10, "too few were acknowledged to tell");
+}

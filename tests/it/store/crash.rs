@@ -1,0 +1,260 @@
+//! A store whose writer is killed at any moment opens, lists only whole files and has lost nothing that was
+//! acknowledged.
+//!
+//! A child process puts, replaces and deletes files and says on its standard output what it is about to do and what is
+//! done. It stops at a chosen place, a random byte of the content or a phase of the change, and is killed there; in
+//! one of ten rounds it does not stop and is killed wherever it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, Read, Write, stdin, stdout};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use haul::store::{Listing, Phase, Store, observe};
+
+use crate::store::support::{child, child_input, contents, is_tidy, open, record, sha256};
+
+/// Where a child is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// At a random byte of the content.
+    Byte,
+    /// At the phase of this number in `PHASES`.
+    Phase(usize),
+    /// Wherever it is after a random time.
+    Anywhere,
+}
+
+const PHASES: [Phase; 8] = [
+    Phase::Written,
+    Phase::Synced,
+    Phase::Inserted,
+    Phase::Placed,
+    Phase::Added,
+    Phase::Removing,
+    Phase::Removed,
+    Phase::Freed,
+];
+
+impl Place {
+    fn all() -> Vec<Self> {
+        let phases = (0..PHASES.len()).map(Self::Phase);
+        [Self::Byte, Self::Anywhere].into_iter().chain(phases).collect()
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Phase(number) => format!("{:?}", PHASES[number]),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        Self::all().into_iter().find(|place| place.name() == name).unwrap()
+    }
+}
+
+/// Numbers that look random, by splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
+    }
+
+    /// Content of a random size, mostly small; one in four is the same as others.
+    fn content(&mut self) -> Vec<u8> {
+        if self.below(4) == 0 {
+            return vec![b's'; 100_000 * self.below(3)];
+        }
+        let largest = [100, 10_000, 300_000, 2_000_000][self.below(4)];
+        let mut content = vec![0; self.below(largest)];
+        content.chunks_mut(8).for_each(|chunk| {
+            let bytes = self.below(usize::MAX).to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        });
+        content
+    }
+}
+
+fn say(line: &str) {
+    // One write, so that a killed process leaves whole lines.
+    stdout().write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    stdout().flush().unwrap();
+}
+
+/// Says where it is and waits to be killed.
+fn wait_for_the_end() -> ! {
+    say("here");
+    let _ = stdin().read(&mut [0]);
+    unreachable!("nothing is ever written to this process")
+}
+
+static STOP: OnceLock<Place> = OnceLock::new();
+static PASS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether this is the place to stop at, for the last of a random number of times.
+fn is_the_place(place: Place) -> bool {
+    STOP.get() == Some(&place)
+        && PASS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err()
+}
+
+fn observer(phase: Phase) {
+    let number = PHASES.iter().position(|other| *other == phase).unwrap();
+    if is_the_place(Place::Phase(number)) {
+        wait_for_the_end();
+    }
+}
+
+#[test]
+#[ignore = "a child process of the tests below"]
+fn child_that_is_killed() {
+    let Some((root, argument)) = child_input() else { return };
+    let (seed, place) = argument.split_once(' ').unwrap();
+    let mut random = Random(seed.parse().unwrap());
+    let store = open(&root);
+    STOP.set(Place::named(place)).unwrap();
+    PASS.store(u32::try_from(random.below(4)).unwrap(), Ordering::SeqCst);
+    observe(observer);
+    let files = store.list("s", &Listing::default()).unwrap();
+    let mut ids: Vec<String> = files.into_iter().map(|file| file.id.0).collect();
+    for n in 0.. {
+        let what = random.below(10);
+        if ids.is_empty() || what < 5 {
+            let id = format!("{seed}-{n}");
+            change(&store, &id, "put", &mut random);
+            ids.push(id);
+        } else if what < 7 {
+            let id = &ids[random.below(ids.len())];
+            change(&store, id, "replace", &mut random);
+        } else {
+            let id = ids.swap_remove(random.below(ids.len()));
+            say(&format!("delete {id}"));
+            store.delete("s", &id.as_str().into()).unwrap();
+            say(&format!("done {id}"));
+        }
+    }
+}
+
+fn change(store: &Store, id: &str, how: &str, random: &mut Random) {
+    let content = random.content();
+    say(&format!("{how} {id} {}", sha256(&content)));
+    let mut incoming = store.receive().unwrap();
+    if is_the_place(Place::Byte) {
+        incoming.write_all(&content[..random.below(content.len() + 1)]).unwrap();
+        wait_for_the_end();
+    }
+    incoming.write_all(&content).unwrap();
+    let blob = incoming.finish().unwrap();
+    let stored = if how == "put" { Store::put } else { Store::replace };
+    stored(store, "s", record(id), blob).unwrap();
+    say(&format!("done {id}"));
+}
+
+/// What a file may be: absent (None) or with the content of that SHA-256. Two of them while a change is under way.
+type May = Vec<Option<String>>;
+
+/// Hears what the child says.
+fn hear(line: &str, files: &mut BTreeMap<String, May>) {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words.as_slice() {
+        ["put", id, sha256] => {
+            files.insert((*id).to_owned(), vec![None, Some((*sha256).to_owned())]);
+        }
+        ["replace", id, sha256] => files.get_mut(*id).unwrap().push(Some((*sha256).to_owned())),
+        ["delete", id] => files.get_mut(*id).unwrap().push(None),
+        ["done", id] => {
+            let may = files.get_mut(*id).unwrap();
+            *may = may.split_off(may.len() - 1);
+        }
+        _ => {}
+    }
+}
+
+/// Runs a child and kills it at `place`.
+fn kill_one(root: &Path, place: Place, random: &mut Random, files: &mut BTreeMap<String, May>) {
+    let seed = random.below(1_000_000_000);
+    let mut child = child("store::crash::child_that_is_killed", root, &format!("{seed} {}", place.name()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut left = if place == Place::Anywhere { 1 + random.below(20) } else { usize::MAX };
+    for line in lines.by_ref() {
+        hear(&line, files);
+        left -= usize::from(!line.is_empty());
+        if line == "here" || left == 0 {
+            break;
+        }
+    }
+    if place == Place::Anywhere {
+        // No waiting for something: the child moves on meanwhile, and this decides how far.
+        thread::sleep(Duration::from_micros(random.below(5000) as u64));
+    }
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), None, "the child ended by itself: {status}");
+    lines.for_each(|line| hear(&line, files));
+}
+
+/// Checks the store as the next process finds it, and takes over what was open.
+fn check(root: &Path, files: &mut BTreeMap<String, May>) {
+    let store = open(root);
+    let mut found = BTreeMap::new();
+    let mut distinct = BTreeSet::new();
+    for file in store.list("s", &Listing::default()).unwrap() {
+        let mut content = Vec::new();
+        store.get("s", &file.id).unwrap().1.read_to_end(&mut content).unwrap();
+        let hash = sha256(&content);
+        assert_eq!(file.size, Some(content.len() as u64));
+        assert_eq!(file.checksums.sha256.as_ref(), Some(&hash), "wrong bytes in {}", file.id);
+        distinct.insert(hash.clone());
+        found.insert(file.id.0, hash);
+    }
+    for (id, may) in files.iter() {
+        let is = found.get(id).cloned();
+        assert!(may.contains(&is), "{id} is {is:?} and not one of {may:?}");
+    }
+    assert!(found.keys().all(|id| files.contains_key(id)));
+    assert_eq!(contents(root), distinct.len(), "content that no file has is left");
+    assert!(is_tidy(root));
+    *files = found.into_iter().map(|(id, hash)| (id, vec![Some(hash)])).collect();
+}
+
+fn kill_many(rounds: usize) {
+    let seed = RandomState::new().hash_one(rounds);
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let home = tempfile::tempdir().unwrap();
+    let mut files = BTreeMap::new();
+    let mut kills: BTreeMap<Place, usize> = BTreeMap::new();
+    for round in 0..rounds {
+        let places = Place::all();
+        let place = places[round % places.len()];
+        kill_one(home.path(), place, &mut random, &mut files);
+        check(home.path(), &mut files);
+        *kills.entry(place).or_default() += 1;
+    }
+    for place in Place::all() {
+        let count = kills.get(&place).copied().unwrap_or_default();
+        println!("{:10} {count} kills", place.name());
+        assert!(count > 0);
+    }
+    println!("{rounds} kills, {} files at the end", files.len());
+}
+
+#[test]
+fn a_killed_writer_leaves_the_old_state_or_the_new_one() {
+    kill_many(20);
+}
+
+#[test]
+#[ignore = "takes a minute; run in release"]
+fn a_writer_killed_hundreds_of_times_leaves_the_old_state_or_the_new_one() {
+    kill_many(300);
+}

@@ -1,0 +1,7 @@
+//! The store, as one process and as several see it, and as a killed one leaves it.
+
+mod crash;
+mod files;
+mod listing;
+mod processes;
+mod support;

@@ -1,0 +1,134 @@
+//! Several threads and processes at once, and the memory of one.
+
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+
+use haul::store::Listing;
+
+use crate::store::support::*;
+
+#[test]
+#[ignore = "a child process of the tests below"]
+fn child_writes() {
+    let Some((root, name)) = child_input() else { return };
+    let store = open(&root);
+    for n in 0..40 {
+        let id = format!("{name}-{n}");
+        // Content that the other process puts and deletes at the same time.
+        put(&store, &id, format!("shared {}", n % 3).as_bytes());
+        if n % 2 == 1 {
+            store.delete("s", &id.as_str().into()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn processes_that_write_at_once_lose_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    // The store is not there yet: they make it at once, too.
+    let children = ["a", "b", "c"].map(|name| child("store::processes::child_writes", home.path(), name));
+    for child in children {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    let store = open(home.path());
+    let files = store.list("s", &Listing::default()).unwrap();
+    assert_eq!(files.len(), 3 * 20);
+    for file in &files {
+        let n: usize = file.id.as_str().split_once('-').unwrap().1.parse().unwrap();
+        assert_eq!(n % 2, 0);
+        assert_eq!(content(&store, file.id.as_str()), format!("shared {}", n % 3).as_bytes());
+    }
+    assert_eq!(contents(home.path()), 3);
+    assert!(is_tidy(home.path()));
+}
+
+#[test]
+fn threads_that_put_and_delete_the_same_content_never_lose_it() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers = ["a", "b", "c", "d"].map(|name| {
+            // A store each, as if they were processes.
+            let store = open_unsynced(root);
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let id = format!("{name}-{n}");
+                    put(&store, &id, b"the same");
+                    assert_eq!(content(&store, &id), b"the same");
+                    store.delete("s", &id.as_str().into()).unwrap();
+                }
+            })
+        });
+        // Others start meanwhile, and clear only what is nobody's.
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                open_unsynced(root);
+            }
+        });
+        let outcomes = writers.map(ScopedJoinHandle::join);
+        is_over.store(true, Ordering::Relaxed);
+        outcomes.into_iter().for_each(Result::unwrap);
+    });
+    assert_eq!(contents(root), 0);
+    assert!(is_tidy(root));
+}
+
+#[test]
+fn two_hundred_at_once_are_served() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path());
+    thread::scope(|scope| {
+        for n in 0..200 {
+            let store = store.clone();
+            scope.spawn(move || {
+                let id = format!("f{n}");
+                put(&store, &id, id.as_bytes());
+                assert_eq!(content(&store, &id), id.as_bytes());
+            });
+        }
+    });
+    assert_eq!(store.list("s", &Listing::default()).unwrap().len(), 200);
+}
+
+#[test]
+fn what_a_living_process_receives_stays_when_another_starts() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path());
+    let mut incoming = store.receive().unwrap();
+    incoming.write_all(b"hel").unwrap();
+    fs::write(home.path().join("incoming/left-behind"), b"by a crash").unwrap();
+    open(home.path());
+    assert_eq!(files_below(&home.path().join("incoming")).len(), 1);
+    incoming.write_all(b"lo").unwrap();
+    store.put("s", record("a"), incoming.finish().unwrap()).unwrap();
+    assert_eq!(content(&store, "a"), b"hello");
+}
+
+#[test]
+#[ignore = "a child process of the test below"]
+fn child_puts_much() {
+    let Some((root, size)) = child_input() else { return };
+    let store = open(&root);
+    let mut incoming = store.receive().unwrap().with_md5();
+    let piece = vec![1; 1024 * 1024];
+    for _ in 0..size.parse().unwrap() {
+        incoming.write_all(&piece).unwrap();
+    }
+    store.put("s", record("a"), incoming.finish().unwrap()).unwrap();
+    say_peak();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_size() {
+    let peak = |mebibytes: &str| {
+        let home = tempfile::tempdir().unwrap();
+        peak(child("store::processes::child_puts_much", home.path(), mebibytes))
+    };
+    let (small, large) = (peak("2"), peak("256"));
+    assert!(large < 16 * 1024, "{large} KiB");
+    assert!(large < small + 4 * 1024, "{large} KiB for 256 MiB, {small} KiB for 2 MiB");
+}

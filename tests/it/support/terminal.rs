@@ -1,0 +1,189 @@
+//! Runs the program in a terminal.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+
+use crate::support::sandbox::{Run, TestEnv};
+
+/// Which of the program's streams are the terminal.
+#[derive(Clone, Copy)]
+pub enum On {
+    /// All three.
+    All,
+    /// stdin and stdout; stderr is a pipe.
+    Out,
+    /// stdin and stderr; stdout is a pipe.
+    Err,
+}
+
+/// A program in a terminal.
+pub struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Screen>,
+    reader: JoinHandle<()>,
+    /// How much of the screen has been looked at.
+    looked: usize,
+}
+
+/// What a terminal has shown so far.
+#[derive(Default)]
+struct Screen {
+    shown: Mutex<Shown>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Shown {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// How long a program may take to show what is waited for: only one that never will takes so long.
+const AT_MOST: Duration = Duration::from_mins(1);
+
+impl Terminal {
+    /// Starts the command in a terminal of so many columns and 24 lines.
+    pub fn start(mut command: Command, columns: u16, on: On) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        tcsetwinsize(slave.as_fd(), Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })
+            .unwrap();
+        let mut modes = tcgetattr(&slave).unwrap();
+        modes.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
+        let stream = |wanted: bool, slave: &OwnedFd| {
+            if wanted { Stdio::from(slave.try_clone().unwrap()) } else { Stdio::piped() }
+        };
+        command
+            .stdin(Stdio::from(slave.try_clone().unwrap()))
+            .stdout(stream(matches!(on, On::All | On::Out), &slave))
+            .stderr(stream(matches!(on, On::All | On::Err), &slave));
+        let child = command.spawn().unwrap();
+        // The terminal ends when the last program in it does: neither may we hold it.
+        drop((command, slave));
+        let keyboard = File::from(master);
+        let mut output = keyboard.try_clone().unwrap();
+        let screen = Arc::new(Screen::default());
+        let filled = Arc::clone(&screen);
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // Linux says EIO where others say end of file.
+            while let Ok(read @ 1..) = output.read(&mut piece) {
+                filled.shown.lock().unwrap().bytes.extend_from_slice(&piece[..read]);
+                filled.more.notify_all();
+            }
+            filled.shown.lock().unwrap().ended = true;
+            filled.more.notify_all();
+        });
+        Self { child, keyboard, screen, reader, looked: 0 }
+    }
+
+    /// Waits until the screen shows all of these, in any order, after what was waited for before; gives what it showed up
+    /// to there. Escape sequences do not count.
+    #[track_caller]
+    pub fn sees(&mut self, wanted: &[&str]) -> String {
+        self.sees_within(wanted, AT_MOST).unwrap_or_else(|new| panic!("no {wanted:?} in\n{new}"))
+    }
+
+    /// The same for so long; what it showed instead is the error.
+    pub fn sees_within(&mut self, wanted: &[&str], limit: Duration) -> Result<String, String> {
+        let mut shown = self.screen.shown.lock().unwrap();
+        loop {
+            let plain = plain(&shown.bytes);
+            let new = plain.get(self.looked..).unwrap_or_default();
+            let ends = wanted.iter().map(|text| Some(new.find(text)? + text.len()));
+            if let Some(ends) = ends.collect::<Option<Vec<usize>>>() {
+                let end = ends.into_iter().max().unwrap_or_default();
+                self.looked += end;
+                return Ok(new[..end].to_owned());
+            }
+            assert!(!shown.ended, "it ended without {wanted:?}:\n{plain}");
+            let (again, wait) = self.screen.more.wait_timeout(shown, limit).unwrap();
+            if wait.timed_out() {
+                return Err(new.to_owned());
+            }
+            shown = again;
+        }
+    }
+
+    /// Types this; `\x04` is Ctrl-D.
+    pub fn types(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits for its end: the status, what the screen showed, and what went through a pipe instead.
+    pub fn end(self) -> (ExitStatus, Vec<u8>, Vec<u8>) {
+        let output = self.child.wait_with_output().unwrap();
+        self.reader.join().unwrap();
+        let screen = self.screen.shown.lock().unwrap();
+        let screen = String::from_utf8_lossy(&screen.bytes).replace("\r\n", "\n").into_bytes();
+        (output.status, screen, [output.stdout, output.stderr].concat())
+    }
+}
+
+impl TestEnv {
+    /// Runs haul in a terminal of so many columns, with `answer` typed ahead. Its out is what the screen showed.
+    #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    pub fn terminal(&self, columns: u16, answer: &str, arguments: &[&str]) -> Run {
+        let mut command = self.command();
+        command.args(arguments);
+        self.terminal_of(command, columns, answer, On::All)
+    }
+
+    /// The same for any command.
+    #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    pub fn terminal_of(&self, command: Command, columns: u16, answer: &str, on: On) -> Run {
+        let mut terminal = Terminal::start(command, columns, on);
+        terminal.types(answer);
+        let (status, screen, piped) = terminal.end();
+        let status = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap();
+        let screen = without_frames(&screen);
+        match on {
+            On::Err => self.run_on_screen(status, piped, screen),
+            On::All | On::Out => self.run_on_screen(status, screen, piped),
+        }
+    }
+}
+
+/// What stays on a screen of what was drawn on a line and erased again: bars, which a slow machine shows and a quick one
+/// does not.
+fn without_frames(screen: &[u8]) -> Vec<u8> {
+    let erase = b"\r\x1b[2K";
+    let ends = |line: &[u8]| line.windows(erase.len()).rposition(|piece| piece == erase);
+    let lines = screen.split_inclusive(|byte| *byte == b'\n');
+    lines.flat_map(|line| &line[ends(line).map_or(0, |at| at + erase.len())..]).copied().collect()
+}
+
+/// What a terminal showed, without sequences that colour and move. Grows at its end alone as more is shown: a sequence
+/// that has not come whole ends it.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut plain, mut rest) = (String::new(), text.chars());
+    while let Some(c) = rest.next() {
+        if c == '\u{1b}' {
+            match rest.next() {
+                Some('[') => drop(rest.find(|c| ('@'..='~').contains(c))),
+                Some(']') => drop(rest.find(|c| *c == '\u{7}' || *c == '\\')),
+                Some('(' | ')') => drop(rest.next()),
+                _ => {}
+            }
+        } else if c == '\n' || !c.is_control() {
+            plain.push(c);
+        }
+    }
+    plain
+}

@@ -1,0 +1,219 @@
+//! What happens to a download when something goes wrong: which bytes are asked for again, and what is left on the disk.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use haul::error::{Kind, Result};
+use haul::interrupt::Interrupt;
+use haul::model::{File, NewFile};
+use haul::progress::{Silent, silent};
+use haul::providers::Provider;
+use haul::transfer::{DownloadOptions, Existing, Target, download};
+
+use crate::transfer::platform::{Platform, noise, provider_at};
+
+const SIZE: usize = 2_000_000;
+const OPTIONS: DownloadOptions = DownloadOptions { existing: Existing::Refuse, verify: true, resume: true };
+
+/// A platform with one file on it.
+async fn with_file(faults: &[&str]) -> (Platform, Arc<dyn Provider>, File) {
+    on(Platform::start(faults)).await
+}
+
+async fn on(platform: Platform) -> (Platform, Arc<dyn Provider>, File) {
+    let provider = platform.provider();
+    let new = NewFile::from_bytes("data.bin", noise(7, SIZE));
+    let file = provider.upload(&[new], &[silent()]).await.unwrap().remove(0);
+    (platform, provider, file)
+}
+
+async fn get(
+    provider: &Arc<dyn Provider>,
+    file: &File,
+    path: &Path,
+    options: DownloadOptions,
+) -> Result<bool> {
+    let target = Target::Path(path.to_owned());
+    download(provider, file, target, options, &Silent, &Interrupt::default()).await
+}
+
+fn left(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_the_file_is_whole_and_goes_on_at_its_byte() {
+    let all = SIZE as u64;
+    for (faults, sent) in [
+        (vec![], vec![all]),
+        (vec!["cut=700000 GET **/content times=1"], vec![700_000, all - 700_000]),
+        (
+            vec!["cut=700000 GET **/content nth=1", "cut=5 GET **/content nth=1"],
+            vec![700_000, 5, all - 700_005],
+        ),
+        // A range that is ignored sends everything, and everything is taken.
+        (vec!["cut=700000 GET **/content times=1", "ignore-range GET **/content"], vec![700_000, all]),
+        (vec!["reset GET **/content times=1"], vec![0, all]),
+        (vec!["refuse=503 GET **/content times=1"], vec![all]),
+        (vec!["429 GET **/content times=1 retry-after=0"], vec![all]),
+        (vec!["fail=500 GET **/content times=1"], vec![all]),
+        // Slow is not silent: two seconds without a byte would be.
+        (vec!["drip=700000 GET **/content"], vec![all]),
+    ] {
+        let (platform, provider, file) = with_file(&faults).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.bin");
+        assert!(get(&provider, &file, &path, OPTIONS).await.unwrap(), "{faults:?}");
+        assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{faults:?}");
+        assert_eq!(left(folder.path()), ["data.bin"], "{faults:?}");
+        let seen = platform.fetches(sent.len());
+        let bytes: Vec<u64> =
+            seen.iter().filter(|it| !matches!(it.status, Some(400..))).map(|it| it.sent).collect();
+        assert_eq!(bytes, sent, "{faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_run_goes_on_unless_the_file_has_changed() {
+    let (platform, provider, file) =
+        on(Platform::stating_checksums(&["cut=600000 GET **/content nth=1", "cut GET **/content times=3"]))
+            .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.bin");
+    let error = get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(error.hints().iter().any(|hint| hint.contains("run the same command again")), "{error:?}");
+    assert_eq!(left(folder.path()), ["data.bin.part", "data.bin.part.json"]);
+    let before = platform.fetches(4).len();
+    assert!(get(&provider, &file, &path, OPTIONS).await.unwrap());
+    assert!(fs::read(&path).unwrap() == noise(7, SIZE));
+    assert_eq!(platform.fetches(before + 1)[before].sent, SIZE as u64 - 600_000);
+    assert_eq!(left(folder.path()), ["data.bin"]);
+
+    // The bytes of another state of the file are no start; those that no note tells of are somebody's file, unless
+    // they are as few as a note is not written for.
+    for (name, note, have) in [
+        ("x", Some("{\"of\":\"another\",\"validator\":null}"), 500_000),
+        ("y", None, 500_000),
+        ("z", Some("{"), 500_000),
+        ("few", None, 5_000),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(folder.path().join(format!("{name}.part")), noise(8, have)).unwrap();
+        if let Some(note) = note {
+            fs::write(folder.path().join(format!("{name}.part.json")), note).unwrap();
+        }
+        if name == "y" {
+            let error = get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+            assert!(error.message().ends_with("y.part: exists already, and is no part of a download"));
+            assert!(fs::read(folder.path().join("y.part")).unwrap() == noise(8, have));
+            continue;
+        }
+        assert!(get(&provider, &file, &path, OPTIONS).await.unwrap());
+        assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_not_kept() {
+    let (platform, provider, file) =
+        on(Platform::stating_checksums(&["wrong-bytes=1234567 GET **/content"])).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.bin");
+    let error = get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Mismatch, "{error}");
+    assert!(left(folder.path()).is_empty());
+    assert_eq!(platform.fetches(1).len(), 1);
+    let trusting = DownloadOptions { verify: false, ..OPTIONS };
+    assert!(get(&provider, &file, &path, trusting).await.unwrap(), "`--no-verify` takes it");
+}
+
+#[tokio::test]
+async fn what_is_there_is_refused_skipped_or_overwritten() {
+    let (platform, provider, file) = with_file(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.bin");
+    fs::write(&path, "mine").unwrap();
+    assert_eq!(get(&provider, &file, &path, OPTIONS).await.unwrap_err().kind(), Kind::Failed);
+    let options = |existing| DownloadOptions { existing, ..OPTIONS };
+    assert!(!get(&provider, &file, &path, options(Existing::Skip)).await.unwrap());
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    assert!(platform.fetches(0).is_empty());
+    assert!(get(&provider, &file, &path, options(Existing::Overwrite)).await.unwrap());
+    assert!(fs::read(&path).unwrap() == noise(7, SIZE));
+}
+
+#[tokio::test]
+async fn two_downloads_to_one_place_do_not_mix() {
+    let (_platform, provider, file) = with_file(&["drip=4000000 GET **/content"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.bin");
+    let (one, two) =
+        tokio::join!(get(&provider, &file, &path, OPTIONS), get(&provider, &file, &path, OPTIONS));
+    assert!(one.unwrap());
+    assert!(two.unwrap_err().message().ends_with("another download is writing to it"));
+    assert!(fs::read(&path).unwrap() == noise(7, SIZE));
+}
+
+#[tokio::test]
+async fn standard_output_goes_on_at_its_byte_and_never_starts_over() {
+    for (faults, whole) in [
+        (vec!["cut=700000 GET **/content times=1"], true),
+        (vec!["cut=700000 GET **/content times=1", "ignore-range GET **/content"], false),
+    ] {
+        let (_platform, provider, file) = with_file(&faults).await;
+        let mut got = Vec::new();
+        let mut sink = |bytes: &[u8]| {
+            got.extend_from_slice(bytes);
+            Ok(())
+        };
+        let target = Target::Sink(&mut sink);
+        let result = download(&provider, &file, target, OPTIONS, &Silent, &Interrupt::default()).await;
+        assert_eq!(result.is_ok(), whole, "{result:?}");
+        assert!(got == noise(7, SIZE)[..if whole { SIZE } else { 700_000 }]);
+    }
+}
+
+/// A server that answers each connection with these bytes, and remembers what it was sent.
+fn answering(answer: Vec<u8>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let noted = Arc::clone(&seen);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(std::result::Result::ok) {
+            let mut head = vec![0; 16 * 1024];
+            let count = stream.read(&mut head).unwrap_or(0);
+            noted.lock().unwrap().push(String::from_utf8_lossy(&head[..count]).into_owned());
+            let _ = stream.write_all(&answer);
+        }
+    });
+    (address, seen)
+}
+
+#[tokio::test]
+async fn a_redirect_elsewhere_is_followed_without_the_token_and_never_with_a_body() {
+    let body = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+    let (elsewhere, asked) = answering(body.into());
+    let moved = format!(
+        "HTTP/1.1 307 Moved\r\nLocation: http://{elsewhere}/there\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let (first, _) = answering(moved.into());
+    let provider = provider_at(first, "openai");
+    let folder = tempfile::tempdir().unwrap();
+    let file = File { id: "f1".into(), name: "a".into(), size: Some(5), ..File::default() };
+    assert!(get(&provider, &file, &folder.path().join("a"), OPTIONS).await.unwrap());
+    let asked_for = asked.lock().unwrap().clone();
+    assert_eq!(asked_for.len(), 1);
+    assert!(!asked_for[0].to_lowercase().contains("authorization"), "{asked_for:?}");
+    let refused = provider.upload(&[NewFile::from_bytes("a", "hello")], &[silent()]).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Platform, "{refused}");
+    assert_eq!(asked.lock().unwrap().len(), 1, "nothing was sent there");
+}

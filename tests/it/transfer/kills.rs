@@ -1,0 +1,162 @@
+//! The program killed at random points and run again: nothing is corrupted, nothing is there twice, and nothing that
+//! was finished is sent again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use haul::model::FileId;
+
+use crate::transfer::platform::{Platform, noise};
+
+const KILLS: usize = 8;
+const MANY_KILLS: usize = 200;
+const FILES: u64 = 24;
+
+/// Moments at which to kill, a different one each time.
+struct Moments(u64);
+
+impl Moments {
+    /// A time from nothing to `most`.
+    fn next(&mut self, most: Duration) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        most.mul_f64(f64::from(u32::try_from(self.0 >> 33).unwrap()) / f64::from(1_u32 << 31))
+    }
+}
+
+/// Lets a process run for some time; whether it had to be killed.
+fn killed_after(mut child: Child, time: Duration) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        if let Some(status) = child.try_wait().unwrap() {
+            let output = child.wait_with_output().unwrap();
+            assert!(status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            return false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    true
+}
+
+/// The content of a file: from nothing to what takes several reads.
+fn content(number: u64) -> Vec<u8> {
+    noise(number, usize::try_from(number * number * 900).unwrap())
+}
+
+/// The journals that commands have left.
+fn remembered(home: &Path) -> usize {
+    fs::read_dir(home.join("state/uploads")).map_or(0, Iterator::count)
+}
+
+fn upload_survives(kills: usize) {
+    let mut moments = Moments(u64::from(std::process::id()));
+    let mut killed = 0;
+    while killed < kills {
+        let platform = Platform::start(&["delay=10 POST"]);
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("docs");
+        fs::create_dir(&folder).unwrap();
+        for number in 0..FILES {
+            fs::write(folder.join(format!("{number:02}.bin")), content(number)).unwrap();
+        }
+        // An older file of the same name: nobody may take it for the new one.
+        let arguments = ["upload", "-q", "-r", "docs", "--jobs", "4"];
+        let mut finished = false;
+        while !finished {
+            let child = platform.haul(home.path(), &arguments).spawn().unwrap();
+            let time = if killed < kills { moments.next(Duration::from_millis(400)) } else { Duration::MAX };
+            finished = !killed_after(child, time);
+            killed += usize::from(!finished);
+            // A kill between the end of all work and the exit leaves a command that has succeeded: running it again
+            // would rightly do it again.
+            finished |=
+                platform.stored().len() == usize::try_from(FILES).unwrap() && remembered(home.path()) == 0;
+        }
+        let stored = platform.stored();
+        let names: Vec<_> = stored.iter().map(|file| file.name.clone()).collect();
+        let expected: Vec<_> = (0..FILES).map(|number| format!("{number:02}.bin")).collect();
+        assert_eq!(names, expected, "each once, after {killed} kills");
+        for (number, file) in (0..FILES).zip(&stored) {
+            assert!(platform.content(&file.id) == content(number), "{}", file.name);
+        }
+        let carried_out = platform.posts(0).iter().filter(|post| post.status == Some(200)).count();
+        assert!(carried_out <= stored.len(), "{carried_out} were sent to the end for {} files", stored.len());
+        assert_eq!(remembered(home.path()), 0, "all done: nothing is remembered");
+    }
+}
+
+fn download_survives(kills: usize) {
+    let mut moments = Moments(u64::from(std::process::id()) + 1);
+    let platform = Platform::stating_checksums(&["drip=3000000 GET **/content"]);
+    let home = tempfile::tempdir().unwrap();
+    let mut names = BTreeMap::new();
+    for number in 0..FILES {
+        let source = home.path().join(format!("{number:02}.bin"));
+        fs::write(&source, content(number)).unwrap();
+        let output =
+            platform.haul(home.path(), &["upload", "--ids", source.to_str().unwrap()]).output().unwrap();
+        assert!(output.status.success());
+        let id = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        names.insert(source.file_name().unwrap().to_owned(), FileId(id));
+    }
+    let mut killed = 0;
+    while killed < kills {
+        let folder = home.path().join(format!("out-{killed}"));
+        let target = format!("{}/", folder.display());
+        let arguments = ["get", "-q", "*.bin", "-o", &target, "--skip-existing", "--jobs", "4"];
+        let mut finished = false;
+        while !finished {
+            let there: BTreeSet<&FileId> =
+                whole(&folder).iter().map(|path| &names[path.file_name().unwrap()]).collect();
+            let before = platform.fetches(0).len();
+            let child = platform.haul(home.path(), &arguments).spawn().unwrap();
+            let time = if killed < kills { moments.next(Duration::from_millis(700)) } else { Duration::MAX };
+            finished = !killed_after(child, time);
+            killed += usize::from(!finished);
+            for fetch in &platform.fetches(0)[before..] {
+                let again = there.iter().find(|id| fetch.path.contains(id.as_str()));
+                assert!(again.is_none(), "{again:?} was finished and was fetched again");
+            }
+        }
+        let names: Vec<_> = whole(&folder).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names.len(), usize::try_from(FILES).unwrap());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), names.len(), "no `.part` is left");
+        for number in 0..FILES {
+            let got = fs::read(folder.join(format!("{number:02}.bin"))).unwrap();
+            assert!(got == content(number), "{number}");
+        }
+    }
+}
+
+/// The files that have their names.
+fn whole(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "bin")).collect()
+}
+
+#[test]
+fn an_upload_survives_kills() {
+    upload_survives(KILLS);
+}
+
+#[test]
+fn a_download_survives_kills() {
+    download_survives(KILLS);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn an_upload_survives_many_kills() {
+    upload_survives(MANY_KILLS);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_download_survives_many_kills() {
+    download_survives(MANY_KILLS);
+}
