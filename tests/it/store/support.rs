@@ -91,14 +91,32 @@ pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
-/// Says how much memory this process took at most; for [`peak`].
-pub fn say_peak() {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    println!("peak {} KiB", peak.trim().trim_end_matches(" kB"));
+/// The most memory that a child process took for data, sampled by the child: the code of the test program, which grows
+/// with its tests, does not count.
+#[derive(Default)]
+pub struct Memory {
+    peak: u64,
 }
 
-/// What a child said with [`say_peak`], in KiB.
+impl Memory {
+    pub fn sample(&mut self) {
+        self.peak = self.peak.max(resident("RssAnon:"));
+    }
+
+    /// Prints the peak; [`peak`] reads it.
+    pub fn print(&mut self) {
+        self.sample();
+        println!("peak {} KiB", self.peak);
+    }
+}
+
+fn resident(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    value.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// What a child printed with [`Memory::print`], in KiB.
 pub fn peak(child: Child) -> u64 {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
