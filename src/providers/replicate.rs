@@ -371,8 +371,8 @@ mod tests {
     #[test]
     fn properties_nothing_of_a_reply_is_lost() {
         let replies = [
-            include_str!("../../tests/it/platforms/replicate/wire/recorded.json"),
-            include_str!("../../tests/it/platforms/replicate/wire/file-documented.json"),
+            include_str!("../../tests/it/wire/replicate/recorded.json"),
+            include_str!("../../tests/it/wire/replicate/file-documented.json"),
         ];
         let fields = &[
             ("id", "id"),

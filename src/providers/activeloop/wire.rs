@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn properties_nothing_of_a_reply_is_lost() {
         let replies = [
-            include_str!("../../../tests/it/platforms/activeloop/wire/file.json"),
-            include_str!("../../../tests/it/platforms/activeloop/wire/list.json"),
+            include_str!("../../../tests/it/wire/activeloop/file.json"),
+            include_str!("../../../tests/it/wire/activeloop/list.json"),
         ];
         let translated = &[
             ("id", "id"),

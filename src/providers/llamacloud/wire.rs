@@ -87,8 +87,8 @@ mod tests {
     #[test]
     fn properties_nothing_of_a_reply_is_lost() {
         let replies = [
-            include_str!("../../../tests/it/platforms/llamacloud/wire/replies/short.json"),
-            include_str!("../../../tests/it/platforms/llamacloud/wire/replies/long.json"),
+            include_str!("../../../tests/it/wire/llamacloud/replies/short.json"),
+            include_str!("../../../tests/it/wire/llamacloud/replies/long.json"),
         ];
         let translated = &[
             ("id", "id"),

@@ -216,13 +216,13 @@ mod tests {
     #[test]
     fn properties_nothing_of_a_reply_is_lost() {
         let replies = [
-            include_str!("../../../tests/it/platforms/metorial/wire/file-seed.json"),
-            include_str!("../../../tests/it/platforms/metorial/wire/file-pulsar.json"),
-            include_str!("../../../tests/it/platforms/metorial/wire/file-magnetar.json"),
-            include_str!("../../../tests/it/platforms/metorial/wire/file-upload.json"),
-            include_str!("../../../tests/it/platforms/metorial/wire/file-deleted.json"),
-            include_str!("../../../tests/it/platforms/metorial/wire/list-pulsar.json"),
-            include_str!("../../../tests/it/platforms/metorial/wire/list-magnetar.json"),
+            include_str!("../../../tests/it/wire/metorial/file-seed.json"),
+            include_str!("../../../tests/it/wire/metorial/file-pulsar.json"),
+            include_str!("../../../tests/it/wire/metorial/file-magnetar.json"),
+            include_str!("../../../tests/it/wire/metorial/file-upload.json"),
+            include_str!("../../../tests/it/wire/metorial/file-deleted.json"),
+            include_str!("../../../tests/it/wire/metorial/list-pulsar.json"),
+            include_str!("../../../tests/it/wire/metorial/list-magnetar.json"),
         ];
         let translated = &[
             ("id", "id"),

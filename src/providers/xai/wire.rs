@@ -176,12 +176,12 @@ mod tests {
     #[test]
     fn properties_nothing_of_a_reply_is_lost() {
         let replies = [
-            include_str!("../../../tests/it/platforms/xai/wire/file.openai.json"),
-            include_str!("../../../tests/it/platforms/xai/wire/file.openai.public.json"),
-            include_str!("../../../tests/it/platforms/xai/wire/file.gateway.json"),
-            include_str!("../../../tests/it/platforms/xai/wire/file.gateway.short.json"),
-            include_str!("../../../tests/it/platforms/xai/wire/list.openai.json"),
-            include_str!("../../../tests/it/platforms/xai/wire/list.gateway.json"),
+            include_str!("../../../tests/it/wire/xai/file.openai.json"),
+            include_str!("../../../tests/it/wire/xai/file.openai.public.json"),
+            include_str!("../../../tests/it/wire/xai/file.gateway.json"),
+            include_str!("../../../tests/it/wire/xai/file.gateway.short.json"),
+            include_str!("../../../tests/it/wire/xai/list.openai.json"),
+            include_str!("../../../tests/it/wire/xai/list.gateway.json"),
         ];
         let translated = &[
             ("id", "id"),

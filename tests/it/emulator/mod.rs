@@ -1,4 +1,4 @@
-//! The emulator's core with a platform of this test's own, over real sockets.
+//! The emulator's core with a platform of this test's own, and each emulated platform, over real sockets.
 
 mod support;
 
@@ -7,3 +7,9 @@ mod forms;
 #[cfg(target_os = "linux")]
 mod memory;
 mod serving;
+
+mod activeloop;
+mod llamacloud;
+mod metorial;
+mod replicate;
+mod xai;

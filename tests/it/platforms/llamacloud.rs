@@ -1,2 +1,0 @@
-mod emulator;
-mod wire;

@@ -1,0 +1,105 @@
+//! The legacy dialect: the same verbs at `/api/v1/files`, with the long object.
+
+use haul::error::{Error, Kind, Result};
+use haul::http::Request;
+use haul::model::NewFile;
+use haul::progress::silent;
+use haul::providers::{Connection, Provider, Query, find, supports};
+
+use crate::wire::llamacloud::support::{
+    Server, all, client, connection, json as reply, lost, presigned, text,
+};
+
+const ID: &str = "11111111-2222-4333-8444-555555555555";
+const LONG: &str = include_str!("replies/long.json");
+
+fn open(server: &Server, set: &[(&str, &str)]) -> Result<Box<dyn Provider>> {
+    let connection = Connection { dialect: "legacy".to_owned(), ..connection(server, set) };
+    (find("llamacloud").unwrap().open)(connection)
+}
+
+#[tokio::test]
+async fn a_legacy_list_is_a_bare_array_of_everything() {
+    let server = Server::new([reply(200, &format!("[{LONG},{LONG}]")), reply(200, r#"{"items":[]}"#)]);
+    let provider = open(&server, &[("project_id", "p")]).unwrap();
+    let page = provider.list(&Query { limit: Some(1), ..Query::default() }, None).await.unwrap();
+    assert_eq!((page.files.len(), page.files[0].size, page.next), (2, Some(11), None));
+    assert_eq!(server.lines(), ["GET /api/v1/files?project_id=p"]);
+    assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Platform);
+}
+
+#[tokio::test]
+async fn one_legacy_file_is_read_fetched_and_deleted_as_captured() {
+    let store = Server::new([text(200, "", "hello world")]);
+    let server = Server::new([reply(200, LONG), presigned(&store), text(204, "", ""), reply(404, "{}")]);
+    let provider = open(&server, &[]).unwrap();
+    let file = provider.stat(&ID.into()).await.unwrap();
+    assert_eq!(file.created_at, Some("2026-11-20T08:00:00Z".parse().unwrap()));
+    assert_eq!(all(provider.download(&ID.into(), None).await.unwrap()).await, b"hello world");
+    provider.delete(&ID.into()).await.unwrap();
+    // The legacy route for one file is as old as its list: nothing else is asked.
+    assert_eq!(provider.stat(&ID.into()).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(
+        server.lines(),
+        [
+            format!("GET /api/v1/files/{ID}"),
+            format!("GET /api/v1/files/{ID}/content?expires_at_seconds=900"),
+            format!("DELETE /api/v1/files/{ID}"),
+            format!("GET /api/v1/files/{ID}"),
+        ]
+    );
+    assert_eq!(store.seen()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_legacy_upload_is_what_the_official_client_sent() {
+    let server = Server::new([reply(200, LONG), lost(), reply(200, r#"{"items":[]}"#)]);
+    let set = [
+        ("project_id", "99999999-2222-4333-8444-555555555555"),
+        ("external_file_id", "ext-1"),
+        ("storage_type", "ephemeral"),
+    ];
+    let file =
+        || NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "hello world") };
+    let uploaded = open(&server, &set).unwrap().upload(&[file()], &[silent()]).await.unwrap();
+    assert_eq!(uploaded[0].size, Some(11));
+    server.seen()[0].assert_is(include_str!("requests/legacy_upload.http"));
+
+    let error: Error = open(&server, &[]).unwrap().upload(&[file()], &[silent()]).await.unwrap_err();
+    assert!(error.is_unanswered(), "{error}");
+    assert!(
+        server.lines()[1].starts_with("POST /api/v1/files?external_file_id=haul-"),
+        "{:?}",
+        server.lines()
+    );
+}
+
+#[test]
+fn what_only_the_beta_endpoints_have_is_refused() {
+    let server = Server::new([lost()]);
+    for setting in [("via", "query"), ("expand", "download_url"), ("only_manually_uploaded", "true")] {
+        let error = open(&server, &[setting]).err().unwrap();
+        assert_eq!(error.kind(), Kind::Usage, "{setting:?}");
+        assert!(error.message().contains(setting.0), "{error}");
+    }
+    let can = open(&server, &[]).unwrap().capabilities();
+    assert!(!can.upload.purpose && can.list.native.is_empty() && can.list.sort.is_empty());
+}
+
+#[test]
+fn both_dialects_claim_the_same_verbs() {
+    let [beta, legacy] = find("llamacloud").unwrap().dialects else { panic!("two dialects") };
+    for op in haul::providers::Op::ALL {
+        assert_eq!(supports(beta.can, op), supports(legacy.can, op), "{op:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_goes_to_another_region_of_the_platform_and_nowhere_else() {
+    let (home, region) = (Server::new([lost()]), Server::new([reply(200, "{}"), reply(200, "{}")]));
+    let http = client(&home, 1);
+    http.send(&Request::get(region.url.clone())).await.unwrap();
+    http.trusting(&region.url).send(&Request::get(region.url.clone())).await.unwrap();
+    let tokens: Vec<bool> = region.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
+    assert_eq!(tokens, [false, true]);
+}
