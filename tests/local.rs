@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use haul::error::{Kind, Result};
 use haul::filter::Filter;
 use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source};
+use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source, Warn};
 use haul::progress::{Progress, silent};
 use haul::providers::{Connection, Content, Provider, Query, Range, Sort, find};
 use jiff::{SignedDuration, Timestamp};
@@ -44,6 +44,7 @@ fn connection(data: &Path, set: &[(&str, &str)]) -> Connection {
         http,
         clock: Clock(Some(now())),
         data: data.to_owned(),
+        warn: Warn::default(),
     }
 }
 

@@ -35,7 +35,7 @@ pub use listing::Listing;
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::http::{self, Client};
-use crate::model::{Clock, File, FileId, Link, NewFile, Patch};
+use crate::model::{Clock, File, FileId, Link, NewFile, Patch, Warn};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
@@ -150,6 +150,8 @@ pub struct Connection {
     pub clock: Clock,
     /// The data directory, for `local`.
     pub data: PathBuf,
+    /// Hears of what is wrong with the data directory and does not stop the command.
+    pub warn: Warn,
 }
 
 impl Connection {
@@ -218,6 +220,12 @@ pub trait Provider: Send + Sync {
 
     /// Tells all about one file.
     async fn stat(&self, id: &FileId) -> Result<File>;
+
+    /// Whether a file's content is what its record states. Only a platform that is a directory of this machine can look;
+    /// of the others what they state is believed.
+    async fn is_intact(&self, _id: &FileId) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Uploads files in one request: one, but where [`UploadAbility::files_per_request`] says more. Reports the
     /// position of each file's bytes to the progress of the same index.

@@ -206,7 +206,7 @@ impl Uploads {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.arrivals.take(&file.id);
-                    job.there = Some((file, Action::Resumed));
+                    self.reuse(&mut job, file, Action::Resumed).await?;
                     return Ok(job);
                 }
                 // Somebody has put other content in its place since, or deleted it.
@@ -224,7 +224,7 @@ impl Uploads {
                     let number = || self.journal.start(new, begun.at, begun.old.clone());
                     job.number = begun.number().or_else(number);
                     job.old = begun.old;
-                    job.there = Some((file, Action::Resumed));
+                    self.reuse(&mut job, file, Action::Resumed).await?;
                     return Ok(job);
                 }
                 self.journal.forget(begun.number());
@@ -267,14 +267,23 @@ impl Uploads {
                     }
                     match is_same(new, &twin).await? {
                         Some(true) => {
-                            job.there = Some((File { checksums: stated, ..twin }, Action::Reused));
-                            return Ok(());
+                            return self.reuse(job, File { checksums: stated, ..twin }, Action::Reused).await;
                         }
                         Some(false) => {}
                         None => job.incomparable = Some(twin.id),
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes a file that is there. Where its content is damaged or gone, the good bytes are put in its place.
+    async fn reuse(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
+        if self.provider.is_intact(&file.id).await? {
+            job.there = Some((file, action));
+        } else {
+            job.old = Some(file.id);
         }
         Ok(())
     }

@@ -36,7 +36,8 @@ impl Served {
 
     /// Serves a store that was served before.
     pub fn start_in(home: TempDir, options: Options, faults: &[&str]) -> Self {
-        let store_options = store::Options { ephemeral: true, clock: options.clock };
+        let store_options =
+            store::Options { ephemeral: true, clock: options.clock, ..store::Options::default() };
         let store = Store::open(&home.path().join("store"), store_options).unwrap();
         let faults = Faults::parse(faults.iter().copied()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

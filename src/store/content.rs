@@ -1,0 +1,72 @@
+//! A file's content, open for reading.
+
+use std::fs;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+
+use crate::model::File;
+
+/// Bytes read at once.
+const PIECE: usize = 256 * 1024;
+
+/// The content of a file. Read from its first byte on, it is compared with the file's checksum, and the read that would
+/// give the last bytes fails where it is another content.
+#[derive(Debug)]
+pub struct Content {
+    bytes: fs::File,
+    size: u64,
+    position: u64,
+    /// The running hash and what it must come to; None where not all bytes are read.
+    check: Option<(Box<blake3::Hasher>, String)>,
+}
+
+impl Content {
+    pub(super) fn new(bytes: fs::File, file: &File) -> Self {
+        let size = file.size.unwrap_or_default();
+        let check = file.checksums.blake3.clone().map(|expected| (Box::default(), expected));
+        Self { bytes, size, position: 0, check }
+    }
+
+    /// The size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The next byte that is read.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Moves to a byte. From another one than the first on nothing is compared.
+    pub fn start_at(&mut self, position: u64) -> io::Result<()> {
+        self.position = self.bytes.seek(SeekFrom::Start(position))?;
+        self.check = self.check.take().filter(|_| position == 0);
+        Ok(())
+    }
+
+    /// Writes all of it to `target`.
+    pub fn copy_to(self, target: &mut impl Write) -> io::Result<u64> {
+        io::copy(&mut BufReader::with_capacity(PIECE, self), target)
+    }
+
+    /// The file with the bytes, which are not compared with anything.
+    pub fn into_file(self) -> fs::File {
+        self.bytes
+    }
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.position += read as u64;
+        if let Some((hasher, _)) = &mut self.check {
+            hasher.update(&buffer[..read]);
+        }
+        if self.position >= self.size
+            && let Some((hasher, expected)) = self.check.take()
+            && hasher.finalize().to_hex().as_str() != expected
+        {
+            return Err(io::Error::other("the content is damaged"));
+        }
+        Ok(read)
+    }
+}

@@ -1,0 +1,106 @@
+//! Whether an index is there, is one that this version knows, and is whole. Nothing here changes it.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{failed, generation, unusable};
+use crate::error::{Error, Result, word};
+use crate::store::blobs::{Blobs, Subject};
+use crate::store::schema::{COUNTS_CHANGES, STEPS};
+
+/// Whether there is no index yet. One that is missing or empty although there is content, or a log of changes, was there.
+pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
+    let how = match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
+        Err(error) => return Err(Error::io("open", path, &error)),
+        Ok(found) if found.len() == 0 => "is empty",
+        Ok(_) => return Ok(false),
+    };
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let contents = blobs.contents()?.len();
+    // SQLite deletes the log of an empty database, so it must not even open this one.
+    if contents > 0 || fs::metadata(&log).is_ok_and(|found| found.len() > 0) {
+        return Err(lost(path, how, contents, blobs));
+    }
+    Ok(true)
+}
+
+/// The format of an index; an empty one has format 0.
+pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
+    let failed = |error: rusqlite::Error| failed(path, &error);
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema)";
+    let is_empty: bool = !connection.query_row(sql, [], |row| row.get::<_, bool>(0)).map_err(failed)?;
+    match usize::try_from(format) {
+        Ok(0) if is_empty => Ok(0),
+        Ok(format @ 1..) if format <= STEPS.len() => Ok(format),
+        Ok(format @ 1..) => Err(Error::failed(format!(
+            "{}: the store has format {format}; this haul knows up to {}",
+            path.display(),
+            STEPS.len()
+        ))
+        .hint("use a later haul, or another store: `HAUL_HOME=DIR haul …`")),
+        _ => Err(unusable(path, "is a database of another program")),
+    }
+}
+
+/// Refuses an index that has lost changes: one that has seen fewer than `noted`, and one without a row for any content.
+pub(super) fn is_whole(
+    connection: &mut Connection,
+    format: usize,
+    noted: Option<i64>,
+    blobs: &Blobs,
+    path: &Path,
+) -> Result<()> {
+    let failed = |error: rusqlite::Error| failed(path, &error);
+    if let Some(noted) = noted.filter(|_| format >= COUNTS_CHANGES) {
+        let number = generation::of(connection).map_err(failed)?;
+        if number < noted {
+            return Err(behind(path, noted - number));
+        }
+    }
+    let has_rows = |connection: &Connection| {
+        let sql = "SELECT EXISTS (SELECT 1 FROM files)";
+        if format == 0 { Ok(false) } else { connection.query_row(sql, [], |row| row.get(0)).map_err(failed) }
+    };
+    if has_rows(connection)? {
+        return Ok(());
+    }
+    // Nobody writes meanwhile: no content is on its way to its row.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    if has_rows(&transaction)? {
+        return Ok(());
+    }
+    let mut contents = blobs.contents()?;
+    for doubt in blobs.doubts()? {
+        if let Subject::Blob(sha256) = &doubt.subject {
+            contents.remove(sha256);
+        }
+    }
+    if contents.is_empty() { Ok(()) } else { Err(lost(path, "has no files", contents.len(), blobs)) }
+}
+
+/// An index that does not know the contents that are there.
+fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
+    let still = match contents {
+        0 => format!("its log {}-wal is still there", path.display()),
+        1 => format!("1 content is still in {}", blobs.blobs().display()),
+        _ => format!("{contents} contents are still in {}", blobs.blobs().display()),
+    };
+    unusable(path, how).cause(still)
+}
+
+/// An index that lacks its last changes.
+fn behind(path: &Path, changes: i64) -> Error {
+    let shown = path.display();
+    let changes = if changes == 1 { "change".to_owned() } else { format!("{changes} changes") };
+    let noted = generation::Generation::beside(path).path.display().to_string();
+    unusable(path, &format!("has lost its last {changes}"))
+        .cause(format!(
+            "{shown}-wal is missing or damaged, or an older index is in the place of the last one"
+        ))
+        .hint(format!("`rm {}` accepts the index as it is", word(&noted)))
+}
