@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
 
+#[path = "emulator_activeloop/at_once.rs"]
+mod at_once;
 #[path = "emulator_activeloop/clients.rs"]
 mod clients;
 #[path = "emulator_activeloop/errors.rs"]

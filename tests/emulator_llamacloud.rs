@@ -6,6 +6,8 @@ mod raw;
 #[path = "emulator_llamacloud/support.rs"]
 mod support;
 
+#[path = "emulator_llamacloud/at_once.rs"]
+mod at_once;
 #[path = "emulator_llamacloud/beta.rs"]
 mod beta;
 #[path = "emulator_llamacloud/bucket.rs"]

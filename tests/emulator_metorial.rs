@@ -7,6 +7,8 @@ mod raw;
 
 #[path = "emulator_metorial/access.rs"]
 mod access;
+#[path = "emulator_metorial/at_once.rs"]
+mod at_once;
 #[path = "emulator_metorial/captured.rs"]
 mod captured;
 #[path = "emulator_metorial/files.rs"]

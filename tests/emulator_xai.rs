@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking, its helpers too.
 
+#[path = "emulator_xai/at_once.rs"]
+mod at_once;
 #[path = "emulator_xai/clients.rs"]
 mod clients;
 #[path = "emulator_xai/errors.rs"]

@@ -185,13 +185,14 @@ impl UploadArgs {
                         Action::Reused => ctx.ui.note(&format!("{name}: reused {id}")),
                         Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
                         Action::Resumed => ctx.ui.note(&format!("{name}: an earlier run had sent it: {id}")),
+                        Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
                     }
                     rows.push(&file)?;
                     count += 1;
                     last = Some(file.id.clone());
                     let id = Some(file.id);
                     ended.push(match action {
-                        Action::Uploaded | Action::Replaced => Ended::Done(id),
+                        Action::Uploaded | Action::Replaced | Action::Repaired => Ended::Done(id),
                         Action::Reused | Action::Resumed => Ended::Skipped(id),
                     });
                 }

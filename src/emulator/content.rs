@@ -74,7 +74,7 @@ impl Content {
             }
             let mut bytes = Vec::new();
             let read = content.copy_to(&mut bytes);
-            read.map_err(|error| Error::failed(format!("{id}: cannot be read")).cause(error.to_string()))?;
+            read.map_err(|error| Error::failed(format!("{id}: {error}")))?;
             Ok((file, Source::Memory(bytes.into())))
         };
         let (file, bytes) = site.blocking(open).await?;
@@ -214,9 +214,7 @@ impl Reading {
         self.next += length;
         self.running = Some(tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-            if content.position() != from {
-                content.start_at(from)?;
-            }
+            content.start_at(from)?;
             (&mut content).take(length).read_to_end(&mut bytes)?;
             if (bytes.len() as u64) < length {
                 return Err(io::ErrorKind::UnexpectedEof.into());

@@ -31,15 +31,12 @@ impl Content {
         self.size
     }
 
-    /// The next byte that is read.
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// Moves to a byte. From another one than the first on nothing is compared.
+    /// Moves to a byte. Where that leaves out bytes, nothing is compared.
     pub fn start_at(&mut self, position: u64) -> io::Result<()> {
-        self.position = self.bytes.seek(SeekFrom::Start(position))?;
-        self.check = self.check.take().filter(|_| position == 0);
+        if position != self.position {
+            self.position = self.bytes.seek(SeekFrom::Start(position))?;
+            self.check = None;
+        }
         Ok(())
     }
 
@@ -65,7 +62,7 @@ impl Read for Content {
             && let Some((hasher, expected)) = self.check.take()
             && hasher.finalize().to_hex().as_str() != expected
         {
-            return Err(io::Error::other("the content is damaged"));
+            return Err(io::Error::other("its content is damaged"));
         }
         Ok(read)
     }

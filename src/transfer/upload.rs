@@ -55,6 +55,8 @@ pub enum Action {
     Replaced,
     /// An earlier run of the command had sent it.
     Resumed,
+    /// It was there already, but its content was damaged or gone.
+    Repaired,
 }
 
 /// A file that is there now.
@@ -98,6 +100,8 @@ struct Job<'a> {
     metered: Arc<Metered>,
     /// The file whose place it takes.
     old: Option<FileId>,
+    /// Whether that is the same file, of which only the content is damaged.
+    repairs: bool,
     /// Its number in the journal.
     number: Option<u64>,
     /// The file, once it is there.
@@ -175,6 +179,7 @@ impl Uploads {
             let Some((file, action)) = job.there else { continue };
             let action = match job.old.filter(|old| *old != file.id) {
                 Some(old) => self.retire(&file, &old).await?,
+                None if job.repairs => Action::Repaired,
                 None => action,
             };
             self.journal.finish(job.number, &file.id);
@@ -200,8 +205,16 @@ impl Uploads {
             hasher => hasher.filter(|_| self.options.verify),
         };
         let metered = Arc::new(Metered { item: Arc::clone(item), listener: hasher.map(Listener::new) });
-        let mut job =
-            Job { new, metered, old: None, number: None, there: None, heard: None, incomparable: None };
+        let mut job = Job {
+            new,
+            metered,
+            old: None,
+            repairs: false,
+            number: None,
+            there: None,
+            heard: None,
+            incomparable: None,
+        };
         match self.journal.earlier(new) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
@@ -283,7 +296,7 @@ impl Uploads {
         if self.provider.is_intact(&file.id).await? {
             job.there = Some((file, action));
         } else {
-            job.old = Some(file.id);
+            (job.old, job.repairs) = (Some(file.id), true);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod support;
 
 mod completions;
 mod contract;
+mod damage;
 mod errors;
 mod examples;
 mod exit_codes;

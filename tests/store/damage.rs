@@ -63,10 +63,10 @@ fn damaged_content_is_never_read_as_a_whole_one() {
         assert!(!store.is_intact("s", &id).unwrap());
         let mut read = Vec::new();
         let error = store.get("s", &id).unwrap().1.read_to_end(&mut read).unwrap_err();
-        assert_eq!(error.to_string(), "the content is damaged");
+        assert_eq!(error.to_string(), "its content is damaged");
         assert!(read.len() < size, "the last bytes are not given out");
         let refused = store.copy_out("s", &id).unwrap_err();
-        assert_eq!(refused.to_string(), "a: cannot be copied: the content is damaged");
+        assert_eq!(refused.to_string(), "a: cannot be copied: its content is damaged");
         assert!(files_below(&home.path().join("links")).is_empty() && is_tidy(home.path()));
         // A part is compared with nothing.
         let mut part = store.get("s", &id).unwrap().1;
@@ -135,7 +135,7 @@ fn an_index_that_is_missing_or_empty_beside_content_is_no_empty_store() {
     let (root, index) = (home.path(), home.path().join("index.sqlite"));
     let bytes = fs::read(&index).unwrap();
     let log = fs::read(root.join("index.sqlite-wal")).unwrap();
-    let still = format!("2 contents are still in {}", root.join("blobs").display());
+    let still = format!("2 blobs are still in {}", root.join("blobs").display());
     for log_is_there in [true, false] {
         if !log_is_there {
             fs::remove_file(root.join("index.sqlite-wal")).unwrap();
@@ -151,7 +151,7 @@ fn an_index_that_is_missing_or_empty_beside_content_is_no_empty_store() {
     }
     // Content that a mark accounts for proves nothing without the index either.
     fs::write(root.join(format!("doubtful/blob.{}.1", sha256(b"first"))), b"").unwrap();
-    assert!(refused(root).causes()[0].starts_with("2 contents"));
+    assert!(refused(root).causes()[0].starts_with("2 blobs"));
     fs::write(&index, bytes).unwrap();
     fs::write(root.join("index.sqlite-wal"), log).unwrap();
     assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a", "b", "c"]);
@@ -181,7 +181,7 @@ fn an_index_that_has_lost_changes_is_refused_until_they_are_back_or_given_up() {
         let error = refused(root);
         println!("{what}: {error}");
         let known = error.message().contains("the store's index has lost its last ")
-            || error.causes()[0].starts_with("2 contents are still in ");
+            || error.causes()[0].starts_with("2 blobs are still in ");
         assert!(known, "{what}: {error}");
         fs::write(&wal, &log).unwrap();
     }
@@ -261,7 +261,7 @@ fn a_store_that_is_empty_for_a_reason_opens() {
     drop(index);
     let error = refused(root);
     assert!(error.message().ends_with("the store's index has no files"), "{error}");
-    assert_eq!(error.causes(), [format!("1 content is still in {}", root.join("blobs").display())]);
+    assert_eq!(error.causes(), [format!("1 blob is still in {}", root.join("blobs").display())]);
 }
 
 #[test]

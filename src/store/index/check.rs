@@ -87,8 +87,8 @@ pub(super) fn is_whole(
 fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
     let still = match contents {
         0 => format!("its log {}-wal is still there", path.display()),
-        1 => format!("1 content is still in {}", blobs.blobs().display()),
-        _ => format!("{contents} contents are still in {}", blobs.blobs().display()),
+        1 => format!("1 blob is still in {}", blobs.blobs().display()),
+        _ => format!("{contents} blobs are still in {}", blobs.blobs().display()),
     };
     unusable(path, how).cause(still)
 }
