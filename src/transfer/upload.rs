@@ -293,10 +293,12 @@ impl Uploads {
 
     /// Takes a file that is there. Where its content is damaged or gone, the good bytes are put in its place.
     async fn reuse(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
-        if self.provider.is_intact(&file.id).await? {
-            job.there = Some((file, action));
-        } else {
-            (job.old, job.repairs) = (Some(file.id), true);
+        match self.provider.is_intact(&file.id).await {
+            Ok(true) => job.there = Some((file, action)),
+            Ok(false) => (job.old, job.repairs) = (Some(file.id), true),
+            // Deleted meanwhile.
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
