@@ -42,11 +42,11 @@ fn nothing_is_left_of_a_workspace_that_was_deleted() {
             let uploads = [0, 1].map(|n| {
                 let (server, id) = (&server, &id);
                 scope.spawn(move || {
-                    let body = form(&[
-                        ("name=\"workspace\"", id.as_bytes()),
-                        ("name=\"file\"; filename=\"a.txt\"", format!("new {round} {n}").as_bytes()),
-                        ("name=\"file\"; filename=\"b.txt\"", format!("more {round} {n}").as_bytes()),
-                    ]);
+                    let contents: Vec<String> = (0..20).map(|part| format!("{round} {n} {part}")).collect();
+                    let files = contents.iter();
+                    let files = files.map(|text| ("name=\"file\"; filename=\"a.txt\"", text.as_bytes()));
+                    let workspace = [("name=\"workspace\"", id.as_bytes())];
+                    let body = form(&workspace.into_iter().chain(files).collect::<Vec<_>>());
                     server.ask("POST", "/files", &[FORM], &body).status
                 })
             });
