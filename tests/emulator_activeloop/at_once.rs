@@ -1,7 +1,9 @@
 //! Requests at once: what was answered with success is kept.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
+use haul::store::Listing;
 use serde_json::{Value, json};
 
 use crate::raw::{FORM, JSON, form};
@@ -51,8 +53,14 @@ fn nothing_is_left_of_a_workspace_that_was_deleted() {
                 })
             });
             let user = scope.spawn(|| set_user("POST", &id, "new"));
-            let deleted = scope.spawn(|| server.delete(&format!("/workspaces/{id}")).status);
-            assert_eq!(deleted.join().unwrap(), 200);
+            // As soon as the first of the new files is there.
+            let begun = Instant::now();
+            let listing = Listing { limit: 2, ..Listing::default() };
+            while server.store.list("activeloop", &listing).unwrap().len() < 2 {
+                assert!(begun.elapsed() < Duration::from_mins(1), "nothing comes");
+                thread::yield_now();
+            }
+            assert_eq!(server.delete(&format!("/workspaces/{id}")).status, 200);
             uploads.into_iter().chain([user]).map(|thread| thread.join().unwrap()).collect()
         });
         assert!(statuses.iter().all(|status| matches!(status, 200 | 404)), "{statuses:?}");
