@@ -105,7 +105,7 @@ impl Context {
         }
     }
 
-    /// Warnings on stderr, for what runs on other threads.
+    /// A [`Warn`] that prints to stderr.
     pub fn warn(&self) -> Warn {
         let ui = self.ui.clone();
         Warn::by(move |text| ui.warn(text))

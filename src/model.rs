@@ -54,17 +54,17 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Warns the user; by default nobody hears it.
+/// Prints warnings. The default discards them.
 #[derive(Clone, Default)]
 pub struct Warn(Option<Arc<dyn Fn(&str) + Send + Sync>>);
 
 impl Warn {
-    /// Warns with `say`.
+    /// Prints each warning with `say`.
     pub fn by(say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(say)))
     }
 
-    /// Says a warning.
+    /// Prints a warning.
     pub fn say(&self, text: &str) {
         if let Some(say) = &self.0 {
             say(text);
@@ -279,7 +279,7 @@ pub struct NewFile {
     pub metadata: Object,
     /// Lifetime from now.
     pub expires: Option<SignedDuration>,
-    /// Whether a file whose content it replaces keeps its own name.
+    /// Whether a file whose content is replaced keeps its name.
     pub keeps_name: bool,
 }
 

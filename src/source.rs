@@ -1,4 +1,4 @@
-//! The bytes of an upload as they are read. A file is watched for changes meanwhile.
+//! Reads the bytes of an upload and detects files that change during the read.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use crate::model::Source;
 
 /// A source that is open for reading.
 pub enum Opened {
-    /// Bytes in memory, which do not change.
+    /// Bytes in memory.
     Memory(Cursor<Bytes>),
     /// A file.
     Disk(Watched),
@@ -27,7 +27,7 @@ impl Opened {
         })
     }
 
-    /// Reads what comes next; 0 at the end, where a file must be what it was when it was opened.
+    /// Reads the next bytes; returns 0 at the end. A file that has changed since it was opened is an error there.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             let read = match self {
@@ -63,30 +63,30 @@ impl Watched {
         Ok(Self { file, path: path.to_owned(), opened })
     }
 
-    /// The size that it had when it was opened; None where it is no regular file.
+    /// The size when it was opened; `None` for anything but a regular file.
     pub fn size(&self) -> Option<u64> {
         self.opened.is_file().then(|| self.opened.len())
     }
 
-    /// Moves to a byte.
+    /// Continues at `position`.
     pub fn start_at(&mut self, position: u64) -> Result<()> {
         self.file.seek(SeekFrom::Start(position)).map_err(|error| self.unreadable(&error))?;
         Ok(())
     }
 
-    /// Fails if the file is not what it was when it was opened: what was read of it may be of two versions.
+    /// Fails if size or modification time have changed since the file was opened: the bytes may mix two versions.
     pub fn check(&self) -> Result<()> {
         let now = self.file.metadata().map_err(|error| self.unreadable(&error))?;
         let same = now.len() == self.opened.len() && now.modified().ok() == self.opened.modified().ok();
         if same { Ok(()) } else { Err(self.changed()) }
     }
 
-    /// The error of a file that is not what it was.
+    /// The error for a file that has changed.
     pub fn changed(&self) -> Error {
         Error::failed(format!("{} changed while it was being uploaded", self.path.display()))
     }
 
-    /// The error of a read that failed.
+    /// The error for a failed read.
     pub fn unreadable(&self, error: &io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => self.changed(),

@@ -149,7 +149,8 @@ impl UploadArgs {
         }
         let prepared = planned.map(|planned| {
             let mut new = prepare(planned?, &template, provider.as_ref(), ctx)?;
-            // New content keeps the old name unless another was asked for. Read here, that name may change meanwhile.
+            // Without `--name` the replaced file keeps its name. The name known here is for messages; it can change before the
+            // content arrives.
             new.keeps_name = self.to.is_none() || self.name.is_none();
             if let Some(old) = old.as_ref().filter(|_| new.keeps_name) {
                 new.name.clone_from(&old.name);

@@ -31,11 +31,11 @@ pub struct Content {
     moving: Moving,
 }
 
-/// Where the bytes come from.
+/// The source of the bytes.
 enum Source {
-    /// Few bytes, which were read and compared with their checksum.
+    /// Small content, already verified.
     Memory(Bytes),
-    /// The store. What is damaged breaks off before its last piece.
+    /// Large content, verified while it is sent: the response of a damaged file ends before the last piece.
     Store(store::Content),
 }
 
@@ -63,8 +63,8 @@ impl Default for Sending {
 }
 
 impl Content {
-    /// Opens a file of the site's space; one that is not there is an error of kind `NotFound`. Small content is read at
-    /// once, so that damage is an answer of its own.
+    /// Opens a file of the site's space; a missing one is an error of kind `NotFound`. Small content is read and verified
+    /// here, so that a damaged file gets an error response.
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
         let (space, id) = (site.platform, id.clone());
         let open = move |store: &Store| {
@@ -169,7 +169,7 @@ fn range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Asked {
     }
 }
 
-/// A part of what is in memory. As a stream, since its length is not always told.
+/// A slice of bytes as a stream. A plain body would always have a `Content-Length`.
 fn part(bytes: &Bytes, first: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
     let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
     let part = bytes.slice(place(first)..place(first + length));

@@ -150,7 +150,7 @@ pub struct Connection {
     pub clock: Clock,
     /// The data directory, for `local`.
     pub data: PathBuf,
-    /// Hears of what is wrong with the data directory and does not stop the command.
+    /// Prints problems of the data directory that do not stop the command.
     pub warn: Warn,
 }
 
@@ -221,8 +221,7 @@ pub trait Provider: Send + Sync {
     /// Tells all about one file.
     async fn stat(&self, id: &FileId) -> Result<File>;
 
-    /// Whether a file's content is what its record states. Only a platform that is a directory of this machine can look;
-    /// of the others what they state is believed.
+    /// Whether a file's content matches its record. Only `local` verifies it; other platforms are trusted.
     async fn is_intact(&self, _id: &FileId) -> Result<bool> {
         Ok(true)
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! index.sqlite                the index, with its -wal and -shm
-//! generation                  how many changes the index has seen
+//! generation                  number of changes that the index contains
 //! lock                        held while a process opens the store
 //! incoming/UNIQUE             content that is being received, locked by whoever receives it
 //! blobs/ab/SHA256             content that rows refer to
@@ -44,7 +44,7 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// Whether it can be the name of something in the store.
+    /// Whether the name is valid in the store.
     pub(super) fn is_valid(&self) -> bool {
         let (Self::Blob(name) | Self::Link(name)) = self;
         is_name(name)
@@ -111,7 +111,7 @@ impl Blobs {
         incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, &error))
     }
 
-    /// The SHA-256 of each content that is there.
+    /// The SHA-256 digests of all blobs on disk.
     pub(super) fn contents(&self) -> Result<HashSet<String>> {
         let mut contents = HashSet::new();
         for directory in entries(&self.blobs())?.into_iter().filter(|path| path.is_dir()) {
@@ -125,7 +125,7 @@ impl Blobs {
         Ok(contents)
     }
 
-    /// Gives content its place, in the place of what is there: that may be damaged.
+    /// Moves content to its final path. An existing blob, which may be damaged, is replaced.
     pub(super) fn place(&self, content: Temporary, sha256: &str) -> Result<()> {
         self.put_in_place(content, &self.blob(sha256))
     }
@@ -200,7 +200,7 @@ impl Blobs {
     }
 }
 
-/// What is in a directory.
+/// The paths in a directory.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
     paths().map_err(|error| Error::io("read", directory, &error))

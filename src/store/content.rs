@@ -1,4 +1,4 @@
-//! A file's content, open for reading.
+//! File content, verified while it is read.
 
 use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -8,14 +8,14 @@ use crate::model::File;
 /// Bytes read at once.
 const PIECE: usize = 256 * 1024;
 
-/// The content of a file. Read from its first byte on, it is compared with the file's checksum, and the read that would
-/// give the last bytes fails where it is another content.
+/// The content of a file. A sequential read from the first byte computes the checksum; if it does not match, the read that
+/// reaches the end returns an error instead of the last bytes.
 #[derive(Debug)]
 pub struct Content {
     bytes: fs::File,
     size: u64,
     position: u64,
-    /// The running hash and what it must come to; None where not all bytes are read.
+    /// The running hash and the expected digest; `None` when bytes are skipped.
     check: Option<(Box<blake3::Hasher>, String)>,
 }
 
@@ -26,12 +26,12 @@ impl Content {
         Self { bytes, size, position: 0, check }
     }
 
-    /// The size in bytes.
+    /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Moves to a byte. Where that leaves out bytes, nothing is compared.
+    /// Continues at `position`. Skipping bytes turns verification off.
     pub fn start_at(&mut self, position: u64) -> io::Result<()> {
         if position != self.position {
             self.position = self.bytes.seek(SeekFrom::Start(position))?;
@@ -40,12 +40,12 @@ impl Content {
         Ok(())
     }
 
-    /// Writes all of it to `target`.
+    /// Copies the verified content to `target`.
     pub fn copy_to(self, target: &mut impl Write) -> io::Result<u64> {
         io::copy(&mut BufReader::with_capacity(PIECE, self), target)
     }
 
-    /// The file with the bytes, which are not compared with anything.
+    /// The underlying file, without verification.
     pub fn into_file(self) -> fs::File {
         self.bytes
     }

@@ -35,7 +35,7 @@ pub(super) struct Index {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     warn: Warn,
-    /// The warnings that were given.
+    /// Warnings that were printed.
     warned: Mutex<HashSet<String>>,
 }
 
@@ -45,18 +45,18 @@ struct Writer {
 }
 
 impl Index {
-    /// Opens the index beside `blobs` and brings it to the present format. An index that is missing beside content, is
-    /// damaged, has lost changes or has another format is refused and stays as it is.
+    /// Opens the index next to `blobs` and migrates it to the current format. An index that is missing although there are
+    /// blobs, is damaged, has lost changes or has an unknown format is an error, and no file is modified.
     pub(super) fn open(blobs: &Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
         let path = blobs.root.join("index.sqlite");
         let mut generation = Generation::beside(&path);
-        // Before the index is read: others may change it meanwhile.
+        // Read before the index, which other processes may advance in between.
         let noted = generation.read();
         let is_new = check::is_new(&path, blobs)?;
         let create = if is_new { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
         let mut connection = connect(&path, create)?;
         let failed = |error: rusqlite::Error| failed(&path, &error);
-        // Until it is found whole, closing it must not write its log into it.
+        // If a check fails, closing the connection must not checkpoint and delete the log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
         let format = check::format(&connection, &path)?;
         if !is_new {
@@ -110,7 +110,7 @@ impl Index {
         Ok(value)
     }
 
-    /// Warns the user of something once.
+    /// Prints a warning unless it was printed before.
     fn warn_once(&self, text: String) {
         if !held(&self.warned).contains(&text) {
             self.warn.say(&text);
@@ -145,7 +145,7 @@ fn configure(connection: &Connection, ephemeral: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }
 
-/// Takes the steps that lead from `format` to the present one. Only one process at a time does this.
+/// Migrates from `format` to the current format. The caller holds the lock of the store.
 fn migrate(connection: &mut Connection, format: usize) -> rusqlite::Result<()> {
     for (step, format) in STEPS.iter().zip(1_u32..).skip(format) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -159,12 +159,12 @@ fn migrate(connection: &mut Connection, format: usize) -> rusqlite::Result<()> {
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     let (code, reason) = match error {
-        // Without the statement.
+        // The SQL statement is left out.
         rusqlite::Error::SqlInputError { error, msg, .. } => (Some(error.code), msg.clone()),
         other => (other.sqlite_error_code(), other.to_string()),
     };
     match code {
-        // Statements are tested, so one that SQLite does not understand finds other tables than it expects.
+        // The statements are tested, so a syntax or schema error means that the tables are not the expected ones.
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
             unusable(path, "is damaged").cause(reason)
         }
@@ -175,7 +175,7 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
-/// An index that cannot be used, and what to do about it.
+/// The error for an index that cannot be used, with a hint.
 fn unusable(path: &Path, how: &str) -> Error {
     let root = path.parent().unwrap_or(path).display().to_string();
     let aside = format!("{root}.damaged");

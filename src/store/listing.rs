@@ -164,8 +164,8 @@ fn is_decided(expr: &Expr, semantics: Semantics) -> bool {
     }
 }
 
-/// The condition of the rows that have expired by the time bound to it. A time that is out of range is damage and expires
-/// nothing.
+/// The SQL condition for expired rows; the current time is its parameter. A row with an invalid `expires_at` is damaged and
+/// does not expire.
 pub(super) fn expired() -> String {
     format!("(typeof(expires_at) = 'integer' AND expires_at BETWEEN {} AND ?)", micros(Timestamp::MIN))
 }

@@ -62,13 +62,13 @@ pub struct Options {
     pub ephemeral: bool,
     /// The clock by which files expire.
     pub clock: Clock,
-    /// Hears of records that are damaged and therefore left out.
+    /// Prints a warning for each damaged record that is skipped.
     pub warn: Warn,
 }
 
 impl Store {
-    /// Opens the store in `root`, making it if it is not there, and clears what a crash left behind. A store whose index
-    /// is missing, damaged or behind its content is refused, and stays as it is.
+    /// Opens or creates the store in `root` and removes the leftovers of a crash. An index that is missing although there
+    /// are blobs, is damaged or has lost changes is an error, and the store is not modified.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
         let blobs = Blobs::create(root, !options.ephemeral)?;
         // Two processes that make or migrate a store at once would get in each other's way.
@@ -121,7 +121,7 @@ impl Store {
         }
     }
 
-    /// Whether a file's content is there and is what its record states. Reads all of it.
+    /// Whether a file's content exists and matches its checksum. Reads the whole content.
     pub fn is_intact(&self, space: &str, id: &FileId) -> Result<bool> {
         match self.get(space, id) {
             Ok((_, content)) => Ok(content.copy_to(&mut io::sink()).is_ok()),

@@ -3,7 +3,7 @@
 /// Step `n` turns format `n` into format `n + 1`; an empty database has format 0. A released step never changes.
 pub(super) const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED, GENERATION];
 
-/// The format from which on an index counts its changes.
+/// The first format that counts changes.
 pub(super) const COUNTS_CHANGES: usize = 3;
 
 /// Times are microseconds since 1970. `metadata`, `extra` and `note` are JSON objects.
@@ -63,7 +63,7 @@ CREATE TABLE departed (
 CREATE INDEX departed_by_time ON departed (departed_at);
 ";
 
-/// How many changes the index has seen. The same number is kept beside the index, which shows when the index has lost some.
+/// The number of changes in the index, which is compared with the number in a file next to it.
 const GENERATION: &str = "
 CREATE TABLE generation (number INTEGER NOT NULL);
 INSERT INTO generation VALUES (0);

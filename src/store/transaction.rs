@@ -1,4 +1,4 @@
-//! Changes of a store.
+//! Transactions: every change of a store is part of one.
 
 use super::blobs::{Doubt, Subject};
 use super::index::Rows;
@@ -7,8 +7,8 @@ use super::{Blob, COPY, Inner, Listing, REMEMBER_DEPARTED, Store, in_microsecond
 use crate::error::{Error, Result};
 use crate::model::{File, FileId, Object};
 
-/// A change of one space: all of it or nothing is kept, and nobody else changes the store meanwhile. What is decided by
-/// reading must be read here.
+/// An exclusive write transaction on one space. Whatever decides a change must be read through it, since other threads and
+/// processes cannot change the store before it ends.
 pub struct Transaction<'a> {
     inner: &'a Inner,
     rows: &'a Rows<'a>,
@@ -16,24 +16,24 @@ pub struct Transaction<'a> {
     doubts: &'a mut Doubts,
 }
 
-/// What a change leaves in doubt until it is committed.
+/// The marks of a transaction, and what it did.
 #[derive(Default)]
 pub(super) struct Doubts {
-    /// Content that was given its place.
+    /// Blobs that were moved to their final path.
     placed: Vec<Doubt>,
-    /// Content and copies that may have to go.
+    /// Blobs and copies that are removed after the commit if no row refers to them.
     given_up: Vec<Doubt>,
     has_added: bool,
     has_removed: bool,
 }
 
 impl Store {
-    /// Changes a space: all of `work` or, if it fails, nothing.
+    /// Runs `work` in a transaction on a space: if it fails, nothing is changed.
     pub fn transaction<T>(&self, space: &str, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
         self.change(|rows, doubts| work(&mut Transaction { inner: &self.inner, rows, space, doubts }))
     }
 
-    /// Deletes some of what has expired, in all spaces; returns how many.
+    /// Deletes up to `limit` expired files of all spaces and returns their number.
     pub(super) fn expire_some(&self, limit: usize) -> Result<u64> {
         let now = self.inner.now();
         if self.inner.index.read(|rows| rows.expired(now, 1))?.is_empty() {
@@ -58,11 +58,11 @@ impl Store {
             if doubts.has_removed {
                 reached(Phase::Removed);
             }
-            // Now rows refer to it. Failing to remove a mark does no harm: the next start looks again.
+            // The rows are committed. A mark that cannot be removed is checked again when the store is opened.
             doubts.placed.drain(..).for_each(|doubt| drop(doubt.settled()));
         }
         doubts.given_up.append(&mut doubts.placed);
-        // The outcome stands whatever comes of this: what cannot be removed now stays marked for the next start.
+        // The transaction has ended either way. What cannot be removed stays marked until the store is opened again.
         let _ = self.resolve(doubts.given_up);
         outcome
     }
@@ -145,7 +145,8 @@ impl Transaction<'_> {
         })
     }
 
-    /// Puts new content in the place of a file's. `record` gets the file as it is and changes the rest.
+    /// Replaces the content of a file. `record` gets the current record and can change everything but id, size and
+    /// checksums.
     pub fn replace(
         &mut self,
         id: &FileId,
@@ -159,7 +160,7 @@ impl Transaction<'_> {
         Ok(file)
     }
 
-    /// Changes a file's record: `record` gets the file as it is. Its id, size and checksums stay.
+    /// Changes the record of a file. `record` gets the current record and can change everything but id, size and checksums.
     pub fn annotate(&mut self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<File> {
         let (before, mut file) = self.changed(id, record)?;
         file.size = before.size;
@@ -169,7 +170,7 @@ impl Transaction<'_> {
         Ok(file)
     }
 
-    /// Deletes a file, its notes and copies, and its content if nobody else refers to it.
+    /// Deletes a file with its notes and copies, and its content if no other file has it.
     pub fn delete(&mut self, id: &FileId) -> Result<File> {
         let file = self.stat(id)?;
         self.remove(id)?;
@@ -188,8 +189,8 @@ impl Transaction<'_> {
         self.rows.notes(self.space, kind, about)
     }
 
-    /// Keeps a small record beside the files: a link, a workspace, a pending upload. `about` ties it to a file, with
-    /// which it goes. Replaces one of the same kind and key.
+    /// Inserts or replaces a small record of the emulator, such as a link, a workspace or a pending upload. `about` is the
+    /// file with which it is deleted.
     pub fn note(&mut self, kind: &str, key: &str, about: Option<&FileId>, note: &Object) -> Result<()> {
         self.rows.note(self.space, kind, key, about, note)
     }
@@ -199,7 +200,7 @@ impl Transaction<'_> {
         self.rows.forget(self.space, kind, key)
     }
 
-    /// A file as it is, and as `record` makes it.
+    /// The current record of a file and the changed one.
     fn changed(&self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<(File, File)> {
         let before = self.stat(id)?;
         let mut file = before.clone();
@@ -209,7 +210,7 @@ impl Transaction<'_> {
         Ok((before, file))
     }
 
-    /// Writes a row with `write` and gives its content its place.
+    /// Writes a row with `write` and moves its content to its final path.
     fn keep(&mut self, mut file: File, blob: Blob, write: impl FnOnce(&File) -> Result<()>) -> Result<File> {
         file.size = Some(blob.size);
         file.checksums = blob.checksums;
@@ -223,13 +224,13 @@ impl Transaction<'_> {
         if !is_referred_to {
             self.doubts.placed.push(blobs.doubt(Subject::Blob(sha256.clone()))?);
         }
-        // Also where the same content is there: what is there may be damaged or gone, and these bytes are good.
+        // An existing blob is replaced, too: it may be damaged or missing, and these bytes are known to be good.
         blobs.place(blob.temporary, &sha256)?;
         reached(Phase::Placed);
         Ok(file)
     }
 
-    /// Removes a row. What may have to go with it is in doubt.
+    /// Removes a row and marks its copies and its content.
     fn remove(&mut self, id: &FileId) -> Result<()> {
         let now = self.inner.now();
         for copy in self.rows.keys_of_notes(self.space, COPY, id)? {
@@ -241,7 +242,7 @@ impl Transaction<'_> {
         self.give_up(sha256)
     }
 
-    /// Content that a row has ceased to refer to.
+    /// Marks content that a row no longer refers to.
     fn give_up(&mut self, sha256: Option<String>) -> Result<()> {
         match sha256 {
             Some(sha256) if !self.rows.refers_to(&sha256)? => self.doubt(Subject::Blob(sha256)),
@@ -249,7 +250,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Marks something that may have to go. What a damaged row names may be no name of anything.
+    /// Marks a blob or copy for removal. Invalid names, which can only come from a damaged row, are ignored.
     pub(super) fn doubt(&mut self, subject: Subject) -> Result<()> {
         if subject.is_valid() {
             self.doubts.given_up.push(self.inner.blobs.doubt(subject)?);

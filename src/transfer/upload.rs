@@ -55,7 +55,7 @@ pub enum Action {
     Replaced,
     /// An earlier run of the command had sent it.
     Resumed,
-    /// It was there already, but its content was damaged or gone.
+    /// It existed, and its damaged or missing content was sent again.
     Repaired,
 }
 
@@ -100,7 +100,7 @@ struct Job<'a> {
     metered: Arc<Metered>,
     /// The file whose place it takes.
     old: Option<FileId>,
-    /// Whether that is the same file, of which only the content is damaged.
+    /// Whether the old file only needs its content again.
     repairs: bool,
     /// Its number in the journal.
     number: Option<u64>,
@@ -291,12 +291,12 @@ impl Uploads {
         Ok(())
     }
 
-    /// Takes a file that is there. Where its content is damaged or gone, the good bytes are put in its place.
+    /// Uses an existing file. If its content is damaged or missing, the content is sent again.
     async fn reuse(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
         match self.provider.is_intact(&file.id).await {
             Ok(true) => job.there = Some((file, action)),
             Ok(false) => (job.old, job.repairs) = (Some(file.id), true),
-            // Deleted meanwhile.
+            // The file was deleted in between.
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
         }

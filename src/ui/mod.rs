@@ -63,7 +63,7 @@ impl Ui {
         Self::with_streams(options, Streams::process())
     }
 
-    /// A ui that shows nothing.
+    /// A ui without output.
     pub fn silent() -> Self {
         Self::with_streams(Options::default(), Streams::none())
     }

@@ -38,7 +38,7 @@ impl Streams {
         }
     }
 
-    /// None at all.
+    /// Streams without input and output.
     pub(super) fn none() -> Self {
         Self {
             out: Box::new(io::sink()),

@@ -167,13 +167,13 @@ fn damaged_content_is_never_sent_whole() {
     assert_eq!(crate::raw::damage(server.home.path()), 2);
     let small = ask("small", &[]);
     assert_eq!((small.status, small.text().as_str()), (500, "small: its content is damaged\n"));
-    // The head is sent before the last byte is read.
+    // The status is sent before the last byte is read.
     let large = ask("large", &[]);
     assert_eq!((large.status, large.whole), (200, false));
     assert!(large.body.len() < 1_000_000);
     let range = ask("large", &["Range: bytes=0-999999"]);
     assert_eq!((range.status, range.whole), (206, false));
-    // Part of a file has no checksum of its own: whoever puts it together compares the whole.
+    // A part cannot be verified. The client verifies the whole file.
     let part = ask("large", &["Range: bytes=500000-"]);
     assert_eq!((part.status, part.whole, part.body.len()), (206, true, 500_000));
 }

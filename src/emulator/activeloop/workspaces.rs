@@ -47,7 +47,7 @@ async fn noted(site: &Site, id: String) -> Result<Object, Refusal> {
     note.await?.ok_or_else(|| Refusal::missing("Workspace"))
 }
 
-/// Whether a workspace is there, while a transaction lasts.
+/// Whether a workspace exists, as part of a transaction.
 pub(super) fn exists(change: &Transaction, id: &str) -> StoreResult<bool> {
     Ok(id == DEFAULT_WORKSPACE || change.noted(NOTE, id)?.is_some())
 }
@@ -170,7 +170,7 @@ pub(super) async fn delete(
     if deleted.await? { Ok(nothing()) } else { Err(Refusal::missing("Workspace")) }
 }
 
-/// Those of the notes of users that belong to a workspace.
+/// Filters the notes of users by workspace.
 fn of_workspace(mut users: Vec<(String, Object)>, workspace: &str) -> Vec<(String, Object)> {
     users.retain(|(key, _)| key.split_once('/').is_some_and(|(of, _)| of == workspace));
     users

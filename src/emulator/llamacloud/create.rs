@@ -58,8 +58,7 @@ pub(super) async fn keep(service: &Service, file: File, blob: Blob) -> Result<Fi
     unless_taken(service, file, |change, file| change.put(file, blob)).await
 }
 
-/// Keeps something of a new file with `keep`. Refuses an `external_file_id` that another file of the project has, where that
-/// is not allowed.
+/// Calls `keep` with a new file unless another file of the project has its `external_file_id` and the quirk forbids that.
 pub(super) async fn unless_taken<T: Send + 'static>(
     service: &Service,
     file: File,

@@ -143,12 +143,12 @@ pub(super) async fn delete(call: Call) -> Answer {
         return Err(Problem::bad_request("files cannot be deleted"));
     }
     let deleted = call.store(move |store| found(store.transaction(SPACE, |change| remove(change, &id, now))));
-    // Somebody else may have deleted it meanwhile.
+    // A concurrent request may have deleted the file.
     let file = deleted.await?.ok_or_else(gone)?;
     Ok(Json(objects::file(call.dialect, &file)))
 }
 
-/// Takes a file out of the store and notes it as deleted.
+/// Deletes a file from the store and keeps a note of it.
 fn remove(change: &mut Transaction, id: &FileId, now: Timestamp) -> Stored<File> {
     let before = change.delete(id)?;
     let file = File { status: Some(DELETED.to_owned()), updated_at: Some(now), ..before };
@@ -191,7 +191,7 @@ pub(super) async fn active(call: &Call, id: &FileId) -> Result<File, Problem> {
     if file.status.as_deref() == Some(ACTIVE) { Ok(file) } else { Err(gone()) }
 }
 
-/// The refusal of a file that has been deleted.
+/// The refusal for a deleted file.
 pub(super) fn gone() -> Problem {
     Problem::forbidden("the file has been deleted")
 }

@@ -64,7 +64,7 @@ async fn create_link(call: &Call, file: String, body: &Object) -> Answer {
     let shown = link.shown(call);
     let kept = call.store(move |store| {
         files::found(store.transaction(SPACE, |change| {
-            // Deleted meanwhile, it must not leave a link.
+            // A file that was deleted in between gets no link.
             change.stat(&link.file)?;
             link.keep(change)
         }))

@@ -133,7 +133,7 @@ async fn complete(call: &Call, body: &Object) -> Answer {
     }
 }
 
-/// Makes a file of what has arrived for an upload.
+/// Turns the content of an upload into a file.
 fn finish(change: &mut Transaction, id: &str, now: Timestamp) -> Stored<Done> {
     let Some(mut upload) = Upload::find(change.noted(UPLOAD, id)?, id, now)? else {
         return Ok(Done::Unknown);
@@ -159,7 +159,7 @@ fn finish(change: &mut Transaction, id: &str, now: Timestamp) -> Stored<Done> {
 /// What completing an upload came to.
 enum Done {
     Whole(Box<File>),
-    /// It was complete before; the file may be deleted since.
+    /// It was completed before; the file may have been deleted since.
     Before(FileId),
     Unknown,
     Nothing,
@@ -200,7 +200,7 @@ pub(super) async fn receive_content(
     let blob = received.map_err(|refused: Refused<Problem>| Problem::from(refused))?;
     let kept = site.blocking(move |store| {
         store.transaction(SPACE, |change| {
-            // It may have been completed while the content was on its way.
+            // The upload may have been completed while the content arrived.
             match Upload::waiting(change.noted(UPLOAD, &id)?, &id, now)? {
                 Ok(upload) => upload.receive(change, blob).map(|_| Ok(())),
                 Err(problem) => Ok(Err(problem)),
@@ -233,7 +233,7 @@ impl Upload {
         Ok(upload.filter(|upload| now < upload.ends))
     }
 
-    /// The upload of that id, if it waits for content.
+    /// The upload of that id, if it still accepts content.
     fn waiting(note: Option<Object>, id: &str, now: Timestamp) -> Stored<Result<Self, Problem>> {
         Ok(match Self::find(note, id, now)? {
             None => Err(Problem::not_found("fileUpload", id)),

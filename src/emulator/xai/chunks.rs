@@ -186,7 +186,7 @@ impl Receiving {
         let why = refusal.message().to_owned();
         let work = move |store: &crate::store::Store| -> StoreResult<()> {
             store.annotate(SPACE, &id, |file| {
-                // Content that came another way meanwhile stays.
+                // A PUT may have completed the file in between.
                 if file.status.as_deref() == Some(UPLOADING) {
                     file.status = Some(FAILED.to_owned());
                     file.extra.insert("upload_error_message".to_owned(), why.into());

@@ -95,7 +95,7 @@ async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusa
     }
 }
 
-/// Refuses a file that cannot have a public URL, or none until `end`.
+/// Checks that a file can have a public URL that lasts until `end`.
 fn check(file: &File, end: Option<i64>) -> Result<(), Refusal> {
     if file.status.as_deref() != Some(COMPLETE) {
         return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));

@@ -345,7 +345,7 @@ impl Drop for Stop {
     }
 }
 
-/// Puts into a record what the user gave. The rest stays as it is.
+/// Sets the fields of a record that the user gave.
 fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     if !new.keeps_name {
         file.name.clone_from(&new.name);
@@ -364,7 +364,7 @@ fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Reads a source into the store. One that has not the size it was planned with, or is changed meanwhile, is an error.
+/// Reads a source into the store. A size other than the planned one, or a change during the read, is an error.
 fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
     let about = |error: Error| error.about(new.name.clone());
     let mut source = Opened::open(&new.source)?;
@@ -409,7 +409,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
 
 /// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
 fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Content> {
-    // Whoever downloads compares the whole, unless told not to.
+    // The download itself verifies the bytes, unless `--no-verify` is given.
     let mut content = content.into_file();
     let size = file.size.unwrap_or_default();
     let validator = file.checksums.sha256;

@@ -1,4 +1,4 @@
-//! Whether an index is there, is one that this version knows, and is whole. Nothing here changes it.
+//! Checks an index before it is used. Nothing here modifies it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result, word};
 use crate::store::blobs::{Blobs, Subject};
 use crate::store::schema::{COUNTS_CHANGES, STEPS};
 
-/// Whether there is no index yet. One that is missing or empty although there is content, or a log of changes, was there.
+/// Whether the store is new. A missing or empty index is an error if blobs or a write-ahead log exist.
 pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
     let how = match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
@@ -21,14 +21,14 @@ pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let contents = blobs.contents()?.len();
-    // SQLite deletes the log of an empty database, so it must not even open this one.
+    // Must be checked before SQLite opens the file: it deletes the log of an empty database.
     if contents > 0 || fs::metadata(&log).is_ok_and(|found| found.len() > 0) {
         return Err(lost(path, how, contents, blobs));
     }
     Ok(true)
 }
 
-/// The format of an index; an empty one has format 0.
+/// The format of an index; 0 for an empty database.
 pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
     let failed = |error: rusqlite::Error| failed(path, &error);
     let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
@@ -47,7 +47,7 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
     }
 }
 
-/// Refuses an index that has lost changes: one that has seen fewer than `noted`, and one without a row for any content.
+/// Refuses an index that has lost changes: its number of changes is below `noted`, or it has no rows although blobs exist.
 pub(super) fn is_whole(
     connection: &mut Connection,
     format: usize,
@@ -56,11 +56,10 @@ pub(super) fn is_whole(
     path: &Path,
 ) -> Result<()> {
     let failed = |error: rusqlite::Error| failed(path, &error);
-    if let Some(noted) = noted.filter(|_| format >= COUNTS_CHANGES) {
-        let number = generation::of(connection).map_err(failed)?;
-        if number < noted {
-            return Err(behind(path, noted - number));
-        }
+    // Earlier formats do not count changes. If a number is noted, such an index is older than the last one.
+    let number = if format >= COUNTS_CHANGES { generation::of(connection).map_err(failed)? } else { 0 };
+    if let Some(noted) = noted.filter(|noted| format > 0 && *noted > number) {
+        return Err(behind(path, noted - number));
     }
     let has_rows = |connection: &Connection| {
         let sql = "SELECT EXISTS (SELECT 1 FROM files)";
@@ -69,7 +68,7 @@ pub(super) fn is_whole(
     if has_rows(connection)? {
         return Ok(());
     }
-    // Nobody writes meanwhile: no content is on its way to its row.
+    // Blocks writers, so that no blob exists whose row is about to be committed.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if has_rows(&transaction)? {
         return Ok(());
@@ -83,7 +82,7 @@ pub(super) fn is_whole(
     if contents.is_empty() { Ok(()) } else { Err(lost(path, "has no files", contents.len(), blobs)) }
 }
 
-/// An index that does not know the contents that are there.
+/// The error for an index without rows for the existing blobs.
 fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
     let still = match contents {
         0 => format!("its log {}-wal is still there", path.display()),
@@ -93,7 +92,7 @@ fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
     unusable(path, how).cause(still)
 }
 
-/// An index that lacks its last changes.
+/// The error for an index that lacks its last changes.
 fn behind(path: &Path, changes: i64) -> Error {
     let shown = path.display();
     let changes = if changes == 1 { "change".to_owned() } else { format!("{changes} changes") };

@@ -1,4 +1,4 @@
-//! The rows of an index: what is read and written in one transaction.
+//! Queries and updates of the index within one transaction.
 
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
@@ -39,7 +39,7 @@ impl Rows<'_> {
         self.set(&sql, space, file)
     }
 
-    /// Changes a row; false if there is none of that id.
+    /// Updates a row; false if the id does not exist.
     pub(in crate::store) fn update(&self, space: &str, file: &File) -> Result<bool> {
         let sql = "UPDATE files SET provider = :provider, profile = :profile, name = :name, size = :size, \
              content_type = :content_type, purpose = :purpose, path = :path, status = :status, \
@@ -107,14 +107,14 @@ impl Rows<'_> {
         self.connection.query_row(sql, parameters, |row| row.get(0)).map_err(|error| self.failed(&error))
     }
 
-    /// At most `limit` of the files that have expired, with their spaces.
+    /// Up to `limit` expired files with their spaces.
     pub(in crate::store) fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(String, FileId)>> {
         let sql = format!("SELECT space, id FROM files WHERE {} ORDER BY expires_at", expired());
         let read = |row: &Row| Ok((row.get(0)?, FileId(row.get(1)?)));
         self.readable(&sql, &[&micros(now)], limit, 1, read)
     }
 
-    /// The SHA-256 of a file's content, if there is such a file.
+    /// The SHA-256 of a file's content, if the file exists.
     pub(in crate::store) fn content_of(&self, space: &str, id: &FileId) -> Result<Option<String>> {
         let sql = "SELECT sha256, id FROM files WHERE space = ? AND id = ?";
         Ok(self.readable(sql, &[&space, &id.as_str()], 1, 1, |row| row.get(0))?.pop())
@@ -138,7 +138,7 @@ impl Rows<'_> {
         Ok(find("files")?.or(find("departed")?))
     }
 
-    /// The files of a listing: only those that pass are held. `after` is the place of the file it goes on after.
+    /// The files of a listing; only matching files are kept in memory. `after` is the position to continue from.
     pub(in crate::store) fn select(
         &self,
         space: &str,
@@ -167,7 +167,7 @@ impl Rows<'_> {
         select().map_err(|error| self.failed(&error))
     }
 
-    /// Keeps a note in the place of one of the same kind and key.
+    /// Inserts a note or replaces the one with the same kind and key.
     pub(in crate::store) fn note(
         &self,
         space: &str,
@@ -200,7 +200,7 @@ impl Rows<'_> {
         self.of_kind("key, note", space, kind, about, |row| Ok((row.get(0)?, object(row, 1)?)))
     }
 
-    /// The keys of all notes of a kind that are about a file, whatever they say.
+    /// The keys of all notes of a kind about a file; damaged notes included.
     pub(in crate::store) fn keys_of_notes(
         &self,
         space: &str,
@@ -235,7 +235,7 @@ impl Rows<'_> {
         removed.map(|rows| rows > 0).map_err(|error| self.failed(&error))
     }
 
-    /// The only row, if there is one. `id` names it where it is damaged.
+    /// Reads a single row, if it exists. A damaged row is an error that names `id`.
     fn one<T>(
         &self,
         sql: &str,
@@ -248,7 +248,7 @@ impl Rows<'_> {
         row.map_err(|column| Error::failed(damaged_record(id)).cause(format!("`{column}` cannot be read")))
     }
 
-    /// The rows that are not damaged, at most `limit`. The column `id` identifies one.
+    /// Reads up to `limit` rows and skips damaged ones with a warning that names the value of the column `id`.
     fn readable<T>(
         &self,
         sql: &str,
@@ -271,7 +271,7 @@ impl Rows<'_> {
         readable().map_err(|error| self.failed(&error))
     }
 
-    /// Warns the user where a row is damaged: it hides itself and no other.
+    /// The value of a row; `None` after a warning if the row is damaged.
     fn or_warn<T>(&self, row: &Row, id: usize, read: Result<T, String>) -> rusqlite::Result<Option<T>> {
         let column = match read {
             Ok(value) => return Ok(Some(value)),
@@ -290,7 +290,7 @@ fn damaged_record(id: &str) -> String {
     format!("{id}: its record in the store's index is damaged")
 }
 
-/// Reads a row, or tells the name of the column whose value cannot be read.
+/// Reads a row. The inner error is the name of the column that cannot be read.
 fn intact<T>(
     row: &Row,
     read: impl FnOnce(&Row) -> rusqlite::Result<T>,
