@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::http::{Client, Config, Policy};
 use crate::interrupt::Interrupt;
-use crate::model::{Address, Clock};
+use crate::model::{Address, Clock, Warn};
 use crate::providers::{Connection, Provider, REGISTRY, Spec};
 use crate::settings::{Origin, Profile, Settings};
 use crate::ui::Ui;
@@ -105,6 +105,12 @@ impl Context {
         }
     }
 
+    /// A [`Warn`] that prints to stderr.
+    pub fn warn(&self) -> Warn {
+        let ui = self.ui.clone();
+        Warn::by(move |text| ui.warn(text))
+    }
+
     fn connection(&self, profile: &Profile, token: Option<Token>, retries: u32) -> Result<Connection> {
         let spec = profile.spec;
         let can = spec.dialects[0].can;
@@ -139,6 +145,7 @@ impl Context {
             http: Client::new(config),
             clock: self.clock,
             data: self.settings.folders.data.clone(),
+            warn: self.warn(),
         })
     }
 }

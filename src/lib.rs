@@ -18,6 +18,7 @@ pub mod progress;
 pub mod providers;
 pub mod secret;
 pub mod settings;
+pub mod source;
 pub mod store;
 pub mod transfer;
 pub mod ui;

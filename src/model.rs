@@ -54,6 +54,30 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// Prints warnings. The default discards them.
+#[derive(Clone, Default)]
+pub struct Warn(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+
+impl Warn {
+    /// Prints each warning with `say`.
+    pub fn by(say: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(say)))
+    }
+
+    /// Prints a warning.
+    pub fn say(&self, text: &str) {
+        if let Some(say) = &self.0 {
+            say(text);
+        }
+    }
+}
+
+impl fmt::Debug for Warn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Warn")
+    }
+}
+
 /// Checksums that the platform states, lower-case hex; a missing one was not stated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -255,6 +279,8 @@ pub struct NewFile {
     pub metadata: Object,
     /// Lifetime from now.
     pub expires: Option<SignedDuration>,
+    /// Whether a file whose content is replaced keeps its name.
+    pub keeps_name: bool,
 }
 
 impl NewFile {
@@ -269,6 +295,7 @@ impl NewFile {
             purpose: None,
             metadata: Object::new(),
             expires: None,
+            keeps_name: false,
         }
     }
 }

@@ -149,8 +149,10 @@ impl UploadArgs {
         }
         let prepared = planned.map(|planned| {
             let mut new = prepare(planned?, &template, provider.as_ref(), ctx)?;
-            // New content keeps the old name unless another was asked for.
-            if let Some(old) = old.as_ref().filter(|_| self.name.is_none()) {
+            // Without `--name` the replaced file keeps its name. The name known here is for messages; it can change before the
+            // content arrives.
+            new.keeps_name = self.to.is_none() || self.name.is_none();
+            if let Some(old) = old.as_ref().filter(|_| new.keeps_name) {
                 new.name.clone_from(&old.name);
             }
             Ok(new)
@@ -184,13 +186,14 @@ impl UploadArgs {
                         Action::Reused => ctx.ui.note(&format!("{name}: reused {id}")),
                         Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
                         Action::Resumed => ctx.ui.note(&format!("{name}: an earlier run had sent it: {id}")),
+                        Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
                     }
                     rows.push(&file)?;
                     count += 1;
                     last = Some(file.id.clone());
                     let id = Some(file.id);
                     ended.push(match action {
-                        Action::Uploaded | Action::Replaced => Ended::Done(id),
+                        Action::Uploaded | Action::Replaced | Action::Repaired => Ended::Done(id),
                         Action::Reused | Action::Resumed => Ended::Skipped(id),
                     });
                 }

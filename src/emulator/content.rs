@@ -1,7 +1,6 @@
 //! Sends a file's bytes.
 
-use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read as _};
 
 use axum::body::Body;
 use axum::http::header::{
@@ -15,8 +14,9 @@ use tokio::task::JoinHandle;
 
 use super::Site;
 use super::site::Moving;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{File, FileId};
+use crate::store::{self, Store};
 
 /// Bytes read at a time, and when more than [`FEW`] files are being sent.
 const PIECE: u64 = 256 * 1024;
@@ -27,8 +27,16 @@ const FEW: usize = 16;
 pub struct Content {
     /// All about it.
     pub file: File,
-    bytes: fs::File,
+    bytes: Source,
     moving: Moving,
+}
+
+/// The source of the bytes.
+enum Source {
+    /// Small content, already verified.
+    Memory(Bytes),
+    /// Large content, verified while it is sent: the response of a damaged file ends before the last piece.
+    Store(store::Content),
 }
 
 /// How content is sent.
@@ -55,17 +63,31 @@ impl Default for Sending {
 }
 
 impl Content {
-    /// Opens a file of the site's space; one that is not there is an error of kind `NotFound`.
+    /// Opens a file of the site's space; a missing one is an error of kind `NotFound`. Small content is read and verified
+    /// here, so that a damaged file gets an error response.
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
         let (space, id) = (site.platform, id.clone());
-        let (file, bytes) = site.blocking(move |store| store.get(space, &id)).await?;
+        let open = move |store: &Store| {
+            let (file, content) = store.get(space, &id)?;
+            if content.size() > SMALL_PIECE {
+                return Ok((file, Source::Store(content)));
+            }
+            let mut bytes = Vec::new();
+            let read = content.copy_to(&mut bytes);
+            read.map_err(|error| Error::failed(format!("{id}: {error}")))?;
+            Ok((file, Source::Memory(bytes.into())))
+        };
+        let (file, bytes) = site.blocking(open).await?;
         Ok(Self { file, bytes, moving: Moving::sending(&site.load) })
     }
 
     /// The answer: 200, 206 or 416. Reads as fast as the client takes it, two pieces ahead at most.
     pub fn send(self, request: &HeaderMap, how: Sending) -> Response {
         // What is said must be what is sent, so the length comes from the bytes and not from the record.
-        let size = self.bytes.metadata().map_or(0, |metadata| metadata.len());
+        let size = match &self.bytes {
+            Source::Memory(bytes) => bytes.len() as u64,
+            Source::Store(content) => content.size(),
+        };
         let etag = how.etag.map(|tag| format!("\"{tag}\""));
         let asked = if how.ranges { range(request, etag.as_deref(), size) } else { Asked::All };
         let mut headers = HeaderMap::new();
@@ -98,7 +120,11 @@ impl Content {
         if how.length || length == 0 {
             say(CONTENT_LENGTH, length.to_string());
         }
-        let mut response = Response::new(Body::from_stream(pieces(self.bytes, first, length, self.moving)));
+        let body = match self.bytes {
+            Source::Memory(bytes) => Body::from_stream(part(&bytes, first, length)),
+            Source::Store(content) => Body::from_stream(pieces(content, first, length, self.moving)),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
@@ -143,9 +169,16 @@ fn range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Asked {
     }
 }
 
+/// A slice of bytes as a stream. A plain body would always have a `Content-Length`.
+fn part(bytes: &Bytes, first: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+    let part = bytes.slice(place(first)..place(first + length));
+    stream::iter((!part.is_empty()).then_some(Ok(part)))
+}
+
 /// What [`pieces`] goes on with: the read that is under way, if one is, and the bytes that follow it.
 struct Reading {
-    running: Option<JoinHandle<io::Result<(fs::File, Bytes)>>>,
+    running: Option<JoinHandle<io::Result<(store::Content, Bytes)>>>,
     next: u64,
     end: u64,
     moving: Moving,
@@ -153,26 +186,26 @@ struct Reading {
 
 /// The bytes in pieces: one is read while the one before it is sent. Nothing is read before the first is asked for.
 fn pieces(
-    file: fs::File,
+    content: store::Content,
     first: u64,
     length: u64,
     moving: Moving,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let start = Reading { running: None, next: first, end: first + length, moving };
-    stream::try_unfold((Some(file), start), |(file, mut at)| async move {
-        if let Some(file) = file {
-            at.read(file);
+    stream::try_unfold((Some(content), start), |(content, mut at)| async move {
+        if let Some(content) = content {
+            at.read(content);
         }
         let Some(running) = at.running.take() else { return Ok(None) };
-        let (file, bytes) = running.await.map_err(io::Error::other)??;
-        at.read(file);
+        let (content, bytes) = running.await.map_err(io::Error::other)??;
+        at.read(content);
         Ok(Some((bytes, (None, at))))
     })
 }
 
 impl Reading {
     /// Begins to read the next piece, if there is one.
-    fn read(&mut self, mut file: fs::File) {
+    fn read(&mut self, mut content: store::Content) {
         let many = self.moving.is_one_of_many(FEW);
         let (from, length) = (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { PIECE }));
         if length == 0 {
@@ -181,12 +214,12 @@ impl Reading {
         self.next += length;
         self.running = Some(tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-            file.seek(SeekFrom::Start(from))?;
-            (&mut file).take(length).read_to_end(&mut bytes)?;
+            content.start_at(from)?;
+            (&mut content).take(length).read_to_end(&mut bytes)?;
             if (bytes.len() as u64) < length {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            Ok((file, Bytes::from(bytes)))
+            Ok((content, Bytes::from(bytes)))
         }));
     }
 }

@@ -1,8 +1,6 @@
 //! The pieces of a body read one after the other: opened, measured, encoded and watched for changes.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +9,7 @@ use super::request::{Body, Piece};
 use crate::error::{Error, Result};
 use crate::model::Source;
 use crate::progress::Progress;
+use crate::source::Watched;
 
 /// Source bytes that are encoded to base64 at once: three quarters of a large buffer, so that they fill one.
 const SCRATCH: usize = 192 * 1024;
@@ -66,7 +65,7 @@ struct Reading<'a> {
 
 enum Origin<'a> {
     Memory(&'a [u8], bool),
-    Disk { file: File, path: &'a Path, opened: Metadata },
+    Disk(Watched),
 }
 
 impl<'a> Reading<'a> {
@@ -92,19 +91,14 @@ impl<'a> Reading<'a> {
             Source::Path(path) => path.as_path(),
             Source::Spooled(file) => file.path(),
         };
-        let open = || -> io::Result<(File, Metadata)> {
-            let mut file = File::open(path)?;
-            let opened = file.metadata()?;
-            if from > 0 {
-                file.seek(SeekFrom::Start(from))?;
-            }
-            Ok((file, opened))
-        };
-        let (file, opened) = open().map_err(|error| Error::io("read", path, &error))?;
-        if opened.is_file() && (opened.len() < from + len || whole && opened.len() != len) {
-            return Err(changed(path));
+        let mut file = Watched::open(path)?;
+        if file.size().is_some_and(|size| size < from + len || whole && size != len) {
+            return Err(file.changed());
         }
-        Ok(Self { from: Origin::Disk { file, path, opened }, left: len, scratch: scratch(base64) })
+        if from > 0 {
+            file.start_at(from)?;
+        }
+        Ok(Self { from: Origin::Disk(file), left: len, scratch: scratch(base64) })
     }
 
     /// Moves as much as fits into `space`: how many bytes of it are filled, None if too little is free.
@@ -131,11 +125,8 @@ impl<'a> Reading<'a> {
                     *position += count as u64;
                 }
             }
-            Origin::Disk { file, path, .. } => {
-                file.read_exact(raw).map_err(|error| match error.kind() {
-                    io::ErrorKind::UnexpectedEof => changed(path),
-                    _ => Error::io("read", path, &error),
-                })?;
+            Origin::Disk(file) => {
+                file.read_exact(raw).map_err(|error| file.unreadable(&error))?;
                 progress.read(*position, raw);
                 *position += count as u64;
             }
@@ -151,19 +142,12 @@ impl<'a> Reading<'a> {
 
     /// Fails if the file is not what it was when it was opened.
     fn check(&self) -> Result<()> {
-        let Origin::Disk { file, path, opened } = &self.from else { return Ok(()) };
-        let now = file.metadata().map_err(|error| Error::io("read", path, &error))?;
-        let same = now.len() == opened.len() && now.modified().ok() == opened.modified().ok();
-        if same { Ok(()) } else { Err(changed(path)) }
+        if let Origin::Disk(file) = &self.from { file.check() } else { Ok(()) }
     }
 }
 
 fn scratch(base64: bool) -> Vec<u8> {
     if base64 { vec![0; SCRATCH] } else { Vec::new() }
-}
-
-fn changed(path: &Path) -> Error {
-    Error::failed(format!("{} changed while it was being uploaded", path.display()))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub use listing::Listing;
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::http::{self, Client};
-use crate::model::{Clock, File, FileId, Link, NewFile, Patch};
+use crate::model::{Clock, File, FileId, Link, NewFile, Patch, Warn};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
@@ -150,6 +150,8 @@ pub struct Connection {
     pub clock: Clock,
     /// The data directory, for `local`.
     pub data: PathBuf,
+    /// Prints problems of the data directory that do not stop the command.
+    pub warn: Warn,
 }
 
 impl Connection {
@@ -218,6 +220,11 @@ pub trait Provider: Send + Sync {
 
     /// Tells all about one file.
     async fn stat(&self, id: &FileId) -> Result<File>;
+
+    /// Whether a file's content matches its record. Only `local` verifies it; other platforms are trusted.
+    async fn is_intact(&self, _id: &FileId) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Uploads files in one request: one, but where [`UploadAbility::files_per_request`] says more. Reports the
     /// position of each file's bytes to the progress of the same index.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! index.sqlite                the index, with its -wal and -shm
+//! generation                  number of changes that the index contains
 //! lock                        held while a process opens the store
 //! incoming/UNIQUE             content that is being received, locked by whoever receives it
 //! blobs/ab/SHA256             content that rows refer to
@@ -14,6 +15,7 @@
 //! leaves a mark that says which content is in doubt; the change is committed; then the mark goes, and the content,
 //! too, if nothing refers to it. After a crash the marks tell the next start where to look, however large the store.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use uuid::Uuid;
 
 use super::incoming::{self, Temporary};
 use crate::error::{Error, Result};
+
+const SHA256_DIGITS: usize = 64;
 
 /// The directory of a store.
 pub(super) struct Blobs {
@@ -37,6 +41,14 @@ pub(super) enum Subject {
     Blob(String),
     /// The copy with this id.
     Link(String),
+}
+
+impl Subject {
+    /// Whether the name is valid in the store.
+    pub(super) fn is_valid(&self) -> bool {
+        let (Self::Blob(name) | Self::Link(name)) = self;
+        is_name(name)
+    }
 }
 
 /// A mark that something is in doubt. It stays until it is [settled](Doubt::settled).
@@ -70,7 +82,7 @@ impl Blobs {
         self.root.join("incoming")
     }
 
-    fn blobs(&self) -> PathBuf {
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }
 
@@ -99,12 +111,21 @@ impl Blobs {
         incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, &error))
     }
 
-    /// Whether content is there, whole.
-    pub(super) fn has(&self, sha256: &str, size: u64) -> bool {
-        fs::metadata(self.blob(sha256)).is_ok_and(|found| found.len() == size)
+    /// The SHA-256 digests of all blobs on disk.
+    pub(super) fn contents(&self) -> Result<HashSet<String>> {
+        let mut contents = HashSet::new();
+        for directory in entries(&self.blobs())?.into_iter().filter(|path| path.is_dir()) {
+            for path in entries(&directory)? {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if name.len() == SHA256_DIGITS && self.blob(name) == path {
+                    contents.insert(name.to_owned());
+                }
+            }
+        }
+        Ok(contents)
     }
 
-    /// Gives content its place.
+    /// Moves content to its final path. An existing blob, which may be damaged, is replaced.
     pub(super) fn place(&self, content: Temporary, sha256: &str) -> Result<()> {
         self.put_in_place(content, &self.blob(sha256))
     }
@@ -162,22 +183,27 @@ impl Blobs {
 
     /// All marks.
     pub(super) fn doubts(&self) -> Result<Vec<Doubt>> {
-        let directory = self.doubtful();
-        let failed = |error: io::Error| Error::io("read", &directory, &error);
         let mut doubts = Vec::new();
-        for entry in fs::read_dir(&directory).map_err(failed)? {
-            let mark = entry.map_err(failed)?.path();
+        for mark in entries(&self.doubtful())? {
             let name = mark.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let mut parts = name.splitn(3, '.');
             let subject = match (parts.next(), parts.next()) {
-                (Some("blob"), Some(sha256)) if is_name(sha256) => Subject::Blob(sha256.to_owned()),
-                (Some("link"), Some(id)) if is_name(id) => Subject::Link(id.to_owned()),
+                (Some("blob"), Some(sha256)) => Subject::Blob(sha256.to_owned()),
+                (Some("link"), Some(id)) => Subject::Link(id.to_owned()),
                 _ => continue,
             };
-            doubts.push(Doubt { subject, mark });
+            if subject.is_valid() {
+                doubts.push(Doubt { subject, mark });
+            }
         }
         Ok(doubts)
     }
+}
+
+/// The paths in a directory.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
+    paths().map_err(|error| Error::io("read", directory, &error))
 }
 
 /// Only lower-case letters and digits, so that nothing from the index or a directory listing can lead out of the store.

@@ -26,12 +26,12 @@ impl Store {
     /// Makes a read-only copy of a file's content.
     pub fn copy_out(&self, space: &str, id: &FileId) -> Result<Copy> {
         let inner = &self.inner;
-        let (file, mut content) = self.get(space, id)?;
+        let (file, content) = self.get(space, id)?;
         let incoming = inner.blobs.incoming();
         let failed =
             |error: io::Error| Error::failed(format!("{id}: cannot be copied")).cause(error.to_string());
         let mut temporary = Temporary::create(&incoming).map_err(failed)?;
-        io::copy(&mut content, &mut temporary.file).map_err(failed)?;
+        content.copy_to(&mut temporary.file).map_err(failed)?;
         make_read_only(&temporary.file).map_err(failed)?;
         if inner.blobs.sync {
             temporary.file.sync_all().map_err(failed)?;
@@ -40,15 +40,13 @@ impl Store {
         let name = safe_name(&file.name);
         let path = inner.blobs.link(&copy).join(&name);
         let note = Object::from_iter([("name".to_owned(), Value::String(name))]);
-        let mut doubts = Vec::new();
-        let made = inner.index.write(|rows| {
+        self.transaction(space, |change| {
             // Deleted meanwhile, it must not leave a copy.
-            rows.file(space, id, self.now())?.ok_or_else(|| super::no_such_file(id))?;
-            rows.note(space, COPY, &copy, Some(id), &note)?;
-            doubts.push(inner.blobs.doubt(Subject::Link(copy.clone()))?);
+            change.stat(id)?;
+            change.note(COPY, &copy, Some(id), &note)?;
+            change.doubt(Subject::Link(copy.clone()))?;
             inner.blobs.put_in_place(temporary, &path)
-        });
-        self.settle(doubts, made)?;
+        })?;
         Ok(Copy { id: copy, path })
     }
 
@@ -66,15 +64,13 @@ impl Store {
 
     /// Removes a copy; whether it was there.
     pub fn remove_copy(&self, space: &str, copy: &str) -> Result<bool> {
-        let mut doubts = Vec::new();
-        let forgotten = self.inner.index.write(|rows| {
-            let was_there = rows.forget(space, COPY, copy)?;
+        self.transaction(space, |change| {
+            let was_there = change.forget(COPY, copy)?;
             if was_there {
-                doubts.push(self.inner.blobs.doubt(Subject::Link(copy.to_owned()))?);
+                change.doubt(Subject::Link(copy.to_owned()))?;
             }
             Ok(was_there)
-        });
-        self.settle(doubts, forgotten)
+        })
     }
 }
 

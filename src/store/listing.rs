@@ -67,8 +67,7 @@ pub(super) struct Selection {
 impl Listing {
     /// The listing of `space` as SQL: `after` is the place of its file, `now` what has expired by.
     pub(super) fn select(&self, space: &str, after: Option<Place>, now: Timestamp) -> Selection {
-        // As an expression, so that no index of `expires_at` tempts the planner away from the order's.
-        let mut conditions = "space = ? AND coalesce(expires_at, 9223372036854775807) > ?".to_owned();
+        let mut conditions = format!("space = ? AND NOT {}", expired());
         let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
         if let Some(filter) = &self.filter {
             for (condition, value) in
@@ -163,6 +162,12 @@ fn is_decided(expr: &Expr, semantics: Semantics) -> bool {
         Expr::Compare(comparison) => condition(comparison, semantics).is_some(),
         Expr::Or(_) | Expr::Not(_) => false,
     }
+}
+
+/// The SQL condition for expired rows; the current time is its parameter. A row with an invalid `expires_at` is damaged and
+/// does not expire.
+pub(super) fn expired() -> String {
+    format!("(typeof(expires_at) = 'integer' AND expires_at BETWEEN {} AND ?)", micros(Timestamp::MIN))
 }
 
 /// Whole microseconds since 1970, rounded down: the resolution of the index.

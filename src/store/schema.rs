@@ -1,7 +1,10 @@
 //! The index's tables, as the steps that lead from one format to the next.
 
 /// Step `n` turns format `n` into format `n + 1`; an empty database has format 0. A released step never changes.
-pub(super) const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED];
+pub(super) const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED, GENERATION];
+
+/// The first format that counts changes.
+pub(super) const COUNTS_CHANGES: usize = 3;
 
 /// Times are microseconds since 1970. `metadata`, `extra` and `note` are JSON objects.
 const FILES_AND_NOTES: &str = "
@@ -58,4 +61,10 @@ CREATE TABLE departed (
     PRIMARY KEY (space, id)
 ) WITHOUT ROWID;
 CREATE INDEX departed_by_time ON departed (departed_at);
+";
+
+/// The number of changes in the index, which is compared with the number in a file next to it.
+const GENERATION: &str = "
+CREATE TABLE generation (number INTEGER NOT NULL);
+INSERT INTO generation VALUES (0);
 ";

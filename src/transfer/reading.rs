@@ -1,11 +1,9 @@
 //! A whole file read for its checksum.
 
-use std::fs;
-use std::io::Read as _;
-
 use super::digest::Hasher;
 use crate::error::{Error, Result};
 use crate::model::{Checksums, Source};
+use crate::source::Opened;
 
 /// Bytes read at once.
 const PIECE: usize = 256 * 1024;
@@ -21,23 +19,16 @@ pub(super) async fn digest_of(source: &Source, mut hasher: Hasher) -> Result<Che
 }
 
 fn read_all(source: &Source, hear: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let path = match source {
-        Source::Bytes(bytes) => {
-            hear(bytes);
-            return Ok(());
-        }
-        Source::Path(path) => path.as_path(),
-        Source::Spooled(file) => file.path(),
-    };
-    let failed = |error: std::io::Error| Error::io("read", path, &error);
-    let mut file = fs::File::open(path).map_err(failed)?;
+    if let Source::Bytes(bytes) = source {
+        hear(bytes);
+        return Ok(());
+    }
+    let mut source = Opened::open(source)?;
     let mut piece = vec![0; PIECE];
     loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(count) => hear(&piece[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+        match source.read(&mut piece)? {
+            0 => return Ok(()),
+            count => hear(&piece[..count]),
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Action {
     Replaced,
     /// An earlier run of the command had sent it.
     Resumed,
+    /// It existed, and its damaged or missing content was sent again.
+    Repaired,
 }
 
 /// A file that is there now.
@@ -98,6 +100,8 @@ struct Job<'a> {
     metered: Arc<Metered>,
     /// The file whose place it takes.
     old: Option<FileId>,
+    /// Whether the old file only needs its content again.
+    repairs: bool,
     /// Its number in the journal.
     number: Option<u64>,
     /// The file, once it is there.
@@ -175,6 +179,7 @@ impl Uploads {
             let Some((file, action)) = job.there else { continue };
             let action = match job.old.filter(|old| *old != file.id) {
                 Some(old) => self.retire(&file, &old).await?,
+                None if job.repairs => Action::Repaired,
                 None => action,
             };
             self.journal.finish(job.number, &file.id);
@@ -200,13 +205,21 @@ impl Uploads {
             hasher => hasher.filter(|_| self.options.verify),
         };
         let metered = Arc::new(Metered { item: Arc::clone(item), listener: hasher.map(Listener::new) });
-        let mut job =
-            Job { new, metered, old: None, number: None, there: None, heard: None, incomparable: None };
+        let mut job = Job {
+            new,
+            metered,
+            old: None,
+            repairs: false,
+            number: None,
+            there: None,
+            heard: None,
+            incomparable: None,
+        };
         match self.journal.earlier(new) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.arrivals.take(&file.id);
-                    job.there = Some((file, Action::Resumed));
+                    self.reuse(&mut job, file, Action::Resumed).await?;
                     return Ok(job);
                 }
                 // Somebody has put other content in its place since, or deleted it.
@@ -224,7 +237,7 @@ impl Uploads {
                     let number = || self.journal.start(new, begun.at, begun.old.clone());
                     job.number = begun.number().or_else(number);
                     job.old = begun.old;
-                    job.there = Some((file, Action::Resumed));
+                    self.reuse(&mut job, file, Action::Resumed).await?;
                     return Ok(job);
                 }
                 self.journal.forget(begun.number());
@@ -267,14 +280,25 @@ impl Uploads {
                     }
                     match is_same(new, &twin).await? {
                         Some(true) => {
-                            job.there = Some((File { checksums: stated, ..twin }, Action::Reused));
-                            return Ok(());
+                            return self.reuse(job, File { checksums: stated, ..twin }, Action::Reused).await;
                         }
                         Some(false) => {}
                         None => job.incomparable = Some(twin.id),
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Uses an existing file. If its content is damaged or missing, the content is sent again.
+    async fn reuse(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
+        match self.provider.is_intact(&file.id).await {
+            Ok(true) => job.there = Some((file, action)),
+            Ok(false) => (job.old, job.repairs) = (Some(file.id), true),
+            // The file was deleted in between.
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }

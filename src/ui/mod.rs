@@ -63,6 +63,11 @@ impl Ui {
         Self::with_streams(options, Streams::process())
     }
 
+    /// A ui without output.
+    pub fn silent() -> Self {
+        Self::with_streams(Options::default(), Streams::none())
+    }
+
     /// A ui on other streams.
     pub fn with_streams(options: Options, streams: Streams) -> Self {
         let streams = Arc::new(streams::Shared::new(streams, options.env.columns));

@@ -37,6 +37,19 @@ impl Streams {
             width: None,
         }
     }
+
+    /// Streams without input and output.
+    pub(super) fn none() -> Self {
+        Self {
+            out: Box::new(io::sink()),
+            err: Box::new(io::sink()),
+            input: Box::new(io::empty()),
+            out_tty: false,
+            err_tty: false,
+            in_tty: false,
+            width: None,
+        }
+    }
 }
 
 /// Streams that several threads share.

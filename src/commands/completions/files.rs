@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock, Ref};
 use crate::providers::{Listing, Provider, Query, Sort};
 use crate::settings::{Env, Flags, Profile, Settings};
-use crate::ui::{self, Ui, human, is_unsafe, one_line};
+use crate::ui::{Ui, human, is_unsafe, one_line};
 use crate::vault::{self, Patience};
 
 /// The most that is offered at once.
@@ -110,7 +110,7 @@ fn ask(
     deadline: Instant,
 ) -> Option<Vec<Known>> {
     let settings = Settings::load(flags, env).ok()?;
-    let ctx = Context::new(Ui::new(ui::Options::default()), settings, clock, Interrupt::default());
+    let ctx = Context::new(Ui::silent(), settings, clock, Interrupt::default());
     let profile = ctx.profile(Some(profile)).ok()?;
     let patience = Patience::brief(deadline.saturating_duration_since(Instant::now()));
     let token = vault::unasked(&ctx.settings, &profile, &patience);

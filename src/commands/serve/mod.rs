@@ -145,7 +145,9 @@ impl ServeArgs {
         let temporary = if self.ephemeral { Some(temporary()?) } else { None };
         let kept = || self.data.clone().unwrap_or_else(|| ctx.settings.folders.data.join("store"));
         let root = temporary.as_ref().map_or_else(kept, |directory| directory.path().to_owned());
-        let store = Store::open(&root, store::Options { ephemeral: self.ephemeral, clock: ctx.clock })?;
+        let options_of_store =
+            store::Options { ephemeral: self.ephemeral, clock: ctx.clock, warn: ctx.warn() };
+        let store = Store::open(&root, options_of_store)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_all()

@@ -27,12 +27,12 @@ pub(super) async fn update(
     let replace = site.quirk("replace-metadata");
     let server = Arc::clone(&site);
     let changed = site.blocking(move |store| {
-        store.annotate(SPACE, &file.id, &mut |file: &mut File| {
+        store.annotate(SPACE, &file.id, |file: &mut File| {
             if replace {
                 file.metadata = Object::new();
             }
             // A null is a value like any other.
-            file.metadata.extend(update.clone());
+            file.metadata.extend(update);
             if let Some(instructions) = &instructions {
                 object::instruct(&server, file, instructions);
             }

@@ -14,6 +14,7 @@ use super::object::{self, DEFAULT_WORKSPACE};
 use super::refusal::Refusal;
 use super::{SPACE, workspaces};
 use crate::emulator::{Form, Head, Limits, Site, Take, receive};
+use crate::error::Result as StoreResult;
 use crate::model::{File, Object};
 
 /// Bytes of a request: what the proxy of a self-hosted service lets through.
@@ -40,10 +41,8 @@ pub(super) async fn upload(
     object::check_purpose("body", &purpose)?;
     let metadata = metadata(form.text("metadata"))?;
     let workspace = form.text("workspace").unwrap_or(DEFAULT_WORKSPACE).to_owned();
-    workspaces::check(&site, &workspace).await?;
     let instructions = form.text("instructions").filter(|text| !text.is_empty()).map(Value::from);
-    let mut stored = Vec::new();
-    for upload in uploads {
+    let new = uploads.into_iter().map(|upload| {
         let name = upload.head.file_name.unwrap_or_default();
         let mut file = File {
             content_type: upload.head.content_type,
@@ -54,9 +53,20 @@ pub(super) async fn upload(
         if let Some(instructions) = &instructions {
             object::instruct(&site, &mut file, instructions);
         }
-        let file = site.blocking(move |store| store.put(SPACE, file, upload.blob)).await?;
-        stored.push(object::show_new(&file));
-    }
+        (file, upload.blob)
+    });
+    let new: Vec<_> = new.collect();
+    let stored = site.blocking(move |store| {
+        store.transaction(SPACE, |change| {
+            if !workspaces::exists(change, &workspace)? {
+                return Ok(None);
+            }
+            let stored = new.into_iter().map(|(file, blob)| change.put(file, blob));
+            stored.collect::<StoreResult<Vec<_>>>().map(Some)
+        })
+    });
+    let stored = stored.await?.ok_or_else(|| Refusal::missing("Workspace"))?;
+    let stored: Vec<Value> = stored.iter().map(object::show_new).collect();
     Ok(Json(match stored.as_slice() {
         [file] => file.clone(),
         _ if site.quirk("upload-envelope") => json!({ "object": "list", "data": stored }),

@@ -18,7 +18,7 @@ use crate::emulator::Site;
 use crate::error::Result as StoreResult;
 use crate::filter::{Comparison, Expr, Filter, Op, Value as Compared};
 use crate::model::Object;
-use crate::store::{Listing, Store};
+use crate::store::{Listing, Store, Transaction};
 
 /// Kinds of notes: workspaces by their id, users by `WORKSPACE/USER`.
 const NOTE: &str = "workspace";
@@ -45,6 +45,11 @@ async fn noted(site: &Site, id: String) -> Result<Object, Refusal> {
         store.noted(SPACE, NOTE, &id)
     });
     note.await?.ok_or_else(|| Refusal::missing("Workspace"))
+}
+
+/// Whether a workspace exists, as part of a transaction.
+pub(super) fn exists(change: &Transaction, id: &str) -> StoreResult<bool> {
+    Ok(id == DEFAULT_WORKSPACE || change.noted(NOTE, id)?.is_some())
 }
 
 fn ensure_default(store: &Store, now: Timestamp) -> StoreResult<()> {
@@ -138,37 +143,37 @@ pub(super) async fn delete(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    noted(&site, id.clone()).await?;
     if id == DEFAULT_WORKSPACE {
         return Err(Refusal::bad("The default workspace cannot be deleted"));
     }
-    let work = move |store: &Store| {
-        store.forget(SPACE, NOTE, &id)?;
-        for (key, _) in users_of(store, &id)? {
-            store.forget(SPACE, USER_NOTE, &key)?;
+    let work = move |change: &mut Transaction| {
+        if !change.forget(NOTE, &id)? {
+            return Ok(false);
+        }
+        for (key, _) in of_workspace(change.notes(USER_NOTE, None)?, &id) {
+            change.forget(USER_NOTE, &key)?;
         }
         let value = Compared::Text(id);
         let expr = Expr::Compare(Comparison { field: format!("extra.{WORKSPACE}"), op: Op::Eq, value });
         let listing = Listing { filter: Some(Filter { expr }), limit: BATCH, ..Listing::default() };
         loop {
-            let files = store.list(SPACE, &listing)?;
+            let files = change.list(&listing)?;
             if files.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             for file in files {
-                store.delete(SPACE, &file.id)?;
+                change.delete(&file.id)?;
             }
         }
     };
-    site.blocking(work).await?;
-    Ok(nothing())
+    let deleted = site.blocking(move |store| store.transaction(SPACE, work));
+    if deleted.await? { Ok(nothing()) } else { Err(Refusal::missing("Workspace")) }
 }
 
-/// The notes of a workspace's users.
-fn users_of(store: &Store, workspace: &str) -> StoreResult<Vec<(String, Object)>> {
-    let mut notes = store.notes(SPACE, USER_NOTE, None)?;
-    notes.retain(|(key, _)| key.split_once('/').is_some_and(|(of, _)| of == workspace));
-    Ok(notes)
+/// Filters the notes of users by workspace.
+fn of_workspace(mut users: Vec<(String, Object)>, workspace: &str) -> Vec<(String, Object)> {
+    users.retain(|(key, _)| key.split_once('/').is_some_and(|(of, _)| of == workspace));
+    users
 }
 
 pub(super) async fn users(
@@ -176,7 +181,8 @@ pub(super) async fn users(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     noted(&site, id.clone()).await?;
-    let notes = site.blocking(move |store| users_of(store, &id)).await?;
+    let notes =
+        site.blocking(move |store| Ok(of_workspace(store.notes(SPACE, USER_NOTE, None)?, &id))).await?;
     let data: Vec<Value> = notes.into_iter().map(|(_, note)| note.into()).collect();
     Ok(Json(json!({ "data": data })).into_response())
 }
@@ -205,19 +211,22 @@ async fn set_user(site: &Site, id: String, body: Body, must_be_there: bool) -> R
     }
     noted(site, id.clone()).await?;
     let now = in_milliseconds(site.clock.now());
-    let set = site.blocking(move |store| {
+    let set = move |change: &mut Transaction| {
+        if !exists(change, &id)? {
+            return Ok(Err(Refusal::missing("Workspace")));
+        }
         let key = format!("{id}/{user}");
-        let before = store.noted(SPACE, USER_NOTE, &key)?;
+        let before = change.noted(USER_NOTE, &key)?;
         if before.is_none() && must_be_there {
-            return Ok(false);
+            return Ok(Err(Refusal::missing("User")));
         }
         let since = before.and_then(|note| note.get("created_at").cloned()).unwrap_or_else(|| now.into());
         let note = [("user_id", user.into()), ("access", access.into()), ("created_at", since)];
         let note = note.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect();
-        store.note(SPACE, USER_NOTE, &key, None, &note)?;
-        Ok(true)
-    });
-    if set.await? { Ok(nothing()) } else { Err(Refusal::missing("User")) }
+        change.note(USER_NOTE, &key, None, &note)?;
+        Ok(Ok(nothing()))
+    };
+    site.blocking(move |store| store.transaction(SPACE, set)).await?
 }
 
 pub(super) async fn remove_user(

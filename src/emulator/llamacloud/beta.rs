@@ -42,7 +42,6 @@ pub(super) async fn upload(
         return Err(Problem::new(&["body", "purpose"], "enum", msg).into());
     }
     let external_id = form.text("external_file_id");
-    create::check_unique(&service, &caller, external_id).await?;
     let mut file = create::record(&service, &caller, &form.name, external_id);
     file.purpose = Some(purpose.to_owned());
     file.expires_at = create::expiry(&service, purpose);

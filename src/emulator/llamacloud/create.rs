@@ -9,9 +9,10 @@ use super::listing::equals;
 use super::object::{EXTERNAL_ID, MODIFIED, PROJECT, time};
 use super::refusal::{Problem, Refusal};
 use crate::emulator::ids;
+use crate::error::Result as Stored;
 use crate::filter::{Expr, Filter};
 use crate::model::{File, FileId};
-use crate::store::{Blob, Listing};
+use crate::store::{Blob, Listing, Transaction};
 
 /// Bytes of a file at most: 512 MB on the whole platform.
 pub(super) const MAX_SIZE: u64 = 512_000_000;
@@ -54,29 +55,34 @@ pub(super) fn expiry(service: &Service, word: &str) -> Option<Timestamp> {
 
 /// Keeps a new file.
 pub(super) async fn keep(service: &Service, file: File, blob: Blob) -> Result<File, Refusal> {
-    let space = service.site.platform;
-    Ok(service.site.blocking(move |store| store.put(space, file, blob)).await?)
+    unless_taken(service, file, |change, file| change.put(file, blob)).await
 }
 
-/// Refuses an `external_file_id` that another file of the project has, where that is not allowed.
-pub(super) async fn check_unique(
+/// Calls `keep` with a new file unless another file of the project has its `external_file_id` and the quirk forbids that.
+pub(super) async fn unless_taken<T: Send + 'static>(
     service: &Service,
-    caller: &Caller,
-    external_id: Option<&str>,
-) -> Result<(), Refusal> {
-    let Some(external_id) = external_id.filter(|_| service.site.quirk("unique-external-id")) else {
-        return Ok(());
-    };
-    let same =
-        vec![equals("extra.project_id", &caller.project), equals("extra.external_file_id", external_id)];
-    let filter = Some(Filter { expr: Expr::all(same) });
-    let listing = Listing { filter, limit: 1, ..Listing::default() };
+    file: File,
+    keep: impl FnOnce(&mut Transaction, File) -> Stored<T> + Send + 'static,
+) -> Result<T, Refusal> {
     let space = service.site.platform;
-    if service.site.blocking(move |store| store.list(space, &listing)).await?.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("A file with external_file_id '{external_id}' already exists");
-    Err(Refusal::Detail(StatusCode::CONFLICT, detail))
+    let text = |key: &str| file.extra.get(key).and_then(Value::as_str);
+    let wanted = text(EXTERNAL_ID).filter(|_| service.site.quirk("unique-external-id")).map(str::to_owned);
+    let same = text(PROJECT).zip(wanted.as_deref()).map(|(project, external_id)| {
+        let same = vec![equals("extra.project_id", project), equals("extra.external_file_id", external_id)];
+        let filter = Some(Filter { expr: Expr::all(same) });
+        Listing { filter, limit: 1, ..Listing::default() }
+    });
+    let kept = service.site.blocking(move |store| {
+        store.transaction(space, |change| match same {
+            Some(same) if !change.list(&same)?.is_empty() => Ok(None),
+            _ => keep(change, file).map(Some),
+        })
+    });
+    kept.await?.ok_or_else(|| {
+        let external_id = wanted.unwrap_or_default();
+        let detail = format!("A file with external_file_id '{external_id}' already exists");
+        Refusal::Detail(StatusCode::CONFLICT, detail)
+    })
 }
 
 /// Checks a name: 1 to 3000 characters.

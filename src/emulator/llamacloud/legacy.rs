@@ -39,7 +39,6 @@ pub(super) async fn upload(
     service.count_upload(&caller)?;
     let form = receive_form(&service, &headers, body, "upload_file", &[], &[]).await?;
     let external_id = params.get("external_file_id");
-    create::check_unique(&service, &caller, external_id).await?;
     let mut file = create::record(&service, &caller, &form.name, external_id);
     file.content_type.clone_from(&form.file.head.content_type);
     file.expires_at = params.get("storage_type").and_then(|word| create::expiry(&service, word));
@@ -107,14 +106,13 @@ pub(super) async fn presign(
     let life = life(&params)?;
     let new = read_object(body).await?;
     let file = new_file(&service, &caller, &new)?;
-    create::check_unique(&service, &caller, new.get("external_file_id").and_then(Value::as_str)).await?;
     let id = file.id.clone();
+    expected::remember(&service, file).await?;
     let presigned = if service.site.quirk("form-upload") {
         Presigned::form(&service, &caller, &id, life)
     } else {
         Presigned::new(&service, &caller, "PUT", &id, life)
     };
-    expected::remember(&service, file).await?;
     let mut answer = presigned.to_json();
     answer["file_id"] = serde_json::json!(id);
     Ok(Json(answer))

@@ -6,6 +6,7 @@
 
 use axum::Json;
 use axum::body::Body;
+use jiff::Timestamp;
 
 use super::Answer;
 use super::body;
@@ -18,7 +19,7 @@ use crate::emulator::Params;
 use crate::error::{Error, Kind, Result as Stored};
 use crate::filter::{Comparison, Expr, Filter, Op, Value};
 use crate::model::{File, FileId, Object};
-use crate::store::{Listing, Store};
+use crate::store::{Listing, Store, Transaction};
 
 pub(super) const SPACE: &str = "metorial";
 pub(super) const ACTIVE: &str = "active";
@@ -124,8 +125,8 @@ pub(super) async fn update(call: Call, body: Body) -> Answer {
     let file = active(&call, &id).await?;
     let Some(title) = title else { return Ok(Json(objects::file(call.dialect, &file))) };
     let change = move |store: &Store| {
-        found(store.annotate(SPACE, &id, &mut |file| {
-            file.extra.insert(TITLE.to_owned(), title.as_str().into());
+        found(store.annotate(SPACE, &id, |file| {
+            file.extra.insert(TITLE.to_owned(), title.into());
             file.updated_at = Some(now);
             Ok(())
         }))
@@ -136,24 +137,24 @@ pub(super) async fn update(call: Call, body: Body) -> Answer {
 
 pub(super) async fn delete(call: Call) -> Answer {
     call.need_instance()?;
-    let now = call.site.clock.now();
-    let mut file = active(&call, &FileId(call.id("file"))).await?;
+    let (id, now) = (FileId(call.id("file")), call.site.clock.now());
+    active(&call, &id).await?;
     if call.dialect == Dialect::Pulsar {
         return Err(Problem::bad_request("files cannot be deleted"));
     }
-    file.status = Some(DELETED.to_owned());
-    file.updated_at = Some(now);
-    let shown = objects::file(call.dialect, &file);
-    let is_first = call.store(move |store| remove(store, &file)).await?;
-    if is_first { Ok(Json(shown)) } else { Err(gone()) }
+    let deleted = call.store(move |store| found(store.transaction(SPACE, |change| remove(change, &id, now))));
+    // A concurrent request may have deleted the file.
+    let file = deleted.await?.ok_or_else(gone)?;
+    Ok(Json(objects::file(call.dialect, &file)))
 }
 
-/// Takes a file out of the store and notes it; false if somebody else has done so meanwhile.
-fn remove(store: &Store, file: &File) -> Stored<bool> {
-    let note = serde_json::to_value(file).ok().and_then(|value| value.as_object().cloned());
-    // The note first: a file that is in the store counts, whatever is noted of it.
-    store.note(SPACE, DELETED_FILE, file.id.as_str(), None, &note.unwrap_or_default())?;
-    Ok(found(store.delete(SPACE, &file.id))?.is_some())
+/// Deletes a file from the store and keeps a note of it.
+fn remove(change: &mut Transaction, id: &FileId, now: Timestamp) -> Stored<File> {
+    let before = change.delete(id)?;
+    let file = File { status: Some(DELETED.to_owned()), updated_at: Some(now), ..before };
+    let note = serde_json::to_value(&file).ok().and_then(|value| value.as_object().cloned());
+    change.note(DELETED_FILE, id.as_str(), None, &note.unwrap_or_default())?;
+    Ok(file)
 }
 
 /// A file of that id that is in the store or was deleted from it; None where there was none.
@@ -190,7 +191,8 @@ pub(super) async fn active(call: &Call, id: &FileId) -> Result<File, Problem> {
     if file.status.as_deref() == Some(ACTIVE) { Ok(file) } else { Err(gone()) }
 }
 
-fn gone() -> Problem {
+/// The refusal for a deleted file.
+pub(super) fn gone() -> Problem {
     Problem::forbidden("the file has been deleted")
 }
 

@@ -16,7 +16,7 @@ use super::{Answer, FILES_URL, LINKS_GET_CREATES};
 use crate::emulator::ids;
 use crate::error::Result as Stored;
 use crate::model::{FileId, Object};
-use crate::store::Store;
+use crate::store::{Store, Transaction};
 
 const LINK: &str = "link";
 /// The paths of the first two dialects, and the last one's. The seed has them all: it shows the first and leaves the rest
@@ -62,7 +62,14 @@ async fn create_link(call: &Call, file: String, body: &Object) -> Answer {
         expires_at,
     };
     let shown = link.shown(call);
-    call.store(move |store| link.keep(store)).await?;
+    let kept = call.store(move |store| {
+        files::found(store.transaction(SPACE, |change| {
+            // A file that was deleted in between gets no link.
+            change.stat(&link.file)?;
+            link.keep(change)
+        }))
+    });
+    kept.await?.ok_or_else(files::gone)?;
     Ok(Json(shown))
 }
 
@@ -128,12 +135,20 @@ pub(super) async fn get(call: Call) -> Answer {
 
 pub(super) async fn update(call: Call, body: Body) -> Answer {
     call.only_in(&BY_FILE)?;
-    let mut link = find_asked(&call).await?;
+    let asked = find_asked(&call).await?;
     let expires_at = body::date(&body::read(&call.headers, body).await?, "expires_at")?;
-    link.expires_at = expires_at.or(link.expires_at);
-    let shown = link.shown(&call);
-    call.store(move |store| link.keep(store)).await?;
-    Ok(Json(shown))
+    let id = asked.id.clone();
+    let changed = call.store(move |store| {
+        store.transaction(SPACE, |change| {
+            let Some(note) = change.noted(LINK, &id)? else { return Ok(None) };
+            let mut link = Link::from_note(&id, &note)?;
+            link.expires_at = expires_at.or(link.expires_at);
+            link.keep(change)?;
+            Ok(Some(link))
+        })
+    });
+    let link = changed.await?.ok_or_else(|| Problem::not_found("fileLink", &asked.id))?;
+    Ok(Json(link.shown(&call)))
 }
 
 pub(super) async fn delete_of_file(call: Call) -> Answer {
@@ -206,11 +221,11 @@ impl Link {
         })
     }
 
-    fn keep(&self, store: &Store) -> Stored<()> {
+    fn keep(&self, change: &mut Transaction) -> Stored<()> {
         let note = json!({
             "file": self.file, "key": self.key, "created_at": self.created_at, "expires_at": self.expires_at,
         });
-        store.note(SPACE, LINK, &self.id, Some(&self.file), note.as_object().unwrap_or(&Object::new()))
+        change.note(LINK, &self.id, Some(&self.file), note.as_object().unwrap_or(&Object::new()))
     }
 
     fn from_note(id: &str, note: &Object) -> Stored<Self> {

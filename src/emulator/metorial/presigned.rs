@@ -20,8 +20,8 @@ use super::problem::Problem;
 use super::upload::{Owner, Place, check_purpose, check_size, new_file};
 use crate::emulator::{Refused, Site, ids, receive_raw};
 use crate::error::Result as Stored;
-use crate::model::{File, Object};
-use crate::store::{Blob, Store};
+use crate::model::{File, FileId, Object};
+use crate::store::{Blob, Transaction};
 
 /// Notes of presigned uploads, by id.
 const UPLOAD: &str = "upload";
@@ -104,11 +104,11 @@ async fn begin(call: &Call, body: &Object) -> Answer {
         "updated_at": time(now),
     });
     let upload = Upload { id, file, ends, is_complete: false };
-    let keep = move |store: &Store| {
-        forget_old(store, now)?;
-        upload.keep(store)
+    let keep = move |change: &mut Transaction| {
+        forget_old(change, now)?;
+        upload.keep(change)
     };
-    call.store(keep).await?;
+    call.store(move |store| store.transaction(SPACE, keep)).await?;
     Ok(Json(shown))
 }
 
@@ -117,39 +117,50 @@ async fn complete(call: &Call, body: &Object) -> Answer {
     let id = body::text(body, "file_upload_id")?
         .ok_or_else(|| Problem::bad_request("there is no file_upload_id"))?;
     let now = call.site.clock.now();
-    let upload = id.clone();
-    let done = call.store(move |store| {
-        let Some(mut upload) = Upload::find(store, &upload, now)? else { return Ok(Done::Unknown) };
-        if upload.is_complete {
-            return Ok(
-                find(store, &upload.file.id)?.map_or(Done::Unknown, |file| Done::Whole(Box::new(file)))
-            );
-        }
-        let Some(arrived) = found(store.stat(SPACE, &upload.file.id))? else { return Ok(Done::Nothing) };
-        if arrived.size != upload.file.size {
-            found(store.delete(SPACE, &arrived.id))?;
-            return Ok(Done::OtherSize);
-        }
-        let file = store.annotate(SPACE, &arrived.id, &mut |file| {
-            file.status = Some(ACTIVE.to_owned());
-            file.expires_at = None;
-            Ok(())
-        })?;
-        upload.is_complete = true;
-        upload.keep(store)?;
-        Ok(Done::Whole(Box::new(file)))
-    });
+    let asked = id.clone();
+    let done =
+        call.store(move |store| match store.transaction(SPACE, |change| finish(change, &asked, now))? {
+            Done::Before(file) => {
+                Ok(find(store, &file)?.map_or(Done::Unknown, |file| Done::Whole(Box::new(file))))
+            }
+            done => Ok(done),
+        });
     match done.await? {
         Done::Whole(file) => Ok(Json(objects::uploaded(call.dialect, &file))),
-        Done::Unknown => Err(Problem::not_found("fileUpload", &id)),
+        Done::Unknown | Done::Before(_) => Err(Problem::not_found("fileUpload", &id)),
         Done::Nothing => Err(Problem::bad_request("nothing has been uploaded")),
         Done::OtherSize => Err(Problem::bad_request("the content does not have the size that was said")),
     }
 }
 
+/// Turns the content of an upload into a file.
+fn finish(change: &mut Transaction, id: &str, now: Timestamp) -> Stored<Done> {
+    let Some(mut upload) = Upload::find(change.noted(UPLOAD, id)?, id, now)? else {
+        return Ok(Done::Unknown);
+    };
+    if upload.is_complete {
+        return Ok(Done::Before(upload.file.id));
+    }
+    let Some(arrived) = found(change.stat(&upload.file.id))? else { return Ok(Done::Nothing) };
+    if arrived.size != upload.file.size {
+        change.delete(&arrived.id)?;
+        return Ok(Done::OtherSize);
+    }
+    let file = change.annotate(&arrived.id, |file| {
+        file.status = Some(ACTIVE.to_owned());
+        file.expires_at = None;
+        Ok(())
+    })?;
+    upload.is_complete = true;
+    upload.keep(change)?;
+    Ok(Done::Whole(Box::new(file)))
+}
+
 /// What completing an upload came to.
 enum Done {
     Whole(Box<File>),
+    /// It was completed before; the file may have been deleted since.
+    Before(FileId),
     Unknown,
     Nothing,
     OtherSize,
@@ -179,18 +190,24 @@ pub(super) async fn receive_content(
         return Err(Problem::forbidden("the URL has expired"));
     }
     let wanted = id.clone();
-    let upload = site.blocking(move |store| Upload::find(store, &wanted, now)).await?;
-    let upload = upload.ok_or_else(|| Problem::not_found("fileUpload", &id))?;
-    if upload.is_complete {
-        return Err(Problem::forbidden("the upload is complete"));
-    }
+    let note = site.blocking(move |store| store.noted(SPACE, UPLOAD, &wanted)).await?;
+    let upload = Upload::waiting(note, &id, now)??;
     let said = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if said != upload.file.content_type.as_deref() {
         return Err(Problem::forbidden("the Content-Type is not the one that was said"));
     }
     let received = receive_raw(&site, &parts.headers, body, Some(LARGEST)).await;
     let blob = received.map_err(|refused: Refused<Problem>| Problem::from(refused))?;
-    site.blocking(move |store| upload.receive(store, blob)).await?;
+    let kept = site.blocking(move |store| {
+        store.transaction(SPACE, |change| {
+            // The upload may have been completed while the content arrived.
+            match Upload::waiting(change.noted(UPLOAD, &id)?, &id, now)? {
+                Ok(upload) => upload.receive(change, blob).map(|_| Ok(())),
+                Err(problem) => Ok(Err(problem)),
+            }
+        })
+    });
+    kept.await??;
     Ok(StatusCode::OK)
 }
 
@@ -211,9 +228,18 @@ struct Upload {
 
 impl Upload {
     /// The upload of that id, unless it has been given up.
-    fn find(store: &Store, id: &str, now: Timestamp) -> Stored<Option<Self>> {
-        let Some(note) = store.noted(SPACE, UPLOAD, id)? else { return Ok(None) };
-        Ok(Some(Self::from_note(id, note)?).filter(|upload| now < upload.ends))
+    fn find(note: Option<Object>, id: &str, now: Timestamp) -> Stored<Option<Self>> {
+        let upload = note.map(|note| Self::from_note(id, note)).transpose()?;
+        Ok(upload.filter(|upload| now < upload.ends))
+    }
+
+    /// The upload of that id, if it still accepts content.
+    fn waiting(note: Option<Object>, id: &str, now: Timestamp) -> Stored<Result<Self, Problem>> {
+        Ok(match Self::find(note, id, now)? {
+            None => Err(Problem::not_found("fileUpload", id)),
+            Some(upload) if upload.is_complete => Err(Problem::forbidden("the upload is complete")),
+            Some(upload) => Ok(upload),
+        })
     }
 
     fn from_note(id: &str, mut note: Object) -> Stored<Self> {
@@ -226,32 +252,34 @@ impl Upload {
         read().ok_or_else(|| unexpected(id))
     }
 
-    fn keep(&self, store: &Store) -> Stored<()> {
+    fn keep(&self, change: &mut Transaction) -> Stored<()> {
         let note = Object::from_iter([
             ("file".to_owned(), serde_json::to_value(&self.file).unwrap_or_default()),
             ("ends".to_owned(), self.ends.as_millisecond().into()),
             ("is_complete".to_owned(), self.is_complete.into()),
         ]);
-        store.note(SPACE, UPLOAD, &self.id, None, &note)
+        change.note(UPLOAD, &self.id, None, &note)
     }
 
     /// Puts the content into the store, where it shows nowhere before the upload is complete. Again takes the place of
     /// the first.
-    fn receive(&self, store: &Store, blob: Blob) -> Stored<File> {
-        let file =
-            File { status: Some(PENDING.to_owned()), expires_at: Some(self.ends), ..self.file.clone() };
-        if found(store.stat(SPACE, &file.id))?.is_some() {
-            return store.replace(SPACE, file, blob);
+    fn receive(self, change: &mut Transaction, blob: Blob) -> Stored<File> {
+        let file = File { status: Some(PENDING.to_owned()), expires_at: Some(self.ends), ..self.file };
+        match found(change.stat(&file.id))? {
+            Some(_) => change.replace(&file.id.clone(), blob, |record| {
+                *record = file;
+                Ok(())
+            }),
+            None => change.put(file, blob),
         }
-        store.put(SPACE, file, blob)
     }
 }
 
 /// Forgets the uploads that were given up, and the completed ones of their age.
-fn forget_old(store: &Store, now: Timestamp) -> Stored<()> {
-    for (id, note) in store.notes(SPACE, UPLOAD, None)? {
+fn forget_old(change: &mut Transaction, now: Timestamp) -> Stored<()> {
+    for (id, note) in change.notes(UPLOAD, None)? {
         if Upload::from_note(&id, note).is_ok_and(|upload| upload.ends <= now) {
-            store.forget(SPACE, UPLOAD, &id)?;
+            change.forget(UPLOAD, &id)?;
         }
     }
     Ok(())

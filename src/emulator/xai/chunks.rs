@@ -150,7 +150,7 @@ impl Receiving {
         let file = FileId(id.clone());
         let work = move |store: &crate::store::Store| {
             let mut waits = false;
-            store.annotate(SPACE, &file, &mut |file| {
+            store.annotate(SPACE, &file, |file| {
                 waits = file.status.as_deref() == Some(INITIALIZING);
                 if waits {
                     file.status = Some(UPLOADING.to_owned());
@@ -172,9 +172,10 @@ impl Receiving {
         };
         let about = Refusal::about(id.as_str());
         let work = move |store: &crate::store::Store| {
-            let mut file = store.stat(SPACE, &id)?;
-            record::complete(&mut file);
-            store.replace(SPACE, file, incoming.finish()?)
+            store.replace(SPACE, &id, incoming.finish()?, |file| {
+                record::complete(file);
+                Ok(())
+            })
         };
         self.site.blocking(work).await.map_err(about)
     }
@@ -184,10 +185,13 @@ impl Receiving {
         let Some(id) = self.file else { return refusal };
         let why = refusal.message().to_owned();
         let work = move |store: &crate::store::Store| -> StoreResult<()> {
-            store.annotate(SPACE, &id, &mut |file| {
-                file.status = Some(FAILED.to_owned());
-                file.extra.insert("upload_error_message".to_owned(), why.clone().into());
-                file.extra.insert("processing_status".to_owned(), "skipped".into());
+            store.annotate(SPACE, &id, |file| {
+                // A PUT may have completed the file in between.
+                if file.status.as_deref() == Some(UPLOADING) {
+                    file.status = Some(FAILED.to_owned());
+                    file.extra.insert("upload_error_message".to_owned(), why.into());
+                    file.extra.insert("processing_status".to_owned(), "skipped".into());
+                }
                 Ok(())
             })?;
             Ok(())

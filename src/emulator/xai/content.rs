@@ -17,8 +17,9 @@ use super::record::COMPLETE;
 use super::refusal::Refusal;
 use super::{SPACE, check_team, gateway};
 use crate::emulator::{Content, Params, Sending, Site};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::model::{File, FileId};
+use crate::store;
 
 /// How long a presigned URL works, in seconds.
 const PRESIGNED: i64 = 3600;
@@ -106,7 +107,7 @@ pub(super) async fn presign(
 }
 
 /// The start of a text in base64, all of it where it is not long.
-fn inline(bytes: std::fs::File) -> Result<String, Error> {
+fn inline(bytes: store::Content) -> Result<String, Error> {
     let mut text = Vec::new();
     let read = bytes.take(MOST_INLINE).read_to_end(&mut text);
     read.map_err(|error| Error::failed("the content cannot be read").cause(error.to_string()))?;
@@ -141,7 +142,10 @@ pub(super) async fn presigned(
             let etag = content.file.checksums.blake3.clone();
             content.send(&headers, Sending { ranges: true, etag, content_type, ..Sending::default() })
         }
-        Err(_) => storage_error(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist."),
+        Err(error) if error.kind() == Kind::NotFound => {
+            storage_error(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
+        }
+        Err(error) => storage_error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", error.message()),
     }
 }
 

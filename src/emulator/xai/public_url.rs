@@ -17,9 +17,9 @@ use super::SPACE;
 use super::record::{self, COMPLETE, PUBLIC_TOKEN, PUBLIC_URL_EXPIRES_AT, Record as _};
 use super::refusal::Refusal;
 use crate::emulator::{Content, Sending, Signer, Site, ids, receive_text};
-use crate::error::Result as StoreResult;
+use crate::error::{Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
-use crate::store::Store;
+use crate::store::Transaction;
 
 /// What may have a public URL, by extension.
 const TYPES: [(&str, &str); 5] = [
@@ -45,25 +45,24 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Refusal> {
     let lifetime = lifetime(&headers, body).await?;
-    let file = record::stat(&site, &FileId(id.clone())).await?;
-    check(&file)?;
     let now = site.clock.now();
     let end = lifetime.map(|seconds| now.as_second() + seconds);
-    let file_end = file.expires_at.map(Timestamp::as_second);
-    if end > file_end && file_end.is_some() {
-        return Err(Refusal::invalid("expires_after is beyond the file's own expiry"));
-    }
     let root = site.root(&headers);
+    let asked = FileId(id.clone());
     let created = site.blocking(move |store| {
-        if file.public_url("", now).is_none() && active(store, now)? >= MOST_ACTIVE {
-            return Ok(None);
-        }
-        publish(store, &file.id, end, now).map(Some)
+        store.transaction(SPACE, |change| {
+            let file = change.stat(&asked)?;
+            if let Err(refusal) = check(&file, end) {
+                return Ok(Err(refusal));
+            }
+            if file.public_url("", now).is_none() && active(change, now)? >= MOST_ACTIVE {
+                let message = format!("The team has {MOST_ACTIVE} active public URLs");
+                return Ok(Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, &message)));
+            }
+            publish(change, &asked, end, now).map(Ok)
+        })
     });
-    let Some(file) = created.await.map_err(Refusal::about(&id))? else {
-        let message = format!("The team has {MOST_ACTIVE} active public URLs");
-        return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, &message));
-    };
+    let file = created.await.map_err(Refusal::about(&id))??;
     let Some((url, expires_at)) = file.public_url(&root, now) else { return Err(Refusal::missing(&id)) };
     let mut answer = json!({ "public_url": url });
     if let Some(expires_at) = expires_at {
@@ -96,7 +95,8 @@ async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusa
     }
 }
 
-fn check(file: &File) -> Result<(), Refusal> {
+/// Checks that a file can have a public URL that lasts until `end`.
+fn check(file: &File, end: Option<i64>) -> Result<(), Refusal> {
     if file.status.as_deref() != Some(COMPLETE) {
         return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));
     }
@@ -106,7 +106,12 @@ fn check(file: &File) -> Result<(), Refusal> {
     match file.size.unwrap_or_default() {
         0 => Err(Refusal::invalid("The file is empty")),
         size if size > MOST_BYTES => Err(Refusal::invalid("The file is larger than 50 MiB")),
-        _ => Ok(()),
+        _ => match file.expires_at.map(Timestamp::as_second) {
+            Some(file_end) if end > Some(file_end) => {
+                Err(Refusal::invalid("expires_after is beyond the file's own expiry"))
+            }
+            _ => Ok(()),
+        },
     }
 }
 
@@ -115,12 +120,12 @@ fn media_type(extension: &str) -> Option<&'static str> {
 }
 
 /// How many public URLs work now; forgets those that do not. Blocking.
-fn active(store: &Store, now: Timestamp) -> StoreResult<usize> {
+fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     let mut count = 0;
-    for (id, note) in store.notes(SPACE, NOTE, None)? {
+    for (id, note) in change.notes(NOTE, None)? {
         let end = note.get(PUBLIC_URL_EXPIRES_AT).and_then(Value::as_i64);
         if end.is_some_and(|end| end <= now.as_second()) {
-            store.forget(SPACE, NOTE, &id)?;
+            change.forget(NOTE, &id)?;
         } else {
             count += 1;
         }
@@ -129,8 +134,8 @@ fn active(store: &Store, now: Timestamp) -> StoreResult<usize> {
 }
 
 /// Gives a file a public URL, or the one it has another end. Blocking.
-fn publish(store: &Store, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
-    let file = store.annotate(SPACE, id, &mut |file| {
+fn publish(change: &mut Transaction, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
+    let file = change.annotate(id, |file| {
         let end = if let Some((_, before)) = file.public_url("", now) {
             end.or(before)
         } else {
@@ -146,7 +151,7 @@ fn publish(store: &Store, id: &FileId, end: Option<i64>, now: Timestamp) -> Stor
     })?;
     let end = file.extra.get_key_value(PUBLIC_URL_EXPIRES_AT);
     let note: Object = end.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect();
-    store.note(SPACE, NOTE, id.as_str(), Some(id), &note)?;
+    change.note(NOTE, id.as_str(), Some(id), &note)?;
     Ok(file)
 }
 
@@ -158,18 +163,20 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refusal> {
     let (file, root, now) = (FileId(id.clone()), site.root(&headers), site.clock.now());
     let revoked = site.blocking(move |store| {
-        let mut revoked = None;
-        let result = store.annotate(SPACE, &file, &mut |file| {
-            revoked = file.public_url(&root, now);
-            file.extra.remove(PUBLIC_TOKEN);
-            file.extra.remove(PUBLIC_URL_EXPIRES_AT);
-            Ok(())
-        });
-        match result {
-            Err(error) if error.kind() != crate::error::Kind::NotFound => return Err(error),
-            _ => store.forget(SPACE, NOTE, file.as_str())?,
-        };
-        Ok(revoked)
+        store.transaction(SPACE, |change| {
+            change.forget(NOTE, file.as_str())?;
+            let mut revoked = None;
+            let result = change.annotate(&file, |file| {
+                revoked = file.public_url(&root, now);
+                file.extra.remove(PUBLIC_TOKEN);
+                file.extra.remove(PUBLIC_URL_EXPIRES_AT);
+                Ok(())
+            });
+            match result {
+                Err(error) if error.kind() != Kind::NotFound => Err(error),
+                _ => Ok(revoked),
+            }
+        })
     });
     Ok(Json(match revoked.await? {
         Some((url, _)) => json!({ "id": id, "revoked": true, "public_url": url }),
@@ -186,7 +193,11 @@ pub(super) async fn fetch(
 ) -> Response {
     let missing = || Refusal::plain(StatusCode::NOT_FOUND, "Not Found").into_response();
     let Some((id, extension)) = file.rsplit_once('.') else { return missing() };
-    let Ok(content) = Content::open(&site, &FileId(id.to_owned())).await else { return missing() };
+    let content = match Content::open(&site, &FileId(id.to_owned())).await {
+        Ok(content) => content,
+        Err(error) if error.kind() == Kind::NotFound => return missing(),
+        Err(_) => return Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "").into_response(),
+    };
     let is_public = content.file.public_url("", site.clock.now()).is_some()
         && is_token(&site.signer, content.file.noted(PUBLIC_TOKEN), &token)
         && record::extension(&content.file.name) == extension;

@@ -50,16 +50,17 @@ pub(super) async fn update(
         return Err(Refusal::invalid("There is nothing to update"));
     }
     let about = Refusal::about(id.as_str());
-    let file = site.blocking(move |store| match content {
-        None => store.annotate(SPACE, &id, &mut |file| {
+    let file = site.blocking(move |store| {
+        let apply = |file: &mut File| {
             change.apply(file);
             Ok(())
-        }),
-        Some(content) => {
-            let mut file = store.stat(SPACE, &id)?;
-            change.apply(&mut file);
-            record::complete(&mut file);
-            store.replace(SPACE, file, content)
+        };
+        match content {
+            None => store.annotate(SPACE, &id, apply),
+            Some(content) => store.replace(SPACE, &id, content, |file| {
+                record::complete(file);
+                apply(file)
+            }),
         }
     });
     let file = file.await.map_err(about)?;

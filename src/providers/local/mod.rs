@@ -4,8 +4,7 @@
 
 mod id;
 
-use std::fs;
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +27,8 @@ use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Comparison, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::{Progress, silent};
-use crate::store::{Blob, Copy, Listing, Options, SortKey, Store, sign_link};
+use crate::source::Opened;
+use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
     name: "local",
@@ -128,7 +128,8 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     };
     let root = connection.data.join("store");
     let root = std::path::absolute(&root).map_err(|error| Error::io("find", &root, &error))?;
-    let store = Store::open(&root, Options { ephemeral: false, clock: connection.clock })?;
+    let options = Options { ephemeral: false, clock: connection.clock, warn: connection.warn.clone() };
+    let store = Store::open(&root, options)?;
     Ok(Box::new(Local { connection, store, served }))
 }
 
@@ -183,6 +184,11 @@ impl Provider for Local {
         self.blocking(move |store| store.stat(SPACE, &id)).await.map(|file| self.own(file))
     }
 
+    async fn is_intact(&self, id: &FileId) -> Result<bool> {
+        let id = id.clone();
+        self.blocking(move |store| store.is_intact(SPACE, &id)).await
+    }
+
     async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
         let mut uploaded = Vec::new();
         for (index, new) in files.iter().enumerate() {
@@ -194,14 +200,16 @@ impl Provider for Local {
             let put = move |store: &Store| {
                 let blob = receive(store, &new, progress.as_ref(), &stopped)?;
                 let now = clock.now();
-                let file = File {
+                let mut file = File {
                     provider: SPEC.name.to_owned(),
                     profile,
                     id: new_id(now, newest_id(store)?.as_ref()),
+                    name: new.name.clone(),
                     created_at: Some(now),
                     downloadable: Some(true),
-                    ..record(&new, File::default(), now)?
+                    ..File::default()
                 };
+                describe(&mut file, &new, now)?;
                 store.put(SPACE, file, blob)
             };
             uploaded.push(self.blocking(put).await?);
@@ -233,9 +241,7 @@ impl Provider for Local {
             file.updated_at = Some(now);
             Ok(())
         };
-        self.blocking(move |store| store.annotate(SPACE, &id, &mut change.clone()))
-            .await
-            .map(|file| self.own(file))
+        self.blocking(move |store| store.annotate(SPACE, &id, change)).await.map(|file| self.own(file))
     }
 
     async fn replace(&self, id: &FileId, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
@@ -246,8 +252,11 @@ impl Provider for Local {
             // Before the bytes: a file that is not there should be said at once.
             store.stat(SPACE, &id)?;
             let blob = receive(store, &new, progress.as_ref(), &stopped)?;
-            let file = File { updated_at: Some(now), ..record(&new, store.stat(SPACE, &id)?, now)? };
-            store.replace(SPACE, file, blob)
+            store.replace(SPACE, &id, blob, |file| {
+                describe(file, &new, now)?;
+                file.updated_at = Some(now);
+                Ok(())
+            })
         };
         self.blocking(replace).await.map(|file| self.own(file))
     }
@@ -336,31 +345,29 @@ impl Drop for Stop {
     }
 }
 
-/// Takes over from `before` what the user did not give.
-fn record(new: &NewFile, before: File, now: Timestamp) -> Result<File> {
-    let expires_at = match new.expires {
-        Some(lifetime) => Some(now.checked_add(lifetime).map_err(|error| {
+/// Sets the fields of a record that the user gave.
+fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
+    if !new.keeps_name {
+        file.name.clone_from(&new.name);
+    }
+    file.content_type = Some(new.content_type.clone()).filter(|kind| !kind.is_empty());
+    file.purpose = new.purpose.clone().or(file.purpose.take());
+    if !new.metadata.is_empty() {
+        file.metadata.clone_from(&new.metadata);
+    }
+    if let Some(lifetime) = new.expires {
+        let expires_at = now.checked_add(lifetime).map_err(|error| {
             Error::usage(format!("{}: its lifetime is too long", new.name)).cause(error.to_string())
-        })?),
-        None => before.expires_at,
-    };
-    Ok(File {
-        name: new.name.clone(),
-        content_type: Some(new.content_type.clone()).filter(|kind| !kind.is_empty()),
-        purpose: new.purpose.clone().or(before.purpose),
-        metadata: if new.metadata.is_empty() { before.metadata } else { new.metadata.clone() },
-        expires_at,
-        ..before
-    })
+        });
+        file.expires_at = Some(expires_at?);
+    }
+    Ok(())
 }
 
-/// Reads a source into the store. One that has not the size it was planned with has changed, and is an error.
+/// Reads a source into the store. A size other than the planned one, or a change during the read, is an error.
 fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
-    let (mut source, path): (Box<dyn Read>, &Path) = match &new.source {
-        Source::Path(path) => (Box::new(open_file(path)?), path),
-        Source::Spooled(file) => (Box::new(open_file(file.path())?), Path::new(&new.name)),
-        Source::Bytes(bytes) => (Box::new(Cursor::new(bytes.clone())), Path::new(&new.name)),
-    };
+    let about = |error: Error| error.about(new.name.clone());
+    let mut source = Opened::open(&new.source)?;
     let go_on = || {
         let stop = stopped.load(Ordering::Relaxed);
         let interrupted = || Error::new(Kind::Interrupted, format!("{}: interrupted", new.name));
@@ -371,14 +378,15 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
     let mut position = 0;
     loop {
         go_on()?;
-        let read = match source.read(&mut piece) {
-            Ok(read) => &piece[..read],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::io("read", path, &error).about(new.name.clone())),
-        };
+        let count = source.read(&mut piece).map_err(about)?;
+        let read = &piece[..count];
         let end = position + read.len() as u64;
         if end > new.size || (read.is_empty() && end < new.size) {
             let how = if end > new.size { "more than" } else { "fewer than" };
+            let path = match &new.source {
+                Source::Path(path) => path,
+                Source::Spooled(_) | Source::Bytes(_) => Path::new(&new.name),
+            };
             return Err(Error::failed(format!(
                 "{}: changed while it was read: {how} {} bytes",
                 path.display(),
@@ -399,12 +407,10 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
     }
 }
 
-fn open_file(path: &Path) -> Result<fs::File> {
-    fs::File::open(path).map_err(|error| Error::io("open", path, &error))
-}
-
 /// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
-fn send(file: File, mut content: fs::File, range: Option<Range>) -> Result<Content> {
+fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Content> {
+    // The download itself verifies the bytes, unless `--no-verify` is given.
+    let mut content = content.into_file();
     let size = file.size.unwrap_or_default();
     let validator = file.checksums.sha256;
     let is_same = |range: &Range| range.validator.is_none() || range.validator == validator;

@@ -47,7 +47,9 @@ impl Xai {
         progress: Arc<dyn Progress>,
     ) -> Result<File> {
         let mut known = self.team_object();
-        known.insert("name".to_owned(), json!(file.name));
+        if !file.keeps_name {
+            known.insert("name".to_owned(), json!(file.name));
+        }
         known.insert("content_type".to_owned(), json!(file.content_type));
         let mut body = Body::json(&json!({}));
         body.pieces = around(known, "data", content(file, 0, file.size), "");

@@ -173,7 +173,7 @@ fn a_store_that_cannot_be_opened() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["`mv [box]/home/data/store/index.sqlite [box]/home/data/store/index.sqlite.damaged` starts an empty one; contents stay in `blobs`"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["`mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one"],"request_id":null,"ref":null}}
     "#);
     fs::remove_dir_all(env.home().join("data")).unwrap();
     env.open_to_all();

@@ -250,8 +250,7 @@ fn bytes_that_do_not_match_are_not_kept() {
     check!(env.haul(["get", "a.txt", "-o", "c.txt"]), @"
     status 1
     --- err
-    error: a.txt: its content cannot be read
-    caused by: No such file or directory (os error 2)
+    error: a.txt: its content is missing from the store
     ");
 }
 

@@ -2,6 +2,7 @@
 
 mod completions;
 mod contract;
+mod damage;
 mod errors;
 mod examples;
 mod exit_codes;

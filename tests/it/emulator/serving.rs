@@ -147,6 +147,38 @@ fn signed_local_links_are_checked() {
 }
 
 #[test]
+fn damaged_content_is_never_sent_whole() {
+    let server = Server::start(&Setup::default());
+    let key = server.store.signing_key().unwrap();
+    let later = jiff::Timestamp::now().as_second() + 60;
+    for (id, size) in [("small", 1000), ("large", 1_000_000)] {
+        let mut incoming = server.store.receive().unwrap();
+        incoming.write_all(&crate::support::raw::noise(size)).unwrap();
+        let blob = incoming.finish().unwrap();
+        let file = File { id: FileId::from(id), name: id.to_owned(), ..File::default() };
+        server.store.put("local", file, blob).unwrap();
+    }
+    let ask = |id: &str, headers: &[&str]| {
+        let path = format!("/local/{id}?{}", haul::store::sign_link(&key, id, later));
+        server.try_send(&crate::support::raw::request(server.address, "GET", &path, headers, b"")).unwrap()
+    };
+    assert!(ask("small", &[]).body == crate::support::raw::noise(1000));
+    assert!(ask("large", &[]).body == crate::support::raw::noise(1_000_000));
+    assert_eq!(crate::support::raw::damage(server.home.path()), 2);
+    let small = ask("small", &[]);
+    assert_eq!((small.status, small.text().as_str()), (500, "small: its content is damaged\n"));
+    // The status is sent before the last byte is read.
+    let large = ask("large", &[]);
+    assert_eq!((large.status, large.whole), (200, false));
+    assert!(large.body.len() < 1_000_000);
+    let range = ask("large", &["Range: bytes=0-999999"]);
+    assert_eq!((range.status, range.whole), (206, false));
+    // A part cannot be verified. The client verifies the whole file.
+    let part = ask("large", &["Range: bytes=500000-"]);
+    assert_eq!((part.status, part.whole, part.body.len()), (206, true, 500_000));
+}
+
+#[test]
 fn each_request_is_a_line_of_the_log() {
     let mut server = Server::start(&Setup::default());
     let id = first_id(&server.upload("x", b"content"));

@@ -154,8 +154,11 @@ fn change(store: &Store, id: &str, how: &str, random: &mut Random) {
     }
     incoming.write_all(&content).unwrap();
     let blob = incoming.finish().unwrap();
-    let stored = if how == "put" { Store::put } else { Store::replace };
-    stored(store, "s", record(id), blob).unwrap();
+    if how == "put" {
+        store.put("s", record(id), blob).unwrap();
+    } else {
+        store.replace("s", &id.into(), blob, |_| Ok(())).unwrap();
+    }
     say(&format!("done {id}"));
 }
 

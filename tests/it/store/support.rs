@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use haul::model::{Clock, File};
+use haul::model::{Clock, File, FileId, Object};
 use haul::store::{Blob, Options, Store};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ pub fn open_unsynced(root: &Path) -> Store {
 
 pub fn open_at(root: &Path, seconds: i64) -> Store {
     let clock = Clock(Some(Timestamp::from_second(seconds).unwrap()));
-    Store::open(root, Options { ephemeral: true, clock }).unwrap()
+    Store::open(root, Options { ephemeral: true, clock, ..Options::default() }).unwrap()
 }
 
 pub fn receive(store: &Store, content: &[u8]) -> Blob {
@@ -36,6 +36,12 @@ pub fn record(id: &str) -> File {
 
 pub fn put(store: &Store, id: &str, content: &[u8]) -> File {
     store.put("s", record(id), receive(store, content)).unwrap()
+}
+
+/// Keeps a note of the kind `k`.
+pub fn note(store: &Store, space: &str, key: &str, about: Option<&str>, note: &Object) {
+    let about = about.map(FileId::from);
+    store.transaction(space, |change| change.note("k", key, about.as_ref(), note)).unwrap();
 }
 
 pub fn content(store: &Store, id: &str) -> Vec<u8> {

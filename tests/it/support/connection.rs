@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haul::http::{Client, Config, Policy};
-use haul::model::Clock;
+use haul::model::{Clock, Warn};
 use haul::providers::{Connection, Spec};
 use haul::secret::Secret;
 use jiff::Timestamp;
@@ -41,5 +41,6 @@ pub fn connection(
         http,
         clock: Clock(Some(Timestamp::from_second(1_755_000_000).expect("a time"))),
         data: std::path::PathBuf::new(),
+        warn: Warn::default(),
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ impl Served {
 
     /// Serves a store that was served before.
     pub fn start_in(home: TempDir, options: Options, faults: &[&str]) -> Self {
-        let store_options = store::Options { ephemeral: true, clock: options.clock };
+        let store_options =
+            store::Options { ephemeral: true, clock: options.clock, ..store::Options::default() };
         let store = Store::open(&home.path().join("store"), store_options).unwrap();
         let faults = Faults::parse(faults.iter().copied()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -127,6 +128,17 @@ impl Served {
         files_below(&self.home.path().join("store/blobs"))
             + files_below(&self.home.path().join("store/incoming"))
     }
+}
+
+/// Changes the last byte of all content on disk; how many contents there are.
+pub fn damage(home: &Path) -> usize {
+    let blobs = all_below(&home.join("store/blobs"));
+    for path in &blobs {
+        let mut bytes = std::fs::read(path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    blobs.len()
 }
 
 impl Drop for Served {
@@ -300,7 +312,11 @@ pub fn entries(directory: &Path) -> usize {
 }
 
 fn files_below(directory: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    all_below(directory).len()
+}
+
+fn all_below(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let below = entries.map(|entry| entry.unwrap().path());
-    below.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+    below.flat_map(|path| if path.is_dir() { all_below(&path) } else { vec![path] }).collect()
 }

@@ -13,7 +13,7 @@ use futures_util::TryStreamExt as _;
 use haul::emulator::{Faults, Options, PLATFORMS, serve};
 use haul::error::Result;
 use haul::http::{Client, Config, Content, Policy, Request};
-use haul::model::{Clock, File, FileId, Link, NewFile, Object};
+use haul::model::{Clock, File, FileId, Link, NewFile, Object, Warn};
 use haul::progress::silent;
 use haul::providers::{self, Capabilities, Connection, Page, Provider, Query, Spec};
 use haul::secret::Secret;
@@ -251,6 +251,7 @@ pub fn open(case: &Case, served: &Served, token: &str, set: &[(String, String)])
         secrets: case.secrets.iter().map(|(key, value)| ((*key).to_owned(), Secret::new(value))).collect(),
         clock: Clock::default(),
         data: served.home().join("data"),
+        warn: Warn::default(),
     };
     Arc::from((spec.open)(connection).unwrap_or_else(|error| panic!("{case:?}: {error}")))
 }

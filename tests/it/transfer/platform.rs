@@ -56,8 +56,8 @@ impl Platform {
 
     fn speaking(dialect: &'static str, faults: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let store =
-            Store::open(home.path(), store::Options { ephemeral: true, clock: Clock::default() }).unwrap();
+        let store = Store::open(home.path(), store::Options { ephemeral: true, ..store::Options::default() })
+            .unwrap();
         let (sender, mut lines) = mpsc::unbounded_channel::<String>();
         let mut options = Options { log: Some(sender), ..Options::default() };
         options.set_only("xai").unwrap();
@@ -188,6 +188,7 @@ pub fn provider_at(address: SocketAddr, dialect: &str) -> Arc<dyn Provider> {
         http,
         clock: Clock::default(),
         data: std::env::temp_dir(),
+        warn: haul::model::Warn::default(),
     };
     Arc::from((find("xai").unwrap().open)(connection).unwrap())
 }

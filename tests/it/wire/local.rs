@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use haul::error::{Kind, Result};
 use haul::filter::Filter;
 use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source};
+use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source, Warn};
 use haul::progress::{Progress, silent};
 use haul::providers::{Connection, Content, Provider, Query, Range, Sort, find};
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +42,7 @@ fn connection(data: &Path, set: &[(&str, &str)]) -> Connection {
         http,
         clock: Clock(Some(now())),
         data: data.to_owned(),
+        warn: Warn::default(),
     }
 }
 
@@ -206,6 +207,113 @@ async fn an_upload_that_is_given_up_stores_nothing() {
     for directory in ["blobs", "incoming", "doubtful"] {
         assert!(fs::read_dir(home.path().join("store").join(directory)).unwrap().next().is_none());
     }
+}
+
+/// Begins `work`, and does `meanwhile` when its first bytes have been read. What comes of the work.
+async fn interrupted<T: Send + 'static>(
+    work: impl AsyncFnOnce(Arc<dyn Progress>) -> T,
+    meanwhile: impl AsyncFnOnce(),
+) -> T {
+    let (go_on, wait) = mpsc::channel();
+    let gate = Arc::new(Gate { first: tokio::sync::Notify::new(), go_on: Mutex::new(wait) });
+    let change = async {
+        gate.first.notified().await;
+        meanwhile().await;
+        drop(go_on);
+    };
+    tokio::join!(work(gate.clone()), change).0
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_not_stored() {
+    const SIZE: u64 = 1_000_000;
+    let home = tempfile::tempdir().unwrap();
+    let local = open(home.path(), &[]);
+    let local = local.as_ref();
+    let path = home.path().join("a.bin");
+    fs::write(&path, vec![1; 1_000_000]).unwrap();
+    let old = upload(local, NewFile::from_bytes("old", "old")).await.unwrap();
+    let write_over = |bytes: &[u8]| {
+        let mut file = fs::File::options().write(true).open(&path).unwrap();
+        file.write_all(bytes).unwrap();
+        // As a later writer would leave it, however coarse the clock is.
+        file.set_modified(std::time::SystemTime::now() + Duration::from_secs(2)).unwrap();
+    };
+    let cut = || fs::File::options().write(true).open(&path).unwrap().set_len(400_000).unwrap();
+    let changes: [&dyn Fn(); 3] = [&|| write_over(&vec![2; 1_000_000]), &|| write_over(b"2"), &cut];
+    let changed = format!("{} changed while it was being uploaded", path.display());
+    for change in changes {
+        fs::write(&path, vec![1; 1_000_000]).unwrap();
+        let uploaded = interrupted(
+            async |progress| local.upload(&[from_path(path.clone(), SIZE)], &[progress]).await,
+            async || change(),
+        );
+        assert_eq!(uploaded.await.unwrap_err().to_string(), changed);
+        fs::write(&path, vec![1; 1_000_000]).unwrap();
+        let new = from_path(path.clone(), SIZE);
+        let replaced =
+            interrupted(async |progress| local.replace(&old.id, &new, progress).await, async || change());
+        assert_eq!(replaced.await.unwrap_err().to_string(), changed);
+    }
+    assert_eq!(local.list(&Query::default(), None).await.unwrap().files, [old]);
+    // What takes the file's place or deletes it leaves what was opened as it was.
+    for round in 0..2 {
+        fs::write(&path, vec![1; 1_000_000]).unwrap();
+        let change = || match round {
+            0 => fs::remove_file(&path).unwrap(),
+            _ => {
+                fs::write(home.path().join("new"), "another").unwrap();
+                fs::rename(home.path().join("new"), &path).unwrap();
+            }
+        };
+        let uploaded = interrupted(
+            async |progress| local.upload(&[from_path(path.clone(), SIZE)], &[progress]).await,
+            async || change(),
+        );
+        let file = uploaded.await.unwrap().remove(0);
+        assert!(download(local, &file.id).await == vec![1; 1_000_000]);
+    }
+}
+
+#[tokio::test]
+async fn new_content_keeps_what_is_changed_while_it_comes() {
+    let home = tempfile::tempdir().unwrap();
+    let local = open(home.path(), &[]);
+    let local = local.as_ref();
+    let file = upload(local, NewFile::from_bytes("a.txt", "old")).await.unwrap();
+    let new = NewFile { keeps_name: true, ..NewFile::from_bytes("a.txt", "new") };
+    let patch = Patch {
+        set: object(r#"{"k": 1}"#),
+        name: Some("b.txt".into()),
+        path: Some("folder".into()),
+        ..Patch::default()
+    };
+    let replaced = interrupted(
+        async |progress| local.replace(&file.id, &new, progress).await,
+        async || drop(local.annotate(&file.id, &patch).await.unwrap()),
+    );
+    let replaced = replaced.await.unwrap();
+    assert_eq!((replaced.name.as_str(), replaced.path.as_deref()), ("b.txt", Some("folder")));
+    assert_eq!(replaced.metadata, object(r#"{"k": 1}"#));
+    assert_eq!(local.stat(&file.id).await.unwrap(), replaced);
+    assert_eq!(download(local, &file.id).await, b"new");
+}
+
+#[tokio::test]
+async fn a_file_is_intact_while_its_content_is_what_was_stored() {
+    let home = tempfile::tempdir().unwrap();
+    let local = open(home.path(), &[]);
+    let file = upload(local.as_ref(), NewFile::from_bytes("a", "hello")).await.unwrap();
+    assert!(local.is_intact(&file.id).await.unwrap());
+    let sha256 = file.checksums.sha256.unwrap();
+    let blob = home.path().join("store/blobs").join(&sha256[..2]).join(&sha256);
+    fs::write(&blob, "hellO").unwrap();
+    assert!(!local.is_intact(&file.id).await.unwrap());
+    fs::remove_file(&blob).unwrap();
+    assert!(!local.is_intact(&file.id).await.unwrap());
+    assert_eq!(local.is_intact(&"none".into()).await.unwrap_err().kind(), Kind::NotFound);
+    upload(local.as_ref(), NewFile::from_bytes("b", "hello")).await.unwrap();
+    assert!(local.is_intact(&file.id).await.unwrap());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod at_once;
 mod beta;
 mod bucket;
 mod captured;

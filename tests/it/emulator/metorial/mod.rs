@@ -1,6 +1,7 @@
 //! Metorial's emulator over real sockets, dialect by dialect.
 
 mod access;
+mod at_once;
 mod captured;
 mod files;
 mod links;

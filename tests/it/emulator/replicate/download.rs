@@ -135,3 +135,11 @@ fn the_account_tells_the_owner() {
     assert_eq!(Server::start(&SETUP).call("GET", "/v1/account").json()["username"], "local-user");
     assert_eq!(server(&[]).ask("GET", "/replicate/v1/account", &[], b"").status, 401);
 }
+
+#[test]
+fn damaged_content_is_no_success() {
+    let server = server(&[]);
+    let id = server.file("a", b"hello");
+    assert_eq!(crate::support::raw::damage(server.home.path()), 1);
+    assert_eq!(server.download(&id, &query("mattt", &id, EXPIRY), &[]).status, 500);
+}

@@ -1,5 +1,6 @@
 //! The emulated xAI over a socket, against the contract.
 
+mod at_once;
 mod clients;
 mod errors;
 mod gateway;

@@ -128,17 +128,18 @@ fn what_cannot_be_public_is_refused() {
 fn a_team_has_a_thousand_at_most() {
     let server = start();
     let id = upload(&server, "a.png", b"x");
-    let note =
-        |seconds: i64| Object::from_iter([("public_url_expires_at".to_owned(), Value::from(NOW + seconds))]);
-    for at in 0..1000 {
-        server.store.note("xai", "public-url", &format!("file_{at}"), None, &note(60)).unwrap();
-    }
+    let note = |at: u32, seconds: i64| {
+        let note = Object::from_iter([("public_url_expires_at".to_owned(), Value::from(NOW + seconds))]);
+        let id = format!("file_{at}");
+        server.store.transaction("xai", |change| change.note("public-url", &id, None, &note)).unwrap();
+    };
+    (0..1000).for_each(|at| note(at, 60));
     let refused = create(&server, &id, "{}");
     assert_eq!(
         (refused.status, refused.json()["code"].as_str()),
         (429, Some("Some resource has been exhausted"))
     );
-    server.store.note("xai", "public-url", "file_7", None, &note(0)).unwrap();
+    note(7, 0);
     assert_eq!(create(&server, &id, "{}").status, 200, "one has ended");
     assert_eq!(create(&server, &id, "{}").status, 200, "and the one that there is counts itself only");
 }

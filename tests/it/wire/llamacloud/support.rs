@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use haul::http::{Client, Config, Content, Policy};
-use haul::model::Clock;
+use haul::model::{Clock, Warn};
 use haul::providers::{Connection, Provider, find};
 use haul::secret::Secret;
 use url::Url;
@@ -182,6 +182,7 @@ pub fn connection(server: &Server, set: &[(&str, &str)]) -> Connection {
         http: client(server, 1),
         clock: Clock::default(),
         data: std::path::PathBuf::new(),
+        warn: Warn::default(),
     }
 }
 

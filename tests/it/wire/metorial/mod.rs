@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use haul::error::{Error, Kind};
 use haul::filter::{Comparison, Expr, Filter, Op, Value};
 use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, FileId, Link, NewFile, Patch};
+use haul::model::{Clock, FileId, Link, NewFile, Patch, Warn};
 use haul::progress::silent;
 use haul::providers::{Connection, Provider, Query, Sort, Spec, find};
 use haul::secret::Secret;
@@ -60,6 +60,7 @@ fn connection(api: &Server, uploads: &Server, dialect: &str, set: &[(&str, &str)
         secrets: BTreeMap::new(),
         clock: Clock(Some("2026-01-31T23:00:00Z".parse().expect("a time"))),
         data: std::path::PathBuf::new(),
+        warn: Warn::default(),
     }
 }
 

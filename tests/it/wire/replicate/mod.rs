@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::support::script::{Answer, Server};
 use haul::error::Kind;
 use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, FileId, NewFile};
+use haul::model::{Clock, FileId, NewFile, Warn};
 use haul::providers::{Connection, Provider, Query, Spec, find};
 use haul::secret::Secret;
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ fn connection(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Connectio
         secrets: secret.map(|text| ("signing_secret".to_owned(), Secret::new(&text))).into_iter().collect(),
         clock: Clock(Some("2024-02-21T10:35:45.678Z".parse().expect("a time"))),
         data: std::path::PathBuf::new(),
+        warn: Warn::default(),
     }
 }
 

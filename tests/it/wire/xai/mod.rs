@@ -369,6 +369,11 @@ async fn new_content_is_put_in_base64() {
     let body = r#"{"name":"hello.txt","content_type":"text/plain","data":"aGVsbG8="}"#;
     assert_eq!(request.text(), body);
     assert_eq!(request.header("content-length"), Some(body.len().to_string().as_str()));
+    // The name that was read may have been changed since, so it is not sent.
+    let server = serve(&[FILE_GATEWAY]);
+    let new = NewFile { keeps_name: true, ..hello() };
+    open(&server, "auto", &[]).replace(&id(), &new, silent()).await.unwrap();
+    assert_eq!(server.only().text(), r#"{"content_type":"text/plain","data":"aGVsbG8="}"#);
 }
 
 #[tokio::test]

@@ -1,0 +1,260 @@
+//! Transactions: every change of a store is part of one.
+
+use super::blobs::{Doubt, Subject};
+use super::index::Rows;
+use super::phase::{Phase, reached};
+use super::{Blob, COPY, Inner, Listing, REMEMBER_DEPARTED, Store, in_microseconds, no_such_file};
+use crate::error::{Error, Result};
+use crate::model::{File, FileId, Object};
+
+/// An exclusive write transaction on one space. Whatever decides a change must be read through it, since other threads and
+/// processes cannot change the store before it ends.
+pub struct Transaction<'a> {
+    inner: &'a Inner,
+    rows: &'a Rows<'a>,
+    space: &'a str,
+    doubts: &'a mut Doubts,
+}
+
+/// The marks of a transaction, and what it did.
+#[derive(Default)]
+pub(super) struct Doubts {
+    /// Blobs that were moved to their final path.
+    placed: Vec<Doubt>,
+    /// Blobs and copies that are removed after the commit if no row refers to them.
+    given_up: Vec<Doubt>,
+    has_added: bool,
+    has_removed: bool,
+}
+
+impl Store {
+    /// Runs `work` in a transaction on a space: if it fails, nothing is changed.
+    pub fn transaction<T>(&self, space: &str, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        self.change(|rows, doubts| work(&mut Transaction { inner: &self.inner, rows, space, doubts }))
+    }
+
+    /// Deletes up to `limit` expired files of all spaces and returns their number.
+    pub(super) fn expire_some(&self, limit: usize) -> Result<u64> {
+        let now = self.inner.now();
+        if self.inner.index.read(|rows| rows.expired(now, 1))?.is_empty() {
+            return Ok(0);
+        }
+        self.change(|rows, doubts| {
+            let expired = rows.expired(now, limit)?;
+            for (space, id) in &expired {
+                Transaction { inner: &self.inner, rows, space, doubts }.remove(id)?;
+            }
+            Ok(expired.len() as u64)
+        })
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&Rows, &mut Doubts) -> Result<T>) -> Result<T> {
+        let mut doubts = Doubts::default();
+        let outcome = self.inner.index.write(|rows| work(rows, &mut doubts));
+        if outcome.is_ok() {
+            if doubts.has_added {
+                reached(Phase::Added);
+            }
+            if doubts.has_removed {
+                reached(Phase::Removed);
+            }
+            // The rows are committed. A mark that cannot be removed is checked again when the store is opened.
+            doubts.placed.drain(..).for_each(|doubt| drop(doubt.settled()));
+        }
+        doubts.given_up.append(&mut doubts.placed);
+        // The transaction has ended either way. What cannot be removed stays marked until the store is opened again.
+        let _ = self.resolve(doubts.given_up);
+        outcome
+    }
+
+    /// Adds a file: see [`Transaction::put`].
+    pub fn put(&self, space: &str, file: File, blob: Blob) -> Result<File> {
+        self.transaction(space, |change| change.put(file, blob))
+    }
+
+    /// Replaces a file's content: see [`Transaction::replace`].
+    pub fn replace(
+        &self,
+        space: &str,
+        id: &FileId,
+        blob: Blob,
+        record: impl FnOnce(&mut File) -> Result<()>,
+    ) -> Result<File> {
+        self.transaction(space, |change| change.replace(id, blob, record))
+    }
+
+    /// Changes a file's record: see [`Transaction::annotate`].
+    pub fn annotate(
+        &self,
+        space: &str,
+        id: &FileId,
+        record: impl FnOnce(&mut File) -> Result<()>,
+    ) -> Result<File> {
+        self.transaction(space, |change| change.annotate(id, record))
+    }
+
+    /// Deletes a file: see [`Transaction::delete`].
+    pub fn delete(&self, space: &str, id: &FileId) -> Result<File> {
+        self.transaction(space, |change| change.delete(id))
+    }
+
+    /// Removes a note; whether it was there.
+    pub fn forget(&self, space: &str, kind: &str, key: &str) -> Result<bool> {
+        self.transaction(space, |change| change.forget(kind, key))
+    }
+
+    /// Makes sure that a note is there and returns it: `make` is called if it is not.
+    pub fn note_once(&self, space: &str, kind: &str, key: &str, make: &dyn Fn() -> Object) -> Result<Object> {
+        if let Some(note) = self.noted(space, kind, key)? {
+            return Ok(note);
+        }
+        self.transaction(space, |change| {
+            if let Some(note) = change.noted(kind, key)? {
+                return Ok(note);
+            }
+            let note = make();
+            change.note(kind, key, None, &note)?;
+            Ok(note)
+        })
+    }
+}
+
+impl Transaction<'_> {
+    /// One file; an expired one is not there.
+    pub fn stat(&self, id: &FileId) -> Result<File> {
+        self.rows.file(self.space, id, self.inner.now())?.ok_or_else(|| no_such_file(id))
+    }
+
+    /// Lists files.
+    pub fn list(&self, listing: &Listing) -> Result<Vec<File>> {
+        self.inner.list(self.rows, self.space, listing)
+    }
+
+    /// Adds a file: `blob` becomes part of the store and the row appears, both or neither. `file.size` and
+    /// `file.checksums` are taken from the blob; without a `created_at` it is created now; an id that is taken is an
+    /// error.
+    pub fn put(&mut self, mut file: File, blob: Blob) -> Result<File> {
+        file.created_at = file.created_at.or_else(|| Some(self.inner.now()));
+        let (rows, space) = (self.rows, self.space);
+        self.keep(file, blob, |file| {
+            if rows.insert(space, file)? {
+                Ok(())
+            } else {
+                Err(Error::failed(format!("{}: this id is taken", file.id)))
+            }
+        })
+    }
+
+    /// Replaces the content of a file. `record` gets the current record and can change everything but id, size and
+    /// checksums.
+    pub fn replace(
+        &mut self,
+        id: &FileId,
+        blob: Blob,
+        record: impl FnOnce(&mut File) -> Result<()>,
+    ) -> Result<File> {
+        let (before, file) = self.changed(id, record)?;
+        let (rows, space) = (self.rows, self.space);
+        let file = self.keep(file, blob, |file| rows.update(space, file).map(|_| ()))?;
+        self.give_up(before.checksums.sha256)?;
+        Ok(file)
+    }
+
+    /// Changes the record of a file. `record` gets the current record and can change everything but id, size and checksums.
+    pub fn annotate(&mut self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<File> {
+        let (before, mut file) = self.changed(id, record)?;
+        file.size = before.size;
+        file.checksums = before.checksums;
+        in_microseconds(&mut file)?;
+        self.rows.update(self.space, &file)?;
+        Ok(file)
+    }
+
+    /// Deletes a file with its notes and copies, and its content if no other file has it.
+    pub fn delete(&mut self, id: &FileId) -> Result<File> {
+        let file = self.stat(id)?;
+        self.remove(id)?;
+        self.doubts.has_removed = true;
+        reached(Phase::Removing);
+        Ok(file)
+    }
+
+    /// One note.
+    pub fn noted(&self, kind: &str, key: &str) -> Result<Option<Object>> {
+        self.rows.noted(self.space, kind, key)
+    }
+
+    /// All notes of a kind with their keys, oldest first; only those about one file if given.
+    pub fn notes(&self, kind: &str, about: Option<&FileId>) -> Result<Vec<(String, Object)>> {
+        self.rows.notes(self.space, kind, about)
+    }
+
+    /// Inserts or replaces a small record of the emulator, such as a link, a workspace or a pending upload. `about` is the
+    /// file with which it is deleted.
+    pub fn note(&mut self, kind: &str, key: &str, about: Option<&FileId>, note: &Object) -> Result<()> {
+        self.rows.note(self.space, kind, key, about, note)
+    }
+
+    /// Removes a note; whether it was there.
+    pub fn forget(&mut self, kind: &str, key: &str) -> Result<bool> {
+        self.rows.forget(self.space, kind, key)
+    }
+
+    /// The current record of a file and the changed one.
+    fn changed(&self, id: &FileId, record: impl FnOnce(&mut File) -> Result<()>) -> Result<(File, File)> {
+        let before = self.stat(id)?;
+        let mut file = before.clone();
+        record(&mut file)?;
+        file.id = before.id.clone();
+        file.created_at = file.created_at.or(before.created_at);
+        Ok((before, file))
+    }
+
+    /// Writes a row with `write` and moves its content to its final path.
+    fn keep(&mut self, mut file: File, blob: Blob, write: impl FnOnce(&File) -> Result<()>) -> Result<File> {
+        file.size = Some(blob.size);
+        file.checksums = blob.checksums;
+        in_microseconds(&mut file)?;
+        let blobs = &self.inner.blobs;
+        let sha256 = file.checksums.sha256.clone().unwrap_or_default();
+        let is_referred_to = self.rows.refers_to(&sha256)?;
+        write(&file)?;
+        self.doubts.has_added = true;
+        reached(Phase::Inserted);
+        if !is_referred_to {
+            self.doubts.placed.push(blobs.doubt(Subject::Blob(sha256.clone()))?);
+        }
+        // An existing blob is replaced, too: it may be damaged or missing, and these bytes are known to be good.
+        blobs.place(blob.temporary, &sha256)?;
+        reached(Phase::Placed);
+        Ok(file)
+    }
+
+    /// Removes a row and marks its copies and its content.
+    fn remove(&mut self, id: &FileId) -> Result<()> {
+        let now = self.inner.now();
+        for copy in self.rows.keys_of_notes(self.space, COPY, id)? {
+            self.doubt(Subject::Link(copy))?;
+        }
+        let sha256 = self.rows.content_of(self.space, id)?;
+        self.rows.remove(self.space, id, now)?;
+        self.rows.forget_departed(now.saturating_sub(REMEMBER_DEPARTED).unwrap_or(jiff::Timestamp::MIN))?;
+        self.give_up(sha256)
+    }
+
+    /// Marks content that a row no longer refers to.
+    fn give_up(&mut self, sha256: Option<String>) -> Result<()> {
+        match sha256 {
+            Some(sha256) if !self.rows.refers_to(&sha256)? => self.doubt(Subject::Blob(sha256)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks a blob or copy for removal. Invalid names, which can only come from a damaged row, are ignored.
+    pub(super) fn doubt(&mut self, subject: Subject) -> Result<()> {
+        if subject.is_valid() {
+            self.doubts.given_up.push(self.inner.blobs.doubt(subject)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! A store that is damaged, and changes of one file by several commands at once.
+
+use std::fs;
+use std::process::Stdio;
+
+use rusqlite::Connection;
+
+use crate::check;
+use crate::support::sandbox::TestEnv;
+
+impl TestEnv {
+    /// The index of the store.
+    fn index(&self) -> Connection {
+        Connection::open(self.store().join("index.sqlite")).unwrap()
+    }
+}
+
+#[test]
+fn content_that_is_damaged_or_gone_is_uploaded_again() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    let skip = || env.haul(["upload", "a.txt", "--if-exists", "skip", "--fields", "name,size"]);
+    let id = env.ids();
+    check!(skip(), @"
+    status 0
+    --- out
+    a.txt	5
+    --- err
+    a.txt: reused [id]............
+    ");
+    fs::write(env.blob(), "wrong").unwrap();
+    check!(env.haul(["upload", "a.txt", "--if-exists", "skip", "--dry-run", "--fields", "name,size"]), @"
+    status 0
+    --- out
+    a.txt	5
+    --- err
+    a.txt: would take the place of [id]............
+    dry run: nothing was uploaded
+    ");
+    let damaged = skip();
+    check!(damaged, @"
+    status 0
+    --- out
+    a.txt	5
+    --- err
+    a.txt: repaired the content of [id]............
+    ");
+    assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"a.txt");
+    fs::remove_file(env.blob()).unwrap();
+    assert_eq!(skip().to_string(), damaged.to_string());
+    assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"a.txt");
+    assert_eq!(env.ids(), id);
+    check!(skip(), @"
+    status 0
+    --- out
+    a.txt	5
+    --- err
+    a.txt: reused [id]............
+    ");
+    // Another file of the same content is healed by the same upload.
+    fs::write(env.blob(), "wrong").unwrap();
+    env.haul(["upload", "a.txt", "--name", "b.txt"]).ok();
+    assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"a.txt");
+    assert_eq!(env.haul(["get", "b.txt", "-o", "-"]).ok().out, b"a.txt");
+}
+
+#[test]
+fn a_link_to_damaged_content_is_not_made() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    fs::write(env.blob(), "wrong").unwrap();
+    check!(env.haul(["link", "a.txt"]), @"
+    status 1
+    --- err
+    error: a.txt: cannot be copied
+    caused by: its content is damaged
+    ");
+}
+
+#[test]
+fn a_damaged_record_is_told_and_hides_no_other() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.txt"]);
+    env.index().execute("UPDATE files SET expires_at = 'soon' WHERE name = 'b.txt'", []).unwrap();
+    let id = env.index().query_row("SELECT id FROM files WHERE name = 'b.txt'", [], |row| row.get(0));
+    let id: String = id.unwrap();
+    check!(env.haul(["ls", "--fields", "name"]), @"
+    status 0
+    --- out
+    c.txt
+    a.txt
+    --- err
+    warning: [id]............: its record in the store's index is damaged (`expires_at`): it is left out
+    ");
+    check!(env.haul(["ls", "--json", "--fields", "name"]), @r#"
+    status 0
+    --- out
+    [
+    {"name":"c.txt"},
+    {"name":"a.txt"}
+    ]
+    --- err
+    {"warning":"[id]............: its record in the store's index is damaged (`expires_at`): it is left out"}
+    "#);
+    check!(env.haul(["info", &format!("id:{id}")]), @"
+    status 1
+    --- err
+    error: [id]............: its record in the store's index is damaged
+    caused by: `expires_at` cannot be read
+    ");
+    check!(env.haul(["get", "b.txt", "-o", "-"]), @"
+    status 3
+    --- err
+    warning: [id]............: its record in the store's index is damaged (`expires_at`): it is left out
+    error: b.txt: no file on local has this id or name
+    hint: did you mean `c.txt`?
+    hint: `haul ls -p local` lists what is there
+    ");
+    check!(env.haul(["get", "c.txt", "-o", "-"]), @"
+    status 0
+    --- out
+    c.txt
+    ");
+    check!(env.haul(["rm", "a.txt", "--yes", "--fields", "name"]), @"
+    status 0
+    --- out
+    a.txt
+    ");
+    env.write("d.txt", "d");
+    env.haul(["upload", "d.txt"]).ok();
+    check!(env.haul(["ls", "--fields", "name", "--page-size", "1"]), @"
+    status 0
+    --- out
+    d.txt
+    c.txt
+    --- err
+    warning: [id]............: its record in the store's index is damaged (`expires_at`): it is left out
+    ");
+    // Nothing is said while a word is completed.
+    let run = env.run(env.command().env("COMPLETE", "fish").args(["--", "haul", "get", "c"])).ok();
+    assert_eq!((run.stdout().split('\t').next(), run.stderr().as_str()), (Some("c.txt"), ""));
+}
+
+#[test]
+fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
+    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    env.write("c.txt", "c");
+    let index = env.store().join("index.sqlite");
+    let good = fs::read(&index).unwrap();
+    fs::remove_file(&index).unwrap();
+    check!(env.haul(["ls"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store's index is missing
+    caused by: 2 blobs are still in [box]/home/data/store/blobs
+    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    ");
+    check!(env.haul(["upload", "c.txt"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store's index is missing
+    caused by: 2 blobs are still in [box]/home/data/store/blobs
+    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    ");
+    fs::write(&index, "").unwrap();
+    check!(env.haul(["get", "a.txt", "--json"]), @r#"
+    status 1
+    --- out
+    []
+    --- err
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["`mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one"],"request_id":null,"ref":null}}
+    "#);
+    fs::write(&index, "this is no database, but long enough to look like one").unwrap();
+    check!(env.haul(["ls"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store's index is damaged
+    caused by: file is not a database
+    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    ");
+    check!(env.haul(["serve", "--listen", "127.0.0.1:0"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store's index is damaged
+    caused by: file is not a database
+    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    ");
+    fs::write(&index, &good).unwrap();
+    env.index().pragma_update(None, "user_version", 1).unwrap();
+    check!(env.haul(["ls"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store's index is damaged
+    caused by: index files_by_creation already exists
+    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    ");
+    env.index().pragma_update(None, "user_version", 9).unwrap();
+    check!(env.haul(["ls"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store has format 9; this haul knows up to 3
+    hint: use a later haul, or another store: `HAUL_HOME=DIR haul …`
+    ");
+    // The store as it was before the last change.
+    fs::write(&index, &good).unwrap();
+    env.haul(["rm", "b.txt", "--yes"]).ok();
+    fs::write(&index, &good).unwrap();
+    check!(env.haul(["ls"]), @"
+    status 1
+    --- err
+    error: [box]/home/data/store/index.sqlite: the store's index has lost its last change
+    caused by: [box]/home/data/store/index.sqlite-wal is missing or damaged, or an older index is in the place of the last one
+    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    hint: `rm [box]/home/data/store/generation` accepts the index as it is
+    ");
+    fs::remove_file(env.store().join("generation")).unwrap();
+    assert_eq!(env.ids().len(), 2);
+}
+
+#[test]
+fn the_hint_can_be_typed_whatever_the_folder_is_called() {
+    let mut env = TestEnv::new();
+    let home = env.root().join("it's mine");
+    env.set("HAUL_HOME", home.to_str().unwrap());
+    env.write("a.txt", "a");
+    env.haul(["upload", "a.txt"]).ok();
+    fs::remove_file(home.join("data/store/index.sqlite")).unwrap();
+    let run = env.haul(["ls"]).fails(1);
+    let hint = run.stderr().lines().find_map(|line| line.strip_prefix("hint: ").map(str::to_owned)).unwrap();
+    let command = hint.split('`').nth(1).unwrap().to_owned();
+    env.shell(&command).ok();
+    assert!(env.ids().is_empty());
+    assert_eq!(fs::read_dir(home.join("data/store.damaged/blobs")).unwrap().count(), 1);
+}
+
+#[test]
+fn new_content_and_metadata_at_once_are_both_kept() {
+    let env = TestEnv::with_files(&["a.txt"]);
+    let id = format!("id:{}", env.ids()[0]);
+    let start = |arguments: &[&str]| {
+        let mut command = env.command();
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for round in 0..15 {
+        env.write("new.txt", format!("content {round}"));
+        let (key, name) = (format!("key{round}={round}"), format!("{round}.txt"));
+        let path = format!("folder{round}");
+        let children = [
+            start(&["upload", "new.txt", "--to", &id]),
+            start(&["meta", "set", &id, &key]),
+            start(&["meta", "set", &id, "--name", &name]),
+            start(&["upload", "new.txt", "--to", &id]),
+            start(&["meta", "set", &id, "--path", &path]),
+        ];
+        children.into_iter().for_each(|child| drop(env.ended(child).ok()));
+        let file = env.haul(["info", &id, "--json"]).ok().json().remove(0);
+        assert_eq!((&file["name"], &file["path"]), (&name.into(), &path.into()), "round {round}");
+        for earlier in 0..=round {
+            assert_eq!(file["metadata"][format!("key{earlier}")], earlier, "round {round}: {file}");
+        }
+        assert_eq!(env.haul(["get", &id, "-o", "-"]).ok().out, format!("content {round}").as_bytes());
+    }
+}

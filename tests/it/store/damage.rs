@@ -1,0 +1,428 @@
+//! Damaged content, rows and indexes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use haul::error::{Error, Kind};
+use haul::model::{File, FileId, Object, Warn};
+use haul::store::{Listing, Options, Store};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use crate::store::support::*;
+
+/// More than one piece of any reader.
+const LARGE: usize = 700_000;
+
+/// Changes the last byte of the only content.
+fn damage(root: &Path) -> PathBuf {
+    let blobs = files_below(&root.join("blobs"));
+    assert_eq!(blobs.len(), 1);
+    let mut bytes = fs::read(&blobs[0]).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&blobs[0], bytes).unwrap();
+    blobs[0].clone()
+}
+
+#[test]
+fn damaged_content_is_replaced_when_the_same_content_comes_again() {
+    for size in [5, LARGE] {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path());
+        let good = vec![7; size];
+        put(&store, "a", &good);
+        put(&store, "b", b"");
+        store.delete("s", &"b".into()).unwrap();
+        let blob = damage(home.path());
+        put(&store, "b", &good);
+        assert!(content(&store, "a") == good && content(&store, "b") == good);
+        damage(home.path());
+        store.replace("s", &"a".into(), receive(&store, &good), |_| Ok(())).unwrap();
+        assert!(content(&store, "a") == good && content(&store, "b") == good);
+        fs::remove_file(&blob).unwrap();
+        store.replace("s", &"b".into(), receive(&store, &good), |_| Ok(())).unwrap();
+        assert!(content(&store, "a") == good && content(&store, "b") == good);
+        assert_eq!(contents(home.path()), 1);
+        assert!(is_tidy(home.path()));
+    }
+}
+
+#[test]
+fn damaged_content_is_never_read_as_a_whole_one() {
+    for size in [5, LARGE] {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path());
+        put(&store, "a", &vec![7; size]);
+        let id = FileId::from("a");
+        assert!(store.is_intact("s", &id).unwrap());
+        let blob = damage(home.path());
+        assert!(!store.is_intact("s", &id).unwrap());
+        let mut read = Vec::new();
+        let error = store.get("s", &id).unwrap().1.read_to_end(&mut read).unwrap_err();
+        assert_eq!(error.to_string(), "its content is damaged");
+        assert!(read.len() < size, "the last bytes are not given out");
+        let refused = store.copy_out("s", &id).unwrap_err();
+        assert_eq!(refused.to_string(), "a: cannot be copied: its content is damaged");
+        assert!(files_below(&home.path().join("links")).is_empty() && is_tidy(home.path()));
+        // A part is compared with nothing.
+        let mut part = store.get("s", &id).unwrap().1;
+        part.start_at(size as u64 - 1).unwrap();
+        read.clear();
+        part.read_to_end(&mut read).unwrap();
+        assert_eq!(read, [6]);
+        assert_eq!(store.get("s", &id).unwrap().1.into_file().metadata().unwrap().len(), size as u64);
+        fs::remove_file(&blob).unwrap();
+        assert!(!store.is_intact("s", &id).unwrap());
+        let missing = store.get("s", &id).unwrap_err();
+        assert_eq!(missing.to_string(), "a: its content is missing from the store");
+        assert_eq!(store.is_intact("s", &"z".into()).unwrap_err().kind(), Kind::NotFound);
+    }
+}
+
+/// A store with three files and two blobs as a killed process leaves it: the last changes are only in the `-wal`.
+fn killed() -> tempfile::TempDir {
+    let (home, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(home.path());
+    put(&store, "a", b"first");
+    put(&store, "b", b"first");
+    // A second one that opens and closes the store leaves the log as it is.
+    drop(open(home.path()));
+    put(&store, "c", b"second");
+    copy(home.path(), killed.path());
+    assert!(fs::metadata(killed.path().join("index.sqlite-wal")).unwrap().len() > 0);
+    killed
+}
+
+fn copy(from: &Path, to: &Path) {
+    for path in files_below(from) {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        if !path.ends_with("index.sqlite-shm") {
+            fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+/// Every file of a store with its bytes. SQLite makes an empty log when it looks into an index.
+fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = files_below(root).into_iter().filter(|path| !path.ends_with("index.sqlite-shm"));
+    let all = all.map(|path| (path.clone(), fs::read(&path).unwrap()));
+    all.filter(|(path, bytes)| !path.ends_with("index.sqlite-wal") || !bytes.is_empty()).collect()
+}
+
+/// The refusal to open a store, which changes nothing in it, however often it is tried.
+#[track_caller]
+fn refused(root: &Path) -> Error {
+    let before = snapshot(root);
+    let error = Store::open(root, Options::default()).err().unwrap();
+    assert_eq!(Store::open(root, Options::default()).err().unwrap().to_string(), error.to_string());
+    assert!(snapshot(root) == before, "{error}");
+    assert_eq!(error.kind(), Kind::Failed);
+    assert!(error.message().starts_with(&format!("{}: ", root.join("index.sqlite").display())), "{error}");
+    let aside = format!("`mv {0} {0}.damaged` sets the store aside", root.display());
+    assert!(error.hints().iter().any(|hint| hint.starts_with(&aside)), "{error} {:?}", error.hints());
+    error
+}
+
+#[test]
+fn an_index_that_is_missing_or_empty_beside_content_is_no_empty_store() {
+    let home = killed();
+    let (root, index) = (home.path(), home.path().join("index.sqlite"));
+    let bytes = fs::read(&index).unwrap();
+    let log = fs::read(root.join("index.sqlite-wal")).unwrap();
+    let still = format!("2 blobs are still in {}", root.join("blobs").display());
+    for log_is_there in [true, false] {
+        if !log_is_there {
+            fs::remove_file(root.join("index.sqlite-wal")).unwrap();
+        }
+        fs::remove_file(&index).unwrap();
+        let error = refused(root);
+        assert!(error.message().ends_with("the store's index is missing"), "{error}");
+        assert_eq!(error.causes(), [still.as_str()]);
+        fs::write(&index, b"").unwrap();
+        let error = refused(root);
+        assert!(error.message().ends_with("the store's index is empty"), "{error}");
+        assert_eq!(error.causes(), [still.as_str()]);
+    }
+    // Content that a mark accounts for proves nothing without the index either.
+    fs::write(root.join(format!("doubtful/blob.{}.1", sha256(b"first"))), b"").unwrap();
+    assert!(refused(root).causes()[0].starts_with("2 blobs"));
+    fs::write(&index, bytes).unwrap();
+    fs::write(root.join("index.sqlite-wal"), log).unwrap();
+    assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a", "b", "c"]);
+}
+
+#[test]
+fn an_index_that_has_lost_changes_is_refused_until_they_are_back_or_given_up() {
+    let home = killed();
+    let (root, wal) = (home.path(), home.path().join("index.sqlite-wal"));
+    let log = fs::read(&wal).unwrap();
+    let cut = |at: usize| fs::write(&wal, &log[..at]).unwrap();
+    let flip = |at: usize| {
+        let mut bytes = log.clone();
+        bytes[at] ^= 1;
+        fs::write(&wal, bytes).unwrap();
+    };
+    let harms: [(&str, &dyn Fn()); 6] = [
+        ("deleted", &|| fs::remove_file(&wal).unwrap()),
+        ("emptied", &|| cut(0)),
+        ("cut", &|| cut(log.len() - 1)),
+        ("another byte at the end", &|| flip(log.len() - 1)),
+        ("another byte at the start", &|| flip(0)),
+        ("another byte in the middle", &|| flip(log.len() / 2)),
+    ];
+    for (what, harm) in harms {
+        harm();
+        let error = refused(root);
+        println!("{what}: {error}");
+        let known = error.message().contains("the store's index has lost its last ")
+            || error.causes()[0].starts_with("2 blobs are still in ");
+        assert!(known, "{what}: {error}");
+        fs::write(&wal, &log).unwrap();
+    }
+    cut(log.len() - 1);
+    let error = refused(root);
+    assert!(error.message().ends_with("the store's index has lost its last change"), "{error}");
+    let accept = format!("`rm {}` accepts the index as it is", root.join("generation").display());
+    assert!(error.hints().contains(&accept), "{:?}", error.hints());
+    fs::remove_file(root.join("generation")).unwrap();
+    let store = open(root);
+    assert_eq!(ids(&store.list("s", &Listing::default()).unwrap()), ["a", "b"]);
+    put(&store, "d", b"third");
+    drop(store);
+    assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a", "b", "d"]);
+}
+
+#[test]
+fn an_older_index_is_told_from_the_last_one() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, index) = (home.path(), home.path().join("index.sqlite"));
+    put(&open(root), "a", b"first");
+    let older = fs::read(&index).unwrap();
+    let store = open(root);
+    put(&store, "b", b"second");
+    store.delete("s", &"a".into()).unwrap();
+    drop(store);
+    let latest = fs::read(&index).unwrap();
+    fs::write(&index, &older).unwrap();
+    assert!(refused(root).message().ends_with("the store's index has lost its last 2 changes"));
+    // One of the format that did not count.
+    let uncounted = Connection::open(&index).unwrap();
+    uncounted.execute_batch("DROP TABLE generation; PRAGMA user_version = 2").unwrap();
+    drop(uncounted);
+    for _ in 0..2 {
+        assert!(refused(root).message().ends_with("the store's index has lost its last 3 changes"));
+    }
+    // An incomplete number is ignored.
+    for text in ["", "00000000000000000003", "00000000000000000009 00000000000000000003\n"] {
+        fs::write(&index, &latest).unwrap();
+        fs::write(root.join("generation"), text).unwrap();
+        assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["b"]);
+    }
+    put(&open(root), "c", b"third");
+    fs::write(&index, &latest).unwrap();
+    assert!(refused(root).message().ends_with("the store's index has lost its last change"));
+}
+
+#[test]
+fn a_store_that_is_empty_for_a_reason_opens() {
+    // New, and new again.
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path();
+    drop(open(root));
+    drop(open(root));
+    fs::write(root.join("index.sqlite"), b"").unwrap();
+    let store = open(root);
+    // All files are deleted.
+    put(&store, "a", b"hello");
+    store.delete("s", &"a".into()).unwrap();
+    drop(store);
+    drop(open(root));
+    // Killed when the content of the first file had its place and its row was not committed.
+    let sha256 = sha256(b"hello");
+    let directory = root.join("blobs").join(&sha256[..2]);
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join(&sha256), b"hello").unwrap();
+    fs::write(root.join(format!("doubtful/blob.{sha256}.1")), b"").unwrap();
+    drop(open(root));
+    assert_eq!(contents(root), 0);
+    assert!(is_tidy(root));
+    // Other files below `blobs` are ignored.
+    fs::write(root.join("blobs/notes.txt"), b"mine").unwrap();
+    fs::write(directory.join("notes.txt"), b"mine").unwrap();
+    drop(open(root));
+    // The index is deleted, and there is nothing that it could have known.
+    fs::remove_file(root.join("index.sqlite")).unwrap();
+    let store = open(root);
+    put(&store, "a", b"hello");
+    drop(store);
+    assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a"]);
+    // Content that no mark accounts for is a loss.
+    let index = Connection::open(root.join("index.sqlite")).unwrap();
+    index.execute("DELETE FROM files", []).unwrap();
+    drop(index);
+    let error = refused(root);
+    assert!(error.message().ends_with("the store's index has no files"), "{error}");
+    assert_eq!(error.causes(), [format!("1 blob is still in {}", root.join("blobs").display())]);
+}
+
+#[test]
+fn an_index_of_another_form_is_refused_in_plain_words() {
+    let forms: [(&str, &str, &str); 6] = [
+        ("PRAGMA user_version = -1", "is a database of another program", ""),
+        ("PRAGMA user_version = 0", "is a database of another program", ""),
+        ("PRAGMA user_version = 1", "is damaged", "index files_by_creation already exists"),
+        ("DROP TABLE files", "is damaged", "no such table: files"),
+        ("DROP TABLE generation", "is damaged", "no such table: generation"),
+        ("ALTER TABLE generation RENAME COLUMN number TO n", "is damaged", "no such column: number"),
+    ];
+    for (change, message, cause) in forms {
+        let home = tempfile::tempdir().unwrap();
+        put(&open(home.path()), "a", b"hello");
+        let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+        index.execute_batch(change).unwrap();
+        drop(index);
+        let error = refused(home.path());
+        assert!(error.message().ends_with(&format!("the store's index {message}")), "{change}: {error}");
+        assert_eq!(error.causes().concat(), cause, "{change}");
+    }
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path()));
+    let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+    index.execute_batch("PRAGMA user_version = 4").unwrap();
+    drop(index);
+    let error = Store::open(home.path(), Options::default()).err().unwrap();
+    assert!(error.message().ends_with("the store has format 4; this haul knows up to 3"), "{error}");
+}
+
+/// A store whose warnings are kept.
+fn open_warned(root: &Path) -> (Store, Arc<Mutex<Vec<String>>>) {
+    let warned = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&warned);
+    let warn = Warn::by(move |text| keep.lock().unwrap().push(text.to_owned()));
+    (Store::open(root, Options { warn, ..Options::default() }).unwrap(), warned)
+}
+
+#[test]
+fn a_damaged_row_hides_only_itself() {
+    let values = [
+        ("expires_at", "'soon'"),
+        ("expires_at", "-1000000000000000000"),
+        ("expires_at", "1000000000000000000"),
+        ("expires_at", "1.5"),
+        ("expires_at", "x'00'"),
+        ("created_at", "'x'"),
+        ("updated_at", "9223372036854775807"),
+        ("metadata", "'{'"),
+        ("metadata", "'[]'"),
+        ("metadata", "CAST(x'ff' AS TEXT)"),
+        ("extra", "5"),
+        ("name", "CAST(x'61ff62' AS TEXT)"),
+        ("name", "x'61'"),
+        ("content_type", "CAST(x'ff' AS TEXT)"),
+        ("size", "-1"),
+        ("size", "'many'"),
+        ("sha256", "x'00'"),
+        ("blake3", "CAST(x'ff' AS TEXT)"),
+        ("downloadable", "'perhaps'"),
+        ("id", "CAST(x'62ff' AS TEXT)"),
+    ];
+    for (column, value) in values {
+        let home = tempfile::tempdir().unwrap();
+        let store = open(home.path());
+        for id in ["a", "bad", "c"] {
+            put(&store, id, id.as_bytes());
+        }
+        drop(store);
+        let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+        index.execute(&format!("UPDATE files SET {column} = {value} WHERE id = 'bad'"), []).unwrap();
+        drop(index);
+        let (store, warned) = open_warned(home.path());
+        for _ in 0..2 {
+            let mut listed = Vec::new();
+            let mut listing = Listing { limit: 1, ..Listing::default() };
+            while let Some(file) = store.list("s", &listing).unwrap().pop() {
+                listing.after = Some(file.id.clone());
+                listed.push(file);
+            }
+            assert_eq!(ids(&listed), ["a", "c"], "{column} {value}");
+        }
+        let id = if column == "id" { "b\u{fffd}" } else { "bad" };
+        let warning =
+            format!("{id}: its record in the store's index is damaged (`{column}`): it is left out");
+        assert_eq!(*warned.lock().unwrap(), [warning], "{column} {value}");
+        if column != "id" {
+            let error = store.stat("s", &"bad".into()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Failed);
+            let said = format!("bad: its record in the store's index is damaged: `{column}` cannot be read");
+            assert_eq!(error.to_string(), said);
+            let error = store.annotate("s", &"bad".into(), |_| Ok(())).unwrap_err();
+            assert_eq!(error.to_string(), said);
+        }
+        // Other files work, and no content is lost.
+        let soon = File { expires_at: Some(Timestamp::UNIX_EPOCH), ..record("d") };
+        store.put("s", soon, receive(&store, b"d")).unwrap();
+        assert_eq!(store.expire().unwrap(), 1, "{column} {value}");
+        store
+            .annotate("s", &"a".into(), |file| {
+                file.name = "x".into();
+                Ok(())
+            })
+            .unwrap();
+        store.delete("s", &"c".into()).unwrap();
+        drop(store);
+        let store = open(home.path());
+        assert_eq!(ids(&store.list("s", &Listing::default()).unwrap()), ["a"]);
+        assert_eq!(contents(home.path()), 2, "{column} {value}");
+        assert_eq!(content(&store, "a"), b"a");
+    }
+}
+
+#[test]
+fn damaged_rows_that_have_expired_do_not_keep_the_others() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open_unsynced(home.path());
+    let expires_at = Some(Timestamp::UNIX_EPOCH);
+    for n in 0..300 {
+        store.put("s", File { expires_at, ..record(&format!("f{n:03}")) }, receive(&store, b"x")).unwrap();
+    }
+    let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+    // Their ids cannot be read, so they cannot be deleted by them.
+    index.execute("UPDATE files SET id = CAST(x'ff' || id AS TEXT) WHERE id < 'f280'", []).unwrap();
+    drop(index);
+    drop(store);
+    let store = open_unsynced(home.path());
+    assert_eq!(store.expire().unwrap(), 0, "opening has deleted them");
+    let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+    let left: u32 = index.query_row("SELECT count(*) FROM files", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 280);
+}
+
+#[test]
+fn a_damaged_note_hides_only_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, warned) = open_warned(home.path());
+    put(&store, "a", b"hello");
+    let copy = store.copy_out("s", &"a".into()).unwrap();
+    note(&store, "s", "good", Some("a"), &Object::new());
+    note(&store, "s", "bad", Some("a"), &Object::new());
+    let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+    index.execute("UPDATE notes SET note = '{' WHERE key <> 'good'", []).unwrap();
+    drop(index);
+    for _ in 0..2 {
+        let notes = store.notes("s", "k", None).unwrap();
+        assert_eq!(notes.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["good"]);
+    }
+    assert_eq!(
+        *warned.lock().unwrap(),
+        ["bad: its record in the store's index is damaged (`note`): it is left out"]
+    );
+    let error = store.noted("s", "k", "bad").unwrap_err();
+    assert_eq!(error.to_string(), "bad: its record in the store's index is damaged: `note` cannot be read");
+    // They go with their file, whatever they say.
+    store.delete("s", &"a".into()).unwrap();
+    assert!(!copy.path.exists() && is_tidy(home.path()));
+}
