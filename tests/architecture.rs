@@ -77,13 +77,17 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 const EXTRA: &[(&str, &str)] = &[("providers/local/mod.rs", "store")];
 
 fn sources() -> Vec<(String, String)> {
+    files("src")
+}
+
+fn files(folder: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() { walk(&path, into) } else { into.push(path) }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut paths = Vec::new();
     walk(&root, &mut paths);
     paths.sort();
@@ -202,6 +206,15 @@ fn nothing_is_called_by_an_empty_word() {
         let named = path.split('/').any(|part| empty.contains(&part.trim_end_matches(".rs")));
         assert!(!named, "{path} says nothing about what is in it");
     }
+}
+
+/// The sandbox clears the environment and limits the time of a run: no test starts the program without it.
+#[test]
+fn only_the_sandbox_starts_the_program() {
+    let starts = |text: &str| text.contains(concat!("CARGO_BIN", "_EXE")) || text.contains("assert_cmd::");
+    let mut found = ["tests/it", "tests/heavy", "tests/docs"].map(files).concat();
+    found.retain(|(_, text)| starts(text));
+    assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["support/sandbox.rs"]);
 }
 
 /// The lint holds for the library, the program, tests and benches alike, and nothing in them can lift it.

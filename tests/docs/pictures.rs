@@ -1,16 +1,15 @@
 //! The pictures of the main screens: real runs in a terminal of 80 columns, drawn as SVG.
 //!
-//! `HAUL_BLESS=1 cargo test --test cli pictures` draws them anew.
+//! `HAUL_BLESS=1 cargo test --test docs pictures` draws them anew.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anstyle_svg::{Palette, Term};
 use clap::builder::styling::{Color, RgbColor};
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::support::generated::agree_all;
-use crate::support::sandbox::{HAUL, TestEnv};
+use crate::support::sandbox::Sandbox;
 use crate::support::terminal::On;
 
 const COLUMNS: u16 = 80;
@@ -41,15 +40,13 @@ const COLORS: Palette = Palette([
 
 /// What a terminal shows of one command after the other.
 struct Recording {
-    env: TestEnv,
+    env: Sandbox,
     screen: String,
 }
 
 impl Recording {
     fn new() -> Self {
-        let mut env = TestEnv::new();
-        let folder = Path::new(HAUL).parent().unwrap().display().to_string();
-        env.set("PATH", &format!("{folder}:/usr/bin:/bin"));
+        let mut env = Sandbox::new();
         env.set("TERM", "xterm-256color");
         env.write("report.pdf", vec![b'r'; 48_213]);
         env.write("scans.zip", vec![b's'; 2_417_002]);
@@ -59,14 +56,13 @@ impl Recording {
 
     /// Puts files into the store, at that time of the day that the pictures show.
     fn before(&self, time: &str, line: &str) {
-        let mut command = self.env.program("bash");
-        self.env.run(command.args(["-c", line]).env("HAUL_NOW", format!("2026-03-01T{time}Z"))).ok();
+        self.env.run(self.env.bash(line).env("HAUL_NOW", format!("2026-03-01T{time}Z"))).ok();
     }
 
     /// Types a line at noon, and shows it and what comes of it.
     fn types(&mut self, line: &str) {
-        let mut command = self.env.program("bash");
-        command.args(["-c", line]).env("HAUL_NOW", "2026-03-01T12:00:00Z");
+        let mut command = self.env.bash(line);
+        command.env("HAUL_NOW", "2026-03-01T12:00:00Z");
         let shown = self.env.terminal_of(command, COLUMNS, "", On::All).stdout();
         if !self.screen.is_empty() {
             self.screen.push('\n');

@@ -3,55 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-const HAUL: &str = env!("CARGO_BIN_EXE_haul");
+use crate::support::process::ServeProcess;
+use crate::support::sandbox::Sandbox;
+
 const TOKEN: &str = "the-right-token";
-
-/// The platforms, served until it is dropped, and the variables that lead to them.
-struct Platforms {
-    serving: Child,
-    variables: Vec<(String, String)>,
-}
-
-impl Platforms {
-    fn serve(home: &Path) -> Self {
-        let mut serving = Command::new(HAUL)
-            .args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--token", TOKEN])
-            .env("HAUL_HOME", home)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut variables = Vec::new();
-        for line in BufReader::new(serving.stdout.take().unwrap()).lines().map(Result::unwrap) {
-            let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('='))
-            else {
-                continue;
-            };
-            // The README tells what happens with a wrong token, and with none.
-            let value = match name {
-                "XAI_API_KEY" => "a-wrong-token",
-                "LLAMA_CLOUD_BASE_URL" | "LLAMA_CLOUD_API_KEY" => "",
-                _ => value.trim_matches('\''),
-            };
-            variables.push((name.to_owned(), value.to_owned()));
-            if name == "XAI_API_KEY" {
-                break;
-            }
-        }
-        Self { serving, variables }
-    }
-}
-
-impl Drop for Platforms {
-    fn drop(&mut self) {
-        let _ = self.serving.kill();
-        let _ = self.serving.wait();
-    }
-}
 
 fn readme() -> String {
     fs::read_to_string("README.md").unwrap()
@@ -62,16 +19,22 @@ fn the_readme_does_what_it_says() {
     // The tour fetches a file into the folder that it runs in; a failed run has left it there.
     let forget = || drop(fs::remove_file("COPY"));
     forget();
-    let home = tempfile::tempdir().unwrap();
-    let platforms = Platforms::serve(home.path());
+    let env = Sandbox::new().with_real_clock();
+    let served = ServeProcess::start(&env, ["--ephemeral", "--token", TOKEN]);
     let cases = trycmd::TestCases::new();
     cases
-        .env("HAUL_HOME", home.path().to_string_lossy())
+        .env("HAUL_HOME", env.home().to_string_lossy())
         .env("HAUL_TOKEN", "")
         .env("NO_COLOR", "1")
         .default_bin_name("haul")
         .case("README.md");
-    for (name, value) in &platforms.variables {
+    for (name, value) in served.variables() {
+        // The README tells what happens with a wrong token, and with none.
+        let value = match name.as_str() {
+            "XAI_API_KEY" => "a-wrong-token",
+            "LLAMA_CLOUD_BASE_URL" | "LLAMA_CLOUD_API_KEY" => "",
+            _ => &value,
+        };
         cases.env(name, value);
     }
     cases.run();

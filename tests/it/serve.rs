@@ -1,26 +1,16 @@
 //! `haul serve` as people start it.
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-/// The program in a home of its own.
-fn haul(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
-    command.env_clear().env("HAUL_HOME", home).env("PATH", std::env::var_os("PATH").unwrap());
-    command.arg("serve").args(arguments).stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
+use crate::support::process::ServeProcess;
+use crate::support::sandbox::{Run, Sandbox};
 
-/// Exit status, stdout and stderr.
-fn run(arguments: &[&str]) -> (i32, String, String) {
-    let home = tempfile::tempdir().unwrap();
-    let output = haul(home.path(), arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+fn run(arguments: &[&str]) -> Run {
+    Sandbox::new().haul([&["serve"], arguments].concat())
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -33,50 +23,48 @@ fn get(address: &str, path: &str) -> String {
     answer
 }
 
-fn terminate(mut child: Child) -> i32 {
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    child.wait().unwrap().code().unwrap()
-}
-
 #[test]
 fn it_says_where_it_is_serves_logs_and_stops() {
-    let home = tempfile::tempdir().unwrap();
-    let log = home.path().join("requests.jsonl");
-    let arguments = ["--ephemeral", "--listen", "127.0.0.1:0", "--log", log.to_str().unwrap()];
-    let mut child = haul(home.path(), &arguments).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("http://").unwrap();
+    let env = Sandbox::new();
+    let log = env.root().join("requests.jsonl");
+    let arguments = ["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", log.to_str().unwrap()];
+    let mut served = ServeProcess::of(&env, env.command().args(arguments));
+    let address = served.line.strip_prefix("http://").unwrap();
     assert!(get(address, "/").starts_with("HTTP/1.1 200"));
     assert!(get(address, "/local/x").starts_with("HTTP/1.1 403"));
-    assert_eq!(terminate(child), 0);
+    served.stop(Signal::TERM).ok();
     let log = std::fs::read_to_string(log).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 403]);
-    assert!(!home.path().join("data").exists(), "an ephemeral store leaves nothing");
+    assert!(!env.home().join("data").exists(), "an ephemeral store leaves nothing");
 }
 
 #[test]
 fn json_is_one_object_with_the_address() {
-    let home = tempfile::tempdir().unwrap();
-    let mut child = haul(home.path(), &["--listen", "127.0.0.1:0", "--json"]).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let object: Value = serde_json::from_str(&line).unwrap();
+    let mut served = ServeProcess::start(&Sandbox::new(), [""; 0]);
+    let object: Value = serde_json::from_str(&served.line).unwrap();
     assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), ["url", "platforms", "env"]);
     assert!(get(object["url"].as_str().unwrap().trim_start_matches("http://"), "/").contains("offline"));
-    assert_eq!(terminate(child), 0);
+    served.stop(Signal::TERM).ok();
+}
+
+#[test]
+fn a_run_is_killed_at_its_time_limit() {
+    let env = Sandbox::new();
+    let mut serve = env.command();
+    serve.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0"]);
+    let run = env.run_within(Duration::from_secs(2), "", &mut serve);
+    assert!(run.is_killed() && run.stdout().starts_with("http://"), "{run}");
 }
 
 #[test]
 fn a_command_runs_with_nothing_of_ours_on_stdout_and_gives_its_status() {
-    let (status, out, err) = run(&["--ephemeral", "--", "sh", "-c", "echo only this; exit 7"]);
-    assert_eq!((status, out.as_str(), err.as_str()), (7, "only this\n", ""));
-    let (status, ..) = run(&["--ephemeral", "--", "sh", "-c", "kill -9 $$"]);
-    assert_eq!(status, 137);
-    let (status, out, err) = run(&["--ephemeral", "--", "no-such-command"]);
-    assert_eq!((status, out.as_str()), (1, ""));
-    assert!(err.starts_with("error: no-such-command: cannot be run\n"), "{err}");
+    let ran = run(&["--ephemeral", "--", "sh", "-c", "echo only this; exit 7"]);
+    assert_eq!((ran.status, ran.stdout().as_str(), ran.stderr().as_str()), (7, "only this\n", ""));
+    run(&["--ephemeral", "--", "sh", "-c", "kill -9 $$"]).fails(137);
+    let ran = run(&["--ephemeral", "--", "no-such-command"]);
+    assert_eq!((ran.status, ran.stdout().as_str()), (1, ""));
+    assert!(ran.stderr().starts_with("error: no-such-command: cannot be run\n"), "{ran}");
 }
 
 #[test]
@@ -88,8 +76,9 @@ fn wrong_words_are_usage_errors_that_list_the_right_ones() {
         (["--quirk", "nothing"], "error: quirk `nothing`: there is none of that name"),
         (["--listen", "127.0.0.1:0"], "error: --print-env: the variables need a port"),
     ] {
-        let (status, out, err) = run(&[&arguments[..], &["--print-env"]].concat());
-        assert_eq!((status, out.as_str(), err.lines().next()), (2, "", Some(message)), "{err}");
+        let ran = run(&[&arguments[..], &["--print-env"]].concat());
+        let err = ran.stderr();
+        assert_eq!((ran.status, ran.stdout().as_str(), err.lines().next()), (2, "", Some(message)), "{err}");
         assert!(err.contains("hint: "), "{err}");
     }
 }
@@ -98,12 +87,9 @@ fn wrong_words_are_usage_errors_that_list_the_right_ones() {
 fn an_address_in_use_or_open_to_others_is_said() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (status, _, err) = run(&["--listen", &address, "--", "true"]);
-    assert_eq!(status, 1);
-    assert!(err.starts_with(&format!("error: {address}: cannot listen\n")), "{err}");
-    let (status, _, err) = run(&["--ephemeral", "--listen", "0.0.0.0:0", "--", "true"]);
-    assert_eq!(status, 0);
-    assert!(err.contains("other machines can reach this"), "{err}");
+    let ran = run(&["--listen", &address, "--", "true"]).fails(1);
+    assert!(ran.stderr().starts_with(&format!("error: {address}: cannot listen\n")), "{ran}");
+    run(&["--ephemeral", "--listen", "0.0.0.0:0", "--", "true"]).ok().says("other machines can reach this");
 }
 
 /// The body of the answer to a whole request; None where the server died before it had given one. HTTP/1.0, so that
@@ -154,14 +140,12 @@ fn upload(address: &str, number: u64) -> Option<String> {
 
 #[test]
 fn a_file_that_was_acknowledged_survives_kill_9() {
-    let home = tempfile::tempdir().unwrap();
+    let env = Sandbox::new();
     let kept = std::sync::Mutex::new(Vec::<(String, u64)>::new());
     let numbers = std::sync::atomic::AtomicU64::new(1);
     for life in 0..6 {
-        let mut child = haul(home.path(), &["--listen", "127.0.0.1:0"]).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().trim_start_matches("http://").to_owned();
+        let mut served = ServeProcess::of(&env, env.command().args(["serve", "--listen", "127.0.0.1:0"]));
+        let address = served.address().to_owned();
         for (id, number) in kept.lock().unwrap().iter() {
             let content = exchange(&address, &format!("GET /activeloop/files/{id}/content"), b"");
             assert!(content == Some(noise(*number)), "{id} is not what was acknowledged");
@@ -178,9 +162,8 @@ fn a_file_that_was_acknowledged_survives_kill_9() {
                 });
             }
             // Bytes move all the time; where in which upload the kill falls differs with each life.
-            std::thread::sleep(std::time::Duration::from_millis(60 + 37 * life));
-            child.kill().unwrap();
-            child.wait().unwrap();
+            std::thread::sleep(Duration::from_millis(60 + 37 * life));
+            served.stop(Signal::KILL);
         });
     }
     assert!(kept.lock().unwrap().len() > 10, "too few were acknowledged to tell");

@@ -1,7 +1,6 @@
 //! One cell: the program is run once, against a platform where one thing goes wrong, and everything is looked at.
 
 use std::fs;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use haul::model::NewFile;
@@ -9,9 +8,10 @@ use tokio::net::TcpSocket;
 
 use crate::faults::expected::Expected;
 use crate::faults::proxy::{Plan, Proxy};
-use crate::faults::site::{Run, Site, files};
+use crate::faults::site::{Site, files};
 use crate::faults::trouble::{Fault, Needs, Place};
 use crate::faults::verbs::{Deed, Verb, arguments};
+use crate::support::sandbox::Sandbox;
 
 /// Bytes of a file that is there before: too many to be downloaded anew when it breaks.
 const THERE: usize = 300_000;
@@ -38,10 +38,8 @@ pub struct Cell {
 impl Cell {
     /// Runs it. Returns the most memory that the program took, in KiB; the error tells all that is not as it must be.
     pub fn run(&self, site: &Site) -> Result<u64, String> {
-        let home = tempfile::tempdir().unwrap();
-        let work = home.path().join("work");
-        fs::create_dir(&work).unwrap();
-        fs::create_dir(home.path().join("home")).unwrap();
+        let mut env = Sandbox::new().with_real_clock();
+        let work = env.work();
         let name = format!("cell-{}.pdf", self.number);
         let [there, small, large] = &*CONTENTS;
         let new = if self.fault.needs == Needs::Large { large } else { small };
@@ -66,7 +64,7 @@ impl Cell {
             Place::NobodyListens => format!("http://{}{path}", silent.local_addr().unwrap()),
             Place::Platform | Place::Clock(_) => through.clone(),
         };
-        let id = self.prepare(site, home.path(), &through, &name, there, new);
+        let id = self.prepare(site, &mut env, &through, &name, there, new);
         let before = files(&work);
         let record = site.stored(&name).into_iter().next().map(|(file, _)| file);
         proxy.spoil();
@@ -81,10 +79,10 @@ impl Cell {
         if self.number.is_multiple_of(3) {
             arguments.push("-vvv".to_owned());
         }
-        let run = Run::of(site.command(home.path(), &base, &arguments), home.path());
+        let (run, peak) = site.run(&mut env, &base, &arguments);
 
         let mut wrong = Vec::new();
-        self.judge_run(site, &run, there, &mut wrong);
+        self.judge_run(site, &run, peak, there, &mut wrong);
         self.judge_requests(&proxy, &mut wrong);
         self.judge_disk(&before, &files(&work), &name, there, &mut wrong);
         self.judge_platform(site, &name, &id, record.as_ref(), (there, new), &mut wrong);
@@ -92,29 +90,40 @@ impl Cell {
             let _ = site.rig.served.store.delete(site.column.case.provider, &file.id);
         }
         if wrong.is_empty() {
-            return Ok(run.peak);
+            return Ok(peak);
         }
         let asked: Vec<String> =
             proxy.asked().iter().map(|it| format!("{} {}", it.method, it.path)).collect();
         Err(format!(
-            "{} · {} · {}:\n  {}\n  status {:?}, asked {asked:?}\n  {}",
+            "{} · {} · {}:\n  {}\n  status {}, asked {asked:?}\n  {}",
             site.column.name,
             self.verb.name(),
             self.fault.name,
             wrong.join("\n  "),
-            run.exit,
-            run.err.lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n  "),
+            run.status,
+            run.stderr()
+                .lines()
+                .skip_while(|line| !line.starts_with("error"))
+                .collect::<Vec<_>>()
+                .join("\n  "),
         ))
     }
 
     /// What is there before the run, here and there. Returns the file's id, if it has one.
-    fn prepare(&self, site: &Site, home: &Path, base: &str, name: &str, there: &[u8], new: &[u8]) -> String {
-        let work = home.join("work");
+    fn prepare(
+        &self,
+        site: &Site,
+        env: &mut Sandbox,
+        base: &str,
+        name: &str,
+        there: &[u8],
+        new: &[u8],
+    ) -> String {
+        let work = env.work();
         if self.verb == Verb::Skip {
             // Sent from here, so that it can be compared where the platform states no checksum.
             fs::write(work.join(name), there).unwrap();
-            let run = Run::of(site.command(home, base, &arguments(site.column, Verb::Skip, name, "")), home);
-            assert_eq!(run.exit, Some(0), "{}", run.err);
+            site.run(env, base, &arguments(site.column, Verb::Skip, name, "")).0.ok();
             return site.stored(name)[0].0.id.to_string();
         }
         if self.verb.sends() {

@@ -6,8 +6,9 @@ use haul::model::File;
 
 use crate::faults::cell::Cell;
 use crate::faults::proxy::Proxy;
-use crate::faults::site::{Run, Site};
+use crate::faults::site::Site;
 use crate::faults::verbs::{Class, TOKEN, Verb};
+use crate::support::sandbox::Run;
 
 /// KiB that the program may take whatever a server sends: an answer may have 64 MiB.
 const MEMORY: u64 = 128 << 10;
@@ -17,13 +18,14 @@ const IN_SOCKETS: u64 = 48 << 20;
 const REQUESTS: usize = 12;
 
 impl Cell {
-    pub fn judge_run(&self, site: &Site, run: &Run, there: &[u8], wrong: &mut Vec<String>) {
+    pub fn judge_run(&self, site: &Site, run: &Run, peak: u64, there: &[u8], wrong: &mut Vec<String>) {
         let expected = &self.expected;
-        if run.exit != Some(expected.exit) {
-            wrong.push(format!("exit {:?} where {} was expected", run.exit, expected.exit));
+        let err = run.stderr();
+        if run.status != expected.exit {
+            wrong.push(format!("exit {} where {} was expected", run.status, expected.exit));
         }
         let says = expected.says.replace("{p}", site.column.case.provider);
-        let said = run.err.lines().skip_while(|line| !line.starts_with("error: ")).collect::<Vec<_>>();
+        let said = err.lines().skip_while(|line| !line.starts_with("error: ")).collect::<Vec<_>>();
         let said = said.join("\n");
         if expected.exit != 0 && !matches(&says, said.trim_start_matches("error: ")) {
             wrong.push(format!("it does not say `{says}`"));
@@ -33,18 +35,18 @@ impl Cell {
         }
         let out = String::from_utf8_lossy(&run.out);
         for secret in [TOKEN, "s3cret"] {
-            if out.contains(secret) || run.err.contains(secret) {
+            if out.contains(secret) || err.contains(secret) {
                 wrong.push("a secret is shown".to_owned());
             }
         }
-        let tells_of_the_old = run.err.contains("remove the old one: `haul rm id:");
+        let tells_of_the_old = err.contains("remove the old one: `haul rm id:");
         if self.verb == Verb::Retire && (expected.exit != 0 && expected.asked > 0) != tells_of_the_old {
             wrong.push("what is left to do is not told, or told without need".to_owned());
         }
-        if run.err.contains("panicked") {
+        if err.contains("panicked") {
             wrong.push("it panicked".to_owned());
         }
-        if run.err.chars().any(|c| c.is_control() && c != '\n') {
+        if err.chars().any(|c| c.is_control() && c != '\n') {
             wrong.push("a control character is shown as it is".to_owned());
         }
         if self.verb == Verb::Stdout {
@@ -55,8 +57,8 @@ impl Cell {
                 wrong.push(format!("{} wrong bytes on standard output", run.out.len()));
             }
         }
-        if run.peak > MEMORY {
-            wrong.push(format!("it took {} KiB of memory", run.peak));
+        if peak > MEMORY {
+            wrong.push(format!("it took {peak} KiB of memory"));
         }
     }
 

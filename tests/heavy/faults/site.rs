@@ -1,13 +1,10 @@
-//! A platform that is served, and runs of the program against it.
+//! A platform that is served, and runs of the program on it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use haul::filter::Filter;
 use haul::model::{File, FileId};
@@ -17,9 +14,7 @@ use haul::store;
 use crate::faults::proxy::Elsewhere;
 use crate::faults::verbs::{Column, TOKEN};
 use crate::support::rig::Rig;
-
-/// A run that takes longer hangs.
-const HANG: Duration = Duration::from_mins(2);
+use crate::support::sandbox::{Run, Sandbox};
 
 /// A platform that is served for all cells of its column.
 pub struct Site {
@@ -27,15 +22,6 @@ pub struct Site {
     pub rig: Rig,
     pub elsewhere: Elsewhere,
     pub address: SocketAddr,
-}
-
-/// How a run ended.
-pub struct Run {
-    pub exit: Option<i32>,
-    pub out: Vec<u8>,
-    pub err: String,
-    /// The most memory that it took, in KiB.
-    pub peak: u64,
 }
 
 impl Site {
@@ -82,62 +68,11 @@ impl Site {
         listed.then(|| links(id).map_or(0, |links| links.len()))
     }
 
-    pub fn command(&self, home: &Path, base: &str, arguments: &[String]) -> Command {
-        let case = &self.column.case;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
-        command
-            .env_clear()
-            .env("HAUL_HOME", home.join("home"))
-            .env("HAUL_PROFILE", case.provider)
-            .env("HAUL_TOKEN", TOKEN)
-            .env("HAUL_BASE_URL", base)
-            .env("HAUL_DIALECT", case.dialect)
-            .env("TMPDIR", home)
-            .envs(case.set.iter().chain(case.secrets).map(|(key, value)| (set_variable(key), *value)))
-            .current_dir(home.join("work"))
-            .args(["--retries", "1"])
-            .args(arguments)
-            .stdin(Stdio::null());
-        if case.spec().upload_base_url.is_some() {
-            command.env("HAUL_UPLOAD_BASE_URL", base);
-        }
-        command
+    /// Runs the program on the platform at this URL; the most memory that it took, in KiB, too.
+    pub fn run(&self, env: &mut Sandbox, base: &str, arguments: &[String]) -> (Run, u64) {
+        env.use_platform(&self.column.case, base, TOKEN);
+        env.measure(env.command().args(["--retries", "1"]).args(arguments))
     }
-}
-
-fn set_variable(key: &str) -> String {
-    format!("HAUL_SET_{}", key.to_uppercase())
-}
-
-impl Run {
-    pub fn of(mut command: Command, folder: &Path) -> Self {
-        let (out, err) = (folder.join("out"), folder.join("err"));
-        command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
-        let mut child = command.spawn().unwrap();
-        let begun = Instant::now();
-        let mut peak = 0;
-        let exit = loop {
-            if let Some(ended) = child.try_wait().unwrap() {
-                break ended.code();
-            }
-            peak = memory(&child).unwrap_or(peak);
-            if begun.elapsed() > HANG {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                break None;
-            }
-            thread::sleep(Duration::from_millis(4));
-        };
-        let err = String::from_utf8_lossy(&fs::read(err).unwrap()).into_owned();
-        Self { exit, out: fs::read(out).unwrap(), err, peak }
-    }
-}
-
-/// The most memory that a process has taken, in KiB.
-fn memory(child: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// The files of a folder with their content.

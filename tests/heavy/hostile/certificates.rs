@@ -10,7 +10,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 /// What is wrong with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,8 +33,8 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Its certificate in a file of the box.
-    pub fn pem(&self, env: &TestEnv) -> PathBuf {
+    /// Its certificate in a file of the sandbox.
+    pub fn pem(&self, env: &Sandbox) -> PathBuf {
         let path = env.root().join("ca.pem");
         std::fs::write(&path, self.0.pem()).unwrap();
         path

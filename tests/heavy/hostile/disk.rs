@@ -12,12 +12,13 @@ use std::thread;
 
 use crate::hostile::served::Served;
 use crate::hostile::world::{Ask, DIALECTS, Told, World, json_answer, sane};
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::rig::Case;
+use crate::support::sandbox::{HAUL, Run, Sandbox};
 
 /// Runs haul where no file can grow beyond so many KiB.
-fn limited(env: &TestEnv, kib: u32, arguments: &str) -> Run {
+fn limited(env: &Sandbox, kib: u32, arguments: &str) -> Run {
     let line = format!("trap '' XFSZ; ulimit -f {kib}; exec '{HAUL}' {arguments}");
-    sane(arguments, env.run(env.program("bash").env_remove("HAUL_NOW").args(["-c", &line])))
+    sane(arguments, env.run(env.program("bash").args(["-c", &line])))
 }
 
 /// A disk of one MiB; None where this user cannot have one.
@@ -105,7 +106,7 @@ fn a_disk_without_room_for_a_byte() {
 
 #[test]
 fn a_full_disk_leaves_the_store_as_it_was() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("small", "small");
     env.write("big", vec![7; 3 << 20]);
     env.haul(["upload", "small"]).ok();
@@ -119,7 +120,7 @@ fn a_full_disk_leaves_the_store_as_it_was() {
     assert_eq!(env.haul(["get", "big", "-o", "-"]).ok().out, vec![7; 3 << 20]);
 
     // No room for the index either.
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("small", "small");
     let run = limited(&env, 8, "upload small");
     assert_eq!(run.status, 1, "{run}");
@@ -151,9 +152,7 @@ fn folders_that_cannot_be_written_to() {
     env.open_to_all();
     fs::set_permissions(env.work().join("closed"), fs::Permissions::from_mode(0o555)).unwrap();
     fs::set_permissions(env.home(), fs::Permissions::from_mode(0o555)).unwrap();
-    let nobody = |arguments: &[&str]| {
-        sane(&format!("{arguments:?}"), env.run(env.nobody(arguments).env_remove("HAUL_NOW")))
-    };
+    let nobody = |arguments: &[&str]| sane(&format!("{arguments:?}"), env.run(&mut env.nobody(arguments)));
     for (arguments, said) in [
         (&["get", "up", "-o", "closed/"][..], "closed/up.part: cannot write"),
         (&["get", "up", "-o", "closed/sub/"], "closed/sub: cannot make the folder"),
@@ -252,17 +251,11 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
         ),
     ];
     for (what, change, arrives) in cases {
-        let mut env = TestEnv::new();
+        let mut env = Sandbox::new();
         let path = env.write("big", vec![7; LARGE]);
         let (port, told) = meddling(move || change(&path));
-        for (name, value) in [
-            ("HAUL_PROFILE", "xai"),
-            ("XAI_API_KEY", "xai-any"),
-            ("HAUL_BASE_URL", &format!("http://127.0.0.1:{port}/v1")),
-            ("HAUL_RETRIES", "0"),
-        ] {
-            env.set(name, value);
-        }
+        env.use_platform(&Case::of("xai", "auto"), &format!("http://127.0.0.1:{port}/v1"), "xai-any");
+        env.set("HAUL_RETRIES", "0");
         let run = sane(what, env.haul(["upload", "big"]));
         let (came, whole) = told.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
         assert_eq!(whole, arrives, "{what}: {came} bytes came: {run}");

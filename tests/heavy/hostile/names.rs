@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use crate::hostile::world::{Ask, DIALECTS, Dialect, LLAMACLOUD, LOCAL, Told, World, XAI, sane, snapshot};
 use crate::support::terminal::On;
 
-/// Names that lead elsewhere, steer a terminal, or are none; `root` is the sealed box of the test.
+/// Names that lead elsewhere, steer a terminal, or are none; `root` is the sandbox of the test.
 fn names(dialect: &Dialect, root: &str) -> Vec<String> {
     let long = "x".repeat(100_000);
     let deep = "d/".repeat(50_000);
@@ -77,7 +77,7 @@ fn names(dialect: &Dialect, root: &str) -> Vec<String> {
 }
 
 fn world(dialect: &'static Dialect) -> World {
-    // The box is known only once it is there.
+    // The sandbox is known only once it is there.
     let world = World::new(dialect, Vec::new());
     let told = |(number, name): (usize, &String)| Told {
         size: name.len().to_string(),

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::hostile::certificates::{Authority, Flaw};
-use crate::hostile::tls::{VERBS, boxed};
+use crate::hostile::tls::{VERBS, sandbox};
 use crate::hostile::world::{TOKEN, json_answer, sane};
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
 /// What a proxy does once it has read the head of a request.
@@ -80,9 +80,9 @@ fn tunnel(mut near: TcpStream, to: SocketAddr) {
     up.join().unwrap();
 }
 
-/// A box whose platform has a name that only a proxy could resolve.
-fn behind(proxy: &str, scheme: &str, authority: &Authority) -> TestEnv {
-    let mut env = boxed(&format!("{scheme}://files.example/v1"));
+/// A sandbox whose platform has a name that only a proxy could resolve.
+fn behind(proxy: &str, scheme: &str, authority: &Authority) -> Sandbox {
+    let mut env = sandbox(&format!("{scheme}://files.example/v1"));
     let pem = authority.pem(&env);
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     env.set(if scheme == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" }, proxy);
@@ -183,7 +183,7 @@ fn what_needs_no_proxy_asks_none() {
     // This machine, whatever the variables say.
     let server = Server::new(|_, _| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#));
     for host in ["127.0.0.1", "localhost"] {
-        let mut env = boxed(&format!("http://{host}:{}/v1", server.url.port().unwrap()));
+        let mut env = sandbox(&format!("http://{host}:{}/v1", server.url.port().unwrap()));
         for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
             env.set(name, &address);
         }

@@ -1,54 +1,40 @@
-//! `haul serve` as a program of its own, and a sealed box whose platforms are all there.
+//! `haul serve` as a program of its own, and a sandbox whose platforms are all there.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::hostile::world::sane;
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::process::ServeProcess;
+use crate::support::sandbox::{Run, Sandbox};
 
 /// Ends with the test.
 pub struct Served {
-    pub env: TestEnv,
+    pub env: Sandbox,
     /// `HOST:PORT`
     pub address: String,
-    log: PathBuf,
-    child: Child,
+    process: ServeProcess,
 }
 
 impl Served {
-    /// All platforms, with these options of `serve`; the box uses `platform`.
+    /// All platforms, with these options of `serve`; the sandbox uses `platform`.
     pub fn start(platform: &str, options: &[&str]) -> Self {
-        let mut env = TestEnv::new();
-        let log = env.root().join("requests.jsonl");
-        let mut command = env.program(HAUL);
         // The real clock on both sides: what was lost is found by its time.
-        command.env_remove("HAUL_NOW").env("HAUL_HOME", env.root().join("server"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--ephemeral", "--log"]).arg(&log).args(options);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.next().unwrap().trim_start_matches("http://").to_owned();
-        for line in lines {
-            let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
-            env.set(name, value.trim_matches('\''));
-            if name == "XAI_API_KEY" {
-                break;
-            }
+        let mut env = Sandbox::new().with_real_clock();
+        let process = ServeProcess::start(&env, [&["--ephemeral"], options].concat());
+        let address = process.address().to_owned();
+        for (name, value) in process.variables() {
+            env.set(&name, &value);
         }
         env.set("ACTIVELOOP_BASE_URL", &format!("http://{address}/activeloop"));
         env.set("HAUL_PROFILE_ACTIVELOOP_BASE_URL", &format!("http://{address}/activeloop"));
         env.set("HAUL_PROFILE", platform);
-        Self { env, address, log, child }
+        Self { env, address, process }
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.env.command();
-        command.env_remove("HAUL_NOW").args(arguments);
+        command.args(arguments);
         command
     }
 
@@ -74,20 +60,11 @@ impl Served {
     pub fn requests(&self, method: &str, least: usize) -> usize {
         let begun = Instant::now();
         loop {
-            let text = fs::read_to_string(&self.log).unwrap_or_default();
-            let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let found = lines.filter(|line| line["method"] == method).count();
+            let found = self.process.requests().iter().filter(|request| request["method"] == method).count();
             if found >= least || begun.elapsed() > Duration::from_secs(5) {
                 return found;
             }
             thread::sleep(Duration::from_millis(5));
         }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

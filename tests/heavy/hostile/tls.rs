@@ -9,7 +9,8 @@ use std::thread;
 
 use crate::hostile::certificates::{Authority, Flaw};
 use crate::hostile::world::{TOKEN, json_answer, sane};
-use crate::support::sandbox::TestEnv;
+use crate::support::rig::Case;
+use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
 /// What is typed, with a file `up.txt` in the folder.
@@ -24,13 +25,11 @@ pub const VERBS: [&[&str]; 8] = [
     &["rm", "*", "--yes"],
 ];
 
-/// A box whose platform is xAI at this base URL.
-pub fn boxed(base: &str) -> TestEnv {
-    let mut env = TestEnv::new();
+/// A sandbox whose platform is xAI at this base URL.
+pub fn sandbox(base: &str) -> Sandbox {
+    let mut env = Sandbox::new();
     env.write("up.txt", "up");
-    for (name, value) in [("HAUL_PROFILE", "xai"), ("XAI_API_KEY", TOKEN), ("HAUL_BASE_URL", base)] {
-        env.set(name, value);
-    }
+    env.use_platform(&Case::of("xai", "auto"), base, TOKEN);
     env
 }
 
@@ -46,7 +45,7 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
         (&stranger, Flaw::SelfSigned, "its certificate comes from an authority that is not trusted here"),
     ] {
         let server = Server::tls(authority.session("localhost", flaw), |_, _| json_answer(200, "{}"));
-        let mut env = boxed(&format!("{}v1", server.url));
+        let mut env = sandbox(&format!("{}v1", server.url));
         let pem = trusted.pem(&env);
         env.set("SSL_CERT_FILE", pem.to_str().unwrap());
         for verb in VERBS {
@@ -65,7 +64,7 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     // The same authority and no flaw: all that was missing above.
     let honest = |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#);
     let server = Server::tls(trusted.session("localhost", Flaw::None), honest);
-    let mut env = boxed(&format!("{}v1", server.url));
+    let mut env = sandbox(&format!("{}v1", server.url));
     assert_eq!(
         env.haul(["ls", "--ids", "--cacert", trusted.pem(&env).to_str().unwrap()]).ok().lines(),
         ["f"]
@@ -80,7 +79,7 @@ fn a_machine_without_authorities_says_what_to_install() {
     let server =
         Server::tls(Authority::new("a").session("localhost", Flaw::None), |_, _| json_answer(200, "{}"));
     for file in ["", "not a certificate"] {
-        let mut env = boxed(&format!("{}v1", server.url));
+        let mut env = sandbox(&format!("{}v1", server.url));
         let path = env.root().join("none.pem");
         if !file.is_empty() {
             std::fs::write(&path, file).unwrap();
@@ -104,7 +103,7 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     // A server without TLS where the URL says https.
     let heard = Arc::new(AtomicUsize::new(0));
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
-    let mut env = boxed(&format!("https://localhost:{}/v1", plain.port()));
+    let mut env = sandbox(&format!("https://localhost:{}/v1", plain.port()));
     let pem = Authority::new("a").pem(&env);
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     for (count, verb) in VERBS.iter().enumerate() {
@@ -116,7 +115,7 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     // One with TLS where the URL says http: what comes back is no HTTP.
     let server =
         Server::tls(Authority::new("a").session("localhost", Flaw::None), |_, _| json_answer(200, "{}"));
-    let mut env = boxed(&format!("http://127.0.0.1:{}/v1", server.url.port().unwrap()));
+    let mut env = sandbox(&format!("http://127.0.0.1:{}/v1", server.url.port().unwrap()));
     env.set("HAUL_RETRIES", "0");
     for verb in VERBS {
         let run = sane("https on http", env.haul(verb)).fails(7);

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -11,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use haul::error::Kind;
 use haul::transfer::{Patience, wait_until_processed};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::hostile::served::Served;
 use crate::hostile::world::{ACTIVELOOP, Ask, METORIAL, Told, World, XAI, json_answer, sane};
 use crate::support::rig::{Case, Rig};
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::{HAUL, Sandbox};
 use crate::support::server::Answer;
 
 /// Waits until it is so; a test that would wait for ever says where.
@@ -26,19 +24,6 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(20), "{what}: never");
         thread::sleep(Duration::from_millis(2));
     }
-}
-
-fn interrupt(child: &Child) {
-    kill_process(Pid::from_child(child), Signal::INT).unwrap();
-}
-
-fn spawn(mut command: std::process::Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn end(child: Child) -> (i32, String) {
-    let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// What becomes of a download, if not the honest thing.
@@ -81,13 +66,10 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
         matches!(ask, Ask::Bytes(_))
             .then(|| Answer::raw([head.as_bytes(), &vec![7; 500_000]].concat()).hang())
     });
-    let mut command = world.env.command();
-    command.args(["get", "id:f1", "-o", "out"]);
-    let child = spawn(command);
+    let process = world.env.spawn(world.env.command().args(["get", "id:f1", "-o", "out"]));
     until("a part", || fs::metadata(world.env.work().join("out.part")).is_ok_and(|part| part.len() > 0));
-    interrupt(&child);
-    let (status, err) = end(child);
-    assert_eq!(status, 130, "{err}");
+    process.interrupt();
+    let err = process.end().fails(130).stderr();
     assert_eq!((world.asked("POST"), world.asked("DELETE")), (1, 1), "{err}");
     assert!(err.contains("run the same command again to go on"), "{err}");
     assert_eq!(world.env.files(), ["out.part", "out.part.json"]);
@@ -112,17 +94,14 @@ fn a_second_ctrl_c_leaves_at_once() {
             }
             _ => None,
         });
-        let mut command = world.env.command();
-        command.args(["get", "id:f1", "-o", "out"]);
-        let child = spawn(command);
+        let process = world.env.spawn(world.env.command().args(["get", "id:f1", "-o", "out"]));
         until("a part", || fs::metadata(world.env.work().join("out.part")).is_ok_and(|part| part.len() > 0));
-        interrupt(&child);
+        process.interrupt();
         until("a release", || releasing.load(Ordering::SeqCst));
         if presses == 2 {
-            interrupt(&child);
+            process.interrupt();
         }
-        let (status, err) = end(child);
-        assert_eq!(status, 130, "{err}");
+        let err = process.end().fails(130).stderr();
         assert!(err.starts_with("error: interrupted"), "{err}");
         assert_eq!(err.contains("0 downloaded"), presses == 1, "{presses}: {err}");
     }
@@ -271,7 +250,7 @@ fn a_part_of_the_files_sent_together_is_found_and_the_rest_sent_again() {
     for kept in [3, 2, 1, 0] {
         let posts = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&posts);
-        // An hour after the box's clock.
+        // An hour after the sandbox's clock.
         let file = |name: &str, size: usize| {
             format!(r#"{{"id":"id-{name}","filename":"{name}","bytes":{size},"created_at":1772370000}}"#)
         };
@@ -363,15 +342,12 @@ fn many_files_open_no_more_connections_than_there_are_workers() {
     assert_eq!(served.requests("POST", 500), 500);
 }
 
-/// The most memory that a command took, as the kernel knows it. The server is a program of its own.
-pub fn peak(env: &TestEnv, arguments: &str) -> u64 {
-    let line = format!(
-        "'{}' {arguments} >/dev/null & pid=$!; while kill -0 $pid 2>/dev/null; do grep VmHWM /proc/$pid/status 2>/dev/null; done; wait $pid",
-        crate::support::sandbox::HAUL
-    );
-    let run = env.run(env.program("bash").env_remove("HAUL_NOW").args(["-c", &line])).ok();
-    let kib = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
-    run.stdout().lines().filter_map(kib).max().unwrap()
+/// The most memory that a command took, in KiB. What it prints is thrown away.
+pub fn peak(env: &Sandbox, arguments: &str) -> u64 {
+    let line = format!("exec '{HAUL}' {arguments} >/dev/null");
+    let (run, peak) = env.measure(env.program("bash").args(["-c", &line]));
+    run.ok();
+    peak
 }
 
 /// A server that takes an upload of any size and keeps nothing, and gives content of any size from nothing. Before the
@@ -424,13 +400,9 @@ fn bottomless() -> SocketAddr {
 fn memory_does_not_grow_with_a_file_that_goes_over_a_network() {
     const SLACK: u64 = 4 * 1024;
     let address = bottomless();
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     let base = format!("http://{address}");
-    for (name, value) in
-        [("HAUL_PROFILE", "activeloop"), ("ACTIVELOOP_TOKEN", "any"), ("HAUL_BASE_URL", &base)]
-    {
-        env.set(name, value);
-    }
+    env.use_platform(&Case::of("activeloop", "auto"), &base, "any");
     // The smaller one is large enough that all buffers are in use.
     let sizes = [16_u64 << 20, 256 << 20];
     for size in sizes {

@@ -1,20 +1,10 @@
 //! Two commands at once that mean the same thing: one file, one part, one config file.
 
 use std::fs;
-use std::process::{Child, Output, Stdio};
 
 use crate::hostile::served::Served;
-use crate::support::sandbox::TestEnv;
-
-fn start(mut command: std::process::Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn end(child: Child) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
+use crate::support::process::Process;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn two_downloads_of_one_file_to_one_place() {
@@ -25,13 +15,15 @@ fn two_downloads_of_one_file_to_one_place() {
         served.haul(&["upload", "big"]).ok();
         fs::remove_file(served.env.work().join("big")).unwrap();
         for wish in ["--quiet", "--overwrite", "--skip-existing"] {
-            let both = [0, 1, 2].map(|_| start(served.command(&["get", "name:big", "-o", "copy", wish])));
-            let ended = both.map(end);
-            assert!(ended.iter().any(|(status, ..)| *status == 0), "{platform}: {ended:?}");
-            for (status, _, err) in &ended {
+            let both = [0, 1, 2]
+                .map(|_| served.env.spawn(&mut served.command(&["get", "name:big", "-o", "copy", wish])));
+            let ended = both.map(Process::end);
+            assert!(ended.iter().any(|run| run.status == 0), "{platform}: {ended:?}");
+            for run in &ended {
+                let (status, err) = (run.status, run.stderr());
                 let told = err.contains("copy.part: another download is writing to it")
                     || err.contains("copy: exists already");
-                assert!(*status == 0 || (*status == 1 && told), "{platform} {wish}: {ended:?}");
+                assert!(status == 0 || (status == 1 && told), "{platform} {wish}: {ended:?}");
             }
             assert!(served.env.read("copy") == content, "{platform}: the bytes are right whoever wrote them");
             assert_eq!(served.env.files(), ["copy"], "{platform}: nothing else is left");
@@ -44,12 +36,10 @@ fn two_downloads_of_one_file_to_one_place() {
 fn two_uploads_of_one_file_are_two_files() {
     let served = Served::start("xai", &["--fault", "delay=200 POST"]);
     served.env.write("doc", "content");
-    let both = [0, 1, 2, 3].map(|_| start(served.command(&["upload", "doc", "--ids"])));
+    let both = [0, 1, 2, 3].map(|_| served.env.spawn(&mut served.command(&["upload", "doc", "--ids"])));
     let mut ids: Vec<String> = Vec::new();
-    for child in both {
-        let (status, out, err) = end(child);
-        assert_eq!(status, 0, "{err}");
-        ids.push(out.trim().to_owned());
+    for process in both {
+        ids.push(process.end().ok().stdout().trim().to_owned());
     }
     ids.sort();
     ids.dedup();
@@ -58,16 +48,11 @@ fn two_uploads_of_one_file_are_two_files() {
     assert_eq!(served.requests("POST", 4), 4);
 
     // In the store of this machine, too, and the content is there once.
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("doc", "content");
-    let both = [0, 1, 2, 3].map(|_| {
-        let mut command = env.command();
-        command.args(["upload", "doc", "--ids"]);
-        start(command)
-    });
-    for child in both {
-        let (status, _, err) = end(child);
-        assert_eq!(status, 0, "{err}");
+    let both = [0, 1, 2, 3].map(|_| env.spawn(env.command().args(["upload", "doc", "--ids"])));
+    for process in both {
+        process.end().ok();
     }
     assert_eq!(env.ids().len(), 4);
     env.blob();
@@ -75,20 +60,14 @@ fn two_uploads_of_one_file_are_two_files() {
 
 #[test]
 fn profiles_added_at_once_are_all_there() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let names: Vec<String> = (0..8).map(|number| format!("work{number}")).collect();
     for _ in 0..3 {
-        let all: Vec<Child> = names
-            .iter()
-            .map(|name| {
-                let mut command = env.command();
-                command.args(["profile", "add", name, "--provider", "xai"]);
-                start(command)
-            })
-            .collect();
-        for (child, name) in all.into_iter().zip(&names) {
-            let (status, _, err) = end(child);
-            assert_eq!(status, 0, "{name}: {err}");
+        let add =
+            |name: &String| env.spawn(env.command().args(["profile", "add", name, "--provider", "xai"]));
+        let all: Vec<Process> = names.iter().map(add).collect();
+        for process in all {
+            process.end().ok();
         }
         let there = env.haul(["profile", "ls", "--jsonl", "--fields", "name"]).ok().jsonl();
         for name in &names {

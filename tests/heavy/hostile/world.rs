@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::support::sandbox::{Run, TestEnv};
+use crate::support::rig::Case;
+use crate::support::sandbox::{Run, Sandbox};
 use crate::support::server::{Answer, Seen, Server};
 use crate::support::terminal::On;
 
@@ -186,11 +187,11 @@ pub enum Ask {
 /// Something else than the honest answer, by the number of the request.
 type Twist = dyn Fn(&Ask, usize, &Seen) -> Option<Answer> + Send + Sync;
 
-/// A platform by hand and a sealed box to reach it from.
+/// A platform by hand and a sandbox to reach it from.
 pub struct World {
     pub dialect: &'static Dialect,
     pub server: Server,
-    pub env: TestEnv,
+    pub env: Sandbox,
     files: Arc<Mutex<Vec<Told>>>,
 }
 
@@ -212,24 +213,14 @@ impl World {
             twist(&ask, number, seen)
                 .unwrap_or_else(|| answer(dialect, &mut there.lock().unwrap(), &ask, seen))
         });
-        let mut env = TestEnv::new();
+        let mut env = Sandbox::new();
         if dialect.provider == "local" {
             return Self { dialect, server, env, files };
         }
         let base = format!("{}{}", server.url.as_str().trim_end_matches('/'), dialect.base);
-        for (name, value) in [
-            ("HAUL_PROFILE", dialect.provider),
-            ("HAUL_TOKEN", TOKEN),
-            ("HAUL_BASE_URL", &base),
-            ("HAUL_UPLOAD_BASE_URL", &base),
-            ("HAUL_DIALECT", dialect.name),
-            ("HAUL_RETRIES", "0"),
-        ] {
-            env.set(name, value);
-        }
-        for (key, value) in dialect.set {
-            env.set(&format!("HAUL_SET_{}", key.to_uppercase()), value);
-        }
+        let case = Case { set: dialect.set, ..Case::of(dialect.provider, dialect.name) };
+        env.use_platform(&case, &base, TOKEN);
+        env.set("HAUL_RETRIES", "0");
         Self { dialect, server, env, files }
     }
 

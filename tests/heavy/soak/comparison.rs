@@ -11,11 +11,12 @@ use haul::store::{self, Store};
 use crate::soak::belief::{Belief, Files, PLATFORMS, contradiction, text};
 use crate::soak::commands::Commands;
 use crate::soak::server::Server;
+use crate::support::sandbox::Sandbox;
 
 /// Files that one command fetches.
 const BATCH: usize = 200;
 
-pub fn compare(home: &Path, commands: &Commands, beliefs: Vec<Belief>, seed: u64) {
+pub fn compare(env: &Sandbox, commands: &Commands, beliefs: Vec<Belief>, seed: u64) {
     let mut believed = Belief::new();
     for (platform, files) in beliefs.into_iter().flatten() {
         let all = believed.entry(platform).or_default();
@@ -25,7 +26,7 @@ pub fn compare(home: &Path, commands: &Commands, beliefs: Vec<Belief>, seed: u64
             }
         }
     }
-    let server = Server::start(home, &[], seed);
+    let server = Server::start(env, &[], seed);
     let calm = commands.redirect(&server);
     for platform in PLATFORMS {
         let files = believed.entry(platform).or_default();
@@ -35,20 +36,20 @@ pub fn compare(home: &Path, commands: &Commands, beliefs: Vec<Belief>, seed: u64
     server.stop();
     let kept: usize = believed.values().map(BTreeMap::len).sum();
     commands.totals.note("files compared in the end", kept as u64);
-    disk_is_as_believed(home, commands, &believed);
-    nothing_temporary_is_left(home, commands);
+    disk_is_as_believed(env, commands, &believed);
+    nothing_temporary_is_left(env, commands);
 
     // What was made can be taken away whole.
-    let server = Server::start(home, &[], seed);
+    let server = Server::start(env, &[], seed);
     let calm = commands.redirect(&server);
     for platform in PLATFORMS {
         let ran = calm.run(&["rm", "-q", "-p", platform, "*", "--yes"].map(str::to_owned), None);
         if !ran.succeeded() {
-            commands.totals.differ(&format!("{platform}: not all can be deleted\n{}", ran.err));
+            commands.totals.differ(&format!("{platform}: not all can be deleted\n{}", ran.stderr()));
         }
     }
     server.stop();
-    disk_is_as_believed(home, commands, &Belief::new());
+    disk_is_as_believed(env, commands, &Belief::new());
     commands.totals.differences.lock().unwrap().append(&mut calm.totals.differences.lock().unwrap());
 }
 
@@ -97,7 +98,7 @@ fn content_is_as_believed(commands: &Commands, calm: &Commands, platform: &str, 
         arguments.extend(ids.iter().map(|id| format!("id:{id}")));
         let ran = calm.run(&arguments, None);
         if !ran.succeeded() {
-            commands.totals.differ(&format!("{platform}: not all is served\n{}", ran.err));
+            commands.totals.differ(&format!("{platform}: not all is served\n{}", ran.stderr()));
         }
         for id in ids {
             let kept = &files[id];
@@ -110,8 +111,8 @@ fn content_is_as_believed(commands: &Commands, calm: &Commands, platform: &str, 
 }
 
 /// The index has the files that are believed in and no others, the content of each is whole, and nothing else is there.
-fn disk_is_as_believed(home: &Path, commands: &Commands, believed: &Belief) {
-    let root = home.join("data/store");
+fn disk_is_as_believed(env: &Sandbox, commands: &Commands, believed: &Belief) {
+    let root = env.store();
     let store = Store::open(&root, store::Options::default()).unwrap();
     let mut content = BTreeSet::new();
     for platform in PLATFORMS {
@@ -148,14 +149,14 @@ fn disk_is_as_believed(home: &Path, commands: &Commands, believed: &Belief) {
     }
 }
 
-fn nothing_temporary_is_left(home: &Path, commands: &Commands) {
-    for folder in ["tmp", "work"] {
-        for path in below(&home.join(folder)) {
+fn nothing_temporary_is_left(env: &Sandbox, commands: &Commands) {
+    for folder in [env.root().join("tmp"), env.work()] {
+        for path in below(&folder) {
             commands.totals.differ(&format!("{} was left behind", path.display()));
         }
     }
     // The hashes of what was sent stay; a journal stays of a command that was killed when all was done.
-    let journals = below(&home.join("state/uploads"))
+    let journals = below(&env.home().join("state/uploads"))
         .iter()
         .filter(|path| !name_of(path).starts_with("hashes-"))
         .count() as u64;

@@ -19,6 +19,8 @@ use random::Random;
 use server::Server;
 use worker::Worker;
 
+use crate::support::sandbox::Sandbox;
+
 /// Processes that run at once, about; fewer where there is little to do.
 const WORKERS: u64 = 6;
 
@@ -28,9 +30,9 @@ fn number(variable: &str) -> Option<u64> {
 
 fn soak(operations: u64, seed: u64) {
     println!("soak of {operations} operations, HAUL_SOAK_SEED={seed}");
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start(home.path(), &server::faults(seed), seed);
-    let commands = Commands::new(home.path(), &server, seed);
+    let env = Sandbox::new().with_real_clock();
+    let server = Server::start(&env, &server::faults(seed), seed);
+    let commands = Commands::new(&env, &server, seed);
     let beliefs = thread::scope(|scope| {
         let run = |number| {
             let mut worker = Worker::new(&commands, number, Random::new(seed.wrapping_add(number << 32)));
@@ -44,7 +46,7 @@ fn soak(operations: u64, seed: u64) {
         workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
     });
     let requests = server.stop();
-    comparison::compare(home.path(), &commands, beliefs, seed);
+    comparison::compare(&env, &commands, beliefs, seed);
     print!("{}", commands.totals.table());
     print!("{requests}");
     let differences = commands.totals.differences.lock().unwrap();

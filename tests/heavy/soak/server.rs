@@ -2,23 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use haul::emulator::PLATFORMS;
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
+
+use crate::support::process::ServeProcess;
+use crate::support::rig::Case;
+use crate::support::sandbox::Sandbox;
 
 const OWNER: &str = "soak";
 const SECRET: &str = "a-signing-secret-of-tests";
 
-pub struct Server {
-    child: Child,
-    url: String,
-    log: PathBuf,
-}
+pub struct Server(ServeProcess);
 
 /// Everything that goes wrong, each independently.
 pub fn faults(seed: u64) -> Vec<String> {
@@ -55,21 +50,13 @@ fn dialects(seed: u64) -> [&'static str; 2] {
 }
 
 impl Server {
-    pub fn start(home: &Path, faults: &[String], seed: u64) -> Self {
-        let log = home.join("requests.jsonl");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
-        command.env_clear().env("HAUL_HOME", home).args([
-            "serve",
-            "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--log",
-        ]);
-        command.arg(&log);
-        command.args(["--quirk", &format!("replicate.owner={OWNER}")]);
-        command.args(["--quirk", &format!("replicate.signing-secret={SECRET}")]);
+    pub fn start(env: &Sandbox, faults: &[String], seed: u64) -> Self {
+        let mut options = Vec::new();
+        let mut option = |name: &str, value: &str| options.extend([name.to_owned(), value.to_owned()]);
+        option("--quirk", &format!("replicate.owner={OWNER}"));
+        option("--quirk", &format!("replicate.signing-secret={SECRET}"));
         for quirk in ["replicate.ranges", "activeloop.ranges", "xai.ranges"] {
-            command.args(["--quirk", quirk]);
+            option("--quirk", quirk);
         }
         // All workers have one key, and are more than one customer.
         for quirk in [
@@ -77,46 +64,35 @@ impl Server {
             "replicate.rate-limit=100000000",
             "llamacloud.rate-limit=1000000/1",
         ] {
-            command.args(["--quirk", quirk]);
+            option("--quirk", quirk);
         }
         for dialect in dialects(seed) {
-            command.args(["--dialect", dialect]);
+            option("--dialect", dialect);
         }
         for fault in faults {
-            command.args(["--fault", fault]);
+            option("--fault", fault);
         }
-        let errors = fs::File::create(home.join("server.txt")).unwrap();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        Self { child, url: said["url"].as_str().unwrap().to_owned(), log }
+        Self(ServeProcess::start(env, options))
     }
 
-    /// The variables that lead a command here.
-    pub fn variables(&self) -> Vec<(String, String)> {
-        let mut variables = vec![
-            ("HAUL_PROFILE_REPLICATE_SET_OWNER".to_owned(), OWNER.to_owned()),
-            ("HAUL_PROFILE_REPLICATE_SET_SIGNING_SECRET".to_owned(), SECRET.to_owned()),
-        ];
+    /// The sandbox with profiles that lead here.
+    pub fn profiles(&self, env: &Sandbox) -> Sandbox {
+        let mut env = env.clone();
+        env.set("HAUL_PROFILE_REPLICATE_SET_OWNER", OWNER);
+        env.set("HAUL_PROFILE_REPLICATE_SET_SIGNING_SECRET", SECRET);
         for platform in PLATFORMS {
-            let (name, path) = (platform.name, platform.base_path);
-            let prefix = format!("HAUL_PROFILE_{}", name.to_uppercase());
-            variables.push((format!("{prefix}_BASE_URL"), format!("{}/{name}{path}", self.url)));
-            variables.push((format!("{prefix}_TOKEN"), "metorial_sk_any".to_owned()));
+            let case = Case::of(platform.name, "auto");
+            env.add_profile(platform.name, &case, &self.0.base(platform.name), "metorial_sk_any");
         }
-        variables
+        env
     }
 
     /// Ends it as Ctrl-C does, and tells what it was asked and what it did wrong on purpose.
     pub fn stop(mut self) -> String {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "haul serve ended with {status}");
+        self.0.stop(Signal::INT).ok();
         let mut requests: BTreeMap<String, u64> = BTreeMap::new();
         let mut faults: BTreeMap<String, u64> = BTreeMap::new();
-        for line in fs::read_to_string(&self.log).unwrap().lines() {
-            let line: Value = serde_json::from_str(line).unwrap();
+        for line in self.0.requests() {
             *requests.entry(line["platform"].as_str().unwrap_or("none").to_owned()).or_default() += 1;
             if let Some(fault) = line["fault"].as_str() {
                 *faults.entry(fault.to_owned()).or_default() += 1;

@@ -9,8 +9,9 @@ use haul::providers::find;
 use serde_json::Value;
 
 use crate::soak::belief::{Belief, Files, Kept, PLATFORMS, contradiction, text};
-use crate::soak::commands::{Commands, Ran};
+use crate::soak::commands::Commands;
 use crate::soak::random::Random;
+use crate::support::sandbox::Run;
 
 /// Runs of one command until it succeeds.
 const TRIES: usize = 12;
@@ -116,8 +117,8 @@ impl<'a> Worker<'a> {
         &mut self,
         arguments: &[String],
         mut kill: Option<Duration>,
-        mut is_done: impl FnMut(&Ran) -> bool,
-    ) -> Option<Ran> {
+        mut is_done: impl FnMut(&Run) -> bool,
+    ) -> Option<Run> {
         let mut said = String::new();
         for _ in 0..TRIES {
             let ran = self.commands.run(arguments, kill.take());
@@ -125,7 +126,7 @@ impl<'a> Worker<'a> {
                 return Some(ran);
             }
             self.look_before_sending_again(&ran);
-            said = ran.err;
+            said = ran.stderr();
         }
         self.commands.totals.differ(&format!("{arguments:?} did not succeed in {TRIES} runs:\n{said}"));
         None
@@ -133,8 +134,8 @@ impl<'a> Worker<'a> {
 
     /// Does as the hint says where haul refuses to guess, since LlamaCloud tells neither size nor time of a file: a file
     /// of that name that nobody has been told of goes.
-    fn look_before_sending_again(&self, ran: &Ran) {
-        if !ran.err.contains("does not tell whether") {
+    fn look_before_sending_again(&self, ran: &Run) {
+        if !ran.stderr().contains("does not tell whether") {
             return;
         }
         self.commands.totals.note("uploads to LlamaCloud that were looked for by hand", 1);
@@ -143,7 +144,8 @@ impl<'a> Worker<'a> {
         let told: BTreeSet<String> = ran.rows().iter().map(|row| text(row, "id").to_owned()).collect();
         for row in self.commands.run(&ls, None).rows() {
             let id = text(&row, "id");
-            if !self.belief["llamacloud"].contains_key(id) && !told.contains(id) && ran.err.contains(id) {
+            if !self.belief["llamacloud"].contains_key(id) && !told.contains(id) && ran.stderr().contains(id)
+            {
                 self.commands
                     .run(&["rm", "-p", "llamacloud", "--yes", &format!("id:{id}")].map(str::to_owned), None);
             }
@@ -209,7 +211,7 @@ impl<'a> Worker<'a> {
                 reported.entry(text(row, "name").to_owned()).or_default().insert(text(row, "id").to_owned());
             }
             // Killed when all had been told: the work is done, and another run would rightly do it again.
-            ran.succeeded() || ran.code.is_none() && rows.len() == files.len()
+            ran.succeeded() || ran.is_killed() && rows.len() == files.len()
         });
         fs::remove_dir_all(folder).unwrap();
         let Some(ran) = done else { return };
@@ -264,7 +266,7 @@ impl<'a> Worker<'a> {
         let mut arguments = ["get", "-p", platform].map(str::to_owned).to_vec();
         if files.len() == 1 && self.random.percent(30) {
             arguments.extend(["-o".to_owned(), "-".to_owned(), format!("id:{}", files[0].0)]);
-            let done = self.until_done(&arguments, None, Ran::succeeded);
+            let done = self.until_done(&arguments, None, Run::succeeded);
             if done.is_some_and(|ran| ran.out != files[0].1.content()) {
                 self.differ(&format!("{platform}: {} came with other bytes", files[0].0));
             }
@@ -278,7 +280,7 @@ impl<'a> Worker<'a> {
             } else {
                 None
             };
-            if self.until_done(&arguments, kill, Ran::succeeded).is_some() {
+            if self.until_done(&arguments, kill, Run::succeeded).is_some() {
                 self.check_downloads(platform, &folder, &files);
             }
         }
@@ -314,7 +316,7 @@ impl<'a> Worker<'a> {
         if self.random.percent(20) {
             arguments.extend(["--page-size".to_owned(), (5 + self.random.below(40)).to_string()]);
         }
-        let Some(ran) = self.until_done(&arguments, None, Ran::succeeded) else { return };
+        let Some(ran) = self.until_done(&arguments, None, Run::succeeded) else { return };
         let expected = self.belief[platform].iter().filter(|(_, kept)| !sized || kept.size > least);
         let mut expected: Files = expected.map(|(id, kept)| (id.clone(), kept.clone())).collect();
         for row in ran.rows() {
@@ -341,7 +343,7 @@ impl<'a> Worker<'a> {
         }
         let mut arguments = ["info", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         arguments.extend(files.iter().map(|(id, _)| format!("id:{id}")));
-        let Some(ran) = self.until_done(&arguments, None, Ran::succeeded) else { return };
+        let Some(ran) = self.until_done(&arguments, None, Run::succeeded) else { return };
         let rows = ran.rows();
         for (id, kept) in &files {
             let what = match rows.iter().find(|row| text(row, "id") == id) {
@@ -368,7 +370,7 @@ impl<'a> Worker<'a> {
         let mut arguments = ["meta", "set", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         arguments.push(format!("id:{id}"));
         arguments.extend(change);
-        let Some(ran) = self.until_done(&arguments, None, Ran::succeeded) else { return };
+        let Some(ran) = self.until_done(&arguments, None, Run::succeeded) else { return };
         match ran.rows().as_slice() {
             [row] if text(row, "id") == id => {
                 text(row, "name").clone_into(&mut kept.name);
@@ -395,7 +397,7 @@ impl<'a> Worker<'a> {
             let words = ["link", "-p", platform, "--jsonl", id.as_str()];
             words.iter().chain(more).map(|word| (*word).to_owned()).collect()
         };
-        let Some(ran) = self.until_done(&link(&[]), None, Ran::succeeded) else { return };
+        let Some(ran) = self.until_done(&link(&[]), None, Run::succeeded) else { return };
         if !ran.rows().first().is_some_and(|row| text(row, "url").starts_with("http") || platform == "local")
         {
             self.differ(&format!("{platform}: link {id} told {}", String::from_utf8_lossy(&ran.out)));
@@ -405,7 +407,7 @@ impl<'a> Worker<'a> {
             // Where an answer was lost, the next run finds nothing to revoke.
             for _ in 0..TRIES {
                 let ran = self.commands.run_allowing(&link(&["--revoke"]), None, &[NOT_FOUND]);
-                if matches!(ran.code, Some(0 | NOT_FOUND)) {
+                if matches!(ran.status, 0 | NOT_FOUND) {
                     break;
                 }
             }
@@ -428,7 +430,7 @@ impl<'a> Worker<'a> {
             // What a killed command had asked for may be carried out after it was looked for.
             let allowed: &[i32] = if killed { &[NOT_FOUND] } else { &[] };
             let ran = self.commands.run_allowing(&arguments, kill.take(), allowed);
-            killed |= ran.code.is_none();
+            killed |= ran.is_killed();
             for row in ran.rows().iter().filter(|row| row["deleted"] == true) {
                 if !left.remove(text(row, "id")) {
                     self.differ(&format!("{platform}: rm told of {row}"));
@@ -452,10 +454,10 @@ impl<'a> Worker<'a> {
         let arguments: Vec<String> = arguments.into_iter().chain([format!("id:{id}")]).collect();
         for _ in 0..TRIES {
             let ran = self.commands.run_allowing(&arguments, None, &[NOT_FOUND]);
-            match ran.code {
+            match ran.status {
                 // Metorial still tells about a file that was deleted, by its status.
-                Some(0) => return ran.rows().iter().any(|row| text(row, "status") != "deleted"),
-                Some(NOT_FOUND) => return false,
+                0 => return ran.rows().iter().any(|row| text(row, "status") != "deleted"),
+                NOT_FOUND => return false,
                 _ => {}
             }
         }

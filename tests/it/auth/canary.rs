@@ -8,7 +8,8 @@ use std::time::Duration;
 use haul::settings::{Env, Flags, Settings};
 use haul::vault::{self, Patience};
 
-use super::support::{Ran, Sealed, Server};
+use super::support::Server;
+use crate::support::sandbox::{Run, Sandbox};
 
 const CANARY: &str = "canary-6f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
@@ -33,10 +34,10 @@ fn refusing_and_looking() -> Server {
     })
 }
 
-fn check(ran: &Ran, what: &str) {
-    assert!(!leaks(&ran.out) && !leaks(&ran.err), "{what}: {ran:?}");
-    assert!(!ran.err.contains("panicked"), "{what}: {ran:?}");
-    assert!(!ran.err.contains("in a command line: true"), "{what} has it in a command line: {ran:?}");
+fn check(ran: &Run, what: &str) {
+    assert!(!leaks(&ran.stdout()) && !leaks(&ran.stderr()), "{what}: {ran:?}");
+    assert!(!ran.stderr().contains("panicked"), "{what}: {ran:?}");
+    assert!(!ran.stderr().contains("in a command line: true"), "{what} has it in a command line: {ran:?}");
 }
 
 /// The commands that send it, and those that look at settings.
@@ -57,16 +58,16 @@ const COMMANDS: &[&str] = &[
     "-vvv --json profile ls",
 ];
 
-fn run_all(home: &Sealed, profile: &str, server: &Server) {
+fn run_all(home: &Sandbox, profile: &str, server: &Server) {
     let before = server.seen().len();
     for command in COMMANDS {
-        check(&home.run(&format!("-p {profile} {command} --retries 0")), &format!("{profile}: {command}"));
+        check(&home.line(&format!("-p {profile} {command} --retries 0")), &format!("{profile}: {command}"));
     }
     let seen = server.seen()[before..].to_vec();
     assert!(seen.len() > 6, "{profile} sent {} requests", seen.len());
     let bearer = format!("Bearer {CANARY}");
     assert!(seen.iter().all(|token| *token == bearer), "{profile} did not send it");
-    for (path, text) in home.files() {
+    for (path, text) in home.contents() {
         let may = path.ends_with("tokens/xai") || path.ends_with("pass.txt");
         assert!(may || !leaks(&text), "{} has it", path.display());
     }
@@ -76,9 +77,9 @@ fn run_all(home: &Sealed, profile: &str, server: &Server) {
 fn a_token_of_a_variable_is_never_shown() {
     let server = refusing_and_looking();
     for variable in ["HAUL_TOKEN", "XAI_API_KEY", "HAUL_PROFILE_XAI_TOKEN"] {
-        let home = Sealed::new()
-            .config(&format!("[profiles.xai]\nbase_url = '{}'\n", server.url))
-            .var(variable, CANARY);
+        let home = Sandbox::new()
+            .with_config(&format!("[profiles.xai]\nbase_url = '{}'\n", server.url))
+            .with_var(variable, CANARY);
         run_all(&home, "xai", &server);
     }
 }
@@ -86,35 +87,36 @@ fn a_token_of_a_variable_is_never_shown() {
 #[test]
 fn a_token_of_a_command_is_never_shown() {
     let server = refusing_and_looking();
-    let home = Sealed::new().config("");
+    let home = Sandbox::new().with_config("");
     let path = home.home().join("pass.txt");
     fs::write(&path, CANARY).unwrap();
     let command = format!("cat {}", path.display());
-    let home =
-        home.config(&format!("[profiles.xai]\nbase_url = '{}'\ntoken_command = '{command}'\n", server.url));
+    let home = home
+        .with_config(&format!("[profiles.xai]\nbase_url = '{}'\ntoken_command = '{command}'\n", server.url));
     run_all(&home, "xai", &server);
 }
 
 #[test]
 fn a_token_of_a_login_is_never_shown() {
     let server = refusing_and_looking();
-    let home = Sealed::new().config(&format!("[profiles.xai]\nbase_url = '{}'\n", server.url));
-    check(&home.pipe(CANARY, "-vvv auth login xai --insecure-storage"), "a refused login");
-    check(&home.pipe(CANARY, "-vvv auth login xai --insecure-storage --no-check"), "a login");
+    let home = Sandbox::new().with_config(&format!("[profiles.xai]\nbase_url = '{}'\n", server.url));
+    check(&home.line_reading(CANARY, "-vvv auth login xai --insecure-storage"), "a refused login");
+    check(&home.line_reading(CANARY, "-vvv auth login xai --insecure-storage --no-check"), "a login");
     run_all(&home, "xai", &server);
-    check(&home.run("-vvv auth logout xai"), "a logout");
-    assert!(!home.files().iter().any(|(_, text)| leaks(text)));
+    check(&home.line("-vvv auth logout xai"), "a logout");
+    assert!(!home.contents().iter().any(|(_, text)| leaks(text)));
 }
 
 #[test]
 fn every_platform_keeps_it_to_itself() {
     let server = refusing_and_looking();
     for platform in ["replicate", "activeloop", "metorial", "llamacloud"] {
-        let home = Sealed::new().config(&format!("[profiles.{platform}]\nbase_url = '{}'\n", server.url));
-        let home = home.var("HAUL_TOKEN", CANARY);
+        let home =
+            Sandbox::new().with_config(&format!("[profiles.{platform}]\nbase_url = '{}'\n", server.url));
+        let home = home.with_var("HAUL_TOKEN", CANARY);
         for command in COMMANDS {
             check(
-                &home.run(&format!("-p {platform} {command} --retries 0")),
+                &home.line(&format!("-p {platform} {command} --retries 0")),
                 &format!("{platform}: {command}"),
             );
         }
@@ -124,7 +126,7 @@ fn every_platform_keeps_it_to_itself() {
 
 #[test]
 fn debug_output_has_no_token_in_it() {
-    let home = Sealed::new().config("[profiles.replicate.set]\nsigning_secret = 'canary-set'\n");
+    let home = Sandbox::new().with_config("[profiles.replicate.set]\nsigning_secret = 'canary-set'\n");
     let variables = [
         ("HAUL_HOME", home.home().display().to_string()),
         ("HAUL_TOKEN", CANARY.to_owned()),

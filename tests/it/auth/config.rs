@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use super::support::{Ran, Sealed, set_mode};
+use super::support::set_mode;
+use crate::support::sandbox::{Run, Sandbox};
 
-fn origin(ran: &Ran, setting: &str) -> (String, String) {
-    let rows = ran.rows();
+fn origin(ran: &Run, setting: &str) -> (String, String) {
+    let rows = ran.json();
     let row =
         rows.iter().find(|row| row["setting"] == setting).unwrap_or_else(|| panic!("{setting}: {ran:?}"));
     (row["value"].as_str().unwrap().to_owned(), row["origin"].as_str().unwrap().to_owned())
@@ -14,9 +15,9 @@ fn origin(ran: &Ran, setting: &str) -> (String, String) {
 #[test]
 fn mistakes_name_the_file_and_the_line() {
     let check = |text: &str, message: &str| {
-        let home = Sealed::new().config(text);
+        let home = Sandbox::new().with_config(text);
         let place = home.config_path().display().to_string();
-        home.run("ls").code(2).says(&format!("{place}:{message}"));
+        home.line("ls").fails(2).says(&format!("{place}:{message}"));
     };
     check("a = 1\nb = = 2\n", "2: not valid TOML");
     check("\nversion = 9\n", "2: version 9 is newer than this haul understands (1)");
@@ -41,39 +42,41 @@ fn mistakes_name_the_file_and_the_line() {
 
 #[test]
 fn a_token_in_a_config_file_is_refused_and_never_repeated() {
-    let home = Sealed::new().config("[profiles.w]\nprovider = 'xai'\ntoken = 'secret-text'\n");
+    let home = Sandbox::new().with_config("[profiles.w]\nprovider = 'xai'\ntoken = 'secret-text'\n");
     set_mode(&home.config_path(), 0o644);
-    let ran =
-        home.run("ls").code(2).says(":3: a token does not belong into the config file, and others can read");
-    assert!(!ran.err.contains("secret-text"), "{ran:?}");
+    let ran = home
+        .line("ls")
+        .fails(2)
+        .says(":3: a token does not belong into the config file, and others can read");
+    assert!(!ran.stderr().contains("secret-text"), "{ran:?}");
     // A secret setting has its place there, as long as nobody else can read it.
     let text = "default_profile = 'replicate'\n[profiles.replicate.set]\nsigning_secret = 'secret-text'\n";
-    let home = home.config(text);
-    assert_eq!(origin(&home.run("config show --json").code(0), "set.signing_secret").0, "***");
+    let home = home.with_config(text);
+    assert_eq!(origin(&home.line("config show --json").ok(), "set.signing_secret").0, "***");
     set_mode(&home.config_path(), 0o644);
-    let ran = home.run("config show").code(2).says(":3: signing_secret is a secret").says("chmod 600");
-    assert!(!ran.err.contains("secret-text"), "{ran:?}");
+    let ran = home.line("config show").fails(2).says(":3: signing_secret is a secret").says("chmod 600");
+    assert!(!ran.stderr().contains("secret-text"), "{ran:?}");
 }
 
 #[test]
 fn a_config_file_that_cannot_be_read_is_told() {
-    let home = Sealed::new().config("");
+    let home = Sandbox::new().with_config("");
     fs::write(home.config_path(), b"a = 1\nb = '\xff'\n").unwrap();
-    home.run("ls").code(2).says("config.toml:2: not UTF-8 text");
+    home.line("ls").fails(2).says("config.toml:2: not UTF-8 text");
     fs::remove_file(home.config_path()).unwrap();
     fs::create_dir(home.config_path()).unwrap();
-    home.run("ls").code(2).says("config.toml: cannot read the config file");
-    home.run("ls --config /nowhere/config.toml").code(2).says("/nowhere/config.toml: no such config file");
+    home.line("ls").fails(2).says("config.toml: cannot read the config file");
+    home.line("ls --config /nowhere/config.toml").fails(2).says("/nowhere/config.toml: no such config file");
 }
 
 #[test]
 fn every_value_has_its_origin() {
-    let home = Sealed::new()
-        .config("default_profile = 'work'\n[profiles.work]\nprovider = 'xai'\n[profiles.work.set]\nteam_id = 't1'\n")
-        .var("HAUL_BASE_URL", "files.example.com")
-        .var("HAUL_RETRIES", "2")
-        .var("HAUL_TOKEN", "tok-secret-secret-secret");
-    let ran = home.run("config show --timeout 5s --json").code(0);
+    let home = Sandbox::new()
+        .with_config("default_profile = 'work'\n[profiles.work]\nprovider = 'xai'\n[profiles.work.set]\nteam_id = 't1'\n")
+        .with_var("HAUL_BASE_URL", "files.example.com")
+        .with_var("HAUL_RETRIES", "2")
+        .with_var("HAUL_TOKEN", "tok-secret-secret-secret");
+    let ran = home.line("config show --timeout 5s --json").ok();
     let file = home.config_path().display().to_string();
     let pair = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
     assert_eq!(origin(&ran, "profile"), pair("work", &format!("{file}:1")));
@@ -84,9 +87,9 @@ fn every_value_has_its_origin() {
     assert_eq!(origin(&ran, "retries"), pair("2", "HAUL_RETRIES"));
     assert_eq!(origin(&ran, "wire_dialect"), pair("auto", "built in"));
     assert_eq!(origin(&ran, "token"), pair("***", "HAUL_TOKEN"));
-    assert!(!ran.out.contains("tok-"), "{ran:?}");
+    assert!(!ran.stdout().contains("tok-"), "{ran:?}");
     // Flag before environment before file.
-    let ran = home.run("config show --base-url https://flag.example.com --set team_id=t2 --json").code(0);
+    let ran = home.line("config show --base-url https://flag.example.com --set team_id=t2 --json").ok();
     assert_eq!(origin(&ran, "base_url"), pair("https://flag.example.com/v1", "--base-url"));
     assert_eq!(origin(&ran, "set.team_id"), pair("t2", "--set"));
 }
@@ -96,8 +99,8 @@ fn official_base_url_variables_are_taken_as_people_write_them() {
     for text in
         ["https://api.example.com", "https://api.example.com/v1/", "api.example.com", "api.example.com/v1"]
     {
-        let home = Sealed::new().var("REPLICATE_BASE_URL", text);
-        let ran = home.run("-p replicate config show --json").code(0);
+        let home = Sandbox::new().with_var("REPLICATE_BASE_URL", text);
+        let ran = home.line("-p replicate config show --json").ok();
         let expected = ("https://api.example.com/v1".to_owned(), "REPLICATE_BASE_URL".to_owned());
         assert_eq!(origin(&ran, "base_url"), expected, "{text}");
     }

@@ -3,7 +3,8 @@
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use super::support::{Sealed, Server};
+use super::support::Server;
+use crate::support::sandbox::Sandbox;
 
 const RECORDED: &str = "[profiles.xai]\ntoken_store = 'secret-service'\n";
 
@@ -19,28 +20,28 @@ fn a_token_in_the_environment_opens_no_bus_and_one_in_the_keyring_does() {
     let folder = tempfile::TempDir::new().unwrap();
     let (bus, address) = silent_bus(folder.path());
     let server = Server::willing();
-    let home = Sealed::new().config(RECORDED).var("DBUS_SESSION_BUS_ADDRESS", &address);
+    let home = Sandbox::new().with_config(RECORDED).with_var("DBUS_SESSION_BUS_ADDRESS", &address);
     let ls = format!("-p xai ls --base-url {}", server.url);
     for line in ["ls", "profile ls", "-p xai config show", "providers", "auth logout metorial"] {
-        home.run(line).code(0);
+        home.line(line).ok();
         assert!(bus.accept().is_err(), "`haul {line}` opened the bus");
     }
-    let home = home.var("XAI_API_KEY", "tok-env");
-    home.run(&ls).code(0);
+    let home = home.with_var("XAI_API_KEY", "tok-env");
+    home.line(&ls).ok();
     assert!(bus.accept().is_err(), "`haul ls` opened the bus");
     // The bus would have seen it: without the variable it does, and is not waited for longer than 3 seconds.
-    let home = Sealed::new().config(RECORDED).var("DBUS_SESSION_BUS_ADDRESS", &address);
-    let ran = home.run(&ls).code(4).says("no answer within 3 seconds").says("HAUL_PROFILE_XAI_TOKEN");
-    assert!(ran.err.contains("cannot be used"), "{ran:?}");
+    let home = Sandbox::new().with_config(RECORDED).with_var("DBUS_SESSION_BUS_ADDRESS", &address);
+    let ran = home.line(&ls).fails(4).says("no answer within 3 seconds").says("HAUL_PROFILE_XAI_TOKEN");
+    assert!(ran.stderr().contains("cannot be used"), "{ran:?}");
     assert!(bus.accept().is_ok(), "nobody asked the bus");
     assert_eq!(server.seen(), ["Bearer tok-env"]);
 }
 
 #[test]
 fn a_keyring_of_another_system_is_told() {
-    let home = Sealed::new().config("[profiles.xai]\ntoken_store = 'keychain'\n");
-    home.run("auth token xai")
-        .code(4)
+    let home = Sandbox::new().with_config("[profiles.xai]\ntoken_store = 'keychain'\n");
+    home.line("auth token xai")
+        .fails(4)
         .says("the keychain cannot be used")
         .says("this system has no such thing");
 }

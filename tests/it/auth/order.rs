@@ -1,10 +1,11 @@
 //! Which place a token is taken from, and to whom it is never given.
 
-use super::support::{Sealed, Server};
+use super::support::Server;
+use crate::support::sandbox::Sandbox;
 
-fn sent(home: &Sealed, profile: &str, server: &Server) -> String {
+fn sent(home: &Sandbox, profile: &str, server: &Server) -> String {
     let before = server.seen().len();
-    home.run(&format!("-p {profile} ls")).code(0);
+    home.line(&format!("-p {profile} ls")).ok();
     let seen = server.seen();
     assert_eq!(seen.len(), before + 1, "{seen:?}");
     seen.last().unwrap().trim_start_matches("Bearer ").to_owned()
@@ -13,16 +14,19 @@ fn sent(home: &Sealed, profile: &str, server: &Server) -> String {
 #[test]
 fn a_built_in_profile_takes_the_official_variable_before_its_command() {
     let server = Server::willing();
-    let config = |home: Sealed| {
-        home.config(&format!("[profiles.xai]\nbase_url = '{}'\ntoken_command = 'echo command'\n", server.url))
+    let config = |home: Sandbox| {
+        home.with_config(&format!(
+            "[profiles.xai]\nbase_url = '{}'\ntoken_command = 'echo command'\n",
+            server.url
+        ))
     };
-    let home = config(Sealed::new());
+    let home = config(Sandbox::new());
     assert_eq!(sent(&home, "xai", &server), "command");
-    let home = home.var("XAI_API_KEY", "official");
+    let home = home.with_var("XAI_API_KEY", "official");
     assert_eq!(sent(&home, "xai", &server), "official");
-    let home = home.var("HAUL_PROFILE_XAI_TOKEN", "own");
+    let home = home.with_var("HAUL_PROFILE_XAI_TOKEN", "own");
     assert_eq!(sent(&home, "xai", &server), "own");
-    let home = home.var("HAUL_TOKEN", "first");
+    let home = home.with_var("HAUL_TOKEN", "first");
     assert_eq!(sent(&home, "xai", &server), "first");
 }
 
@@ -30,38 +34,38 @@ fn a_built_in_profile_takes_the_official_variable_before_its_command() {
 fn a_named_profile_never_gives_the_vendors_variable_to_a_foreign_host() {
     let server = Server::willing();
     let text = format!("[profiles.work]\nprovider = 'xai'\nbase_url = '{}'\n", server.url);
-    let home = Sealed::new().config(&text).var("XAI_API_KEY", "official");
+    let home = Sandbox::new().with_config(&text).with_var("XAI_API_KEY", "official");
     assert_eq!(sent(&home, "work", &server), "");
-    let home = home.config(&format!("{text}token_command = ['echo', 'command']\n"));
+    let home = home.with_config(&format!("{text}token_command = ['echo', 'command']\n"));
     assert_eq!(sent(&home, "work", &server), "command");
-    let home = home.var("HAUL_PROFILE_WORK_TOKEN", "own");
+    let home = home.with_var("HAUL_PROFILE_WORK_TOKEN", "own");
     assert_eq!(sent(&home, "work", &server), "own");
 }
 
 #[test]
 fn a_named_profile_of_the_vendors_host_takes_its_variable_last() {
     let text = "[profiles.work]\nprovider = 'xai'\n";
-    let home = Sealed::new().config(text).var("XAI_API_KEY", "official");
+    let home = Sandbox::new().with_config(text).with_var("XAI_API_KEY", "official");
     let source =
-        |home: &Sealed| home.run("auth status work --offline --json").code(0).rows()[0]["source"].clone();
+        |home: &Sandbox| home.line("auth status work --offline --json").ok().json()[0]["source"].clone();
     assert_eq!(source(&home), "XAI_API_KEY");
-    let home = home.config(&format!("{text}token_command = 'echo command'\n"));
+    let home = home.with_config(&format!("{text}token_command = 'echo command'\n"));
     assert_eq!(source(&home), "token_command");
     // Uploads that go elsewhere would take the token with them.
     let moved = "upload_base_url = 'https://files.example.com'\n";
-    let home = home.config(&format!("{text}{moved}"));
-    home.run("auth status work --offline").code(4).says("no token");
+    let home = home.with_config(&format!("{text}{moved}"));
+    home.line("auth status work --offline").fails(4).says("no token");
 }
 
 #[test]
 fn a_second_profile_on_the_line_does_not_get_the_first_ones_token() {
     let (first, second) = (Server::willing(), Server::willing());
-    let home = Sealed::new().var("HAUL_TOKEN", "first");
-    let home = home.config(&format!(
+    let home = Sandbox::new().with_var("HAUL_TOKEN", "first");
+    let home = home.with_config(&format!(
         "[profiles.a]\nprovider = 'xai'\nbase_url = '{}'\n[profiles.b]\nprovider = 'xai'\nbase_url = '{}'\n",
         first.url, second.url
     ));
-    home.run("-p a info a:f1 b:f2");
+    let _ = home.line("-p a info a:f1 b:f2");
     assert!(first.seen().iter().all(|token| token == "Bearer first"), "{:?}", first.seen());
     assert!(!second.seen().is_empty());
     assert!(second.seen().iter().all(String::is_empty), "{:?}", second.seen());
@@ -69,11 +73,11 @@ fn a_second_profile_on_the_line_does_not_get_the_first_ones_token() {
 
 #[test]
 fn a_token_command_that_fails_is_told_without_its_output() {
-    let home = Sealed::new().config("[profiles.xai]\ntoken_command = 'echo half-a-token; exit 3'\n");
-    let ran = home.run("-p xai ls").code(4).says("token_command gave no token").says("exit status: 3");
-    assert!(!ran.err.contains("half-a-token"), "{ran:?}");
-    let home = home.config("[profiles.xai]\ntoken_command = ['no-such-program-here']\n");
-    home.run("-p xai ls").code(4).says("no-such-program-here");
-    let home = home.config("[profiles.xai]\ntoken_command = 'cat'\n");
-    home.pipe("piped input is not for it", "-p xai ls").code(4).says("it printed nothing");
+    let home = Sandbox::new().with_config("[profiles.xai]\ntoken_command = 'echo half-a-token; exit 3'\n");
+    let ran = home.line("-p xai ls").fails(4).says("token_command gave no token").says("exit status: 3");
+    assert!(!ran.stderr().contains("half-a-token"), "{ran:?}");
+    let home = home.with_config("[profiles.xai]\ntoken_command = ['no-such-program-here']\n");
+    home.line("-p xai ls").fails(4).says("no-such-program-here");
+    let home = home.with_config("[profiles.xai]\ntoken_command = 'cat'\n");
+    home.line_reading("piped input is not for it", "-p xai ls").fails(4).says("it printed nothing");
 }

@@ -1,31 +1,31 @@
 //! `haul profile`
 
-use super::support::Sealed;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn a_profile_is_added_chosen_and_removed_and_comments_stay() {
-    let home = Sealed::new().config("# mine\nunknown = 1\n");
+    let home = Sandbox::new().with_config("# mine\nunknown = 1\n");
     let line = "profile add work --provider xai --base-url files.example.com --set team_id=t1 --json";
-    let row = home.run(line).code(0).rows().remove(0);
+    let row = home.line(line).ok().json().remove(0);
     assert_eq!(row["base_url"], "https://files.example.com/v1");
     assert_eq!(row["set"]["team_id"], "t1");
-    assert_eq!(home.run("profile default").code(0).out.split('\t').next(), Some("local"));
-    home.run("profile default work").code(0);
-    let row = home.run("profile default --json").code(0).rows().remove(0);
+    assert_eq!(home.line("profile default").ok().stdout().split('\t').next(), Some("local"));
+    home.line("profile default work").ok();
+    let row = home.line("profile default --json").ok().json().remove(0);
     assert_eq!((&row["name"], &row["default"]), (&"work".into(), &true.into()));
-    home.run("profile add work --provider xai").code(2).says("profile work exists");
-    home.run("profile rm work").code(0);
+    home.line("profile add work --provider xai").fails(2).says("profile work exists");
+    home.line("profile rm work").ok();
     assert_eq!(home.config_text().trim(), "# mine\nunknown = 1");
-    home.run("profile rm work").code(2).says("no profile is called \"work\"");
-    home.run("profile rm xai").code(2).says("built in");
+    home.line("profile rm work").fails(2).says("no profile is called \"work\"");
+    home.line("profile rm xai").fails(2).says("built in");
 }
 
 #[test]
 fn what_would_not_work_is_refused_before_it_is_written() {
-    let home = Sealed::new();
+    let home = Sandbox::new();
     let refused = |line: &str, why: &str| {
-        home.run(&format!("profile add {line}")).code(2).says(why);
-        assert!(home.files().is_empty(), "{line}: {:?}", home.files());
+        home.line(&format!("profile add {line}")).fails(2).says(why);
+        assert!(home.contents().is_empty(), "{line}: {:?}", home.contents());
     };
     refused("eu", "profile eu needs a provider");
     refused("eu --provider xia", "--provider: no provider is called \"xia\"");
@@ -40,51 +40,51 @@ fn what_would_not_work_is_refused_before_it_is_written() {
 
 #[test]
 fn a_profile_can_live_in_the_environment_alone() {
-    let home = Sealed::new()
-        .var("HAUL_PROFILE_WORK_EU_PROVIDER", "llamacloud")
-        .var("HAUL_PROFILE_WORK_EU_BASE_URL", "https://api.cloud.eu.example.com")
-        .var("HAUL_PROFILE_WORK_EU_TOKEN", "tok-eu");
-    let rows = home.run("profile ls --json").code(0).rows();
+    let home = Sandbox::new()
+        .with_var("HAUL_PROFILE_WORK_EU_PROVIDER", "llamacloud")
+        .with_var("HAUL_PROFILE_WORK_EU_BASE_URL", "https://api.cloud.eu.example.com")
+        .with_var("HAUL_PROFILE_WORK_EU_TOKEN", "tok-eu");
+    let rows = home.line("profile ls --json").ok().json();
     let row = rows.iter().find(|row| row["name"] == "work-eu").unwrap();
     assert_eq!(row["origin"], "HAUL_PROFILE_WORK_EU_PROVIDER");
     assert_eq!(row["token_from"], "HAUL_PROFILE_WORK_EU_TOKEN");
     assert_eq!(row["base_url"], "https://api.cloud.eu.example.com/");
-    home.run("profile rm work-eu").code(2).says("unset HAUL_PROFILE_WORK_EU_PROVIDER");
-    home.run("profile default work-eu").code(2).says("export HAUL_PROFILE=work-eu");
-    let home = home.var("HAUL_PROFILE", "work-eu");
-    assert_eq!(home.run("auth token work-eu").code(0).out, "tok-eu\n");
+    home.line("profile rm work-eu").fails(2).says("unset HAUL_PROFILE_WORK_EU_PROVIDER");
+    home.line("profile default work-eu").fails(2).says("export HAUL_PROFILE=work-eu");
+    let home = home.with_var("HAUL_PROFILE", "work-eu");
+    assert_eq!(home.line("auth token work-eu").ok().stdout(), "tok-eu\n");
 }
 
 #[test]
 fn removing_a_profile_takes_its_token_along() {
-    let home = Sealed::new();
-    home.run("profile add work --provider xai").code(0);
-    home.pipe("tok-1", "auth login work --no-check --insecure-storage").code(0);
+    let home = Sandbox::new();
+    home.line("profile add work --provider xai").ok();
+    home.line_reading("tok-1", "auth login work --no-check --insecure-storage").ok();
     assert!(home.home().join("tokens/work").exists());
-    home.run("profile rm work").code(0);
+    home.line("profile rm work").ok();
     assert!(!home.home().join("tokens/work").exists());
     assert_eq!(home.config_text(), "");
 }
 
 #[test]
 fn a_built_in_profile_stays_the_default_without_its_settings() {
-    let home = Sealed::new();
-    home.run("profile default xai").code(0);
-    home.pipe("tok-1", "auth login xai --no-check --insecure-storage").code(0);
-    home.run("auth logout xai").code(0);
+    let home = Sandbox::new();
+    home.line("profile default xai").ok();
+    home.line_reading("tok-1", "auth login xai --no-check --insecure-storage").ok();
+    home.line("auth logout xai").ok();
     assert_eq!(home.config_text(), "default_profile = \"xai\"\n");
-    home.run("profile add xai --set team_id=t1").code(0);
-    home.run("profile rm xai").code(0);
+    home.line("profile add xai --set team_id=t1").ok();
+    home.line("profile rm xai").ok();
     assert_eq!(home.config_text(), "default_profile = \"xai\"\n");
 }
 
 #[test]
 fn a_linked_config_file_stays_a_link() {
-    let home = Sealed::new().config("");
+    let home = Sandbox::new().with_config("");
     let real = home.home().join("dotfiles.toml");
     std::fs::rename(home.config_path(), &real).unwrap();
     std::os::unix::fs::symlink(&real, home.config_path()).unwrap();
-    home.run("profile add work --provider xai").code(0);
+    home.line("profile add work --provider xai").ok();
     assert!(home.config_path().is_symlink());
     assert!(std::fs::read_to_string(real).unwrap().contains("[profiles.work]"));
 }

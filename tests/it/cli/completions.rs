@@ -1,11 +1,9 @@
 //! `haul completions`, and what haul answers at a TAB.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,70 +12,35 @@ use haul::model::{File, FileId};
 use haul::store::{Options, Store};
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::process::ServeProcess;
+use crate::support::rig::Case;
+use crate::support::sandbox::Sandbox;
 
 /// The token of the platform in these tests.
 pub const TOKEN: &str = "sk-token-of-the-tests";
 
-/// The platforms' APIs on this machine; xAI's is profile `far` of the environment.
-pub struct Served {
-    child: Child,
-    log: PathBuf,
-    address: String,
-}
-
-impl Served {
-    pub fn start(env: &mut TestEnv) -> Self {
-        let log = env.root().join("requests.jsonl");
-        let mut command = env.command();
-        command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log"]).arg(&log);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
-        let served = Self { child, log, address: address.trim().to_owned() };
-        far(env, &served.base("xai"));
-        served
-    }
-
-    /// The base URL of a platform.
-    pub fn base(&self, platform: &str) -> String {
-        let path = match platform {
-            "replicate" | "xai" => "/v1",
-            _ => "",
-        };
-        format!("{}/{platform}{path}", self.address)
-    }
-
-    /// How many requests there have been.
-    fn requests(&self) -> usize {
-        fs::read_to_string(&self.log).unwrap_or_default().lines().count()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Serves the platforms on this machine; xAI's is profile `far` of the environment.
+pub fn serve(env: &mut Sandbox) -> ServeProcess {
+    let served = ServeProcess::start(env, ["--ephemeral"]);
+    far(env, &served.base("xai"));
+    served
 }
 
 /// Makes `far` a profile of xAI there.
-fn far(env: &mut TestEnv, url: &str) {
-    env.set("HAUL_PROFILE_FAR_PROVIDER", "xai");
-    env.set("HAUL_PROFILE_FAR_BASE_URL", url);
-    env.set("HAUL_PROFILE_FAR_TOKEN", TOKEN);
+fn far(env: &mut Sandbox, url: &str) {
+    env.add_profile("far", &Case::of("xai", "auto"), url, TOKEN);
 }
 
 /// Puts so many files, and one of each of these names, into the store of `local`; the ids of these are `0special`,
 /// `1special` and so on.
-pub fn fill(env: &TestEnv, count: usize, names: &[&str]) {
+pub fn fill(env: &Sandbox, count: usize, names: &[&str]) {
     let many = (0..count).map(|n| (format!("0data{n:04}"), format!("data-{n:04}.csv")));
     let special = names.iter().enumerate().map(|(n, name)| (format!("{n}special"), (*name).to_owned()));
     put(env, many.chain(special));
 }
 
 /// Puts files of these ids and names into the store of `local`.
-pub fn put(env: &TestEnv, files: impl IntoIterator<Item = (String, String)>) {
+pub fn put(env: &Sandbox, files: impl IntoIterator<Item = (String, String)>) {
     let store = Store::open(&env.store(), Options { ephemeral: true, ..Options::default() }).unwrap();
     for (id, name) in files {
         let mut incoming = store.receive().unwrap();
@@ -95,13 +58,13 @@ pub fn put(env: &TestEnv, files: impl IntoIterator<Item = (String, String)>) {
 }
 
 /// What is offered for the last of these words, without what is said about it.
-fn offered(env: &TestEnv, words: &[&str]) -> Vec<String> {
+fn offered(env: &Sandbox, words: &[&str]) -> Vec<String> {
     let lines = explained(env, words).into_iter();
     lines.map(|line| line.split('\t').next().unwrap().to_owned()).collect()
 }
 
 /// The same with what is said about it.
-fn explained(env: &TestEnv, words: &[&str]) -> Vec<String> {
+fn explained(env: &Sandbox, words: &[&str]) -> Vec<String> {
     let mut command = env.command();
     command.env("COMPLETE", "fish").arg("--").arg("haul").args(words);
     let run = env.run(&mut command).ok();
@@ -111,7 +74,7 @@ fn explained(env: &TestEnv, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_script_for_each_shell() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = env.haul(["completions", shell]).ok().stdout();
         assert!(script.contains("haul"), "{shell}: {script}");
@@ -137,7 +100,7 @@ fn a_script_for_each_shell() {
 
 #[test]
 fn a_variable_that_is_meant_for_others_changes_nothing() {
-    let mut env = TestEnv::with_files(&["a.txt"]);
+    let mut env = Sandbox::with_files(&["a.txt"]);
     for value in ["1", "yes", "tcsh", "bash"] {
         env.set("COMPLETE", value);
         assert_eq!(env.haul(["ls", "--fields", "name"]).ok().stdout(), "a.txt\n");
@@ -146,7 +109,7 @@ fn a_variable_that_is_meant_for_others_changes_nothing() {
 
 #[test]
 fn files_of_the_store_by_name_and_id() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
     fill(&env, 3, &["report.pdf", "my file.txt", "xai:odd.txt", "-dash", "*.txt", "id:1", "0special"]);
     assert_eq!(offered(&env, &["info", "re"]), ["report.pdf", "replicate:"]);
@@ -187,7 +150,7 @@ fn files_of_the_store_by_name_and_id() {
 
 #[test]
 fn a_name_of_several_files_leads_to_their_ids() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
     fill(&env, 0, &["report.pdf", "report.pdf", "reports"]);
     assert_eq!(
@@ -199,7 +162,7 @@ fn a_name_of_several_files_leads_to_their_ids() {
 
 #[test]
 fn what_steers_a_terminal_is_offered_by_its_id() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let hostile = ["a\u{1b}]0;owned\u{7}", "a\nb", "a\u{202e}b", "a\tb", "a\u{b}c", ""];
     fill(&env, 0, &hostile);
     let mut command = env.command();
@@ -215,7 +178,7 @@ fn what_steers_a_terminal_is_offered_by_its_id() {
 
 #[test]
 fn words_that_are_no_files() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.set("HAUL_PROFILE_WORK_PROVIDER", "activeloop");
     assert_eq!(offered(&env, &["upl"]), ["upload"]);
     assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
@@ -253,7 +216,7 @@ fn words_that_are_no_files() {
 
 #[test]
 fn broken_settings_are_not_talked_about() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     fs::write(env.home().join("config.toml"), "not [toml").unwrap();
     assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
     assert_eq!(offered(&env, &["get", "a"]), [""; 0]);
@@ -262,19 +225,19 @@ fn broken_settings_are_not_talked_about() {
 
 #[test]
 fn a_platform_is_asked_once_a_minute() {
-    let mut env = TestEnv::new();
-    let served = Served::start(&mut env);
+    let mut env = Sandbox::new();
+    let served = serve(&mut env);
     env.write("report.pdf", "x");
     env.haul(["-p", "far", "upload", "report.pdf"]).ok();
-    let at = |env: &mut TestEnv, time: &str| env.set("HAUL_NOW", time);
+    let at = |env: &mut Sandbox, time: &str| env.set("HAUL_NOW", time);
     at(&mut env, "2026-03-01T13:00:00Z");
-    let before = served.requests();
+    let before = served.requests().len();
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf"]);
-    let once = served.requests();
+    let once = served.requests().len();
     assert!(once > before);
     at(&mut env, "2026-03-01T13:00:59Z");
     assert_eq!(offered(&env, &["-p", "far", "get", "re"]), ["report.pdf"]);
-    assert_eq!(served.requests(), once);
+    assert_eq!(served.requests().len(), once);
 
     // Nothing that opens anything is kept, and nobody else can read what is.
     let kept = env.home().join("cache/completions/far");
@@ -285,7 +248,7 @@ fn a_platform_is_asked_once_a_minute() {
 
     at(&mut env, "2026-03-01T13:01:01Z");
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf"]);
-    let twice = served.requests();
+    let twice = served.requests().len();
     assert!(twice > once);
 
     // haul's own changes are seen at once.
@@ -294,17 +257,17 @@ fn a_platform_is_asked_once_a_minute() {
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf", "far:resume.pdf"]);
 
     // Another place under the same name is another listing; a clock that was put back keeps nothing for ever.
-    let requests = served.requests();
+    let requests = served.requests().len();
     at(&mut env, "2026-02-01T13:01:01Z");
     assert_eq!(offered(&env, &["get", "far:re"]).len(), 2);
-    assert!(served.requests() > requests);
+    assert!(served.requests().len() > requests);
     env.set("HAUL_PROFILE_FAR_BASE_URL", "http://127.0.0.1:1/xai/v1");
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
 }
 
 #[test]
 fn a_platform_that_never_answers_is_given_up() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
@@ -340,8 +303,8 @@ fn a_platform_that_never_answers_is_given_up() {
 
 #[test]
 fn nothing_is_run_or_asked_for_a_token() {
-    let mut env = TestEnv::new();
-    let served = Served::start(&mut env);
+    let mut env = Sandbox::new();
+    let served = serve(&mut env);
     env.set("HAUL_PROFILE_FAR_TOKEN", "");
     assert_eq!(offered(&env, &["get", "far:"]), [""; 0]);
     let mark = env.root().join("mark");
@@ -354,14 +317,14 @@ fn nothing_is_run_or_asked_for_a_token() {
     fs::write(env.home().join("config.toml"), config).unwrap();
     assert_eq!(offered(&env, &["get", "cmd:"]), [""; 0]);
     assert!(!mark.exists());
-    assert_eq!(served.requests(), 0);
+    assert_eq!(served.requests().len(), 0);
     env.haul(["-p", "cmd", "ls"]).ok();
     assert!(mark.exists());
 }
 
 #[test]
 fn of_a_hundred_thousand_those_that_begin_so() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     fill(&env, 1, &["zebra.txt"]);
     let database = rusqlite::Connection::open(env.store().join("index.sqlite")).unwrap();
     database

@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn several_failures_share_their_code_or_come_to_1() {
-    let env = TestEnv::with_files(&["a.txt", "twice", "twice"]);
+    let env = Sandbox::with_files(&["a.txt", "twice", "twice"]);
     env.haul(["info", "nope", "nada", "a.txt"]).fails(3);
     env.haul(["info", "nope", "twice"]).fails(1);
     check!(env.haul(["info", "nope", "twice", "a.txt", "--fields", "name", "--fail-fast"]), @"
@@ -21,7 +21,7 @@ fn several_failures_share_their_code_or_come_to_1() {
 
 #[test]
 fn usage_is_told_like_any_error() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul(["lss"]), @"
     status 2
     --- err
@@ -119,7 +119,7 @@ fn usage_is_told_like_any_error() {
 
 #[test]
 fn settings_that_are_wrong() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     check!(env.haul(["ls", "--config", "nowhere.toml"]), @"
     status 2
     --- err
@@ -164,7 +164,7 @@ fn settings_that_are_wrong() {
 
 #[test]
 fn a_store_that_cannot_be_opened() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     fs::create_dir_all(env.store()).unwrap();
     fs::write(env.store().join("index.sqlite"), "this is no database, but long enough to look like one")
         .unwrap();
@@ -184,7 +184,7 @@ fn a_store_that_cannot_be_opened() {
     error: [box]/home/data/store: cannot make the directory
     caused by: Permission denied (os error 13)
     ");
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.set("HAUL_HOME", "/dev/null/x");
     check!(env.haul(["ls"]), @"
     status 2

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use clap::CommandFactory as _;
 use haul::cli::Cli;
 use haul::manual::TOPICS;
 
-use crate::cli::completions::{Served, TOKEN, put};
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::cli::completions::{TOKEN, put, serve};
+use crate::support::process::ServeProcess;
+use crate::support::rig::Case;
+use crate::support::sandbox::{HAUL, Run, Sandbox};
 
 /// What is done with an example that is not simply run to its end.
 enum Instead {
@@ -65,18 +66,16 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 /// A home with the files and profiles that examples name.
 struct Stage {
-    env: TestEnv,
-    _served: Served,
+    env: Sandbox,
+    _served: ServeProcess,
 }
 
 impl Stage {
     fn new() -> Self {
-        let mut env = TestEnv::new();
-        let served = Served::start(&mut env);
+        let mut env = Sandbox::new();
+        let served = serve(&mut env);
         for platform in ["replicate", "activeloop", "metorial", "llamacloud", "xai"] {
-            let profile = format!("HAUL_PROFILE_{}", platform.to_uppercase());
-            env.set(&format!("{profile}_BASE_URL"), &served.base(platform));
-            env.set(&format!("{profile}_TOKEN"), TOKEN);
+            env.add_profile(platform, &Case::of(platform, "auto"), &served.base(platform), TOKEN);
         }
         env.set("HAUL_PROFILE_WORK_TOKEN", TOKEN);
         let config = format!("[profiles.work]\nprovider = 'xai'\nbase_url = '{}'\n", served.base("xai"));
@@ -113,7 +112,6 @@ impl Stage {
         for folder in [".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"] {
             fs::create_dir_all(env.home().join(folder)).unwrap();
         }
-        fs::write(env.root().join("token"), TOKEN).unwrap();
         let bin = env.root().join("bin");
         fs::create_dir(&bin).unwrap();
         symlink(HAUL, bin.join("haul")).unwrap();
@@ -142,10 +140,9 @@ impl Stage {
             .env("HAUL_HOME", copy.join("home"))
             .env("HOME", copy.join("home"))
             .env("PATH", format!("{}:/usr/bin:/bin", self.env.root().join("bin").display()))
-            .current_dir(copy.join("work"))
-            // Somebody pipes a token in.
-            .stdin(fs::File::open(self.env.root().join("token")).unwrap());
-        self.env.run(&mut command)
+            .current_dir(copy.join("work"));
+        // Somebody pipes a token in.
+        self.env.run_reading(TOKEN, &mut command)
     }
 
     /// Starts what serves, and stops it when it has said where.
@@ -154,14 +151,8 @@ impl Stage {
         command
             .args(["-c", &format!("exec {example} --listen 127.0.0.1:0")])
             .env("HAUL_HOME", self.env.root().join("serving"))
-            .env("PATH", format!("{}:/usr/bin:/bin", self.env.root().join("bin").display()))
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        line.starts_with("http://127.0.0.1:")
+            .env("PATH", format!("{}:/usr/bin:/bin", self.env.root().join("bin").display()));
+        ServeProcess::of(&self.env, &mut command).line.starts_with("http://127.0.0.1:")
     }
 }
 

@@ -3,16 +3,14 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
 use haul::error::Kind;
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::sandbox::{HAUL, Run, Sandbox};
 
 /// A command that ends this way. A kind without one does not compile.
 fn reached(kind: Kind) -> Run {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let with_fault = |fault: &str| {
         let serve = ["serve", "--ephemeral", "--only", "xai", "--fault", fault, "--"];
         env.haul(serve.into_iter().chain([HAUL, "ls", "-p", "xai", "--retries", "0"]))
@@ -38,10 +36,10 @@ fn reached(kind: Kind) -> Run {
             let url = format!("http://{}", platform.local_addr().unwrap());
             let mut command = env.command();
             command.args(["ls", "-p", "xai", "--base-url", &url]).env("HAUL_TOKEN", "a-token-of-tests");
-            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let process = env.spawn(&mut command);
             let _asked = platform.accept().unwrap();
-            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-            env.ended(child)
+            process.interrupt();
+            process.end()
         }
         Kind::ClosedPipe => env.shell("set -o pipefail; haul providers --json | true"),
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::contract::cells::without_colour;
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::sandbox::{Run, Sandbox};
 use crate::support::terminal::On;
 
 /// In a folder with files that haul has never seen, nothing configured.
@@ -20,8 +20,8 @@ const STEPS: &[&str] = &[
     "haul lss",
 ];
 
-fn transcript(run: impl Fn(&TestEnv, &str) -> Run) -> String {
-    let env = TestEnv::new();
+fn transcript(run: impl Fn(&Sandbox, &str) -> Run) -> String {
+    let env = Sandbox::new();
     for name in ["notes.txt", "photo.jpg", "report.pdf"] {
         env.write(name, name);
     }
@@ -36,11 +36,7 @@ fn transcript(run: impl Fn(&TestEnv, &str) -> Run) -> String {
 
 #[test]
 fn on_a_terminal() {
-    let screens = transcript(|env, line| {
-        let mut command = env.program("bash");
-        command.arg("-c").arg(format!("haul() {{ '{HAUL}' \"$@\"; }}; {line}"));
-        env.terminal_of(command, 80, "", On::All)
-    });
+    let screens = transcript(|env, line| env.terminal_of(env.bash(line), 80, "", On::All));
     for line in screens.lines().filter(|line| !line.starts_with("$ ")) {
         assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
     }
@@ -49,5 +45,5 @@ fn on_a_terminal() {
 
 #[test]
 fn in_a_pipe() {
-    insta::assert_snapshot!(transcript(TestEnv::shell));
+    insta::assert_snapshot!(transcript(Sandbox::shell));
 }

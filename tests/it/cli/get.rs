@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn one_several_and_missing() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     env.write("a.txt", "old");
     fs::remove_file(env.work().join("b.txt")).unwrap();
     check!(env.haul(["get", "a.txt"]), @"
@@ -57,7 +57,7 @@ fn one_several_and_missing() {
 
 #[test]
 fn what_is_there_is_never_overwritten_unasked() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     env.write("a.txt", "mine");
     env.haul(["get", "a.txt"]).fails(1);
     check!(env.haul(["get", "a.txt", "--skip-existing"]), @"
@@ -93,7 +93,7 @@ fn what_is_there_is_never_overwritten_unasked() {
 
 #[test]
 fn a_dry_run_tells_where_files_would_go() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     check!(env.haul(["get", "*", "-n", "-o", "to/", "--fields", "name,size,saved_to"]), @"
     status 0
     --- out
@@ -135,7 +135,7 @@ fn a_dry_run_tells_where_files_would_go() {
 
 #[test]
 fn output_is_a_file_a_folder_or_a_stream() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     fs::create_dir(env.work().join("there")).unwrap();
     check!(env.haul(["get", "a.txt", "-o", "other"]), @"
     status 0
@@ -192,7 +192,7 @@ fn output_is_a_file_a_folder_or_a_stream() {
 
 #[test]
 fn names_of_the_server_stay_in_the_folder() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("x", "x");
     for name in ["../up", "/etc/passwd", "sub/deep.txt", "..", "a\\b", "CON"] {
         env.haul(["upload", "x", "--name", name]).ok();
@@ -218,7 +218,7 @@ fn names_of_the_server_stay_in_the_folder() {
 
 #[test]
 fn a_path_on_the_platform_becomes_folders() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     env.haul(["meta", "set", "a.txt", "--path", "x/../../y"]).ok();
     check!(env.haul(["get", "a.txt", "-o", "to/", "--fields", "saved_to"]), @"
     status 0
@@ -229,7 +229,7 @@ fn a_path_on_the_platform_becomes_folders() {
 
 #[test]
 fn bytes_that_do_not_match_are_not_kept() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let blob = env.blob();
     fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&blob, "wrong").unwrap();
@@ -256,7 +256,7 @@ fn bytes_that_do_not_match_are_not_kept() {
 
 #[test]
 fn read_only_folders_and_full_disks() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     env.write("big.bin", vec![1; 3 << 20]);
     env.haul(["upload", "big.bin"]).ok();
     let run = env.shell("trap '' XFSZ; ulimit -f 1024; haul get big.bin -o copy.bin");
@@ -299,7 +299,7 @@ fn read_only_folders_and_full_disks() {
 
 #[test]
 fn a_copy_that_was_broken_off_goes_on() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let content: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
     env.write("big.bin", &content);
     env.haul(["upload", "big.bin"]).ok();

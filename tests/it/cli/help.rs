@@ -5,11 +5,11 @@ use haul::cli::Cli;
 use haul::manual::TOPICS;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn the_first_screen() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul::<&str>([]), @"
     status 2
     --- err
@@ -64,7 +64,7 @@ fn the_first_screen() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let commands = ["upload", "ls", "info", "get", "rm", "link", "providers", "completions", "serve"];
     for command in commands {
         let long = env.haul([command, "--help"]).ok().stdout();
@@ -116,7 +116,7 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn topics() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul(["help", "exit-codes"]), @r#"
     status 0
     --- out
@@ -171,7 +171,7 @@ fn commands() -> Vec<Vec<String>> {
 
 #[test]
 fn help_fits_the_terminal() {
-    let (mut env, mut wide) = (TestEnv::new(), Vec::new());
+    let (mut env, mut wide) = (Sandbox::new(), Vec::new());
     for width in [40, 60, 80, 200] {
         env.set("COLUMNS", &width.to_string());
         let screens = commands()
@@ -197,7 +197,7 @@ fn help_fits_the_terminal() {
 
 #[test]
 fn the_short_help_is_short_and_in_groups() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.set("COLUMNS", "100");
     for words in commands() {
         let screen = |flag: &str| env.haul([&words[..], &[flag.to_owned()]].concat()).ok().stdout();

@@ -1,11 +1,11 @@
 //! `haul info`, and how files are named on the command line.
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn all_that_is_known() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["info", "a.txt"]), @r#"
     status 0
     --- out
@@ -39,7 +39,7 @@ fn all_that_is_known() {
 
 #[test]
 fn some_there_and_some_not() {
-    let env = TestEnv::with_files(&["report.pdf"]);
+    let env = Sandbox::with_files(&["report.pdf"]);
     check!(env.haul(["info", "report.pdf", "nope", "--fields", "name"]), @"
     status 3
     --- out
@@ -76,7 +76,7 @@ fn some_there_and_some_not() {
 
 #[test]
 fn ids_names_and_profiles() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let id = env.ids().remove(0);
     for good in [id.clone(), format!("id:{id}"), format!("local:{id}"), format!("local:id:{id}")] {
         env.haul(["info", &good, "--fields", "name"]).ok();
@@ -112,7 +112,7 @@ fn ids_names_and_profiles() {
 
 #[test]
 fn a_name_that_several_have() {
-    let env = TestEnv::with_files(&["a.txt", "a.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "a.txt"]);
     check!(env.haul(["info", "a.txt"]), @"
     status 2
     --- err
@@ -137,7 +137,7 @@ fn a_name_that_several_have() {
 
 #[test]
 fn a_name_with_a_star_in_it() {
-    let env = TestEnv::with_files(&["a*.txt", "ab.txt", "my-name:x*y"]);
+    let env = Sandbox::with_files(&["a*.txt", "ab.txt", "my-name:x*y"]);
     check!(env.haul(["info", "a*.txt", "--fields", "name"]).sorted(), @"
     status 0
     --- out

@@ -2,17 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::check;
-use crate::support::sandbox::TestEnv;
-
-fn interrupt(child: &Child) {
-    kill_process(Pid::from_child(child), Signal::INT).unwrap();
-}
+use crate::support::sandbox::Sandbox;
 
 /// Waits until it is so; a test that waits for ever says where.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -25,25 +18,23 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 #[test]
 fn an_upload_stops_and_stores_nothing() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     fs::File::create(env.work().join("big.bin")).unwrap().set_len(64 << 30).unwrap();
     env.haul(["ls"]).ok();
     let incoming = env.store().join("incoming");
-    let mut command = env.command();
-    command.args(["upload", "big.bin"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
+    let process = env.spawn(env.command().args(["upload", "big.bin"]));
     until("bytes in the store", || {
         fs::read_dir(&incoming)
             .unwrap()
             .any(|entry| entry.unwrap().metadata().is_ok_and(|found| found.len() > 0))
     });
-    interrupt(&child);
+    process.interrupt();
     let start = Instant::now();
-    let output = child.wait_with_output().unwrap();
+    let run = process.end();
     // A second, where the disk takes writes back at once; a test has to allow for one that does not.
     assert!(start.elapsed() < Duration::from_secs(20));
-    assert_eq!(output.status.code(), Some(130));
-    check!(String::from_utf8(output.stderr).unwrap(), @"
+    assert_eq!(run.status, 130);
+    check!(run.stderr(), @"
     error: interrupted
       0 uploaded
     hint: run the same command again to go on
@@ -55,22 +46,20 @@ fn an_upload_stops_and_stores_nothing() {
 
 #[test]
 fn a_download_keeps_what_it_has() {
-    let env = TestEnv::with_files(&["big.bin"]);
+    let env = Sandbox::with_files(&["big.bin"]);
     // Eight GiB of nothing in the place of the content: no download is done with it before it is stopped.
     let blob = env.blob();
     fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
     fs::File::options().write(true).open(blob).unwrap().set_len(8 << 30).unwrap();
     let index = rusqlite::Connection::open(env.store().join("index.sqlite")).unwrap();
     index.execute("UPDATE files SET size = ?", [8_i64 << 30]).unwrap();
-    let mut command = env.command();
-    command.args(["get", "big.bin", "-o", "copy"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
+    let process = env.spawn(env.command().args(["get", "big.bin", "-o", "copy"]));
     let part = env.work().join("copy.part");
     until("bytes in the part", || fs::metadata(&part).is_ok_and(|found| found.len() > 0));
-    interrupt(&child);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    check!(String::from_utf8(output.stderr).unwrap(), @"
+    process.interrupt();
+    let run = process.end();
+    assert_eq!(run.status, 130);
+    check!(run.stderr(), @"
     error: interrupted
       0 downloaded
     hint: run the same command again to go on

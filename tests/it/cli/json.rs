@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 /// Commands that succeed and fail, with the number of rows.
 const COMMANDS: &[(&[&str], i32, usize)] = &[
@@ -54,7 +54,7 @@ const COMMANDS: &[(&[&str], i32, usize)] = &[
 
 #[test]
 fn it_parses_in_every_case() {
-    let env = TestEnv::with_files(&["one", "two"]);
+    let env = Sandbox::with_files(&["one", "two"]);
     env.write("a.txt", "a");
     env.write("b.txt", "b");
     let store = env.home();
@@ -88,7 +88,7 @@ fn it_parses_in_every_case() {
 
 #[test]
 fn a_row_has_every_key() {
-    let env = TestEnv::with_files(&["one"]);
+    let env = Sandbox::with_files(&["one"]);
     let keys = |arguments: &[&str]| {
         let rows = env.haul(arguments).ok().json();
         let Value::Object(row) = &rows[0] else { panic!("{rows:?}") };

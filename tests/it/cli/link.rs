@@ -3,11 +3,11 @@
 use std::fs;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn make_list_and_revoke() {
-    let env = TestEnv::with_files(&["two words.txt"]);
+    let env = Sandbox::with_files(&["two words.txt"]);
     let run = env.haul(["link", "two words.txt"]).ok();
     let path = run.stdout().trim_end().strip_prefix("file://").unwrap().replace("%20", " ");
     assert_eq!(fs::read(path).unwrap(), b"two words.txt");
@@ -64,7 +64,7 @@ fn make_list_and_revoke() {
 
 #[test]
 fn what_goes_wrong() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["link"]), @"
     status 2
     --- err

@@ -1,11 +1,11 @@
 //! `haul ls`
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn none_one_and_many() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul(["ls"]), @"status 0");
     env.write("a.txt", "a");
     env.haul(["upload", "a.txt"]).ok();
@@ -63,7 +63,7 @@ fn none_one_and_many() {
 
 #[test]
 fn nothing_is_an_empty_array() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul(["ls", "--json"]), @"
     status 0
     --- out
@@ -84,7 +84,7 @@ fn nothing_is_an_empty_array() {
 
 #[test]
 fn globs_and_filters() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.pdf", "sub.tar.gz"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt", "c.pdf", "sub.tar.gz"]);
     let names = |arguments: &[&str]| env.haul([&["ls", "--fields", "name"], arguments].concat());
     check!(names(&["*.txt"]), @"
     status 0
@@ -144,7 +144,7 @@ fn globs_and_filters() {
 
 #[test]
 fn order_limit_and_pages() {
-    let env = TestEnv::with_files(&["bb", "a", "ccc"]);
+    let env = Sandbox::with_files(&["bb", "a", "ccc"]);
     let names = |arguments: &[&str]| env.haul([&["ls", "--fields", "name"], arguments].concat());
     check!(names(&[]), @"
     status 0
@@ -229,7 +229,7 @@ fn order_limit_and_pages() {
 
 #[test]
 fn nul_ends_names_for_xargs() {
-    let env = TestEnv::with_files(&["a\nb", "c d"]);
+    let env = Sandbox::with_files(&["a\nb", "c d"]);
     assert_eq!(env.haul(["ls", "--print0"]).ok().out, b"c d\0a\nb\0");
     let ids = env.ids();
     assert_eq!(env.haul(["ls", "--print0", "--ids"]).ok().stdout(), format!("{}\0{}\0", ids[0], ids[1]));
@@ -244,7 +244,7 @@ fn nul_ends_names_for_xargs() {
 
 #[test]
 fn a_reader_that_goes_is_no_failure() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.seed(3000);
     for flags in ["", "--json", "--jsonl", "--ids", "--print0"] {
         let line = format!("haul ls {flags} | head -c 100 > /dev/null; echo ${{PIPESTATUS[0]}}");
@@ -266,7 +266,7 @@ fn a_reader_that_goes_is_no_failure() {
 
 #[test]
 fn one_profile_after_the_other() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["-p", "local", "ls", "--fields", "profile,name"]), @"
     status 0
     --- out

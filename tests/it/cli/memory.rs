@@ -3,16 +3,15 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::Stdio;
 
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 /// KiB that any transfer may take at most.
 const TRANSFER: u64 = 16 * 1024;
 /// The same in an ordinary run, where much of it is the unoptimised program; half of what a whole file would take.
 const ORDINARY: u64 = 32 * 1024;
 
-impl TestEnv {
+impl Sandbox {
     /// Puts rows straight into the index: as many files as it says, all with the same little content.
     pub fn seed(&self, count: u32) {
         self.write("seed", "seed");
@@ -31,22 +30,10 @@ impl TestEnv {
             .unwrap();
     }
 
-    /// Runs haul and tells the most memory it took, in KiB: its peak as the kernel knows it, looked at until it ends.
+    /// Runs haul and returns the most memory that it took, in KiB.
     fn peak(&self, arguments: &[&str]) -> u64 {
-        let mut command = self.command();
-        let mut child = command.args(arguments).stdout(Stdio::null()).spawn().unwrap();
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak = 0;
-        let ended = loop {
-            if let Some(ended) = child.try_wait().unwrap() {
-                break ended;
-            }
-            let text = fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            peak = line.map_or(peak, |line| line.trim().trim_end_matches(" kB").parse().unwrap());
-            std::thread::yield_now();
-        };
-        assert!(ended.success(), "{arguments:?}");
+        let (run, peak) = self.measure(self.command().args(arguments));
+        run.ok();
         peak
     }
 
@@ -95,7 +82,7 @@ fn same(a: &Path, b: &Path) -> bool {
 
 #[test]
 fn it_does_not_grow_with_a_file() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.noise("large", 64 << 20);
     let [up, down] = env.there_and_back("large");
     assert!(up < ORDINARY && down < ORDINARY, "up {up} KiB, down {down} KiB");
@@ -103,7 +90,7 @@ fn it_does_not_grow_with_a_file() {
 
 #[test]
 fn a_listing_streams() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.seed(40_000);
     let all = env.peak(&["ls", "--jsonl"]);
     assert!(all < ORDINARY, "{all} KiB");
@@ -113,7 +100,7 @@ fn a_listing_streams() {
 #[test]
 #[ignore = "heavy: several GiB, and figures of a release build"]
 fn figures_of_large_files() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.noise("random", 1 << 30);
     File::create(env.work().join("sparse")).unwrap().set_len(2 << 30).unwrap();
     for name in ["random", "sparse"] {
@@ -126,7 +113,7 @@ fn figures_of_large_files() {
 #[test]
 #[ignore = "heavy: 100,000 files, and figures of a release build"]
 fn figures_of_a_long_listing() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.seed(100_000);
     let all = env.peak(&["ls", "--jsonl"]);
     let start = std::time::Instant::now();

@@ -1,11 +1,11 @@
 //! `haul meta`
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn get_set_unset_and_replace() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let meta = |arguments: &[&str]| env.haul([&["meta"], arguments, &["--fields", "metadata"]].concat());
     check!(meta(&["get", "a.txt"]), @"
     status 0
@@ -64,7 +64,7 @@ fn get_set_unset_and_replace() {
 
 #[test]
 fn name_type_and_path() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let set = |arguments: &[&str]| {
         env.haul([&["meta", "set"], arguments, &["--fields", "name,content_type,path,updated_at"]].concat())
     };
@@ -93,7 +93,7 @@ fn name_type_and_path() {
 
 #[test]
 fn what_goes_wrong() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["meta"]), @"
     status 2
     --- err

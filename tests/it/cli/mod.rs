@@ -1,4 +1,4 @@
-//! The program as its users meet it: every test runs the binary in a sealed box and looks at status, stdout and stderr.
+//! The program as its users meet it: every test runs the binary in a sandbox and looks at status, stdout and stderr.
 
 mod completions;
 mod contract;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn there_and_back() {
@@ -23,7 +23,7 @@ fn there_and_back() {
         "ＦＵＬＬ.txt",
         &long,
     ];
-    let env = TestEnv::with_files(&names);
+    let env = Sandbox::with_files(&names);
     let mut listed = env.haul(["ls", "--jsonl", "--fields", "name"]).ok().jsonl();
     listed.reverse();
     assert_eq!(listed.iter().map(|row| row["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
@@ -38,7 +38,7 @@ fn there_and_back() {
 
 #[test]
 fn dashes() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("-x", "dash");
     check!(env.haul(["upload", "-x"]), @"
     status 2
@@ -69,7 +69,7 @@ fn dashes() {
 
 #[test]
 fn the_longest_name() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let name = format!("{}.txt", "n".repeat(251));
     env.write(&name, "x");
     env.haul(["upload", &name]).ok();
@@ -81,7 +81,7 @@ fn the_longest_name() {
 
 #[test]
 fn a_name_that_is_not_utf_8() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let name = OsStr::from_bytes(b"bad\xff.txt");
     env.write(name, "x");
     env.write(OsStr::from_bytes(b"folder/bad\xff.txt"), "x");
@@ -124,7 +124,7 @@ fn a_name_that_is_not_utf_8() {
 #[test]
 fn what_would_steer_a_terminal_is_shown_escaped() {
     let name = "red\u{1b}[31m\nbidi\u{202e}fdp\u{7}";
-    let env = TestEnv::with_files(&[name]);
+    let env = Sandbox::with_files(&[name]);
     check!(env.haul(["ls", "--fields", "name"]), @r"
     status 0
     --- out
@@ -169,7 +169,7 @@ fn what_would_steer_a_terminal_is_shown_escaped() {
 
 #[test]
 fn empty_files() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("empty", "");
     check!(env.haul(["upload", "empty", "--fields", "name,size"]), @"
     status 0

@@ -1,7 +1,7 @@
 //! "Did you mean": whatever is misspelt, the hint comes first and can be typed.
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 /// What is typed, and what was meant.
 const TYPED: &[(&[&str], &str)] = &[
@@ -40,7 +40,7 @@ const TYPED: &[(&[&str], &str)] = &[
 
 #[test]
 fn a_misspelt_word_is_understood() {
-    let env = TestEnv::with_files(&["report.pdf"]);
+    let env = Sandbox::with_files(&["report.pdf"]);
     env.write("docs/report.pdf", "");
     for (arguments, meant) in TYPED {
         let run = env.haul(arguments.iter().chain(&["--json"]));
@@ -52,7 +52,7 @@ fn a_misspelt_word_is_understood() {
 
 #[test]
 fn what_is_like_nothing_is_not_guessed_at() {
-    let env = TestEnv::with_files(&["report.pdf"]);
+    let env = Sandbox::with_files(&["report.pdf"]);
     for arguments in [
         &["zzz"][..],
         &["ls", "--zzz"],

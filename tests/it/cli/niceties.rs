@@ -1,10 +1,10 @@
 //! What helps people and vanishes where programs read.
 
 use crate::check;
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::sandbox::{Run, Sandbox, script};
 use crate::support::terminal::On;
 
-fn on(env: &TestEnv, on: On, arguments: &[&str]) -> Run {
+fn on(env: &Sandbox, on: On, arguments: &[&str]) -> Run {
     let mut command = env.command();
     command.args(arguments);
     env.terminal_of(command, 80, "", on)
@@ -12,7 +12,7 @@ fn on(env: &TestEnv, on: On, arguments: &[&str]) -> Run {
 
 #[test]
 fn after_an_upload_what_to_type_next_is_told_once() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "a");
     env.write("b.txt", "b");
     let hints = |run: &Run| [run.stdout(), run.stderr()].concat().matches("hint:").count();
@@ -52,7 +52,7 @@ fn after_an_upload_what_to_type_next_is_told_once() {
 
 #[test]
 fn times_sizes_and_colour_are_for_people() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.write("a.txt", vec![b'x'; 1_234_567]);
     env.haul(["upload", "a.txt", "--expires", "2h"]).ok();
     env.set("HAUL_NOW", "2026-03-01T12:45:00Z");
@@ -72,7 +72,7 @@ fn times_sizes_and_colour_are_for_people() {
 
 #[test]
 fn a_question_says_what_will_happen_and_how_many_bytes() {
-    let mut env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    let mut env = Sandbox::with_files(&["a.txt", "b.txt"]);
     env.set("HAUL_PROFILE_WORK_PROVIDER", "local");
     check!(env.terminal(80, "n\n", &["rm", "a.txt", "work:b.txt"]), @"
     status 1
@@ -96,9 +96,7 @@ fn a_question_says_what_will_happen_and_how_many_bytes() {
     make links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing was linked
     ");
     // LlamaCloud states no sizes.
-    let line = format!(
-        "haul() {{ '{HAUL}' \"$@\"; }}; haul upload -p llamacloud a.txt -q > /dev/null; haul rm 'llamacloud:*'"
-    );
+    let line = script("haul upload -p llamacloud a.txt -q > /dev/null; haul rm 'llamacloud:*'");
     let asked =
         env.terminal(80, "n\n", &["serve", "--ephemeral", "--only", "llamacloud", "--", "bash", "-c", &line]);
     assert!(asked.stdout().contains("delete 1 file from llamacloud? [y/N] "), "{asked}");

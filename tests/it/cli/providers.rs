@@ -1,11 +1,11 @@
 //! `haul providers`
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn the_table() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul(["providers"]), @"
     status 0
     --- out
@@ -32,7 +32,7 @@ fn the_table() {
 
 #[test]
 fn a_datasheet() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.terminal(120, "", &["providers", "replicate"]), @"
     status 0
     --- out
@@ -98,7 +98,7 @@ fn a_datasheet() {
 
 #[test]
 fn what_a_platform_cannot_is_refused_before_it_is_asked() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "a");
     check!(env.haul(["-p", "activeloop", "link", "x"]), @"
     status 5

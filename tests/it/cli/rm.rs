@@ -1,12 +1,12 @@
 //! `haul rm`
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 use crate::support::terminal::On;
 
 #[test]
 fn one_several_and_missing() {
-    let env = TestEnv::with_files(&["a", "b", "c", "d"]);
+    let env = Sandbox::with_files(&["a", "b", "c", "d"]);
     check!(env.haul(["rm", "a"]), @"
     status 0
     --- out
@@ -47,7 +47,7 @@ fn one_several_and_missing() {
 
 #[test]
 fn without_a_terminal_a_pattern_needs_yes() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.pdf"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt", "c.pdf"]);
     check!(env.haul(["rm", "*.txt"]), @"
     status 2
     --- err
@@ -118,7 +118,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
 
 #[test]
 fn on_a_terminal_it_asks_before_several() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt", "c.txt"]);
     check!(env.terminal(80, "n\n", &["rm", "*.txt"]), @"
     status 1
     --- out
@@ -153,7 +153,7 @@ fn on_a_terminal_it_asks_before_several() {
 
 #[test]
 fn the_question_goes_to_the_terminal_and_the_rows_to_the_pipe() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let mut command = env.command();
     command.args(["rm", "*", "--fields", "name"]);
     check!(env.terminal_of(command, 80, "y\n", On::Err), @"
@@ -168,7 +168,7 @@ fn the_question_goes_to_the_terminal_and_the_rows_to_the_pipe() {
 
 #[test]
 fn ci_is_not_asked() {
-    let mut env = TestEnv::with_files(&["a.txt"]);
+    let mut env = Sandbox::with_files(&["a.txt"]);
     env.set("CI", "1");
     check!(env.terminal(80, "y\n", &["rm", "*"]), @"
     status 2

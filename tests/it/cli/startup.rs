@@ -1,10 +1,10 @@
 //! What tells about the program itself opens nothing and starts nothing.
 
-use crate::support::sandbox::{HAUL, TestEnv};
+use crate::support::sandbox::{HAUL, Sandbox};
 
 #[test]
 fn version_help_and_completions_need_no_home() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     for home in ["/dev/null/x", ""] {
         env.set("HAUL_HOME", home);
         env.set("HOME", "/dev/null");
@@ -15,7 +15,7 @@ fn version_help_and_completions_need_no_home() {
             assert!(!run.out.is_empty() && run.err.is_empty(), "{run}");
         }
     }
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.set("HAUL_CONFIG", "broken.toml");
     env.write("broken.toml", "= = =");
     env.haul(["completions", "zsh"]).ok();
@@ -27,7 +27,7 @@ fn they_start_no_thread() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     env.open_to_all();
     let alone = |arguments: &str| {
         let mut command = env.program("setpriv");
@@ -42,7 +42,7 @@ fn they_start_no_thread() {
 
 #[test]
 fn listing_leaves_no_lock_behind() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     env.haul(["ls"]).ok();
     env.haul(["ls"]).ok();
     assert_eq!(env.files(), ["a.txt"]);

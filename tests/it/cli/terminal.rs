@@ -1,11 +1,11 @@
 //! What a terminal shows, at several widths and with the variables that bear on it.
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 use crate::support::terminal::On;
 
-fn three_files() -> TestEnv {
-    let env = TestEnv::new();
+fn three_files() -> Sandbox {
+    let env = Sandbox::new();
     for (name, size) in
         [("report.pdf", 1_234_567), ("a name that is rather long for a table.tar.gz", 5), ("日本語.txt", 0)]
     {
@@ -57,7 +57,7 @@ fn tables_fit() {
 
 #[test]
 fn none_and_one() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.terminal(80, "", &["ls"]), @"
     status 0
     --- out
@@ -148,7 +148,7 @@ fn none_and_one() {
 #[test]
 fn colour_where_it_is_wanted() {
     let colored = |variables: &[(&str, &str)], arguments: &[&str]| {
-        let mut env = TestEnv::new();
+        let mut env = Sandbox::new();
         for (name, value) in variables {
             env.set(name, value);
         }
@@ -161,7 +161,7 @@ fn colour_where_it_is_wanted() {
     assert!(!colored(&[("TERM", "dumb")], &[]));
     assert!(!colored(&[], &["--color", "never"]));
     assert!(colored(&[("NO_COLOR", "1")], &["--color", "always"]));
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     assert!(!env.haul(["info", "nope"]).err.contains(&0x1b));
     assert!(env.haul(["info", "nope", "--color", "always"]).err.contains(&0x1b));
     env.set("CLICOLOR_FORCE", "1");
@@ -184,7 +184,7 @@ fn the_variable_beats_the_terminal_width() {
 
 #[test]
 fn each_stream_for_itself() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let run = |arguments: &[&str], on: On| {
         let mut command = env.command();
         command.args(arguments);
@@ -214,7 +214,7 @@ fn each_stream_for_itself() {
 
 #[test]
 fn bars_only_where_somebody_watches() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "a");
     check!(env.haul(["upload", "a.txt", "--progress", "always", "--fields", "name"]), @"
     status 0

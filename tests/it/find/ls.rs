@@ -55,7 +55,7 @@ fn short_spellings_a_pattern_and_a_filter_are_one_filter() {
         (&["--sort", "sze"], "error: --sort: no field is called \"sze\""),
     ] {
         let ran = haul(&rig, &[&["ls"], arguments].concat());
-        assert_eq!((ran.status, ran.err.lines().next()), (2, Some(message)), "{ran:?}");
+        assert_eq!((ran.status, ran.stderr().lines().next()), (2, Some(message)), "{ran:?}");
     }
 }
 
@@ -146,7 +146,7 @@ fn what_makes_everything_wait_is_said() {
     for name in ["b", "a", "d", "c"] {
         rig.put(name, "x");
     }
-    let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).err;
+    let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).stderr();
     let held = said(&["--sort", "name"]);
     assert!(
         held.contains("replicate does not sort by name this way: every file is read before the first is shown, and held in memory"),
@@ -156,10 +156,10 @@ fn what_makes_everything_wait_is_said() {
     assert!(bounded.contains("every file is read") && !bounded.contains("held in memory"), "{bounded}");
     assert!(!said(&[]).contains("every file is read"));
     // A script that did not ask is not told.
-    assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "name"]).err, "");
+    assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "name"]).stderr(), "");
     let rig = Rig::new(XAI);
     rig.put("a", "x");
-    assert!(!haul(&rig, &["ls", "-v", "--ids", "--sort", "name"]).err.contains("every file is read"));
+    assert!(!haul(&rig, &["ls", "-v", "--ids", "--sort", "name"]).stderr().contains("every file is read"));
 }
 
 #[test]
@@ -168,14 +168,15 @@ fn a_cursor_goes_on_and_is_only_told_where_nothing_is_passed_over() {
     for n in 0..5 {
         rig.put(&format!("{n}"), "x");
     }
-    let first = haul(&rig, &["ls", "-v", "--fields", "name", "--page-size", "2", "--limit", "2"]);
+    let first = haul(&rig, &["ls", "-v", "--fields", "name", "--page-size", "2", "--limit", "2"]).ok();
     assert_eq!(first.lines(), ["4", "3"]);
-    let cursor = first.err.lines().find_map(|line| line.strip_prefix("next page: --cursor ")).unwrap();
+    let err = first.stderr();
+    let cursor = err.lines().find_map(|line| line.strip_prefix("next page: --cursor ")).unwrap();
     let rest = haul(&rig, &["ls", "--jsonl", "--cursor", cursor]);
     assert_eq!(names(&rest.files()), ["2", "1", "0"]);
-    let cut = haul(&rig, &["ls", "-v", "--fields", "name", "--page-size", "2", "--limit", "1"]);
+    let cut = haul(&rig, &["ls", "-v", "--fields", "name", "--page-size", "2", "--limit", "1"]).ok();
     assert_eq!(cut.lines(), ["4"]);
-    assert!(!cut.err.contains("next page"), "{}", cut.err);
+    assert!(!cut.stderr().contains("next page"), "{}", cut.stderr());
 }
 
 #[test]
@@ -192,16 +193,20 @@ fn a_field_of_one_platform_is_asked_of_it_or_refused() {
         ("user_defined_id = \"\"", 5),
     ] {
         let ran = haul(&rig, &["ls", "--filter", filter]);
-        assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{filter}: {ran:?}");
+        assert_eq!((ran.status, ran.stdout().as_str()), (status, ""), "{filter}: {ran:?}");
         let asked = rig.served.requests();
         assert_eq!(asked.len(), usize::from(status == 0), "{filter}: {asked:?}");
         if status == 5 {
             assert!(
-                ran.err.starts_with("error: xai cannot be asked for this of user_defined_id\n"),
+                ran.stderr().starts_with("error: xai cannot be asked for this of user_defined_id\n"),
                 "{}",
-                ran.err
+                ran.stderr()
             );
-            assert!(ran.err.contains("hint: user_defined_id goes with `=` and a value"), "{}", ran.err);
+            assert!(
+                ran.stderr().contains("hint: user_defined_id goes with `=` and a value"),
+                "{}",
+                ran.stderr()
+            );
         }
     }
     let ran = haul(&Rig::new(REPLICATE), &["ls", "--filter", "user_defined_id = \"abc\""]);
@@ -215,7 +220,7 @@ fn a_field_of_one_platform_is_asked_of_it_or_refused() {
         ("external_file_id = x OR name = b".to_owned(), 0),
     ] {
         let ran = haul(&rig, &["ls", "--jsonl", "--filter", &filter]);
-        assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{filter}: {ran:?}");
+        assert_eq!((ran.status, ran.stdout().as_str()), (status, ""), "{filter}: {ran:?}");
     }
 }
 

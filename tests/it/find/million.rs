@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::find::support::{ACTIVELOOP, GATEWAY, LLAMACLOUD, XAI, command, haul, names};
+use crate::find::support::{ACTIVELOOP, GATEWAY, LLAMACLOUD, XAI, haul, names, sandbox};
+use crate::support::process::peak_memory;
 use crate::support::rig::{Case, Rig};
 
 const COUNT: u32 = 1_000_000;
@@ -47,7 +48,7 @@ struct Taken {
 
 fn measure(rig: &Rig, arguments: &[&str]) -> Taken {
     let start = Instant::now();
-    let mut child = command(rig).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = sandbox(rig).command().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
     let (mut line, mut rows, mut first_row, mut peak_kib, mut sample) =
         (String::new(), 0, 0.0, 0, Vec::new());
@@ -59,7 +60,7 @@ fn measure(rig: &Rig, arguments: &[&str]) -> Taken {
             sample.push(serde_json::from_str(&line).unwrap());
         }
         if rows % 5000 == 0 {
-            peak_kib = peak(child.id()).unwrap_or(peak_kib);
+            peak_kib = peak_memory(child.id()).unwrap_or(peak_kib);
         }
         rows += 1;
         line.clear();
@@ -70,12 +71,6 @@ fn measure(rig: &Rig, arguments: &[&str]) -> Taken {
     let processor = processor(child.id());
     assert!(child.wait().unwrap().success());
     Taken { rows, first_row, wall, processor, peak_kib, sample }
-}
-
-fn peak(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// Seconds in user and system mode; a tick is a hundredth of one.

@@ -29,10 +29,10 @@ fn without_a_terminal_a_pattern_needs_yes_and_a_look_changes_nothing() {
         (&["link", "--filter", "name:tmp", "--revoke="], "2 files matched: nothing was revoked"),
     ] {
         let ran = haul(&rig, arguments);
-        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{arguments:?}: {ran:?}");
-        assert_eq!(ran.err, format!("error: {done}\nhint: add `--yes`, or look first: `--dry-run`\n"));
+        assert_eq!((ran.status, ran.stdout().as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.stderr(), format!("error: {done}\nhint: add `--yes`, or look first: `--dry-run`\n"));
         let count = done.split(' ').next().unwrap().parse::<usize>().unwrap();
-        let look = haul(&rig, &[arguments, &["--dry-run", "--jsonl"]].concat());
+        let look = haul(&rig, &[arguments, &["--dry-run", "--jsonl"]].concat()).ok();
         assert_eq!(look.lines().len(), count, "{arguments:?}: {look:?}");
         assert_eq!(listed(&rig), ["a.tmp", "b.tmp", "c.txt"]);
         assert!(rig.pages(None).concat().iter().all(|file| file.metadata.is_empty()));
@@ -41,7 +41,7 @@ fn without_a_terminal_a_pattern_needs_yes_and_a_look_changes_nothing() {
     let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run", "--jsonl"]);
     assert!(look.files().iter().all(|file| file.metadata == object(&[("k", "v")])), "{look:?}");
     let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run"]);
-    assert_eq!(look.err, "dry run: nothing was changed\n");
+    assert_eq!(look.stderr(), "dry run: nothing was changed\n");
 }
 
 #[test]
@@ -58,17 +58,17 @@ fn with_yes_it_is_done_to_those_and_no_others() {
     assert_eq!(names(&with("n")), ["b.tmp", "a.tmp"]);
     let set = haul(&rig, &["meta", "set", "a*", "n=2", "--filter", "metadata.k = w", "--yes", "--jsonl"]);
     assert_eq!(names(&set.files()), ["a.tmp"]);
-    haul(&rig, &["meta", "unset", "--filter", "metadata.k = w", "k", "--yes"]).lines();
+    haul(&rig, &["meta", "unset", "--filter", "metadata.k = w", "k", "--yes"]).ok().lines();
     assert!(with("k").is_empty());
-    assert_eq!(haul(&rig, &["link", "*.tmp", "--yes"]).lines().len(), 2);
-    assert_eq!(haul(&rig, &["link", "*", "--list"]).lines().len(), 2);
-    haul(&rig, &["link", "*.tmp", "--revoke=", "--yes"]).lines();
-    assert_eq!(haul(&rig, &["link", "*", "--list"]).out, "");
+    assert_eq!(haul(&rig, &["link", "*.tmp", "--yes"]).ok().lines().len(), 2);
+    assert_eq!(haul(&rig, &["link", "*", "--list"]).ok().lines().len(), 2);
+    haul(&rig, &["link", "*.tmp", "--revoke=", "--yes"]).ok().lines();
+    assert_eq!(haul(&rig, &["link", "*", "--list"]).stdout(), "");
     assert_eq!(haul(&rig, &["info", "*.tmp", "--jsonl"]).files().len(), 2);
     assert_eq!(haul(&rig, &["meta", "get", "*.tmp", "c.txt", "--jsonl"]).files().len(), 3);
-    let got = haul(&rig, &["get", "--filter", "name:tmp", "-o", "here/"]);
+    let got = haul(&rig, &["get", "--filter", "name:tmp", "-o", "here/"]).ok();
     assert_eq!(got.lines().len(), 2);
-    haul(&rig, &["rm", "*.tmp", "--yes"]).lines();
+    haul(&rig, &["rm", "*.tmp", "--yes"]).ok().lines();
     assert_eq!(listed(&rig), ["c.txt"]);
 }
 
@@ -77,7 +77,7 @@ fn a_file_that_is_named_has_to_match_the_filter_too() {
     let rig = Rig::new(LOCAL);
     three(&rig);
     let ran = haul(&rig, &["rm", "a.tmp", "--filter", "size > 1GB", "--yes"]);
-    assert_eq!((ran.status, ran.out.as_str()), (0, ""));
+    assert_eq!((ran.status, ran.stdout().as_str()), (0, ""));
     assert_eq!(listed(&rig).len(), 3);
 }
 
@@ -87,7 +87,7 @@ fn several_files_cannot_have_one_name() {
     three(&rig);
     let ran = haul(&rig, &["meta", "set", "*.tmp", "--name", "same", "--yes"]);
     assert_eq!(
-        (ran.status, ran.err.lines().next()),
+        (ran.status, ran.stderr().lines().next()),
         (2, Some("error: --name: several files cannot have one name"))
     );
     for arguments in
@@ -113,7 +113,7 @@ fn files_of_one_name_are_listed_and_the_newest_can_be_taken() {
     let ids = [rig.put("same.txt", "1").id, rig.put("same.txt", "22").id];
     let ran = haul(&rig, &["info", "same.txt"]);
     assert_eq!(ran.status, 2);
-    assert!(ran.err.starts_with("error: same.txt: 2 files have this name\n"), "{}", ran.err);
-    assert!(ids.iter().all(|id| ran.err.contains(id.as_str())), "{}", ran.err);
+    assert!(ran.stderr().starts_with("error: same.txt: 2 files have this name\n"), "{}", ran.stderr());
+    assert!(ids.iter().all(|id| ran.stderr().contains(id.as_str())), "{}", ran.stderr());
     assert_eq!(haul(&rig, &["info", "same.txt", "--latest", "--jsonl"]).files()[0].id, ids[1]);
 }

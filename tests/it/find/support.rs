@@ -1,58 +1,21 @@
 //! The program against a platform that is served here.
 
-use std::process::{Command, Output};
-
 use haul::model::File;
 
 use crate::support::rig::{Case, Rig, TOKEN};
+use crate::support::sandbox::{Run, Sandbox};
 
-/// How a run ended.
-#[derive(Debug)]
-pub struct Ran {
-    pub status: i32,
-    pub out: String,
-    pub err: String,
+/// A sandbox in the home of the rig's server, on the rig's platform.
+pub fn sandbox(rig: &Rig) -> Sandbox {
+    let mut env = Sandbox::in_folder(rig.served.home()).with_real_clock();
+    env.use_platform(&rig.case, &rig.served.base(rig.case.provider), TOKEN);
+    env
 }
 
-impl Ran {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    /// The lines of stdout of a run that went well.
-    #[track_caller]
-    pub fn lines(&self) -> Vec<&str> {
-        assert_eq!(self.status, 0, "{self:?}");
-        self.out.lines().collect()
-    }
-
-    /// The files that `--jsonl` printed.
-    #[track_caller]
-    pub fn files(&self) -> Vec<File> {
-        self.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-/// The program with nothing of this machine's environment, on the rig's platform.
-pub fn command(rig: &Rig) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
-    let Case { provider, dialect, set, secrets, .. } = rig.case;
-    command.env_clear().env("HAUL_HOME", rig.served.home()).env("HAUL_PROFILE", provider);
-    if provider != "local" {
-        command.env("HAUL_TOKEN", TOKEN).env("HAUL_BASE_URL", rig.served.base(provider));
-        command.env("HAUL_UPLOAD_BASE_URL", rig.served.base(provider));
-    }
-    command.env("HAUL_DIALECT", dialect).current_dir(rig.served.home());
-    for (key, value) in set.iter().chain(secrets) {
-        command.env(format!("HAUL_SET_{}", key.to_ascii_uppercase()), value);
-    }
-    command
-}
-
-/// Runs it.
-pub fn haul(rig: &Rig, arguments: &[&str]) -> Ran {
-    Ran::of(command(rig).args(arguments).stdin(std::process::Stdio::null()).output().unwrap())
+/// Runs the program there.
+#[track_caller]
+pub fn haul(rig: &Rig, arguments: &[&str]) -> Run {
+    sandbox(rig).haul(arguments)
 }
 
 /// The names of some files.

@@ -135,7 +135,7 @@ fn every_cell_of_the_table_holds() {
         // An id may begin with a dash: `id:` keeps it from being a flag.
         let words: Vec<String> = line.split(' ').map(|word| word.replace('@', &format!("id:{id}"))).collect();
         let ran = haul(&rig, &words.iter().map(String::as_str).collect::<Vec<_>>());
-        let said = if *status == 0 { &ran.out } else { &ran.err };
+        let said = if *status == 0 { ran.stdout() } else { ran.stderr() };
         if ran.status != *status || !said.contains(&part.replace('@', &id)) {
             wrong.push(format!("{} {}: {line}\n{ran:#?}", case.provider, case.dialect));
         }

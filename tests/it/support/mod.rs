@@ -1,4 +1,4 @@
-//! What tests share: the sandbox that the program runs in, servers to talk to, and connections to them.
+//! What tests share: the sandbox that the program runs in, programs that run beside a test, servers to talk to, and connections to them.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -6,6 +6,7 @@ pub mod connection;
 pub mod emulated;
 pub mod filters;
 pub mod generated;
+pub mod process;
 pub mod raw;
 pub mod rig;
 pub mod sandbox;

@@ -1,25 +1,46 @@
-//! The sealed box that each test runs the program in.
+//! The sandbox that tests run the program in.
 
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use haul::model::File;
 use serde_json::Value;
 
-/// A temporary home and a temporary folder to work in; nothing of the real environment. The clock is fixed and goes on
-/// by a second with each command, so that the order of files and their times are the same in each run.
-pub struct TestEnv {
-    root: tempfile::TempDir,
-    clock: Cell<u32>,
+use crate::support::rig::Case;
+
+/// The program.
+pub const HAUL: &str = env!("CARGO_BIN_EXE_haul");
+
+/// The time limit of a run. Only a program that hangs takes longer.
+pub const LIMIT: Duration = Duration::from_mins(2);
+
+/// The status of a run that a SIGKILL ended.
+const KILLED: i32 = 128 + 9;
+
+/// A temporary home and a temporary folder to work in, and an environment of its own. The clock is fixed and advances by
+/// a second with each command, so that the order of files and their times are the same in each run. A clone shares the
+/// folders and the clock.
+#[derive(Clone)]
+pub struct Sandbox {
+    root: PathBuf,
+    home: PathBuf,
+    work: PathBuf,
+    /// None for the real time.
+    clock: Option<Arc<AtomicU32>>,
     variables: Vec<(String, String)>,
+    _temporary: Option<Arc<tempfile::TempDir>>,
 }
 
-/// How a run ended and what it wrote. Shown, it is status, stdout and stderr together, with what differs from run to
-/// run put into brackets.
+/// The status and the output of a run. Displayed, it is status, stdout and stderr together, with what differs from run
+/// to run put into brackets.
 pub struct Run {
     /// The exit status; 128 and the signal where one ended it.
     pub status: i32,
@@ -28,15 +49,25 @@ pub struct Run {
     root: PathBuf,
 }
 
-impl TestEnv {
+impl Sandbox {
     pub fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("home")).unwrap();
-        fs::create_dir(root.path().join("work")).unwrap();
-        Self { root, clock: Cell::new(0), variables: Vec::new() }
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().to_owned();
+        let (home, work) = (root.join("home"), root.join("work"));
+        fs::create_dir(&home).unwrap();
+        fs::create_dir(&work).unwrap();
+        let clock = Some(Arc::default());
+        Self { root, home, work, clock, variables: Vec::new(), _temporary: Some(Arc::new(temporary)) }
     }
 
-    /// One with these files in the folder and in the store, each with its own name as content.
+    /// A sandbox whose home and working directory are this folder, which stays.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        let (home, work) = (folder.clone(), folder.clone());
+        let clock = Some(Arc::default());
+        Self { root: folder, home, work, clock, variables: Vec::new(), _temporary: None }
+    }
+
+    /// A sandbox with these files in the folder and in the store, each with its own name as content.
     pub fn with_files(names: &[&str]) -> Self {
         let env = Self::new();
         for name in names {
@@ -46,25 +77,82 @@ impl TestEnv {
         env
     }
 
+    /// The same sandbox in real time: for servers that run in real time.
+    pub fn with_real_clock(self) -> Self {
+        Self { clock: None, ..self }
+    }
+
+    /// The same sandbox with this variable.
+    pub fn with_var(mut self, name: &str, value: &str) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// The same sandbox with this config file, which only its owner can read.
+    pub fn with_config(self, text: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.config_path();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        self
+    }
+
     /// Sets a variable for all commands that follow.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Makes a platform at this URL the one that all commands that follow use.
+    pub fn use_platform(&mut self, case: &Case, base_url: &str, token: &str) {
+        self.set("HAUL_PROFILE", case.provider);
+        self.set_profile("HAUL", case, base_url, token);
+    }
+
+    /// Adds a profile for a platform at this URL.
+    pub fn add_profile(&mut self, name: &str, case: &Case, base_url: &str, token: &str) {
+        let prefix = format!("HAUL_PROFILE_{}", name.to_uppercase());
+        self.set(&format!("{prefix}_PROVIDER"), case.provider);
+        self.set_profile(&prefix, case, base_url, token);
+    }
+
+    fn set_profile(&mut self, prefix: &str, case: &Case, base_url: &str, token: &str) {
+        self.set(&format!("{prefix}_DIALECT"), case.dialect);
+        // The store of this machine has no URL.
+        if !case.spec().base_url.is_empty() {
+            self.set(&format!("{prefix}_BASE_URL"), base_url);
+            self.set(&format!("{prefix}_TOKEN"), token);
+        }
+        if case.spec().upload_base_url.is_some() {
+            self.set(&format!("{prefix}_UPLOAD_BASE_URL"), base_url);
+        }
+        for (key, value) in case.set.iter().chain(case.secrets) {
+            self.set(&format!("{prefix}_SET_{}", key.to_uppercase()), value);
+        }
+    }
+
     pub fn root(&self) -> &Path {
-        self.root.path()
+        &self.root
     }
 
     pub fn home(&self) -> PathBuf {
-        self.root.path().join("home")
+        self.home.clone()
     }
 
     pub fn work(&self) -> PathBuf {
-        self.root.path().join("work")
+        self.work.clone()
     }
 
     pub fn store(&self) -> PathBuf {
-        self.home().join("data/store")
+        self.home.join("data/store")
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        self.home.join("config.toml")
+    }
+
+    /// The config file; empty where there is none.
+    pub fn config_text(&self) -> String {
+        fs::read_to_string(self.config_path()).unwrap_or_default()
     }
 
     /// Writes a file below the folder that commands run in.
@@ -88,77 +176,135 @@ impl TestEnv {
         names
     }
 
-    /// Another program in the box.
+    /// Every file in the sandbox, with its content.
+    pub fn contents(&self) -> Vec<(PathBuf, String)> {
+        fn walk(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, into);
+                } else {
+                    let bytes = fs::read(&path).unwrap_or_default();
+                    into.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+                }
+            }
+        }
+        let mut files = Vec::new();
+        walk(&self.root, &mut files);
+        files
+    }
+
+    /// Any program, with the environment of the sandbox.
     pub fn program(&self, program: &str) -> Command {
-        let seconds = self.clock.replace(self.clock.get() + 1);
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("HAUL_HOME", self.home())
-            .env("HAUL_NOW", format!("2026-03-01T12:{:02}:{:02}Z", seconds / 60, seconds % 60))
-            .env("HOME", self.home())
+            .env("HAUL_HOME", &self.home)
+            .env("HOME", &self.home)
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
-            .env("TMPDIR", self.root())
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.work())
+            .env("TMPDIR", &self.root)
+            .current_dir(&self.work)
             .stdin(Stdio::null());
+        if let Some(clock) = &self.clock {
+            let seconds = clock.fetch_add(1, Ordering::Relaxed);
+            command.env("HAUL_NOW", format!("2026-03-01T12:{:02}:{:02}Z", seconds / 60, seconds % 60));
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
+    /// The program, with the environment of the sandbox.
     pub fn command(&self) -> Command {
         self.program(HAUL)
     }
 
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    #[track_caller]
     pub fn haul<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         self.run(self.command().args(arguments))
     }
 
     /// Runs it with this on stdin.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    #[track_caller]
     pub fn haul_reading<A: AsRef<OsStr>>(
         &self,
         input: impl AsRef<[u8]>,
         arguments: impl IntoIterator<Item = A>,
     ) -> Run {
-        let mut command = self.command();
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // Whoever fails early reads nothing.
-        let _ = child.stdin.take().unwrap().write_all(input.as_ref());
-        self.run_of(&child.wait_with_output().unwrap())
+        self.run_reading(input, self.command().args(arguments))
     }
 
-    /// A shell line; `haul` is the program.
+    /// Runs it with the words of this line as arguments.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
-    pub fn shell(&self, line: &str) -> Run {
+    #[track_caller]
+    pub fn line(&self, line: &str) -> Run {
+        self.haul(line.split_whitespace())
+    }
+
+    /// The same with this on stdin.
+    #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    #[track_caller]
+    pub fn line_reading(&self, input: &str, line: &str) -> Run {
+        self.haul_reading(input, line.split_whitespace())
+    }
+
+    /// A command that runs a line of bash, in which `haul` is the program.
+    pub fn bash(&self, line: &str) -> Command {
         let mut command = self.program("bash");
-        self.run(command.arg("-c").arg(format!("haul() {{ '{HAUL}' \"$@\"; }}; {line}")))
+        command.args(["-c", &script(line)]);
+        command
     }
 
+    /// Runs a line of bash, in which `haul` is the program.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    #[track_caller]
+    pub fn shell(&self, line: &str) -> Run {
+        self.run(&mut self.bash(line))
+    }
+
+    /// Runs a command, which is used up. Nothing is on stdin.
+    #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    #[track_caller]
     pub fn run(&self, command: &mut Command) -> Run {
-        self.run_of(&command.output().unwrap())
+        self.run_reading("", command)
     }
 
-    /// Waits for the end of a program that was started in the box.
-    pub fn ended(&self, child: Child) -> Run {
-        self.run_of(&child.wait_with_output().unwrap())
+    /// The same with this on stdin.
+    #[must_use = "look at it in a snapshot, or assert `ok()`"]
+    #[track_caller]
+    pub fn run_reading(&self, input: impl AsRef<[u8]>, command: &mut Command) -> Run {
+        let begun = Instant::now();
+        let run = self.run_within(LIMIT, input, command);
+        assert!(!run.is_killed() || begun.elapsed() < LIMIT, "it took longer than {LIMIT:?}\n{run}");
+        run
     }
 
-    fn run_of(&self, output: &std::process::Output) -> Run {
+    /// The same with another time limit. A program that takes longer is killed.
+    #[must_use = "look at its status"]
+    #[track_caller]
+    pub fn run_within(&self, limit: Duration, input: impl AsRef<[u8]>, command: &mut Command) -> Run {
+        let command = std::mem::replace(command, Command::new(""));
+        let shown = format!("{command:?}");
+        let mut command = assert_cmd::Command::from_std(command);
+        command.timeout(limit).write_stdin(input.as_ref());
+        let (sender, output) = mpsc::channel();
+        thread::spawn(move || sender.send(command.output()));
+        // What a killed program has started may hold its output open.
+        let output = output.recv_timeout(limit + Duration::from_secs(10));
+        let output = output.unwrap_or_else(|_| panic!("it left a program that hangs: {shown}"));
+        let output = output.unwrap_or_else(|error| panic!("{error}: {shown}"));
+        self.run_of(output.status, output.stdout, output.stderr)
+    }
+
+    /// The run of a program that has ended.
+    pub fn run_of(&self, status: ExitStatus, out: Vec<u8>, err: Vec<u8>) -> Run {
         use std::os::unix::process::ExitStatusExt as _;
-        let signal = || output.status.signal().map(|signal| 128 + signal);
-        let status = output.status.code().or_else(signal).unwrap();
-        Run { status, out: output.stdout.clone(), err: output.stderr.clone(), root: self.root().to_owned() }
+        let status = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap();
+        Run { status, out, err, root: self.root.clone() }
     }
 
-    /// Makes a run of what a terminal showed.
-    pub fn run_on_screen(&self, status: i32, screen: Vec<u8>, err: Vec<u8>) -> Run {
-        Run { status, out: screen, err, root: self.root().to_owned() }
-    }
-
-    /// haul as a user with no rights of its own; what is in the box so far is opened to it.
+    /// haul as a user with no rights of its own; what is in the sandbox so far is opened to it.
     pub fn nobody(&self, arguments: &[&str]) -> Command {
         let is_root = rustix::process::geteuid().is_root();
         if !is_root {
@@ -171,7 +317,7 @@ impl TestEnv {
         command
     }
 
-    /// Lets everybody at all that is in the box.
+    /// Opens everything in the sandbox to all users.
     pub fn open_to_all(&self) {
         self.run(self.program("chmod").args(["-R", "a+rwX"]).arg(self.root())).ok();
     }
@@ -189,8 +335,10 @@ impl TestEnv {
     }
 }
 
-/// The binary.
-pub const HAUL: &str = env!("CARGO_BIN_EXE_haul");
+/// A script of a shell, in which `haul` is the program.
+pub fn script(line: &str) -> String {
+    format!("haul() {{ '{HAUL}' \"$@\"; }}; {line}")
+}
 
 impl Run {
     /// It went well.
@@ -207,14 +355,33 @@ impl Run {
         self
     }
 
+    /// stderr has this in it.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr().contains(text), "{text:?} is not in stderr: {self}");
+        self
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.status == 0
+    }
+
+    /// Whether a SIGKILL ended it.
+    pub fn is_killed(&self) -> bool {
+        self.status == KILLED
+    }
+
+    #[track_caller]
     pub fn stdout(&self) -> String {
-        String::from_utf8_lossy(&self.out).into_owned()
+        self.text(&self.out)
     }
 
+    #[track_caller]
     pub fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.err).into_owned()
+        self.text(&self.err)
     }
 
+    #[track_caller]
     pub fn lines(&self) -> Vec<String> {
         self.stdout().lines().map(str::to_owned).collect()
     }
@@ -246,12 +413,34 @@ impl Run {
         self.lines().iter().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
+    /// What `--jsonl` printed before a kill, which may have cut the last line.
+    pub fn rows(&self) -> Vec<Value> {
+        self.out.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// The files that `--jsonl` printed in a run that went well.
+    #[track_caller]
+    pub fn files(&self) -> Vec<File> {
+        assert_eq!(self.status, 0, "{self}");
+        self.lines().iter().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
     /// The objects on stderr.
     #[track_caller]
     pub fn errors(&self) -> Vec<Value> {
         let lines = self.stderr();
         let objects = lines.lines().map(serde_json::from_str);
         objects.map(|object| object.unwrap_or_else(|error| panic!("{error}\n{self}"))).collect()
+    }
+
+    #[track_caller]
+    fn text(&self, stream: &[u8]) -> String {
+        match str::from_utf8(stream) {
+            Ok(text) => text.to_owned(),
+            // In the middle of a character.
+            Err(_) if self.is_killed() => String::from_utf8_lossy(stream).into_owned(),
+            Err(error) => panic!("{error}: {self}"),
+        }
     }
 
     fn shown(&self, stream: &[u8]) -> String {
@@ -281,6 +470,12 @@ impl fmt::Display for Run {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,7 +12,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-use crate::support::sandbox::{Run, TestEnv};
+use crate::support::process::Process;
+use crate::support::sandbox::{Run, Sandbox};
 
 /// Which of the program's streams are the terminal.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ pub enum On {
 
 /// A program in a terminal.
 pub struct Terminal {
-    child: Child,
+    process: Process,
     keyboard: File,
     screen: Arc<Screen>,
     reader: JoinHandle<()>,
@@ -54,7 +54,7 @@ const AT_MOST: Duration = Duration::from_mins(1);
 
 impl Terminal {
     /// Starts the command in a terminal of so many columns and 24 lines.
-    pub fn start(mut command: Command, columns: u16, on: On) -> Self {
+    pub fn start(env: &Sandbox, mut command: Command, columns: u16, on: On) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -65,14 +65,10 @@ impl Terminal {
         let mut modes = tcgetattr(&slave).unwrap();
         modes.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
-        let stream = |wanted: bool, slave: &OwnedFd| {
-            if wanted { Stdio::from(slave.try_clone().unwrap()) } else { Stdio::piped() }
-        };
-        command
-            .stdin(Stdio::from(slave.try_clone().unwrap()))
-            .stdout(stream(matches!(on, On::All | On::Out), &slave))
-            .stderr(stream(matches!(on, On::All | On::Err), &slave));
-        let child = command.spawn().unwrap();
+        let stream = |wanted: bool, slave: &OwnedFd| wanted.then(|| Stdio::from(slave.try_clone().unwrap()));
+        let (out, err) = (!matches!(on, On::Err), !matches!(on, On::Out));
+        command.stdin(Stdio::from(slave.try_clone().unwrap()));
+        let process = env.spawn_with(&mut command, stream(out, &slave), stream(err, &slave));
         // The terminal ends when the last program in it does: neither may we hold it.
         drop((command, slave));
         let keyboard = File::from(master);
@@ -89,7 +85,7 @@ impl Terminal {
             filled.shown.lock().unwrap().ended = true;
             filled.more.notify_all();
         });
-        Self { child, keyboard, screen, reader, looked: 0 }
+        Self { process, keyboard, screen, reader, looked: 0 }
     }
 
     /// Waits until the screen shows all of these, in any order, after what was waited for before; gives what it showed up
@@ -125,17 +121,19 @@ impl Terminal {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits for its end: the status, what the screen showed, and what went through a pipe instead.
-    pub fn end(self) -> (ExitStatus, Vec<u8>, Vec<u8>) {
-        let output = self.child.wait_with_output().unwrap();
+    /// Waits for its end. Its out is what the screen showed, its err what did not go to the terminal.
+    #[track_caller]
+    pub fn end(self) -> Run {
+        let mut run = self.process.end();
         self.reader.join().unwrap();
         let screen = self.screen.shown.lock().unwrap();
-        let screen = String::from_utf8_lossy(&screen.bytes).replace("\r\n", "\n").into_bytes();
-        (output.status, screen, [output.stdout, output.stderr].concat())
+        run.err = [run.out, run.err].concat();
+        run.out = String::from_utf8_lossy(&screen.bytes).replace("\r\n", "\n").into_bytes();
+        run
     }
 }
 
-impl TestEnv {
+impl Sandbox {
     /// Runs haul in a terminal of so many columns, with `answer` typed ahead. Its out is what the screen showed.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     pub fn terminal(&self, columns: u16, answer: &str, arguments: &[&str]) -> Run {
@@ -147,15 +145,14 @@ impl TestEnv {
     /// The same for any command.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     pub fn terminal_of(&self, command: Command, columns: u16, answer: &str, on: On) -> Run {
-        let mut terminal = Terminal::start(command, columns, on);
+        let mut terminal = Terminal::start(self, command, columns, on);
         terminal.types(answer);
-        let (status, screen, piped) = terminal.end();
-        let status = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap();
-        let screen = without_frames(&screen);
-        match on {
-            On::Err => self.run_on_screen(status, piped, screen),
-            On::All | On::Out => self.run_on_screen(status, screen, piped),
+        let mut run = terminal.end();
+        run.out = without_frames(&run.out);
+        if matches!(on, On::Err) {
+            std::mem::swap(&mut run.out, &mut run.err);
         }
+        run
     }
 }
 

@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use haul::model::FileId;
 
+use crate::support::process::Process;
 use crate::transfer::platform::{Platform, noise};
 
 const KILLS: usize = 8;
@@ -27,20 +26,17 @@ impl Moments {
     }
 }
 
-/// Lets a process run for some time; whether it had to be killed.
-fn killed_after(mut child: Child, time: Duration) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        if let Some(status) = child.try_wait().unwrap() {
-            let output = child.wait_with_output().unwrap();
-            assert!(status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            return false;
-        }
-        thread::sleep(Duration::from_millis(2));
+/// Lets a process run for some time, or to its end; whether it had to be killed.
+fn killed_after(process: Process, time: Option<Duration>) -> bool {
+    let run = match time {
+        Some(time) => process.end_within(time),
+        None => process.end(),
+    };
+    let is_killed = run.is_killed();
+    if !is_killed {
+        run.ok();
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    true
+    is_killed
 }
 
 /// The content of a file: from nothing to what takes several reads.
@@ -58,8 +54,8 @@ fn upload_survives(kills: usize) {
     let mut killed = 0;
     while killed < kills {
         let platform = Platform::start(&["delay=10 POST"]);
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("docs");
+        let env = platform.sandbox();
+        let folder = env.work().join("docs");
         fs::create_dir(&folder).unwrap();
         for number in 0..FILES {
             fs::write(folder.join(format!("{number:02}.bin")), content(number)).unwrap();
@@ -68,14 +64,14 @@ fn upload_survives(kills: usize) {
         let arguments = ["upload", "-q", "-r", "docs", "--jobs", "4"];
         let mut finished = false;
         while !finished {
-            let child = platform.haul(home.path(), &arguments).spawn().unwrap();
-            let time = if killed < kills { moments.next(Duration::from_millis(400)) } else { Duration::MAX };
-            finished = !killed_after(child, time);
+            let process = env.spawn(env.command().args(arguments));
+            let time = (killed < kills).then(|| moments.next(Duration::from_millis(400)));
+            finished = !killed_after(process, time);
             killed += usize::from(!finished);
             // A kill between the end of all work and the exit leaves a command that has succeeded: running it again
             // would rightly do it again.
             finished |=
-                platform.stored().len() == usize::try_from(FILES).unwrap() && remembered(home.path()) == 0;
+                platform.stored().len() == usize::try_from(FILES).unwrap() && remembered(&env.home()) == 0;
         }
         let stored = platform.stored();
         let names: Vec<_> = stored.iter().map(|file| file.name.clone()).collect();
@@ -86,27 +82,24 @@ fn upload_survives(kills: usize) {
         }
         let carried_out = platform.posts(0).iter().filter(|post| post.status == Some(200)).count();
         assert!(carried_out <= stored.len(), "{carried_out} were sent to the end for {} files", stored.len());
-        assert_eq!(remembered(home.path()), 0, "all done: nothing is remembered");
+        assert_eq!(remembered(&env.home()), 0, "all done: nothing is remembered");
     }
 }
 
 fn download_survives(kills: usize) {
     let mut moments = Moments(u64::from(std::process::id()) + 1);
     let platform = Platform::stating_checksums(&["drip=3000000 GET **/content"]);
-    let home = tempfile::tempdir().unwrap();
+    let env = platform.sandbox();
     let mut names = BTreeMap::new();
     for number in 0..FILES {
-        let source = home.path().join(format!("{number:02}.bin"));
+        let source = env.work().join(format!("{number:02}.bin"));
         fs::write(&source, content(number)).unwrap();
-        let output =
-            platform.haul(home.path(), &["upload", "--ids", source.to_str().unwrap()]).output().unwrap();
-        assert!(output.status.success());
-        let id = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        let id = env.haul(["upload", "--ids", source.to_str().unwrap()]).ok().stdout().trim().to_owned();
         names.insert(source.file_name().unwrap().to_owned(), FileId(id));
     }
     let mut killed = 0;
     while killed < kills {
-        let folder = home.path().join(format!("out-{killed}"));
+        let folder = env.work().join(format!("out-{killed}"));
         let target = format!("{}/", folder.display());
         let arguments = ["get", "-q", "*.bin", "-o", &target, "--skip-existing", "--jobs", "4"];
         let mut finished = false;
@@ -114,9 +107,9 @@ fn download_survives(kills: usize) {
             let there: BTreeSet<&FileId> =
                 whole(&folder).iter().map(|path| &names[path.file_name().unwrap()]).collect();
             let before = platform.fetches(0).len();
-            let child = platform.haul(home.path(), &arguments).spawn().unwrap();
-            let time = if killed < kills { moments.next(Duration::from_millis(700)) } else { Duration::MAX };
-            finished = !killed_after(child, time);
+            let process = env.spawn(env.command().args(arguments));
+            let time = (killed < kills).then(|| moments.next(Duration::from_millis(700)));
+            finished = !killed_after(process, time);
             killed += usize::from(!finished);
             for fetch in &platform.fetches(0)[before..] {
                 let again = there.iter().find(|id| fetch.path.contains(id.as_str()));

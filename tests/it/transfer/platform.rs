@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +17,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
+
+use crate::support::rig::Case;
+use crate::support::sandbox::Sandbox;
 
 const TOKEN: &str = "xai-a-token-of-tests";
 
@@ -91,14 +92,11 @@ impl Platform {
         provider_at(self.address, self.dialect)
     }
 
-    /// The program, in a home of its own, with this platform as its profile.
-    pub fn haul(&self, home: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
-        command.env_clear().env("HAUL_HOME", home).env("HAUL_PROFILE", "xai").current_dir(home);
-        command.env("XAI_API_KEY", TOKEN).env("XAI_BASE_URL", format!("http://{}/v1", self.address));
-        command.env("HAUL_DIALECT", self.dialect);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+    /// A sandbox that uses this platform.
+    pub fn sandbox(&self) -> Sandbox {
+        let mut env = Sandbox::new().with_real_clock();
+        env.use_platform(&Case::of("xai", self.dialect), &format!("http://{}/v1", self.address), TOKEN);
+        env
     }
 
     /// All requests so far of that method whose path has this end; waits until the log has caught up with `least`.

@@ -5,17 +5,17 @@ use std::fs;
 use serde_json::Value;
 
 use super::schema::Schema;
-use crate::support::sandbox::{HAUL, Run, TestEnv};
+use crate::support::sandbox::{Run, Sandbox, script};
 
 #[test]
 fn rows_of_every_platform() {
     let mut schema = Schema::published();
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.pdf", "%PDF-1.4 content");
     let served = |platform: &str, line: &str| {
         // No variable of its own moves Activeloop; its clients are those of OpenAI.
         let place = "export HAUL_RETRIES=0 HAUL_PROFILE_ACTIVELOOP_BASE_URL=\"${OPENAI_BASE_URL:-}\"";
-        let line = format!("haul() {{ '{HAUL}' \"$@\"; }}; {place}; {line}");
+        let line = script(&format!("{place}; {line}"));
         env.haul(["serve", "--ephemeral", "--only", platform, "--", "bash", "-c", &line])
     };
     for platform in ["replicate", "activeloop", "metorial", "llamacloud", "xai"] {
@@ -45,7 +45,7 @@ fn rows_of_every_platform() {
 #[test]
 fn the_server_tells_where_it_is() {
     let mut schema = Schema::published();
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     for format in ["--json", "--jsonl"] {
         let run = env.haul(["serve", "--print-env", "--listen", "127.0.0.1:8787", format]).ok();
         schema.holds("server", &serde_json::from_slice(&run.out).unwrap());
@@ -57,7 +57,7 @@ fn the_server_tells_where_it_is() {
 #[test]
 fn lines_of_a_report() {
     let mut schema = Schema::published();
-    let env = TestEnv::with_files(&["one", "tw\u{202e}o"]);
+    let env = Sandbox::with_files(&["one", "tw\u{202e}o"]);
     env.haul(["info", "one", "*", "nope", "--report", "report"]).fails(3);
     env.haul(["upload", "one", "nope", "--if-exists", "skip", "--report", "uploads"]).fails(3);
     let text = [env.read("report"), env.read("uploads")].concat();
@@ -73,7 +73,7 @@ fn lines_of_a_report() {
 #[test]
 fn events_of_a_transfer() {
     let mut schema = Schema::published();
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("bidi\u{202e}\u{9b}2J", vec![b'x'; 100_000]);
     fs::create_dir(env.work().join("to")).unwrap();
     let up = env.haul(["upload", "bidi\u{202e}\u{9b}2J", "--progress", "json", "--json"]).ok();
@@ -92,7 +92,7 @@ fn events_of_a_transfer() {
 #[test]
 fn tokens_and_profiles() {
     let mut schema = Schema::published();
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let login = ["auth", "login", "xai", "--no-check", "--insecure-storage", "--json"];
     let row = |run: Run| run.ok().json().remove(0);
     schema.holds("login", &row(env.haul_reading("a-token-of-tests\n", login)));
@@ -105,7 +105,7 @@ fn tokens_and_profiles() {
 
 #[test]
 fn the_schema_is_part_of_the_help() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     let printed = env.haul(["help", "output", "--json"]).ok();
     let published = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/haul.schema.json")).unwrap();
     assert_eq!(printed.out, published);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 /// Names that are hard on programs.
 pub const NAMES: &[&str] = &[
@@ -41,16 +41,16 @@ const LONG: &str = {
     }
 };
 
-/// A box that can be put back to how it was.
+/// A sandbox that can be put back to how it was.
 pub struct World {
-    pub env: TestEnv,
+    pub env: Sandbox,
     kept: PathBuf,
     /// Whether a command may have changed something since it was last put back.
     changed: Cell<bool>,
 }
 
 impl World {
-    fn of(env: TestEnv) -> Self {
+    fn of(env: Sandbox) -> Self {
         env.write("up.txt", "content");
         fs::create_dir(env.work().join("empty")).unwrap();
         let kept = env.root().join("kept");
@@ -65,17 +65,17 @@ impl World {
 
     /// No file.
     pub fn none() -> Self {
-        Self::of(TestEnv::new())
+        Self::of(Sandbox::new())
     }
 
     /// One file.
     pub fn one() -> Self {
-        Self::of(TestEnv::with_files(&["one"]))
+        Self::of(Sandbox::with_files(&["one"]))
     }
 
     /// More files than the first page of a table has rows.
     pub fn many() -> Self {
-        let env = TestEnv::new();
+        let env = Sandbox::new();
         for number in 0..130 {
             env.write(format!("docs/{number:03}.txt"), number.to_string());
         }
@@ -85,7 +85,7 @@ impl World {
 
     /// Files with names and metadata that are hard on programs.
     pub fn hostile() -> Self {
-        let env = TestEnv::new();
+        let env = Sandbox::new();
         for name in NAMES {
             if name.len() < 256 {
                 env.write(Path::new("hard").join(name), name);
@@ -100,7 +100,7 @@ impl World {
 
     /// A profile whose settings are hard on a terminal.
     pub fn settings() -> Self {
-        let env = TestEnv::new();
+        let env = Sandbox::new();
         fs::write(
             env.home().join("config.toml"),
             "[profiles.work]\nprovider = \"activeloop\"\nset.workspace = \"w\\u001B[2J\\n\\u202Ex\"\n",

@@ -1,11 +1,11 @@
 //! `--dry-run`: what would go, and nothing goes.
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn a_row_for_each_file_that_would_go() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("docs/a.txt", "a");
     env.write("docs/sub/b.pdf", "bb");
     check!(env.haul(["upload", "-n", "docs/a.txt"]), @"
@@ -44,7 +44,7 @@ fn a_row_for_each_file_that_would_go() {
 
 #[test]
 fn what_is_there_already_is_told() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let dry = |words: &[&str]| env.haul([&["upload", "-n", "a.txt", "--fields", "id,name"], words].concat());
     check!(dry(&["--if-exists", "skip"]), @"
     status 0

@@ -7,11 +7,11 @@ mod words;
 use std::os::unix::fs::symlink;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn one_file_several_files_and_none() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("report.pdf", "12345");
     env.write("two words.txt", "");
     check!(env.haul(["upload", "report.pdf"]), @"
@@ -37,7 +37,7 @@ fn one_file_several_files_and_none() {
 
 #[test]
 fn ids_fields_and_quiet() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "a");
     check!(env.haul(["upload", "a.txt", "--ids"]), @"
     status 0
@@ -66,7 +66,7 @@ fn ids_fields_and_quiet() {
 
 #[test]
 fn folders_give_names_relative_to_the_argument() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("docs/a.md", "");
     env.write("docs/sub/b.md", "");
     env.write("docs/sub/.hidden", "");
@@ -106,7 +106,7 @@ fn folders_give_names_relative_to_the_argument() {
 
 #[test]
 fn a_link_that_leads_back_ends() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("docs/sub/a.md", "");
     symlink("..", env.work().join("docs/sub/up")).unwrap();
     check!(env.haul(["upload", "-r", "docs", "--follow", "--fields", "name"]), @"
@@ -120,7 +120,7 @@ fn a_link_that_leads_back_ends() {
 
 #[test]
 fn a_link_as_argument_is_the_file_it_leads_to() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("real.txt", "content");
     symlink("real.txt", env.work().join("link.txt")).unwrap();
     symlink("gone", env.work().join("dangling")).unwrap();
@@ -138,7 +138,7 @@ fn a_link_as_argument_is_the_file_it_leads_to() {
 
 #[test]
 fn standard_input_needs_a_name() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     check!(env.haul_reading("{}", ["upload", "-"]), @"
     status 2
     --- err
@@ -170,7 +170,7 @@ fn standard_input_needs_a_name() {
 
 #[test]
 fn lists_of_paths() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "");
     env.write("b\nc.txt", "");
     env.write("list", "a.txt\r\n\nnope\n");

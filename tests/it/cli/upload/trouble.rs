@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn what_goes_wrong_with_one_leaves_the_others_alone() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "a");
     fs::create_dir(env.work().join("folder")).unwrap();
     check!(env.haul(["upload", "a.txt", "nope"]), @"
@@ -37,7 +37,7 @@ fn what_goes_wrong_with_one_leaves_the_others_alone() {
 
 #[test]
 fn pipes_and_devices_are_refused_at_once() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.run(env.program("mkfifo").arg("pipe")).ok();
     check!(env.haul(["upload", "pipe"]), @"
     status 2
@@ -54,7 +54,7 @@ fn pipes_and_devices_are_refused_at_once() {
 
 #[test]
 fn unreadable_files_and_folders() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     fs::set_permissions(env.root(), fs::Permissions::from_mode(0o777)).unwrap();
     for folder in [env.home(), env.work(), env.work().join("docs/closed")] {
         fs::create_dir_all(&folder).unwrap();
@@ -89,7 +89,7 @@ fn unreadable_files_and_folders() {
 
 #[test]
 fn a_full_disk_leaves_nothing_half_written() {
-    let env = TestEnv::with_files(&["small.txt"]);
+    let env = Sandbox::with_files(&["small.txt"]);
     env.write("big.bin", vec![1; 3 << 20]);
     // A write beyond the limit fails like one to a full disk, once the signal for it is ignored.
     let run = env.shell("trap '' XFSZ; ulimit -f 1024; haul upload big.bin");

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn metadata_is_json_where_it_parses() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "");
     env.write("good.json", r#"{"k": [1, null], "n": 2}"#);
     env.write("list.json", "[1]");
@@ -72,7 +72,7 @@ fn metadata_is_json_where_it_parses() {
 
 #[test]
 fn lifetimes() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a.txt", "");
     let upload = |time: &str| env.haul(["upload", "a.txt", "--expires", time, "--fields", "expires_at"]);
     check!(upload("24h"), @"
@@ -116,7 +116,7 @@ fn lifetimes() {
 
 #[test]
 fn a_file_is_gone_when_its_time_is_over() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     env.write("a.txt", "");
     env.haul(["upload", "a.txt", "--expires", "1h"]).ok();
     assert_eq!(env.ids().len(), 1);
@@ -127,7 +127,7 @@ fn a_file_is_gone_when_its_time_is_over() {
 
 #[test]
 fn what_is_there_already() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let old = env.ids();
     let upload = |what: &str| env.haul(["upload", "a.txt", "--if-exists", what, "--fields", "id,name"]);
     check!(upload("skip"), @"
@@ -164,7 +164,7 @@ fn what_is_there_already() {
 
 #[test]
 fn new_content_for_a_file_keeps_its_id_and_name() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let old = env.ids();
     env.write("b.txt", "longer content");
     check!(env.haul(["upload", "b.txt", "--to", "a.txt", "--fields", "name,size"]), @"
@@ -191,7 +191,7 @@ fn new_content_for_a_file_keeps_its_id_and_name() {
 
 #[test]
 fn words_that_describe_it() {
-    let env = TestEnv::new();
+    let env = Sandbox::new();
     env.write("a", "");
     let run =
         env.haul(["upload", "a", "--type", "text/x", "--purpose", "tests", "--name", "n.bin", "--json"]);

@@ -1,0 +1,190 @@
+//! Programs that run beside a test.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use haul::emulator::PLATFORMS;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::sandbox::{LIMIT, Run, Sandbox};
+
+/// A program that runs. It is killed when this is dropped.
+pub struct Process {
+    child: Child,
+    out: File,
+    err: File,
+    sandbox: Sandbox,
+}
+
+impl Sandbox {
+    /// Starts a command and does not wait for it.
+    pub fn spawn(&self, command: &mut Command) -> Process {
+        self.spawn_with(command, None, None)
+    }
+
+    /// The same with another stdout or stderr, which are not part of its run then.
+    pub fn spawn_with(&self, command: &mut Command, out: Option<Stdio>, err: Option<Stdio>) -> Process {
+        let files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+        let [out_file, err_file] = files.each_ref().map(|file| Stdio::from(file.try_clone().unwrap()));
+        command.stdout(out.unwrap_or(out_file)).stderr(err.unwrap_or(err_file));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{error}: {command:?}"));
+        let [out, err] = files;
+        Process { child, out, err, sandbox: self.clone() }
+    }
+
+    /// Runs a command and measures the most memory that it takes, in KiB. It is killed at the time limit.
+    pub fn measure(&self, command: &mut Command) -> (Run, u64) {
+        let (mut process, mut peak) = (self.spawn(command), 0);
+        let status = process.wait(LIMIT, |id| peak = peak_memory(id).unwrap_or(peak));
+        (process.run(status), peak)
+    }
+}
+
+impl Process {
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Interrupts it as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(mut self) -> Run {
+        self.end_in_time()
+    }
+
+    #[track_caller]
+    fn end_in_time(&mut self) -> Run {
+        let begun = Instant::now();
+        let status = self.wait(LIMIT, |_| {});
+        let run = self.run(status);
+        assert!(!run.is_killed() || begun.elapsed() < LIMIT, "it took longer than {LIMIT:?}\n{run}");
+        run
+    }
+
+    /// Waits for its end for so long, then kills it.
+    pub fn end_within(mut self, limit: Duration) -> Run {
+        let status = self.wait(limit, |_| {});
+        self.run(status)
+    }
+
+    fn wait(&mut self, limit: Duration, mut look: impl FnMut(u32)) -> ExitStatus {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            look(self.child.id());
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.child.kill();
+        self.child.wait().unwrap()
+    }
+
+    fn run(&self, status: ExitStatus) -> Run {
+        self.sandbox.run_of(status, content(&self.out), content(&self.err))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The content of a file that another process may still write to, whose position it shares.
+fn content(file: &File) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+/// The most memory that a process has taken so far, in KiB.
+pub fn peak_memory(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// `haul serve` as a program. It is killed when this is dropped.
+pub struct ServeProcess {
+    process: Process,
+    /// The first line that it printed.
+    pub line: String,
+    /// `http://HOST:PORT`
+    pub url: String,
+    log: PathBuf,
+}
+
+impl ServeProcess {
+    /// Serves on a free port with these options, prints JSON and logs its requests.
+    pub fn start<A: AsRef<OsStr>>(sandbox: &Sandbox, options: impl IntoIterator<Item = A>) -> Self {
+        let log = sandbox.root().join("requests.jsonl");
+        let mut command = sandbox.command();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--json", "--log"]).arg(&log).args(options);
+        Self { log, ..Self::of(sandbox, &mut command) }
+    }
+
+    /// Runs any command that serves.
+    pub fn of(sandbox: &Sandbox, command: &mut Command) -> Self {
+        let mut process = sandbox.spawn(command);
+        let begun = Instant::now();
+        let line = loop {
+            if let Some((line, _)) = String::from_utf8(content(&process.out)).unwrap().split_once('\n') {
+                break line.to_owned();
+            }
+            let ended = process.child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && begun.elapsed() < LIMIT,
+                "no address: {}",
+                process.end_within(Duration::ZERO)
+            );
+            thread::sleep(Duration::from_millis(1));
+        };
+        let object: Option<Value> = serde_json::from_str(&line).ok();
+        let url = object.map_or(line.clone(), |object| object["url"].as_str().unwrap().to_owned());
+        assert!(url.starts_with("http://"), "{line}");
+        Self { process, line, url, log: PathBuf::new() }
+    }
+
+    /// `HOST:PORT`
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// The variables for the official clients.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let object: Value = serde_json::from_str(&self.line).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        object["env"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    /// The base URL of a platform.
+    pub fn base(&self, platform: &str) -> String {
+        let path = PLATFORMS.iter().find(|known| known.name == platform).unwrap().base_path;
+        format!("{}/{platform}{path}", self.url)
+    }
+
+    /// The requests that are in the log so far.
+    pub fn requests(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Stops it with this signal.
+    #[track_caller]
+    pub fn stop(&mut self, signal: Signal) -> Run {
+        self.process.signal(signal);
+        self.process.end_in_time()
+    }
+}
