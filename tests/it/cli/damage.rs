@@ -1,14 +1,13 @@
 //! A store that is damaged, and changes of one file by several commands at once.
 
 use std::fs;
-use std::process::Stdio;
 
 use rusqlite::Connection;
 
 use crate::check;
-use crate::support::sandbox::TestEnv;
+use crate::support::sandbox::Sandbox;
 
-impl TestEnv {
+impl Sandbox {
     /// The index of the store.
     fn index(&self) -> Connection {
         Connection::open(self.store().join("index.sqlite")).unwrap()
@@ -17,7 +16,7 @@ impl TestEnv {
 
 #[test]
 fn content_that_is_damaged_or_gone_is_uploaded_again() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let skip = || env.haul(["upload", "a.txt", "--if-exists", "skip", "--fields", "name,size"]);
     let id = env.ids();
     check!(skip(), @"
@@ -65,7 +64,7 @@ fn content_that_is_damaged_or_gone_is_uploaded_again() {
 
 #[test]
 fn a_link_to_damaged_content_is_not_made() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     fs::write(env.blob(), "wrong").unwrap();
     check!(env.haul(["link", "a.txt"]), @"
     status 1
@@ -77,7 +76,7 @@ fn a_link_to_damaged_content_is_not_made() {
 
 #[test]
 fn a_damaged_record_is_told_and_hides_no_other() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt", "c.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt", "c.txt"]);
     env.index().execute("UPDATE files SET expires_at = 'soon' WHERE name = 'b.txt'", []).unwrap();
     let id = env.index().query_row("SELECT id FROM files WHERE name = 'b.txt'", [], |row| row.get(0));
     let id: String = id.unwrap();
@@ -140,7 +139,7 @@ fn a_damaged_record_is_told_and_hides_no_other() {
 
 #[test]
 fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
-    let env = TestEnv::with_files(&["a.txt", "b.txt"]);
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     env.write("c.txt", "c");
     let index = env.store().join("index.sqlite");
     let good = fs::read(&index).unwrap();
@@ -216,7 +215,7 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
 
 #[test]
 fn the_hint_can_be_typed_whatever_the_folder_is_called() {
-    let mut env = TestEnv::new();
+    let mut env = Sandbox::new();
     let home = env.root().join("it's mine");
     env.set("HAUL_HOME", home.to_str().unwrap());
     env.write("a.txt", "a");
@@ -232,12 +231,9 @@ fn the_hint_can_be_typed_whatever_the_folder_is_called() {
 
 #[test]
 fn new_content_and_metadata_at_once_are_both_kept() {
-    let env = TestEnv::with_files(&["a.txt"]);
+    let env = Sandbox::with_files(&["a.txt"]);
     let id = format!("id:{}", env.ids()[0]);
-    let start = |arguments: &[&str]| {
-        let mut command = env.command();
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
+    let start = |arguments: &[&str]| env.spawn(env.command().args(arguments));
     for round in 0..15 {
         env.write("new.txt", format!("content {round}"));
         let (key, name) = (format!("key{round}={round}"), format!("{round}.txt"));
@@ -249,7 +245,7 @@ fn new_content_and_metadata_at_once_are_both_kept() {
             start(&["upload", "new.txt", "--to", &id]),
             start(&["meta", "set", &id, "--path", &path]),
         ];
-        children.into_iter().for_each(|child| drop(env.ended(child).ok()));
+        children.into_iter().for_each(|child| drop(child.end().ok()));
         let file = env.haul(["info", &id, "--json"]).ok().json().remove(0);
         assert_eq!((&file["name"], &file["path"]), (&name.into(), &path.into()), "round {round}");
         for earlier in 0..=round {
