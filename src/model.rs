@@ -56,7 +56,9 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Prints warnings. The default discards them.
 #[derive(Clone, Default)]
-pub struct Warn(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Warn(Option<Arc<Say>>);
+
+type Say = dyn Fn(&str) + Send + Sync;
 
 impl Warn {
     /// Prints each warning with `say`.

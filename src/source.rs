@@ -65,7 +65,7 @@ impl Watched {
 
     /// The size when it was opened; `None` for anything but a regular file.
     pub fn size(&self) -> Option<u64> {
-        self.opened.is_file().then(|| self.opened.len())
+        self.opened.is_file().then_some(self.opened.len())
     }
 
     /// Continues at `position`.

@@ -245,7 +245,9 @@ fn new_content_and_metadata_at_once_are_both_kept() {
             start(&["upload", "new.txt", "--to", &id]),
             start(&["meta", "set", &id, "--path", &path]),
         ];
-        children.into_iter().for_each(|child| drop(child.end().ok()));
+        for child in children {
+            child.end().ok();
+        }
         let file = env.haul(["info", &id, "--json"]).ok().json().remove(0);
         assert_eq!((&file["name"], &file["path"]), (&name.into(), &path.into()), "round {round}");
         for earlier in 0..=round {

@@ -241,31 +241,29 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
     };
     let cut = || fs::File::options().write(true).open(&path).unwrap().set_len(400_000).unwrap();
     let changes: [&dyn Fn(); 3] = [&|| write_over(&vec![2; 1_000_000]), &|| write_over(b"2"), &cut];
-    let changed = format!("{} changed while it was being uploaded", path.display());
+    let message = format!("{} changed while it was being uploaded", path.display());
     for change in changes {
         fs::write(&path, vec![1; 1_000_000]).unwrap();
         let uploaded = interrupted(
             async |progress| local.upload(&[from_path(path.clone(), SIZE)], &[progress]).await,
             async || change(),
         );
-        assert_eq!(uploaded.await.unwrap_err().to_string(), changed);
+        assert_eq!(uploaded.await.unwrap_err().to_string(), message);
         fs::write(&path, vec![1; 1_000_000]).unwrap();
         let new = from_path(path.clone(), SIZE);
         let replaced =
             interrupted(async |progress| local.replace(&old.id, &new, progress).await, async || change());
-        assert_eq!(replaced.await.unwrap_err().to_string(), changed);
+        assert_eq!(replaced.await.unwrap_err().to_string(), message);
     }
     assert_eq!(local.list(&Query::default(), None).await.unwrap().files, [old]);
     // What takes the file's place or deletes it leaves what was opened as it was.
-    for round in 0..2 {
+    let replace = || {
+        fs::write(home.path().join("new"), "another").unwrap();
+        fs::rename(home.path().join("new"), &path).unwrap();
+    };
+    let changes: [&dyn Fn(); 2] = [&|| fs::remove_file(&path).unwrap(), &replace];
+    for change in changes {
         fs::write(&path, vec![1; 1_000_000]).unwrap();
-        let change = || match round {
-            0 => fs::remove_file(&path).unwrap(),
-            _ => {
-                fs::write(home.path().join("new"), "another").unwrap();
-                fs::rename(home.path().join("new"), &path).unwrap();
-            }
-        };
         let uploaded = interrupted(
             async |progress| local.upload(&[from_path(path.clone(), SIZE)], &[progress]).await,
             async || change(),
