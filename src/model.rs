@@ -238,6 +238,11 @@ impl Clock {
     }
 }
 
+/// The timestamp that is `duration` after `time`, or the last one there is.
+pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
 /// A file that is to be uploaded.
 #[derive(Clone, Debug)]
 pub struct NewFile {

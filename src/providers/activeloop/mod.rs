@@ -350,10 +350,11 @@ struct Shares(Vec<(u64, u64, Arc<dyn Progress>)>);
 
 impl Shares {
     fn new(files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Self {
-        let mut start = 0;
+        let mut end = 0_u64;
         let shares = files.iter().zip(progress).map(|(file, progress)| {
-            start += file.size;
-            (start - file.size, file.size, progress.clone())
+            let start = end;
+            end = end.saturating_add(file.size);
+            (start, file.size, progress.clone())
         });
         Self(shares.collect())
     }
@@ -368,7 +369,7 @@ impl Progress for Shares {
 
     fn read(&self, offset: u64, bytes: &[u8]) {
         // No stretch crosses from one file into the next.
-        let after = self.0.partition_point(|(start, size, _)| start + size <= offset);
+        let after = self.0.partition_point(|(start, size, _)| start.saturating_add(*size) <= offset);
         if let Some((start, _, progress)) = self.0.get(after) {
             progress.read(offset - start, bytes);
         }
