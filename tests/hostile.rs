@@ -21,6 +21,8 @@ mod support;
 mod certificates;
 #[path = "hostile/disk.rs"]
 mod disk;
+#[path = "hostile/endless.rs"]
+mod endless;
 #[path = "hostile/names.rs"]
 mod names;
 #[path = "hostile/proxies.rs"]

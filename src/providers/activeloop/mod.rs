@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use self::wire::{WireFile, WireList, files_of, in_order_of};
+use super::listing::next_cursor;
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
@@ -140,9 +141,9 @@ impl Provider for Activeloop {
         let files: Vec<File> = files.collect::<Result<_>>()?;
         // Where it does not say that there is more, a full page does.
         let full = files.len() as u64 >= u64::from(size);
-        let more = list.has_more.map_or(full, |said| said == "true") && !files.is_empty();
+        let more = list.has_more.map_or(full, |said| said == "true");
         let next = list.last_id.or_else(|| files.last().map(|file| file.id.0.clone()));
-        Ok(Page { next: next.filter(|next| more && cursor != Some(next)), files })
+        Ok(Page { next: next_cursor(SPEC.name, more, next)?, files })
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
