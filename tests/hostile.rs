@@ -31,6 +31,8 @@ mod proxies;
 mod replies;
 #[path = "hostile/served.rs"]
 mod served;
+#[path = "hostile/targets.rs"]
+mod targets;
 #[path = "hostile/tls.rs"]
 mod tls;
 #[path = "hostile/transfers.rs"]

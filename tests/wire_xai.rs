@@ -240,10 +240,11 @@ async fn a_server_that_only_says_that_there_is_more_is_asked_for_what_is_after()
     let reply = r#"{"data":[{"id":"file_1"},{"id":"file_2"}],"has_more":true}"#;
     let server = serve(&[reply, r#"{"data":[],"has_more":false}"#]);
     let xai = open(&server, "openai", &[]);
-    let two = Query { page_size: Some(2), ..Query::default() };
-    let first = xai.list(&two, None).await.unwrap();
-    assert_eq!(xai.list(&two, first.next.as_deref()).await.unwrap().next, None);
-    assert_eq!(server.lines()[1], "GET /v1/files?limit=2&after=file_2");
+    // Also where its page is shorter than was asked for.
+    let three = Query { page_size: Some(3), ..Query::default() };
+    let first = xai.list(&three, None).await.unwrap();
+    assert_eq!(xai.list(&three, first.next.as_deref()).await.unwrap().next, None);
+    assert_eq!(server.lines()[1], "GET /v1/files?limit=3&after=file_2");
 }
 
 // Sections 4.3 to 4.5: info, delete, content.

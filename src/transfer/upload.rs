@@ -31,6 +31,18 @@ pub enum IfExists {
     Fail,
 }
 
+impl IfExists {
+    /// The word for it on the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Skip => "skip",
+            Self::Replace => "replace",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// How an upload is done.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {

@@ -28,7 +28,7 @@ use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::listing::SeenPages;
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
-use super::{require, require_upload};
+use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op;
 use crate::http::{Body, Client, Rate, Reply, Request};
@@ -265,6 +265,15 @@ impl Provider for Metorial {
             uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection.profile));
         }
         Ok(uploaded)
+    }
+
+    fn overwrites(&self, name: &str) -> Option<Overwrites> {
+        let store = self.connection.setting("store_id")?;
+        self.connection.setting("store_replace").filter(|replace| *replace == "true")?;
+        Some(Overwrites {
+            place: format!("{} in the store {store}", self.path_of(name)),
+            hint: "`--set store_replace=false` replaces nothing",
+        })
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
