@@ -25,6 +25,8 @@ mod disk;
 mod endless;
 #[path = "hostile/names.rs"]
 mod names;
+#[path = "hostile/numbers.rs"]
+mod numbers;
 #[path = "hostile/proxies.rs"]
 mod proxies;
 #[path = "hostile/replies.rs"]
