@@ -238,9 +238,10 @@ impl Clock {
     }
 }
 
-/// The timestamp that is `duration` after `time`, or the last one there is.
+/// The timestamp that is `duration` after `time`, or the last whole second there is.
 pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
-    time.checked_add(duration).unwrap_or(Timestamp::MAX)
+    let last = || Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);
+    time.checked_add(duration).unwrap_or_else(|_| last())
 }
 
 /// A file that is to be uploaded.

@@ -1,6 +1,9 @@
 //! Times, dates and sizes that no clock and no disk can hold, in every header and field that is computed with. No run
 //! panics, and each ends with the exit code of its kind (see `World::haul`).
 
+use haul::emulator::PLATFORMS;
+
+use crate::served::Served;
 use crate::server::Answer;
 use crate::world::{Ask, DIALECTS, Told, World, json_answer};
 
@@ -228,6 +231,100 @@ fn sums_of_sizes_do_not_overflow() {
         ] {
             world.haul(verb);
             world.terminal(verb);
+        }
+    }
+}
+
+/// The emulator adds lifetimes to its clock and windows to instants.
+#[test]
+fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
+    const MOST: &str = "18446744073709551615";
+    let quirk = |name: &str| format!("--quirk={name}{MOST}");
+    let quirks = [
+        quirk("replicate.page-size="),
+        quirk("replicate.max-size="),
+        quirk("activeloop.index-after="),
+        quirk("activeloop.upload-limit="),
+        quirk("xai.upload-limit="),
+        quirk("llamacloud.stale-links="),
+        quirk("llamacloud.rate-limit=1000/"),
+        "--quirk=llamacloud.retention=user_data:9223372036854775807".to_owned(),
+    ];
+    let quirks: Vec<&str> = quirks.iter().map(String::as_str).collect();
+    for platform in PLATFORMS.iter().filter(|platform| platform.name != "local") {
+        for (now, options) in [
+            (Some("9999-12-30T21:59:59Z"), &[][..]),
+            (Some("9999-12-30T21:59:59Z"), &["--dialect=xai=gateway", "--dialect=metorial=magnetar"]),
+            (Some("-009999-01-02T02:00:00Z"), &[]),
+            (None, &quirks),
+        ] {
+            let served = Served::start_at(now, platform.name, options);
+            served.env.write("a.txt", "a");
+            served.env.write("c.png", "c");
+            let what = format!("{} {now:?} {options:?}", platform.name);
+            for arguments in [
+                &["upload", "a.txt", "c.png"][..],
+                &["ls", "--ids"],
+                &["ls", "--page-size", "1", "--ids"],
+                &["info", "name:a.txt"],
+                &["upload", "a.txt", "--if-exists", "replace"],
+                &["rm", "name:a.txt"],
+            ] {
+                let run = served.haul(arguments);
+                assert_eq!(run.status, 0, "{what} {arguments:?}: {run}");
+            }
+            // What only some of them have is refused or done; a panic would close the connection (7).
+            for arguments in [
+                &["link", "name:c.png"][..],
+                &["link", "name:c.png", "--expires", "1h"],
+                &["upload", "a.txt", "--expires", "24h"],
+                &["upload", "a.txt", "--set", "via=presigned"],
+                &["upload", "a.txt", "--set", "via=chunks"],
+                &["get", "name:c.png", "-o", "-"],
+            ] {
+                let run = served.haul(arguments);
+                assert!(run.status != 7, "{what} {arguments:?}: {run}");
+            }
+        }
+    }
+    let served = Served::start("llamacloud", &[&quirk("llamacloud.rate-limit=1/")]);
+    served.env.write("a.txt", "a");
+    served.haul(&["upload", "a.txt"]).ok();
+    let run = served.haul(&["upload", "a.txt"]).fails(6);
+    assert!(run.stderr().contains("until after the year 9999"), "{run}");
+}
+
+/// Options and the clock are the user's, and may be as absurd.
+#[test]
+fn values_of_a_user_that_no_clock_reaches_are_refused_or_kept() {
+    let times =
+        ["9223372036854775807s", "18446744073709551616s", "7304484d", "19998y", "1e300s", "-7304484d"];
+    for dialect in DIALECTS {
+        let mut world = World::new(dialect, vec![Told::new("f1", "n")]);
+        world.env.write("a.txt", "a");
+        for now in ["2026-03-01T12:00:00Z", "9999-12-30T22:00:00Z", "-009999-01-02T02:00:00Z"] {
+            world.env.set("HAUL_NOW", now);
+            for time in times {
+                let relative = time.trim_start_matches('-');
+                for arguments in [
+                    &["ls", "--since", time][..],
+                    &["ls", "--expiring", time],
+                    &["ls", "--timeout", time],
+                    &["ls", "--filter", &format!("created_at > -{relative}")],
+                    &["ls", "--filter", &format!("expires_at < +{relative}")],
+                    &["upload", "a.txt", "--expires", time],
+                    &["upload", "a.txt", "--dry-run", "--expires", time],
+                    &["link", "id:f1", "--expires", time],
+                ] {
+                    let run = world.haul(arguments);
+                    assert!([0, 1, 2, 3, 5].contains(&run.status), "{now} {arguments:?}: {run}");
+                }
+            }
+            // What was listed is kept until a moment that may not exist.
+            let mut complete = world.env.command();
+            complete.env("COMPLETE", "fish").args(["--", "haul", "info", "n"]);
+            let run = world.env.run(&mut complete).ok();
+            assert!(run.stdout().starts_with("n\t"), "{now}: {run}");
         }
     }
 }

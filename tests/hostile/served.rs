@@ -24,11 +24,17 @@ pub struct Served {
 impl Served {
     /// All platforms, with these options of `serve`; the box uses `platform`.
     pub fn start(platform: &str, options: &[&str]) -> Self {
+        // The real clock on both sides: what was lost is found by its time.
+        Self::start_at(None, platform, options)
+    }
+
+    /// The same by another clock.
+    pub fn start_at(now: Option<&str>, platform: &str, options: &[&str]) -> Self {
         let mut env = TestEnv::new();
         let log = env.root().join("requests.jsonl");
         let mut command = env.program(HAUL);
-        // The real clock on both sides: what was lost is found by its time.
         command.env_remove("HAUL_NOW").env("HAUL_HOME", env.root().join("server"));
+        command.envs(now.map(|now| ("HAUL_NOW", now)));
         command.args(["serve", "--listen", "127.0.0.1:0", "--ephemeral", "--log"]).arg(&log).args(options);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
