@@ -8,9 +8,9 @@ use crate::error::{Error, Kind, Result, word};
 use crate::providers::{Overwrites, Provider};
 use crate::transfer::{self, Claim, IfExists, Planned, Selection, Targets};
 
-/// What a command uploads. Folders are walked whenever the files are asked for, so that they need not be held in memory.
+/// The sources of one command. Folders are walked each time the files are asked for, so that none is held in memory.
 pub(super) struct Sources {
-    /// What had failed by the report of an earlier command.
+    /// The failed entries of an earlier command's report.
     pub(super) retried: Vec<Entry>,
     pub(super) arguments: Vec<PathBuf>,
     /// The name that the only file gets.
@@ -46,7 +46,7 @@ impl Sources {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
-    /// Every file, found while they are used. `skipped` hears of each link that is not followed, and why.
+    /// Every file, found as the iterator advances. `skipped` is called with each link that is not followed and the reason.
     pub(super) fn all(
         &self,
         skipped: impl Fn(&Path, &str) + Clone + 'static,

@@ -76,8 +76,7 @@ impl State {
     }
 }
 
-/// What is left of a time that began at `since`. A time may be longer than any instant is away: instants are subtracted
-/// here, and no time is added to one.
+/// The rest of `time`, which began at `since`. It subtracts instants: adding a duration to an instant may overflow.
 fn left_of(time: Duration, since: Instant, now: Instant) -> Duration {
     time.saturating_sub(now.saturating_duration_since(since))
 }

@@ -198,9 +198,9 @@ fn part_of(ceiling: Duration) -> Duration {
     ceiling.mul_f64(part)
 }
 
-/// How long an answer asks to wait: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (by the server's own
-/// clock where it tells it), or, for a 429 alone, `RateLimit-Reset` as seconds from now or since 1970. A number too large
-/// for a duration is the longest one.
+/// The wait that an answer asks for: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
+/// `Date` header, else to this machine's clock), or, with status 429 only, `RateLimit-Reset` as seconds from now or since
+/// 1970. A number too large for a `Duration` is `Duration::MAX`.
 pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     // No words: `f64` also reads `inf` and `nan`.
@@ -285,7 +285,9 @@ mod tests {
             let error = Error::platform("x").with_status(status);
             let failure = Failure { error, cause: Cause::Status(status), fully_sent: true, wait };
             let gate = crate::http::pace::Gate::new(None);
-            wait.into_iter().for_each(|wait| gate.close(wait));
+            if let Some(wait) = wait {
+                gate.close(wait);
+            }
             // Waits that are kept and waits that are refused: the decision depends on the limit alone.
             match (Tries::new(Policy::default(), &request).next(failure), wait) {
                 (Ok(pause), Some(wait)) => proptest::prop_assert_eq!(pause, wait),

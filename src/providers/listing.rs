@@ -17,8 +17,8 @@ use crate::model::File;
 /// of them before the first file that passes.
 const EMPTY_PAGES: u32 = 1_000;
 
-/// What tells a listing that repeats itself from one that goes on: hashes of the cursors and pages so far, and of the ids
-/// of the last page that was not empty. It grows by two numbers a page.
+/// Detects a listing that repeats itself. It holds hashes of the cursors and pages so far, two per page, and of the ids of
+/// the last page that was not empty.
 #[derive(Debug, Default)]
 pub(super) struct SeenPages {
     places: HashSet<u64>,
@@ -27,7 +27,7 @@ pub(super) struct SeenPages {
 }
 
 impl SeenPages {
-    /// What is seen before the page at `cursor`.
+    /// The state before the page at `cursor`.
     pub(super) fn before(cursor: Option<&str>) -> Self {
         Self { places: cursor.iter().map(hash_of).collect(), ..Self::default() }
     }
@@ -65,7 +65,8 @@ impl SeenPages {
         if !self.places.insert(hash_of(&ids)) {
             return repeats();
         }
-        if self.ids.contains(&ids[0]) {
+        // Pages that overlap do so at an end.
+        if [ids.first(), ids.last()].into_iter().flatten().any(|id| self.ids.contains(id)) {
             let before: HashSet<u64> = self.ids.iter().copied().collect();
             let mut hashes = ids.iter();
             items.retain(|_| hashes.next().is_some_and(|hash| !before.contains(hash)));
@@ -78,8 +79,8 @@ impl SeenPages {
     }
 }
 
-/// The cursor of the next page on a platform that says whether `more` follows. A listing that ended where it does not say
-/// how to go on would pass for a whole one.
+/// The cursor of the next page on a platform that says whether there is `more`. More pages without a cursor are an error:
+/// the listing would look complete.
 pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
     match next {
         None if more => Err(Error::platform(format!(
@@ -362,7 +363,7 @@ fn sort_key(file: &File, field: &str) -> SortKey {
 mod tests {
     use super::*;
 
-    /// What is left of each page, or the error that ends the listing.
+    /// The number of new items of each page; None for an error.
     fn seen(start: Option<&str>, pages: &[(&[&str], Option<&str>)]) -> Vec<Option<usize>> {
         let mut seen = SeenPages::before(start);
         let add = |(items, next): &(&[&str], Option<&str>)| {
@@ -384,6 +385,12 @@ mod tests {
         assert_eq!(seen(None, &[(a, Some("1")), (a, Some("2"))]), [Some(2), None], "the same page");
         assert_eq!(seen(None, &[(a, Some("1")), (b, Some("2")), (a, None)]), [Some(2), Some(2), None]);
         let (overlap, turned): (&[&str], &[&str]) = (&["a2", "b1"], &["a2", "a1"]);
+        let shifted: &[&str] = &["a0", "a1"];
+        assert_eq!(
+            seen(None, &[(a, Some("1")), (shifted, Some("2"))]),
+            [Some(2), Some(1)],
+            "one new in front"
+        );
         assert_eq!(
             seen(None, &[(a, Some("1")), (overlap, Some("2")), (b, None)]),
             [Some(2), Some(1), Some(1)]

@@ -64,8 +64,7 @@ impl<'a> Targets<'a> {
         self.of(name).any(|(other, _)| other == target)
     }
 
-    /// The targets of a file: its name, unless files of one name may stand beside each other, and the place that the
-    /// settings name.
+    /// The targets of a file: its name, unless two files may have it, and the place that the settings name.
     fn of(&self, name: &str) -> impl Iterator<Item = (u64, Option<Overwrites>)> + use<> {
         let by_name = (self.if_exists != IfExists::Upload).then(|| {
             let mut hasher = DefaultHasher::new();

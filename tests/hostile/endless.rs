@@ -113,7 +113,7 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
             assert_eq!(run.status, if ends { 0 } else { status }, "{what}: {run}");
             assert!(ends || run.stderr().contains("repeats a page"), "{what}: {run}");
             assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
-            // What was listed before the error was known may be done, and nothing else.
+            // Only files that were listed before the error may be affected.
             assert_eq!(world.left().len(), left, "{what}: {run}");
             assert!(world.left().iter().any(|id| id == "f0"), "{what}: {run}");
             let out = std::fs::read_dir(world.env.work().join("out")).map_or(0, Iterator::count);
@@ -131,7 +131,7 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
 
 #[test]
 fn a_listing_that_repeats_itself_is_an_error_before_a_row_comes_twice() {
-    /// What the pages do, the pages, and how many of them are asked for.
+    /// A description, the pages, and the number of requests.
     type Case = (&'static str, Pages, usize);
     let cases: [Case; 5] = [
         ("the same page under new cursors", |n| page(&["f1", "f2"], format!("c{n}")), 2),

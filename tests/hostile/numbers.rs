@@ -58,7 +58,7 @@ fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
             (408, "Retry-After"),
         ] {
             for (number, wait) in WAITS.iter().enumerate() {
-                // A date is no number of milliseconds, and a reset is never one.
+                // Only `Retry-After` may be a date.
                 if header != "Retry-After" && wait.contains("GMT") {
                     continue;
                 }
@@ -320,7 +320,7 @@ fn values_of_a_user_that_no_clock_reaches_are_refused_or_kept() {
                     assert!([0, 1, 2, 3, 5].contains(&run.status), "{now} {arguments:?}: {run}");
                 }
             }
-            // What was listed is kept until a moment that may not exist.
+            // The listing is cached until a time that may be out of range.
             let mut complete = world.env.command();
             complete.env("COMPLETE", "fish").args(["--", "haul", "info", "n"]);
             let run = world.env.run(&mut complete).ok();

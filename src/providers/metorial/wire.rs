@@ -123,7 +123,7 @@ pub(super) struct WireLink {
 }
 
 impl WireLink {
-    /// What tells it from other links.
+    /// The key that identifies the link.
     pub(super) fn key(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.url)
     }

@@ -75,7 +75,7 @@ pub(super) struct Token {
     pub(super) value: String,
 }
 
-/// What a page says: its files, the token of the next page, and whether it says that there is one.
+/// A page: its files, the token of the next page, and whether the server states that more follow.
 pub(super) struct Listed {
     pub(super) files: Vec<File>,
     pub(super) next: Option<Token>,
