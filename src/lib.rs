@@ -4,6 +4,9 @@
 //! [`http`] the client below them, [`transfer`] moves bytes, [`store`] is the embedded store, [`emulator`] the platforms
 //! on top of it, [`ui`] the two streams. The library serves the binary and its tests; it is not a public API.
 
+// Times come from servers and users: see `clippy.toml` for what this leaves.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 pub mod cli;
 pub mod commands;
 pub mod context;

@@ -264,6 +264,12 @@ impl Clock {
     }
 }
 
+/// The timestamp that is `duration` after `time`, or the last whole second there is.
+pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    let last = || Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);
+    time.checked_add(duration).unwrap_or_else(|_| last())
+}
+
 /// A file that is to be uploaded.
 #[derive(Clone, Debug)]
 pub struct NewFile {

@@ -21,3 +21,4 @@ mod confirm;
 mod planned;
 mod report;
 mod select;
+mod sources;

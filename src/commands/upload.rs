@@ -6,21 +6,20 @@ use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
 
 use super::batch::{self, BatchArgs, Ended, Words};
 use super::planned;
 use super::report::{Entry, Reported};
 use super::select::resolve;
+use super::sources::{Sources, Work, read_paths};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::{File, FileId, NewFile, Object, Source};
 use crate::providers::{self, Op, Provider, require, require_upload, supports};
 use crate::settings::{Origin, parse_lifetime};
-use crate::transfer::{
-    self, Action, IfExists, Journal, Planned, Selection, UploadOptions, Uploaded, Uploads,
-};
+use crate::transfer::{Action, IfExists, Journal, Selection, UploadOptions, Uploaded, Uploads};
 use crate::ui::human;
 
 /// The arguments of `haul upload`.
@@ -132,6 +131,10 @@ impl UploadArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let provider = ctx.open(None)?;
         let template = self.template()?;
+        let sources = self.sources()?;
+        let ui = ctx.ui.clone();
+        let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
+        let works = sources.distinct(provider.as_ref(), self.if_exists.into(), skipped)?;
         let (options, old) = self.options(ctx).await?;
         require(
             provider.spec(),
@@ -142,13 +145,12 @@ impl UploadArgs {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
         let rows = ctx.ui.rows(columns)?;
         let progress = ctx.ui.progress();
-        let planned = self.planned(ctx)?;
         let per_request = if self.together { provider.capabilities().upload.files_per_request } else { 1 };
         if self.together && per_request == 1 {
             return Err(providers::not_together(provider.spec()));
         }
-        let prepared = planned.map(|planned| {
-            let mut new = prepare(planned?, &template, provider.as_ref(), ctx)?;
+        let prepared = stream::iter(works).map(|work| {
+            let mut new = prepare(work?, &template, provider.as_ref(), ctx)?;
             // Without `--name` the replaced file keeps its name. The name known here is for messages; it can change before the
             // content arrives.
             new.keeps_name = self.to.is_none() || self.name.is_none();
@@ -254,8 +256,8 @@ impl UploadArgs {
         ))
     }
 
-    /// The files, found while they are used.
-    fn planned<'a>(&'a self, ctx: &'a Context) -> Result<LocalBoxStream<'a, Result<Work>>> {
+    /// Which files it is about.
+    fn sources(&self) -> Result<Sources> {
         let selection = Selection {
             recursive: self.recursive,
             flat: self.flat,
@@ -267,54 +269,34 @@ impl UploadArgs {
         if retried.is_some() && !self.paths.is_empty() {
             return Err(Error::usage("--retry-from names the files itself").hint("leave out the others"));
         }
-        let retried = retried.unwrap_or_default().into_iter().map(again);
         let mut arguments = self.paths.clone();
         for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
             if let Some(list) = list {
                 arguments.extend(read_paths(list, end)?);
             }
         }
-        let several = arguments.len() > 1 || self.recursive;
-        if self.name.is_some() && several {
+        let retried = retried.unwrap_or_default();
+        let sources = Sources { retried, arguments, name: self.name.clone(), selection };
+        if self.name.is_some() && sources.are_several() {
             return Err(Error::usage("--name is for one file"));
         }
-        if self.to.is_some() && several {
+        if self.to.is_some() && sources.are_several() {
             return Err(Error::usage("--to is for one file"));
         }
-        let works =
-            arguments.into_iter().flat_map(move |argument| -> Box<dyn Iterator<Item = Result<Work>>> {
-                if argument == Path::new("-") {
-                    return Box::new(std::iter::once(self.spool(ctx)));
-                }
-                if let Some(name) = &self.name {
-                    return Box::new(std::iter::once(one_named(&argument, name)));
-                }
-                let ui = ctx.ui.clone();
-                let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
-                Box::new(
-                    transfer::plan(&argument, &selection, skipped).map(move |planned| {
-                        planned.map(Work::File).map_err(|error| misspelt(error, &argument))
-                    }),
-                )
-            });
-        Ok(stream::iter(retried.chain(works)).boxed_local())
+        Ok(sources)
     }
+}
 
-    /// Standard input, kept in a temporary file: its length is known then, and it can be sent again.
-    fn spool(&self, ctx: &Context) -> Result<Work> {
-        let name = self.name.clone().ok_or_else(|| {
-            Error::usage("standard input has no name")
-                .hint("add `--name NAME`: `haul upload - --name data.json`")
-        })?;
-        if ctx.ui.in_is_terminal() {
-            ctx.ui.note("reading standard input; end it with Ctrl-D");
-        }
-        let mut file = tempfile::NamedTempFile::new()
-            .map_err(|error| Error::io("write", &std::env::temp_dir(), &error))?;
-        let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
-            .map_err(|error| Error::io("keep standard input", file.path(), &error))?;
-        Ok(Work::Spooled { file: Arc::new(file), name, size })
+/// Standard input, kept in a temporary file: its length is known then, and it can be sent again.
+fn spool(ctx: &Context) -> Result<(Source, u64)> {
+    if ctx.ui.in_is_terminal() {
+        ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
+    let mut file =
+        tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), &error))?;
+    let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
+        .map_err(|error| Error::io("keep standard input", file.path(), &error))?;
+    Ok((Source::Spooled(Arc::new(file)), size))
 }
 
 /// What to type after an upload of so many files, of which this is the last.
@@ -340,15 +322,6 @@ pub fn lifetime(text: &str) -> Result<SignedDuration> {
     if span.is_positive() { Ok(span) } else { Err(wrong("it would be over before it begins")) }
 }
 
-/// A file that had failed, under the name it was to get.
-fn again(entry: Entry) -> Result<Work> {
-    match (entry.reference.as_deref(), entry.name) {
-        (Some("-"), _) => Err(Error::usage("standard input cannot be read again")),
-        (Some(path), Some(name)) => one_named(Path::new(path), &name),
-        (path, _) => Err(Error::usage(format!("{}: the report does not say its name", path.unwrap_or("?")))),
-    }
-}
-
 impl Reported for Vec<NewFile> {
     fn entries(&self) -> Vec<Entry> {
         let entry = |new: &NewFile| {
@@ -362,44 +335,12 @@ impl Reported for Vec<NewFile> {
     }
 }
 
-/// A path that is not there: a pattern that no shell took, or another one misspelt.
-fn misspelt(error: Error, path: &Path) -> Error {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
-    if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
-        return error;
-    }
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    if name.contains(['*', '?', '[']) {
-        return error.hint(format!("`haul upload -r {} --include '{name}'`", folder.display()));
-    }
-    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
-    let beside =
-        beside.filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
-    let beside: Vec<String> = beside.collect();
-    error.did_you_mean(&path.to_string_lossy(), beside.iter().map(String::as_str))
-}
-
-/// A file with a name given by hand.
-fn one_named(path: &Path, name: &str) -> Result<Work> {
-    let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, &error))?;
-    if found.is_dir() {
-        return Err(Error::usage(format!("{}: is a directory", path.display())));
-    }
-    transfer::refuse_special(path, &found)?;
-    Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
-}
-
-/// Where a file's bytes are, with its name and size.
-enum Work {
-    File(Planned),
-    Spooled { file: Arc<tempfile::NamedTempFile>, name: String, size: u64 },
-}
-
 /// Makes the new file, and refuses it before a byte is sent if it is over one of the platform's limits.
 fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
-    let (source, name, size) = match work {
-        Work::File(planned) => (Source::Path(planned.path), planned.name, planned.size),
-        Work::Spooled { file, name, size } => (Source::Spooled(file), name, size),
+    let name = work.name().to_owned();
+    let (source, size) = match work {
+        Work::File(planned) => (Source::Path(planned.path), planned.size),
+        Work::Stdin { .. } => spool(ctx)?,
     };
     let content_type = if template.content_type.is_empty() {
         mime_guess::from_path(&name).first_or_octet_stream().essence_str().to_owned()
@@ -450,29 +391,4 @@ pub fn read_metadata(words: &[String]) -> Result<Object> {
         metadata.insert(key.to_owned(), value);
     }
     Ok(metadata)
-}
-
-fn read_paths(list: &Path, end: u8) -> Result<Vec<PathBuf>> {
-    let bytes = if list == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(list)
-    };
-    let bytes = bytes.map_err(|error| Error::io("read", list, &error))?;
-    let words = bytes
-        .split(|byte| *byte == end)
-        .map(|word| if end == b'\n' { word.strip_suffix(b"\r").unwrap_or(word) } else { word });
-    Ok(words.filter(|word| !word.is_empty()).map(path_of).collect())
-}
-
-#[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }

@@ -45,14 +45,19 @@ impl RateLimiter {
     fn take_at(&self, now: Instant) -> Rate {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (start, used) = match *state {
-            Some((start, used)) if now < start + self.window => (start, used),
+            Some((start, used)) if self.left_of_window(start, now) > Duration::ZERO => (start, used),
             _ => (now, 0),
         };
         let allowed = used < self.limit;
         let used = used + u32::from(allowed);
         *state = Some((start, used));
-        let reset = (start + self.window).saturating_duration_since(now);
+        let reset = self.left_of_window(start, now);
         Rate { allowed, limit: self.limit, remaining: self.limit - used, reset }
+    }
+
+    /// Until the window that began at `start` ends. A window may be longer than any instant is away.
+    fn left_of_window(&self, start: Instant, now: Instant) -> Duration {
+        self.window.saturating_sub(now.saturating_duration_since(start))
     }
 }
 
@@ -70,5 +75,13 @@ mod tests {
         let refused = limiter.take_at(after(1500));
         assert!(!refused.allowed && refused.remaining == 0 && refused.retry_after() == 4, "{refused:?}");
         assert!(limiter.take_at(after(5000)).allowed);
+    }
+
+    #[test]
+    fn a_window_may_have_no_end() {
+        let limiter = RateLimiter::new(1, Duration::MAX);
+        assert!(limiter.take().allowed);
+        let refused = limiter.take();
+        assert!(!refused.allowed && refused.retry_after() > u64::MAX / 2, "{refused:?}");
     }
 }

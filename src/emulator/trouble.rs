@@ -85,10 +85,9 @@ pub(super) fn dripping(response: Response, rate: u64) -> Response {
                     }
                 }
                 let piece = rest.split_to(drop.min(rest.len()));
-                tokio::time::sleep(
-                    Duration::from_secs(piece.len() as u64) / u32::try_from(rate).unwrap_or(u32::MAX),
-                )
-                .await;
+                let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+                let pause = Duration::from_secs(piece.len() as u64).checked_div(rate);
+                tokio::time::sleep(pause.unwrap_or_default()).await;
                 Ok(Some((piece, (body, rest))))
             },
         );

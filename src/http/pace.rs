@@ -17,8 +17,8 @@ pub(super) struct Gate {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Nothing leaves before this.
-    closed_until: Option<Instant>,
+    /// When the gate was closed, and for how long.
+    closed: Option<(Instant, Duration)>,
     /// When the latest requests left: as many as the rate allows in one period.
     left: VecDeque<Instant>,
 }
@@ -30,9 +30,11 @@ impl Gate {
 
     /// Keeps every request back for `time` from now on, or for longer if that was said before.
     pub(super) fn close(&self, time: Duration) {
-        let until = Instant::now() + time;
+        let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.closed_until = state.closed_until.max(Some(until));
+        if time > state.closed_for(now) {
+            state.closed = Some((now, time));
+        }
     }
 
     /// Waits for a request's turn. `counts` says whether it falls under the rate. A gate that stays closed for longer
@@ -47,9 +49,8 @@ impl Gate {
     fn try_pass(&self, counts: bool, patience: Duration) -> Result<Option<Duration>, Duration> {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wait) = state.closed_until.map(|until| until.saturating_duration_since(now))
-            && !wait.is_zero()
-        {
+        let wait = state.closed_for(now);
+        if !wait.is_zero() {
             return if wait > patience { Err(wait) } else { Ok(Some(wait)) };
         }
         let Some(rate) = self.rate.filter(|_| counts) else { return Ok(None) };
@@ -57,7 +58,7 @@ impl Gate {
             && let Some(first) = state.left.front()
         {
             // The server counts arrivals, not departures: a twentieth more keeps the two from disagreeing.
-            let wait = (*first + rate.per + rate.per / 20).saturating_duration_since(now);
+            let wait = left_of(rate.per.saturating_add(rate.per / 20), *first, now);
             if !wait.is_zero() {
                 return Ok(Some(wait));
             }
@@ -66,6 +67,18 @@ impl Gate {
         state.left.push_back(now);
         Ok(None)
     }
+}
+
+impl State {
+    /// How much longer the gate stays closed.
+    fn closed_for(&self, now: Instant) -> Duration {
+        self.closed.map_or(Duration::ZERO, |(since, time)| left_of(time, since, now))
+    }
+}
+
+/// The rest of `time`, which began at `since`. It subtracts instants: adding a duration to an instant may overflow.
+fn left_of(time: Duration, since: Instant, now: Instant) -> Duration {
+    time.saturating_sub(now.saturating_duration_since(since))
 }
 
 #[cfg(test)]
@@ -101,5 +114,15 @@ mod tests {
         let (one, two) = tokio::join!(gate.pass(true, LONG), gate.pass(false, LONG));
         assert!(one.is_ok() && two.is_ok());
         assert!(begun.elapsed() >= Duration::from_millis(80));
+    }
+
+    #[tokio::test]
+    async fn a_gate_can_be_closed_for_longer_than_time_goes_on() {
+        let gate = Gate::new(Some(Rate { requests: 1, per: Duration::MAX }));
+        gate.pass(true, LONG).await.unwrap();
+        assert!(gate.try_pass(true, LONG).unwrap().is_some_and(|wait| wait > LONG));
+        gate.close(Duration::MAX);
+        gate.close(Duration::from_millis(1));
+        assert!(gate.pass(false, LONG).await.unwrap_err() > LONG);
     }
 }

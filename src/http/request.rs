@@ -197,7 +197,7 @@ impl Piece {
         match self {
             Self::Text(text) => text.len() as u64,
             Self::Whole { size, .. } => *size,
-            Self::File { len, base64: true, .. } => len.div_ceil(3) * 4,
+            Self::File { len, base64: true, .. } => len.div_ceil(3).saturating_mul(4),
             Self::File { len, .. } => *len,
         }
     }
@@ -227,7 +227,7 @@ impl Body {
 
     /// Bytes on the wire.
     pub fn wire_len(&self) -> u64 {
-        self.pieces.iter().map(Piece::wire_len).sum()
+        self.pieces.iter().map(Piece::wire_len).fold(0, u64::saturating_add)
     }
 
     /// Whether it holds a file's bytes.

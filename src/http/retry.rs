@@ -143,12 +143,12 @@ impl Tries {
         }
         self.maybe_done |= fully_sent && !matches!(cause, Cause::NeverLeft | Cause::Status(429));
         let spent = self.first_failure.get_or_insert_with(Instant::now).elapsed();
-        if self.count >= self.policy.attempts {
-            return Err(self.tell(error));
-        }
         let left = self.policy.elapsed.saturating_sub(spent);
         if let Some(asked) = wait.filter(|asked| *asked > left) {
             return Err(self.tell(come_back(error, asked)));
+        }
+        if self.count >= self.policy.attempts {
+            return Err(self.tell(error));
         }
         let ceiling = self.ceilings.next().unwrap_or(self.policy.cap);
         let time = wait.unwrap_or_else(|| part_of(ceiling));
@@ -169,16 +169,13 @@ impl Tries {
 
 /// The error of a platform that asks to wait longer than the policy allows.
 pub(super) fn come_back(error: Error, asked: Duration) -> Error {
-    let at = jiff::SignedDuration::try_from(asked)
-        .ok()
-        .and_then(|asked| Timestamp::now().checked_add(asked).ok())
-        .and_then(|at| at.round(jiff::Unit::Second).ok());
-    let error = error
-        .with_kind(Kind::RateLimited)
-        .cause(format!("the platform asks to wait {}, longer than this command waits", seconds(asked)));
+    let at = Timestamp::now().checked_add(asked).and_then(|at| at.round(jiff::Unit::Second));
+    let error = error.with_kind(Kind::RateLimited);
+    let cause = |wait: &str| format!("the platform asks to wait {wait}, longer than this command waits");
     match at {
-        Some(at) => error.hint(format!("try again after {at}")),
-        None => error,
+        Ok(at) => error.cause(cause(&seconds(asked))).hint(format!("try again after {at}")),
+        // Timestamps end there.
+        Err(_) => error.cause(cause("until after the year 9999")),
     }
 }
 
@@ -201,23 +198,26 @@ fn part_of(ceiling: Duration) -> Duration {
     ceiling.mul_f64(part)
 }
 
-/// How long an answer asks to wait: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (by the server's own
-/// clock where it tells it), or, for a 429 alone, `RateLimit-Reset` as seconds from now or since 1970.
+/// The wait that an answer asks for: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
+/// `Date` header, else to this machine's clock), or, with status 429 only, `RateLimit-Reset` as seconds from now or since
+/// 1970. A number too large for a `Duration` is `Duration::MAX`.
 pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-    let of_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).ok();
+    // No words: `f64` also reads `inf` and `nan`.
+    let is_numeric = |text: &str| text.bytes().all(|c| c.is_ascii_digit() || b"+-.eE".contains(&c));
+    let number = |text: &str| text.parse::<f64>().ok().filter(|_| is_numeric(text));
+    let of_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
     let until = |at: Timestamp| {
         let now = server_time(headers).unwrap_or_else(Timestamp::now);
-        Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
     };
     if let Some(milliseconds) = text("retry-after-ms").and_then(number) {
-        return of_seconds(milliseconds / 1000.0);
+        return Some(of_seconds(milliseconds / 1000.0));
     }
     if let Some(asked) = text("retry-after") {
         return match number(asked) {
-            Some(seconds) => of_seconds(seconds),
-            None => until(super::http_date(asked)?),
+            Some(seconds) => Some(of_seconds(seconds)),
+            None => super::http_date(asked).map(until),
         };
     }
     if status != 429 {
@@ -225,11 +225,11 @@ pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     }
     let reset = number(text("ratelimit-reset")?)?;
     // Seconds since 1970 are above any sensible wait.
+    let since_1970 = of_seconds(reset);
     if reset < 1e9 {
-        return of_seconds(reset);
+        return Some(since_1970);
     }
-    let since_1970 = jiff::SignedDuration::try_from(Duration::try_from_secs_f64(reset).ok()?).ok()?;
-    until(Timestamp::from_duration(since_1970).ok()?)
+    Some(Timestamp::UNIX_EPOCH.checked_add(since_1970).map_or(since_1970, until))
 }
 
 #[cfg(test)]
@@ -258,7 +258,48 @@ mod tests {
             assert_eq!(asked(&[("retry-after", nonsense)]), None, "{nonsense}");
         }
         assert_eq!(asked(&[("retry-after", "-5")]), seconds(0.0));
-        assert_eq!(asked(&[("retry-after", "1e300")]), None);
+        let longest = Some(Duration::MAX);
+        let digits = "9".repeat(400);
+        for absurd in ["1e300", "18446744073709551616000", digits.as_str()] {
+            for header in ["retry-after", "retry-after-ms", "ratelimit-reset"] {
+                assert_eq!(asked(&[(header, absurd)]), longest, "{header}: {absurd}");
+            }
+        }
+    }
+
+    #[test]
+    fn properties_no_header_is_too_strange() {
+        let numbers = "[+-]?[0-9]{1,40}([.][0-9]{0,5})?(e[+-]?[0-9]{1,4})?";
+        let dates =
+            "(Mon, )?[0-9]{1,2} (Jan|Feb|Dec) [0-9]{1,6} [0-9]{1,2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})";
+        let value = || proptest::option::of(proptest::prop_oneof![numbers, dates, "[ -~]{0,40}"]);
+        let values = (value(), value(), value(), value());
+        let status = proptest::sample::select(vec![408, 429, 500, 503, 529]);
+        crate::property::holds("retry: headers", (status, values), |(status, values)| {
+            let (after, after_ms, reset, date) = &values;
+            let given = [("retry-after", after), ("retry-after-ms", after_ms), ("ratelimit-reset", reset)];
+            let given = given.into_iter().chain([("date", date)]);
+            let given: Vec<_> = given.filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+            let wait = asked_wait(status, &headers(&given));
+            let request = Request::get("http://h/".parse().unwrap()).repeatable();
+            let error = Error::platform("x").with_status(status);
+            let failure = Failure { error, cause: Cause::Status(status), fully_sent: true, wait };
+            let gate = crate::http::pace::Gate::new(None);
+            if let Some(wait) = wait {
+                gate.close(wait);
+            }
+            // Waits that are kept and waits that are refused: the decision depends on the limit alone.
+            match (Tries::new(Policy::default(), &request).next(failure), wait) {
+                (Ok(pause), Some(wait)) => proptest::prop_assert_eq!(pause, wait),
+                (Ok(pause), None) => proptest::prop_assert!(pause <= Policy::default().base),
+                (Err(error), wait) => {
+                    proptest::prop_assert!(wait.is_some_and(|wait| wait > Policy::default().elapsed));
+                    proptest::prop_assert_eq!(error.kind(), Kind::RateLimited);
+                    proptest::prop_assert!(error.to_string().contains("longer than this command waits"));
+                }
+            }
+            Ok(())
+        });
     }
 
     #[test]

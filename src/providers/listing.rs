@@ -11,11 +11,84 @@ use tokio::task::JoinHandle;
 use super::{Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
 use crate::filter;
-use crate::model::{File, FileId};
+use crate::model::File;
 
-/// Pages in a row with nothing new after which a listing is taken to have no end. A platform that filters page by page
-/// may send many empty ones before the first file that passes.
-const FRUITLESS_PAGES: u32 = 1_000;
+/// Empty pages in a row after which a listing is taken to have no end. A platform that filters page by page may send many
+/// of them before the first file that passes.
+const EMPTY_PAGES: u32 = 1_000;
+
+/// Detects a listing that repeats itself. It holds hashes of the cursors and pages so far, two per page, and of the ids of
+/// the last page that was not empty.
+#[derive(Debug, Default)]
+pub(super) struct SeenPages {
+    places: HashSet<u64>,
+    ids: Vec<u64>,
+    empty: u32,
+}
+
+impl SeenPages {
+    /// The state before the page at `cursor`.
+    pub(super) fn before(cursor: Option<&str>) -> Self {
+        Self { places: cursor.iter().map(hash_of).collect(), ..Self::default() }
+    }
+
+    /// Adds a page and the cursor of the next one. Items that the page before had are left out. A cursor or a page that
+    /// was there already, a page without a new item that has another after it, and too many empty pages are errors: the
+    /// platform ignores the cursor, and the listing would never end.
+    pub(super) fn add<T>(
+        &mut self,
+        platform: &str,
+        items: &mut Vec<T>,
+        id: impl Fn(&T) -> &str,
+        next: Option<&str>,
+    ) -> Result<()> {
+        let endless =
+            |what: &str| Err(Error::platform(format!("{platform} {what}: its listing would never end")));
+        let repeats = || endless("repeats a page");
+        if next.is_some_and(|next| !self.places.insert(hash_of(&next))) {
+            return repeats();
+        }
+        if items.is_empty() {
+            self.empty += 1;
+            return if self.empty < EMPTY_PAGES {
+                Ok(())
+            } else {
+                endless(&format!("sent {EMPTY_PAGES} pages with nothing new"))
+            };
+        }
+        self.empty = 0;
+        if next.is_none() && self.ids.is_empty() {
+            // The only page has nothing to be compared with.
+            return Ok(());
+        }
+        let ids: Vec<u64> = items.iter().map(|item| hash_of(&id(item))).collect();
+        if !self.places.insert(hash_of(&ids)) {
+            return repeats();
+        }
+        // Pages that overlap do so at an end.
+        if [ids.first(), ids.last()].into_iter().flatten().any(|id| self.ids.contains(id)) {
+            let before: HashSet<u64> = self.ids.iter().copied().collect();
+            let mut hashes = ids.iter();
+            items.retain(|_| hashes.next().is_some_and(|hash| !before.contains(hash)));
+            if items.is_empty() && next.is_some() {
+                return repeats();
+            }
+        }
+        self.ids = ids;
+        Ok(())
+    }
+}
+
+/// The cursor of the next page on a platform that says whether there is `more`. More pages without a cursor are an error:
+/// the listing would look complete.
+pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
+    match next {
+        None if more => Err(Error::platform(format!(
+            "{platform} announces another page and does not say where it starts"
+        ))),
+        next => Ok(next.filter(|_| more)),
+    }
+}
 
 /// Files of a provider, page by page. The next page is asked for while this one is used.
 pub struct Listing {
@@ -24,12 +97,7 @@ pub struct Listing {
     /// The page under way.
     ahead: Option<JoinHandle<Result<Page>>>,
     cursor: Option<String>,
-    /// Hashes of the cursors seen: a platform that repeats one would have us list for ever.
-    seen: HashSet<u64>,
-    /// A hash of the ids of the last page that was not empty.
-    last: u64,
-    /// Pages in a row that were empty or the last one again.
-    fruitless: u32,
+    seen: SeenPages,
     left: u64,
     started: bool,
     ended: bool,
@@ -53,10 +121,8 @@ impl Listing {
             query,
             ahead: None,
             resumes: cursor.is_some(),
+            seen: SeenPages::before(cursor.as_deref()),
             cursor,
-            seen: HashSet::new(),
-            last: 0,
-            fruitless: 0,
             started: false,
             ended: false,
             collects,
@@ -132,9 +198,8 @@ impl Listing {
         let past = |file: &File| self.since > file.created_at && file.created_at.is_some();
         self.cursor = page.next.filter(|_| !page.files.iter().any(past));
         let mut files = page.files;
-        if self.cursor.is_some() {
-            self.watch_for_an_end(&files)?;
-        }
+        let platform = self.provider.spec().name;
+        self.seen.add(platform, &mut files, |file| file.id.as_str(), self.cursor.as_deref())?;
         if let Some(filter) = &self.query.filter {
             files.retain(|file| filter.matches(file));
         }
@@ -158,27 +223,6 @@ impl Listing {
     fn ask(&self, cursor: Option<String>) -> JoinHandle<Result<Page>> {
         let (provider, query) = (Arc::clone(&self.provider), self.query.clone());
         tokio::spawn(async move { provider.list(&query, cursor.as_deref()).await })
-    }
-
-    /// Refuses a page that shows that the listing goes in a circle or nowhere.
-    fn watch_for_an_end(&mut self, files: &[File]) -> Result<()> {
-        let platform = self.provider.spec().name;
-        if !self.seen.insert(hash_of(&self.cursor)) {
-            return Err(Error::platform(format!("{platform} repeats a page: its listing would never end")));
-        }
-        let ids: Vec<&FileId> = files.iter().map(|file| &file.id).collect();
-        let ids = hash_of(&ids);
-        if files.is_empty() || ids == self.last {
-            self.fruitless += 1;
-        } else {
-            (self.last, self.fruitless) = (ids, 0);
-        }
-        if self.fruitless >= FRUITLESS_PAGES {
-            return Err(Error::platform(format!(
-                "{platform} sent {FRUITLESS_PAGES} pages with nothing new: its listing would never end"
-            )));
-        }
-        Ok(())
     }
 
     fn stop(&mut self) {
@@ -312,5 +356,65 @@ fn sort_key(file: &File, field: &str) -> SortKey {
                 Some(other) => SortKey::Text(other.to_string()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of new items of each page; None for an error.
+    fn seen(start: Option<&str>, pages: &[(&[&str], Option<&str>)]) -> Vec<Option<usize>> {
+        let mut seen = SeenPages::before(start);
+        let add = |(items, next): &(&[&str], Option<&str>)| {
+            let mut items = items.to_vec();
+            seen.add("p", &mut items, |item| item, *next).ok().map(|()| items.len())
+        };
+        pages.iter().map(add).collect()
+    }
+
+    #[test]
+    fn a_listing_goes_on_or_repeats_itself() {
+        let (a, b): (&[&str], &[&str]) = (&["a1", "a2"], &["b1", "b2"]);
+        assert_eq!(
+            seen(None, &[(a, Some("1")), (b, Some("2")), (&["c"], None)]),
+            [Some(2), Some(2), Some(1)]
+        );
+        assert_eq!(seen(Some("0"), &[(a, Some("0"))]), [None], "where it started");
+        assert_eq!(seen(None, &[(a, Some("1")), (b, Some("1"))]), [Some(2), None], "the same cursor");
+        assert_eq!(seen(None, &[(a, Some("1")), (a, Some("2"))]), [Some(2), None], "the same page");
+        assert_eq!(seen(None, &[(a, Some("1")), (b, Some("2")), (a, None)]), [Some(2), Some(2), None]);
+        let (overlap, turned): (&[&str], &[&str]) = (&["a2", "b1"], &["a2", "a1"]);
+        let shifted: &[&str] = &["a0", "a1"];
+        assert_eq!(
+            seen(None, &[(a, Some("1")), (shifted, Some("2"))]),
+            [Some(2), Some(1)],
+            "one new in front"
+        );
+        assert_eq!(
+            seen(None, &[(a, Some("1")), (overlap, Some("2")), (b, None)]),
+            [Some(2), Some(1), Some(1)]
+        );
+        assert_eq!(
+            seen(None, &[(a, Some("1")), (turned, Some("2"))]),
+            [Some(2), None],
+            "nothing new and more"
+        );
+        assert_eq!(
+            seen(None, &[(a, Some("1")), (turned, None)]),
+            [Some(2), Some(0)],
+            "nothing new at the end"
+        );
+        assert_eq!(seen(None, &[(&[], Some("1")), (&[], Some("1"))]), [Some(0), None], "no items");
+    }
+
+    #[test]
+    fn a_page_that_follows_has_a_cursor() {
+        let next = |more, next: Option<&str>| next_cursor("p", more, next.map(str::to_owned)).ok();
+        assert_eq!(next(true, Some("c")), Some(Some("c".to_owned())));
+        assert_eq!(
+            (next(false, Some("c")), next(false, None), next(true, None)),
+            (Some(None), Some(None), None)
+        );
     }
 }

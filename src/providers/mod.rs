@@ -198,6 +198,15 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// A place in which an upload replaces what is there, because a setting asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overwrites {
+    /// The place, for messages.
+    pub place: String,
+    /// The hint that says how to replace nothing.
+    pub hint: &'static str,
+}
+
 /// One platform, reached by one profile.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -229,6 +238,11 @@ pub trait Provider: Send + Sync {
     /// Uploads files in one request: one, but where [`UploadAbility::files_per_request`] says more. Reports the
     /// position of each file's bytes to the progress of the same index.
     async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>>;
+
+    /// The place in which an upload under this name replaces what is there, if the settings ask for that.
+    fn overwrites(&self, _name: &str) -> Option<Overwrites> {
+        None
+    }
 
     /// Deletes a file. One that is not there is [`Kind::NotFound`](crate::error::Kind::NotFound).
     async fn delete(&self, id: &FileId) -> Result<()>;

@@ -31,6 +31,18 @@ pub enum IfExists {
     Fail,
 }
 
+impl IfExists {
+    /// The word for it on the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Skip => "skip",
+            Self::Replace => "replace",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// How an upload is done.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
@@ -330,7 +342,12 @@ impl Uploads {
             match found {
                 Err(other) if other.is_unanswered() => return Err(other),
                 Err(other) => {
-                    return Err(error.cause(format!("and looking for the file failed: {other}")).hint(hint));
+                    let error = error.cause(format!("and looking for the file failed: {other}"));
+                    // A wait that is too long is the reason that counts: it says when to run the command again.
+                    let limited = other.kind() == Kind::RateLimited;
+                    let error = if limited { error.with_kind(Kind::RateLimited).unanswered() } else { error };
+                    let when = other.hints().iter().filter(|_| limited);
+                    return Err(when.fold(error, |error, when| error.hint(when.clone())).hint(hint));
                 }
                 Ok(()) if attempts == 0 && missing.iter().any(|job| job.there.is_none()) => {
                     return Err(error.hint(hint));

@@ -63,7 +63,7 @@ pub async fn wait_until_processed(
             return Err(error.hint(look).about(file.id.to_string()));
         }
         sleep(pause).await;
-        pause = (pause * 3 / 2).min(pauses.1);
+        pause = pause.saturating_add(pause.div_f64(2.0)).min(pauses.1);
         file = provider.stat(&file.id).await?;
     }
 }

@@ -125,7 +125,7 @@ impl Job {
                 let snapshot = lock(&self.tally).snapshot(elapsed);
                 let mut view = lock(&self.view);
                 if elapsed >= view.next_line.unwrap_or(LINES_AFTER) && !view.over {
-                    view.next_line = Some(elapsed + LINES_EVERY);
+                    view.next_line = Some(elapsed.saturating_add(LINES_EVERY));
                     self.streams.err(&format!("{snapshot}\n"));
                 }
             }

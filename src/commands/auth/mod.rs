@@ -68,9 +68,8 @@ fn needs_none(profile: &Profile) -> bool {
 
 /// When a safe forgets a token that was used just now, to the second. None is never.
 fn forgotten_at(ctx: &Context, safe: Safe) -> Option<Timestamp> {
-    let time = safe.keeps_for()?;
-    let now = ctx.clock.now();
-    Timestamp::from_second((now + time).as_second()).ok()
+    let end = ctx.clock.now().checked_add(safe.keeps_for()?).ok()?;
+    Timestamp::from_second(end.as_second()).ok()
 }
 
 /// Asks the platform whether it takes the token: one call, as small as there is.

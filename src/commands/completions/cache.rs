@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use crate::model::File;
+use crate::model::{File, later};
 use crate::settings::{Profile, Settings};
 
 /// How long a listing is good for.
@@ -93,7 +93,7 @@ impl Cache {
     /// Keeps a listing; or, of a platform that did not answer, the one from before for a little longer.
     pub(super) fn write(&self, files: &[Known], answered: bool, now: Timestamp) {
         // Without it the next TAB asks again: nothing to tell anybody.
-        let _ = self.try_write(files, now + if answered { FRESH } else { PAUSE });
+        let _ = self.try_write(files, later(now, if answered { FRESH } else { PAUSE }));
     }
 
     fn try_write(&self, files: &[Known], until: Timestamp) -> std::io::Result<()> {

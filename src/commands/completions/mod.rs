@@ -76,7 +76,7 @@ pub fn answer(
     env: &Env,
     flags: impl Fn(&Globals) -> Flags,
 ) -> Option<String> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now().checked_add(PATIENCE)?;
     let shell = Shell::find(shell.rsplit('/').next()?)?;
     let handed_over = match arguments {
         [_program] => return shell.script().ok(),

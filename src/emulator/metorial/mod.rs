@@ -26,6 +26,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, put};
 use axum::{Json, Router};
+use jiff::Timestamp;
 
 use super::{Params, Platform, Quirk, Rate, RateLimiter, Site, ids};
 use dialect::Dialect;
@@ -122,7 +123,7 @@ fn finish(dialect: Dialect, rate: Rate, mut answer: Response) -> Response {
     }
     let headers = answer.headers_mut();
     // A real time even where the clock is fixed: clients compare it with their own.
-    let reset = (jiff::Timestamp::now() + rate.reset).as_second();
+    let reset = Timestamp::now().checked_add(rate.reset).unwrap_or(Timestamp::MAX).as_second();
     say(headers, "ratelimit-limit", &rate.limit.to_string());
     say(headers, "ratelimit-remaining", &rate.remaining.to_string());
     say(headers, "ratelimit-reset", &reset.to_string());

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::upload::{Owner, Place, check_purpose, check_size, new_file};
 use crate::emulator::{Refused, Site, ids, receive_raw};
 use crate::error::Result as Stored;
-use crate::model::{File, FileId, Object};
+use crate::model::{File, FileId, Object, later};
 use crate::store::{Blob, Transaction};
 
 /// Notes of presigned uploads, by id.
@@ -81,7 +81,7 @@ async fn begin(call: &Call, body: &Object) -> Answer {
     }
     place.put_into(&mut file);
     let id = format!("fup_{}", ids::time_sorted(now, 13));
-    let (url_ends, ends) = (now + URL_LIFE, now + UPLOAD_LIFE);
+    let (url_ends, ends) = (later(now, URL_LIFE), later(now, UPLOAD_LIFE));
     let signature = call.site.signer.sign_hex(&signed(&id, url_ends.as_second()));
     let root = call.site.root(&call.headers);
     let expires = url_ends.as_second();

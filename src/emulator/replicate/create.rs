@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::problem::Problem;
 use super::{BRACKET_METADATA, Call, MAX_SIZE, SPACE, files, metadata, show};
 use crate::emulator::{Limits, Refused, Take, ids, receive};
-use crate::model::{File, FileId};
+use crate::model::{File, FileId, later};
 
 /// Bytes of a file; nobody knows whether the service's limit is 100 MB or 100 MiB.
 const LARGEST: u64 = 100 * 1024 * 1024;
@@ -58,7 +58,7 @@ pub(super) async fn create(call: Call, body: Body) -> Result<Response, Problem> 
         content_type: Some(content_type.unwrap_or_else(|| "application/octet-stream".to_owned())),
         metadata: metadata::read(&form, call.site.quirk_value(BRACKET_METADATA) != Some("ignore"))?,
         created_at: Some(now),
-        expires_at: Some(now + LIFE),
+        expires_at: Some(later(now, LIFE)),
         ..File::default()
     };
     let file = call.site.blocking(move |store| store.put(SPACE, file, upload.blob)).await?;

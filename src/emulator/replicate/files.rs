@@ -83,7 +83,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Problem> {
         sort: if by_id { SortKey::Id } else { SortKey::Created },
         descending: by_id == backwards,
         after: cursor.as_ref().map(|(Cursor::After(id) | Cursor::Before(id))| FileId(id.clone())),
-        limit: size + 1,
+        limit: size.saturating_add(1),
         ..Listing::default()
     };
     let listed = call.site.blocking(move |store| store.list(SPACE, &listing)).await;

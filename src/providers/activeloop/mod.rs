@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use self::wire::{WireFile, WireList, files_of, in_order_of};
+use super::listing::next_cursor;
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
@@ -140,9 +141,9 @@ impl Provider for Activeloop {
         let files: Vec<File> = files.collect::<Result<_>>()?;
         // Where it does not say that there is more, a full page does.
         let full = files.len() as u64 >= u64::from(size);
-        let more = list.has_more.map_or(full, |said| said == "true") && !files.is_empty();
+        let more = list.has_more.map_or(full, |said| said == "true");
         let next = list.last_id.or_else(|| files.last().map(|file| file.id.0.clone()));
-        Ok(Page { next: next.filter(|next| more && cursor != Some(next)), files })
+        Ok(Page { next: next_cursor(SPEC.name, more, next)?, files })
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
@@ -350,10 +351,11 @@ struct Shares(Vec<(u64, u64, Arc<dyn Progress>)>);
 
 impl Shares {
     fn new(files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Self {
-        let mut start = 0;
+        let mut end = 0_u64;
         let shares = files.iter().zip(progress).map(|(file, progress)| {
-            start += file.size;
-            (start - file.size, file.size, progress.clone())
+            let start = end;
+            end = end.saturating_add(file.size);
+            (start, file.size, progress.clone())
         });
         Self(shares.collect())
     }
@@ -368,7 +370,7 @@ impl Progress for Shares {
 
     fn read(&self, offset: u64, bytes: &[u8]) {
         // No stretch crosses from one file into the next.
-        let after = self.0.partition_point(|(start, size, _)| start + size <= offset);
+        let after = self.0.partition_point(|(start, size, _)| start.saturating_add(*size) <= offset);
         if let Some((start, _, progress)) = self.0.get(after) {
             progress.read(offset - start, bytes);
         }

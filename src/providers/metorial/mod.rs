@@ -25,9 +25,10 @@ use url::Url;
 
 use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
+use super::listing::SeenPages;
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
-use super::{require, require_upload};
+use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op;
 use crate::http::{Body, Client, Rate, Reply, Request};
@@ -75,8 +76,8 @@ const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 /// Items a page at most; the server refuses more.
 const MAX_PAGE: u32 = 100;
-/// Pages of links of one file that are read at most.
-const LINK_PAGES: usize = 1_000;
+/// Links of one file that are listed at most.
+const MOST_LINKS: usize = 100_000;
 
 const SEED: Capabilities = Capabilities {
     upload: UploadAbility {
@@ -266,6 +267,15 @@ impl Provider for Metorial {
         Ok(uploaded)
     }
 
+    fn overwrites(&self, name: &str) -> Option<Overwrites> {
+        let store = self.connection.setting("store_id")?;
+        self.connection.setting("store_replace").filter(|replace| *replace == "true")?;
+        Some(Overwrites {
+            place: format!("{} in the store {store}", self.path_of(name)),
+            hint: "`--set store_replace=false` replaces nothing",
+        })
+    }
+
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
         match self.call(request).await {
@@ -319,8 +329,8 @@ impl Provider for Metorial {
 
     async fn links(&self, id: &FileId) -> Result<Vec<Link>> {
         let wire = self.wire().await?;
-        let mut links = Vec::new();
-        let mut seen: Vec<String> = Vec::new();
+        let mut links: Vec<Link> = Vec::new();
+        let (mut cursor, mut seen) = (None, SeenPages::default());
         // The one loop over pages in here: nobody above knows that links have pages.
         loop {
             let request = match wire {
@@ -332,23 +342,19 @@ impl Provider for Metorial {
                         .query("limit", MAX_PAGE)
                 }
             };
-            let reply = self.call(request.maybe_query("after", seen.last())).await?;
+            let reply = self.call(request.maybe_query("after", cursor.as_deref())).await?;
             let page = Listing::<WireLink>::read(&reply, "list of links")?;
-            let next = page.next(|link| link.id.as_deref())?;
-            links.extend(page.items.into_iter().map(|link| link.into_link(None)));
-            match next {
-                None => return Ok(links),
-                Some(next) if seen.contains(&next) => {
-                    return Err(Error::platform(format!("metorial lists the links of {id} in a circle")));
-                }
-                // They are held in memory.
-                Some(_) if seen.len() >= LINK_PAGES => {
-                    let count = links.len();
-                    return Err(Error::platform(format!(
-                        "metorial lists more than {count} links of {id}: its listing would never end"
-                    )));
-                }
-                Some(next) => seen.push(next),
+            cursor = page.next(|link| link.id.as_deref())?;
+            let mut items = page.items;
+            seen.add(SPEC.name, &mut items, WireLink::key, cursor.as_deref())
+                .map_err(|error| error.about(id.to_string()))?;
+            links.extend(items.into_iter().map(|link| link.into_link(None)));
+            if cursor.is_none() {
+                return Ok(links);
+            }
+            // They are held in memory.
+            if links.len() >= MOST_LINKS {
+                return Err(Error::platform(format!("metorial lists more than {MOST_LINKS} links of {id}")));
             }
         }
     }

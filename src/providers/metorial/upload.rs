@@ -32,20 +32,24 @@ impl Metorial {
         if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some() && wire != Wire::Magnetar) {
             return Err(no_place(wire, key));
         }
-        let [(_, Some(store)), (_, path), (_, replace)] = given else {
+        let [(_, Some(store)), _, (_, replace)] = given else {
             return match given.iter().find(|(_, value)| value.is_some()) {
                 None => Ok(Vec::new()),
                 Some((key, _)) => Err(Error::usage(format!("{key} needs a store"))
                     .hint("`--set store_id=ID` says which store the upload is attached to")),
             };
         };
-        let path = match path {
-            Some(path) if !path.ends_with('/') => path.to_owned(),
-            folder => format!("{}{}", folder.unwrap_or_default(), file.name),
-        };
-        let mut fields = vec![("store_id", store.to_owned()), ("path", path)];
+        let mut fields = vec![("store_id", store.to_owned()), ("path", self.path_of(&file.name))];
         fields.extend(replace.map(|replace| ("store_replace", replace.to_owned())));
         Ok(fields)
+    }
+
+    /// The path in the store of a file of this name: the `path` that was set, or a folder and the name.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        match self.connection.setting("path") {
+            Some(path) if !path.ends_with('/') => path.to_owned(),
+            folder => format!("{}{name}", folder.unwrap_or_default()),
+        }
     }
 
     /// The purpose when none is given. In pulsar it has to fit the owner.

@@ -12,6 +12,7 @@ use crate::http::Reply;
 use crate::model::{Checksums, File, FileId, Link};
 use crate::providers::Capabilities;
 use crate::providers::lenient::{self, Known};
+use crate::providers::listing::next_cursor;
 
 /// How the API is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +123,11 @@ pub(super) struct WireLink {
 }
 
 impl WireLink {
+    /// The key that identifies the link.
+    pub(super) fn key(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.url)
+    }
+
     /// What it comes to; `asked` is the end that was asked for, where the answer does not repeat it.
     pub(super) fn into_link(self, asked: Option<Timestamp>) -> Link {
         Link { id: self.id, url: self.url, expires_at: self.expires_at.or(asked) }
@@ -182,11 +188,7 @@ impl<T: DeserializeOwned> Listing<T> {
 
     /// Where the next page starts: after the last item, by its id.
     pub(super) fn next(&self, id: impl Fn(&T) -> Option<&str>) -> Result<Option<String>> {
-        match (self.has_more, self.items.last()) {
-            (false, _) => Ok(None),
-            (true, Some(last)) => Ok(id(last).map(str::to_owned)),
-            (true, None) => Err(Error::platform("metorial says that more follows a page with nothing in it")),
-        }
+        next_cursor(SPEC.name, self.has_more, self.items.last().and_then(id).map(str::to_owned))
     }
 }
 

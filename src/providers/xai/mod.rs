@@ -7,7 +7,7 @@
 //! the thing, in which case a 404 or 405 is the platform's "no".
 //!
 //! The lifetime must come before the file in an upload: the server streams the file on and cannot go back. It answers
-//! a wrong key with 400. A listing never says that it ended; four signs together do.
+//! a wrong key with 400. A listing never says that it ended; a page that is short or without a token does.
 
 mod filter;
 mod gateway;
@@ -19,13 +19,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
+use super::listing::next_cursor;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Client, Content, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
-use wire::{Deleted, Token, WireFile, WireList, read_problem};
+use wire::{Deleted, Listed, Token, WireFile, WireList, read_problem};
 
 pub(super) static SPEC: Spec = Spec {
     name: "xai",
@@ -198,17 +199,16 @@ impl Provider for Xai {
             None => request,
         };
         let list: WireList = self.connection.http.json(&request, "list of files").await?;
-        let (mut files, next) = list.into_parts(self.profile())?;
+        let Listed { mut files, next, more } = list.into_listed(self.profile())?;
         // The openai dialect tells no status, but compares it: who asked for one knows that these have it.
         for file in files.iter_mut().filter(|file| file.status.is_none()) {
             file.status = pushed.status.map(str::to_owned);
         }
-        // A token comes with the last page, too, so a page that is short or leads nowhere is the last one.
-        let next = next
-            .filter(|_| files.len() as u64 >= u64::from(size))
-            .filter(|next| token.is_none_or(|(_, sent)| sent != next.value))
-            .map(|next| self.cursor(next));
-        Ok(Page { files, next })
+        // A token comes with the last page, too: a short page is the last one unless it says otherwise.
+        let next =
+            next.filter(|_| more || files.len() as u64 >= u64::from(size)).map(|next| self.cursor(next));
+        let more = more || next.is_some();
+        Ok(Page { next: next_cursor(SPEC.name, more, next)?, files })
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {

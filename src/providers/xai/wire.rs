@@ -75,13 +75,21 @@ pub(super) struct Token {
     pub(super) value: String,
 }
 
+/// A page: its files, the token of the next page, and whether the server states that more follow.
+pub(super) struct Listed {
+    pub(super) files: Vec<File>,
+    pub(super) next: Option<Token>,
+    pub(super) more: bool,
+}
+
 impl WireList {
     /// The files and the token, whatever it is worth: who asked knows when to stop.
-    pub(super) fn into_parts(self, profile: &str) -> Result<(Vec<File>, Option<Token>)> {
+    pub(super) fn into_listed(self, profile: &str) -> Result<Listed> {
+        let more = self.has_more.as_deref() == Some("true");
         // The gateway leaves out what is empty, so `{}` is an empty list; an object of other things is none.
         let Some(files) = self.data.or(self.files) else {
             if self.extra.is_empty() {
-                return Ok((Vec::new(), None));
+                return Ok(Listed { files: Vec::new(), next: None, more });
             }
             return Err(Error::platform("list of files: xai sent neither `data` nor `files`"));
         };
@@ -89,12 +97,11 @@ impl WireList {
             files.into_iter().map(|file| file.into_file(profile)).collect::<Result<_>>()?;
         let token = |parameter| move |value| Token { parameter, value };
         // A server that pages the OpenAI way says only that there is more; the last id leads on.
-        let last =
-            files.last().filter(|_| self.has_more.as_deref() == Some("true")).map(|file| file.id.0.clone());
+        let last = files.last().filter(|_| more).map(|file| file.id.0.clone());
         let next = (self.pagination_token.map(token("pagination_token")))
             .or(self.next_token.map(token("next_token")))
             .or(last.map(token("after")));
-        Ok((files, next))
+        Ok(Listed { files, next, more })
     }
 }
 
@@ -168,9 +175,9 @@ mod tests {
         wire.into_file("work").map_err(|error| error.to_string())
     }
 
-    fn list(json: &str) -> Result<(Vec<File>, Option<Token>), String> {
+    fn next(json: &str) -> Result<Option<Token>, String> {
         let wire: WireList = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        wire.into_parts("work").map_err(|error| error.to_string())
+        wire.into_listed("work").map(|listed| listed.next).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -243,21 +250,21 @@ mod tests {
 
     #[test]
     fn a_page_tells_the_parameter_of_its_token() {
-        let next = |json: &str| list(json).unwrap().1.map(|token| (token.parameter, token.value));
+        let told = |json: &str| next(json).unwrap().map(|token| (token.parameter, token.value));
         let one = r#"[{"id":"f1"},{"id":"f2"}]"#;
         assert_eq!(
-            next(&format!(r#"{{"data":{one},"pagination_token":"t"}}"#)),
+            told(&format!(r#"{{"data":{one},"pagination_token":"t"}}"#)),
             Some(("pagination_token", "t".to_owned()))
         );
         assert_eq!(
-            next(&format!(r#"{{"files":{one},"next_token":"t"}}"#)),
+            told(&format!(r#"{{"files":{one},"next_token":"t"}}"#)),
             Some(("next_token", "t".to_owned()))
         );
-        assert_eq!(next(&format!(r#"{{"data":{one},"has_more":true}}"#)), Some(("after", "f2".to_owned())));
+        assert_eq!(told(&format!(r#"{{"data":{one},"has_more":true}}"#)), Some(("after", "f2".to_owned())));
         for json in [r#"{"data":[]}"#, r#"{"data":[],"pagination_token":null}"#, r#"{"next_token":""}"#, "{}"]
         {
-            assert_eq!(next(json), None, "{json}");
+            assert_eq!(told(json), None, "{json}");
         }
-        assert!(list(r#"{"hello":1}"#).unwrap_err().contains("neither `data` nor `files`"));
+        assert!(next(r#"{"hello":1}"#).unwrap_err().contains("neither `data` nor `files`"));
     }
 }

@@ -4,10 +4,13 @@
 
 mod certificates;
 mod disk;
+mod endless;
 mod names;
+mod numbers;
 mod proxies;
 mod replies;
 mod served;
+mod targets;
 mod tls;
 mod transfers;
 mod twice;

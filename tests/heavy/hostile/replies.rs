@@ -2,7 +2,6 @@
 //! No run panics, hangs, shows the token or steers a terminal; each ends with the exit code of its kind.
 
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
@@ -250,70 +249,6 @@ fn an_id_arrives_as_it_is_or_not_at_all() {
         assert_eq!(world.server.count(), 0);
         let rest = world.haul(&["rm", "*", "--yes"]);
         assert_eq!((rest.status, world.left()), (2, vec![".".to_owned(), "..".to_owned()]), "{rest}");
-    }
-}
-
-/// How the pages of a listing follow each other, and what is said of it. A page without a cursor of the server's own
-/// is led on by its last id.
-#[test]
-fn a_listing_without_end_ends_by_count() {
-    type Next = fn(usize) -> (Vec<Told>, Option<String>);
-    let cases: [(&str, Next, usize, &str); 5] = [
-        (
-            "the same cursor",
-            |n| (vec![Told::new(&format!("f{n}"), "n")], Some("c".into())),
-            3,
-            "repeats a page",
-        ),
-        (
-            "A, B, A",
-            |n| (vec![Told::new(&format!("f{}", n % 2), "n")], Some(format!("c{}", n % 2))),
-            4,
-            "repeats a page",
-        ),
-        ("empty pages", |n| (Vec::new(), Some(format!("c{n}"))), 1001, "pages with nothing new"),
-        (
-            "the same page",
-            |n| (vec![Told::new("f1", "n")], Some(format!("c{n}"))),
-            1002,
-            "pages with nothing new",
-        ),
-        ("its own cursor", |_| (vec![Told::new("f1", "n")], Some("f1".into())), 3, "repeats a page"),
-    ];
-    for dialect in DIALECTS {
-        for (what, next, most, said) in &cases {
-            if *what == "the same cursor" && !dialect.own_cursor {
-                // New ids there are a new cursor: a listing like any other.
-                continue;
-            }
-            let (next, pages) = (*next, AtomicUsize::new(0));
-            let world = World::twisted(dialect, Vec::new(), move |ask, _, _| {
-                (*ask == Ask::List).then(|| {
-                    let (files, cursor) = next(pages.fetch_add(1, Ordering::SeqCst));
-                    json_answer(200, dialect.page(&files, cursor.as_deref()))
-                })
-            });
-            for arguments in [
-                &["ls", "--ids", "--page-size", "1"][..],
-                &["ls", "--page-size", "1", "--sort", "size"],
-                &["rm", "*", "--dry-run"],
-            ] {
-                let before = world.server.count();
-                let run = world.haul(arguments);
-                let asked = world.server.count() - before;
-                // What the cursors of a platform cannot say ends by itself.
-                let ends = run.status == 0 && asked <= 2;
-                let told = run.status == 8 && run.stderr().contains(said);
-                let also_told = run.status == 8 && run.stderr().contains("a page with nothing in it");
-                let circle = run.status == 8 && run.stderr().contains("repeats a page");
-                assert!(
-                    ends || told || also_told || circle,
-                    "{} {what} {arguments:?} after {asked}: {run}",
-                    dialect.provider
-                );
-                assert!(asked <= *most, "{} {what} {arguments:?}: {asked} pages", dialect.provider);
-            }
-        }
     }
 }
 

@@ -20,8 +20,14 @@ impl Served {
     /// All platforms, with these options of `serve`; the sandbox uses `platform`.
     pub fn start(platform: &str, options: &[&str]) -> Self {
         // The real clock on both sides: what was lost is found by its time.
+        Self::start_at(None, platform, options)
+    }
+
+    /// The same by another clock.
+    pub fn start_at(now: Option<&str>, platform: &str, options: &[&str]) -> Self {
         let mut env = Sandbox::new().with_real_clock();
-        let process = ServeProcess::start(&env, [&["--ephemeral"], options].concat());
+        let server = now.into_iter().fold(env.clone(), |server, now| server.with_var("HAUL_NOW", now));
+        let process = ServeProcess::start(&server, [&["--ephemeral"], options].concat());
         let address = process.address().to_owned();
         for (name, value) in process.variables() {
             env.set(&name, &value);

@@ -35,8 +35,21 @@ pub struct Dialect {
     silent_delete: bool,
     /// Whether it can make a link.
     pub links: bool,
-    /// Whether the cursor is what the server says, and not the last id.
-    pub own_cursor: bool,
+    /// Where the cursor of the next page comes from.
+    pub cursor: Cursor,
+}
+
+/// Where the cursor of the next page comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// The server says it.
+    Told,
+    /// The server says it, with its last page too: a page that is short or empty is the last one.
+    ToldAlways,
+    /// The server says that there is more, which is after the last id.
+    LastId,
+    /// There is one page.
+    Never,
 }
 
 pub const DIALECTS: [&Dialect; 5] = [&REPLICATE, &ACTIVELOOP, &METORIAL, &LLAMACLOUD, &XAI];
@@ -58,7 +71,7 @@ pub const REPLICATE: Dialect = Dialect {
     set: &[("owner", "acme"), ("signing_secret", "s3cret")],
     silent_delete: true,
     links: true,
-    own_cursor: true,
+    cursor: Cursor::Told,
 };
 
 pub const ACTIVELOOP: Dialect = Dialect {
@@ -74,7 +87,7 @@ pub const ACTIVELOOP: Dialect = Dialect {
     set: &[],
     silent_delete: false,
     links: false,
-    own_cursor: true,
+    cursor: Cursor::Told,
 };
 
 pub const METORIAL: Dialect = Dialect {
@@ -90,7 +103,7 @@ pub const METORIAL: Dialect = Dialect {
     set: &[],
     silent_delete: false,
     links: true,
-    own_cursor: false,
+    cursor: Cursor::LastId,
 };
 
 pub const LLAMACLOUD: Dialect = Dialect {
@@ -103,7 +116,7 @@ pub const LLAMACLOUD: Dialect = Dialect {
     set: &[],
     silent_delete: true,
     links: true,
-    own_cursor: true,
+    cursor: Cursor::Told,
 };
 
 pub const XAI: Dialect = Dialect {
@@ -116,8 +129,44 @@ pub const XAI: Dialect = Dialect {
     set: &[],
     silent_delete: false,
     links: true,
-    own_cursor: true,
+    cursor: Cursor::ToldAlways,
 };
+
+/// Every way in which a platform lists, dialect by dialect.
+pub static LISTINGS: &[Dialect] = &[
+    Dialect { name: "api", set: &[], ..REPLICATE },
+    Dialect { name: "signed", ..REPLICATE },
+    ACTIVELOOP,
+    Dialect { page: more_after, cursor: Cursor::LastId, ..ACTIVELOOP },
+    METORIAL,
+    Dialect { name: "pulsar", keys: LATER_METORIAL, ..METORIAL },
+    Dialect { name: "magnetar", keys: LATER_METORIAL, ..METORIAL },
+    LLAMACLOUD,
+    Dialect { set: &[("via", "query")], ..LLAMACLOUD },
+    Dialect {
+        name: "legacy",
+        files: "/api/v1/files",
+        page: |items, _| format!("[{items}]"),
+        cursor: Cursor::Never,
+        ..LLAMACLOUD
+    },
+    XAI,
+    Dialect { name: "auto", ..XAI },
+    Dialect { name: "auto", page: more_after, cursor: Cursor::LastId, ..XAI },
+    Dialect {
+        name: "gateway",
+        keys: ["file_id", "name", "size_bytes"],
+        page: |items, next| format!(r#"{{"files":[{items}],"next_token":{}}}"#, json!(next.unwrap_or(""))),
+        ..XAI
+    },
+];
+
+const LATER_METORIAL: [&str; 3] = ["id", "file_name", "file_size"];
+
+/// A page as OpenAI's API has it: more of them are asked for after the last id.
+fn more_after(items: &str, next: Option<&str>) -> String {
+    format!(r#"{{"object":"list","data":[{items}],"has_more":{}}}"#, next.is_some())
+}
 
 /// A file as the server tells of it. Each value is JSON text that goes out as it is.
 #[derive(Clone, Debug)]
@@ -302,7 +351,7 @@ fn ask_of(dialect: &Dialect, seen: &Seen) -> Ask {
     let Some(below) = path.strip_prefix(dialect.files) else { return Ask::Other };
     let parts: Vec<&str> = below.split('/').collect();
     match (method, parts.as_slice()) {
-        ("GET", [""]) => Ask::List,
+        ("GET", [""]) | ("POST", ["", "query"]) => Ask::List,
         ("GET", ["", id]) => Ask::Stat(text(id)),
         ("DELETE", ["", id]) => Ask::Delete(text(id)),
         ("GET", ["", id, "content"]) if dialect.provider == "llamacloud" => Ask::Link(text(id)),

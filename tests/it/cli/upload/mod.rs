@@ -1,6 +1,7 @@
 //! `haul upload`
 
 mod dry_run;
+mod targets;
 mod trouble;
 mod words;
 

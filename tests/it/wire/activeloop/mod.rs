@@ -251,9 +251,21 @@ async fn a_listing_ends_where_the_platform_says_or_a_page_is_short() {
     assert_eq!(next(page, None).await.as_deref(), Some("b"), "a full page that says nothing");
     assert_eq!(next(r#"{"data":[{"id":"a"}]}"#, None).await, None, "a short one");
     assert_eq!(next(r#"{"data":[{"id":"a"},{"id":"b"}],"has_more":false}"#, None).await, None);
-    assert_eq!(next(r#"{"data":[],"has_more":true,"last_id":"x"}"#, None).await, None, "an empty page");
-    assert_eq!(next(page, Some("b")).await, None, "the page just had");
+    let empty = r#"{"data":[],"has_more":true,"last_id":"x"}"#;
+    assert_eq!(
+        next(empty, None).await.as_deref(),
+        Some("x"),
+        "an empty page that says where the next one starts"
+    );
+    assert_eq!(
+        next(page, Some("b")).await.as_deref(),
+        Some("b"),
+        "the page just had: the listing refuses it"
+    );
     assert_eq!(next(r#"{"object":"list","data":null}"#, None).await, None);
+    let server = serve(&[r#"{"data":[],"has_more":true}"#]);
+    let error = open(&server, &[]).list(&two, None).await.unwrap_err();
+    assert_eq!(error.message(), "activeloop announces another page and does not say where it starts");
 }
 
 // Sections 3.3 to 3.5: retrieve, delete, content.

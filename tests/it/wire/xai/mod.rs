@@ -194,7 +194,7 @@ async fn a_status_that_was_asked_for_is_the_one_of_files_that_tell_none() {
 }
 
 #[tokio::test]
-async fn a_listing_ends_by_each_of_the_four_signs() {
+async fn a_listing_ends_by_each_of_the_three_signs() {
     let two = Query { page_size: Some(2), ..Query::default() };
     let next = async |reply: &str, cursor: Option<&str>| {
         let server = serve(&[reply]);
@@ -205,7 +205,7 @@ async fn a_listing_ends_by_each_of_the_four_signs() {
     assert_eq!(next(&page(1, "t2"), Some("t1")).await, None, "a short page");
     assert_eq!(next(&page(2, ""), Some("t1")).await, None, "no token");
     assert_eq!(next(r#"{"data":[{"id":"a"},{"id":"b"}],"pagination_token":null}"#, None).await, None);
-    assert_eq!(next(&page(2, "t1"), Some("t1")).await, None, "the token just sent");
+    assert_eq!(next(&page(2, "t1"), Some("t1")).await.as_deref(), Some("t1"), "which the listing refuses");
     assert_eq!(next("{}", None).await, None, "an empty list of the gateway");
     assert_eq!(next(r#"{"files":null,"data":[]}"#, None).await, None);
 }
@@ -220,7 +220,7 @@ async fn a_page_of_the_other_dialect_is_continued_in_it() {
     assert_eq!(first.files[0].checksums.blake3.as_deref(), Some(HASH));
     assert_eq!(first.next.as_deref(), Some("next_token:dG9rZW4="));
     let second = xai.list(&one, first.next.as_deref()).await.unwrap();
-    assert_eq!(second.next, None, "the token just sent");
+    assert_eq!(second.next, first.next, "which the listing refuses");
     assert_eq!(
         server.lines(),
         [
@@ -235,10 +235,11 @@ async fn a_server_that_only_says_that_there_is_more_is_asked_for_what_is_after()
     let reply = r#"{"data":[{"id":"file_1"},{"id":"file_2"}],"has_more":true}"#;
     let server = serve(&[reply, r#"{"data":[],"has_more":false}"#]);
     let xai = open(&server, "openai", &[]);
-    let two = Query { page_size: Some(2), ..Query::default() };
-    let first = xai.list(&two, None).await.unwrap();
-    assert_eq!(xai.list(&two, first.next.as_deref()).await.unwrap().next, None);
-    assert_eq!(server.lines()[1], "GET /v1/files?limit=2&after=file_2");
+    // Also where its page is shorter than was asked for.
+    let three = Query { page_size: Some(3), ..Query::default() };
+    let first = xai.list(&three, None).await.unwrap();
+    assert_eq!(xai.list(&three, first.next.as_deref()).await.unwrap().next, None);
+    assert_eq!(server.lines()[1], "GET /v1/files?limit=3&after=file_2");
 }
 
 // Sections 4.3 to 4.5: info, delete, content.

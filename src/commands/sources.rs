@@ -1,0 +1,208 @@
+//! Which files a command uploads: those that a report, its arguments and its lists name.
+
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use super::report::Entry;
+use crate::error::{Error, Kind, Result, word};
+use crate::providers::{Overwrites, Provider};
+use crate::transfer::{self, Claim, IfExists, Planned, Selection, Targets};
+
+/// The sources of one command. Folders are walked each time the files are asked for, so that none is held in memory.
+pub(super) struct Sources {
+    /// The failed entries of an earlier command's report.
+    pub(super) retried: Vec<Entry>,
+    pub(super) arguments: Vec<PathBuf>,
+    /// The name that the only file gets.
+    pub(super) name: Option<String>,
+    pub(super) selection: Selection,
+}
+
+/// Where a file's bytes are, and its name.
+pub(super) enum Work {
+    File(Planned),
+    Stdin { name: String },
+}
+
+impl Work {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::File(planned) => &planned.name,
+            Self::Stdin { name } => name,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::File(planned) => &planned.path,
+            Self::Stdin { .. } => Path::new("-"),
+        }
+    }
+}
+
+impl Sources {
+    /// Whether there may be more files than one.
+    pub(super) fn are_several(&self) -> bool {
+        self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
+    }
+
+    /// Every file, found as the iterator advances. `skipped` is called with each link that is not followed and the reason.
+    pub(super) fn all(
+        &self,
+        skipped: impl Fn(&Path, &str) + Clone + 'static,
+    ) -> impl Iterator<Item = Result<Work>> {
+        let retried = self.retried.iter().map(|entry| again(entry, self.name.as_deref()));
+        retried.chain(self.arguments.iter().flat_map(move |argument| self.of(argument, skipped.clone())))
+    }
+
+    /// The files to upload: one that was named before is left out where another could take its place. If two files have
+    /// one target, both are refused before anything is sent.
+    pub(super) fn distinct<'a>(
+        &'a self,
+        provider: &'a dyn Provider,
+        if_exists: IfExists,
+        skipped: impl Fn(&Path, &str) + Clone + 'static,
+    ) -> Result<impl Iterator<Item = Result<Work>> + 'a> {
+        let mut targets = Targets::new(provider, if_exists);
+        if self.are_several() && targets.may_be_shared() {
+            for work in self.all(|_, _| {}).flatten() {
+                if let Claim::Shared { target, place } = targets.claim(work.path(), work.name()) {
+                    return Err(self.shared(provider, if_exists, target, place, &work));
+                }
+            }
+        }
+        // Files may have come since.
+        let mut targets = Targets::new(provider, if_exists);
+        Ok(self.all(skipped).filter_map(move |work| {
+            let work = match work {
+                Ok(work) => work,
+                failed => return Some(failed),
+            };
+            match targets.claim(work.path(), work.name()) {
+                Claim::Own => Some(Ok(work)),
+                Claim::Repeated => None,
+                Claim::Shared { target, place } => {
+                    Some(Err(self.shared(provider, if_exists, target, place, &work)))
+                }
+            }
+        }))
+    }
+
+    /// The refusal of a file whose target another file has, which is looked for once more: only its hash is known.
+    fn shared(
+        &self,
+        provider: &dyn Provider,
+        if_exists: IfExists,
+        target: u64,
+        place: Option<Overwrites>,
+        second: &Work,
+    ) -> Error {
+        let targets = Targets::new(provider, if_exists);
+        let mut others = self.all(|_, _| {}).flatten();
+        let first = others.find(|work| targets.includes(work.name(), target));
+        let first = first.map_or_else(|| "another file".to_owned(), |work| work.path().display().to_string());
+        let path = second.path().display().to_string();
+        let same = |target: &str| Error::usage(format!("{first} and {path} have the same target: {target}"));
+        if let Some(place) = place {
+            return same(&place.place).hint(place.hint);
+        }
+        let name = second.name();
+        let folders = second.path().components().filter_map(|part| match part {
+            Component::Normal(part) => Some(part.to_string_lossy()),
+            _ => None,
+        });
+        let own = folders.collect::<Vec<_>>().join("/");
+        let own = if own == name { format!("2-{name}") } else { own };
+        same(&format!("both would be called {name}"))
+            .hint(format!(
+                "give one another name: `haul upload -p {} {} --name {} --if-exists {}`",
+                word(provider.profile()),
+                word(&path),
+                word(&own),
+                if_exists.word()
+            ))
+            .hint("`--if-exists upload` keeps both under one name")
+    }
+
+    fn of(
+        &self,
+        argument: &Path,
+        skipped: impl Fn(&Path, &str) + 'static,
+    ) -> Box<dyn Iterator<Item = Result<Work>>> {
+        if argument == Path::new("-") {
+            let name = self.name.clone().ok_or_else(|| {
+                Error::usage("standard input has no name")
+                    .hint("add `--name NAME`: `haul upload - --name data.json`")
+            });
+            return Box::new(std::iter::once(name.map(|name| Work::Stdin { name })));
+        }
+        if let Some(name) = &self.name {
+            return Box::new(std::iter::once(one_named(argument, name)));
+        }
+        let path = argument.to_owned();
+        let planned = transfer::plan(argument, &self.selection, skipped);
+        Box::new(planned.map(move |planned| planned.map(Work::File).map_err(|error| misspelt(error, &path))))
+    }
+}
+
+/// A file that had failed, under the name it was to get.
+fn again(entry: &Entry, name: Option<&str>) -> Result<Work> {
+    match (entry.reference.as_deref(), name.or(entry.name.as_deref())) {
+        (Some("-"), _) => Err(Error::usage("standard input cannot be read again")),
+        (Some(path), Some(name)) => one_named(Path::new(path), name),
+        (path, _) => Err(Error::usage(format!("{}: the report does not say its name", path.unwrap_or("?")))),
+    }
+}
+
+/// A path that is not there: a pattern that no shell took, or another one misspelt.
+fn misspelt(error: Error, path: &Path) -> Error {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
+    if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
+        return error;
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    if name.contains(['*', '?', '[']) {
+        return error.hint(format!("`haul upload -r {} --include '{name}'`", folder.display()));
+    }
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+    let beside =
+        beside.filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
+    let beside: Vec<String> = beside.collect();
+    error.did_you_mean(&path.to_string_lossy(), beside.iter().map(String::as_str))
+}
+
+/// A file with a name given by hand.
+fn one_named(path: &Path, name: &str) -> Result<Work> {
+    let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, &error))?;
+    if found.is_dir() {
+        return Err(Error::usage(format!("{}: is a directory", path.display())));
+    }
+    transfer::refuse_special(path, &found)?;
+    Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
+}
+
+/// The paths of a list, each ended by `end`; `-` is standard input.
+pub(super) fn read_paths(list: &Path, end: u8) -> Result<Vec<PathBuf>> {
+    let bytes = if list == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(list)
+    };
+    let bytes = bytes.map_err(|error| Error::io("read", list, &error))?;
+    let words = bytes
+        .split(|byte| *byte == end)
+        .map(|word| if end == b'\n' { word.strip_suffix(b"\r").unwrap_or(word) } else { word });
+    Ok(words.filter(|word| !word.is_empty()).map(path_of).collect())
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}

@@ -1,0 +1,239 @@
+//! Servers whose listings have no end: they ignore the cursor, go in a circle or announce pages that never come.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use haul::providers::{Download, REGISTRY, find};
+use serde_json::json;
+
+use crate::hostile::world::{Ask, Cursor, Dialect, LISTINGS, Told, World, json_answer};
+use crate::support::sandbox::Run;
+
+/// The ids of a page and the cursor of the next one, by the number of the request.
+type Pages = fn(usize) -> (Vec<String>, Option<String>);
+
+/// A world that lists these pages, and the number of times it was asked for one.
+fn listing(dialect: &'static Dialect, pages: Pages) -> (World, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let number = Arc::clone(&asked);
+    let files = ["f0", "f1", "f2", "f3"].map(|id| Told::new(id, id));
+    let world = World::twisted(dialect, files.into(), move |ask, _, seen| {
+        if seen.target.starts_with("/file-links") {
+            // Only the body would say of which file: all of them have as many bytes.
+            let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
+            return Some(json_answer(200, json!({"id": "link_1", "url": url}).to_string()));
+        }
+        (*ask == Ask::List).then(|| {
+            let (ids, cursor) = pages(number.fetch_add(1, Ordering::SeqCst));
+            let files: Vec<Told> = ids.iter().map(|id| Told::new(id, id)).collect();
+            json_answer(200, dialect.page(&files, cursor.as_deref()))
+        })
+    });
+    (world, asked)
+}
+
+fn page(ids: &[&str], cursor: impl Into<Option<String>>) -> (Vec<String>, Option<String>) {
+    (ids.iter().map(|id| (*id).to_owned()).collect(), cursor.into())
+}
+
+/// The listing was refused, and nothing was shown twice.
+#[track_caller]
+fn refused(what: &str, run: &Run, said: &str) {
+    assert_eq!(run.status, 8, "{what}: {run}");
+    assert!(run.stderr().contains(said), "{what}: {run}");
+    shown_once(what, run);
+}
+
+#[track_caller]
+fn shown_once(what: &str, run: &Run) {
+    let lines = run.lines();
+    assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), lines.len(), "{what}: {run}");
+}
+
+#[test]
+fn every_dialect_of_every_platform_has_a_listing_here() {
+    for spec in REGISTRY.iter().filter(|spec| !spec.base_url.is_empty()) {
+        for dialect in spec.dialects {
+            let is_here = |here: &&Dialect| here.provider == spec.name && here.name == dialect.name;
+            let here = LISTINGS.iter().find(is_here);
+            let here =
+                here.unwrap_or_else(|| panic!("{} {}: no listing in world.rs", spec.name, dialect.name));
+            // And it is one: an honest server's files are listed.
+            let files = ["a", "b"].map(|id| Told::new(id, id));
+            let run = World::new(here, files.into()).haul(&["ls", "--ids", "--page-size", "5"]).ok();
+            assert_eq!(run.sorted().lines(), ["a", "b"], "{} {}", spec.name, dialect.name);
+        }
+    }
+}
+
+#[test]
+fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
+    let same: Pages = |_| page(&["f1", "f2"], "f2".to_owned());
+    for dialect in LISTINGS.iter().filter(|dialect| dialect.cursor != Cursor::Never) {
+        for arguments in [
+            &["ls", "--ids", "--page-size", "2"][..],
+            &["ls", "--ids", "--page-size", "2", "--sort", "metadata.x"],
+            &["ls", "--ids", "--page-size", "2", "--filter", "name:f"],
+        ] {
+            let what = format!("{} {} {arguments:?}", dialect.provider, dialect.name);
+            let (world, asked) = listing(dialect, same);
+            refused(&what, &world.haul(arguments), "repeats a page");
+            assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
+        }
+        let full: Pages = |_| ((0..100).map(|n| format!("f{n}")).collect(), Some("f99".to_owned()));
+        for arguments in [
+            &["ls", "--ids"][..],
+            &["rm", "--filter", "name:f", "--dry-run", "--ids"],
+            &["info", "name:f1", "--fields", "id"],
+            &["info", "f*", "--fields", "id"],
+        ] {
+            let what = format!("{} {} {arguments:?}", dialect.provider, dialect.name);
+            let (world, asked) = listing(dialect, full);
+            refused(&what, &world.haul(arguments), "repeats a page");
+            assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
+        }
+        // Where a short page is the last one, the listing ends.
+        let ends = dialect.cursor == Cursor::ToldAlways;
+        let mut known = find(dialect.provider).unwrap().dialects.iter();
+        let downloads = known.find(|known| known.name == dialect.name).unwrap().can.download == Download::Any;
+        for (arguments, status, left, saved) in [
+            (&["rm", "--filter", "name:f", "--yes"][..], 8, 2, 0),
+            (&["rm", "f*", "--dry-run"], 8, 4, 0),
+            (&["get", "f*", "-o", "out/"], 8, 4, 2),
+            (&["info", "name:f1"], 8, 4, 0),
+            (&["info", "f*"], 8, 4, 0),
+        ] {
+            if arguments[0] == "get" && !downloads {
+                continue;
+            }
+            let what = format!("{} {} {arguments:?}", dialect.provider, dialect.name);
+            let (world, asked) = listing(dialect, same);
+            let run = world.haul(arguments);
+            assert_eq!(run.status, if ends { 0 } else { status }, "{what}: {run}");
+            assert!(ends || run.stderr().contains("repeats a page"), "{what}: {run}");
+            assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
+            // Only files that were listed before the error may be affected.
+            assert_eq!(world.left().len(), left, "{what}: {run}");
+            assert!(world.left().iter().any(|id| id == "f0"), "{what}: {run}");
+            let out = std::fs::read_dir(world.env.work().join("out")).map_or(0, Iterator::count);
+            assert_eq!(out, saved, "{what}: {run}");
+        }
+        let (world, asked) = listing(dialect, same);
+        let mut complete = world.env.command();
+        complete.env("COMPLETE", "fish").args(["--", "haul", "info", "f"]);
+        let run = world.env.run(&mut complete).ok();
+        let offered = run.lines().iter().filter(|line| line.starts_with('f')).count();
+        assert_eq!(offered, 2, "{} {}: {run}", dialect.provider, dialect.name);
+        assert!(asked.load(Ordering::SeqCst) <= 2, "{} {}", dialect.provider, dialect.name);
+    }
+}
+
+#[test]
+fn a_listing_that_repeats_itself_is_an_error_before_a_row_comes_twice() {
+    /// A description, the pages, and the number of requests.
+    type Case = (&'static str, Pages, usize);
+    let cases: [Case; 5] = [
+        ("the same page under new cursors", |n| page(&["f1", "f2"], format!("c{n}")), 2),
+        (
+            "two pages in turn",
+            |n| page(if n % 2 == 0 { &["f0", "f1"] } else { &["f2", "f3"] }, format!("c{n}")),
+            3,
+        ),
+        (
+            "the cursors of two pages in turn",
+            |n| page(&[&format!("f{n}"), &format!("g{n}")], format!("c{}", n % 2)),
+            3,
+        ),
+        (
+            "the same cursor with new files",
+            |n| page(&[&format!("f{n}"), &format!("g{n}")], "c".to_owned()),
+            2,
+        ),
+        (
+            "pages without a new file",
+            |n| page(if n == 0 { &["f0", "f1"] } else { &["f1", "f0"] }, format!("c{n}")),
+            2,
+        ),
+    ];
+    for dialect in LISTINGS.iter().filter(|dialect| dialect.cursor != Cursor::Never) {
+        for (what, pages, most) in cases {
+            if dialect.cursor == Cursor::LastId
+                && what.contains("cursor")
+                && what != "the same page under new cursors"
+            {
+                // New last ids are new cursors there: a listing like any other.
+                continue;
+            }
+            for arguments in [
+                &["ls", "--ids", "--page-size", "2"][..],
+                &["ls", "--ids", "--page-size", "2", "--sort", "metadata.x"],
+            ] {
+                let what = format!("{} {} {what} {arguments:?}", dialect.provider, dialect.name);
+                let (world, asked) = listing(dialect, pages);
+                refused(&what, &world.haul(arguments), "repeats a page");
+                let asked = asked.load(Ordering::SeqCst);
+                assert!(asked <= most, "{what}: {asked} pages");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_move_to_the_next_page_meanwhile_are_listed_once() {
+    let moved: Pages = |n| match n {
+        0 => page(&["f0", "f1"], "c0".to_owned()),
+        1 => page(&["f1", "f2"], "c1".to_owned()),
+        _ => page(&["f3"], None),
+    };
+    for dialect in LISTINGS.iter().filter(|dialect| dialect.cursor != Cursor::Never) {
+        let (world, _) = listing(dialect, moved);
+        let run = world.haul(&["ls", "--ids", "--page-size", "2"]).ok();
+        assert_eq!(run.lines(), ["f0", "f1", "f2", "f3"], "{} {}", dialect.provider, dialect.name);
+    }
+}
+
+#[test]
+fn a_page_that_is_announced_and_never_comes_is_an_error() {
+    for dialect in LISTINGS {
+        let what = format!("{} {}", dialect.provider, dialect.name);
+        let (world, asked) = listing(dialect, |_| page(&[], "c".to_owned()));
+        let run = world.haul(&["ls", "--ids"]);
+        let pages = asked.load(Ordering::SeqCst);
+        match dialect.cursor {
+            Cursor::Told => {
+                refused(&what, &run, "repeats a page");
+                assert_eq!(pages, 2, "{what}");
+            }
+            Cursor::LastId => {
+                refused(&what, &run, "announces another page and does not say where it starts");
+                assert_eq!(pages, 1, "{what}");
+            }
+            // An empty page is the last one.
+            Cursor::ToldAlways | Cursor::Never => assert_eq!((run.status, pages), (0, 1), "{what}: {run}"),
+        }
+        if dialect.cursor == Cursor::Told {
+            let (world, asked) = listing(dialect, |n| page(&[], format!("c{n}")));
+            refused(&what, &world.haul(&["ls", "--ids"]), "pages with nothing new");
+            assert_eq!(asked.load(Ordering::SeqCst), 1000, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_listing_of_links_without_end_is_an_error() {
+    for dialect in LISTINGS.iter().filter(|dialect| dialect.provider == "metorial") {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let number = Arc::clone(&asked);
+        let world = World::twisted(dialect, vec![Told::new("f1", "f1")], move |_, _, seen| {
+            (seen.head.starts_with("GET") && seen.target.contains("links")).then(|| {
+                number.fetch_add(1, Ordering::SeqCst);
+                let link = json!({"id": "link_1", "url": "http://h/x"});
+                json_answer(200, json!({"items": [link], "pagination": {"has_more_after": true}}).to_string())
+            })
+        });
+        let what = format!("{} {}", dialect.provider, dialect.name);
+        refused(&what, &world.haul(&["link", "--list", "id:f1"]), "repeats a page");
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{what}");
+    }
+}

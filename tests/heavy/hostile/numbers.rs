@@ -1,0 +1,330 @@
+//! Times, dates and sizes that no clock and no disk can hold, in every header and field that is computed with. No run
+//! panics, and each ends with the exit code of its kind (see `World::haul`).
+
+use haul::emulator::PLATFORMS;
+
+use crate::hostile::served::Served;
+use crate::hostile::world::{Ask, DIALECTS, Told, World, json_answer};
+use crate::support::server::Answer;
+
+/// Waits of more than any time, in seconds or as a date.
+const WAITS: [&str; 9] = [
+    "301",
+    "9223372036854775807",
+    "9223372036854775808",
+    "9999999999999999999",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1e300",
+    "999999999999999999999999999999999999999999999999.9",
+    "Thu, 30 Dec 9999 21:59:59 GMT",
+];
+
+/// Values that are no wait, or none that is kept for long.
+const NO_WAITS: [&str; 12] = [
+    "0",
+    "-0",
+    "-1",
+    "-9223372036854775808",
+    "-1e300",
+    "1e-300",
+    "NaN",
+    "inf",
+    "",
+    "Fri, 31 Dec 99999 23:59:59 GMT",
+    "Sat, 01 Jan 0000 00:00:00 GMT",
+    "Thu, 01 Jan 1970 00:00:00 -9999",
+];
+
+const VERBS: [&[&str]; 8] = [
+    &["ls", "--ids"],
+    &["info", "id:f1"],
+    &["info", "name:n"],
+    &["get", "id:f1", "-o", "-"],
+    &["rm", "id:f1"],
+    &["upload", "a.txt"],
+    &["upload", "a.txt", "--if-exists", "replace"],
+    &["link", "id:f1"],
+];
+
+#[test]
+fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
+    for dialect in DIALECTS {
+        for (status, header) in [
+            (429, "Retry-After"),
+            (429, "retry-after-ms"),
+            (429, "RateLimit-Reset"),
+            (503, "Retry-After"),
+            (408, "Retry-After"),
+        ] {
+            for (number, wait) in WAITS.iter().enumerate() {
+                // Only `Retry-After` may be a date.
+                if header != "Retry-After" && wait.contains("GMT") {
+                    continue;
+                }
+                // 301 milliseconds are waited. Other statuses go the same way as 429: some waits will do.
+                let is_short = header == "retry-after-ms" && *wait == "301";
+                if is_short || (status != 429 && ![1, 3, 4, 6].contains(&number)) {
+                    continue;
+                }
+                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
+                    Some(Answer::status(status, &[(header, wait)], ""))
+                });
+                world.env.write("a.txt", "a");
+                // Every verb meets some of the waits, with an attempt left and without.
+                for verb in VERBS.iter().skip(number % 2).step_by(2) {
+                    if verb[0] == "link" && !dialect.links {
+                        continue;
+                    }
+                    let retries = if number % 3 == 0 { "0" } else { "3" };
+                    let run = world.haul(&[verb, &["--retries", retries][..]].concat());
+                    let what = format!("{} {status} {header}: {wait} {verb:?}", dialect.provider);
+                    assert_eq!(run.status, 6, "{what}: {run}");
+                    assert!(run.stderr().contains("longer than this command waits"), "{what}: {run}");
+                    let says_when = run.stderr().contains("hint: try again after ")
+                        || run.stderr().contains("until after the year 9999");
+                    assert!(says_when, "{what}: {run}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_makes_no_sense_is_none() {
+    for dialect in DIALECTS {
+        for header in ["Retry-After", "retry-after-ms", "RateLimit-Reset"] {
+            for wait in NO_WAITS {
+                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
+                    Some(Answer::status(429, &[(header, wait)], ""))
+                });
+                let run = world.haul(&["ls", "--ids"]).fails(6);
+                assert!(!run.stderr().contains("longer than"), "{header}: {wait}: {run}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_far_off_stops_nothing() {
+    for dialect in DIALECTS {
+        for date in [
+            "Thu, 30 Dec 9999 21:59:59 GMT",
+            "Fri, 31 Dec 99999 23:59:59 GMT",
+            "Sat, 01 Jan 0000 00:00:00 GMT",
+            "Thu, 01 Jan 1970 00:00:00 -9999",
+            "18446744073709551615",
+        ] {
+            let told = |name: &str| Told::new("f1", name).and(r#""created_at":253402207200,"extra":1"#);
+            let world = World::twisted(dialect, vec![told("n")], move |ask, number, seen| {
+                let date = [("Date", date), ("Content-Type", "application/json")];
+                match ask {
+                    Ask::List => Some(Answer::status(200, &date, dialect.page(&[told("a.txt")], None))),
+                    // The answer is lost: the file is looked for by the server's clock.
+                    Ask::Other if seen.head.starts_with("POST") && number < 3 => {
+                        Some(Answer::status(502, &date, ""))
+                    }
+                    _ => None,
+                }
+            });
+            world.env.write("a.txt", "a");
+            world.haul(&["ls", "--since", "1d", "--ids"]);
+            world.haul(&["upload", "a.txt"]);
+        }
+    }
+}
+
+#[test]
+fn times_of_links_that_no_clock_reaches_hide_no_link() {
+    for dialect in DIALECTS.into_iter().filter(|dialect| dialect.links) {
+        for time in [
+            "9223372036854775807",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "1e300",
+            "\"9223372036854775807\"",
+            "\"9999-12-31T23:59:59Z\"",
+            "\"-009999-01-01T00:00:00Z\"",
+            "\"\"",
+        ] {
+            let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, seen| {
+                let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
+                let link = format!(
+                    r#"{{"id":"l","url":"{url}","public_url":"{url}","presigned_url":"{url}",
+                    "expires_at":{time},"expires_in_seconds":{time}}}"#
+                );
+                matches!(ask, Ask::Link(_)).then(|| json_answer(200, link))
+            });
+            let run = world.haul(&["link", "id:f1"]).ok();
+            assert!(run.stdout().contains("http"), "{} {time}: {run}", dialect.provider);
+            world.haul(&["link", "id:f1", "--json"]).ok();
+            world.terminal(&["link", "id:f1"]).ok();
+        }
+    }
+}
+
+#[test]
+fn lengths_and_ranges_that_no_disk_holds_write_nothing() {
+    let lengths = ["18446744073709551615", "18446744073709551616", "9223372036854775808", "-1", "1e3"];
+    let ranges = [
+        "bytes 2-18446744073709551615/*",
+        "bytes 2-18446744073709551615/18446744073709551615",
+        "bytes 18446744073709551615-18446744073709551615/*",
+        "bytes 2-18446744073709551616/*",
+        "bytes 0-18446744073709551615/*",
+        "bytes 2-1/18446744073709551616",
+        "bytes */18446744073709551615",
+        "bytes */2",
+        "bytes -1-2/3",
+    ];
+    for dialect in DIALECTS {
+        for length in lengths {
+            let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nf1");
+                matches!(ask, Ask::Bytes(_)).then(|| Answer::raw(head))
+            });
+            let run = world.haul(&["get", "id:f1", "-o", "out"]);
+            assert!(world.env.files().iter().all(|name| name != "out") || run.status == 0, "{length}: {run}");
+            world.haul(&["get", "id:f1", "-o", "-", "--progress", "always"]);
+        }
+        for (status, range) in ranges.iter().flat_map(|range| [(206, *range), (416, *range), (200, *range)]) {
+            // The first answer breaks off after two bytes of eight, so that the rest is asked for.
+            let mut told = Told::new("f1", "n");
+            "8".clone_into(&mut told.size);
+            let world = World::twisted(dialect, vec![told], move |ask, _, seen| {
+                if !matches!(ask, Ask::Bytes(_)) {
+                    return None;
+                }
+                if seen.header("range").is_none() {
+                    return Some(Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nf1"));
+                }
+                Some(Answer::status(status, &[("Content-Range", range)], "f1"))
+            });
+            let run = world.haul(&["get", "id:f1", "-o", "out", "--retries", "1"]);
+            assert!(run.status != 0, "{} {status} {range}: {run}", dialect.provider);
+            assert!(world.env.files().iter().all(|name| name != "out"), "{status} {range}: {run}");
+        }
+    }
+}
+
+/// The sum of what is moved is computed for the bar and for the body of several files.
+#[test]
+fn sums_of_sizes_do_not_overflow() {
+    for dialect in DIALECTS {
+        let files: Vec<Told> = (0..5)
+            .map(|number| {
+                let id = format!("f{number}");
+                let mut told = Told::new(&id, &id);
+                "18446744073709551615".clone_into(&mut told.size);
+                told
+            })
+            .collect();
+        let world = World::new(dialect, files);
+        for verb in [
+            &["get", "f*", "-o", "out/", "--progress", "always"][..],
+            &["get", "f*", "-o", "out/", "--progress", "json"],
+            &["get", "f*", "-o", "out/", "--dry-run"],
+            &["ls", "--sort", "size"],
+            &["ls", "--filter", "size > 1"],
+            &["rm", "f*"],
+            &["rm", "f*", "--dry-run"],
+        ] {
+            world.haul(verb);
+            world.terminal(verb);
+        }
+    }
+}
+
+/// The emulator adds lifetimes to its clock and windows to instants.
+#[test]
+fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
+    const MOST: &str = "18446744073709551615";
+    let quirk = |name: &str| format!("--quirk={name}{MOST}");
+    let quirks = [
+        quirk("replicate.page-size="),
+        quirk("replicate.max-size="),
+        quirk("activeloop.index-after="),
+        quirk("activeloop.upload-limit="),
+        quirk("xai.upload-limit="),
+        quirk("llamacloud.stale-links="),
+        quirk("llamacloud.rate-limit=1000/"),
+        "--quirk=llamacloud.retention=user_data:9223372036854775807".to_owned(),
+    ];
+    let quirks: Vec<&str> = quirks.iter().map(String::as_str).collect();
+    for platform in PLATFORMS.iter().filter(|platform| platform.name != "local") {
+        for (now, options) in [
+            (Some("9999-12-30T21:59:59Z"), &[][..]),
+            (Some("9999-12-30T21:59:59Z"), &["--dialect=xai=gateway", "--dialect=metorial=magnetar"]),
+            (Some("-009999-01-02T02:00:00Z"), &[]),
+            (None, &quirks),
+        ] {
+            let served = Served::start_at(now, platform.name, options);
+            served.env.write("a.txt", "a");
+            served.env.write("c.png", "c");
+            let what = format!("{} {now:?} {options:?}", platform.name);
+            for arguments in [
+                &["upload", "a.txt", "c.png"][..],
+                &["ls", "--ids"],
+                &["ls", "--page-size", "1", "--ids"],
+                &["info", "name:a.txt"],
+                &["upload", "a.txt", "--if-exists", "replace"],
+                &["rm", "name:a.txt"],
+            ] {
+                let run = served.haul(arguments);
+                assert_eq!(run.status, 0, "{what} {arguments:?}: {run}");
+            }
+            // What only some of them have is refused or done; a panic would close the connection (7).
+            for arguments in [
+                &["link", "name:c.png"][..],
+                &["link", "name:c.png", "--expires", "1h"],
+                &["upload", "a.txt", "--expires", "24h"],
+                &["upload", "a.txt", "--set", "via=presigned"],
+                &["upload", "a.txt", "--set", "via=chunks"],
+                &["get", "name:c.png", "-o", "-"],
+            ] {
+                let run = served.haul(arguments);
+                assert!(run.status != 7, "{what} {arguments:?}: {run}");
+            }
+        }
+    }
+    let served = Served::start("llamacloud", &[&quirk("llamacloud.rate-limit=1/")]);
+    served.env.write("a.txt", "a");
+    served.haul(&["upload", "a.txt"]).ok();
+    let run = served.haul(&["upload", "a.txt"]).fails(6);
+    assert!(run.stderr().contains("until after the year 9999"), "{run}");
+}
+
+/// Options and the clock are the user's, and may be as absurd.
+#[test]
+fn values_of_a_user_that_no_clock_reaches_are_refused_or_kept() {
+    let times =
+        ["9223372036854775807s", "18446744073709551616s", "7304484d", "19998y", "1e300s", "-7304484d"];
+    for dialect in DIALECTS {
+        let mut world = World::new(dialect, vec![Told::new("f1", "n")]);
+        world.env.write("a.txt", "a");
+        for now in ["2026-03-01T12:00:00Z", "9999-12-30T22:00:00Z", "-009999-01-02T02:00:00Z"] {
+            world.env.set("HAUL_NOW", now);
+            for time in times {
+                let relative = time.trim_start_matches('-');
+                for arguments in [
+                    &["ls", "--since", time][..],
+                    &["ls", "--expiring", time],
+                    &["ls", "--timeout", time],
+                    &["ls", "--filter", &format!("created_at > -{relative}")],
+                    &["ls", "--filter", &format!("expires_at < +{relative}")],
+                    &["upload", "a.txt", "--expires", time],
+                    &["upload", "a.txt", "--dry-run", "--expires", time],
+                    &["link", "id:f1", "--expires", time],
+                ] {
+                    let run = world.haul(arguments);
+                    assert!([0, 1, 2, 3, 5].contains(&run.status), "{now} {arguments:?}: {run}");
+                }
+            }
+            // The listing is cached until a time that may be out of range.
+            let mut complete = world.env.command();
+            complete.env("COMPLETE", "fish").args(["--", "haul", "info", "n"]);
+            let run = world.env.run(&mut complete).ok();
+            assert!(run.stdout().starts_with("n\t"), "{now}: {run}");
+        }
+    }
+}
