@@ -102,9 +102,9 @@ fn a_tunnel_keeps_the_token_from_the_proxy() {
     env.haul(["info", "id:f"]).ok();
     let _ = env.haul(["upload", "up.txt", "--no-verify"]);
     assert!(
-        server.seen().iter().all(|seen| seen.header("authorization") == Some(&format!("Bearer {TOKEN}")))
+        server.requests().iter().all(|seen| seen.header("authorization") == Some(&format!("Bearer {TOKEN}")))
     );
-    assert!(server.seen().iter().all(|seen| seen.header("proxy-authorization").is_none()));
+    assert!(server.requests().iter().all(|seen| seen.header("proxy-authorization").is_none()));
     let heads = proxy.heads();
     assert!(heads.len() >= 3);
     for head in heads {

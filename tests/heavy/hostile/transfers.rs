@@ -62,7 +62,7 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
             _ => None,
         });
         let run = world.haul(&["get", "id:f1", "-o", "out"]).fails(status);
-        let seen = world.server.seen();
+        let seen = world.server.requests();
         let made = seen.iter().filter(|seen| seen.head.starts_with("POST")).count();
         let released =
             seen.iter().filter(|seen| seen.head.starts_with("DELETE /files/f1/links/link_1 ")).count();

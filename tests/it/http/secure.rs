@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::http::config;
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Answer, Listener, Server};
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
@@ -73,7 +73,7 @@ async fn a_named_authority_is_trusted() {
     let authority = Authority::new();
     let server = authority.server("localhost", false);
     assert_eq!(ask(&server, Some(&authority.pem())).await.unwrap(), 200);
-    assert!(server.seen()[0].header("authorization").is_some());
+    assert!(server.requests()[0].header("authorization").is_some());
 }
 
 #[tokio::test]
@@ -103,18 +103,13 @@ async fn a_certificate_for_another_host_or_time_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_said_to() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 64]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
+    let plain = Listener::new(|mut stream| {
+        let _ = stream.read(&mut [0; 64]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    let url = Url::parse(&format!("https://localhost:{port}/")).unwrap();
+    let url = Url::parse(&format!("https://localhost:{}/", plain.address.port())).unwrap();
     let authority = Authority::new().pem();
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let config =
         Config { own: vec![url.clone()], cacert: Some(authority.path().to_owned()), ..config(&server) };
     let error = Client::new(config).send(&Request::get(url)).await.unwrap_err();
@@ -124,7 +119,7 @@ async fn a_server_that_speaks_no_tls_is_said_to() {
 #[tokio::test]
 async fn a_redirect_to_plain_http_is_refused() {
     let authority = Authority::new();
-    let plain = Server::script(vec![Answer::ok()]);
+    let plain = Server::repeating(vec![Answer::ok()]);
     let target = plain.at("files").to_string();
     let moved = move |_, _: &_| Answer::status(302, &[("Location", &target)], "");
     let server = Server::tls(authority.session("localhost", false), moved);

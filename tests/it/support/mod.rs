@@ -3,15 +3,25 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod connection;
-pub mod emulated;
+pub mod emulator;
 pub mod filters;
 pub mod generated;
 pub mod raw;
 pub mod rig;
 pub mod sandbox;
-pub mod script;
-pub mod served;
 pub mod server;
-pub mod socket;
 #[cfg(unix)]
 pub mod terminal;
+
+use haul::model::Clock;
+use jiff::Timestamp;
+
+/// A clock that stands.
+pub fn clock(time: &str) -> Clock {
+    Clock(Some(time.parse().unwrap()))
+}
+
+/// The same at so many seconds after the start of 1970.
+pub fn clock_at(seconds: i64) -> Clock {
+    Clock(Some(Timestamp::from_second(seconds).unwrap()))
+}

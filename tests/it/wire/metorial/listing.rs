@@ -92,7 +92,7 @@ async fn scopes_go_as_header_query_and_form_fields() {
     let listing = &api.requests()[0];
     assert_eq!(listing.header("metorial-instance-id"), Some("ins_1"));
     assert_eq!(listing.target, "/files?limit=100&order=desc&organization_id=org_1");
-    assert_eq!(uploads.requests()[0].canonical(), include_str!("request-upload-organization.http"));
+    uploads.requests()[0].assert_is(include_str!("request-upload-organization.http"));
 }
 
 #[tokio::test]
