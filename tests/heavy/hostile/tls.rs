@@ -2,15 +2,13 @@
 //! tried twice.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::hostile::certificates::{Authority, Flaw};
 use crate::hostile::world::{TOKEN, json_answer, sane};
 use crate::support::sandbox::TestEnv;
-use crate::support::server::Server;
+use crate::support::server::{Listener, Server};
 
 /// What is typed, with a file `up.txt` in the folder.
 pub const VERBS: [&[&str]; 8] = [
@@ -104,7 +102,7 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     // A server without TLS where the URL says https.
     let heard = Arc::new(AtomicUsize::new(0));
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
-    let mut env = boxed(&format!("https://localhost:{}/v1", plain.port()));
+    let mut env = boxed(&format!("https://localhost:{}/v1", plain.address.port()));
     let pem = Authority::new("a").pem(&env);
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     for (count, verb) in VERBS.iter().enumerate() {
@@ -127,17 +125,12 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
 }
 
 /// A server that reads a little and says this.
-fn answering(bytes: &'static [u8], heard: Arc<AtomicUsize>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            heard.fetch_add(1, Ordering::SeqCst);
-            let mut piece = [0; 4096];
-            let read = stream.read(&mut piece).unwrap_or(0);
-            assert!(!piece[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
-            let _ = stream.write_all(bytes);
-        }
-    });
-    address
+fn answering(bytes: &'static [u8], heard: Arc<AtomicUsize>) -> Listener {
+    Listener::new(move |mut stream| {
+        heard.fetch_add(1, Ordering::SeqCst);
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).unwrap_or(0);
+        assert!(!piece[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
+        let _ = stream.write_all(bytes);
+    })
 }
