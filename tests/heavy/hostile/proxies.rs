@@ -6,11 +6,11 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::hostile::certificates::{Authority, Flaw};
 use crate::hostile::tls::{VERBS, boxed};
 use crate::hostile::world::{TOKEN, json_answer, sane};
 use crate::support::sandbox::TestEnv;
 use crate::support::server::{Listener, Request, Server};
+use crate::support::tls::{Authority, Flaw};
 
 /// What a proxy does once it has read the head of a request.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ fn tunnel(mut near: TcpStream, to: SocketAddr) {
 /// A box whose platform has a name that only a proxy could resolve.
 fn behind(proxy: &str, scheme: &str, authority: &Authority) -> TestEnv {
     let mut env = boxed(&format!("{scheme}://files.example/v1"));
-    let pem = authority.pem(&env);
+    let pem = authority.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     env.set(if scheme == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" }, proxy);
     env.set("HAUL_RETRIES", "0");

@@ -5,10 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::hostile::certificates::{Authority, Flaw};
 use crate::hostile::world::{TOKEN, json_answer, sane};
 use crate::support::sandbox::TestEnv;
 use crate::support::server::{Listener, Server};
+use crate::support::tls::{Authority, Flaw};
 
 /// What is typed, with a file `up.txt` in the folder.
 pub const VERBS: [&[&str]; 8] = [
@@ -45,7 +45,7 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     ] {
         let server = Server::tls(authority.session("localhost", flaw), |_, _| json_answer(200, "{}"));
         let mut env = boxed(&format!("{}v1", server.url));
-        let pem = trusted.pem(&env);
+        let pem = trusted.pem();
         env.set("SSL_CERT_FILE", pem.to_str().unwrap());
         for verb in VERBS {
             let before = server.connections();
@@ -64,11 +64,8 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     let honest = |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#);
     let server = Server::tls(trusted.session("localhost", Flaw::None), honest);
     let mut env = boxed(&format!("{}v1", server.url));
-    assert_eq!(
-        env.haul(["ls", "--ids", "--cacert", trusted.pem(&env).to_str().unwrap()]).ok().lines(),
-        ["f"]
-    );
-    let pem = trusted.pem(&env);
+    assert_eq!(env.haul(["ls", "--ids", "--cacert", trusted.pem().to_str().unwrap()]).ok().lines(), ["f"]);
+    let pem = trusted.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
 }
@@ -103,7 +100,8 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     let heard = Arc::new(AtomicUsize::new(0));
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
     let mut env = boxed(&format!("https://localhost:{}/v1", plain.address.port()));
-    let pem = Authority::new("a").pem(&env);
+    let authority = Authority::new("a");
+    let pem = authority.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     for (count, verb) in VERBS.iter().enumerate() {
         let run = sane("http on https", env.haul(*verb)).fails(7);

@@ -1,4 +1,4 @@
-//! A profile by hand: what a provider is opened with, and the configuration of its client.
+//! Profiles made by hand: the connection of a provider and the configuration of its client.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use haul::providers::{Connection, Provider, Spec};
 use haul::secret::Secret;
 use url::Url;
 
-/// A profile. The settings of [`new`](Self::new) are those of a test that names no others.
+/// A profile. A test starts from [`new`](Self::new) and names the fields that differ.
 #[derive(Clone)]
 pub struct Profile<'a> {
     pub spec: &'static Spec,
@@ -60,7 +60,7 @@ impl Profile<'_> {
         }
     }
 
-    /// What the provider is opened with.
+    /// The connection that the provider is opened with.
     pub fn connection(&self) -> Connection {
         let is_secret = |key: &str| {
             let setting = self.spec.settings.iter().find(|setting| setting.key == key);

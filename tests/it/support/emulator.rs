@@ -20,7 +20,7 @@ use crate::support::raw::{self, Answer, JSON, request};
 
 /// A token for an emulator that accepts only one.
 pub const TOKEN: &str = "xai-a-token-of-tests";
-/// The header that has it.
+/// The header that carries [`TOKEN`].
 pub const AUTH: &str = "Authorization: Bearer xai-a-token-of-tests";
 
 /// How an emulator is started.
@@ -36,7 +36,7 @@ pub struct Setup<'a> {
     pub faults: &'a [&'a str],
     /// The only token that is accepted.
     pub token: Option<&'a str>,
-    /// A header of every request of [`ask`](Emulator::ask): who sends it.
+    /// A header that [`ask`](Emulator::ask) adds to every request.
     pub auth: &'a str,
     pub clock: Clock,
     /// What there is to serve, if not the platforms of the program.

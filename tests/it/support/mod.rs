@@ -12,16 +12,17 @@ pub mod sandbox;
 pub mod server;
 #[cfg(unix)]
 pub mod terminal;
+pub mod tls;
 
 use haul::model::Clock;
 use jiff::Timestamp;
 
-/// A clock that stands.
+/// A clock that stands still.
 pub fn clock(time: &str) -> Clock {
     Clock(Some(time.parse().unwrap()))
 }
 
-/// The same at so many seconds after the start of 1970.
+/// The same at a Unix time.
 pub fn clock_at(seconds: i64) -> Clock {
     Clock(Some(Timestamp::from_second(seconds).unwrap()))
 }

@@ -120,7 +120,7 @@ fn sorted(headers: impl Iterator<Item = (String, String)>) -> Vec<(String, Strin
     headers
 }
 
-/// What to do with a request.
+/// An answer to a request, and what becomes of the connection.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Status and header lines; None where the body is all that is sent.
@@ -166,7 +166,7 @@ impl Answer {
         Self { head: None, then: Then::Close, ..Self::new(0, bytes) }
     }
 
-    /// Reads only the head of the request, then closes the connection without a word.
+    /// Reads only the head of the request, then closes the connection without an answer.
     pub fn cut() -> Self {
         Self { early: true, ..Self::raw("") }
     }
@@ -184,14 +184,14 @@ impl Answer {
         self
     }
 
-    /// Answers as soon as the head has come, reads no body and leaves.
+    /// Answers as soon as the head has come, reads no body and closes the connection.
     pub fn early(mut self) -> Self {
         self.early = true;
         self.then = Then::Linger;
         self
     }
 
-    /// Says no more, and leaves the connection open.
+    /// Sends nothing more and leaves the connection open.
     pub fn hang(mut self) -> Self {
         self.then = Then::Hang;
         self
@@ -247,12 +247,15 @@ impl Drop for Listener {
     }
 }
 
+type Script = dyn Fn(usize) -> Answer + Send + Sync;
+type Handler = dyn Fn(usize, &Request) -> Answer + Send + Sync;
+
 /// Where answers come from.
 enum Source {
     /// The number of the request decides, so an answer may go out before the body has come.
-    Script(Box<dyn Fn(usize) -> Answer + Send + Sync>),
+    Script(Box<Script>),
     /// The whole request decides.
-    Handler(Box<dyn Fn(usize, &Request) -> Answer + Send + Sync>),
+    Handler(Box<Handler>),
 }
 
 impl Source {
@@ -281,7 +284,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Gives these answers in order, then 599.
+    /// Sends `answers` in order, then 599.
     pub fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self::start_with(|_| answers)
     }
@@ -297,7 +300,7 @@ impl Server {
         Self::serve(listener, None, Source::Script(Box::new(answer)))
     }
 
-    /// Gives these answers in order; the last one serves all further requests.
+    /// Sends `answers` in order; the last one serves all further requests.
     pub fn repeating(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: Vec<_> = answers.into_iter().collect();
         let answer = move |number: usize| answers[number.min(answers.len() - 1)].clone();

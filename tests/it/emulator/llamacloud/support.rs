@@ -1,4 +1,4 @@
-//! How LlamaCloud is served, and what tests ask of it.
+//! The set-up of LlamaCloud, and requests that its tests share.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ pub const NOW: &str = "2026-01-02T03:04:05Z";
 pub const BETA: &str = "/llamacloud/api/v1/beta/files";
 pub const LEGACY: &str = "/llamacloud/api/v1/files";
 
-/// LlamaCloud among the others; who asks has a key, and the clock stands.
+/// All platforms are served; requests carry a key, and the clock stands still.
 pub fn setup() -> Setup<'static> {
     Setup { platform: "llamacloud", auth: KEY, clock: clock(NOW), ..Setup::DEFAULT }
 }

@@ -8,8 +8,8 @@ async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
         magnetar(include_str!("list-magnetar.json")),
         pulsar(include_str!("list-pulsar.json")),
         Answer::json(EMPTY_LIST),
-        Answer::json(&format!("[{SEED}]")),
-        Answer::json(&format!(r#"{{"data":[{SEED}]}}"#)),
+        Answer::json(format!("[{SEED}]")),
+        Answer::json(format!(r#"{{"data":[{SEED}]}}"#)),
         Answer::json(EMPTY_LIST),
         Answer::json(r#"{"items":[],"pagination":{"has_more_after":"true"}}"#),
     ]);

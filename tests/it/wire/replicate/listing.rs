@@ -17,7 +17,7 @@ async fn the_recorded_page_decodes_and_is_the_last() {
 async fn next_is_followed_as_it_stands() {
     let server = Server::start_with(|origin| {
         let page =
-            |next: &str| Answer::json(&json!({"next": next, "previous": null, "results": []}).to_string());
+            |next: &str| Answer::json(json!({"next": next, "previous": null, "results": []}).to_string());
         vec![page(&format!("{origin}/v1/files?cursor=cD0x")), page("?cursor=b%2Fc"), page("")]
     });
     let provider = open(&server);
