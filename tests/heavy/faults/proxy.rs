@@ -2,15 +2,16 @@
 //! not told to spoil, and remembers what it was asked.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::faults::reply::Reply;
+use crate::support::server::{Listener, Request};
 
 /// What happens to the connection after a fault.
 pub enum Next {
@@ -41,17 +42,18 @@ pub struct Plan {
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub method: String,
+    request: Request,
+    /// The target without its query.
     pub path: String,
-    pub head: String,
     /// Whether it is one of those that the plan names.
     pub named: bool,
 }
 
-impl Asked {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+impl Deref for Asked {
+    type Target = Request;
+
+    fn deref(&self) -> &Request {
+        &self.request
     }
 }
 
@@ -59,6 +61,7 @@ impl Asked {
 pub struct Proxy {
     pub address: SocketAddr,
     shared: Arc<Shared>,
+    _listener: Listener,
 }
 
 struct Shared {
@@ -69,7 +72,6 @@ struct Shared {
     spoiled: AtomicUsize,
     asked: Mutex<Vec<Asked>>,
     poured: AtomicU64,
-    over: AtomicBool,
 }
 
 /// One request that is to be spoiled.
@@ -86,8 +88,6 @@ pub struct Exchange<'a> {
 impl Proxy {
     /// A proxy for a platform at `platform`; `elsewhere` is where redirects lead: another port and another host.
     pub fn start(platform: SocketAddr, elsewhere: [SocketAddr; 2], plan: Plan) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             platform,
             elsewhere,
@@ -96,19 +96,10 @@ impl Proxy {
             spoiled: AtomicUsize::new(0),
             asked: Mutex::default(),
             poured: AtomicU64::new(0),
-            over: AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if serving.over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&serving);
-                thread::spawn(move || shared.serve(stream));
-            }
-        });
-        Self { address, shared }
+        let listener = Listener::new(move |stream| serving.serve(stream));
+        Self { address: listener.address, shared, _listener: listener }
     }
 
     /// Begins: until then everything passes and nothing is noted.
@@ -124,13 +115,6 @@ impl Proxy {
     /// How many bytes of answers without end were taken.
     pub fn poured(&self) -> u64 {
         self.shared.poured.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
     }
 }
 
@@ -159,13 +143,11 @@ impl Shared {
 
     /// Serves one request; None at the end of the connection.
     fn one(&self, client: &mut TcpStream) -> io::Result<Option<Next>> {
-        let Some(head) = read_head(client)? else { return Ok(None) };
-        let mut words = head.split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let path = target.split('?').next().unwrap_or_default();
-        let named = method == self.plan.method && fits(self.plan.path, path);
-        let asked = Asked { method: method.to_owned(), path: path.to_owned(), head: head.clone(), named };
-        let left = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let Some(request) = Request::read_head(client)? else { return Ok(None) };
+        let path = request.target.split('?').next().unwrap_or_default().to_owned();
+        let named = request.method == self.plan.method && fits(self.plan.path, &path);
+        let left = request.length();
+        let asked = Asked { request, path, named };
         let spoils = self.spoils.load(Ordering::SeqCst);
         if spoils {
             self.asked.lock().unwrap().push(asked.clone());
@@ -271,41 +253,27 @@ fn fits(pattern: &str, path: &str) -> bool {
     }
 }
 
-fn read_head(client: &mut TcpStream) -> io::Result<Option<String>> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if client.read(&mut byte)? == 0 {
-            return Ok(None);
-        }
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).map(Some).map_err(|_| io::ErrorKind::InvalidData.into())
-}
-
 /// Servers that no token may reach: another port, and another host. All that they hear is kept.
 pub struct Elsewhere {
     pub addresses: [SocketAddr; 2],
     heard: Arc<Mutex<Vec<String>>>,
+    _listeners: [Listener; 2],
 }
 
 impl Elsewhere {
     pub fn start() -> Self {
         let heard = Arc::<Mutex<Vec<String>>>::default();
-        let addresses = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| {
-            let listener = TcpListener::bind(address).unwrap();
-            let (address, heard) = (listener.local_addr().unwrap(), Arc::clone(&heard));
-            thread::spawn(move || {
-                for mut stream in listener.incoming().map_while(Result::ok) {
-                    if let Ok(Some(head)) = read_head(&mut stream) {
-                        heard.lock().unwrap().push(head);
-                        let _ = stream.write_all(b"HTTP/1.1 418 Teapot\r\ncontent-length: 0\r\n\r\n");
-                    }
+        let listeners = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| {
+            let heard = Arc::clone(&heard);
+            Listener::at(address, move |mut stream| {
+                if let Ok(Some(request)) = Request::read_head(&mut stream) {
+                    heard.lock().unwrap().push(request.head);
+                    let _ = stream.write_all(b"HTTP/1.1 418 Teapot\r\ncontent-length: 0\r\n\r\n");
                 }
-            });
-            address
+            })
         });
-        Self { addresses, heard }
+        let addresses = [listeners[0].address, listeners[1].address];
+        Self { addresses, heard, _listeners: listeners }
     }
 
     pub fn heard(&self) -> Vec<String> {

@@ -3,17 +3,16 @@
 
 use std::fs;
 use std::io::{Read, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
-use std::thread;
 
 use crate::hostile::served::Served;
 use crate::hostile::world::{Ask, DIALECTS, Told, World, json_answer, sane};
 use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
+use crate::support::server::{Listener, Request};
 
 /// Runs haul where no file can grow beyond so many KiB.
 fn limited(env: &Sandbox, kib: u32, arguments: &str) -> Run {
@@ -185,20 +184,10 @@ fn folders_that_cannot_be_written_to() {
 
 /// A server that has a file changed when so much of an upload has come; then it reads on. Tells how much of the body
 /// came, and whether that was all of it.
-fn meddling(change: impl FnOnce() + Send + 'static) -> (u16, mpsc::Receiver<(u64, bool)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+fn meddling(change: impl Fn() + Send + Sync + 'static) -> (Listener, mpsc::Receiver<(u64, bool)>) {
     let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).unwrap().to_lowercase();
-        let length: u64 =
-            head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+    let listener = Listener::new(move |mut stream| {
+        let length = Request::read_head(&mut stream).unwrap().unwrap().length();
         let mut first = vec![0; 100_000];
         stream.read_exact(&mut first).unwrap();
         change();
@@ -209,10 +198,10 @@ fn meddling(change: impl FnOnce() + Send + 'static) -> (u16, mpsc::Receiver<(u64
         if whole {
             let body = r#"{"id":"f1","filename":"big"}"#;
             let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-            let _ = stream.read(&mut byte);
+            let _ = stream.read(&mut [0]);
         }
     });
-    (port, told)
+    (listener, told)
 }
 
 /// More than the sockets and the buffers between reader and server hold.
@@ -253,8 +242,9 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
     for (what, change, arrives) in cases {
         let mut env = Sandbox::new();
         let path = env.write("big", vec![7; LARGE]);
-        let (port, told) = meddling(move || change(&path));
-        env.use_platform(&Case::of("xai", "auto"), &format!("http://127.0.0.1:{port}/v1"), "xai-any");
+        let (listener, told) = meddling(move || change(&path));
+        let base = format!("http://{}/v1", listener.address);
+        env.use_platform(&Case::of("xai", "auto"), &base, "xai-any");
         env.set("HAUL_RETRIES", "0");
         let run = sane(what, env.haul(["upload", "big"]));
         let (came, whole) = told.recv_timeout(std::time::Duration::from_secs(30)).unwrap();

@@ -2,7 +2,6 @@
 //! against real servers on loopback, and what is looked at is the status, the words, what is stored on both sides
 //! afterwards and what a terminal was sent.
 
-mod certificates;
 mod disk;
 mod endless;
 mod names;

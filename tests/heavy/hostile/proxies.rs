@@ -1,19 +1,19 @@
 //! Proxies: what fails on the way is told as such, the token is for the platform alone, and what stays on this machine
 //! asks no proxy.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::hostile::certificates::{Authority, Flaw};
 use crate::hostile::tls::{VERBS, sandbox};
 use crate::hostile::world::{TOKEN, json_answer, sane};
 use crate::support::sandbox::Sandbox;
-use crate::support::server::Server;
+use crate::support::server::{Listener, Request, Server};
+use crate::support::tls::{Authority, Flaw};
 
 /// What a proxy does once it has read the head of a request.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Deed {
     Say(&'static [u8]),
     /// Opens a tunnel to this address, wherever it was asked to.
@@ -21,49 +21,37 @@ enum Deed {
 }
 
 struct Proxy {
-    address: SocketAddr,
+    listener: Listener,
     /// The heads that were read in the clear.
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
     fn start(deed: Deed) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let heads = Arc::<Mutex<Vec<String>>>::default();
         let noted = Arc::clone(&heads);
-        thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                let (deed, noted) = (deed.clone(), Arc::clone(&noted));
-                thread::spawn(move || {
-                    let Some(head) = read_head(&mut stream) else { return };
-                    noted.lock().unwrap().push(head);
-                    match deed {
-                        Deed::Say(bytes) => {
-                            let _ = stream.write_all(bytes);
-                            let _ = stream.shutdown(Shutdown::Write);
-                            let _ = io::copy(&mut stream, &mut io::sink());
-                        }
-                        Deed::Tunnel(to) => tunnel(stream, to),
-                    }
-                });
+        let listener = Listener::new(move |mut stream| {
+            let Ok(Some(request)) = Request::read_head(&mut stream) else { return };
+            noted.lock().unwrap().push(request.head);
+            match deed {
+                Deed::Say(bytes) => {
+                    let _ = stream.write_all(bytes);
+                    let _ = stream.shutdown(Shutdown::Write);
+                    let _ = io::copy(&mut stream, &mut io::sink());
+                }
+                Deed::Tunnel(to) => tunnel(stream, to),
             }
         });
-        Self { address, heads }
+        Self { listener, heads }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.listener.address
     }
 
     fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
-}
-
-fn read_head(stream: &mut impl Read) -> Option<String> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).ok()
 }
 
 fn tunnel(mut near: TcpStream, to: SocketAddr) {
@@ -83,7 +71,7 @@ fn tunnel(mut near: TcpStream, to: SocketAddr) {
 /// A sandbox whose platform has a name that only a proxy could resolve.
 fn behind(proxy: &str, scheme: &str, authority: &Authority) -> Sandbox {
     let mut env = sandbox(&format!("{scheme}://files.example/v1"));
-    let pem = authority.pem(&env);
+    let pem = authority.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     env.set(if scheme == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" }, proxy);
     env.set("HAUL_RETRIES", "0");
@@ -97,14 +85,14 @@ fn a_tunnel_keeps_the_token_from_the_proxy() {
         |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}],"id":"f","filename":"n"}"#);
     let server = Server::tls(authority.session("files.example", Flaw::None), page);
     let proxy = Proxy::start(Deed::Tunnel(SocketAddr::from(([127, 0, 0, 1], server.url.port().unwrap()))));
-    let env = behind(&format!("http://user:pass%20word@{}", proxy.address), "https", &authority);
+    let env = behind(&format!("http://user:pass%20word@{}", proxy.address()), "https", &authority);
     assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
     env.haul(["info", "id:f"]).ok();
     let _ = env.haul(["upload", "up.txt", "--no-verify"]);
     assert!(
-        server.seen().iter().all(|seen| seen.header("authorization") == Some(&format!("Bearer {TOKEN}")))
+        server.requests().iter().all(|seen| seen.header("authorization") == Some(&format!("Bearer {TOKEN}")))
     );
-    assert!(server.seen().iter().all(|seen| seen.header("proxy-authorization").is_none()));
+    assert!(server.requests().iter().all(|seen| seen.header("proxy-authorization").is_none()));
     let heads = proxy.heads();
     assert!(heads.len() >= 3);
     for head in heads {
@@ -117,7 +105,7 @@ fn a_tunnel_keeps_the_token_from_the_proxy() {
     // A proxy that listens in shows another certificate.
     let listening = Server::tls(Authority::new("proxy").session("files.example", Flaw::None), page);
     let proxy = Proxy::start(Deed::Tunnel(SocketAddr::from(([127, 0, 0, 1], listening.url.port().unwrap()))));
-    let env = behind(&format!("http://{}", proxy.address), "https", &authority);
+    let env = behind(&format!("http://{}", proxy.address()), "https", &authority);
     let run = env.haul(["ls"]).fails(7);
     assert!(run.stderr().contains("an authority that is not trusted here"), "{run}");
     assert_eq!(listening.count(), 0);
@@ -137,7 +125,7 @@ fn a_proxy_that_refuses_or_babbles_is_told_by_every_verb() {
     ];
     for (what, says) in cases {
         let proxy = says.map(|bytes| Proxy::start(Deed::Say(bytes)));
-        let address = proxy.as_ref().map_or(refused, |proxy| proxy.address);
+        let address = proxy.as_ref().map_or(refused, Proxy::address);
         for scheme in ["https", "http"] {
             let env = behind(&format!("http://user:s3cret@{address}"), scheme, &authority);
             for verb in VERBS {
@@ -178,7 +166,7 @@ fn a_proxy_that_refuses_or_babbles_is_told_by_every_verb() {
 fn what_needs_no_proxy_asks_none() {
     let authority = Authority::new("trusted");
     let proxy = Proxy::start(Deed::Say(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"));
-    let address = format!("http://{}", proxy.address);
+    let address = format!("http://{}", proxy.address());
 
     // This machine, whatever the variables say.
     let server = Server::new(|_, _| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#));

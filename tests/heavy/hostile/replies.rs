@@ -236,7 +236,7 @@ fn an_id_arrives_as_it_is_or_not_at_all() {
         }
         // Every name is the same here: what is saved is saved once, by the ids that were asked for.
         assert_eq!(world.asked("DELETE") - before, ids.len());
-        assert!(world.server.seen().iter().all(|seen| !seen.head.contains('\u{1b}')));
+        assert!(world.server.requests().iter().all(|seen| !seen.head.contains('\u{1b}')));
 
         // What cannot be a part of a URL at all is refused before anything is asked.
         let world =

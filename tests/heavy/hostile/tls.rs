@@ -2,16 +2,14 @@
 //! tried twice.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use crate::hostile::certificates::{Authority, Flaw};
 use crate::hostile::world::{TOKEN, json_answer, sane};
 use crate::support::rig::Case;
 use crate::support::sandbox::Sandbox;
-use crate::support::server::Server;
+use crate::support::server::{Listener, Server};
+use crate::support::tls::{Authority, Flaw};
 
 /// What is typed, with a file `up.txt` in the folder.
 pub const VERBS: [&[&str]; 8] = [
@@ -46,7 +44,7 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     ] {
         let server = Server::tls(authority.session("localhost", flaw), |_, _| json_answer(200, "{}"));
         let mut env = sandbox(&format!("{}v1", server.url));
-        let pem = trusted.pem(&env);
+        let pem = trusted.pem();
         env.set("SSL_CERT_FILE", pem.to_str().unwrap());
         for verb in VERBS {
             let before = server.connections();
@@ -65,11 +63,8 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     let honest = |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#);
     let server = Server::tls(trusted.session("localhost", Flaw::None), honest);
     let mut env = sandbox(&format!("{}v1", server.url));
-    assert_eq!(
-        env.haul(["ls", "--ids", "--cacert", trusted.pem(&env).to_str().unwrap()]).ok().lines(),
-        ["f"]
-    );
-    let pem = trusted.pem(&env);
+    assert_eq!(env.haul(["ls", "--ids", "--cacert", trusted.pem().to_str().unwrap()]).ok().lines(), ["f"]);
+    let pem = trusted.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     assert_eq!(env.haul(["ls", "--ids"]).ok().lines(), ["f"]);
 }
@@ -103,8 +98,9 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     // A server without TLS where the URL says https.
     let heard = Arc::new(AtomicUsize::new(0));
     let plain = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
-    let mut env = sandbox(&format!("https://localhost:{}/v1", plain.port()));
-    let pem = Authority::new("a").pem(&env);
+    let mut env = sandbox(&format!("https://localhost:{}/v1", plain.address.port()));
+    let authority = Authority::new("a");
+    let pem = authority.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     for (count, verb) in VERBS.iter().enumerate() {
         let run = sane("http on https", env.haul(*verb)).fails(7);
@@ -126,17 +122,12 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
 }
 
 /// A server that reads a little and says this.
-fn answering(bytes: &'static [u8], heard: Arc<AtomicUsize>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            heard.fetch_add(1, Ordering::SeqCst);
-            let mut piece = [0; 4096];
-            let read = stream.read(&mut piece).unwrap_or(0);
-            assert!(!piece[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
-            let _ = stream.write_all(bytes);
-        }
-    });
-    address
+fn answering(bytes: &'static [u8], heard: Arc<AtomicUsize>) -> Listener {
+    Listener::new(move |mut stream| {
+        heard.fetch_add(1, Ordering::SeqCst);
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).unwrap_or(0);
+        assert!(!piece[..read].windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()));
+        let _ = stream.write_all(bytes);
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -15,7 +15,7 @@ use crate::hostile::served::Served;
 use crate::hostile::world::{ACTIVELOOP, Ask, METORIAL, Told, World, XAI, json_answer, sane};
 use crate::support::rig::{Case, Rig};
 use crate::support::sandbox::{HAUL, Sandbox};
-use crate::support::server::Answer;
+use crate::support::server::{Answer, Listener, Request};
 
 /// Waits until it is so; a test that would wait for ever says where.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -47,7 +47,7 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
             _ => None,
         });
         let run = world.haul(&["get", "id:f1", "-o", "out"]).fails(status);
-        let seen = world.server.seen();
+        let seen = world.server.requests();
         let made = seen.iter().filter(|seen| seen.head.starts_with("POST")).count();
         let released =
             seen.iter().filter(|seen| seen.head.starts_with("DELETE /files/f1/links/link_1 ")).count();
@@ -284,30 +284,25 @@ fn a_part_of_the_files_sent_together_is_found_and_the_rest_sent_again() {
 
 /// A wire between the program and a server that counts what is opened.
 struct Wire {
-    address: SocketAddr,
+    listener: Listener,
     opened: Arc<AtomicUsize>,
 }
 
 impl Wire {
     fn to(far: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let opened = Arc::new(AtomicUsize::new(0));
         let (count, far) = (Arc::clone(&opened), far.to_owned());
-        thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
-                count.fetch_add(1, Ordering::SeqCst);
-                let far = TcpStream::connect(&far).unwrap();
-                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)]
-                {
-                    thread::spawn(move || {
-                        let _ = io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Write);
-                    });
-                }
+        let listener = Listener::new(move |near| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let far = TcpStream::connect(&far).unwrap();
+            for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                thread::spawn(move || {
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
             }
         });
-        Self { address, opened }
+        Self { listener, opened }
     }
 
     fn opened(&self) -> usize {
@@ -321,7 +316,7 @@ impl Wire {
 fn many_files_open_no_more_connections_than_there_are_workers() {
     let served = Served::start("xai", &[]);
     let wire = Wire::to(&served.address);
-    let base = format!("http://{}/xai/v1", wire.address);
+    let base = format!("http://{}/xai/v1", wire.listener.address);
     for number in 0..500 {
         served.env.write(format!("docs/{number:03}.txt"), number.to_string());
     }
@@ -352,26 +347,14 @@ pub fn peak(env: &Sandbox, arguments: &str) -> u64 {
 
 /// A server that takes an upload of any size and keeps nothing, and gives content of any size from nothing. Before the
 /// end of each it waits until the peak of the memory has surely been looked at.
-fn bottomless() -> SocketAddr {
+fn bottomless() -> Listener {
     const LOOK: Duration = Duration::from_millis(200);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let serve = |mut stream: TcpStream| -> io::Result<()> {
-        loop {
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") {
-                stream.read_exact(&mut byte)?;
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap().to_lowercase();
-            let word = |after: &str| {
-                let rest = head.split(after).nth(1)?;
-                rest.split(['/', ' ', '\r']).next().map(str::to_owned)
-            };
-            let length = word("content-length: ").map_or(0, |length| length.parse().unwrap());
+        while let Some(request) = Request::read_head(&mut stream)? {
+            let length = request.length();
             io::copy(&mut (&mut stream).take(length), &mut io::sink())?;
-            let id = word("/files/").unwrap_or("1".to_owned());
-            if head.contains("/content") {
+            let id = request.target.split('/').nth(2).unwrap_or("1");
+            if request.target.contains("/content") {
                 let size: u64 = id.parse().unwrap();
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
                 io::copy(&mut io::repeat(7).take(size - 1), &mut stream)?;
@@ -385,13 +368,9 @@ fn bottomless() -> SocketAddr {
             let body = format!(r#"{{"id":"{id}","filename":"n"}}"#);
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
         }
+        Ok(())
     };
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || serve(stream));
-        }
-    });
-    address
+    Listener::new(move |stream| drop(serve(stream)))
 }
 
 /// Memory does not grow with a file, over a network either. The slack is what an allocator may keep of buffers that
@@ -399,9 +378,9 @@ fn bottomless() -> SocketAddr {
 #[test]
 fn memory_does_not_grow_with_a_file_that_goes_over_a_network() {
     const SLACK: u64 = 4 * 1024;
-    let address = bottomless();
+    let server = bottomless();
     let mut env = Sandbox::new();
-    let base = format!("http://{address}");
+    let base = format!("http://{}", server.address);
     env.use_platform(&Case::of("activeloop", "auto"), &base, "any");
     // The smaller one is large enough that all buffers are in use.
     let sizes = [16_u64 << 20, 256 << 20];

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::rig::Case;
 use crate::support::sandbox::{Run, Sandbox};
-use crate::support::server::{Answer, Seen, Server};
+use crate::support::server::{Answer, Request, Server};
 use crate::support::terminal::On;
 
 /// A token that may be seen in the `Authorization` of the platform's own origin and nowhere else.
@@ -234,7 +234,7 @@ pub enum Ask {
 }
 
 /// Something else than the honest answer, by the number of the request.
-type Twist = dyn Fn(&Ask, usize, &Seen) -> Option<Answer> + Send + Sync;
+type Twist = dyn Fn(&Ask, usize, &Request) -> Option<Answer> + Send + Sync;
 
 /// A platform by hand and a sandbox to reach it from.
 pub struct World {
@@ -253,7 +253,7 @@ impl World {
     pub fn twisted(
         dialect: &'static Dialect,
         files: Vec<Told>,
-        twist: impl Fn(&Ask, usize, &Seen) -> Option<Answer> + Send + Sync + 'static,
+        twist: impl Fn(&Ask, usize, &Request) -> Option<Answer> + Send + Sync + 'static,
     ) -> Self {
         let files = Arc::new(Mutex::new(files));
         let (there, twist) = (Arc::clone(&files), Box::new(twist) as Box<Twist>);
@@ -312,7 +312,7 @@ impl World {
 
     /// How many requests of this method came.
     pub fn asked(&self, method: &str) -> usize {
-        self.server.seen().iter().filter(|seen| seen.head.starts_with(method)).count()
+        self.server.requests().iter().filter(|seen| seen.head.starts_with(method)).count()
     }
 }
 
@@ -341,7 +341,7 @@ fn steering(screen: &str) -> Option<String> {
     Some(rest.chars().skip(at.saturating_sub(10)).take(30).collect())
 }
 
-fn ask_of(dialect: &Dialect, seen: &Seen) -> Ask {
+fn ask_of(dialect: &Dialect, seen: &Request) -> Ask {
     let method = seen.head.split(' ').next().unwrap_or_default();
     let path = seen.target.split('?').next().unwrap_or_default();
     let text = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
@@ -363,7 +363,7 @@ fn ask_of(dialect: &Dialect, seen: &Seen) -> Ask {
 }
 
 /// What an honest server would say, had it such files.
-fn answer(dialect: &Dialect, files: &mut Vec<Told>, ask: &Ask, seen: &Seen) -> Answer {
+fn answer(dialect: &Dialect, files: &mut Vec<Told>, ask: &Ask, seen: &Request) -> Answer {
     let find = |id: &str| files.iter().position(|told| told.id_text() == id);
     let missing = || json_answer(404, r#"{"detail":"no such file","error":"no such file"}"#);
     match ask {

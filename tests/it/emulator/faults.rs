@@ -3,11 +3,12 @@
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
-use crate::emulator::support::{BEARER, Server, Setup, first_id};
+use crate::emulator::support::{BEARER, Calls, SETUP, first_id};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, form, noise, request};
 
-fn with(faults: &[&str]) -> Server {
-    Server::start(&Setup { faults, ..Setup::default() })
+fn with(faults: &[&str]) -> Emulator {
+    Emulator::start(&Setup { faults, ..SETUP })
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn refuse_answers_before_the_body_and_closes() {
 
 #[test]
 fn fail_reads_all_and_stores_nothing() {
-    let mut server = with(&["fail=507 POST times=1"]);
+    let server = with(&["fail=507 POST times=1"]);
     assert_eq!(server.upload("x", &noise(1_000_000)).status, 507);
     assert_eq!(server.count(), 0);
     let line = server.logged();
@@ -61,7 +62,7 @@ fn html_is_a_page_of_a_proxy() {
 
 #[test]
 fn lose_carries_it_out_and_answers_nothing() {
-    let mut server = with(&["lose POST example/v1/files times=1"]);
+    let server = with(&["lose POST example/v1/files times=1"]);
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let lost = server.try_send(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body));
     assert_eq!(lost.unwrap_err().kind(), ErrorKind::UnexpectedEof);
@@ -123,7 +124,7 @@ fn wrong_bytes_are_one_bit_at_one_place() {
 #[test]
 fn ignore_range_sends_all() {
     let faults = ["ignore-range nth=3"];
-    let server = Server::start(&Setup { faults: &faults, quirks: &["ranges"], ..Setup::default() });
+    let server = Emulator::start(&Setup { faults: &faults, quirks: &["ranges"], ..SETUP });
     let id = first_id(&server.upload("x", b"0123456789"));
     let ask = || server.ask("GET", &format!("/example/v1/files/{id}/content"), &["Range: bytes=3-"], b"");
     assert_eq!((ask().status, ask().status, ask().status), (206, 200, 206));
@@ -157,8 +158,7 @@ fn a_dripping_answer_takes_its_time_and_is_whole() {
 
 #[test]
 fn a_platform_served_alone_is_scripted_by_the_same_paths() {
-    let server =
-        Server::start(&Setup { faults: &["429 GET example/v1/files"], only: true, ..Setup::default() });
+    let server = Emulator::start(&Setup { faults: &["429 GET example/v1/files"], alone: true, ..SETUP });
     assert_eq!(server.ask("GET", "/v1/files", &[], b"").status, 429);
     assert_eq!(server.ask("GET", "/example/v1/files", &[], b"").status, 429);
 }

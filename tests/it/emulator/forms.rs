@@ -6,12 +6,13 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::emulator::support::{BEARER, LIMIT, Server, Setup};
+use crate::emulator::support::{BEARER, Calls, LIMIT, SETUP};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, form, noise, request, within};
 
 #[test]
 fn an_upload_keeps_its_names_its_order_and_its_bytes() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let content = noise(1_000_000);
     let body = form(&[
         ("name=\"purpose\"", b"assistants"),
@@ -40,7 +41,7 @@ fn an_upload_keeps_its_names_its_order_and_its_bytes() {
 
 #[test]
 fn rules_see_a_part_before_its_bytes_and_leave_nothing() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let file: (&str, &[u8]) = ("name=\"file\"; filename=\"x\"", b"content");
     let ask =
         |parts: &[(&str, &[u8])]| server.ask("POST", "/example/v1/files", &[FORM, BEARER], &form(parts));
@@ -57,7 +58,7 @@ fn rules_see_a_part_before_its_bytes_and_leave_nothing() {
 
 #[test]
 fn what_is_no_form_is_refused() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let ask = |headers: &[&str], body: &[u8]| server.ask("POST", "/example/v1/files", headers, body).status;
     assert_eq!(ask(&["Content-Type: application/json", BEARER], b"{}"), 400);
     assert_eq!(ask(&[FORM, BEARER], b"no boundary in here"), 400);
@@ -69,7 +70,7 @@ fn what_is_no_form_is_refused() {
 
 #[test]
 fn a_file_over_the_limit_is_refused_and_the_refusal_can_be_read() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let limit = usize::try_from(LIMIT).unwrap();
     assert_eq!(server.upload("fits", &noise(limit)).status, 200);
     let refused = server.upload("one more", &noise(limit + 1));
@@ -83,7 +84,7 @@ fn a_file_over_the_limit_is_refused_and_the_refusal_can_be_read() {
 
 #[test]
 fn the_connection_goes_on_after_a_refusal() {
-    let server = Server::start(&Setup { token: Some("secret"), ..Setup::default() });
+    let server = Emulator::start(&Setup { token: Some("secret"), ..SETUP });
     let mut stream = server.connect();
     let body = form(&[("name=\"file\"; filename=\"x\"", &noise(500_000))]);
     let refused = request(server.address, "POST", "/example/v1/files", &[FORM], &body);
@@ -96,7 +97,7 @@ fn the_connection_goes_on_after_a_refusal() {
 
 #[test]
 fn a_client_that_waits_for_a_go_ahead_gets_the_refusal_instead() {
-    let server = Server::start(&Setup { token: Some("secret"), ..Setup::default() });
+    let server = Emulator::start(&Setup { token: Some("secret"), ..SETUP });
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let ask = |token: &str| {
         let mut stream = server.connect();
@@ -115,14 +116,14 @@ fn a_client_that_waits_for_a_go_ahead_gets_the_refusal_instead() {
 
 #[test]
 fn a_client_that_goes_away_leaves_nothing() {
-    let mut server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let body = form(&[("name=\"file\"; filename=\"x\"", &noise(2_000_000))]);
     let whole = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
     for cut in [whole.len() / 2, whole.len() - 5] {
         let mut stream = server.connect();
         stream.write_all(&whole[..cut]).unwrap();
         if cut > 1_500_000 {
-            let incoming = server.home.path().join("store/incoming");
+            let incoming = server.data().join("store/incoming");
             assert!(within(|| crate::support::raw::entries(&incoming) == 1), "it has begun");
         }
         stream.shutdown(Shutdown::Both).unwrap();
@@ -135,7 +136,7 @@ fn a_client_that_goes_away_leaves_nothing() {
 
 #[test]
 fn raw_bodies_and_json() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let content = noise(300_000);
     assert_eq!(server.ask("POST", "/example/v1/raw", &[], &content).json()["size"], 300_000);
     let chunked = b"4\r\nabcd\r\n3\r\nefg\r\n0\r\n\r\n";
@@ -152,7 +153,7 @@ fn raw_bodies_and_json() {
 
 #[test]
 fn a_hundred_uploads_at_once_all_arrive() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let content = noise(64 * 1024);
     let expected = server.upload("first", &content).json()["files"][0]["sha256"].clone();
     thread::scope(|scope| {

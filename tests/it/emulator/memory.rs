@@ -7,7 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use crate::emulator::support::{BEARER, Server, Setup};
+use crate::emulator::support::{BEARER, SETUP};
+use crate::support::emulator::Emulator;
 use crate::support::raw::{Answer, FORM, form, noise, request};
 
 /// The server's process: this test binary, asked for [`child`].
@@ -50,7 +51,7 @@ impl Drop for Process {
 #[ignore = "a part of the other tests here"]
 fn child() {
     if std::env::var_os("HAUL_TEST_CHILD").is_some() {
-        let server = Server::start(&Setup::default());
+        let server = Emulator::start(&SETUP);
         println!("\naddress {}", server.address);
         let _ = std::io::stdin().read(&mut [0]);
     }

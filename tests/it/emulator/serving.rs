@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use haul::emulator::{Signer, to_hex};
 use haul::model::{File, FileId};
 
-use crate::emulator::support::{BEARER, Server, Setup, first_id};
+use crate::emulator::support::{BEARER, Calls, SETUP, first_id};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, form, noise, request, within};
 
 #[test]
 fn each_platform_has_its_prefix_and_its_own_errors() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let about = server.ask("GET", "/", &[], b"");
     assert_eq!(about.body, b"haul serve: the Files APIs of AI platforms, offline: /example\n");
     assert_eq!(server.ask("GET", "/v1/files", &[], b"").status, 404);
@@ -27,7 +28,7 @@ fn each_platform_has_its_prefix_and_its_own_errors() {
 
 #[test]
 fn a_platform_served_alone_is_at_the_root_too() {
-    let server = Server::start(&Setup { only: true, ..Setup::default() });
+    let server = Emulator::start(&Setup { alone: true, ..SETUP });
     assert_eq!(server.ask("GET", "/v1/files", &[], b"").status, 200);
     assert_eq!(server.ask("GET", "/example/v1/files", &[], b"").status, 200);
     assert_eq!(server.ask("GET", "/", &[], b"").json()["detail"], "unknown route or method");
@@ -37,7 +38,7 @@ fn a_platform_served_alone_is_at_the_root_too() {
 
 #[test]
 fn urls_name_the_host_that_the_client_named() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let body = form(&[("name=\"file\"; filename=\"x\"", b"")]);
     let ask = |host: &str| {
         let mut stream = server.connect();
@@ -53,7 +54,7 @@ fn urls_name_the_host_that_the_client_named() {
 
 #[test]
 fn tokens_are_checked() {
-    let server = Server::start(&Setup { token: Some("secret"), ..Setup::default() });
+    let server = Emulator::start(&Setup { token: Some("secret"), ..SETUP });
     let body = form(&[]);
     let ask = |header: &str| server.ask("POST", "/example/v1/files", &[FORM, header], &body);
     for good in ["Authorization: Bearer secret", "authorization: TOKEN secret"] {
@@ -69,14 +70,14 @@ fn tokens_are_checked() {
     ] {
         assert_eq!(ask(header).json()["detail"], detail, "{header}");
     }
-    let open = Server::start(&Setup::default());
+    let open = Emulator::start(&SETUP);
     assert_eq!(open.ask("POST", "/example/v1/files", &[FORM, "Authorization: Bearer x"], &body).status, 200);
     assert_eq!(open.ask("POST", "/example/v1/files", &[FORM], &body).status, 401);
 }
 
 #[test]
 fn ranges_are_honoured_where_the_platform_does() {
-    let server = Server::start(&Setup { quirks: &["ranges"], ..Setup::default() });
+    let server = Emulator::start(&Setup { quirks: &["ranges"], ..SETUP });
     let content = noise(700_000);
     let upload = server.upload("x", &content);
     let path = format!("/example/v1/files/{}/content", first_id(&upload));
@@ -96,7 +97,7 @@ fn ranges_are_honoured_where_the_platform_does() {
     assert!(beyond.body.is_empty());
     let head = ask("HEAD", &[]);
     assert_eq!((head.status, head.header("content-length")), (200, Some("700000")));
-    let plain = Server::start(&Setup::default());
+    let plain = Emulator::start(&SETUP);
     let path = format!("/example/v1/files/{}/content", first_id(&plain.upload("x", b"0123456789")));
     let all = plain.ask("GET", &path, &["Range: bytes=2-3"], b"");
     assert_eq!(
@@ -107,8 +108,8 @@ fn ranges_are_honoured_where_the_platform_does() {
 
 #[test]
 fn ids_cannot_leave_the_store() {
-    let server = Server::start(&Setup::default());
-    std::fs::write(server.home.path().join("outside"), "outside").unwrap();
+    let server = Emulator::start(&SETUP);
+    std::fs::write(server.data().join("outside"), "outside").unwrap();
     for id in ["..%2f..%2foutside", "%2e%2e%2foutside", "..", "%2Fetc%2Fpasswd", "a%00b", "x%5c..%5coutside"]
     {
         for path in [format!("/example/v1/files/{id}/content"), format!("/example/v1/files/{id}")] {
@@ -118,13 +119,13 @@ fn ids_cannot_leave_the_store() {
     }
     let named = server.upload("../../outside", b"content").json();
     assert_eq!(named["files"][0]["name"], "../../outside");
-    assert_eq!(std::fs::read(server.home.path().join("outside")).unwrap(), b"outside");
-    assert_eq!(crate::support::raw::entries(server.home.path()), 2);
+    assert_eq!(std::fs::read(server.data().join("outside")).unwrap(), b"outside");
+    assert_eq!(crate::support::raw::entries(&server.data()), 2);
 }
 
 #[test]
 fn signed_local_links_are_checked() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let mut incoming = server.store.receive().unwrap();
     incoming.write_all(b"local content").unwrap();
     let blob = incoming.finish().unwrap();
@@ -148,7 +149,7 @@ fn signed_local_links_are_checked() {
 
 #[test]
 fn damaged_content_is_never_sent_whole() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let key = server.store.signing_key().unwrap();
     let later = jiff::Timestamp::now().as_second() + 60;
     for (id, size) in [("small", 1000), ("large", 1_000_000)] {
@@ -164,7 +165,7 @@ fn damaged_content_is_never_sent_whole() {
     };
     assert!(ask("small", &[]).body == crate::support::raw::noise(1000));
     assert!(ask("large", &[]).body == crate::support::raw::noise(1_000_000));
-    assert_eq!(crate::support::raw::damage(server.home.path()), 2);
+    assert_eq!(server.damage(), 2);
     let small = ask("small", &[]);
     assert_eq!((small.status, small.text().as_str()), (500, "small: its content is damaged\n"));
     // The status is sent before the last byte is read.
@@ -180,7 +181,7 @@ fn damaged_content_is_never_sent_whole() {
 
 #[test]
 fn each_request_is_a_line_of_the_log() {
-    let mut server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let id = first_id(&server.upload("x", b"content"));
     let line = server.logged();
     let keys: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
@@ -200,7 +201,7 @@ fn each_request_is_a_line_of_the_log() {
 
 #[test]
 fn a_stop_lets_running_requests_end_and_takes_no_more() {
-    let mut server = Server::start(&Setup { faults: &["delay=700 POST"], ..Setup::default() });
+    let mut server = Emulator::start(&Setup { faults: &["delay=700 POST"], ..SETUP });
     let mut idle = server.connect();
     idle.write_all(&request(server.address, "GET", "/example/v1/files", &[], b"")).unwrap();
     Answer::read(&mut idle, false).unwrap();
@@ -217,11 +218,11 @@ fn a_stop_lets_running_requests_end_and_takes_no_more() {
 
 #[test]
 fn a_stop_does_not_wait_for_ever() {
-    let mut server = Server::start(&Setup::default());
+    let mut server = Emulator::start(&SETUP);
     let mut stuck = server.connect();
     let whole = request(server.address, "POST", "/example/v1/raw", &[], &noise(500_000));
     stuck.write_all(&whole[..300_000]).unwrap();
-    let incoming = server.home.path().join("store/incoming");
+    let incoming = server.data().join("store/incoming");
     assert!(within(|| crate::support::raw::entries(&incoming) == 1));
     let start = Instant::now();
     server.stop();
@@ -232,7 +233,7 @@ fn a_stop_does_not_wait_for_ever() {
 
 #[test]
 fn many_connections_stay_open_side_by_side() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let ask = request(server.address, "GET", "/example/v1/files", &[], b"");
     let mut streams: Vec<_> = (0..300).map(|_| server.connect()).collect();
     for _ in 0..2 {
@@ -247,7 +248,7 @@ fn many_connections_stay_open_side_by_side() {
 
 #[test]
 fn many_downloads_at_once_are_right() {
-    let server = Server::start(&Setup::default());
+    let server = Emulator::start(&SETUP);
     let content = noise(900_000);
     let path = format!("/example/v1/files/{}/content", first_id(&server.upload("x", &content)));
     thread::scope(|scope| {

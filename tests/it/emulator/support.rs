@@ -1,6 +1,5 @@
-//! An example platform, a server for it, and a client that shows every byte.
+//! An example platform.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,17 +10,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use haul::emulator::{
-    Content, Limits, Options, Params, Platform, Quirk, Refused, Sending, Site, Take, TokenCheck, ids,
-    receive, receive_json, receive_raw,
+    Content, Limits, Params, Platform, Quirk, Refused, Sending, Site, Take, TokenCheck, ids, receive,
+    receive_json, receive_raw,
 };
 use haul::error::Kind;
 use haul::model::{File, FileId};
-use haul::secret::Secret;
 use haul::store::Listing;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::support::raw::{Answer, FORM, Served, form};
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::raw::{Answer, FORM, form};
 
 /// A file may have so many bytes on the example platform.
 pub const LIMIT: u64 = 3_000_000;
@@ -177,61 +175,26 @@ async fn broken() -> Response {
     panic!("the handler's own fault")
 }
 
-/// What a test wants of its server.
-#[derive(Default)]
-pub struct Setup<'a> {
-    pub faults: &'a [&'a str],
-    pub quirks: &'a [&'a str],
-    pub token: Option<&'a str>,
-    pub only: bool,
-}
+/// The example platform.
+pub const SETUP: Setup = Setup { platform: "example", platforms: Some(&PLATFORMS), ..Setup::DEFAULT };
 
-/// A server of the example platform that keeps its log.
-pub struct Server {
-    pub log: mpsc::UnboundedReceiver<String>,
-    served: Served,
-}
-
-impl Server {
-    pub fn start(setup: &Setup) -> Self {
-        let (to_log, log) = mpsc::unbounded_channel();
-        let mut options = Options { platforms: &PLATFORMS, log: Some(to_log), ..Options::default() };
-        options.token = setup.token.map(Secret::new);
-        setup.quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
-        if setup.only {
-            options.set_only("example").unwrap();
-        }
-        Self { log, served: Served::start(options, setup.faults) }
-    }
-
+/// What tests ask of this platform.
+pub trait Calls {
     /// Uploads one file.
-    pub fn upload(&self, name: &str, content: &[u8]) -> Answer {
+    fn upload(&self, name: &str, content: &[u8]) -> Answer;
+
+    /// How many files there are.
+    fn count(&self) -> usize;
+}
+
+impl Calls for Emulator {
+    fn upload(&self, name: &str, content: &[u8]) -> Answer {
         let body = form(&[(&format!("name=\"file\"; filename=\"{name}\""), content)]);
         self.ask("POST", "/example/v1/files", &[FORM, BEARER], &body)
     }
 
-    /// How many files there are.
-    pub fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.store.list("example", &Listing::default()).unwrap().len()
-    }
-
-    /// The next line of the log.
-    pub fn logged(&mut self) -> Value {
-        serde_json::from_str(&self.log.blocking_recv().unwrap()).unwrap()
-    }
-}
-
-impl Deref for Server {
-    type Target = Served;
-
-    fn deref(&self) -> &Served {
-        &self.served
-    }
-}
-
-impl DerefMut for Server {
-    fn deref_mut(&mut self) -> &mut Served {
-        &mut self.served
     }
 }
 

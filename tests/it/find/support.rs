@@ -7,7 +7,7 @@ use crate::support::sandbox::{Run, Sandbox};
 
 /// A sandbox in the home of the rig's server, on the rig's platform.
 pub fn sandbox(rig: &Rig) -> Sandbox {
-    let mut env = Sandbox::in_folder(rig.served.home()).with_real_clock();
+    let mut env = Sandbox::in_folder(rig.served.home().to_owned()).with_real_clock();
     env.use_platform(&rig.case, &rig.served.base(rig.case.provider), TOKEN);
     env
 }

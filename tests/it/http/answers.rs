@@ -24,17 +24,17 @@ const GZIP: &[u8] = &[
 #[tokio::test]
 async fn gzip_is_asked_for_and_decoded() {
     let headers = [("Content-Encoding", "gzip"), ("Content-Type", "application/json")];
-    let server = Server::script(vec![Answer::status(200, &headers, GZIP)]);
+    let server = Server::repeating(vec![Answer::status(200, &headers, GZIP)]);
     let value: Value = client(&server).json(&get(&server), "file").await.unwrap();
     assert_eq!(value["ok"].as_str().map(str::len), Some(1000));
-    assert_eq!(server.seen()[0].header("accept-encoding"), Some("gzip"));
+    assert_eq!(server.requests()[0].header("accept-encoding"), Some("gzip"));
 }
 
 #[tokio::test]
 async fn broken_gzip_is_nonsense_and_not_asked_for_again() {
     let mut bad = GZIP.to_vec();
     bad[12] ^= 0xff;
-    let server = Server::script(vec![Answer::status(200, &[("Content-Encoding", "gzip")], bad)]);
+    let server = Server::repeating(vec![Answer::status(200, &[("Content-Encoding", "gzip")], bad)]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Platform, 1), "{error}");
 }
@@ -42,10 +42,10 @@ async fn broken_gzip_is_nonsense_and_not_asked_for_again() {
 #[tokio::test]
 async fn garbage_between_chunks_is_nonsense() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let server = Server::script(vec![Answer::raw(format!("{head}5\r\nhello\r\nxyz\r\n"))]);
+    let server = Server::repeating(vec![Answer::raw(format!("{head}5\r\nhello\r\nxyz\r\n"))]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Platform, 1), "{error}");
-    let server = Server::script(vec![Answer::raw(format!("{head}5\r\nhello\r\n")), Answer::ok()]);
+    let server = Server::repeating(vec![Answer::raw(format!("{head}5\r\nhello\r\n")), Answer::ok()]);
     client(&server).send(&get(&server)).await.unwrap();
     assert_eq!(server.count(), 2, "cut short is lost, not nonsense");
 }
@@ -68,12 +68,12 @@ async fn what_is_not_the_json_that_was_expected_is_said_in_words() {
         ("{}", "testland's file is not valid: missing field `id` at line 1 column 2"),
         ("{\"id\":\"a", "testland's file is not valid: EOF while parsing a string at line 1 column 8"),
     ] {
-        let server = Server::script(vec![Answer::status(200, &[("cf-ray", "abc")], body)]);
+        let server = Server::repeating(vec![Answer::status(200, &[("cf-ray", "abc")], body)]);
         let error = client(&server).json::<File>(&get(&server), "file").await.unwrap_err();
         assert_eq!((error.kind(), error.message(), server.count()), (Kind::Platform, expected, 1));
         assert_eq!(error.request_id(), Some("abc"));
     }
-    let server = Server::script(vec![Answer::status(200, &[], deep)]);
+    let server = Server::repeating(vec![Answer::status(200, &[], deep)]);
     let error = client(&server).json::<Value>(&get(&server), "file").await.unwrap_err();
     assert!(error.message().contains("recursion limit exceeded"), "{error}");
 }
@@ -88,7 +88,7 @@ async fn html_and_silence_make_messages_too() {
         (407, "", "the proxy answered 407: proxy authentication required"),
         (599, "", "testland answered 599: no reason given"),
     ] {
-        let server = Server::script(vec![Answer::status(status, &[], body)]);
+        let server = Server::repeating(vec![Answer::status(status, &[], body)]);
         let error = client_once(&server).send(&get(&server)).await.unwrap_err();
         assert_eq!(error.message(), expected);
     }
@@ -100,7 +100,7 @@ async fn a_platform_may_read_its_own_errors() {
         let message = format!("bad key ({})", reply.header("x-code")?);
         Some(Problem { message, kind: Some(Kind::Auth), is_final: false })
     }
-    let server = Server::script(vec![Answer::status(400, &[("x-code", "7")], "")]);
+    let server = Server::repeating(vec![Answer::status(400, &[("x-code", "7")], "")]);
     let client = Client::new(Config { read_problem: reads, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (Kind::Auth, "testland refused the request: bad key (7)"));
@@ -109,7 +109,8 @@ async fn a_platform_may_read_its_own_errors() {
 
 #[tokio::test]
 async fn a_token_that_the_platform_repeats_is_hidden() {
-    let server = Server::script(vec![Answer::status(401, &[], format!(r#"{{"error":"bad key {TOKEN}"}}"#))]);
+    let server =
+        Server::repeating(vec![Answer::status(401, &[], format!(r#"{{"error":"bad key {TOKEN}"}}"#))]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
     assert_eq!(error.message(), "testland answered 401: bad key ***");
 }
@@ -119,14 +120,15 @@ async fn a_huge_error_body_is_not_read() {
     // 100 MB are announced; the server would wait for ever to send the rest.
     let mut body = b"HTTP/1.1 500 Oops\r\nContent-Length: 100000000\r\n\r\nout of order\n".to_vec();
     body.resize(200_000, b' ');
-    let server = Server::script(vec![Answer::raw(body).hang()]);
+    let server = Server::repeating(vec![Answer::raw(body).hang()]);
     let error = client_once(&server).send(&get(&server)).await.unwrap_err();
     assert_eq!(error.message(), "testland answered 500: out of order");
 }
 
 #[tokio::test]
 async fn an_error_body_that_does_not_come_costs_only_its_words() {
-    let server = Server::script(vec![Answer::raw("HTTP/1.1 404 Gone\r\nContent-Length: 50\r\n\r\nnot here")]);
+    let server =
+        Server::repeating(vec![Answer::raw("HTTP/1.1 404 Gone\r\nContent-Length: 50\r\n\r\nnot here")]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (Kind::NotFound, "testland answered 404: not here"));
 }
@@ -134,7 +136,7 @@ async fn an_error_body_that_does_not_come_costs_only_its_words() {
 #[tokio::test]
 async fn a_reply_larger_than_memory_should_hold_is_refused() {
     let body = vec![b' '; 64 * 1024 * 1024 + 1];
-    let server = Server::script(vec![Answer::status(200, &[], body)]);
+    let server = Server::repeating(vec![Answer::status(200, &[], body)]);
     let client = Client::new(Config { timeout: Duration::from_mins(1), ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.message(), server.count()), ("testland answered with more than 64 MiB", 1));

@@ -24,7 +24,7 @@ async fn calls_in_a_row_share_one_connection() {
 
 #[tokio::test]
 async fn calls_side_by_side_share_as_many_as_run_at_once() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let client = client(&server);
     let upload = |number: usize| {
         let (client, url) = (client.clone(), server.at("files"));

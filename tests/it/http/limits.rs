@@ -29,7 +29,7 @@ async fn every_form_of_retry_after_is_kept() {
         &[("Date", &now), ("Retry-After", &then)],
         &[("RateLimit-Reset", "0.4")],
     ] {
-        let server = Server::script(vec![limited(headers), Answer::ok()]);
+        let server = Server::repeating(vec![limited(headers), Answer::ok()]);
         let begun = Instant::now();
         client(&server).send(&get(&server)).await.unwrap();
         assert!(begun.elapsed() >= Duration::from_millis(390), "{headers:?}: {:?}", begun.elapsed());
@@ -66,7 +66,7 @@ async fn one_429_stops_every_request_of_the_client() {
 
 #[tokio::test]
 async fn a_wait_that_is_too_long_is_an_error_that_says_when_to_come_back() {
-    let server = Server::script(vec![limited(&[("Retry-After", "7200")])]);
+    let server = Server::repeating(vec![limited(&[("Retry-After", "7200")])]);
     let client = client(&server);
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), error.status(), server.count()), (Kind::RateLimited, Some(429), 1));
@@ -82,7 +82,7 @@ async fn a_quota_is_final() {
         let message = reply.header("x-why")?.to_owned();
         Some(Problem { message, is_final: true, ..Problem::default() })
     }
-    let server = Server::script(vec![limited(&[("Retry-After", "0"), ("x-why", "credit spent")])]);
+    let server = Server::repeating(vec![limited(&[("Retry-After", "0"), ("x-why", "credit spent")])]);
     let client = Client::new(Config { read_problem: spent, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.message(), server.count()), ("testland answered 429: credit spent", 1));
@@ -90,7 +90,7 @@ async fn a_quota_is_final() {
 
 #[tokio::test]
 async fn a_503_waits_alone() {
-    let server = Server::script(vec![Answer::status(503, &[("Retry-After", "0.3")], ""), Answer::ok()]);
+    let server = Server::repeating(vec![Answer::status(503, &[("Retry-After", "0.3")], ""), Answer::ok()]);
     let begun = Instant::now();
     client(&server).send(&get(&server)).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(290));
@@ -98,7 +98,7 @@ async fn a_503_waits_alone() {
 
 #[tokio::test]
 async fn a_published_rate_is_kept_unasked() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let rate = Some(Rate { requests: 5, per: Duration::from_millis(300) });
     let policy = Policy { attempts: 1, ..config(&server).policy };
     let client = Client::new(Config { rate, policy, ..config(&server) });

@@ -12,6 +12,7 @@ mod uploads;
 
 use std::time::Duration;
 
+use crate::support::connection;
 use crate::support::server::Server;
 use haul::http::{Client, Config, Policy, Request};
 use haul::secret::Secret;
@@ -22,22 +23,15 @@ const TOKEN: &str = "tok_0123456789abcdefghij";
 /// A configuration for a server, with pauses that no test notices.
 fn config(server: &Server) -> Config {
     Config {
-        platform: "testland",
-        own: vec![server.url.clone()],
         token: Some(Secret::new(TOKEN)),
-        token_hints: vec!["`haul auth login testland`".to_owned()],
-        timeout: Duration::from_secs(10),
         policy: Policy {
             attempts: 3,
             elapsed: Duration::from_secs(20),
             base: Duration::from_millis(1),
             cap: Duration::from_millis(5),
         },
-        cacert: None,
-        insecure_http: false,
-        rate: None,
         headers: vec![("x-team".to_owned(), "blue".to_owned())],
-        read_problem: |_| None,
+        ..connection::config("testland", vec![server.url.clone()])
     }
 }
 

@@ -15,16 +15,16 @@ fn to(place: impl AsRef<str>) -> Answer {
 
 #[tokio::test]
 async fn the_token_and_the_headers_go_to_the_own_origin_only() {
-    let (own, foreign) = (Server::script(vec![Answer::ok()]), Server::script(vec![Answer::ok()]));
+    let (own, foreign) = (Server::repeating(vec![Answer::ok()]), Server::repeating(vec![Answer::ok()]));
     let client = client(&own);
     client.send(&get(&own).header("x-extra", "1")).await.unwrap();
     client.send(&get(&foreign).header("x-extra", "1")).await.unwrap();
     client.send(&get(&own).anonymous()).await.unwrap();
-    let seen = own.seen();
+    let seen = own.requests();
     assert_eq!(seen[0].header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
     assert_eq!((seen[0].header("x-team"), seen[0].header("x-extra")), (Some("blue"), Some("1")));
     assert_eq!(seen[1].header("authorization"), None, "anonymous");
-    let seen = &foreign.seen()[0];
+    let seen = &foreign.requests()[0];
     assert_eq!(
         (seen.header("authorization"), seen.header("x-team"), seen.header("x-extra")),
         (None, None, Some("1"))
@@ -34,9 +34,9 @@ async fn the_token_and_the_headers_go_to_the_own_origin_only() {
 
 #[tokio::test]
 async fn a_redirect_on_the_same_origin_keeps_the_token() {
-    let server = Server::script(vec![to("/elsewhere?x=1"), Answer::ok()]);
+    let server = Server::repeating(vec![to("/elsewhere?x=1"), Answer::ok()]);
     client(&server).send(&get(&server)).await.unwrap();
-    let seen = server.seen();
+    let seen = server.requests();
     assert_eq!(seen[1].target, "/elsewhere?x=1");
     assert!(seen[1].header("authorization").is_some() && seen[1].header("x-team").is_some());
     assert_eq!(server.connections(), 1);
@@ -52,7 +52,7 @@ async fn another_origin_never_sees_it_nor_does_the_own_after_that() {
     let foreign = Server::new(move |_, _| to(back.as_str()));
     let request = get(&own).header("x-foreign", foreign.at("f?signature=abc").to_string());
     client(&own).send(&request.range(Some(Range { from: 5, validator: None }))).await.unwrap();
-    for seen in [&foreign.seen()[0], &own.seen()[1]] {
+    for seen in [&foreign.requests()[0], &own.requests()[1]] {
         assert!(!seen.head.contains(TOKEN), "{}", seen.head);
         assert_eq!((seen.header("x-team"), seen.header("x-foreign")), (None, None));
         assert_eq!(seen.header("range"), Some("bytes=5-"));
@@ -63,8 +63,8 @@ async fn another_origin_never_sees_it_nor_does_the_own_after_that() {
 async fn redirects_that_lead_nowhere_are_refused() {
     let circle = Server::new(|_, seen| to(if seen.target == "/a" { "/files" } else { "/a" }));
     let endless = Server::new(|number, _| to(format!("/{number}")));
-    let file = Server::script(vec![to("file:///etc/passwd")]);
-    let broken = Server::script(vec![to("http://[")]);
+    let file = Server::repeating(vec![to("file:///etc/passwd")]);
+    let broken = Server::repeating(vec![to("http://[")]);
     for (server, expected, count) in [
         (circle, "in a circle", 2),
         (endless, "the end of a chain of 10", 11),
@@ -80,7 +80,7 @@ async fn redirects_that_lead_nowhere_are_refused() {
 #[tokio::test]
 async fn only_a_get_is_redirected() {
     for status in [301, 302, 303, 307, 308] {
-        let server = Server::script(vec![Answer::status(
+        let server = Server::repeating(vec![Answer::status(
             status,
             &[("Location", "https://u:p@new.example/f?sig=s3cret")],
             "",
@@ -100,7 +100,7 @@ async fn only_a_get_is_redirected() {
 
 #[tokio::test]
 async fn a_token_does_not_travel_in_the_clear() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     // 192.0.2.0/24 is documentation space: connecting would hang, so the refusal comes before it.
     let url = Url::parse("http://192.0.2.1/files").unwrap();
     let client = Client::new(Config { own: vec![url.clone()], ..config(&server) });
@@ -111,32 +111,32 @@ async fn a_token_does_not_travel_in_the_clear() {
 
 #[tokio::test]
 async fn without_a_token_the_request_goes_and_the_refusal_says_how_to_give_one() {
-    let server = Server::script(vec![Answer::status(401, &[], r#"{"detail":"no key"}"#)]);
+    let server = Server::repeating(vec![Answer::status(401, &[], r#"{"detail":"no key"}"#)]);
     let client = Client::new(Config { token: None, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), error.hints()), (Kind::Auth, &["`haul auth login testland`".to_owned()][..]));
-    assert_eq!(server.seen()[0].header("authorization"), None);
-    let foreign = Server::script(vec![Answer::status(403, &[], "expired")]);
+    assert_eq!(server.requests()[0].header("authorization"), None);
+    let foreign = Server::repeating(vec![Answer::status(403, &[], "expired")]);
     let error = client.send(&get(&foreign)).await.unwrap_err();
     assert!(error.hints().is_empty(), "a token would not help there");
 }
 
 #[tokio::test]
 async fn user_and_password_of_a_url_are_neither_sent_nor_shown() {
-    let server = Server::script(vec![Answer::status(404, &[], "")]);
+    let server = Server::repeating(vec![Answer::status(404, &[], "")]);
     let mut url = server.at("files");
     url.set_username("me").unwrap();
     url.set_password(Some("hunter2")).unwrap();
     let client = Client::new(Config { token: None, ..config(&server) });
     let error = client.send(&Request::get(url)).await.unwrap_err();
     assert!(!format!("{error:?}").contains("hunter2"));
-    let head = &server.seen()[0].head;
+    let head = &server.requests()[0].head;
     assert!(!head.to_lowercase().contains("authorization"), "{head}");
 }
 
 #[tokio::test]
 async fn a_token_that_no_header_can_carry_is_not_shown() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let client = Client::new(Config { token: Some(Secret::new("bad\ntoken")), ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Auth, 0));
@@ -145,9 +145,9 @@ async fn a_token_that_no_header_can_carry_is_not_shown() {
 
 #[tokio::test]
 async fn a_query_is_encoded_by_rfc_3986() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let mut request = get(&server).query("filter", "a = 'b+c' & ü").query("limit", 2);
     request.url.set_query(Some("v=1"));
     client(&server).send(&request).await.unwrap();
-    assert_eq!(server.seen()[0].target, "/files?v=1&filter=a%20%3D%20%27b%2Bc%27%20%26%20%C3%BC&limit=2");
+    assert_eq!(server.requests()[0].target, "/files?v=1&filter=a%20%3D%20%27b%2Bc%27%20%26%20%C3%BC&limit=2");
 }

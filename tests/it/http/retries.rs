@@ -22,10 +22,10 @@ fn fail(status: u16) -> Answer {
 #[tokio::test]
 async fn a_server_error_goes_again_where_it_may() {
     for status in [408, 429, 500, 502, 503, 504, 599] {
-        let server = Server::script(vec![fail(status), fail(status), Answer::ok()]);
+        let server = Server::repeating(vec![fail(status), fail(status), Answer::ok()]);
         let reply = client(&server).send(&get(&server)).await.unwrap();
         assert_eq!((reply.status, server.count()), (200, 3), "{status}");
-        let server = Server::script(vec![fail(status)]);
+        let server = Server::repeating(vec![fail(status)]);
         let error = client(&server).send(&get(&server)).await.unwrap_err();
         assert_eq!(server.count(), 3, "{status}: the policy's number of attempts");
         assert_eq!(error.status(), Some(status));
@@ -41,10 +41,10 @@ async fn a_post_that_may_have_been_carried_out_is_not_repeated() {
     for (status, unanswered) in
         [(408, true), (500, true), (502, true), (503, true), (504, true), (507, false)]
     {
-        let server = Server::script(vec![fail(status), Answer::ok()]);
+        let server = Server::repeating(vec![fail(status), Answer::ok()]);
         let error = client(&server).send(&post(&server)).await.unwrap_err();
         assert_eq!((server.count(), error.is_unanswered()), (1, unanswered), "{status}");
-        let server = Server::script(vec![fail(status), Answer::ok()]);
+        let server = Server::repeating(vec![fail(status), Answer::ok()]);
         client(&server).send(&post(&server).repeatable()).await.unwrap();
         assert_eq!(server.count(), 2, "{status}: unless it says that it may be");
     }
@@ -52,7 +52,7 @@ async fn a_post_that_may_have_been_carried_out_is_not_repeated() {
 
 #[tokio::test]
 async fn a_post_that_was_turned_away_is_repeated() {
-    let server = Server::script(vec![fail(429), Answer::ok()]);
+    let server = Server::repeating(vec![fail(429), Answer::ok()]);
     client(&server).send(&post(&server)).await.unwrap();
     assert_eq!(server.count(), 2);
 }
@@ -72,7 +72,7 @@ async fn other_refusals_are_final() {
         (422, Kind::Failed),
         (501, Kind::Platform),
     ] {
-        let server = Server::script(vec![fail(status)]);
+        let server = Server::repeating(vec![fail(status)]);
         let error = client(&server).send(&get(&server)).await.unwrap_err();
         assert_eq!((error.kind(), error.status(), server.count()), (kind, Some(status), 1), "{status}");
     }
@@ -83,10 +83,10 @@ async fn a_lost_answer_goes_again_only_if_it_may() {
     for lost in
         [Answer::raw(""), Answer::raw("HTTP/1.1 200 OK\r\nContent-Le"), Answer::raw("garbage\r\n\r\n")]
     {
-        let server = Server::script(vec![lost.clone(), lost.clone(), Answer::ok()]);
+        let server = Server::repeating(vec![lost.clone(), lost.clone(), Answer::ok()]);
         client(&server).send(&get(&server)).await.unwrap();
         assert_eq!(server.count(), 3);
-        let server = Server::script(vec![lost, Answer::ok()]);
+        let server = Server::repeating(vec![lost, Answer::ok()]);
         let error = client(&server).send(&post(&server)).await.unwrap_err();
         assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
     }
@@ -95,10 +95,10 @@ async fn a_lost_answer_goes_again_only_if_it_may() {
 #[tokio::test]
 async fn an_answer_cut_short_is_a_lost_one() {
     let cut = Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":");
-    let server = Server::script(vec![cut.clone(), Answer::ok()]);
+    let server = Server::repeating(vec![cut.clone(), Answer::ok()]);
     client(&server).send(&get(&server)).await.unwrap();
     assert_eq!(server.count(), 2);
-    let server = Server::script(vec![cut]);
+    let server = Server::repeating(vec![cut]);
     let error = client(&server).send(&post(&server)).await.unwrap_err();
     assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
 }
@@ -110,10 +110,10 @@ async fn silence_is_a_lost_answer() {
     for silent in
         [Answer::raw("").hang(), Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{").hang()]
     {
-        let server = Server::script(vec![silent.clone(), Answer::ok()]);
+        let server = Server::repeating(vec![silent.clone(), Answer::ok()]);
         impatient(&server).send(&get(&server)).await.unwrap();
         assert_eq!(server.count(), 2);
-        let server = Server::script(vec![silent]);
+        let server = Server::repeating(vec![silent]);
         let error = impatient(&server).send(&post(&server)).await.unwrap_err();
         assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
         assert!(error.message().ends_with("did not answer within 0.2 s"), "{error}");
@@ -125,7 +125,7 @@ async fn what_never_left_goes_again() {
     // A port that was just free: nobody listens there.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let client = Client::new(Config { own: vec![url.clone()], ..config(&server) });
     let error = client.send(&Request::post(url, Body::json(&json!({})))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
@@ -139,12 +139,12 @@ async fn what_never_left_goes_again() {
 async fn a_deletion_found_done_has_succeeded() {
     let lost = Answer::raw("");
     for first in [lost, fail(500), fail(503)] {
-        let server = Server::script(vec![first, fail(404)]);
+        let server = Server::repeating(vec![first, fail(404)]);
         let reply = client(&server).send(&Request::delete(server.at("files/1"))).await.unwrap();
         assert_eq!((reply.status, server.count()), (204, 2));
     }
     for script in [vec![fail(404)], vec![fail(429), fail(404)]] {
-        let server = Server::script(script);
+        let server = Server::repeating(script);
         let error = client(&server).send(&Request::delete(server.at("files/1"))).await.unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound, "nothing was deleted before");
     }
@@ -152,7 +152,7 @@ async fn a_deletion_found_done_has_succeeded() {
 
 #[tokio::test]
 async fn the_elapsed_time_limits_too() {
-    let server = Server::script(vec![fail(500)]);
+    let server = Server::repeating(vec![fail(500)]);
     let policy = Policy {
         attempts: 1000,
         elapsed: Duration::from_millis(100),

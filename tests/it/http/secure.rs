@@ -1,68 +1,23 @@
 //! TLS: who is trusted, and what is said when nobody is.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use haul::error::{Error, Kind};
 use haul::http::{Body, Client, Config, Part, Request, form};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::json;
-use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::http::config;
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Answer, Listener, Server};
+use crate::support::tls::{Authority, Flaw};
 
-static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
-
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Authorities of one name would be taken for each other.
-        let name = format!("authority {}", AUTHORITIES.fetch_add(1, Ordering::Relaxed));
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> NamedTempFile {
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(self.0.pem().as_bytes()).unwrap();
-        file
-    }
-
-    fn server(&self, host: &str, expired: bool) -> Server {
-        Server::tls(self.session(host, expired), |_, _| Answer::ok())
-    }
-
-    fn session(&self, host: &str, expired: bool) -> Arc<ServerConfig> {
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        if expired {
-            params.not_after = date_time_ymd(2020, 1, 1);
-        }
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        Arc::new(config)
-    }
+fn serving(authority: &Authority, flaw: Flaw) -> Server {
+    Server::tls(authority.session("localhost", flaw), |_, _| Answer::ok())
 }
 
-async fn ask(server: &Server, cacert: Option<&NamedTempFile>) -> Result<u16, Error> {
-    let cacert = cacert.map(|file| file.path().to_owned());
+async fn ask(server: &Server, cacert: Option<PathBuf>) -> Result<u16, Error> {
     let client = Client::new(Config { cacert, ..config(server) });
     let post = Request::post(server.at("files"), Body::json(&json!({})));
     client.send(&post).await.map(|reply| reply.status)
@@ -70,17 +25,18 @@ async fn ask(server: &Server, cacert: Option<&NamedTempFile>) -> Result<u16, Err
 
 #[tokio::test]
 async fn a_named_authority_is_trusted() {
-    let authority = Authority::new();
-    let server = authority.server("localhost", false);
-    assert_eq!(ask(&server, Some(&authority.pem())).await.unwrap(), 200);
-    assert!(server.seen()[0].header("authorization").is_some());
+    let authority = Authority::new("trusted");
+    let server = serving(&authority, Flaw::None);
+    assert_eq!(ask(&server, Some(authority.pem())).await.unwrap(), 200);
+    assert!(server.requests()[0].header("authorization").is_some());
 }
 
 #[tokio::test]
 async fn an_unknown_authority_is_not() {
-    let server = Authority::new().server("localhost", false);
+    let server = serving(&Authority::new("a stranger"), Flaw::None);
     // Another one: with or without system roots on this machine, this one is unknown.
-    let error = ask(&server, Some(&Authority::new().pem())).await.unwrap_err();
+    let trusted = Authority::new("trusted");
+    let error = ask(&server, Some(trusted.pem())).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Unreachable, 0));
     assert_eq!(error.causes(), ["its certificate comes from an authority that is not trusted here"]);
     assert_eq!(error.hints(), ["`--cacert FILE` trusts another authority"]);
@@ -90,12 +46,12 @@ async fn an_unknown_authority_is_not() {
 
 #[tokio::test]
 async fn a_certificate_for_another_host_or_time_is_refused() {
-    let authority = Authority::new();
+    let authority = Authority::new("trusted");
     for (server, cause) in [
-        (authority.server("other.example", false), "its certificate is for another host"),
-        (authority.server("localhost", true), "its certificate has expired"),
+        (serving(&authority, Flaw::OtherHost), "its certificate is for another host"),
+        (serving(&authority, Flaw::Expired), "its certificate has expired"),
     ] {
-        let error = ask(&server, Some(&authority.pem())).await.unwrap_err();
+        let error = ask(&server, Some(authority.pem())).await.unwrap_err();
         assert_eq!((error.kind(), error.causes()), (Kind::Unreachable, &[cause.to_owned()][..]));
         assert_eq!((server.connections(), error.hints().len()), (1, 0));
     }
@@ -103,33 +59,26 @@ async fn a_certificate_for_another_host_or_time_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_speaks_no_tls_is_said_to() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 64]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
+    let plain = Listener::new(|mut stream| {
+        let _ = stream.read(&mut [0; 64]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    let url = Url::parse(&format!("https://localhost:{port}/")).unwrap();
-    let authority = Authority::new().pem();
-    let server = Server::script(vec![Answer::ok()]);
-    let config =
-        Config { own: vec![url.clone()], cacert: Some(authority.path().to_owned()), ..config(&server) };
+    let url = Url::parse(&format!("https://localhost:{}/", plain.address.port())).unwrap();
+    let authority = Authority::new("trusted");
+    let server = Server::repeating(vec![Answer::ok()]);
+    let config = Config { own: vec![url.clone()], cacert: Some(authority.pem()), ..config(&server) };
     let error = Client::new(config).send(&Request::get(url)).await.unwrap_err();
     assert_eq!(error.causes(), ["it does not speak TLS there"]);
 }
 
 #[tokio::test]
 async fn a_redirect_to_plain_http_is_refused() {
-    let authority = Authority::new();
-    let plain = Server::script(vec![Answer::ok()]);
+    let authority = Authority::new("trusted");
+    let plain = Server::repeating(vec![Answer::ok()]);
     let target = plain.at("files").to_string();
     let moved = move |_, _: &_| Answer::status(302, &[("Location", &target)], "");
-    let server = Server::tls(authority.session("localhost", false), moved);
-    let pem = authority.pem();
-    let client = Client::new(Config { cacert: Some(pem.path().to_owned()), ..config(&server) });
+    let server = Server::tls(authority.session("localhost", Flaw::None), moved);
+    let client = Client::new(Config { cacert: Some(authority.pem()), ..config(&server) });
     let error = client.send(&Request::get(server.at("files"))).await.unwrap_err();
     assert!(error.message().ends_with("which would leave the secure connection"), "{error}");
     assert_eq!((error.kind(), plain.count()), (Kind::Platform, 0));
@@ -137,13 +86,12 @@ async fn a_redirect_to_plain_http_is_refused() {
 
 #[tokio::test]
 async fn contents_go_over_http_1_even_where_http_2_is_offered() {
-    let authority = Authority::new();
-    let mut session = Arc::unwrap_or_clone(authority.session("localhost", false));
+    let authority = Authority::new("trusted");
+    let mut session = Arc::unwrap_or_clone(authority.session("localhost", Flaw::None));
     session.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // The scripted server speaks HTTP/1.1 alone: over HTTP/2 this would fail.
     let server = Server::tls(Arc::new(session), |_, _| Answer::ok());
-    let pem = authority.pem();
-    let client = Client::new(Config { cacert: Some(pem.path().to_owned()), ..config(&server) });
+    let client = Client::new(Config { cacert: Some(authority.pem()), ..config(&server) });
     let file = haul::model::NewFile::from_bytes("a.bin", vec![7; 300_000]);
     let body = form(vec![Part::file("file", &file)]);
     client.send(&Request::post(server.at("files"), body)).await.unwrap();

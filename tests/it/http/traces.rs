@@ -39,7 +39,7 @@ impl<S: tracing::Subscriber> Layer<S> for Log {
 async fn every_attempt_is_told_without_secrets() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(Registry::default().with(log.clone()));
-    let server = Server::script(vec![Answer::status(503, &[("x-request-id", "r1")], ""), Answer::ok()]);
+    let server = Server::repeating(vec![Answer::status(503, &[("x-request-id", "r1")], ""), Answer::ok()]);
     let url = server.at("f?signature=s3cret&X-Amz-Credential=s3cret");
     let request =
         Request::put(url, Body::json(&json!({}))).repeatable().query("limit", 2).query("token", "s3cret");

@@ -52,11 +52,11 @@ async fn a_body_arrives_whole_whatever_its_size() {
         let content = pattern(len);
         let (_file, source) = on_disk(&content);
         for source in [source, Source::Bytes(content.clone().into())] {
-            let server = Server::script(vec![Answer::ok()]);
+            let server = Server::repeating(vec![Answer::ok()]);
             let heard = Arc::new(Heard::default());
             let request = put(&server, Body::raw(&source, len as u64, Some("text/plain")));
             client(&server).upload(&request, Arc::clone(&heard) as _).await.unwrap();
-            let seen = server.seen().remove(0);
+            let seen = server.requests().remove(0);
             assert!(seen.whole && seen.body == content, "{len}");
             assert_eq!(seen.header("content-length"), Some(len.to_string().as_str()));
             assert_eq!(
@@ -93,9 +93,9 @@ async fn stretches_and_base64_are_put_together() {
         text("\"}"),
     ];
     let body = Body { content_type: Some("application/json".into()), pieces };
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     client(&server).upload(&put(&server, body.clone()), silent()).await.unwrap();
-    let seen = server.seen().remove(0);
+    let seen = server.requests().remove(0);
     assert_eq!(seen.body.len() as u64, body.wire_len());
     let value: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
     let decoded = STANDARD.decode(value["data"].as_str().unwrap()).unwrap();
@@ -104,7 +104,7 @@ async fn stretches_and_base64_are_put_together() {
 
 #[tokio::test]
 async fn many_bodies_at_once_keep_apart() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let client = client(&server);
     let contents: Vec<Vec<u8>> =
         (0..10).map(|number| pattern(400_000 + number * 31)[number..].to_vec()).collect();
@@ -116,7 +116,8 @@ async fn many_bodies_at_once_keep_apart() {
         async move { client.send(&request).await.unwrap() }
     });
     futures_util::future::join_all(uploads).await;
-    let seen: Vec<_> = server.seen().into_iter().map(|seen| STANDARD.decode(seen.body).unwrap()).collect();
+    let seen: Vec<_> =
+        server.requests().into_iter().map(|seen| STANDARD.decode(seen.body).unwrap()).collect();
     assert!(seen.len() == contents.len() && contents.iter().all(|content| seen.contains(content)));
 }
 
@@ -125,7 +126,7 @@ async fn a_success_that_comes_too_early_is_none() {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(50_000_000).unwrap();
     let body = Body::raw(&Source::Path(file.path().to_owned()), 50_000_000, None);
-    let server = Server::script(vec![Answer::ok().early()]);
+    let server = Server::repeating(vec![Answer::ok().early()]);
     let error = client(&server).send(&Request::post(server.at("f"), body)).await.unwrap_err();
     assert_eq!(error.message(), "testland answered 200 before it had the whole request");
     assert_eq!((error.kind(), error.is_unanswered(), server.count()), (Kind::Platform, true, 1));
@@ -136,11 +137,11 @@ async fn a_part_of_a_file_reports_absolute_positions() {
     let content = pattern(500_000);
     let (_file, source) = on_disk(&content);
     let piece = Piece::File { source, from: 200_000, len: 250_000, base64: false };
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let heard = Arc::new(Heard::default());
     let body = Body { content_type: None, pieces: vec![piece] };
     client(&server).upload(&put(&server, body), Arc::clone(&heard) as _).await.unwrap();
-    assert!(server.seen()[0].body == content[200_000..450_000]);
+    assert!(server.requests()[0].body == content[200_000..450_000]);
     let positions = heard.positions.lock().unwrap();
     assert_eq!((positions.first(), positions.last()), (Some(&200_000), Some(&450_000)));
     assert_eq!(heard.read.lock().unwrap()[0].0, 200_000);
@@ -151,12 +152,12 @@ async fn a_file_of_another_size_is_never_sent_as_whole() {
     for planned in [9, 11, 299_999, 300_001] {
         let actual = if planned < 100 { 10 } else { 300_000 };
         let (file, source) = on_disk(&pattern(actual));
-        let server = Server::script(vec![Answer::ok()]);
+        let server = Server::repeating(vec![Answer::ok()]);
         let body = Body::raw(&source, planned, None);
         let error = client(&server).send(&put(&server, body)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Failed, "{error}");
         assert_eq!(error.message(), format!("{} changed while it was being uploaded", file.path().display()));
-        assert!(server.count() <= 1 && server.seen().iter().all(|seen| !seen.whole), "and never again");
+        assert!(server.count() <= 1 && server.requests().iter().all(|seen| !seen.whole), "and never again");
     }
 }
 
@@ -183,19 +184,19 @@ async fn a_file_that_changes_on_the_way_is_never_sent_as_whole() {
     }
     for meddle in [cut, grow, touch] {
         let (file, source) = on_disk(&pattern(3_000_000));
-        let server = Server::script(vec![Answer::ok()]);
+        let server = Server::repeating(vec![Answer::ok()]);
         let request = put(&server, Body::raw(&source, 3_000_000, None));
         let meddler = Arc::new(Meddler(file.path().to_owned(), meddle));
         let error = client(&server).upload(&request, meddler).await.unwrap_err();
         assert!(error.message().ends_with("changed while it was being uploaded"), "{error}");
         assert!(!error.is_unanswered());
-        assert!(server.count() <= 1 && server.seen().iter().all(|seen| !seen.whole));
+        assert!(server.count() <= 1 && server.requests().iter().all(|seen| !seen.whole));
     }
 }
 
 #[tokio::test]
 async fn a_file_that_has_gone_is_named() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     for size in [10, 1_000_000] {
         let source = Source::Path("/nonexistent/a.bin".into());
         let error = client(&server).send(&put(&server, Body::raw(&source, size, None))).await.unwrap_err();
@@ -208,12 +209,12 @@ async fn a_file_that_has_gone_is_named() {
 async fn an_upload_that_broke_off_goes_again_from_the_start() {
     let content = pattern(20_000_000);
     let (_file, source) = on_disk(&content);
-    let server = Server::script(vec![Answer::cut(), Answer::ok()]);
+    let server = Server::repeating(vec![Answer::cut(), Answer::ok()]);
     let heard = Arc::new(Heard::default());
     let request = Request::post(server.at("f"), Body::raw(&source, content.len() as u64, None));
     client(&server).upload(&request, Arc::clone(&heard) as _).await.unwrap();
     assert_eq!(server.count(), 2, "although it is not repeatable: the server cannot have all of it");
-    assert!(server.seen()[1].body == content);
+    assert!(server.requests()[1].body == content);
     assert_eq!(heard.positions.lock().unwrap().iter().filter(|at| **at == 0).count(), 2);
 }
 
@@ -221,7 +222,7 @@ async fn an_upload_that_broke_off_goes_again_from_the_start() {
 async fn a_lost_answer_to_a_whole_upload_is_for_the_caller_to_look_into() {
     let (_file, source) = on_disk(&pattern(1_000_000));
     for last in [Answer::raw(""), Answer::status(503, &[], ""), Answer::status(408, &[], "")] {
-        let server = Server::script(vec![last, Answer::ok()]);
+        let server = Server::repeating(vec![last, Answer::ok()]);
         let request = Request::post(server.at("f"), Body::raw(&source, 1_000_000, None));
         let error = client(&server).send(&request).await.unwrap_err();
         assert_eq!((error.is_unanswered(), server.count()), (true, 1), "{error}");
@@ -235,7 +236,7 @@ async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
     let source = Source::Path(file.path().to_owned());
     let body = Body::raw(&source, 50_000_000, None);
     for (status, kind) in [(413, Kind::Unsupported), (401, Kind::Auth)] {
-        let server = Server::script(vec![Answer::status(status, &[], r#"{"detail":"too much"}"#).early()]);
+        let server = Server::repeating(vec![Answer::status(status, &[], r#"{"detail":"too much"}"#).early()]);
         let error = client(&server).send(&Request::post(server.at("f"), body.clone())).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.message()),
@@ -244,10 +245,10 @@ async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
         assert_eq!(server.count(), 1);
     }
     // A platform that is overloaded before it has all of it may be asked again, even for a POST.
-    let server = Server::script(vec![Answer::status(503, &[], "").early(), Answer::ok()]);
+    let server = Server::repeating(vec![Answer::status(503, &[], "").early(), Answer::ok()]);
     client(&server).send(&Request::post(server.at("f"), body)).await.unwrap();
     assert_eq!(server.count(), 2);
-    assert!(server.seen()[1].whole);
+    assert!(server.requests()[1].whole);
 }
 
 #[tokio::test]
@@ -256,7 +257,7 @@ async fn an_upload_is_limited_by_silence_not_by_time() {
     file.as_file().set_len(50_000_000).unwrap();
     let source = Source::Path(file.path().to_owned());
     let body = Body::raw(&source, 50_000_000, None);
-    let server = Server::script(vec![Answer::raw("").early().hang()]);
+    let server = Server::repeating(vec![Answer::raw("").early().hang()]);
     let mut config = config(&server);
     config.policy.attempts = 1;
     let client = Client::new(Config { timeout: Duration::from_millis(300), ..config });
@@ -270,7 +271,7 @@ async fn dropping_an_upload_ends_it() {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(50_000_000).unwrap();
     let source = Source::Path(file.path().to_owned());
-    let server = Server::script(vec![Answer::raw("").early().hang()]);
+    let server = Server::repeating(vec![Answer::raw("").early().hang()]);
     let heard: Arc<Heard> = Arc::default();
     let request = Request::post(server.at("f"), Body::raw(&source, 50_000_000, None));
     let client = client(&server);
@@ -289,12 +290,12 @@ async fn dropping_an_upload_ends_it() {
 
 #[tokio::test]
 async fn a_form_arrives_as_framed() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     let file =
         NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "Hello, world!") };
     let parts = vec![Part::text("purpose", "user_data"), Part::file("file", &file)];
     client(&server).send(&Request::post(server.at("files"), form(parts))).await.unwrap();
-    let seen = server.seen().remove(0);
+    let seen = server.requests().remove(0);
     let boundary =
         seen.header("content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
     let expected = format!(
@@ -307,8 +308,8 @@ async fn a_form_arrives_as_framed() {
 
 #[tokio::test]
 async fn a_post_without_a_body_says_so() {
-    let server = Server::script(vec![Answer::ok()]);
+    let server = Server::repeating(vec![Answer::ok()]);
     client(&server).send(&Request::post(server.at("f/link"), Body::empty())).await.unwrap();
-    let seen = server.seen().remove(0);
+    let seen = server.requests().remove(0);
     assert_eq!((seen.header("content-length"), seen.header("content-type")), (Some("0"), None));
 }

@@ -3,16 +3,27 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod connection;
-pub mod emulated;
+pub mod emulator;
 pub mod filters;
 pub mod generated;
 pub mod process;
 pub mod raw;
 pub mod rig;
 pub mod sandbox;
-pub mod script;
-pub mod served;
 pub mod server;
-pub mod socket;
 #[cfg(unix)]
 pub mod terminal;
+pub mod tls;
+
+use haul::model::Clock;
+use jiff::Timestamp;
+
+/// A clock that stands still.
+pub fn clock(time: &str) -> Clock {
+    Clock(Some(time.parse().unwrap()))
+}
+
+/// The same at a Unix time.
+pub fn clock_at(seconds: i64) -> Clock {
+    Clock(Some(Timestamp::from_second(seconds).unwrap()))
+}

@@ -1,154 +1,16 @@
-//! The emulator over a store of its own, and a client that sends exactly what a test says and shows every byte.
-
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+//! Requests that a test writes byte for byte, and answers that show every byte.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use haul::emulator::{Faults, Options, serve};
-use haul::error::Result;
-use haul::store::{self, Store};
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 pub const FORM: &str = "Content-Type: multipart/form-data; boundary=BOUNDARY";
 pub const JSON: &str = "Content-Type: application/json";
-
-/// What is served, on a port of its own.
-pub struct Served {
-    pub address: SocketAddr,
-    pub store: Store,
-    /// The store is in `store` below.
-    pub home: TempDir,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<Result<()>>>,
-}
-
-impl Served {
-    pub fn start(options: Options, faults: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), options, faults)
-    }
-
-    /// Serves a store that was served before.
-    pub fn start_in(home: TempDir, options: Options, faults: &[&str]) -> Self {
-        let store_options =
-            store::Options { ephemeral: true, clock: options.clock, ..store::Options::default() };
-        let store = Store::open(&home.path().join("store"), store_options).unwrap();
-        let faults = Faults::parse(faults.iter().copied()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let served = store.clone();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.unwrap().block_on(serve(listener, served, options, faults, async {
-                let _ = stopped.await;
-            }))
-        });
-        Self { address, store, home, stop: Some(stop), thread: Some(thread) }
-    }
-
-    /// Asks it to stop.
-    pub fn stop(&mut self) {
-        drop(self.stop.take());
-    }
-
-    /// Waits until it has stopped.
-    pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap().unwrap();
-        }
-    }
-
-    /// Stops it; what it kept can be served again.
-    pub fn end(mut self) -> TempDir {
-        self.stop();
-        self.join();
-        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
-    }
-
-    pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        stream
-    }
-
-    /// Sends bytes as they are on a connection of its own and reads the answer.
-    pub fn send(&self, request: &[u8]) -> Answer {
-        let answer = self.try_send(request).unwrap();
-        assert!(answer.whole, "{answer:?}");
-        answer
-    }
-
-    /// The same where the answer may stop short or not come at all.
-    pub fn try_send(&self, request: &[u8]) -> io::Result<Answer> {
-        let mut stream = self.connect();
-        stream.write_all(request)?;
-        Answer::read(&mut stream, request.starts_with(b"HEAD "))
-    }
-
-    /// Sends a request with these headers, and `Host` and `Content-Length` unless they are among them.
-    pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        self.send(&request(self.address, method, path, headers, body))
-    }
-
-    /// Sends a request as a contract shows it: lines end with a line feed there, what follows the empty line is the
-    /// body, and its length and the host are put right.
-    pub fn replay(&self, captured: &str) -> Answer {
-        let text = captured.trim_start().replace("\r\n", "\n");
-        let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
-        let body = body.trim_end_matches('\n').replace('\n', "\r\n");
-        let body = if body.ends_with("--") { body + "\r\n" } else { body };
-        let mut lines = head.lines().map(str::trim);
-        let mut first = lines.next().unwrap().split(' ');
-        let is_ours = |line: &&str| ["content-length:", "host:"].iter().any(|name| begins(line, name));
-        let headers: Vec<&str> = lines.filter(|line| !is_ours(line)).collect();
-        self.ask(first.next().unwrap(), first.next().unwrap(), &headers, body.as_bytes())
-    }
-
-    /// The path of a URL of this server.
-    pub fn path(&self, url: &Value) -> String {
-        let url = url.as_str().unwrap_or_else(|| panic!("{url} is no URL"));
-        url.strip_prefix(&format!("http://{}", self.address)).unwrap_or_else(|| panic!("{url}")).to_owned()
-    }
-
-    /// Whether nothing half-done is left, within a while.
-    pub fn is_clean(&self) -> bool {
-        let incoming = self.home.path().join("store/incoming");
-        within(|| entries(&incoming) == 0)
-    }
-
-    /// How many blobs and half-done uploads are on disk.
-    pub fn blobs(&self) -> usize {
-        files_below(&self.home.path().join("store/blobs"))
-            + files_below(&self.home.path().join("store/incoming"))
-    }
-}
-
-/// Changes the last byte of all content on disk; how many contents there are.
-pub fn damage(home: &Path) -> usize {
-    let blobs = all_below(&home.join("store/blobs"));
-    for path in &blobs {
-        let mut bytes = std::fs::read(path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        std::fs::write(path, bytes).unwrap();
-    }
-    blobs.len()
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.stop();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
 
 /// A request's bytes, with `Host` and `Content-Length` unless the headers have them.
 pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
@@ -166,7 +28,8 @@ pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], bod
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-fn begins(header: &str, name: &str) -> bool {
+/// Whether a header line is that of this name, which ends in a colon.
+pub fn begins(header: &str, name: &str) -> bool {
     header.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
@@ -309,14 +172,4 @@ pub fn within(mut is_true: impl FnMut() -> bool) -> bool {
 
 pub fn entries(directory: &Path) -> usize {
     std::fs::read_dir(directory).map_or(0, Iterator::count)
-}
-
-fn files_below(directory: &Path) -> usize {
-    all_below(directory).len()
-}
-
-fn all_below(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let below = entries.map(|entry| entry.unwrap().path());
-    below.flat_map(|path| if path.is_dir() { all_below(&path) } else { vec![path] }).collect()
 }

@@ -2,24 +2,20 @@
 
 #![allow(dead_code, reason = "two test binaries use a part of it each")]
 
-use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use haul::emulator::{Faults, Options, PLATFORMS, serve};
+use haul::emulator::PLATFORMS;
 use haul::error::Result;
-use haul::http::{Client, Config, Content, Policy, Request};
-use haul::model::{Clock, File, FileId, Link, NewFile, Object, Warn};
+use haul::http::{Client, Content, Request};
+use haul::model::{File, FileId, Link, NewFile, Object};
 use haul::progress::silent;
-use haul::providers::{self, Capabilities, Connection, Page, Provider, Query, Spec};
-use haul::secret::Secret;
-use haul::store::{self, Store};
+use haul::providers::{self, Capabilities, Page, Provider, Query, Spec};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+
+use crate::support::connection::Profile;
+use crate::support::emulator::{Emulator, Setup};
 
 /// The only token that the servers here take.
 pub const TOKEN: &str = "metorial_sk_of_tests";
@@ -58,99 +54,24 @@ impl Case {
     }
 }
 
-/// The emulators on a port of their own, with a store that goes away with them.
-pub struct Served {
-    /// `http://127.0.0.1:PORT`.
-    pub root: String,
-    pub store: Store,
-    home: tempfile::TempDir,
-    log: Mutex<mpsc::UnboundedReceiver<String>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<Result<()>>>,
-}
-
-impl Served {
-    pub fn start(wire: Option<&str>, quirks: &[&str]) -> Self {
-        let (to, log) = mpsc::unbounded_channel();
-        let mut options = Options { token: Some(Secret::new(TOKEN)), log: Some(to), ..Options::default() };
-        if let Some(wire) = wire {
-            options.set_dialect(wire).unwrap();
-        }
-        for quirk in quirks {
-            options.set_quirk(quirk).unwrap();
-        }
-        let home = tempfile::tempdir().unwrap();
-        let store = Store::open(
-            &home.path().join("data/store"),
-            store::Options { ephemeral: true, ..store::Options::default() },
-        )
-        .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let root = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = oneshot::channel();
-        let served = store.clone();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.unwrap().block_on(serve(listener, served, options, Faults::default(), async {
-                let _ = stopped.await;
-            }))
-        });
-        Self { root, store, home, log: Mutex::new(log), stop: Some(stop), thread: Some(thread) }
-    }
-
-    /// The base URL of a platform.
-    pub fn base(&self, provider: &str) -> String {
-        let path = PLATFORMS.iter().find(|platform| platform.name == provider).map_or("", |p| p.base_path);
-        format!("{}/{provider}{path}", self.root)
-    }
-
-    pub fn root_of(&self, provider: &str) -> String {
-        format!("{}/{provider}", self.root)
-    }
-
-    pub fn home(&self) -> PathBuf {
-        self.home.path().to_owned()
-    }
-
-    /// The requests that have been answered since the last call: method and path.
-    pub fn requests(&self) -> Vec<String> {
-        // A line is written when the answer has gone, which may be after the client has read it.
-        thread::sleep(Duration::from_millis(50));
-        let mut log = self.log.lock().unwrap();
-        let lines = std::iter::from_fn(|| log.try_recv().ok());
-        let line = |line: String| {
-            let line: Value = serde_json::from_str(&line).unwrap();
-            format!("{} {}", line["method"].as_str().unwrap(), line["path"].as_str().unwrap())
-        };
-        lines.map(line).collect()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// A provider, what it speaks to, and where its futures run.
 pub struct Rig {
     pub case: Case,
-    pub served: Arc<Served>,
+    pub served: Arc<Emulator>,
     pub provider: Arc<dyn Provider>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Rig {
     pub fn new(case: Case) -> Self {
-        let served = Arc::new(Served::start(case.wire, case.quirks));
-        Self::on(case, served)
+        let (platform, dialect) = case.wire.and_then(|wire| wire.split_once('=')).unzip();
+        let platform = platform.unwrap_or_default();
+        let setup = Setup { platform, dialect, quirks: case.quirks, token: Some(TOKEN), ..Setup::DEFAULT };
+        Self::on(case, Arc::new(Emulator::start(&setup)))
     }
 
     /// Another provider of the same server.
-    pub fn on(case: Case, served: Arc<Served>) -> Self {
+    pub fn on(case: Case, served: Arc<Emulator>) -> Self {
         let set: Vec<_> =
             case.set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let provider = open(&case, &served, TOKEN, &set);
@@ -225,52 +146,32 @@ impl Rig {
             let path = url.to_file_path().unwrap();
             return std::fs::read(&path).map_err(|error| haul::error::Error::io("read", &path, &error));
         }
-        let content =
-            self.run(client(&self.case, &url, TOKEN).content(&Request::get(url.clone()).anonymous()))?;
+        let client = Client::new(profile(&self.case, &url, TOKEN).config());
+        let content = self.run(client.content(&Request::get(url).anonymous()))?;
         Ok(self.bytes(content))
     }
 }
 
-/// A profile by hand.
-pub fn open(case: &Case, served: &Served, token: &str, set: &[(String, String)]) -> Arc<dyn Provider> {
-    let spec = case.spec();
-    let base_url: url::Url =
-        if case.provider == "local" { served.root.parse() } else { served.base(case.provider).parse() }
-            .unwrap();
-    let mut set: BTreeMap<String, String> = set.iter().cloned().collect();
+/// The provider of a case, with another token or settings.
+pub fn open(case: &Case, served: &Emulator, token: &str, set: &[(String, String)]) -> Arc<dyn Provider> {
+    let base_url = if case.provider == "local" { served.root.clone() } else { served.base(case.provider) };
+    let mut set: Vec<(&str, &str)> = set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    set.extend(case.secrets);
     if case.dialect == "served" {
-        set.insert("serve_url".to_owned(), served.root.clone());
+        set.push(("serve_url", &served.root));
     }
-    let connection = Connection {
-        profile: "work".to_owned(),
-        http: client(case, &base_url, token),
-        upload_base_url: base_url.clone(),
-        base_url,
-        dialect: case.dialect.to_owned(),
-        set,
-        secrets: case.secrets.iter().map(|(key, value)| ((*key).to_owned(), Secret::new(value))).collect(),
-        clock: Clock::default(),
-        data: served.home().join("data"),
-        warn: Warn::default(),
+    let profile = Profile {
+        set: &set,
+        dialect: case.dialect,
+        data: &served.data(),
+        ..profile(case, &base_url.parse().unwrap(), token)
     };
-    Arc::from((spec.open)(connection).unwrap_or_else(|error| panic!("{case:?}: {error}")))
+    Arc::from(profile.open().unwrap_or_else(|error| panic!("{case:?}: {error}")))
 }
 
-fn client(case: &Case, base_url: &url::Url, token: &str) -> Client {
-    let spec = case.spec();
-    Client::new(Config {
-        platform: spec.name,
-        own: vec![base_url.clone()],
-        token: Some(Secret::new(token)),
-        token_hints: Vec::new(),
-        timeout: Duration::from_secs(30),
-        policy: Policy { attempts: 1, ..Policy::default() },
-        cacert: None,
-        insecure_http: false,
-        rate: None,
-        headers: Vec::new(),
-        read_problem: spec.read_problem,
-    })
+fn profile<'a>(case: &Case, base_url: &url::Url, token: &'a str) -> Profile<'a> {
+    let timeout = Duration::from_secs(30);
+    Profile { token: Some(token), timeout, ..Profile::new(case.spec(), base_url) }
 }
 
 /// An object of texts.

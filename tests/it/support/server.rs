@@ -1,35 +1,131 @@
-//! A server on a raw socket that answers byte for byte what a test says, and remembers what it was asked.
+//! A server on a raw socket: it answers byte for byte what a test says, and records every request as it arrived.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use url::Url;
 
-/// One request as it arrived.
+/// A request as it arrived.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct Request {
+    pub method: String,
     pub target: String,
+    /// The request line and the headers, with the empty line that ends them.
     pub head: String,
     pub body: Vec<u8>,
-    /// Whether the body had its announced length.
+    /// Whether the body has its announced length.
     pub whole: bool,
 }
 
-impl Seen {
+impl Request {
+    /// Reads the head of a request; None at the end of the connection.
+    pub fn read_head(stream: &mut (impl Read + ?Sized)) -> io::Result<Option<Self>> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte)? == 0 {
+                return Ok(None);
+            }
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).map_err(io::Error::other)?;
+        let mut words = head.split(' ').map(str::to_owned);
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        Ok(Some(Self { method, target, head, ..Self::default() }))
+    }
+
+    /// Reads the body, which has a length in every request of haul.
+    pub fn read_body(&mut self, stream: &mut (impl Read + ?Sized)) -> io::Result<()> {
+        assert_eq!(self.header("transfer-encoding"), None, "the length is always known");
+        let length = self.length();
+        let read = stream.take(length).read_to_end(&mut self.body);
+        self.whole = self.body.len() as u64 == length;
+        read.map(drop)
+    }
+
+    /// The announced length of the body.
+    pub fn length(&self) -> u64 {
+        self.header("content-length").map_or(0, |length| length.parse().unwrap())
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// All headers in their order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.map(|(key, value)| (key, value.trim()))
+    }
+
+    /// `METHOD TARGET`.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+
+    /// The body as text.
+    #[track_caller]
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("a body of text")
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("a body of JSON")
+    }
+
+    /// Checks that this is a captured request: its line, its headers in any order, its body byte for byte. A file of a
+    /// captured request has line feeds for line ends and `BOUNDARY` for a form's boundary; it leaves out the headers of
+    /// [`EVERYWHERE`] and may leave out the length.
+    #[track_caller]
+    pub fn assert_is(&self, captured: &str) {
+        let (head, body) = captured.split_once("\n\n").unwrap_or((captured, ""));
+        let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
+        assert_eq!(self.line(), line.trim_end_matches(" HTTP/1.1"));
+
+        let boundary = self.header("content-type").and_then(|kind| kind.split_once("boundary="));
+        let named = |text: &str| match boundary {
+            Some((_, boundary)) => text.replace(boundary, "BOUNDARY"),
+            None => text.to_owned(),
+        };
+        let wanted = headers.lines().filter_map(|line| line.split_once(": "));
+        let wanted = sorted(wanted.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())));
+        let has_length = wanted.iter().any(|(name, _)| name == "content-length");
+        let found = self.headers().map(|(name, value)| (name.to_ascii_lowercase(), named(value)));
+        let found = sorted(found.filter(|(name, _)| {
+            !EVERYWHERE.contains(&name.as_str()) && (name != "content-length" || has_length)
+        }));
+        assert_eq!(found, wanted, "{line}");
+
+        assert!(self.whole, "{line}");
+        match boundary {
+            Some(_) => assert_eq!(named(&self.text()), body.replace('\n', "\r\n"), "{line}"),
+            None => assert_eq!(self.text(), body.trim_end_matches('\n'), "{line}"),
+        }
     }
 }
 
-/// What to do with a request.
+/// Headers that every request has.
+const EVERYWHERE: [&str; 4] = ["accept", "accept-encoding", "host", "user-agent"];
+
+fn sorted(headers: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut headers: Vec<_> = headers.collect();
+    headers.sort();
+    headers
+}
+
+/// An answer to a request, and what becomes of the connection.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    bytes: Vec<u8>,
+    /// Status and header lines; None where the body is all that is sent.
+    head: Option<(u16, String)>,
+    body: Vec<u8>,
     early: bool,
     then: Then,
 }
@@ -44,110 +140,232 @@ enum Then {
 }
 
 impl Answer {
-    /// Exactly these bytes, then the connection is closed.
-    pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
-        Self { bytes: bytes.as_ref().to_vec(), early: false, then: Then::Close }
+    /// A whole answer with a length; the connection stays open.
+    pub fn new(status: u16, body: impl AsRef<[u8]>) -> Self {
+        let head = Some((status, String::new()));
+        Self { head, body: body.as_ref().to_vec(), early: false, then: Then::KeepOpen }
     }
 
-    /// A whole answer with a length; the connection stays open.
+    /// The same with headers.
     pub fn status(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
-        let body = body.as_ref();
-        let mut head = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n", body.len());
-        for (name, value) in headers {
-            head = format!("{head}{name}: {value}\r\n");
-        }
-        let mut answer = Self::raw([format!("{head}\r\n").as_bytes(), body].concat());
-        answer.then = Then::KeepOpen;
-        answer
+        headers.iter().fold(Self::new(status, body), |answer, (name, value)| answer.header(name, value))
     }
 
     /// 200 with a JSON body.
-    pub fn ok() -> Self {
-        Self::status(200, &[("Content-Type", "application/json")], r#"{"ok":true}"#)
+    pub fn json(body: impl AsRef<[u8]>) -> Self {
+        Self::new(200, body).header("Content-Type", "application/json")
     }
 
-    /// Answers as soon as the head has come, reads no body and leaves.
+    /// 200 with a JSON body of no meaning.
+    pub fn ok() -> Self {
+        Self::json(r#"{"ok":true}"#)
+    }
+
+    /// Exactly these bytes, then the connection is closed.
+    pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
+        Self { head: None, then: Then::Close, ..Self::new(0, bytes) }
+    }
+
+    /// Reads only the head of the request, then closes the connection without an answer.
+    pub fn cut() -> Self {
+        Self { early: true, ..Self::raw("") }
+    }
+
+    /// With another status.
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.head = self.head.map(|(_, headers)| (status, headers));
+        self
+    }
+
+    /// With another header.
+    pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        self.head =
+            self.head.map(|(status, lines)| (status, format!("{lines}{name}: {}\r\n", value.as_ref())));
+        self
+    }
+
+    /// Answers as soon as the head has come, reads no body and closes the connection.
     pub fn early(mut self) -> Self {
         self.early = true;
         self.then = Then::Linger;
         self
     }
 
-    /// Says no more, and leaves the connection open.
+    /// Sends nothing more and leaves the connection open.
     pub fn hang(mut self) -> Self {
         self.then = Then::Hang;
         self
     }
 
-    /// Reads only the head of the request, then closes the connection without a word.
-    pub fn cut() -> Self {
-        Self { early: true, ..Self::raw("") }
+    fn bytes(&self) -> Vec<u8> {
+        let Some((status, headers)) = &self.head else { return self.body.clone() };
+        // 204 has no body and so no length.
+        let length =
+            if *status == 204 { String::new() } else { format!("Content-Length: {}\r\n", self.body.len()) };
+        [format!("HTTP/1.1 {status} Scripted\r\n{length}{headers}\r\n").as_bytes(), &self.body].concat()
     }
 }
 
-type Handler = dyn Fn(usize, &Seen) -> Answer + Send + Sync;
+/// A port of this machine where each connection is served in a thread of its own, until this is dropped.
+pub struct Listener {
+    pub address: SocketAddr,
+    over: Arc<AtomicBool>,
+}
 
-/// A running server; ends with the process.
+impl Listener {
+    pub fn new(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::at("127.0.0.1:0", serve)
+    }
+
+    /// The same at another address.
+    pub fn at(address: &str, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::accept(TcpListener::bind(address).unwrap(), serve)
+    }
+
+    fn accept(listener: TcpListener, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let address = listener.local_addr().unwrap();
+        let (over, serve) = (Arc::new(AtomicBool::new(false)), Arc::new(serve));
+        let ended = Arc::clone(&over);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(stream));
+            }
+        });
+        Self { address, over }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+type Script = dyn Fn(usize) -> Answer + Send + Sync;
+type Handler = dyn Fn(usize, &Request) -> Answer + Send + Sync;
+
+/// Where answers come from.
+enum Source {
+    /// The number of the request decides, so an answer may go out before the body has come.
+    Script(Box<Script>),
+    /// The whole request decides.
+    Handler(Box<Handler>),
+}
+
+impl Source {
+    /// The answer, if it goes out before the body has come.
+    fn early(&self, number: usize) -> Option<Answer> {
+        match self {
+            Self::Script(answer) => Some(answer(number)).filter(|answer| answer.early),
+            Self::Handler(_) => None,
+        }
+    }
+
+    fn answer(&self, number: usize, request: &Request) -> Answer {
+        match self {
+            Self::Script(answer) => answer(number),
+            Self::Handler(answer) => answer(number, request),
+        }
+    }
+}
+
+/// A server that gives scripted answers, until it is dropped.
 pub struct Server {
     pub url: Url,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
+    _listener: Listener,
 }
 
 impl Server {
-    /// Answers in this order; the last answer serves all further requests.
-    pub fn script(answers: Vec<Answer>) -> Self {
-        Self::new(move |number, _| answers[number.min(answers.len() - 1)].clone())
+    /// Sends `answers` in order, then 599.
+    pub fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start_with(|_| answers)
     }
 
-    /// Answers as `handler` says, which gets the request's number from 0 and its head.
-    pub fn new(handler: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start("http", handler, |stream, serve| serve(&mut Plain(stream)))
+    /// The same for answers that name the server's own origin.
+    pub fn start_with<I: IntoIterator<Item = Answer>>(answers: impl FnOnce(&str) -> I) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let answers: Vec<_> = answers(&origin).into_iter().collect();
+        let answer = move |number: usize| {
+            answers.get(number).cloned().unwrap_or_else(|| Answer::new(599, "not in the script"))
+        };
+        Self::serve(listener, None, Source::Script(Box::new(answer)))
+    }
+
+    /// Sends `answers` in order; the last one serves all further requests.
+    pub fn repeating(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers: Vec<_> = answers.into_iter().collect();
+        let answer = move |number: usize| answers[number.min(answers.len() - 1)].clone();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve(listener, None, Source::Script(Box::new(answer)))
+    }
+
+    /// Answers as `handler` says, which gets the request and its number from 0.
+    pub fn new(handler: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve(listener, None, Source::Handler(Box::new(handler)))
     }
 
     /// The same over TLS.
     pub fn tls(
         config: Arc<rustls::ServerConfig>,
-        handler: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-    ) -> Self {
-        Self::start("https", handler, move |stream, serve| {
-            let Ok(session) = rustls::ServerConnection::new(Arc::clone(&config)) else { return };
-            serve(&mut Secure(rustls::StreamOwned::new(session, stream)));
-        })
-    }
-
-    fn start(
-        scheme: &str,
-        handler: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-        wrap: impl Fn(TcpStream, &dyn Fn(&mut dyn Wire)) + Send + Sync + 'static,
+        handler: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let host = if scheme == "https" { "localhost" } else { "127.0.0.1" };
-        let url = Url::parse(&format!("{scheme}://{host}:{port}/")).unwrap();
-        let (seen, connections) = (Arc::<Mutex<Vec<Seen>>>::default(), Arc::<AtomicUsize>::default());
-        let server = Self { url, seen: Arc::clone(&seen), connections: Arc::clone(&connections) };
-        let (handler, wrap): (Arc<Handler>, _) = (Arc::new(handler), Arc::new(wrap));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                connections.fetch_add(1, Ordering::SeqCst);
-                let (handler, wrap, seen) = (Arc::clone(&handler), Arc::clone(&wrap), Arc::clone(&seen));
-                std::thread::spawn(move || {
-                    wrap(stream, &|wire| while serve_one(wire, &*handler, &seen).is_some() {});
-                });
+        Self::serve(listener, Some(config), Source::Handler(Box::new(handler)))
+    }
+
+    fn serve(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, source: Source) -> Self {
+        let (requests, connections) = (Arc::<Mutex<Vec<Request>>>::default(), Arc::<AtomicUsize>::default());
+        let (log, count) = (Arc::clone(&requests), Arc::clone(&connections));
+        let address = listener.local_addr().unwrap();
+        let url = match tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
+        let listener = Listener::accept(listener, move |mut stream| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let converse = |wire: &mut dyn Wire| while serve_one(wire, &source, &log).is_some() {};
+            match &tls {
+                None => converse(&mut stream),
+                Some(config) => {
+                    let session = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
+                    converse(&mut rustls::StreamOwned::new(session, stream));
+                }
             }
         });
-        server
+        Self { url: Url::parse(&url).unwrap(), requests, connections, _listener: listener }
     }
 
     /// All requests so far.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// `METHOD TARGET` of each.
+    pub fn lines(&self) -> Vec<String> {
+        self.requests().iter().map(Request::line).collect()
+    }
+
+    /// The only request.
+    #[track_caller]
+    pub fn only(&self) -> Request {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "one request: {requests:?}");
+        requests.remove(0)
     }
 
     /// How many requests came.
     pub fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
+        self.requests.lock().unwrap().len()
     }
 
     /// How many connections were opened.
@@ -159,6 +377,11 @@ impl Server {
     pub fn at(&self, path: &str) -> Url {
         self.url.join(path).unwrap()
     }
+
+    /// `SCHEME://HOST:PORT`.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
 }
 
 /// A connection that can stop sending.
@@ -166,62 +389,36 @@ trait Wire: Read + Write {
     fn end(&mut self);
 }
 
-struct Plain(TcpStream);
-struct Secure(rustls::StreamOwned<rustls::ServerConnection, TcpStream>);
-
-macro_rules! delegate {
-    ($kind:ty) => {
-        impl Read for $kind {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.0.read(buffer)
-            }
-        }
-        impl Write for $kind {
-            fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-                self.0.write(buffer)
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                self.0.flush()
-            }
-        }
-    };
-}
-delegate!(Plain);
-delegate!(Secure);
-
-impl Wire for Plain {
+impl Wire for TcpStream {
     fn end(&mut self) {
-        let _ = self.0.shutdown(Shutdown::Write);
+        let _ = self.shutdown(Shutdown::Write);
     }
 }
 
-impl Wire for Secure {
+impl Wire for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
     fn end(&mut self) {
-        let _ = self.0.sock.shutdown(Shutdown::Write);
+        self.sock.end();
     }
 }
 
 /// Serves one request; None when the connection is at its end.
-fn serve_one(wire: &mut dyn Wire, handler: &Handler, log: &Mutex<Vec<Seen>>) -> Option<()> {
-    let mut seen = read_head(wire)?;
+fn serve_one(wire: &mut dyn Wire, source: &Source, log: &Mutex<Vec<Request>>) -> Option<()> {
+    let mut request = Request::read_head(wire).ok()??;
     let number = {
         // Counted by its head, so that a request that breaks off is counted too.
         let mut log = log.lock().unwrap();
-        log.push(seen.clone());
+        log.push(request.clone());
         log.len() - 1
     };
-    let answer = handler(number, &seen);
-    if !answer.early {
-        let length = seen.header("content-length").map_or(0, |length| length.parse().unwrap());
-        let read = wire.take(length).read_to_end(&mut seen.body);
-        seen.whole = seen.body.len() as u64 == length;
-        let whole = seen.whole;
-        log.lock().unwrap()[number] = seen;
-        if read.is_err() || !whole {
-            return None;
-        }
+    let mut answer = source.early(number);
+    if answer.is_none() {
+        // A body that breaks off shows in `whole`.
+        let _ = request.read_body(wire);
+        answer = request.whole.then(|| source.answer(number, &request));
+        log.lock().unwrap()[number] = request;
     }
-    wire.write_all(&answer.bytes).ok()?;
+    let answer = answer?;
+    wire.write_all(&answer.bytes()).ok()?;
     wire.flush().ok()?;
     match answer.then {
         Then::KeepOpen => Some(()),
@@ -230,31 +427,16 @@ fn serve_one(wire: &mut dyn Wire, handler: &Handler, log: &Mutex<Vec<Seen>>) -> 
             None
         }
         Then::Hang => {
-            std::thread::sleep(Duration::from_hours(1));
+            thread::sleep(Duration::from_hours(1));
             None
         }
         Then::Linger => {
             wire.end();
             // Closing with unread bytes would reset the connection and take the answer with it.
             let mut sink = [0; 1024];
-            std::thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(300));
             while wire.read(&mut sink).is_ok_and(|count| count > 0) {}
             None
         }
     }
-}
-
-fn read_head(wire: &mut dyn Wire) -> Option<Seen> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if wire.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).ok()?;
-    let mut words = head.split(' ');
-    let target = words.nth(1)?.to_owned();
-    Some(Seen { target, head, body: Vec::new(), whole: false })
 }

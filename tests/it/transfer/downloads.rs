@@ -1,11 +1,8 @@
 //! What happens to a download when something goes wrong: which bytes are asked for again, and what is left on the disk.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Arc;
 
 use haul::error::{Kind, Result};
 use haul::interrupt::Interrupt;
@@ -14,6 +11,7 @@ use haul::progress::{Silent, silent};
 use haul::providers::Provider;
 use haul::transfer::{DownloadOptions, Existing, Target, download};
 
+use crate::support::server::{Answer, Server};
 use crate::transfer::platform::{Platform, noise, provider_at};
 
 const SIZE: usize = 2_000_000;
@@ -181,39 +179,17 @@ async fn standard_output_goes_on_at_its_byte_and_never_starts_over() {
     }
 }
 
-/// A server that answers each connection with these bytes, and remembers what it was sent.
-fn answering(answer: Vec<u8>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen = Arc::<Mutex<Vec<String>>>::default();
-    let noted = Arc::clone(&seen);
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(std::result::Result::ok) {
-            let mut head = vec![0; 16 * 1024];
-            let count = stream.read(&mut head).unwrap_or(0);
-            noted.lock().unwrap().push(String::from_utf8_lossy(&head[..count]).into_owned());
-            let _ = stream.write_all(&answer);
-        }
-    });
-    (address, seen)
-}
-
 #[tokio::test]
 async fn a_redirect_elsewhere_is_followed_without_the_token_and_never_with_a_body() {
-    let body = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
-    let (elsewhere, asked) = answering(body.into());
-    let moved = format!(
-        "HTTP/1.1 307 Moved\r\nLocation: http://{elsewhere}/there\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    let (first, _) = answering(moved.into());
-    let provider = provider_at(first, "openai");
+    let elsewhere = Server::repeating([Answer::new(200, "hello")]);
+    let first = Server::repeating([Answer::new(307, "").header("Location", elsewhere.at("there"))]);
+    let provider = provider_at(&first.origin(), "openai");
     let folder = tempfile::tempdir().unwrap();
     let file = File { id: "f1".into(), name: "a".into(), size: Some(5), ..File::default() };
     assert!(get(&provider, &file, &folder.path().join("a"), OPTIONS).await.unwrap());
-    let asked_for = asked.lock().unwrap().clone();
-    assert_eq!(asked_for.len(), 1);
-    assert!(!asked_for[0].to_lowercase().contains("authorization"), "{asked_for:?}");
+    let asked = elsewhere.only();
+    assert!(!asked.head.to_lowercase().contains("authorization"), "{asked:?}");
     let refused = provider.upload(&[NewFile::from_bytes("a", "hello")], &[silent()]).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Platform, "{refused}");
-    assert_eq!(asked.lock().unwrap().len(), 1, "nothing was sent there");
+    assert_eq!(elsewhere.count(), 1, "nothing was sent there");
 }

@@ -1,36 +1,35 @@
 //! An emulated xAI that remembers what it was asked, and the ways to reach it.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpListener};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use haul::emulator::{Faults, Options, serve};
-use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, File, FileId};
-use haul::providers::{Connection, Provider, find};
-use haul::secret::Secret;
-use haul::store::{self, Store};
+use haul::http::Policy;
+use haul::model::{File, FileId};
+use haul::providers::{Provider, find};
+use haul::store;
 use serde_json::Value;
-use tempfile::TempDir;
-use tokio::sync::{mpsc, oneshot};
-use url::Url;
 
+use crate::support::connection::Profile;
+use crate::support::emulator::{Emulator, Setup, TOKEN};
 use crate::support::rig::Case;
 use crate::support::sandbox::Sandbox;
 
-const TOKEN: &str = "xai-a-token-of-tests";
-
 /// A platform that is served; stops when it is dropped.
 pub struct Platform {
-    pub address: SocketAddr,
-    pub store: Store,
+    emulator: Emulator,
     dialect: &'static str,
-    log: Arc<Mutex<Vec<Request>>>,
-    _stop: oneshot::Sender<()>,
-    _home: TempDir,
+    log: Mutex<Vec<Request>>,
+}
+
+impl Deref for Platform {
+    type Target = Emulator;
+
+    fn deref(&self) -> &Emulator {
+        &self.emulator
+    }
 }
 
 /// A request as the platform saw it.
@@ -56,40 +55,21 @@ impl Platform {
     }
 
     fn speaking(dialect: &'static str, faults: &[&str]) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let store = Store::open(home.path(), store::Options { ephemeral: true, ..store::Options::default() })
-            .unwrap();
-        let (sender, mut lines) = mpsc::unbounded_channel::<String>();
-        let mut options = Options { log: Some(sender), ..Options::default() };
-        options.set_only("xai").unwrap();
-        options.set_dialect(&format!("xai={dialect}")).unwrap();
-        options.set_quirk("xai.ranges").unwrap();
-        options.token = Some(Secret::new(TOKEN));
-        let faults = Faults::parse(faults.iter().copied()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let log = Arc::<Mutex<Vec<Request>>>::default();
-        let (served, noted) = (store.clone(), Arc::clone(&log));
-        thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.spawn(async move {
-                while let Some(line) = lines.recv().await {
-                    noted.lock().unwrap().push(Request::read(&line));
-                }
-            });
-            let serving = serve(listener, served, options, faults, async {
-                let _ = stopped.await;
-            });
-            runtime.block_on(serving).unwrap();
+        let emulator = Emulator::start(&Setup {
+            platform: "xai",
+            dialect: Some(dialect),
+            alone: true,
+            quirks: &["xai.ranges"],
+            faults,
+            token: Some(TOKEN),
+            ..Setup::DEFAULT
         });
-        Self { address, store, dialect, log, _stop: stop, _home: home }
+        Self { emulator, dialect, log: Mutex::default() }
     }
 
     /// A provider whose pauses no test notices.
     pub fn provider(&self) -> Arc<dyn Provider> {
-        provider_at(self.address, self.dialect)
+        provider_at(&self.root, self.dialect)
     }
 
     /// A sandbox that uses this platform.
@@ -103,10 +83,12 @@ impl Platform {
     pub fn requests(&self, method: &str, end: &str, least: usize) -> Vec<Request> {
         let begun = Instant::now();
         loop {
-            let all = self.log.lock().unwrap().clone();
+            let mut log = self.log.lock().unwrap();
+            log.extend(self.emulator.log().iter().map(Request::read));
             let path = |request: &Request| request.path.split('?').next().unwrap_or_default().ends_with(end);
             let found: Vec<_> =
-                all.into_iter().filter(|request| request.method == method && path(request)).collect();
+                log.iter().filter(|request| request.method == method && path(request)).cloned().collect();
+            drop(log);
             if found.len() >= least || begun.elapsed() > Duration::from_secs(5) {
                 return found;
             }
@@ -144,8 +126,7 @@ impl Platform {
 }
 
 impl Request {
-    fn read(line: &str) -> Self {
-        let line: Value = serde_json::from_str(line).unwrap();
+    fn read(line: &Value) -> Self {
         Self {
             method: line["method"].as_str().unwrap().to_owned(),
             path: line["path"].as_str().unwrap().to_owned(),
@@ -156,39 +137,24 @@ impl Request {
     }
 }
 
-pub fn provider_at(address: SocketAddr, dialect: &str) -> Arc<dyn Provider> {
-    let base_url = Url::parse(&format!("http://{address}/v1")).unwrap();
-    let http = Client::new(Config {
-        platform: "xai",
-        own: vec![base_url.clone()],
-        token: Some(Secret::new(TOKEN)),
-        token_hints: Vec::new(),
-        timeout: Duration::from_secs(2),
-        policy: Policy {
-            attempts: 3,
-            elapsed: Duration::from_secs(20),
-            base: Duration::from_millis(2),
-            cap: Duration::from_millis(5),
-        },
-        cacert: None,
-        insecure_http: false,
-        rate: None,
-        headers: Vec::new(),
-        read_problem: find("xai").unwrap().read_problem,
-    });
-    let connection = Connection {
-        profile: "xai".into(),
-        upload_base_url: base_url.clone(),
-        base_url,
-        dialect: dialect.into(),
-        set: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        http,
-        clock: Clock::default(),
-        data: std::env::temp_dir(),
-        warn: haul::model::Warn::default(),
+/// A provider of the platform at this origin.
+pub fn provider_at(root: &str, dialect: &str) -> Arc<dyn Provider> {
+    let policy = Policy {
+        attempts: 3,
+        elapsed: Duration::from_secs(20),
+        base: Duration::from_millis(2),
+        cap: Duration::from_millis(5),
     };
-    Arc::from((find("xai").unwrap().open)(connection).unwrap())
+    let profile = Profile {
+        name: "xai",
+        token: Some(TOKEN),
+        dialect,
+        policy,
+        timeout: Duration::from_secs(2),
+        data: &std::env::temp_dir(),
+        ..Profile::new(find("xai").unwrap(), &format!("{root}/v1").parse().unwrap())
+    };
+    Arc::from(profile.open().unwrap())
 }
 
 /// Bytes that look random and are the same each time.

@@ -106,7 +106,7 @@ async fn workers_of_one_command_take_no_file_twice() {
 #[tokio::test]
 async fn what_cannot_be_mended_is_told_and_leaves_nothing() {
     let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = send(&provider_at(refused, "openai"), file(1)).await.unwrap_err();
+    let error = send(&provider_at(&format!("http://{refused}"), "openai"), file(1)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
     for (fault, kind, posts) in [
         ("reset POST", Kind::Unreachable, 3),
@@ -165,7 +165,7 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     assert_eq!(stored.iter().map(|file| &file.id).collect::<Vec<_>>(), [&replaced.file.id]);
     // Nor where only the platform's answer tells that there is none.
     let platform = Platform::start(&[]);
-    let provider = provider_at(platform.address, "auto");
+    let provider = provider_at(&platform.root, "auto");
     send(&provider, file(1)).await.unwrap();
     let replaced = uploads(&provider, IfExists::Replace).upload(&[file(3)], &Silent).await.unwrap().remove(0);
     assert_eq!((replaced.action, platform.stored().len()), (Action::Replaced, 1));

@@ -1,6 +1,5 @@
 //! The provider `local`: a platform that is a directory.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,40 +9,17 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use haul::error::{Kind, Result};
 use haul::filter::Filter;
-use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source, Warn};
+use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source};
 use haul::progress::{Progress, silent};
-use haul::providers::{Connection, Content, Provider, Query, Range, Sort, find};
+use haul::providers::{Content, Provider, Query, Range, Sort, find};
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-fn connection(data: &Path, set: &[(&str, &str)]) -> Connection {
-    let url = Url::parse("local:").unwrap();
-    let http = Client::new(Config {
-        platform: "local",
-        own: Vec::new(),
-        token: None,
-        token_hints: Vec::new(),
-        timeout: Duration::from_secs(1),
-        policy: Policy::default(),
-        cacert: None,
-        insecure_http: false,
-        rate: None,
-        headers: Vec::new(),
-        read_problem: |_| None,
-    });
-    Connection {
-        profile: "mine".into(),
-        base_url: url.clone(),
-        upload_base_url: url,
-        dialect: "auto".into(),
-        set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        secrets: BTreeMap::new(),
-        http,
-        clock: Clock(Some(now())),
-        data: data.to_owned(),
-        warn: Warn::default(),
-    }
+use crate::support::connection::Profile;
+
+fn try_open(data: &Path, dialect: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>> {
+    let (spec, url, clock) = (find("local").unwrap(), Url::parse("local:").unwrap(), Clock(Some(now())));
+    Profile { name: "mine", dialect, set, clock, data, ..Profile::new(spec, &url) }.open()
 }
 
 fn now() -> Timestamp {
@@ -51,7 +27,7 @@ fn now() -> Timestamp {
 }
 
 fn open(data: &Path, set: &[(&str, &str)]) -> Box<dyn Provider> {
-    (find("local").unwrap().open)(connection(data, set)).unwrap()
+    try_open(data, "auto", set).unwrap()
 }
 
 async fn upload(local: &dyn Provider, file: NewFile) -> Result<File> {
@@ -459,8 +435,7 @@ async fn a_served_store_signs_its_links() {
 fn a_serve_address_must_be_one() {
     let home = tempfile::tempdir().unwrap();
     let open = |dialect: &str, set: &[(&str, &str)]| {
-        let connection = Connection { dialect: dialect.into(), ..connection(home.path(), set) };
-        (find("local").unwrap().open)(connection).map(|local| local.capabilities().link.unwrap().list)
+        try_open(home.path(), dialect, set).map(|local| local.capabilities().link.unwrap().list)
     };
     assert_eq!(open("auto", &[("serve_url", "127.0.0.1:8787")]).unwrap_err().kind(), Kind::Usage);
     assert_eq!(open("served", &[]).unwrap_err().kind(), Kind::Usage);

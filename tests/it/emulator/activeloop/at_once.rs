@@ -76,6 +76,6 @@ fn nothing_is_left_of_a_workspace_that_was_deleted() {
 fn damaged_content_is_no_success() {
     let server = start();
     let id = upload(&server, "a.txt", b"hello", &[]);
-    assert_eq!(crate::support::raw::damage(server.home.path()), 1);
+    assert_eq!(server.damage(), 1);
     assert_eq!(server.get(&format!("/files/{id}/content")).status, 500);
 }

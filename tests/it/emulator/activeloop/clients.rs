@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::emulator::activeloop::{setup, upload};
-use crate::support::served::{Server, Setup};
+use crate::support::emulator::{Emulator, Setup};
 
 const OPENAI: &str = "Host: 127.0.0.1:8476
 Accept-Encoding: gzip, deflate
@@ -125,8 +125,8 @@ extract the year
 --------------------------4166b4bacad4e4d8--
 "#;
 
-fn start() -> Server {
-    Server::start(&Setup { any_token: true, ..setup() })
+fn start() -> Emulator {
+    Emulator::start(&Setup { token: None, ..setup() })
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::emulator::activeloop::{setup, start, upload};
+use crate::support::emulator::{AUTH, Emulator, Setup};
 use crate::support::raw::{Answer, FORM, JSON, form};
-use crate::support::served::{AUTH, Server, Setup};
 
 /// Type and place of the one problem of a 422.
 fn problem(answer: &Answer) -> (String, Value) {
@@ -163,7 +163,7 @@ fn ids_never_lead_elsewhere() {
 
 #[test]
 fn a_large_request_gets_the_proxys_page() {
-    let server = Server::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
+    let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     let body = form(&[("name=\"file\"; filename=\"a\"", &[b'x'; 1000])]);
     let answer = server.ask("POST", "/files", &[FORM], &body);
     assert_eq!((answer.status, answer.header("content-type")), (413, Some("text/html")));

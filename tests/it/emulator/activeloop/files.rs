@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::emulator::activeloop::{NOW, setup, start, upload};
+use crate::support::clock_at;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, JSON, form, keys, noise};
-use crate::support::served::{Server, Setup};
 
 #[test]
 fn an_upload_of_one_answers_with_its_object() {
@@ -74,7 +75,7 @@ fn content_comes_back_as_it_went() {
 fn ranges_are_ignored_unless_asked_for() {
     let server = start();
     let path = format!("/files/{}/content", upload(&server, "a", b"0123456789", &[]));
-    let ask = |server: &Server| {
+    let ask = |server: &Emulator| {
         let answer = server.ask("GET", &path, &["Range: bytes=2-4"], b"");
         (answer.status, answer.text())
     };
@@ -102,12 +103,12 @@ fn a_second_delete_finds_nothing() {
 fn indexing_takes_a_while_and_may_fail() {
     let server = start();
     let path = format!("/files/{}", upload(&server, "a", b"a", &[]));
-    let status = |server: &Server| {
+    let status = |server: &Emulator| {
         let file = server.get(&path).ok();
         (file["status"].as_str().unwrap().to_owned(), file["status_details"].clone())
     };
-    let later = |server: Server, seconds, quirks| {
-        server.again(&Setup { now: Some(NOW + seconds), quirks, ..setup() })
+    let later = |server: Emulator, seconds, quirks| {
+        server.again(&Setup { clock: clock_at(NOW + seconds), quirks, ..setup() })
     };
     assert_eq!(status(&server), ("uploaded".to_owned(), Value::Null));
     let server = later(server, 1, &[]);

@@ -3,18 +3,19 @@
 use serde_json::{Value, json};
 
 use crate::emulator::activeloop::{NOW, setup, start, upload};
+use crate::support::clock_at;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::keys;
-use crate::support::served::{Server, Setup};
 
 fn names(page: &Value) -> Vec<&str> {
     page["data"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap()).collect()
 }
 
 /// Seven files, one a second, a to g.
-fn seven() -> Server {
+fn seven() -> Emulator {
     let mut server = start();
     for (second, name) in ["a", "b", "c", "d", "e", "f", "g"].into_iter().enumerate() {
-        server = server.again(&Setup { now: Some(NOW + i64::try_from(second).unwrap()), ..setup() });
+        server = server.again(&Setup { clock: clock_at(NOW + i64::try_from(second).unwrap()), ..setup() });
         let metadata = json!({ "number": second, "odd": second % 2 == 1, "tags": [name] }).to_string();
         let purpose = if second == 3 { "vision" } else { "user_data" };
         upload(&server, name, b"", &[("metadata", &metadata), ("purpose", purpose)]);

@@ -7,22 +7,24 @@ mod files;
 mod listing;
 mod workspaces;
 
+use crate::support::clock_at;
+use crate::support::emulator::{AUTH, Emulator, Setup, TOKEN};
 use crate::support::raw::{FORM, form};
-use crate::support::served::{Server, Setup};
 
 /// What a test's clock says: 2026-05-10T12:00:00Z.
 const NOW: i64 = 1_778_414_400;
 
 fn setup() -> Setup<'static> {
-    Setup { platform: "activeloop", now: Some(NOW), ..Setup::default() }
+    let clock = clock_at(NOW);
+    Setup { platform: "activeloop", alone: true, token: Some(TOKEN), auth: AUTH, clock, ..Setup::DEFAULT }
 }
 
-fn start() -> Server {
-    Server::start(&setup())
+fn start() -> Emulator {
+    Emulator::start(&setup())
 }
 
 /// Uploads a file with further fields and returns its id.
-fn upload(server: &Server, name: &str, content: &[u8], fields: &[(&str, &str)]) -> String {
+fn upload(server: &Emulator, name: &str, content: &[u8], fields: &[(&str, &str)]) -> String {
     let file = format!("name=\"file\"; filename=\"{name}\"");
     let heads: Vec<String> = fields.iter().map(|(name, _)| format!("name=\"{name}\"")).collect();
     let mut parts: Vec<(&str, &[u8])> = vec![(&file, content)];

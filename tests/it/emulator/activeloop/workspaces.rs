@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::emulator::activeloop::{start, upload};
+use crate::support::emulator::Emulator;
 use crate::support::raw::{FORM, JSON, form, keys};
-use crate::support::served::Server;
 
-fn create(server: &Server, id: &str) {
+fn create(server: &Emulator, id: &str) {
     let answer = server.post_json("/workspaces", &json!({ "id": id, "name": "A name" }).to_string());
     assert_eq!(answer.ok(), Value::Null);
 }

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::emulator::llamacloud::support::{BETA, LEGACY, Refusal as _, Server};
+use crate::emulator::llamacloud::support::{BETA, Calls as _, LEGACY, Refusal as _, start, with};
 use crate::support::raw::{FORM, form};
 
 const AT_ONCE: usize = 6;
@@ -24,7 +24,7 @@ fn at_once(call: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
 
 #[test]
 fn a_presigned_url_takes_content_from_several_at_once() {
-    let server = Server::new();
+    let server = start();
     for round in 0..10 {
         let begun = server.json("PUT", LEGACY, &json!({ "name": "a.txt" })).json();
         let path = server.path(&begun["url"]);
@@ -44,7 +44,7 @@ fn a_presigned_url_takes_content_from_several_at_once() {
 
 #[test]
 fn an_external_id_is_taken_by_one_of_several_at_once() {
-    let server = Server::with(&["unique-external-id"]);
+    let server = with(&["unique-external-id"]);
     for round in 0..10 {
         let external = format!("external-{round}");
         let body = form(&[
@@ -64,9 +64,9 @@ fn an_external_id_is_taken_by_one_of_several_at_once() {
 
 #[test]
 fn damaged_content_is_no_success() {
-    let server = Server::new();
+    let server = start();
     let file = server.upload("a.txt", "user_data", b"hello");
     let link = server.get(&format!("{BETA}/{}/content", file["id"].as_str().unwrap())).json();
-    assert_eq!(crate::support::raw::damage(server.home.path()), 1);
+    assert_eq!(server.damage(), 1);
     server.fetch(&link, &[]).refused_by_bucket(500, "InternalError");
 }

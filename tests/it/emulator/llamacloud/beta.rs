@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use crate::emulator::llamacloud::support::{BETA, KEY, LEGACY, PROJECT, Refusal, SHORT, Server, Setup};
+use crate::emulator::llamacloud::support::{BETA, Calls, KEY, LEGACY, PROJECT, Refusal, SHORT, setup, start};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, form, keys, noise};
 
 const FILE: &str = "name=\"file\"; filename=\"a.txt\"";
 
 #[test]
 fn an_upload_comes_back_byte_for_byte() {
-    let server = Server::new();
+    let server = start();
     let content = noise(3_000_000);
     let file = server.upload("a.bin", "user_data", &content);
     assert_eq!(keys(&file), SHORT);
@@ -28,7 +29,7 @@ fn an_upload_comes_back_byte_for_byte() {
 
 #[test]
 fn names_are_kept_whatever_is_in_them() {
-    let server = Server::new();
+    let server = start();
     // As Python frames it: raw UTF-8, and quotes in percent form.
     let file = server.upload("naïve %22q%22.pdf", "user_data", b"x");
     assert_eq!((&file["name"], &file["file_type"]), (&json!("naïve \"q\".pdf"), &json!("pdf")));
@@ -42,7 +43,7 @@ fn names_are_kept_whatever_is_in_them() {
 
 #[test]
 fn parts_come_in_any_order_and_the_last_of_a_name_counts() {
-    let server = Server::new();
+    let server = start();
     let body = form(&[
         (FILE, b"first"),
         ("name=\"other\"; filename=\"x\"", b"ignored"),
@@ -58,7 +59,7 @@ fn parts_come_in_any_order_and_the_last_of_a_name_counts() {
 
 #[test]
 fn every_documented_purpose_is_taken_and_parse_files_expire() {
-    let server = Server::new();
+    let server = start();
     for purpose in ["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"] {
         let expiry = if purpose == "parse" { json!("2026-01-04T03:04:05Z") } else { json!(null) };
         assert_eq!(server.upload("a", purpose, b"x")["expires_at"], expiry, "{purpose}");
@@ -67,7 +68,7 @@ fn every_documented_purpose_is_taken_and_parse_files_expire() {
 
 #[test]
 fn uploads_that_are_not_right_leave_nothing() {
-    let server = Server::new();
+    let server = start();
     let ask = |parts: &[(&str, &[u8])]| server.ask("POST", BETA, &[FORM], &form(parts));
     let purpose: (&str, &[u8]) = ("name=\"purpose\"", b"user_data");
     assert_eq!(
@@ -93,7 +94,7 @@ fn uploads_that_are_not_right_leave_nothing() {
 
 #[test]
 fn what_is_too_large_is_refused_before_it_comes() {
-    let server = Server::new();
+    let server = start();
     let head = format!(
         "POST {BETA} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n{FORM}\r\nContent-Length: 600000000\r\nExpect: 100-continue\r\n\r\n"
     );
@@ -102,7 +103,7 @@ fn what_is_too_large_is_refused_before_it_comes() {
 
 #[test]
 fn keys_are_wanted_everywhere() {
-    let server = Server::start(&Setup { token: Some("llx-right"), ..Setup::default() });
+    let server = Emulator::start(&Setup { token: Some("llx-right"), ..setup() });
     let id = PROJECT;
     let routes = [
         ("POST", BETA.to_owned()),
@@ -136,7 +137,7 @@ fn keys_are_wanted_everywhere() {
 
 #[test]
 fn only_the_keys_own_scope_is_open() {
-    let server = Server::new();
+    let server = start();
     let id = server.upload("a", "user_data", b"x")["id"].as_str().unwrap().to_owned();
     let status = |query: &str| server.get(&format!("{BETA}?{query}"));
     assert_eq!(status(&format!("project_id={PROJECT}")).json()["items"][0]["id"], id.as_str());
@@ -153,7 +154,7 @@ fn only_the_keys_own_scope_is_open() {
 
 #[test]
 fn a_deleted_file_is_gone_for_every_call() {
-    let server = Server::new();
+    let server = start();
     let id = server.upload("a", "user_data", b"x")["id"].as_str().unwrap().to_owned();
     let presigned = server.get(&format!("{BETA}/{id}/content")).json();
     assert_eq!(server.ask("DELETE", &format!("{BETA}/{id}"), &[], b"").status, 204);
@@ -170,7 +171,7 @@ fn a_deleted_file_is_gone_for_every_call() {
 
 #[test]
 fn unknown_ids_routes_and_methods() {
-    let server = Server::new();
+    let server = start();
     for id in ["11111111-2222-4333-8444-555555555555", "x", "..", "%2e%2e%2fx", "a%2Fb%20c", "%ff"] {
         server.get(&format!("{BETA}/{id}")).refused(404);
     }
@@ -181,7 +182,7 @@ fn unknown_ids_routes_and_methods() {
 
 #[test]
 fn lives_of_links_are_taken_as_they_come() {
-    let server = Server::new();
+    let server = start();
     let id = server.upload("a", "user_data", b"x")["id"].as_str().unwrap().to_owned();
     let content = |query: &str| server.get(&format!("{BETA}/{id}/content?{query}"));
     let expiry = |query: &str| content(query).json()["expires_at"].as_str().unwrap().to_owned();

@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
-use crate::emulator::llamacloud::support::{BETA, KEY, LEGACY, Refusal, Server};
+use crate::emulator::llamacloud::support::{BETA, Calls, KEY, LEGACY, Refusal, start};
+use crate::support::emulator::Emulator;
 use crate::support::raw::{FORM, form};
 
-fn presigned(server: &Server, query: &str) -> Value {
+fn presigned(server: &Emulator, query: &str) -> Value {
     let id = server.upload("a.txt", "user_data", b"0123456789")["id"].as_str().unwrap().to_owned();
     server.get(&format!("{BETA}/{id}/content{query}")).json()
 }
 
 #[test]
 fn ranges_are_honoured() {
-    let server = Server::new();
+    let server = start();
     let link = presigned(&server, "");
     let whole = server.fetch(&link, &[]);
     assert_eq!((whole.status, whole.header("accept-ranges")), (200, Some("bytes")));
@@ -30,7 +31,7 @@ fn ranges_are_honoured() {
 
 #[test]
 fn the_key_of_the_api_is_refused() {
-    let server = Server::new();
+    let server = start();
     let link = presigned(&server, "");
     for header in [KEY, "Authorization: Basic YTpi", "Authorization:"] {
         server.fetch(&link, &[header]).refused_by_bucket(400, "InvalidArgument");
@@ -45,7 +46,7 @@ fn the_key_of_the_api_is_refused() {
 
 #[test]
 fn forged_and_expired_urls_are_refused() {
-    let server = Server::new();
+    let server = start();
     let link = presigned(&server, "");
     let path = server.path(&link["url"]);
     let get = |path: &str| server.ask_bare("GET", path, &[], b"");
@@ -73,7 +74,7 @@ fn forged_and_expired_urls_are_refused() {
 
 #[test]
 fn a_put_must_say_its_length() {
-    let server = Server::new();
+    let server = start();
     let put = server.json("PUT", LEGACY, &serde_json::json!({ "name": "a" })).json();
     let path = server.path(&put["url"]);
     let chunked =

@@ -1,7 +1,8 @@
 //! Requests as the official clients sent them, byte for byte. The server is served alone and has the files and the project
 //! that they name.
 
-use crate::emulator::llamacloud::support::{Refusal, Server, Setup};
+use crate::emulator::llamacloud::support::{Calls, Refusal, setup};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::Answer;
 use serde_json::json;
 
@@ -31,15 +32,15 @@ User-Agent: python-httpx/0.28.1
 X-Fern-Language: Python
 Authorization: Bearer llx-TESTKEY";
 
-fn server() -> Server {
+fn server() -> Emulator {
     let project = format!("projects={PROJECT}");
-    let server = Server::start(&Setup { quirks: &[&project], only: true, ..Setup::default() });
+    let server = Emulator::start(&Setup { quirks: &[&project], alone: true, ..setup() });
     server.seed(ID, "hello.txt", PROJECT, crate::emulator::llamacloud::support::NOW.parse().unwrap());
     server
 }
 
 /// Sends lines as they are but for their ends, which were CR LF.
-fn replay(server: &Server, lines: &str) -> Answer {
+fn replay(server: &Emulator, lines: &str) -> Answer {
     server.send(lines.replace('\n', "\r\n").as_bytes())
 }
 

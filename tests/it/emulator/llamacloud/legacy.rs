@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::llamacloud::support::{BETA, LEGACY, NOW, PROJECT, Refusal, Server};
+use crate::emulator::llamacloud::support::{BETA, Calls, LEGACY, NOW, PROJECT, Refusal, start};
+use crate::support::emulator::Emulator;
 use crate::support::raw::{FORM, form, keys, noise};
 
 const LONG: [&str; 14] = [
@@ -22,7 +23,7 @@ const LONG: [&str; 14] = [
     "purpose",
 ];
 
-fn upload(server: &Server, query: &str, content: &[u8]) -> Value {
+fn upload(server: &Emulator, query: &str, content: &[u8]) -> Value {
     let body = form(&[("name=\"upload_file\"; filename=\"a.pdf\"", content)]);
     let answer = server.ask("POST", &format!("{LEGACY}{query}"), &[FORM], &body);
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -31,7 +32,7 @@ fn upload(server: &Server, query: &str, content: &[u8]) -> Value {
 
 #[test]
 fn an_upload_is_seen_by_both_generations() {
-    let server = Server::new();
+    let server = start();
     let file = upload(&server, "", b"hello");
     assert_eq!(keys(&file), LONG);
     let id = file["id"].as_str().unwrap();
@@ -56,7 +57,7 @@ fn an_upload_is_seen_by_both_generations() {
 
 #[test]
 fn what_goes_with_an_upload_is_in_the_query() {
-    let server = Server::new();
+    let server = start();
     let file = upload(&server, "?external_file_id=docs/a.pdf&storage_type=Ephemeral", b"x");
     assert_eq!(
         (&file["external_file_id"], &file["expires_at"]),
@@ -73,7 +74,7 @@ fn what_goes_with_an_upload_is_in_the_query() {
 
 #[test]
 fn the_list_is_one_array_however_long() {
-    let server = Server::new();
+    let server = start();
     assert_eq!(server.get(LEGACY).text(), "[]");
     for number in 0..450 {
         server.seed(&format!("{number:03}"), "x", PROJECT, NOW.parse().unwrap());
@@ -90,7 +91,7 @@ fn the_list_is_one_array_however_long() {
 
 #[test]
 fn ids_are_uuids_here() {
-    let server = Server::new();
+    let server = start();
     for (method, path) in [("GET", "x"), ("DELETE", "x"), ("GET", "x/content"), ("GET", "..%2f..")] {
         let wrong = server.ask(method, &format!("{LEGACY}/{path}"), &[], b"").invalid();
         assert_eq!(wrong, [(json!(["path", "id"]), json!("uuid_parsing"))], "{method} {path}");
@@ -100,7 +101,7 @@ fn ids_are_uuids_here() {
 
 #[test]
 fn a_presigned_upload_goes_past_the_api() {
-    let server = Server::new();
+    let server = start();
     let record = json!({
         "name": "b.bin", "external_file_id": "ext", "file_size": 3, "last_modified_at": "2019-12-27T18:11:19.117",
         "resource_info": { "a": [1] }, "permission_info": { "b": null }, "storage_type": "ephemeral",
@@ -139,7 +140,7 @@ fn a_presigned_upload_goes_past_the_api() {
 
 #[test]
 fn records_that_are_not_right_say_where() {
-    let server = Server::new();
+    let server = start();
     for (record, field, kind) in [
         (json!({}), "name", "missing"),
         (json!({ "name": null }), "name", "missing"),

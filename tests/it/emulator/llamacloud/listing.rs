@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::llamacloud::support::{BETA, NOW, PROJECT, Refusal, SHORT, Server};
+use crate::emulator::llamacloud::support::{BETA, Calls, NOW, PROJECT, Refusal, SHORT, start};
+use crate::support::emulator::Emulator;
 use crate::support::raw::{FORM, form, keys};
 
 /// Five files, a second apart, whose names, ids and ages have three different orders.
-fn server() -> Server {
-    let server = Server::new();
+fn server() -> Emulator {
+    let server = start();
     let start: jiff::Timestamp = NOW.parse().unwrap();
     for (at, (id, name)) in [("c", "3"), ("a", "5"), ("e", "1"), ("b", "2"), ("d", "4")].iter().enumerate() {
         let created_at = start + jiff::SignedDuration::from_secs(i64::try_from(at).unwrap());
@@ -21,7 +22,7 @@ fn ids(page: &Value) -> String {
 }
 
 /// The ids of each page, by GET.
-fn pages(server: &Server, query: &str) -> Vec<String> {
+fn pages(server: &Emulator, query: &str) -> Vec<String> {
     let mut pages = Vec::new();
     let mut token = String::new();
     loop {
@@ -49,7 +50,7 @@ fn three_pages_in_every_order() {
 
 #[test]
 fn fifty_unless_asked_and_a_thousand_at_most() {
-    let server = Server::new();
+    let server = start();
     for number in 0..51 {
         server.seed(&format!("{number:02}"), "x", PROJECT, NOW.parse().unwrap());
     }

@@ -3,9 +3,11 @@
 use std::io::Read;
 
 use haul::emulator::Options;
+use haul::model::Clock;
 use serde_json::{Value, json};
 
-use crate::emulator::llamacloud::support::{BETA, LEGACY, Refusal, SHORT, Server, Setup};
+use crate::emulator::llamacloud::support::{BETA, Calls, LEGACY, Refusal, SHORT, setup, start, with};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, form, keys};
 
 fn id(file: &Value) -> &str {
@@ -14,7 +16,7 @@ fn id(file: &Value) -> &str {
 
 #[test]
 fn strict_seed_adds_the_long_fields() {
-    let server = Server::with(&["strict-seed"]);
+    let server = with(&["strict-seed"]);
     let file = server.upload("a.txt", "user_data", b"hello");
     let added =
         ["created_at", "data_source_id", "file_size", "permission_info", "resource_info", "updated_at"];
@@ -28,7 +30,7 @@ fn strict_seed_adds_the_long_fields() {
 
 #[test]
 fn dfl_ids_work_in_both_generations() {
-    let server = Server::with(&["dfl-ids"]);
+    let server = with(&["dfl-ids"]);
     let file = server.upload("a.txt", "user_data", b"x");
     assert!(id(&file).starts_with("dfl-") && id(&file).len() == 40, "{file}");
     assert_eq!(server.get(&format!("{LEGACY}/{}", id(&file))).json()["file_size"], 1);
@@ -38,7 +40,7 @@ fn dfl_ids_work_in_both_generations() {
 
 #[test]
 fn the_older_orders_can_be_had() {
-    let server = Server::with(&["old-order-by"]);
+    let server = with(&["old-order-by"]);
     for name in ["b", "c", "a"] {
         server.upload(name, "user_data", name.as_bytes());
     }
@@ -55,7 +57,7 @@ fn the_older_orders_can_be_had() {
 
 #[test]
 fn one_file_could_once_not_be_read() {
-    let server = Server::with(&["no-retrieve"]);
+    let server = with(&["no-retrieve"]);
     let file = server.upload("a", "user_data", b"x");
     let path = format!("{BETA}/{}", id(&file));
     assert_eq!(server.get(&path).refused(405), "Method Not Allowed");
@@ -70,11 +72,11 @@ fn external_ids_can_be_unique() {
         ("name=\"external_file_id\"", b"ext"),
         ("name=\"file\"; filename=\"a\"", b"x"),
     ]);
-    let upload = |server: &Server| server.ask("POST", BETA, &[FORM], &body);
-    let free = Server::new();
+    let upload = |server: &Emulator| server.ask("POST", BETA, &[FORM], &body);
+    let free = start();
     assert_eq!((upload(&free).status, upload(&free).status), (200, 200));
 
-    let server = Server::with(&["unique-external-id"]);
+    let server = with(&["unique-external-id"]);
     let first = upload(&server).json();
     upload(&server).refused(409);
     server.json("PUT", LEGACY, &json!({ "name": "a", "external_file_id": "ext" })).refused(409);
@@ -88,7 +90,7 @@ fn external_ids_can_be_unique() {
 #[test]
 fn projects_see_their_own_files_only() {
     let (one, two) = ("99999999-2222-4333-8444-555555555551", "99999999-2222-4333-8444-555555555552");
-    let server = Server::with(&[&format!("projects={one},{}", two.to_uppercase())]);
+    let server = with(&[&format!("projects={one},{}", two.to_uppercase())]);
     let file = server.upload("a", "user_data", b"x");
     assert_eq!(file["project_id"], one);
     let path = format!("{BETA}/{}", id(&file));
@@ -109,12 +111,12 @@ fn projects_see_their_own_files_only() {
 
 #[test]
 fn retention_can_be_set() {
-    let server = Server::with(&["retention=user_data:1, extract:24"]);
+    let server = with(&["retention=user_data:1, extract:24"]);
     assert_eq!(server.upload("a", "user_data", b"x")["expires_at"], "2026-01-02T04:04:05Z");
     assert_eq!(server.upload("a", "extract", b"x")["expires_at"], "2026-01-03T03:04:05Z");
     assert_eq!(server.upload("a", "parse", b"x")["expires_at"], json!(null));
     // Expired as soon as it is there.
-    let server = Server::with(&["retention=parse:0"]);
+    let server = with(&["retention=parse:0"]);
     let file = server.upload("a", "parse", b"x");
     server.get(&format!("{BETA}/{}", id(&file))).refused(404);
     assert_eq!(server.get(BETA).json()["items"], json!([]));
@@ -122,7 +124,7 @@ fn retention_can_be_set() {
 
 #[test]
 fn uploads_can_be_limited() {
-    let server = Server::with(&["rate-limit=3/3600"]);
+    let server = with(&["rate-limit=3/3600"]);
     for _ in 0..2 {
         server.upload("a", "user_data", b"x");
     }
@@ -134,7 +136,7 @@ fn uploads_can_be_limited() {
     assert!((1..=3600).contains(&wait), "{wait}");
     assert_eq!(server.get(BETA).json()["items"].as_array().unwrap().len(), 3, "nothing else is limited");
 
-    let server = Server::with(&["rate-limit=0/3600", "no-retry-after"]);
+    let server = with(&["rate-limit=0/3600", "no-retry-after"]);
     let refused = server.try_upload("a", "user_data", b"x");
     refused.refused(429);
     assert_eq!(refused.header("retry-after"), None);
@@ -142,7 +144,7 @@ fn uploads_can_be_limited() {
 
 #[test]
 fn the_first_links_can_be_stale() {
-    let server = Server::with(&["stale-links=2"]);
+    let server = with(&["stale-links=2"]);
     let path = format!("{BETA}/{}/content", id(&server.upload("a", "user_data", b"x")));
     let fetched = || server.fetch(&server.get(&path).json(), &[]);
     fetched().refused_by_bucket(403, "AccessDenied");
@@ -152,7 +154,7 @@ fn the_first_links_can_be_stale() {
 
 #[test]
 fn presigned_uploads_can_be_forms() {
-    let server = Server::with(&["form-upload"]);
+    let server = with(&["form-upload"]);
     let presigned = server.json("PUT", LEGACY, &json!({ "name": "a.txt" })).json();
     let fields = presigned["form_fields"].as_object().unwrap().clone();
     let url = server.path(&presigned["url"]);
@@ -189,7 +191,7 @@ fn scripted_trouble_has_the_services_words() {
         "html=502 GET llamacloud/api/v1/beta/files",
         "ignore-range GET llamacloud/_store/*",
     ];
-    let server = Server::start(&Setup { faults: &faults, ..Setup::default() });
+    let server = Emulator::start(&Setup { faults: &faults, ..setup() });
     server.ask("DELETE", &format!("{BETA}/x"), &[], b"").refused(409);
     server.try_upload("a", "user_data", b"x").refused(413);
     server.get(BETA).refused(500);
@@ -213,7 +215,7 @@ fn clients_are_told_where_it_is() {
     }
 }
 
-/// `cargo test --test emulator_llamacloud -- --ignored --nocapture by_hand` serves until its standard input ends.
+/// `cargo test --test it -- --ignored --nocapture by_hand` serves until its standard input ends.
 #[test]
 #[ignore = "for trying clients by hand"]
 #[allow(clippy::print_stdout)] // Whoever tries wants to know where.
@@ -221,11 +223,11 @@ fn by_hand() {
     let quirks = std::env::var("QUIRKS").unwrap_or_default();
     let quirks: Vec<_> = quirks.split_whitespace().collect();
     let token = std::env::var("TOKEN").ok();
-    let server = Server::start(&Setup {
+    let server = Emulator::start(&Setup {
         quirks: &quirks,
         token: token.as_deref(),
-        real_clock: true,
-        ..Setup::default()
+        clock: Clock::default(),
+        ..setup()
     });
     println!("http://{}/llamacloud", server.address);
     let _ = std::io::stdin().read(&mut [0]);

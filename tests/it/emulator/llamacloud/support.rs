@@ -1,15 +1,14 @@
-//! A server, and a client that shows every byte.
+//! The set-up of LlamaCloud, and requests that its tests share.
 
 use std::io::Write;
-use std::ops::Deref;
 
-use haul::emulator::Options;
-use haul::model::{Clock, File, FileId, Object};
-use haul::secret::Secret;
+use haul::model::{File, FileId, Object};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::raw::{Answer, FORM, Served, form};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::raw::{Answer, FORM, JSON, form};
 
 /// The project of a key where the quirk `projects` names none.
 pub const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
@@ -19,77 +18,57 @@ pub const NOW: &str = "2026-01-02T03:04:05Z";
 pub const BETA: &str = "/llamacloud/api/v1/beta/files";
 pub const LEGACY: &str = "/llamacloud/api/v1/files";
 
-#[derive(Default)]
-pub struct Setup<'a> {
-    pub quirks: &'a [&'a str],
-    pub faults: &'a [&'a str],
-    pub token: Option<&'a str>,
-    pub only: bool,
-    pub real_clock: bool,
+/// All platforms are served; requests carry a key, and the clock stands still.
+pub fn setup() -> Setup<'static> {
+    Setup { platform: "llamacloud", auth: KEY, clock: clock(NOW), ..Setup::DEFAULT }
 }
 
-/// A server on a port of its own, with a store of its own.
-pub struct Server(Served);
+pub fn start() -> Emulator {
+    Emulator::start(&setup())
+}
 
-impl Server {
-    pub fn new() -> Self {
-        Self::start(&Setup::default())
-    }
+pub fn with(quirks: &[&str]) -> Emulator {
+    Emulator::start(&Setup { quirks, ..setup() })
+}
 
-    pub fn with(quirks: &[&str]) -> Self {
-        Self::start(&Setup { quirks, ..Setup::default() })
-    }
-
-    pub fn start(setup: &Setup) -> Self {
-        let clock = Clock((!setup.real_clock).then(|| NOW.parse().unwrap()));
-        let mut options = Options { clock, token: setup.token.map(Secret::new), ..Options::default() };
-        for quirk in setup.quirks {
-            options.set_quirk(quirk).unwrap();
-        }
-        if setup.only {
-            options.set_only("llamacloud").unwrap();
-        }
-        Self(Served::start(options, setup.faults))
-    }
-
-    /// A request with a key.
-    pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        self.ask_bare(method, path, &[headers, &[KEY]].concat(), body)
-    }
-
-    /// A request with nothing but these headers and what HTTP wants.
-    pub fn ask_bare(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
-        self.0.ask(method, path, headers, body)
-    }
-
-    pub fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, &[], b"")
-    }
-
-    pub fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
-        self.ask(method, path, &["Content-Type: application/json"], body.to_string().as_bytes())
-    }
+/// What tests ask of this platform.
+pub trait Calls {
+    fn json(&self, method: &str, path: &str, body: &Value) -> Answer;
 
     /// Uploads by the beta API and checks that it worked.
-    pub fn upload(&self, name: &str, purpose: &str, content: &[u8]) -> Value {
+    fn upload(&self, name: &str, purpose: &str, content: &[u8]) -> Value;
+
+    fn try_upload(&self, name: &str, purpose: &str, content: &[u8]) -> Answer;
+
+    /// Fetches a presigned URL, which must lead here.
+    fn fetch(&self, presigned: &Value, headers: &[&str]) -> Answer;
+
+    /// Puts a file into the store past the API.
+    fn seed(&self, id: &str, name: &str, project: &str, created_at: Timestamp);
+}
+
+impl Calls for Emulator {
+    fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.ask(method, path, &[JSON], body.to_string().as_bytes())
+    }
+
+    fn upload(&self, name: &str, purpose: &str, content: &[u8]) -> Value {
         let answer = self.try_upload(name, purpose, content);
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     }
 
-    pub fn try_upload(&self, name: &str, purpose: &str, content: &[u8]) -> Answer {
+    fn try_upload(&self, name: &str, purpose: &str, content: &[u8]) -> Answer {
         let file = format!("name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/plain");
         let body = form(&[("name=\"purpose\"", purpose.as_bytes()), (&file, content)]);
         self.ask("POST", BETA, &[FORM], &body)
     }
 
-    /// Fetches a presigned URL, which must lead here.
-    pub fn fetch(&self, presigned: &Value, headers: &[&str]) -> Answer {
+    fn fetch(&self, presigned: &Value, headers: &[&str]) -> Answer {
         self.ask_bare("GET", &self.path(&presigned["url"]), headers, b"")
     }
 
-    /// Puts a file into the store past the API.
-    pub fn seed(&self, id: &str, name: &str, project: &str, created_at: Timestamp) {
+    fn seed(&self, id: &str, name: &str, project: &str, created_at: Timestamp) {
         let mut incoming = self.store.receive().unwrap();
         incoming.write_all(name.as_bytes()).unwrap();
         let extra = json!({ "project_id": project, "last_modified_at": NOW });
@@ -101,14 +80,6 @@ impl Server {
             ..File::default()
         };
         self.store.put("llamacloud", file, incoming.finish().unwrap()).unwrap();
-    }
-}
-
-impl Deref for Server {
-    type Target = Served;
-
-    fn deref(&self) -> &Served {
-        &self.0
     }
 }
 

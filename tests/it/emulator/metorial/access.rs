@@ -4,11 +4,11 @@ use super::Calls as _;
 use serde_json::json;
 
 use crate::emulator::metorial::{KEY, MAGNETAR, PULSAR, SETUP, dialect, refused};
-use crate::support::emulated::{Server, Setup};
+use crate::support::emulator::{Emulator, Setup};
 
 #[test]
 fn a_key_comes_in_a_header_or_in_the_query() {
-    let server = Server::start(&Setup { token: Some("metorial_sk_good"), ..SETUP });
+    let server = Emulator::start(&Setup { token: Some("metorial_sk_good"), ..SETUP });
     let ask = |path: &str, headers: &[&str]| server.ask("GET", path, headers, b"");
     assert_eq!(ask("/metorial/files", &["Authorization: Bearer metorial_sk_good"]).status, 200);
     assert_eq!(ask("/metorial/files?token=metorial_sk_good", &[]).status, 200);
@@ -98,7 +98,7 @@ fn every_answer_has_the_server_s_headers() {
 
 #[test]
 fn ping_and_the_root_need_no_key() {
-    let server = Server::start(&Setup { alone: true, ..SETUP });
+    let server = Emulator::start(&Setup { alone: true, ..SETUP });
     let ping = server.ask("GET", "/ping", &[], b"");
     assert_eq!((ping.status, ping.text().as_str()), (200, "OK"));
     let root = server.ask("GET", "/", &[], b"");
@@ -152,7 +152,7 @@ fn each_dialect_has_its_endpoints_only() {
 
 #[test]
 fn a_rate_limit_is_a_quirk_or_a_fault() {
-    let server = Server::start(&Setup { quirks: &["metorial.rate-limit=2"], ..SETUP });
+    let server = Emulator::start(&Setup { quirks: &["metorial.rate-limit=2"], ..SETUP });
     for left in ["1", "0"] {
         assert_eq!(server.call("GET", "/files", "").header("ratelimit-remaining"), Some(left));
     }
@@ -160,7 +160,7 @@ fn a_rate_limit_is_a_quirk_or_a_fault() {
     refused(&answer, 429, "rate_limit_exceeded", "");
     assert_eq!((answer.header("ratelimit-limit"), answer.header("retry-after")), (Some("2"), None));
     let faults = &["429 times=1 retry-after=3", "fail=500 times=1", "html times=1"];
-    let server = Server::start(&Setup { faults, ..SETUP });
+    let server = Emulator::start(&Setup { faults, ..SETUP });
     let answer = server.call("GET", "/files", "");
     refused(&answer, 429, "rate_limit_exceeded", "");
     assert_eq!(answer.header("retry-after"), Some("3"));

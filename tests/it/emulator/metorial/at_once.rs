@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::emulator::metorial::{SETUP, dialect, refused};
-use crate::support::emulated::{Server, Setup};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, within};
 
 const TYPE: &str = "Content-Type: text/plain";
@@ -30,7 +30,7 @@ fn both<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -
 
 #[test]
 fn content_that_comes_after_an_upload_is_complete_changes_nothing() {
-    let server = Server::start(&Setup { dialect: Some("magnetar"), ..SETUP });
+    let server = Emulator::start(&Setup { dialect: Some("magnetar"), ..SETUP });
     let ask = json!({
         "mode": "get_upload_url", "purpose": "generic", "file_name": "a.txt", "file_size": 5, "file_type": "text/plain",
     });
@@ -104,6 +104,6 @@ fn damaged_content_is_no_success() {
     let server = dialect("magnetar");
     let file = server.file("generic", "a.txt");
     let link = server.call("POST", "/file-links", &json!({ "file_id": file }).to_string()).expect(200);
-    assert_eq!(crate::support::raw::damage(server.home.path()), 1);
+    assert_eq!(server.damage(), 1);
     assert_eq!(server.ask("GET", &server.path(&link["url"]), &[], b"").status, 500);
 }

@@ -4,11 +4,11 @@ use super::Calls as _;
 use serde_json::json;
 
 use crate::emulator::metorial::{SETUP, dialect};
-use crate::support::emulated::{Server, Setup};
+use crate::support::emulator::{Emulator, Setup};
 
 /// Served at the root, as the clients were pointed at it.
-fn alone(word: &'static str) -> Server {
-    Server::start(&Setup { dialect: Some(word), alone: true, ..SETUP })
+fn alone(word: &'static str) -> Emulator {
+    Emulator::start(&Setup { dialect: Some(word), alone: true, ..SETUP })
 }
 
 const PYTHON: &str = "User-Agent: python-requests/2.34.2

@@ -4,12 +4,13 @@ use super::Calls as _;
 use serde_json::json;
 
 use crate::emulator::metorial::{KEY, MAGNETAR, SETUP, dialect, purpose, refused};
-use crate::support::emulated::{Server, Setup, clock};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 
 const NOW: &str = "2026-01-02T03:04:05.678Z";
 
-fn at_noon(word: &str) -> Server {
-    Server::start(&Setup { dialect: Some(word), clock: clock(NOW), ..SETUP })
+fn at_noon(word: &str) -> Emulator {
+    Emulator::start(&Setup { dialect: Some(word), clock: clock(NOW), ..SETUP })
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn pulsar_never_deletes() {
 #[test]
 fn an_id_cannot_leave_the_store() {
     let server = dialect("magnetar");
-    std::fs::write(server.home.path().join("outside"), "outside").unwrap();
+    std::fs::write(server.data().join("outside"), "outside").unwrap();
     for id in ["..%2f..%2foutside", "%2e%2e%2foutside", "%2Fetc%2Fpasswd", "a%00b", "..%5coutside"] {
         refused(&server.call("GET", &format!("/files/{id}"), ""), 404, "not_found", "file");
         refused(&server.call("GET", &format!("/files/{id}/key"), ""), 404, "not_found", "fileLink");
@@ -170,5 +171,5 @@ fn an_id_cannot_leave_the_store() {
     }
     let id = server.file("generic", "../../outside");
     assert_eq!(server.call("GET", &format!("/files/{id}"), "").json()["file_name"], "../../outside");
-    assert_eq!(std::fs::read(server.home.path().join("outside")).unwrap(), b"outside");
+    assert_eq!(std::fs::read(server.data().join("outside")).unwrap(), b"outside");
 }

@@ -4,14 +4,18 @@ use super::Calls as _;
 use serde_json::{Value, json};
 
 use crate::emulator::metorial::{KEY, MAGNETAR, PULSAR, SETUP, dialect, purpose, refused};
-use crate::support::emulated::{Server, Setup, clock};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, all, form};
 
 #[test]
 fn the_first_two_dialects_have_links_below_a_file() {
     for word in ["seed", "pulsar"] {
-        let server =
-            Server::start(&Setup { dialect: Some(word), clock: clock("2026-01-02T03:04:05.678Z"), ..SETUP });
+        let server = Emulator::start(&Setup {
+            dialect: Some(word),
+            clock: clock("2026-01-02T03:04:05.678Z"),
+            ..SETUP
+        });
         let file = server.file(purpose(word), "a.txt");
         let path = format!("/files/{file}/links");
         let created = server.call("POST", &path, "");
@@ -161,7 +165,7 @@ fn an_expired_link_is_refused() {
 
 #[test]
 fn the_seed_s_literal_get_is_a_quirk() {
-    let server = Server::start(&Setup { quirks: &["links-get-creates"], ..SETUP });
+    let server = Emulator::start(&Setup { quirks: &["links-get-creates"], ..SETUP });
     let path = format!("/files/{}/links", server.file("attachment", "a.txt"));
     let link = server.call("GET", &path, "").expect(200);
     assert_eq!(server.ask("GET", &server.path(&link["url"]), &[], b"").text(), "hello world");
@@ -169,7 +173,7 @@ fn the_seed_s_literal_get_is_a_quirk() {
 
 #[test]
 fn links_can_point_to_another_host() {
-    let server = Server::start(&Setup { quirks: &["files-url=http://files.test:8/base/"], ..SETUP });
+    let server = Emulator::start(&Setup { quirks: &["files-url=http://files.test:8/base/"], ..SETUP });
     let path = format!("/files/{}/links", server.file("attachment", "a.txt"));
     let link = server.call("POST", &path, "").expect(200);
     assert!(

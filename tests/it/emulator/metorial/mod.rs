@@ -9,25 +9,17 @@ mod paging;
 mod presigned;
 mod upload;
 
-use crate::support::emulated::{Server, Setup};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, form};
 use serde_json::Value;
 
-const SETUP: Setup = Setup {
-    platform: "metorial",
-    dialect: None,
-    quirks: &[],
-    faults: &[],
-    token: None,
-    alone: false,
-    clock: haul::model::Clock(None),
-};
+const SETUP: Setup = Setup { platform: "metorial", ..Setup::DEFAULT };
 const KEY: &str = "Authorization: Bearer metorial_sk_TEST";
 const PULSAR: &str = "Metorial-Version: 2025-01-01-pulsar";
 const MAGNETAR: &str = "Metorial-Version: 2026-01-01-magnetar";
 
-fn dialect(word: &str) -> Server {
-    Server::start(&Setup { dialect: Some(word), ..SETUP })
+fn dialect(word: &str) -> Emulator {
+    Emulator::start(&Setup { dialect: Some(word), ..SETUP })
 }
 
 /// A purpose that a dialect takes.
@@ -51,7 +43,7 @@ trait Calls {
     fn list(&self, query: &str) -> Value;
 }
 
-impl Calls for Server {
+impl Calls for Emulator {
     fn call(&self, method: &str, path: &str, body: &str) -> Answer {
         let headers: &[&str] = if body.is_empty() { &[KEY] } else { &[KEY, crate::support::raw::JSON] };
         self.ask(method, &format!("/metorial{path}"), headers, body.as_bytes())

@@ -4,11 +4,11 @@ use super::Calls as _;
 use serde_json::{Value, json};
 
 use crate::emulator::metorial::{KEY, dialect, purpose, refused};
-use crate::support::emulated::Server;
+use crate::support::emulator::Emulator;
 use crate::support::raw::all;
 
 /// A server with `count` files; their ids, oldest first.
-fn filled(word: &str, count: usize) -> (Server, Vec<String>) {
+fn filled(word: &str, count: usize) -> (Emulator, Vec<String>) {
     let server = dialect(word);
     let ids = (0..count).map(|n| server.file(purpose(word), &format!("{n}.txt"))).collect();
     (server, ids)

@@ -4,7 +4,8 @@ use super::Calls as _;
 use serde_json::{Value, json};
 
 use crate::emulator::metorial::{KEY, SETUP, dialect, refused};
-use crate::support::emulated::{Server, Setup, clock};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::noise;
 
 const NOW: &str = "2026-01-02T03:04:05.678Z";
@@ -14,7 +15,7 @@ fn setup(now: &str) -> Setup<'static> {
     Setup { dialect: Some("magnetar"), clock: clock(now), ..SETUP }
 }
 
-fn begin(server: &Server, size: usize) -> Value {
+fn begin(server: &Emulator, size: usize) -> Value {
     let ask = json!({
         "mode": "get_upload_url", "purpose": "generic", "file_name": "ü.txt", "file_size": size,
         "file_type": "text/plain", "title": "T",
@@ -22,13 +23,13 @@ fn begin(server: &Server, size: usize) -> Value {
     server.call("POST", "/files", &ask.to_string()).expect(200)
 }
 
-fn complete(server: &Server, upload: &Value) -> crate::emulator::metorial::Answer {
+fn complete(server: &Emulator, upload: &Value) -> crate::emulator::metorial::Answer {
     server.call("POST", "/files", &json!({ "mode": "complete", "file_upload_id": upload["id"] }).to_string())
 }
 
 #[test]
 fn ask_put_complete() {
-    let server = Server::start(&setup(NOW));
+    let server = Emulator::start(&setup(NOW));
     let content = noise(3_000_000);
     let upload = begin(&server, content.len());
     assert!(upload["id"].as_str().unwrap().starts_with("fup_"));
@@ -60,7 +61,7 @@ fn ask_put_complete() {
 
 #[test]
 fn a_size_must_be_the_one_that_was_said() {
-    let server = Server::start(&setup(NOW));
+    let server = Emulator::start(&setup(NOW));
     let upload = begin(&server, 10);
     let path = server.path(&upload["upload"]["url"]);
     assert_eq!(server.ask("PUT", &path, &[TYPE], b"too short").status, 200);
@@ -73,7 +74,7 @@ fn a_size_must_be_the_one_that_was_said() {
 
 #[test]
 fn the_url_is_the_only_key() {
-    let server = Server::start(&setup(NOW));
+    let server = Emulator::start(&setup(NOW));
     let upload = begin(&server, 4);
     let path = server.path(&upload["upload"]["url"]);
     refused(&server.ask("PUT", &path, &[TYPE, KEY], b"four"), 400, "bad_request", "");
@@ -96,9 +97,9 @@ fn the_url_is_the_only_key() {
 
 #[test]
 fn a_url_lives_a_quarter_of_an_hour_and_an_upload_a_day() {
-    let server = Server::start(&setup(NOW));
+    let server = Emulator::start(&setup(NOW));
     let (upload, late) = (begin(&server, 4), begin(&server, 4));
-    let url = |server: &Server, upload: &Value, was: std::net::SocketAddr| {
+    let url = |server: &Emulator, upload: &Value, was: std::net::SocketAddr| {
         let url = upload["upload"]["url"].as_str().unwrap();
         server.path(&json!(url.replace(&was.to_string(), &server.address.to_string())))
     };

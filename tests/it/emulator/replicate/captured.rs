@@ -4,15 +4,16 @@
 use super::Calls as _;
 use serde_json::{Value, json};
 
-use crate::emulator::replicate::{SETUP, Server, refused};
-use crate::support::emulated::{Setup, clock};
+use crate::emulator::replicate::{SETUP, refused};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::Answer;
 
 /// Long before the captured links expire.
 const NOW: &str = "2024-02-21T11:00:00Z";
 
-fn server(quirks: &[&str], faults: &[&str]) -> Server {
-    Server::start(&Setup { alone: true, quirks, faults, clock: clock(NOW), ..SETUP })
+fn server(quirks: &[&str], faults: &[&str]) -> Emulator {
+    Emulator::start(&Setup { alone: true, quirks, faults, clock: clock(NOW), ..SETUP })
 }
 
 fn sent(name: &str) -> String {

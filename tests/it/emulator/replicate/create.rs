@@ -3,13 +3,14 @@
 use super::Calls as _;
 use serde_json::json;
 
-use crate::emulator::replicate::{SETUP, Server, TOKEN, with};
-use crate::support::emulated::{Setup, clock};
+use crate::emulator::replicate::{SETUP, TOKEN, with};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, form, noise};
 
 #[test]
 fn a_file_is_shown_byte_for_byte_as_recorded() {
-    let server = Server::start(&Setup { clock: clock("2024-08-22T12:26:51.079Z"), ..SETUP });
+    let server = Emulator::start(&Setup { clock: clock("2024-08-22T12:26:51.079Z"), ..SETUP });
     let created = server
         .create(&[("name=\"content\"; filename=\"test_fileo20o3wth.txt\"\r\nContent-Type: text/plain", b"")]);
     assert!(created.head.starts_with("HTTP/1.1 201 Created\r\n"), "{created:?}");
@@ -43,7 +44,7 @@ fn base64(text: &str) -> Vec<u8> {
 #[test]
 fn contents_of_every_size_have_their_checksums() {
     use md5::Digest;
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     for size in [1, 300_000, 5_000_000] {
         let content = noise(size);
         let id = server.file("a", &content);
@@ -83,7 +84,7 @@ fn metadata_comes_in_four_encodings() {
 
 #[test]
 fn a_field_wins_over_the_part_s_head() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     let part: (&str, &[u8]) =
         ("name=\"content\"; filename=\"part.txt\"\r\nContent-Type: text/plain;title=x", b"x");
     let shown = |parts: &[(&str, &[u8])]| {
@@ -101,7 +102,7 @@ fn a_field_wins_over_the_part_s_head() {
 
 #[test]
 fn names_in_every_spelling() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     for (sent, name) in [
         ("filename=\"naïve résumé %22q%22 日本.bin\"", "naïve résumé \"q\" 日本.bin"),
         (r#"filename="naïve \"q\" 日本.bin""#, "naïve \"q\" 日本.bin"),
@@ -119,7 +120,7 @@ fn names_in_every_spelling() {
 
 #[test]
 fn what_is_no_upload_is_refused_and_leaves_nothing() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     let content: (&str, &[u8]) = ("name=\"content\"; filename=\"a\"", b"x");
     let forms: [&[(&str, &[u8])]; 7] = [
         &[],
@@ -145,7 +146,7 @@ fn what_is_no_upload_is_refused_and_leaves_nothing() {
 
 #[test]
 fn a_file_may_have_100_mib() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     let zeros = vec![0; (100 << 20) + 1];
     let head = "name=\"content\"; filename=\"a\"";
     crate::emulator::replicate::refused(

@@ -5,8 +5,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use haul::emulator::Signer;
 
-use crate::emulator::replicate::{SETUP, Server, TOKEN, refused};
-use crate::support::emulated::{Setup, clock};
+use crate::emulator::replicate::{SETUP, TOKEN, refused};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, noise};
 
 const SECRET: &str = "local-signing-secret";
@@ -15,8 +16,8 @@ const NOW: &str = "2024-02-21T11:00:00Z";
 const EXPIRY: i64 = 1_708_515_345;
 const QUIRKS: &[&str] = &["signing-secret=local-signing-secret", "owner=mattt"];
 
-fn server(quirks: &[&str]) -> Server {
-    Server::start(&Setup { quirks: &[QUIRKS, quirks].concat(), clock: clock(NOW), ..SETUP })
+fn server(quirks: &[&str]) -> Emulator {
+    Emulator::start(&Setup { quirks: &[QUIRKS, quirks].concat(), clock: clock(NOW), ..SETUP })
 }
 
 /// A signature, percent-encoded `times` times.
@@ -31,7 +32,7 @@ fn query(owner: &str, id: &str, expiry: i64) -> String {
     format!("expiry={expiry}&owner={owner}&signature={}", signature(owner, id, expiry, 1))
 }
 
-impl Server {
+impl Emulator {
     fn download(&self, id: &str, query: &str, headers: &[&str]) -> Answer {
         self.ask("GET", &format!("/replicate/v1/files/{id}/download?{query}"), headers, b"")
     }
@@ -112,7 +113,7 @@ fn a_link_ends_with_the_file() {
 
 #[test]
 fn nobody_can_sign_where_no_secret_was_given() {
-    let server = Server::start(&Setup { quirks: &["owner=mattt"], clock: clock(NOW), ..SETUP });
+    let server = Emulator::start(&Setup { quirks: &["owner=mattt"], clock: clock(NOW), ..SETUP });
     let id = server.file("a", b"x");
     refused(&server.download(&id, &query("mattt", &id, EXPIRY), &[TOKEN]), 404, "File not found");
 }
@@ -132,7 +133,7 @@ fn ranges_are_a_quirk() {
 fn the_account_tells_the_owner() {
     let account = server(&[]).call("GET", "/v1/account").expect(200);
     assert_eq!((account["type"].as_str(), account["username"].as_str()), (Some("user"), Some("mattt")));
-    assert_eq!(Server::start(&SETUP).call("GET", "/v1/account").json()["username"], "local-user");
+    assert_eq!(Emulator::start(&SETUP).call("GET", "/v1/account").json()["username"], "local-user");
     assert_eq!(server(&[]).ask("GET", "/replicate/v1/account", &[], b"").status, 401);
 }
 
@@ -140,6 +141,6 @@ fn the_account_tells_the_owner() {
 fn damaged_content_is_no_success() {
     let server = server(&[]);
     let id = server.file("a", b"hello");
-    assert_eq!(crate::support::raw::damage(server.home.path()), 1);
+    assert_eq!(server.damage(), 1);
     assert_eq!(server.download(&id, &query("mattt", &id, EXPIRY), &[]).status, 500);
 }

@@ -3,15 +3,16 @@
 use super::Calls as _;
 use serde_json::{Value, json};
 
-use crate::emulator::replicate::{SETUP, Server, TOKEN, refused, with};
-use crate::support::emulated::{Setup, clock};
+use crate::emulator::replicate::{SETUP, TOKEN, refused, with};
+use crate::support::clock;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::all;
 
 fn names(page: &Value) -> Vec<&str> {
     all(&page["results"], "name")
 }
 
-fn follow(server: &Server, url: &Value) -> Value {
+fn follow(server: &Emulator, url: &Value) -> Value {
     server.ask("GET", &server.path(url), &[TOKEN], b"").expect(200)
 }
 
@@ -45,7 +46,7 @@ fn three_pages_newest_first_and_back() {
 
 #[test]
 fn a_page_has_100() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     for n in 0..101 {
         server.file(&n.to_string(), b"x");
     }
@@ -74,7 +75,7 @@ fn the_recorded_order_is_a_quirk() {
 
 #[test]
 fn delete_says_nothing_and_only_once() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     let path = format!("/v1/files/{}", server.file("a", b"x"));
     let deleted = server.call("DELETE", &path);
     assert_eq!((deleted.status, deleted.header("content-type")), (204, Some("text/plain; charset=UTF-8")));
@@ -89,7 +90,7 @@ fn delete_says_nothing_and_only_once() {
 #[test]
 fn a_file_lives_a_day() {
     let at = |time: &str| Setup { clock: clock(time), ..SETUP };
-    let server = Server::start(&at("2024-08-22T12:26:51.079Z"));
+    let server = Emulator::start(&at("2024-08-22T12:26:51.079Z"));
     let path = format!("/v1/files/{}", server.file("a", b"x"));
     let server = server.again(&at("2024-08-23T12:26:51.078Z"));
     assert_eq!(server.call("GET", &path).status, 200);

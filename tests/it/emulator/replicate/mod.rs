@@ -6,22 +6,14 @@ mod download;
 mod list;
 mod problems;
 
-use crate::support::emulated::{Server, Setup};
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, form};
 
-const SETUP: Setup = Setup {
-    platform: "replicate",
-    dialect: None,
-    quirks: &[],
-    faults: &[],
-    token: None,
-    alone: false,
-    clock: haul::model::Clock(None),
-};
+const SETUP: Setup = Setup { platform: "replicate", ..Setup::DEFAULT };
 const TOKEN: &str = "Authorization: Bearer r8_fake_token_for_local_test";
 
-fn with(quirks: &[&str]) -> Server {
-    Server::start(&Setup { quirks, ..SETUP })
+fn with(quirks: &[&str]) -> Emulator {
+    Emulator::start(&Setup { quirks, ..SETUP })
 }
 
 /// What tests ask of this platform.
@@ -34,7 +26,7 @@ trait Calls {
     fn file(&self, name: &str, content: &[u8]) -> String;
 }
 
-impl Calls for Server {
+impl Calls for Emulator {
     fn call(&self, method: &str, path: &str) -> Answer {
         self.ask(method, &format!("/replicate{path}"), &[TOKEN], b"")
     }

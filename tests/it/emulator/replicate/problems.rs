@@ -1,12 +1,12 @@
 //! Tokens, unknown routes, rates, scripted trouble.
 
 use super::Calls as _;
-use crate::emulator::replicate::{SETUP, Server, TOKEN, refused, with};
-use crate::support::emulated::Setup;
+use crate::emulator::replicate::{SETUP, TOKEN, refused, with};
+use crate::support::emulator::{Emulator, Setup};
 
 #[test]
 fn both_words_before_a_token_are_taken() {
-    let server = Server::start(&Setup { token: Some("r8_good"), ..SETUP });
+    let server = Emulator::start(&Setup { token: Some("r8_good"), ..SETUP });
     let ask = |header: &str| server.ask("GET", "/replicate/v1/files", &[header], b"");
     for good in ["Bearer r8_good", "Token r8_good", "bearer r8_good", "TOKEN r8_good"] {
         assert_eq!(ask(&format!("Authorization: {good}")).status, 200, "{good}");
@@ -29,8 +29,8 @@ fn both_words_before_a_token_are_taken() {
 
 #[test]
 fn unknown_ids_and_routes() {
-    let server = Server::start(&SETUP);
-    std::fs::write(server.home.path().join("outside"), "outside").unwrap();
+    let server = Emulator::start(&SETUP);
+    std::fs::write(server.data().join("outside"), "outside").unwrap();
     for id in ["nobody", "..%2f..%2foutside", "%2Fetc%2Fpasswd", "a%00b", "%ff"] {
         refused(&server.call("GET", &format!("/v1/files/{id}")), 404, "File not found");
         refused(&server.call("DELETE", &format!("/v1/files/{id}")), 404, "File not found");
@@ -48,13 +48,13 @@ fn unknown_ids_and_routes() {
 
 #[test]
 fn a_doubled_version_is_the_same() {
-    let server = Server::start(&SETUP);
+    let server = Emulator::start(&SETUP);
     let id = server.file("a", b"x");
     let once = server.call("GET", &format!("/v1/files/{id}"));
     let twice = server.ask("GET", &format!("/replicate/v1/v1/files/{id}"), &[TOKEN], b"");
     assert_eq!((twice.status, twice.text()), (200, once.text()));
     assert_eq!(server.ask("GET", "/replicate/v1/v1/files", &[TOKEN], b"").status, 200);
-    let alone = Server::start(&Setup { alone: true, ..SETUP });
+    let alone = Emulator::start(&Setup { alone: true, ..SETUP });
     assert_eq!(alone.ask("GET", "/v1/v1/files", &[TOKEN], b"").status, 200);
 }
 
@@ -71,7 +71,7 @@ fn a_rate_limit_is_a_quirk_or_a_fault() {
     let detail = second["detail"].as_str().unwrap();
     assert!(detail.starts_with("Request was throttled. Expected available in "), "{detail}");
     let faults = &["429 times=1 retry-after=2", "fail=503 times=1"];
-    let server = Server::start(&Setup { faults, ..SETUP });
+    let server = Emulator::start(&Setup { faults, ..SETUP });
     let answer = server.call("GET", "/v1/files");
     refused(&answer, 429, "Request was throttled. Expected available in 1 second.");
     assert_eq!(answer.header("retry-after"), Some("2"));

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::emulator::xai::{start, upload};
+use crate::support::emulator::AUTH;
 use crate::support::raw::{Answer, JSON, within};
-use crate::support::served::AUTH;
 
 const ROUNDS: u32 = 30;
 
@@ -58,7 +58,7 @@ fn new_content_does_not_undo_a_change_of_the_record() {
 }
 
 /// The file as the gateway shows it.
-fn shown(server: &crate::support::served::Server, id: &str) -> Value {
+fn shown(server: &crate::support::emulator::Emulator, id: &str) -> Value {
     server.get(&format!("/v1/files/{id}?team_id=t")).ok()
 }
 
@@ -120,7 +120,7 @@ fn damaged_content_is_no_success_anywhere() {
     };
     let presigned_url = server.path(&presigned("original").ok()["presigned_url"]);
     let text = upload(&server, "a.txt", b"text");
-    assert_eq!(crate::support::raw::damage(server.home.path()), 2);
+    assert_eq!(server.damage(), 2);
     let inline = json!({ "file_id": text, "format": "text" }).to_string();
     for answer in [
         server.get(&format!("/v1/files/{id}/content")),

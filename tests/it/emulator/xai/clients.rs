@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::emulator::xai::{NOW, start, upload};
+use crate::support::emulator::{Emulator, TOKEN};
 use crate::support::raw::Answer;
-use crate::support::served::{Server, TOKEN};
 
 /// Replays a captured request with the token in the place of its own.
-fn replay(server: &Server, captured: &str) -> Answer {
+fn replay(server: &Emulator, captured: &str) -> Answer {
     let tokens = ["sk-test", "xai-k\n"];
     let captured = tokens.iter().fold(captured.to_owned(), |text, token| {
         let end = if token.ends_with('\n') { "\n" } else { "" };

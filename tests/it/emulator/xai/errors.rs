@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::emulator::xai::{setup, start, upload};
+use crate::support::emulator::{AUTH, Emulator, Setup, TOKEN};
 use crate::support::raw::{FORM, JSON, form};
-use crate::support::served::{AUTH, Server, Setup, TOKEN};
 
 #[test]
 fn a_wrong_key_is_a_bad_request_and_no_key_is_not_authenticated() {
@@ -104,7 +104,7 @@ fn a_form_must_have_one_named_file() {
 
 #[test]
 fn each_dialect_alone_does_not_know_what_only_the_other_has() {
-    let server = Server::start(&Setup { dialect: Some("openai"), ..setup() });
+    let server = Emulator::start(&Setup { dialect: Some("openai"), ..setup() });
     let id = upload(&server, "a.png", b"a");
     let put = server.ask("PUT", &format!("/v1/files/{id}"), &[JSON], br#"{"name":"b"}"#);
     assert_eq!(put.status, 405);
@@ -123,10 +123,10 @@ fn each_dialect_alone_does_not_know_what_only_the_other_has() {
 
 #[test]
 fn a_team_is_any_unless_it_is_named() {
-    let server = Server::start(&Setup { any_token: true, ..setup() });
+    let server = Emulator::start(&Setup { token: None, ..setup() });
     let id = upload(&server, "a", b"a");
     assert_eq!(server.get(&format!("/v1/files/{id}?team_id=whatever")).ok()["file_id"], *id);
-    let server = server.again(&Setup { quirks: &["team=mine"], any_token: true, ..setup() });
+    let server = server.again(&Setup { quirks: &["team=mine"], token: None, ..setup() });
     assert_eq!(server.get("/v1/api-key").ok()["team_id"], "mine");
     assert_eq!(server.get(&format!("/v1/files/{id}?team_id=mine")).status, 200);
     for path in [format!("/v1/files/{id}"), format!("/v1/files/{id}/content"), "/v1/files".to_owned()] {

@@ -7,14 +7,15 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::emulator::xai::{NOW, setup, start, upload};
+use crate::support::clock_at;
+use crate::support::emulator::{AUTH, Emulator, Setup};
 use crate::support::raw::{FORM, JSON, form, keys, noise, within};
-use crate::support::served::{AUTH, Server, Setup};
 
 /// A request's body for a file.
 type Body = fn(&str) -> String;
 
-fn gateway() -> Server {
-    Server::start(&Setup { dialect: Some("gateway"), ..setup() })
+fn gateway() -> Emulator {
+    Emulator::start(&Setup { dialect: Some("gateway"), ..setup() })
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn a_files_object() {
 fn put_changes_metadata_and_content_but_never_the_id_or_the_time() {
     let server = start();
     let id = upload(&server, "a.txt", b"before");
-    let server = server.again(&Setup { now: Some(NOW + 60), ..setup() });
+    let server = server.again(&Setup { clock: clock_at(NOW + 60), ..setup() });
     let path = format!("/v1/files/{id}");
     let put = |body: &str| server.ask("PUT", &path, &[JSON], body.as_bytes());
     let file = put(r#"{"name":"b.txt","file_path":"folder1/subfolder","team_id":"t"}"#).ok();
@@ -100,7 +101,7 @@ fn put_changes_metadata_and_content_but_never_the_id_or_the_time() {
     assert_eq!(server.ask("PUT", &path, &[JSON], large.as_bytes()).status, 413);
 }
 
-fn initialize(server: &Server) -> String {
+fn initialize(server: &Emulator) -> String {
     let body = r#"{"name":"a.bin","content_type":"application/x","file_path":"f","user_defined_id":"mine","expires_after":"3600"}"#;
     let answer = server.post_json("/v1/files:initialize", body).ok();
     assert_eq!(keys(&answer), ["file_id", "metadata"]);
@@ -171,7 +172,7 @@ fn what_is_initialized_is_listed_by_the_gateway_only_and_has_no_content() {
 
 #[test]
 fn a_stream_that_is_wrong_fails_the_file() {
-    let server = Server::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
+    let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     let status = |id: &str| server.get(&format!("/v1/files/{id}?team_id=t")).ok();
     let wrong: [(Body, u16, &str); 5] = [
         (|id| format!(r#"{}{{"file_id":"other","chunk":""}}"#, chunk(id, b"a")), 400, "one file_id"),
@@ -248,7 +249,7 @@ fn a_presigned_url_works_without_a_key_until_it_ends() {
     {
         assert_eq!(ask(body).status, status);
     }
-    let server = server.again(&Setup { now: Some(NOW + 3600), ..setup() });
+    let server = server.again(&Setup { clock: clock_at(NOW + 3600), ..setup() });
     let late = server.ask_bare("GET", &path, &[], b"");
     assert_eq!((late.status, late.text().contains("ExpiredToken")), (400, true));
 }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::emulator::xai::{NOW, setup, start, upload, upload_for};
-use crate::support::served::{Server, Setup};
+use crate::support::clock_at;
+use crate::support::emulator::{Emulator, Setup};
 
 /// The names on a page of either dialect.
 fn names(page: &Value) -> Vec<&str> {
@@ -12,12 +13,12 @@ fn names(page: &Value) -> Vec<&str> {
 }
 
 /// Seven files, one a second: b.txt c.txt … h.txt, from 10 to 70 bytes.
-fn seven() -> (Server, Vec<String>) {
+fn seven() -> (Emulator, Vec<String>) {
     let mut server = start();
     let mut ids = Vec::new();
     for (second, name) in ["b", "c", "d", "e", "f", "g", "h"].into_iter().enumerate() {
         let now = NOW + i64::try_from(second).unwrap();
-        server = server.again(&Setup { now: Some(now), ..setup() });
+        server = server.again(&Setup { clock: clock_at(now), ..setup() });
         ids.push(upload(&server, &format!("{name}.txt"), &vec![b'x'; 10 * (second + 1)]));
     }
     (server, ids)

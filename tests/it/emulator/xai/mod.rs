@@ -8,29 +8,31 @@ mod listing;
 mod openai;
 mod public_url;
 
+use crate::support::clock_at;
+use crate::support::emulator::{AUTH, Emulator, Setup, TOKEN};
 use crate::support::raw::{FORM, form};
-use crate::support::served::{Server, Setup};
 
 /// What a test's clock says: 2026-05-10T12:00:00Z.
 const NOW: i64 = 1_778_414_400;
 
 fn setup() -> Setup<'static> {
-    Setup { platform: "xai", now: Some(NOW), ..Setup::default() }
+    let clock = clock_at(NOW);
+    Setup { platform: "xai", alone: true, token: Some(TOKEN), auth: AUTH, clock, ..Setup::DEFAULT }
 }
 
-fn start() -> Server {
-    Server::start(&setup())
+fn start() -> Emulator {
+    Emulator::start(&setup())
 }
 
 /// Uploads a file and returns its id.
-fn upload(server: &Server, name: &str, content: &[u8]) -> String {
+fn upload(server: &Emulator, name: &str, content: &[u8]) -> String {
     let body = form(&[(&format!("name=\"file\"; filename=\"{name}\""), content)]);
     let answer = server.ask("POST", "/v1/files", &[FORM], &body).ok();
     answer.get("id").or(answer.get("file_id")).unwrap().as_str().unwrap().to_owned()
 }
 
 /// The same with a lifetime in seconds.
-fn upload_for(server: &Server, name: &str, content: &[u8], seconds: i64) -> String {
+fn upload_for(server: &Emulator, name: &str, content: &[u8], seconds: i64) -> String {
     let file = format!("name=\"file\"; filename=\"{name}\"");
     let body = form(&[("name=\"expires_after\"", seconds.to_string().as_bytes()), (&file, content)]);
     server.ask("POST", "/v1/files", &[FORM], &body).ok()["id"].as_str().unwrap().to_owned()

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use crate::emulator::xai::{NOW, setup, start, upload, upload_for};
+use crate::support::clock_at;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, form, keys, noise};
-use crate::support::served::{Server, Setup};
 
 #[test]
 fn an_upload_answers_with_the_file() {
@@ -109,7 +110,7 @@ fn the_lifetime_comes_before_the_file_and_within_its_bounds() {
 fn what_is_past_its_lifetime_is_gone() {
     let server = start();
     let (gone, stays) = (upload_for(&server, "a", b"a", 3600), upload_for(&server, "b", b"b", 7200));
-    let server = server.again(&Setup { now: Some(NOW + 3600), ..setup() });
+    let server = server.again(&Setup { clock: clock_at(NOW + 3600), ..setup() });
     for path in [format!("/v1/files/{gone}"), format!("/v1/files/{gone}/content")] {
         assert_eq!(server.get(&path).status, 404, "{path}");
     }
@@ -168,7 +169,7 @@ fn text_comes_only_from_what_holds_text() {
 
 #[test]
 fn files_have_a_largest_size() {
-    let server = Server::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
+    let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     upload(&server, "fits", &noise(1000));
     let body = form(&[("name=\"file\"; filename=\"large\"", &noise(1001))]);
     let answer = server.ask("POST", "/v1/files", &[FORM], &body);

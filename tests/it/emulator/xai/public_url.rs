@@ -4,15 +4,16 @@ use haul::model::Object;
 use serde_json::{Value, json};
 
 use crate::emulator::xai::{NOW, setup, start, upload, upload_for};
+use crate::support::clock_at;
+use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{JSON, keys};
-use crate::support::served::{Server, Setup};
 
-fn create(server: &Server, id: &str, body: &str) -> crate::support::raw::Answer {
+fn create(server: &Emulator, id: &str, body: &str) -> crate::support::raw::Answer {
     server.post_json(&format!("/v1/files/{id}/public-url"), body)
 }
 
 /// What the URL of an answer leads to, without a key.
-fn follow(server: &Server, answer: &Value) -> crate::support::raw::Answer {
+fn follow(server: &Emulator, answer: &Value) -> crate::support::raw::Answer {
     let url = answer["public_url"].as_str().unwrap();
     let (_, path) = url.split_once("/files-cdn/").unwrap();
     server.ask_bare("GET", &format!("/files-cdn/{path}"), &[], b"")
@@ -49,7 +50,7 @@ fn a_public_url_is_one_a_file_and_needs_no_key() {
     };
     assert_eq!((with_url("public_url%20!=%20null"), with_url("public_url=null")), (1, 0));
     // Ended, it is gone, and the next one is another.
-    let server = server.again(&Setup { now: Some(NOW + 7200), ..setup() });
+    let server = server.again(&Setup { clock: clock_at(NOW + 7200), ..setup() });
     assert_eq!(follow(&server, &created).status, 404);
     let file = server.get(&format!("/v1/files/{id}")).ok();
     assert_eq!((file.get("public_url"), file.get("public_url_expires_at")), (None, None));
@@ -146,7 +147,7 @@ fn a_team_has_a_thousand_at_most() {
 
 #[test]
 fn links_lead_back_also_beside_other_platforms_and_by_another_name() {
-    let server = Server::start(&Setup { beside_others: true, ..setup() });
+    let server = Emulator::start(&Setup { alone: false, ..setup() });
     let form = crate::support::raw::form(&[("name=\"file\"; filename=\"a.png\"", b"image")]);
     let id = server.ask("POST", "/xai/v1/files", &[crate::support::raw::FORM], &form).ok()["id"]
         .as_str()

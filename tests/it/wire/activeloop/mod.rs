@@ -1,7 +1,8 @@
 //! Activeloop over a socket: what is sent, byte for byte, and what is made of every reply that the contract shows.
 
-use crate::support::connection::connection;
-use crate::support::socket::{Scripted, Server};
+use crate::support::clock_at;
+use crate::support::connection::Profile;
+use crate::support::server::{Answer, Server};
 use futures_util::TryStreamExt;
 use haul::error::{Error, Kind};
 use haul::filter::Filter;
@@ -21,7 +22,8 @@ const DELETED: &str = include_str!("delete.json");
 
 fn try_open(server: &Server, token: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>, Error> {
     let activeloop = find("activeloop").expect("it is registered");
-    (activeloop.open)(connection(activeloop, &server.url(""), token, "auto", set))
+    let clock = clock_at(1_755_000_000);
+    Profile { token: Some(token), set, clock, ..Profile::new(activeloop, &server.url) }.open()
 }
 
 fn open(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
@@ -29,7 +31,7 @@ fn open(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
 }
 
 fn serve(replies: &[&str]) -> Server {
-    Server::start(replies.iter().map(|body| Scripted::json(*body)))
+    Server::start(replies.iter().map(|body| Answer::json(*body)))
 }
 
 fn id() -> FileId {
@@ -55,11 +57,8 @@ fn with(metadata: &Value) -> String {
 #[tokio::test]
 async fn a_base_url_with_a_slash_and_a_token_with_its_prefix_are_the_same() {
     let server = serve(&[FILE]);
-    let activeloop = find("activeloop").unwrap();
-    let token = format!("Bearer {TOKEN}");
-    let set = [("org_id", "org_1")];
-    let connection = connection(activeloop, &server.url("/"), &token, "auto", &set);
-    (activeloop.open)(connection).unwrap().stat(&id()).await.unwrap();
+    let activeloop = try_open(&server, &format!("Bearer {TOKEN}"), &[("org_id", "org_1")]).unwrap();
+    activeloop.stat(&id()).await.unwrap();
     let request = server.only();
     assert_eq!(request.line(), "GET /files/a1ae");
     assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
@@ -120,7 +119,7 @@ async fn an_upload_with_everything_is_the_captured_one() {
     let set = [("workspace", "default"), ("instructions", "extract dates")];
     open(&server, &set).upload(&[file], &[silent()]).await.unwrap();
     // The captured client put a space into its JSON, so its body was one longer.
-    assert_eq!(server.only().normal(), include_str!("upload-all.http").replace('\n', "\r\n"));
+    server.only().assert_is(include_str!("upload-all.http"));
 }
 
 #[tokio::test]
@@ -131,7 +130,7 @@ async fn a_name_goes_as_utf_8_with_its_quotes_encoded() {
             name: r#"naïve "q" 日本.pdf"#.into(), content_type: "application/pdf".into(), ..hello()
         };
     open(&server, &[]).upload(&[file], &[silent()]).await.unwrap();
-    assert_eq!(server.only().normal(), include_str!("upload-name.http").replace('\n', "\r\n"));
+    server.only().assert_is(include_str!("upload-name.http"));
 }
 
 #[tokio::test]
@@ -147,8 +146,7 @@ async fn several_files_go_in_one_request_and_come_back_in_any_shape() {
         let uploaded = open(&server, &[]).upload(&files, &[silent(), silent()]).await.unwrap();
         let ids: Vec<&str> = uploaded.iter().map(|file| file.id.as_str()).collect();
         assert_eq!(ids, ["1", "2"], "in the order in which they were sent");
-        let expected = include_str!("upload-two.http").replace('\n', "\r\n");
-        assert_eq!(server.only().normal(), expected);
+        server.only().assert_is(include_str!("upload-two.http"));
     }
     let server = serve(&[r#"{"id":"1"}"#]);
     let error = open(&server, &[]).upload(&files, &[silent(), silent()]).await.unwrap_err();
@@ -283,8 +281,8 @@ async fn a_delete_is_believed_unless_the_answer_denies_it() {
 
 #[tokio::test]
 async fn content_follows_a_redirect_and_leaves_the_token_behind() {
-    let storage = Server::start([Scripted::new(200, "Hello, world!")]);
-    let redirect = Scripted::new(307, "").header("Location", storage.url("/o?sig=1"));
+    let storage = Server::start([Answer::new(200, "Hello, world!")]);
+    let redirect = Answer::new(307, "").header("Location", storage.at("/o?sig=1"));
     let server = Server::start([redirect]);
     let set = [("workspace", "default"), ("org_id", "org_1")];
     let range = Some(Range { from: 3, validator: None });
@@ -312,8 +310,7 @@ async fn a_change_of_metadata_is_the_captured_one() {
     let file = open(&server, DEFAULT).annotate(&id(), &patch).await.unwrap();
     assert_eq!(file.metadata, object(json!({ "author": "kant", "year": 1781 })), "as it answers");
     assert_eq!(server.lines()[0], "GET /files/a1ae?workspace=default");
-    let captured = include_str!("metadata.http").replace('\n', "\r\n");
-    assert_eq!(server.requests()[1].normal(), captured);
+    server.requests()[1].assert_is(include_str!("metadata.http"));
 }
 
 #[tokio::test]
@@ -354,8 +351,8 @@ async fn a_key_that_stays_is_told() {
 
 #[tokio::test]
 async fn another_verb_is_learnt_once() {
-    let refused = Scripted::new(405, r#"{"detail":"Method Not Allowed"}"#).header("Allow", "GET, PATCH");
-    let file = || Scripted::json(with(&json!({})));
+    let refused = Answer::new(405, r#"{"detail":"Method Not Allowed"}"#).header("Allow", "GET, PATCH");
+    let file = || Answer::json(with(&json!({})));
     let server = Server::start([file(), refused, file(), file(), file()]);
     let activeloop = open(&server, &[]);
     activeloop.annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap();
@@ -371,8 +368,8 @@ async fn a_verb_can_be_given_and_no_verb_is_a_refusal() {
     assert_eq!(server.requests()[1].method, "POST");
 
     for allow in ["GET", "PUT", ""] {
-        let refused = Scripted::new(405, "").header("Allow", allow);
-        let server = Server::start([Scripted::json(with(&json!({}))), refused]);
+        let refused = Answer::new(405, "").header("Allow", allow);
+        let server = Server::start([Answer::json(with(&json!({}))), refused]);
         let error = open(&server, &[]).annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap_err();
         assert_eq!((error.kind(), server.requests().len()), (Kind::Unsupported, 2), "Allow: {allow}");
     }
@@ -406,7 +403,7 @@ async fn every_error_shape_gives_its_sentence_and_kind() {
         let mut words = pair[0].splitn(3, ' ');
         let mut word = || words.next().expect("status, kind and message");
         let (status, kind, message) = (word().parse().expect("a status"), word(), word());
-        let server = Server::start([Scripted::new(status, pair[1])]);
+        let server = Server::start([Answer::new(status, pair[1])]);
         let error = open(&server, &[]).stat(&id()).await.unwrap_err();
         assert!(error.to_string().contains(message), "{}: {error}", pair[0]);
         assert!(kind == "-" || serde_json::json!(error.kind()) == kind, "{}: {:?}", pair[0], error.kind());

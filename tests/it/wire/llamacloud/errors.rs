@@ -3,7 +3,8 @@
 use haul::providers::Query;
 use serde::Deserialize;
 
-use crate::wire::llamacloud::support::{Server, TOKEN, open, text};
+use crate::support::server::Server;
+use crate::wire::llamacloud::support::{TOKEN, open, text};
 
 #[derive(Deserialize)]
 struct Case {
@@ -20,7 +21,7 @@ async fn every_error_has_its_kind_and_the_platforms_words() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("replies/errors.json")).unwrap();
     for case in cases {
         let kind = case.content_type.as_deref().unwrap_or("application/json");
-        let server = Server::new([text(case.status, kind, &case.body)]);
+        let server = Server::start([text(case.status, kind, &case.body)]);
         let error = open(&server).list(&Query::default(), None).await.unwrap_err();
         let shown = format!("{error} {:?}", error.hints());
         assert_eq!(serde_json::json!(error.kind()), case.kind, "{} {}: {shown}", case.status, case.body);

@@ -1,26 +1,25 @@
 //! The legacy dialect: the same verbs at `/api/v1/files`, with the long object.
 
 use haul::error::{Error, Kind, Result};
-use haul::http::Request;
+use haul::http::{Client, Request};
 use haul::model::NewFile;
 use haul::progress::silent;
-use haul::providers::{Connection, Provider, Query, find, supports};
+use haul::providers::{Provider, Query, find, supports};
 
-use crate::wire::llamacloud::support::{
-    Server, all, client, connection, json as reply, lost, presigned, text,
-};
+use crate::support::connection::Profile;
+use crate::support::server::Server;
+use crate::wire::llamacloud::support::{all, json as reply, lost, presigned, profile, text};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 const LONG: &str = include_str!("replies/long.json");
 
 fn open(server: &Server, set: &[(&str, &str)]) -> Result<Box<dyn Provider>> {
-    let connection = Connection { dialect: "legacy".to_owned(), ..connection(server, set) };
-    (find("llamacloud").unwrap().open)(connection)
+    Profile { dialect: "legacy", ..profile(server, set) }.open()
 }
 
 #[tokio::test]
 async fn a_legacy_list_is_a_bare_array_of_everything() {
-    let server = Server::new([reply(200, &format!("[{LONG},{LONG}]")), reply(200, r#"{"items":[]}"#)]);
+    let server = Server::start([reply(200, &format!("[{LONG},{LONG}]")), reply(200, r#"{"items":[]}"#)]);
     let provider = open(&server, &[("project_id", "p")]).unwrap();
     let page = provider.list(&Query { limit: Some(1), ..Query::default() }, None).await.unwrap();
     assert_eq!((page.files.len(), page.files[0].size, page.next), (2, Some(11), None));
@@ -30,8 +29,8 @@ async fn a_legacy_list_is_a_bare_array_of_everything() {
 
 #[tokio::test]
 async fn one_legacy_file_is_read_fetched_and_deleted_as_captured() {
-    let store = Server::new([text(200, "", "hello world")]);
-    let server = Server::new([reply(200, LONG), presigned(&store), text(204, "", ""), reply(404, "{}")]);
+    let store = Server::start([text(200, "", "hello world")]);
+    let server = Server::start([reply(200, LONG), presigned(&store), text(204, "", ""), reply(404, "{}")]);
     let provider = open(&server, &[]).unwrap();
     let file = provider.stat(&ID.into()).await.unwrap();
     assert_eq!(file.created_at, Some("2026-11-20T08:00:00Z".parse().unwrap()));
@@ -48,12 +47,12 @@ async fn one_legacy_file_is_read_fetched_and_deleted_as_captured() {
             format!("GET /api/v1/files/{ID}"),
         ]
     );
-    assert_eq!(store.seen()[0].header("authorization"), None);
+    assert_eq!(store.requests()[0].header("authorization"), None);
 }
 
 #[tokio::test]
 async fn a_legacy_upload_is_what_the_official_client_sent() {
-    let server = Server::new([reply(200, LONG), lost(), reply(200, r#"{"items":[]}"#)]);
+    let server = Server::start([reply(200, LONG), lost(), reply(200, r#"{"items":[]}"#)]);
     let set = [
         ("project_id", "99999999-2222-4333-8444-555555555555"),
         ("external_file_id", "ext-1"),
@@ -63,7 +62,7 @@ async fn a_legacy_upload_is_what_the_official_client_sent() {
         || NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "hello world") };
     let uploaded = open(&server, &set).unwrap().upload(&[file()], &[silent()]).await.unwrap();
     assert_eq!(uploaded[0].size, Some(11));
-    server.seen()[0].assert_is(include_str!("requests/legacy_upload.http"));
+    server.requests()[0].assert_is(include_str!("requests/legacy_upload.http"));
 
     let error: Error = open(&server, &[]).unwrap().upload(&[file()], &[silent()]).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
@@ -76,7 +75,7 @@ async fn a_legacy_upload_is_what_the_official_client_sent() {
 
 #[test]
 fn what_only_the_beta_endpoints_have_is_refused() {
-    let server = Server::new([lost()]);
+    let server = Server::start([lost()]);
     for setting in [("via", "query"), ("expand", "download_url"), ("only_manually_uploaded", "true")] {
         let error = open(&server, &[setting]).err().unwrap();
         assert_eq!(error.kind(), Kind::Usage, "{setting:?}");
@@ -96,10 +95,11 @@ fn both_dialects_claim_the_same_verbs() {
 
 #[tokio::test]
 async fn the_token_goes_to_another_region_of_the_platform_and_nowhere_else() {
-    let (home, region) = (Server::new([lost()]), Server::new([reply(200, "{}"), reply(200, "{}")]));
-    let http = client(&home, 1);
+    let (home, region) = (Server::start([lost()]), Server::start([reply(200, "{}"), reply(200, "{}")]));
+    let http = Client::new(profile(&home, &[]).config());
     http.send(&Request::get(region.url.clone())).await.unwrap();
     http.trusting(&region.url).send(&Request::get(region.url.clone())).await.unwrap();
-    let tokens: Vec<bool> = region.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
+    let tokens: Vec<bool> =
+        region.requests().iter().map(|seen| seen.header("authorization").is_some()).collect();
     assert_eq!(tokens, [false, true]);
 }

@@ -5,7 +5,8 @@ use haul::filter::{Comparison, Expr, Filter, Op, Value};
 use haul::providers::{Query, Sort};
 use serde_json::json;
 
-use crate::wire::llamacloud::support::{Server, json as reply, open, open_with};
+use crate::support::server::Server;
+use crate::wire::llamacloud::support::{json as reply, open, open_with, profile};
 
 const EMPTY: &str = r#"{"items":[],"next_page_token":null,"total_size":null}"#;
 
@@ -23,7 +24,7 @@ fn by(field: &str, descending: bool) -> Sort {
 
 /// The targets that a query asks for, page by page, with the settings.
 async fn targets(query: &Query, cursor: Option<&str>, set: &[(&str, &str)]) -> Vec<String> {
-    let server = Server::new([reply(200, EMPTY)]);
+    let server = Server::start([reply(200, EMPTY)]);
     open_with(&server, set).list(query, cursor).await.unwrap();
     server.lines()
 }
@@ -49,7 +50,7 @@ async fn a_page_says_where_the_next_one_starts() {
         let short = include_str!("replies/short.json");
         reply(200, &format!(r#"{{"items":[{short}],"total_size":null{token}}}"#))
     };
-    let server = Server::new([
+    let server = Server::start([
         page(r#","next_page_token":"tok2""#),
         page(r#","next_page_token":null"#),
         page(r#","next_page_token":"""#),
@@ -63,7 +64,7 @@ async fn a_page_says_where_the_next_one_starts() {
     }
     assert_eq!(next, [Some("tok2".to_owned()), None, None, None, None]);
     assert_eq!(server.lines()[0], "GET /api/v1/beta/files?page_size=1000");
-    assert_eq!(server.seen()[0].header("authorization"), Some("Bearer llx-TESTKEY"));
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer llx-TESTKEY"));
 }
 
 #[tokio::test]
@@ -106,22 +107,25 @@ async fn only_orders_that_every_server_takes_are_sent() {
 
 #[tokio::test]
 async fn the_deprecated_query_is_asked_as_captured() {
-    let server = Server::new([reply(200, EMPTY), reply(200, EMPTY)]);
+    let server = Server::start([reply(200, EMPTY), reply(200, EMPTY)]);
     let provider = open_with(&server, &[("via", "query")]);
     let query =
         Query { sort: Some(by("name", true)), page_size: Some(5), ..filter(equals("name", "hello.txt")) };
     provider.list(&query, None).await.unwrap();
-    server.seen()[0].assert_is(include_str!("requests/query.http"));
+    server.requests()[0].assert_is(include_str!("requests/query.http"));
 
     provider.list(&Query::default(), Some("tok2")).await.unwrap();
-    assert_eq!(server.seen()[1].json(), json!({"page_size": 1000, "page_token": "tok2"}));
+    assert_eq!(server.requests()[1].json(), json!({"page_size": 1000, "page_token": "tok2"}));
 }
 
 #[tokio::test]
 async fn a_filter_on_the_data_source_takes_the_query_by_itself_and_survives_the_second_look() {
     let short = include_str!("replies/short.json");
-    let server =
-        Server::new([reply(200, &format!(r#"{{"items":[{short}]}}"#)), reply(200, EMPTY), reply(200, EMPTY)]);
+    let server = Server::start([
+        reply(200, &format!(r#"{{"items":[{short}]}}"#)),
+        reply(200, EMPTY),
+        reply(200, EMPTY),
+    ]);
     let scope = [("project_id", "p")];
     let parse = |text| Filter::parse_with(text, jiff::Timestamp::UNIX_EPOCH, &["data_source_id"]).unwrap();
     let query = Query { filter: Some(parse("data_source_id = d-1 AND name:inv")), ..Query::default() };
@@ -136,7 +140,7 @@ async fn a_filter_on_the_data_source_takes_the_query_by_itself_and_survives_the_
     open_with(&server, &[("only_manually_uploaded", "true")]).list(&Query::default(), None).await.unwrap();
 
     assert_eq!(server.lines()[0], "POST /api/v1/beta/files/query?project_id=p");
-    let bodies: Vec<_> = server.seen().iter().map(|seen| seen.json()["filter"].clone()).collect();
+    let bodies: Vec<_> = server.requests().iter().map(|seen| seen.json()["filter"].clone()).collect();
     assert_eq!(
         bodies,
         [
@@ -152,7 +156,7 @@ async fn a_list_that_is_none_is_a_clear_error() {
     for body in
         ["", "{}", r#"{"items":[{"id":"a"#, "<html>hello</html>", r#"{"items":[{"name":"no id"}]}"#, "[]"]
     {
-        let server = Server::new([reply(200, body)]);
+        let server = Server::start([reply(200, body)]);
         let error = open(&server).list(&Query::default(), None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
     }
@@ -160,9 +164,8 @@ async fn a_list_that_is_none_is_a_clear_error() {
 
 #[tokio::test]
 async fn what_no_route_understands_is_wrong_usage() {
-    let server = Server::new([reply(200, EMPTY)]);
-    let connection = crate::wire::llamacloud::support::connection(&server, &[("via", "pigeon")]);
-    let error = (haul::providers::find("llamacloud").unwrap().open)(connection).err().unwrap();
+    let server = Server::start([reply(200, EMPTY)]);
+    let error = profile(&server, &[("via", "pigeon")]).open().err().unwrap();
     assert_eq!(error.kind(), Kind::Usage);
     let provider = open_with(&server, &[("only_manually_uploaded", "yes")]);
     assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);

@@ -1,14 +1,15 @@
 //! `info`, `get`, `link` and `rm`: one file by its id.
 
 use haul::error::Kind;
+use haul::http::Policy;
 use haul::model::FileId;
 use haul::providers::Range;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::wire::llamacloud::support::{
-    Server, all, json as reply, open, open_with, origin, presigned, text,
-};
+use crate::support::connection::Profile;
+use crate::support::server::{Answer, Server};
+use crate::wire::llamacloud::support::{all, json as reply, open, open_with, presigned, profile, text};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 const EMPTY: &str = r#"{"items":[]}"#;
@@ -19,7 +20,7 @@ fn id() -> FileId {
 
 #[tokio::test]
 async fn the_short_object_is_translated() {
-    let server = Server::new([reply(200, include_str!("replies/short.json"))]);
+    let server = Server::start([reply(200, include_str!("replies/short.json"))]);
     let file = open_with(&server, &[("expand", "download_url")]).stat(&id()).await.unwrap();
     // The line as captured.
     assert_eq!(server.lines(), [format!("GET /api/v1/beta/files/{ID}?expand=download_url")]);
@@ -42,7 +43,7 @@ async fn the_short_object_is_translated() {
 
 #[tokio::test]
 async fn the_long_object_is_translated_with_size_and_dates() {
-    let server = Server::new([reply(200, include_str!("replies/long.json"))]);
+    let server = Server::start([reply(200, include_str!("replies/long.json"))]);
     let file = serde_json::to_value(open(&server).stat(&id()).await.unwrap()).unwrap();
     assert_eq!(file["size"], 11);
     assert_eq!(file["created_at"], "2026-11-20T08:00:00Z");
@@ -66,7 +67,7 @@ async fn a_server_without_a_route_for_one_file_is_asked_for_its_list() {
     for status in [404, 405] {
         let others = r#"{"id":"another","name":"n","project_id":"p"}"#;
         let found = format!(r#"{{"items":[{others},{{"id":"{ID}","name":"n","project_id":"p"}}]}}"#);
-        let server = Server::new([reply(status, r#"{"detail":"Not Found"}"#), reply(200, &found)]);
+        let server = Server::start([reply(status, r#"{"detail":"Not Found"}"#), reply(200, &found)]);
         let file = open_with(&server, &[("project_id", "p")]).stat(&id()).await.unwrap();
         assert_eq!(file.id, id());
         assert_eq!(
@@ -85,20 +86,20 @@ async fn an_unknown_id_stays_not_found_whatever_the_list_says() {
     let invalid = r#"{"detail":[{"loc":["query","file_ids",0],"msg":"not a uuid","type":"uuid_parsing"}]}"#;
     for status in [404, 405] {
         for (listed, body) in [(200, EMPTY), (200, others), (404, "{}"), (422, invalid)] {
-            let server = Server::new([reply(status, r#"{"detail":"No such thing"}"#), reply(listed, body)]);
+            let server = Server::start([reply(status, r#"{"detail":"No such thing"}"#), reply(listed, body)]);
             let error = open(&server).stat(&id()).await.unwrap_err();
             assert_eq!(error.kind(), Kind::NotFound, "{status} {listed} {body}: {error}");
         }
     }
     // What keeps the list from answering is no proof that the file is not there.
-    let server = Server::new([reply(404, "{}"), reply(401, r#"{"detail":"Not authenticated"}"#)]);
+    let server = Server::start([reply(404, "{}"), reply(401, r#"{"detail":"Not authenticated"}"#)]);
     assert_eq!(open(&server).stat(&id()).await.unwrap_err().kind(), Kind::Auth);
 }
 
 #[tokio::test]
 async fn an_id_never_leaves_its_place_in_the_path() {
     let short = include_str!("replies/short.json");
-    let server = Server::new([reply(200, short), reply(500, "{}")]);
+    let server = Server::start([reply(200, short), reply(500, "{}")]);
     let provider = open(&server);
     provider.stat(&"a/b c".into()).await.unwrap();
     provider.link(&"a/b c".into(), None).await.unwrap_err();
@@ -112,8 +113,8 @@ async fn an_id_never_leaves_its_place_in_the_path() {
 
 #[tokio::test]
 async fn a_download_fetches_a_presigned_url_without_the_token() {
-    let store = Server::new([text(200, "application/pdf", "hello world")]);
-    let api = Server::new([presigned(&store)]);
+    let store = Server::start([text(200, "application/pdf", "hello world")]);
+    let api = Server::start([presigned(&store)]);
     let content = open_with(&api, &[("project_id", "p")]).download(&id(), None).await.unwrap();
     assert_eq!((content.start, content.length), (0, Some(11)));
     assert!(content.release.is_none());
@@ -121,16 +122,16 @@ async fn a_download_fetches_a_presigned_url_without_the_token() {
 
     let asked = format!("GET /api/v1/beta/files/{ID}/content?expires_at_seconds=900&project_id=p");
     assert_eq!(api.lines(), [asked]);
-    assert_eq!(api.seen()[0].header("authorization"), Some("Bearer llx-TESTKEY"));
+    assert_eq!(api.requests()[0].header("authorization"), Some("Bearer llx-TESTKEY"));
     assert_eq!(store.lines(), ["GET /bucket/key?X-Amz-Signature=abc"]);
-    assert!(!store.seen()[0].head.contains("llx-TESTKEY"));
-    assert_eq!(store.seen()[0].header("authorization"), None);
+    assert!(!store.requests()[0].head.contains("llx-TESTKEY"));
+    assert_eq!(store.requests()[0].header("authorization"), None);
 }
 
 #[tokio::test]
 async fn a_presigned_url_at_the_api_itself_goes_without_the_token_too() {
     // Where one server is both, its store refuses a second credential all the same.
-    let both = Server::answering(|seen| {
+    let both = Server::new(|_, seen| {
         if !seen.line().contains("/content") {
             return text(200, "", "hello");
         }
@@ -140,33 +141,34 @@ async fn a_presigned_url_at_the_api_itself_goes_without_the_token_too() {
         reply(200, &url)
     });
     assert_eq!(all(open(&both).download(&id(), None).await.unwrap()).await, b"hello");
-    let tokens: Vec<bool> = both.seen().iter().map(|seen| seen.header("authorization").is_some()).collect();
+    let tokens: Vec<bool> =
+        both.requests().iter().map(|seen| seen.header("authorization").is_some()).collect();
     assert_eq!(tokens, [true, false]);
 }
 
 #[tokio::test]
 async fn a_download_goes_on_in_the_middle() {
     let partial = "HTTP/1.1 206 X\r\nContent-Range: bytes 6-10/11\r\nContent-Length: 5\r\nConnection: close\r\n\r\nworld";
-    let store = Server::new([partial]);
-    let api = Server::new([presigned(&store)]);
+    let store = Server::start([Answer::raw(partial)]);
+    let api = Server::start([presigned(&store)]);
     let range = Range { from: 6, validator: Some("\"e\"".into()) };
     let content = open(&api).download(&id(), Some(range)).await.unwrap();
     assert_eq!((content.start, content.length), (6, Some(5)));
     assert_eq!(all(content).await, b"world");
-    assert_eq!(store.seen()[0].header("range"), Some("bytes=6-"));
-    assert_eq!(store.seen()[0].header("if-range"), Some("\"e\""));
+    assert_eq!(store.requests()[0].header("range"), Some("bytes=6-"));
+    assert_eq!(store.requests()[0].header("if-range"), Some("\"e\""));
 }
 
 #[tokio::test]
 async fn a_presigned_url_that_ended_is_made_once_more() {
     let expired = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
-    let store = Server::new([text(403, "application/xml", expired), text(200, "", "hello")]);
-    let api = Server::new([presigned(&store), presigned(&store)]);
+    let store = Server::start([text(403, "application/xml", expired), text(200, "", "hello")]);
+    let api = Server::start([presigned(&store), presigned(&store)]);
     assert_eq!(all(open(&api).download(&id(), None).await.unwrap()).await, b"hello");
     assert_eq!(api.lines().len(), 2);
 
-    let store = Server::new([text(403, "application/xml", expired), text(403, "application/xml", expired)]);
-    let api = Server::new([presigned(&store), presigned(&store)]);
+    let store = Server::start([text(403, "application/xml", expired), text(403, "application/xml", expired)]);
+    let api = Server::start([presigned(&store), presigned(&store)]);
     let error = open(&api).download(&id(), None).await.err().unwrap();
     // Not a matter of the token: the store never saw it.
     assert_eq!((error.kind(), error.status()), (Kind::Platform, Some(403)), "{error}");
@@ -176,7 +178,7 @@ async fn a_presigned_url_that_ended_is_made_once_more() {
 
 #[tokio::test]
 async fn a_download_that_the_api_refuses_is_a_matter_of_the_token() {
-    let api = Server::new([reply(403, r#"{"detail":"Project is disabled"}"#)]);
+    let api = Server::start([reply(403, r#"{"detail":"Project is disabled"}"#)]);
     let error = open(&api).download(&id(), None).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Auth, "{error}");
     assert!(error.to_string().contains("Project is disabled"), "{error}");
@@ -185,14 +187,14 @@ async fn a_download_that_the_api_refuses_is_a_matter_of_the_token() {
 
 #[tokio::test]
 async fn a_download_by_form_posts_its_fields() {
-    let store = Server::new([text(200, "", "hello")]);
+    let store = Server::start([text(200, "", "hello")]);
     let body = include_str!("replies/presigned_url.json")
-        .replace("https://bucket.example", origin(&store))
+        .replace("https://bucket.example", &store.origin())
         .replace("\"form_fields\":null", r#""form_fields":{"key":"k","n":1}"#);
-    let api = Server::new([reply(200, &body), reply(200, &body)]);
+    let api = Server::start([reply(200, &body), reply(200, &body)]);
     let provider = open(&api);
     assert_eq!(all(provider.download(&id(), None).await.unwrap()).await, b"hello");
-    let seen = &store.seen()[0];
+    let seen = &store.requests()[0];
     assert_eq!(seen.line(), "POST /bucket/key?X-Amz-Signature=abc");
     let form = String::from_utf8(seen.body.clone()).unwrap();
     assert!(form.contains("name=\"key\"\r\n\r\nk\r\n") && form.contains("name=\"n\"\r\n\r\n1\r\n"), "{form}");
@@ -204,7 +206,7 @@ async fn a_download_by_form_posts_its_fields() {
 #[tokio::test]
 async fn a_link_is_the_presigned_url() {
     let url = include_str!("replies/presigned_url.json");
-    let server = Server::new([reply(200, url), reply(200, url)]);
+    let server = Server::start([reply(200, url), reply(200, url)]);
     let provider = open(&server);
     let link = provider.link(&id(), Some(SignedDuration::from_secs(60))).await.unwrap();
     assert_eq!(link.url, "https://bucket.example/bucket/key?X-Amz-Signature=abc");
@@ -222,7 +224,7 @@ async fn a_presigned_url_that_is_none_is_a_clear_error() {
     let relative = r#"{"url":"/bucket/key?sig=hidden","expires_at":"2026-11-21T10:15:00Z"}"#;
     let other = r#"{"url":"s3://bucket/key?sig=hidden","expires_at":null,"form_fields":null}"#;
     for body in ["", "{}", "null", "<html>", r#"{"url":"#, r#"{"url":17}"#, relative, other] {
-        let server = Server::new([reply(200, body)]);
+        let server = Server::start([reply(200, body)]);
         let error = open(&server).download(&id(), None).await.err().unwrap();
         assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
@@ -231,21 +233,20 @@ async fn a_presigned_url_that_is_none_is_a_clear_error() {
 
 #[tokio::test]
 async fn a_delete_has_no_body_on_either_side() {
-    let server = Server::new([text(204, "", ""), reply(200, "null")]);
+    let server = Server::start([text(204, "", ""), reply(200, "null")]);
     let provider = open_with(&server, &[("project_id", "p")]);
     provider.delete(&id()).await.unwrap();
     provider.delete(&id()).await.unwrap();
     assert_eq!(server.lines()[0], format!("DELETE /api/v1/beta/files/{ID}?project_id=p"));
-    assert!(server.seen()[0].body.is_empty());
+    assert!(server.requests()[0].body.is_empty());
 }
 
 #[tokio::test]
 async fn a_conflict_on_delete_is_told_and_final() {
     let conflict = reply(409, r#"{"detail":"Integrity constraint violated: name"}"#);
-    let server = Server::new([conflict.clone(), conflict]);
-    let mut connection = crate::wire::llamacloud::support::connection(&server, &[]);
-    connection.http = crate::wire::llamacloud::support::client(&server, 3);
-    let provider = (haul::providers::find("llamacloud").unwrap().open)(connection).unwrap();
+    let server = Server::start([conflict.clone(), conflict]);
+    let policy = Policy { attempts: 3, ..Policy::default() };
+    let provider = Profile { policy, ..profile(&server, &[]) }.open().unwrap();
     let error = provider.delete(&id()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (Kind::Failed, Some(409)));
     assert!(error.to_string().contains("Integrity constraint violated: name"), "{error}");

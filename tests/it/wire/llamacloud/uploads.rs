@@ -7,12 +7,11 @@ use haul::error::{Kind, Result};
 use haul::http::{Client, Config, Rate};
 use haul::model::{File, NewFile};
 use haul::progress::silent;
-use haul::providers::{Provider, Query, find};
+use haul::providers::{Connection, Provider, Query};
 use serde_json::{Value, json};
 
-use crate::wire::llamacloud::support::{
-    Seen, Server, config, connection, json as reply, lost, open, open_with, origin, text,
-};
+use crate::support::server::{Answer, Request, Server};
+use crate::wire::llamacloud::support::{json as reply, lost, open, open_with, profile, text};
 
 const PROJECT: (&str, &str) = ("project_id", "99999999-2222-4333-8444-555555555555");
 
@@ -24,7 +23,7 @@ async fn upload(provider: &dyn Provider, file: NewFile) -> Result<File> {
     provider.upload(&[file], &[silent()]).await.map(|mut files| files.remove(0))
 }
 
-fn part<'a>(seen: &'a Seen, name: &str) -> &'a str {
+fn part<'a>(seen: &'a Request, name: &str) -> &'a str {
     let body = std::str::from_utf8(&seen.body).unwrap();
     let (_, rest) = body.split_once(&format!("name=\"{name}\"\r\n\r\n")).unwrap();
     rest.split_once("\r\n").unwrap().0
@@ -32,18 +31,18 @@ fn part<'a>(seen: &'a Seen, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn an_upload_is_what_the_official_client_sends() {
-    let server = Server::new([reply(200, include_str!("replies/short.json"))]);
+    let server = Server::start([reply(200, include_str!("replies/short.json"))]);
     let provider = open_with(&server, &[PROJECT, ("external_file_id", "ext-1")]);
     let file = upload(&*provider, hello()).await.unwrap();
     assert_eq!(file.id.as_str(), "dfl-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee");
     assert_eq!(file.extra["external_file_id"], "ext-12345");
     assert_eq!(file.metadata, serde_json::Map::new());
-    server.seen()[0].assert_is(include_str!("requests/upload.http"));
+    server.requests()[0].assert_is(include_str!("requests/upload.http"));
 }
 
 #[tokio::test]
 async fn a_name_travels_as_utf8_with_its_quotes_escaped() {
-    let server = Server::new([reply(200, include_str!("replies/short.json"))]);
+    let server = Server::start([reply(200, include_str!("replies/short.json"))]);
     let name = "na\u{ef}ve \"q\".pdf";
     let file = NewFile { content_type: "application/pdf".into(), ..NewFile::from_bytes(name, "x") };
     upload(&*open(&server), NewFile { purpose: Some("parse".into()), ..file }).await.unwrap();
@@ -51,7 +50,7 @@ async fn a_name_travels_as_utf8_with_its_quotes_escaped() {
     let head: &[u8] =
         b"Content-Disposition: form-data; name=\"file\"; filename=\"na\xc3\xafve %22q%22.pdf\"\r\n\
         Content-Type: application/pdf\r\n\r\nx\r\n";
-    let seen = &server.seen()[0];
+    let seen = &server.requests()[0];
     assert!(seen.body.windows(head.len()).any(|window| window == head));
     assert_eq!(part(seen, "purpose"), "parse");
 }
@@ -62,7 +61,7 @@ async fn an_upload_whose_answer_is_lost_is_found_by_its_mark() {
     let api = MarkedServer::start(true);
     let file = upload(&*open(&api.server), hello()).await.unwrap();
     assert_eq!(file.id.as_str(), "found");
-    let seen = api.server.seen();
+    let seen = api.server.requests();
     let mark = part(&seen[0], "external_file_id");
     assert!(uuid::Uuid::parse_str(mark.strip_prefix("haul-").unwrap()).is_ok(), "{mark}");
     assert_eq!(seen[1].line(), format!("GET /api/v1/beta/files?external_file_id={mark}"));
@@ -74,7 +73,7 @@ async fn an_upload_that_is_not_found_stays_unanswered() {
     let error = upload(&*open(&api.server), hello()).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
     // An id that the user gave may be that of an older file: nothing is adopted by it.
-    let server = Server::new([lost()]);
+    let server = Server::start([lost()]);
     let error = upload(&*open_with(&server, &[("external_file_id", "e")]), hello()).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
     assert_eq!(server.lines().len(), 1);
@@ -88,7 +87,7 @@ struct MarkedServer {
 impl MarkedServer {
     fn start(true_mark: bool) -> Self {
         let mark = Arc::new(std::sync::Mutex::new(String::new()));
-        let server = Server::answering(move |seen| {
+        let server = Server::new(move |_, seen| {
             if seen.line().starts_with("POST") {
                 part(seen, "external_file_id").clone_into(&mut mark.lock().unwrap());
                 return lost();
@@ -102,22 +101,22 @@ impl MarkedServer {
     }
 }
 
-fn announced(store: &Server, form_fields: &Value) -> Vec<u8> {
+fn announced(store: &Server, form_fields: &Value) -> Answer {
     let body = include_str!("replies/file_id_presigned_url.json")
-        .replace("https://bucket.example", origin(store))
+        .replace("https://bucket.example", &store.origin())
         .replace("\"form_fields\":null", &format!("\"form_fields\":{form_fields}"));
     reply(200, &body)
 }
 
 #[tokio::test]
 async fn a_presigned_upload_takes_the_captured_three_steps() {
-    let store = Server::new([text(200, "", "")]);
-    let api = Server::new([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
+    let store = Server::start([text(200, "", "")]);
+    let api = Server::start([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
     let provider = open_with(&api, &[PROJECT, ("via", "presigned"), ("external_file_id", "docs/hello.txt")]);
     let file = upload(&*provider, hello()).await.unwrap();
     assert_eq!((file.size, file.name.as_str()), (Some(11), "hello.txt"));
-    api.seen()[0].assert_is(include_str!("requests/file_create.http"));
-    store.seen()[0].assert_is(include_str!("requests/store_put.http"));
+    api.requests()[0].assert_is(include_str!("requests/file_create.http"));
+    store.requests()[0].assert_is(include_str!("requests/store_put.http"));
     assert_eq!(
         api.lines()[1],
         "GET /api/v1/files/182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e?project_id=99999999-2222-4333-8444-555555555555"
@@ -126,20 +125,20 @@ async fn a_presigned_upload_takes_the_captured_three_steps() {
 
 #[tokio::test]
 async fn a_presigned_form_has_the_file_last() {
-    let store = Server::new([text(204, "", "")]);
+    let store = Server::start([text(204, "", "")]);
     let fields = json!({"key": "uploads/1", "policy": "cG9saWN5"});
-    let api = Server::new([announced(&store, &fields), reply(200, include_str!("replies/long.json"))]);
+    let api = Server::start([announced(&store, &fields), reply(200, include_str!("replies/long.json"))]);
     let file = NewFile::from_bytes("hello.txt", "hello world");
     upload(&*open_with(&api, &[("via", "presigned")]), file).await.unwrap();
-    store.seen()[0].assert_is(include_str!("requests/store_form.http"));
-    let mark = api.seen()[0].json()["external_file_id"].as_str().unwrap().to_owned();
+    store.requests()[0].assert_is(include_str!("requests/store_form.http"));
+    let mark = api.requests()[0].json()["external_file_id"].as_str().unwrap().to_owned();
     assert!(mark.starts_with("haul-"), "{mark}");
 }
 
 #[tokio::test]
 async fn a_file_create_says_all_that_was_set() {
-    let store = Server::new([text(200, "", "")]);
-    let api = Server::new([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
+    let store = Server::start([text(200, "", "")]);
+    let api = Server::start([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
     let set = [
         ("via", "presigned"),
         ("external_file_id", "e"),
@@ -151,7 +150,7 @@ async fn a_file_create_says_all_that_was_set() {
     ];
     upload(&*open_with(&api, &set), hello()).await.unwrap();
     assert_eq!(
-        api.seen()[0].json(),
+        api.requests()[0].json(),
         json!({
             "name": "hello.txt", "external_file_id": "e", "file_size": 11, "data_source_id": "d",
             "storage_type": "ephemeral", "last_modified_at": "2026-01-02T03:04:05Z",
@@ -163,8 +162,8 @@ async fn a_file_create_says_all_that_was_set() {
 #[tokio::test]
 async fn bytes_that_cannot_be_stored_take_the_announcement_back() {
     let denied = "<Error><Code>AccessDenied</Code></Error>";
-    let store = Server::new([text(403, "application/xml", denied)]);
-    let api = Server::new([announced(&store, &Value::Null), text(204, "", "")]);
+    let store = Server::start([text(403, "application/xml", denied)]);
+    let api = Server::start([announced(&store, &Value::Null), text(204, "", "")]);
     let error = upload(&*open_with(&api, &[("via", "presigned"), PROJECT]), hello()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (Kind::Platform, Some(403)), "{error}");
     assert_eq!(
@@ -175,7 +174,7 @@ async fn bytes_that_cannot_be_stored_take_the_announcement_back() {
 
 #[tokio::test]
 async fn what_a_route_has_no_place_for_is_refused_before_anything_is_sent() {
-    let server = Server::new([reply(200, "{}")]);
+    let server = Server::start([reply(200, "{}")]);
     let refused = |set: &'static [(&'static str, &'static str)], purpose: Option<&str>| {
         let provider = open_with(&server, set);
         let file = NewFile { purpose: purpose.map(str::to_owned), ..hello() };
@@ -194,10 +193,10 @@ async fn what_a_route_has_no_place_for_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn an_answer_to_an_upload_that_is_none_is_a_clear_error() {
     for body in ["", "{", "{}", "<html>", "[]", "null"] {
-        let server = Server::new([reply(200, body)]);
+        let server = Server::start([reply(200, body)]);
         let error = upload(&*open(&server), hello()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
-        let server = Server::new([reply(200, body)]);
+        let server = Server::start([reply(200, body)]);
         let error = upload(&*open_with(&server, &[("via", "presigned")]), hello()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Platform, "{body}: {error}");
     }
@@ -205,14 +204,14 @@ async fn an_answer_to_an_upload_that_is_none_is_a_clear_error() {
 
 #[tokio::test]
 async fn only_uploads_fall_under_the_published_rate() {
-    let api = Server::answering(|seen| match seen.line().split_once(' ') {
+    let api = Server::new(|_, seen| match seen.line().split_once(' ') {
         Some(("POST", _)) => reply(200, include_str!("replies/short.json")),
         _ => reply(200, r#"{"items":[]}"#),
     });
-    let mut connection = connection(&api, &[]);
+    let profile = profile(&api, &[]);
     let rate = Some(Rate { requests: 1, per: Duration::from_hours(1) });
-    connection.http = Client::new(Config { rate, ..config(&api) });
-    let provider = (find("llamacloud").unwrap().open)(connection).unwrap();
+    let http = Client::new(Config { rate, ..profile.config() });
+    let provider = (profile.spec.open)(Connection { http, ..profile.connection() }).unwrap();
     upload(&*provider, hello()).await.unwrap();
     for _ in 0..3 {
         let query = Query::default();

@@ -6,16 +6,16 @@ use super::*;
 async fn deleting_says_what_the_platform_says() {
     let server = Server::start(vec![magnetar(DELETED)]);
     open(&server, "auto").delete(&id()).await.unwrap();
-    assert_eq!(server.requests()[0].canonical(), include_str!("request-delete.http"));
+    server.requests()[0].assert_is(include_str!("request-delete.http"));
 
-    let server = Server::start(vec![pulsar(include_str!("error-400-blocked.json")).status(400)]);
+    let server = Server::start(vec![pulsar(include_str!("error-400-blocked.json")).with_status(400)]);
     let error = open(&server, "auto").delete(&id()).await.unwrap_err();
     assert_eq!(error.status(), Some(400));
     assert!(error.to_string().contains("deleting is blocked"), "{error}");
 
     // The second time: forbidden, and the file is still there to say why.
     let forbidden =
-        magnetar(include_str!("error-403-deleted.json")).status(403).header("metorial-req-id", "req_1");
+        magnetar(include_str!("error-403-deleted.json")).with_status(403).header("metorial-req-id", "req_1");
     let server = Server::start(vec![forbidden, magnetar(DELETED)]);
     let error = open(&server, "auto").delete(&id()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
@@ -23,14 +23,16 @@ async fn deleting_says_what_the_platform_says() {
     assert_eq!(error.request_id(), Some("req_1"));
 
     // So with any other action on it.
-    let server =
-        Server::start(vec![magnetar(include_str!("error-403-deleted.json")).status(403), magnetar(DELETED)]);
+    let server = Server::start(vec![
+        magnetar(include_str!("error-403-deleted.json")).with_status(403),
+        magnetar(DELETED),
+    ]);
     let error = open(&server, "magnetar").link(&id(), None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     assert_eq!(server.lines(), ["POST /file-links".to_owned(), format!("GET /files/{ID}")]);
 
     // Forbidden for another reason stays forbidden.
-    let forbidden = magnetar(include_str!("error-403-scope.json")).status(403);
+    let forbidden = magnetar(include_str!("error-403-scope.json")).with_status(403);
     let server = Server::start(vec![forbidden, magnetar(MAGNETAR)]);
     let error = open(&server, "auto").delete(&id()).await.unwrap_err();
     assert_eq!(error.status(), Some(403));
@@ -48,7 +50,7 @@ async fn a_title_is_all_that_can_be_changed_and_only_in_pulsar() {
     let provider = open(&server, "pulsar");
     let file = provider.annotate(&"fil_1".into(), &set("title", json!("New title"))).await.unwrap();
     assert_eq!(file.metadata["title"], "Greeting", "what the answer says");
-    assert_eq!(server.requests()[0].canonical(), include_str!("request-title-pulsar.http"));
+    server.requests()[0].assert_is(include_str!("request-title-pulsar.http"));
     provider.annotate(&"fil_1".into(), &set("title", json!(2024))).await.unwrap();
     assert_eq!(server.requests()[1].text(), r#"{"title":"2024"}"#);
 

@@ -8,8 +8,8 @@ async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
         magnetar(include_str!("list-magnetar.json")),
         pulsar(include_str!("list-pulsar.json")),
         Answer::json(EMPTY_LIST),
-        Answer::json(&format!("[{SEED}]")),
-        Answer::json(&format!(r#"{{"data":[{SEED}]}}"#)),
+        Answer::json(format!("[{SEED}]")),
+        Answer::json(format!(r#"{{"data":[{SEED}]}}"#)),
         Answer::json(EMPTY_LIST),
         Answer::json(r#"{"items":[],"pagination":{"has_more_after":"true"}}"#),
     ]);
@@ -92,7 +92,7 @@ async fn scopes_go_as_header_query_and_form_fields() {
     let listing = &api.requests()[0];
     assert_eq!(listing.header("metorial-instance-id"), Some("ins_1"));
     assert_eq!(listing.target, "/files?limit=100&order=desc&organization_id=org_1");
-    assert_eq!(uploads.requests()[0].canonical(), include_str!("request-upload-organization.http"));
+    uploads.requests()[0].assert_is(include_str!("request-upload-organization.http"));
 }
 
 #[tokio::test]

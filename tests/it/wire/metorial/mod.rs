@@ -6,19 +6,16 @@ mod listing;
 mod reading;
 mod uploads;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use crate::support::script::{Answer, Server};
+use crate::support::clock;
+use crate::support::connection::Profile;
+use crate::support::server::{Answer, Server};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use haul::error::{Error, Kind};
 use haul::filter::{Comparison, Expr, Filter, Op, Value};
-use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, FileId, Link, NewFile, Patch, Warn};
+use haul::model::{FileId, Link, NewFile, Patch};
 use haul::progress::silent;
-use haul::providers::{Connection, Provider, Query, Sort, Spec, find};
-use haul::secret::Secret;
+use haul::providers::{Provider, Query, Sort, Spec, find};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -36,36 +33,21 @@ fn spec() -> &'static Spec {
     find("metorial").expect("registered")
 }
 
-fn connection(api: &Server, uploads: &Server, dialect: &str, set: &[(&str, &str)]) -> Connection {
-    let (base_url, upload_base_url) = (api.url(), uploads.url());
-    Connection {
-        profile: "metorial".to_owned(),
-        http: Client::new(Config {
-            platform: "metorial",
-            own: vec![base_url.clone(), upload_base_url.clone()],
-            token: Some(Secret::new("metorial_sk_TEST")),
-            token_hints: Vec::new(),
-            timeout: Duration::from_secs(10),
-            policy: Policy { attempts: 1, ..Policy::default() },
-            cacert: None,
-            insecure_http: false,
-            rate: None,
-            headers: Vec::new(),
-            read_problem: spec().read_problem,
-        }),
-        base_url,
-        upload_base_url,
-        dialect: dialect.to_owned(),
-        set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        secrets: BTreeMap::new(),
-        clock: Clock(Some("2026-01-31T23:00:00Z".parse().expect("a time"))),
-        data: std::path::PathBuf::new(),
-        warn: Warn::default(),
-    }
+fn try_open(
+    api: &Server,
+    uploads: &Server,
+    dialect: &str,
+    set: &[(&str, &str)],
+) -> Result<Box<dyn Provider>, Error> {
+    let clock = clock("2026-01-31T23:00:00Z");
+    let upload_base_url = uploads.url.clone();
+    let token = Some("metorial_sk_TEST");
+    let profile = Profile { name: "metorial", upload_base_url, token, ..Profile::new(spec(), &api.url) };
+    Profile { dialect, set, clock, ..profile }.open()
 }
 
 fn open_with(api: &Server, uploads: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provider> {
-    (spec().open)(connection(api, uploads, dialect, set)).expect("opens")
+    try_open(api, uploads, dialect, set).expect("opens")
 }
 
 fn open(api: &Server, dialect: &str) -> Box<dyn Provider> {

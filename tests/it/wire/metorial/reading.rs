@@ -41,7 +41,7 @@ async fn the_file_of_every_dialect_decodes() {
     assert_eq!((file.status.as_deref(), file.downloadable), (Some("deleted"), Some(false)));
     assert_eq!(file.extra["created_by"]["type"], "organization_actor");
 
-    assert_eq!(server.requests()[0].canonical(), include_str!("request-get.http"));
+    server.requests()[0].assert_is(include_str!("request-get.http"));
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn loose_spellings_work_and_nonsense_is_named() {
         r#"{"id":"7","file_name":"a","name":"b","file_size":12.0,"size":3,"purpose":null,"new":{"x":1}}"#,
         r#"{"id":"7","file_size":null,"file_name":null,"created_at":"some day","file_type":{}}"#,
     ];
-    let server = Server::start(loose.iter().map(|body| Answer::json(body)).collect());
+    let server = Server::start(loose.map(Answer::json));
     let provider = open(&server, "auto");
     let file = provider.stat(&id()).await.unwrap();
     assert_eq!((file.id.as_str(), file.size), ("7", Some(12)));
@@ -102,7 +102,7 @@ async fn every_error_shape_is_told_in_the_platforms_words() {
         (503, r#"{"object":"error","mess"#, "503"),
     ];
     for (status, body, says) in cases {
-        let answer = Answer::json(body).status(status).header("metorial-req-id", "req_1");
+        let answer = Answer::json(body).with_status(status).header("metorial-req-id", "req_1");
         let server = Server::start(vec![answer]);
         let error = open(&server, "auto").stat(&id()).await.unwrap_err();
         let kind = match status {

@@ -13,7 +13,7 @@ async fn the_first_upload_learns_the_dialect_and_goes_to_the_upload_host() {
     upload(&*provider, hello()).await.unwrap();
     assert_eq!(api.lines(), ["GET /files?limit=1"], "asked once");
     assert_eq!(api.requests()[0].header("metorial-version"), None, "auto asks for no version");
-    assert_eq!(uploads.requests()[0].canonical(), include_str!("request-upload-seed.http"));
+    uploads.requests()[0].assert_is(include_str!("request-upload-seed.http"));
     assert!(!provider.capabilities().upload.metadata, "the seed has no title");
 
     // Any answer tells the dialect: none is asked for only that.
@@ -49,11 +49,11 @@ async fn a_magnetar_upload_is_the_captured_one() {
     let file = upload(&*provider, titled(&json!("Greeting"))).await.unwrap();
     assert_eq!(file.metadata["title"], "Greeting");
     let captured = include_str!("request-upload-magnetar.http");
-    assert_eq!(server.requests()[0].canonical(), captured);
+    server.requests()[0].assert_is(captured);
     // A folder takes the file's own name.
     let provider = open_with(&server, &server, "magnetar", &[("store_id", "str_1"), ("path", "docs/")]);
     upload(&*provider, titled(&json!("Greeting"))).await.unwrap();
-    assert_eq!(server.requests()[1].canonical(), captured);
+    server.requests()[1].assert_is(captured);
 }
 
 #[tokio::test]
@@ -86,15 +86,14 @@ async fn what_only_another_dialect_takes_is_refused_before_a_byte_is_sent() {
         assert!(server.requests().is_empty(), "{dialect} {set:?}");
     }
     let server = Server::start(vec![]);
-    let error = (spec().open)(connection(&server, &server, "quasar", &[])).err().expect("no such dialect");
+    let error = try_open(&server, &server, "quasar", &[]).err().expect("no such dialect");
     assert_eq!(error.kind(), Kind::Usage);
 }
 
 #[tokio::test]
 async fn a_presigned_upload_puts_the_bytes_without_the_token() {
     let bucket = Server::start(vec![Answer::new(200, "")]);
-    let pending = include_str!("file-upload.json")
-        .replace("https://bucket.example", bucket.url().as_str().trim_end_matches('/'));
+    let pending = include_str!("file-upload.json").replace("https://bucket.example", &bucket.origin());
     let uploads = Server::start(vec![magnetar(&pending), magnetar(UPLOADED)]);
     let api = Server::start(vec![]);
     let set =
@@ -102,19 +101,17 @@ async fn a_presigned_upload_puts_the_bytes_without_the_token() {
     let provider = open_with(&api, &uploads, "magnetar", &set);
     let file = upload(&*provider, titled(&json!("Greeting"))).await.unwrap();
     assert_eq!(file.id.as_str(), ID);
-    let steps: Vec<String> =
-        uploads.requests().iter().map(crate::support::script::Received::canonical).collect();
-    assert_eq!(steps[0], include_str!("request-presigned-begin.http"));
-    assert_eq!(steps[1], include_str!("request-presigned-complete.http"));
-    assert_eq!(bucket.requests()[0].canonical(), include_str!("request-presigned-put.http"));
+    let steps = uploads.requests();
+    steps[0].assert_is(include_str!("request-presigned-begin.http"));
+    steps[1].assert_is(include_str!("request-presigned-complete.http"));
+    bucket.requests()[0].assert_is(include_str!("request-presigned-put.http"));
     assert_eq!(bucket.requests()[0].header("authorization"), None);
 }
 
 #[tokio::test]
 async fn a_file_too_large_for_a_form_goes_presigned_unasked() {
     let bucket = Server::start(vec![Answer::new(200, "")]);
-    let pending = include_str!("file-upload.json")
-        .replace("https://bucket.example", bucket.url().as_str().trim_end_matches('/'));
+    let pending = include_str!("file-upload.json").replace("https://bucket.example", &bucket.origin());
     let server = Server::start(vec![magnetar(&pending), magnetar(UPLOADED)]);
     let file = tempfile::NamedTempFile::new().unwrap();
     let size = (100 << 20) + 1;

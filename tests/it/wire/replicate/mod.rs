@@ -6,15 +6,12 @@ mod listing;
 mod reading;
 mod uploads;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use crate::support::script::{Answer, Server};
-use haul::error::Kind;
-use haul::http::{Client, Config, Policy};
-use haul::model::{Clock, FileId, NewFile, Warn};
-use haul::providers::{Connection, Provider, Query, Spec, find};
-use haul::secret::Secret;
+use crate::support::clock;
+use crate::support::connection::Profile;
+use crate::support::server::{Answer, Server};
+use haul::error::{Error, Kind};
+use haul::model::{FileId, NewFile};
+use haul::providers::{Provider, Query, Spec, find};
 use serde_json::{Value, json};
 
 const DOCUMENTED: &str = include_str!("file-documented.json");
@@ -26,39 +23,14 @@ fn spec() -> &'static Spec {
     find("replicate").expect("registered")
 }
 
-fn connection(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Connection {
-    let base_url = server.url().join("/v1").expect("a URL");
-    let mut set: BTreeMap<String, String> =
-        set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let secret = set.remove("signing_secret");
-    Connection {
-        profile: "replicate".to_owned(),
-        http: Client::new(Config {
-            platform: "replicate",
-            own: vec![base_url.clone()],
-            token: Some(Secret::new(TOKEN)),
-            token_hints: Vec::new(),
-            timeout: Duration::from_secs(10),
-            policy: Policy { attempts: 1, ..Policy::default() },
-            cacert: None,
-            insecure_http: false,
-            rate: None,
-            headers: Vec::new(),
-            read_problem: spec().read_problem,
-        }),
-        upload_base_url: base_url.clone(),
-        base_url,
-        dialect: dialect.to_owned(),
-        set,
-        secrets: secret.map(|text| ("signing_secret".to_owned(), Secret::new(&text))).into_iter().collect(),
-        clock: Clock(Some("2024-02-21T10:35:45.678Z".parse().expect("a time"))),
-        data: std::path::PathBuf::new(),
-        warn: Warn::default(),
-    }
+fn try_open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>, Error> {
+    let clock = clock("2024-02-21T10:35:45.678Z");
+    let profile = Profile { name: "replicate", token: Some(TOKEN), ..Profile::new(spec(), &server.at("v1")) };
+    Profile { dialect, set, clock, ..profile }.open()
 }
 
 fn open_with(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
-    (spec().open)(connection(server, "auto", set)).expect("opens")
+    try_open(server, "auto", set).expect("opens")
 }
 
 fn open(server: &Server) -> Box<dyn Provider> {

@@ -8,13 +8,13 @@ use super::*;
 #[tokio::test]
 async fn an_upload_is_the_recorded_one() {
     let (request, reply) = recorded(0);
-    let server = Server::start(vec![Answer::json(&reply).status(201)]);
+    let server = Server::start(vec![Answer::json(&reply).with_status(201)]);
     let file =
         NewFile { content_type: "text/plain".to_owned(), ..NewFile::from_bytes("test_fileo20o3wth.txt", "") };
     let files = open(&server).upload(&[file], &[silent()]).await.unwrap();
     assert_eq!(files[0].id.as_str(), "NGZiNmY2YzQtMThhZi00ZjcyLWFhZjktODg4NTY0NWNlMDEy");
     let sent = &server.requests()[0];
-    assert_eq!(sent.canonical(), include_str!("request-create-recorded.http"));
+    sent.assert_is(include_str!("request-create-recorded.http"));
     // Byte for byte, line ends included.
     let boundary = |kind: &str| kind.split_once("boundary=").expect("a form").1.to_owned();
     let recorded = request["body"].as_str().unwrap();
@@ -25,12 +25,12 @@ async fn an_upload_is_the_recorded_one() {
 
 #[tokio::test]
 async fn metadata_is_one_json_part_after_the_content() {
-    let server = Server::start(vec![Answer::json(DOCUMENTED).status(201)]);
+    let server = Server::start(vec![Answer::json(DOCUMENTED).with_status(201)]);
     let mut file = NewFile::from_bytes("naïve \"q\" 日本.bin", "Hello, world!");
     file.content_type = "application/zip".to_owned();
     file.metadata.insert("customer_reference_id".to_owned(), 123.into());
     open(&server).upload(&[file], &[silent()]).await.unwrap();
-    assert_eq!(server.requests()[0].canonical(), include_str!("request-create-metadata.http"));
+    server.requests()[0].assert_is(include_str!("request-create-metadata.http"));
 }
 
 #[test]

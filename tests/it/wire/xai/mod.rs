@@ -2,8 +2,9 @@
 
 mod trouble;
 
-use crate::support::connection::connection;
-use crate::support::socket::{Scripted, Server};
+use crate::support::clock_at;
+use crate::support::connection::Profile;
+use crate::support::server::{Answer, Server};
 use futures_util::TryStreamExt;
 use haul::error::{Error, Kind};
 use haul::filter::Filter;
@@ -28,7 +29,8 @@ const REVOKED: &str = include_str!("revoke.json");
 
 fn try_open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>, Error> {
     let xai = find("xai").expect("it is registered");
-    (xai.open)(connection(xai, &server.url("/v1"), "xai-k", dialect, set))
+    let clock = clock_at(1_755_000_000);
+    Profile { token: Some("xai-k"), dialect, set, clock, ..Profile::new(xai, &server.at("v1")) }.open()
 }
 
 fn open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provider> {
@@ -36,7 +38,7 @@ fn open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provide
 }
 
 fn serve(replies: &[&str]) -> Server {
-    Server::start(replies.iter().map(|body| Scripted::json(*body)))
+    Server::start(replies.iter().map(|body| Answer::json(*body)))
 }
 
 fn id() -> FileId {
@@ -115,7 +117,7 @@ async fn an_upload_has_its_lifetime_before_the_file() {
         ..hello()
     };
     let uploaded = open(&server, "auto", &[]).upload(&[file], &[silent()]).await.unwrap();
-    assert_eq!(server.only().normal(), include_str!("upload-openai.http").replace('\n', "\r\n"));
+    server.only().assert_is(include_str!("upload-openai.http"));
     assert_eq!(uploaded[0].id, id());
 }
 
@@ -125,7 +127,7 @@ async fn an_upload_to_a_team_is_the_captured_one() {
     let file = NewFile { expires: Some(SignedDuration::from_hours(24)), ..hello() };
     let uploaded =
         open(&server, "gateway", &[("team_id", "team_1")]).upload(&[file], &[silent()]).await.unwrap();
-    assert_eq!(server.only().normal(), include_str!("upload-gateway.http").replace('\n', "\r\n"));
+    server.only().assert_is(include_str!("upload-gateway.http"));
     assert_eq!(uploaded[0].checksums.blake3.as_deref(), Some(HASH));
 }
 
@@ -282,7 +284,7 @@ async fn content_comes_whole_or_as_text() {
         ),
         ("gateway", &[("team_id", "t1")][..], "content?team_id=t1"),
     ] {
-        let server = Server::start([Scripted::new(200, "hello")]);
+        let server = Server::start([Answer::new(200, "hello")]);
         let content = open(&server, dialect, set).download(&id(), None).await.unwrap();
         assert_eq!(content.derived, set.contains(&("format", "text")), "its size is not the file's");
         assert_eq!((content.start, bytes(content).await), (0, b"hello".to_vec()));
@@ -292,7 +294,7 @@ async fn content_comes_whole_or_as_text() {
 
 #[tokio::test]
 async fn a_range_that_is_ignored_starts_at_nought() {
-    let server = Server::start([Scripted::new(200, "hello")]);
+    let server = Server::start([Answer::new(200, "hello")]);
     let range = Some(Range { from: 3, validator: None });
     let content = open(&server, "auto", &[]).download(&id(), range).await.unwrap();
     assert_eq!(server.only().header("range"), Some("bytes=3-"));
@@ -301,8 +303,8 @@ async fn a_range_that_is_ignored_starts_at_nought() {
 
 #[tokio::test]
 async fn a_presigned_url_is_fetched_without_the_token() {
-    let storage = Server::start([Scripted::new(200, "hello")]);
-    let reply = format!(r#"{{"presigned_url":"{}/b/o?sig=1","expires_in_seconds":"900"}}"#, storage.origin);
+    let storage = Server::start([Answer::new(200, "hello")]);
+    let reply = format!(r#"{{"presigned_url":"{}/b/o?sig=1","expires_in_seconds":"900"}}"#, storage.origin());
     let server = serve(&[&reply]);
     let xai = open(&server, "auto", &[("via", "download"), ("team_id", "t1")]);
     let content = xai.download(&id(), None).await.unwrap();
@@ -380,14 +382,14 @@ async fn new_content_is_put_in_base64() {
 #[tokio::test]
 async fn a_host_without_put_is_a_refusal_and_a_missing_file_is_not() {
     let patch = Patch { name: Some("n".into()), ..Patch::default() };
-    let missing = || Scripted::new(404, r#"{"code":"Some requested entity was not found","error":"gone"}"#);
-    let change = async |replies: Vec<Scripted>| {
+    let missing = || Answer::new(404, r#"{"code":"Some requested entity was not found","error":"gone"}"#);
+    let change = async |replies: Vec<Answer>| {
         let server = Server::start(replies);
         (open(&server, "auto", &[]).annotate(&id(), &patch).await.unwrap_err(), server.lines().len())
     };
-    let (error, requests) = change(vec![Scripted::new(405, "")]).await;
+    let (error, requests) = change(vec![Answer::new(405, "")]).await;
     assert_eq!((error.kind(), requests), (Kind::Unsupported, 1));
-    let (error, requests) = change(vec![missing(), Scripted::json(FILE_OPENAI)]).await;
+    let (error, requests) = change(vec![missing(), Answer::json(FILE_OPENAI)]).await;
     assert_eq!((error.kind(), requests), (Kind::Unsupported, 2));
     let (error, requests) = change(vec![missing(), missing()]).await;
     assert_eq!((error.kind(), requests), (Kind::NotFound, 2));
@@ -428,14 +430,14 @@ async fn chunks_are_lines_of_json_after_an_initialize() {
 #[tokio::test]
 async fn a_broken_chunked_upload_is_not_left_behind() {
     let started = format!(r#"{{"file_id":"{ID}"}}"#);
-    let failed = Scripted::new(400, r#"{"error":"bad chunk"}"#);
-    let server = Server::start([Scripted::json(started), failed, Scripted::json("{}")]);
+    let failed = Answer::new(400, r#"{"error":"bad chunk"}"#);
+    let server = Server::start([Answer::json(started), failed, Answer::json("{}")]);
     let xai = open(&server, "gateway", &[("via", "chunks")]);
     let error = xai.upload(&[hello()], &[silent()]).await.unwrap_err();
     assert!(error.to_string().contains("bad chunk"), "{error}");
     assert_eq!(server.lines()[2], format!("DELETE /v1/files/{ID}"));
 
-    let server = Server::start([Scripted::new(404, "")]);
+    let server = Server::start([Answer::new(404, "")]);
     let error =
         open(&server, "auto", &[("via", "chunks")]).upload(&[hello()], &[silent()]).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);

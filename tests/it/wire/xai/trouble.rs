@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{id, open, serve, try_open};
-use crate::support::socket::{Scripted, Server};
+use crate::support::server::{Answer, Server};
 
 // Section 6: errors.
 
@@ -18,7 +18,7 @@ async fn every_error_shape_gives_its_sentence_and_kind() {
         let mut words = pair[0].splitn(3, ' ');
         let mut word = || words.next().expect("status, kind and message");
         let (status, kind, message) = (word().parse().expect("a status"), word(), word());
-        let server = Server::start([Scripted::new(status, pair[1]).header("x-request-id", "req-1")]);
+        let server = Server::start([Answer::new(status, pair[1]).header("x-request-id", "req-1")]);
         let error = open(&server, "auto", &[]).stat(&id()).await.unwrap_err();
         assert!(error.to_string().contains(message), "{}: {error}", pair[0]);
         assert!(kind == "-" || serde_json::json!(error.kind()) == kind, "{}: {:?}", pair[0], error.kind());
@@ -86,9 +86,8 @@ fn settings_are_checked_when_it_is_opened() {
 
 #[tokio::test]
 async fn the_token_stays_at_home_when_redirected() {
-    let elsewhere = Server::start([Scripted::new(200, "hello")]);
-    let server =
-        Server::start([Scripted::new(302, "").header("Location", format!("{}/o", elsewhere.origin))]);
+    let elsewhere = Server::start([Answer::new(200, "hello")]);
+    let server = Server::start([Answer::new(302, "").header("Location", elsewhere.at("o"))]);
     open(&server, "auto", &[]).download(&id(), None).await.unwrap();
     assert_eq!(elsewhere.only().header("authorization"), None);
 }

@@ -9,10 +9,9 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use tempfile::TempDir;
 
-use crate::support::sandbox::Sandbox;
-
-/// What is wrong with a certificate.
+/// The flaw of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Flaw {
     None,
@@ -22,25 +21,29 @@ pub enum Flaw {
     SelfSigned,
 }
 
-/// An authority.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// An authority. Two of one name are taken for each other.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: TempDir,
+}
 
 impl Authority {
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { issuer, folder }
     }
 
-    /// Its certificate in a file of the sandbox.
-    pub fn pem(&self, env: &Sandbox) -> PathBuf {
-        let path = env.root().join("ca.pem");
-        std::fs::write(&path, self.0.pem()).unwrap();
-        path
+    /// A file with its certificate, as long as this lives.
+    pub fn pem(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
-    /// What a server of that host needs.
+    /// The configuration of a server of that host.
     pub fn session(&self, host: &str, flaw: Flaw) -> Arc<ServerConfig> {
         let host = if flaw == Flaw::OtherHost { "other.example" } else { host };
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
@@ -52,7 +55,7 @@ impl Authority {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let certificate = match flaw {
             Flaw::SelfSigned => params.self_signed(&key),
-            _ => params.signed_by(&key, &self.0),
+            _ => params.signed_by(&key, &self.issuer),
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

@@ -1,0 +1,285 @@
+//! The emulator in this process, on a port and over a store of its own, and a client that shows every byte.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use haul::emulator::{Faults, Options, PLATFORMS, Platform, serve};
+use haul::error::Result;
+use haul::model::Clock;
+use haul::secret::Secret;
+use haul::store::{self, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::support::raw::{self, Answer, JSON, request};
+
+/// A token for an emulator that accepts only one.
+pub const TOKEN: &str = "xai-a-token-of-tests";
+/// The header that carries [`TOKEN`].
+pub const AUTH: &str = "Authorization: Bearer xai-a-token-of-tests";
+
+/// How an emulator is started.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// The platform that `dialect` and `alone` are about.
+    pub platform: &'a str,
+    /// What `platform` speaks.
+    pub dialect: Option<&'a str>,
+    /// Whether `platform` is served alone, at the root too.
+    pub alone: bool,
+    pub quirks: &'a [&'a str],
+    pub faults: &'a [&'a str],
+    /// The only token that is accepted.
+    pub token: Option<&'a str>,
+    /// A header that [`ask`](Emulator::ask) adds to every request.
+    pub auth: &'a str,
+    pub clock: Clock,
+    /// What there is to serve, if not the platforms of the program.
+    pub platforms: Option<&'static [&'static Platform]>,
+}
+
+impl Setup<'_> {
+    /// All platforms of the program, any token, the machine's clock.
+    pub const DEFAULT: Setup<'static> = Setup {
+        platform: "",
+        dialect: None,
+        alone: false,
+        quirks: &[],
+        faults: &[],
+        token: None,
+        auth: "",
+        clock: Clock(None),
+        platforms: None,
+    };
+
+    fn options(&self, log: mpsc::UnboundedSender<String>) -> Options {
+        let mut options = Options {
+            platforms: self.platforms.unwrap_or(PLATFORMS),
+            token: self.token.map(Secret::new),
+            clock: self.clock,
+            log: Some(log),
+            ..Options::default()
+        };
+        if let Some(dialect) = self.dialect {
+            options.set_dialect(&format!("{}={dialect}", self.platform)).unwrap();
+        }
+        self.quirks.iter().for_each(|quirk| options.set_quirk(quirk).unwrap());
+        if self.alone {
+            options.set_only(self.platform).unwrap();
+        }
+        options
+    }
+}
+
+/// A running emulator; it stops when this is dropped.
+pub struct Emulator {
+    pub address: SocketAddr,
+    /// `http://ADDRESS`.
+    pub root: String,
+    pub store: Store,
+    home: Arc<TempDir>,
+    auth: String,
+    log: Mutex<mpsc::UnboundedReceiver<String>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<Result<()>>>,
+}
+
+impl Emulator {
+    pub fn start(setup: &Setup) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), setup)
+    }
+
+    /// Stops, and starts another one over the same store.
+    pub fn again(mut self, setup: &Setup) -> Self {
+        self.stop();
+        self.join();
+        Self::start_in(Arc::clone(&self.home), setup)
+    }
+
+    fn start_in(home: Arc<TempDir>, setup: &Setup) -> Self {
+        let store_options =
+            store::Options { ephemeral: true, clock: setup.clock, ..store::Options::default() };
+        let store = Store::open(&home.path().join("data/store"), store_options).unwrap();
+        let (to_log, log) = mpsc::unbounded_channel();
+        let options = setup.options(to_log);
+        let faults = Faults::parse(setup.faults.iter().copied()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let served = store.clone();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            runtime.unwrap().block_on(serve(listener, served, options, faults, async {
+                let _ = stopped.await;
+            }))
+        });
+        Self {
+            address,
+            root: format!("http://{address}"),
+            store,
+            home,
+            auth: setup.auth.to_owned(),
+            log: Mutex::new(log),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Asks it to stop.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Waits until it has stopped.
+    pub fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+
+    /// A home of the program whose store is the emulator's.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The data directory in the home; the store is in `store` below.
+    pub fn data(&self) -> PathBuf {
+        self.home().join("data")
+    }
+
+    /// The base URL of a platform.
+    pub fn base(&self, provider: &str) -> String {
+        let path = PLATFORMS.iter().find(|platform| platform.name == provider).map_or("", |p| p.base_path);
+        format!("{}/{provider}{path}", self.root)
+    }
+
+    /// The path of a URL of this server.
+    pub fn path(&self, url: &Value) -> String {
+        let url = url.as_str().unwrap_or_else(|| panic!("{url} is no URL"));
+        url.strip_prefix(&self.root).unwrap_or_else(|| panic!("{url}")).to_owned()
+    }
+
+    /// The next line of the request log.
+    pub fn logged(&self) -> Value {
+        serde_json::from_str(&self.log.lock().unwrap().blocking_recv().unwrap()).unwrap()
+    }
+
+    /// The lines of the request log since the last call. A line is written when the answer has gone, which may be
+    /// after the client has read it.
+    pub fn log(&self) -> Vec<Value> {
+        let mut log = self.log.lock().unwrap();
+        std::iter::from_fn(|| log.try_recv().ok()).map(|line| serde_json::from_str(&line).unwrap()).collect()
+    }
+
+    /// The requests that have been answered since the last call: method and path.
+    pub fn requests(&self) -> Vec<String> {
+        thread::sleep(Duration::from_millis(50));
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+        self.log().iter().map(|line| format!("{} {}", text(line, "method"), text(line, "path"))).collect()
+    }
+
+    /// Whether nothing half-done is left, within a while.
+    pub fn is_clean(&self) -> bool {
+        let incoming = self.data().join("store/incoming");
+        raw::within(|| raw::entries(&incoming) == 0)
+    }
+
+    /// How many blobs and half-done uploads are on disk.
+    pub fn blobs(&self) -> usize {
+        let below = |folder| files_below(&self.data().join(folder)).len();
+        below("store/blobs") + below("store/incoming")
+    }
+
+    /// Changes the last byte of all content on disk; returns how many contents there are.
+    pub fn damage(&self) -> usize {
+        let blobs = files_below(&self.data().join("store/blobs"));
+        for path in &blobs {
+            let mut bytes = std::fs::read(path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }
+        blobs.len()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The client.
+impl Emulator {
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        stream
+    }
+
+    /// Sends bytes as they are on a connection of its own and reads the answer.
+    pub fn send(&self, request: &[u8]) -> Answer {
+        let answer = self.try_send(request).unwrap();
+        assert!(answer.whole, "{answer:?}");
+        answer
+    }
+
+    /// The same where the answer may stop short or not come at all.
+    pub fn try_send(&self, request: &[u8]) -> io::Result<Answer> {
+        let mut stream = self.connect();
+        stream.write_all(request)?;
+        Answer::read(&mut stream, request.starts_with(b"HEAD "))
+    }
+
+    /// Sends a request with these headers and [`Setup::auth`], and `Host` and `Content-Length` unless they are among
+    /// them.
+    pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let auth = Some(self.auth.as_str()).filter(|auth| !auth.is_empty());
+        let headers: Vec<&str> = auth.into_iter().chain(headers.iter().copied()).collect();
+        self.ask_bare(method, path, &headers, body)
+    }
+
+    /// The same without [`Setup::auth`].
+    pub fn ask_bare(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+        self.send(&request(self.address, method, path, headers, body))
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], b"")
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        self.ask("DELETE", path, &[], b"")
+    }
+
+    pub fn post_json(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path, &[JSON], body.as_bytes())
+    }
+
+    /// Sends a request as a contract shows it: lines end with a line feed there, what follows the empty line is the
+    /// body, and its length and the host are put right.
+    pub fn replay(&self, captured: &str) -> Answer {
+        let text = captured.trim_start().replace("\r\n", "\n");
+        let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+        let body = body.trim_end_matches('\n').replace('\n', "\r\n");
+        let body = if body.ends_with("--") { body + "\r\n" } else { body };
+        let mut lines = head.lines().map(str::trim);
+        let mut first = lines.next().unwrap().split(' ');
+        let is_ours = |line: &&str| ["content-length:", "host:"].iter().any(|name| raw::begins(line, name));
+        let headers: Vec<&str> = lines.filter(|line| !is_ours(line)).collect();
+        self.ask_bare(first.next().unwrap(), first.next().unwrap(), &headers, body.as_bytes())
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let below = entries.map(|entry| entry.unwrap().path());
+    below.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
