@@ -182,6 +182,7 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
     ");
     fs::write(&index, &good).unwrap();
+    fs::remove_file(env.store().join("generation")).unwrap();
     env.index().pragma_update(None, "user_version", 1).unwrap();
     check!(env.haul(["ls"]), @"
     status 1
