@@ -5,6 +5,8 @@
 mod ls;
 #[path = "find/million.rs"]
 mod million;
+#[path = "find/minus.rs"]
+mod minus;
 #[path = "find/pushdown.rs"]
 mod pushdown;
 #[path = "conformance/rig.rs"]

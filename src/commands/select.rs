@@ -45,7 +45,7 @@ pub struct Selector {
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     pub refs: Vec<String>,
     /// Take the files that this expression matches
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// Where several files have the name, take the newest
     #[arg(long)]
