@@ -7,6 +7,8 @@ mod ls;
 mod million;
 #[path = "find/minus.rs"]
 mod minus;
+#[path = "filter/naive.rs"]
+mod naive;
 #[path = "find/pushdown.rs"]
 mod pushdown;
 #[path = "conformance/rig.rs"]
@@ -15,5 +17,7 @@ mod rig;
 mod several;
 #[path = "find/support.rs"]
 mod support;
+#[path = "find/unknown.rs"]
+mod unknown;
 #[path = "find/verbs.rs"]
 mod verbs;

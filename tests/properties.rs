@@ -12,6 +12,8 @@ mod filter_properties;
 mod holds;
 #[path = "properties/meaning.rs"]
 mod meaning_properties;
+#[path = "filter/naive.rs"]
+mod naive;
 #[path = "properties/names.rs"]
 mod names_properties;
 #[path = "filter/support.rs"]

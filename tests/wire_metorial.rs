@@ -23,7 +23,7 @@ use haul::filter::{Comparison, Expr, Filter, Op, Value};
 use haul::http::{Client, Config, Policy};
 use haul::model::{Clock, FileId, Link, NewFile, Patch};
 use haul::progress::silent;
-use haul::providers::{Connection, Provider, Query, Sort, Spec, find};
+use haul::providers::{Connection, Listing, Provider, Query, Sort, Spec, find};
 use haul::secret::Secret;
 use jiff::SignedDuration;
 use script::{Answer, Server};

@@ -111,7 +111,7 @@ impl LsArgs {
         } else {
             FILE_COLUMNS
         };
-        let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone());
+        let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone())?;
         let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
             (Some(cursor), Kind::NotFound) => {
                 Error::usage(format!("--cursor {cursor}: is not one of this listing"))

@@ -15,6 +15,11 @@ use crate::model::{File, FileId, Link, Object};
 pub(super) struct WireFile(Fields);
 
 impl WireFile {
+    /// The dialect whose word for the id it has.
+    pub(super) fn dialect(&self) -> &'static str {
+        if self.0.get("id").is_some() { "openai" } else { "gateway" }
+    }
+
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
         let id = fields.take_id(&["id", "file_id"]);
@@ -76,6 +81,11 @@ pub(super) struct Token {
 }
 
 impl WireList {
+    /// The dialect of its files; None where there are none.
+    pub(super) fn dialect(&self) -> Option<&'static str> {
+        self.data.iter().chain(&self.files).flatten().next().map(WireFile::dialect)
+    }
+
     /// The files and the token, whatever it is worth: who asked knows when to stop.
     pub(super) fn into_parts(self, profile: &str) -> Result<(Vec<File>, Option<Token>)> {
         // The gateway leaves out what is empty, so `{}` is an empty list; an object of other things is none.
