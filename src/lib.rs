@@ -66,6 +66,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return say_usage(&error, &arguments, &env),
     };
+    if let Some(error) = usage::missing_value(Cli::command, &arguments) {
+        return conclude(
+            &Ui::new(ui_options(&guess_globals(&arguments), &env, Clock::default())),
+            Err(error),
+        );
+    }
     let clock = match Settings::fixed_now(&env) {
         Ok(now) => Clock(now),
         Err(error) => {

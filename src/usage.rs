@@ -84,6 +84,34 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     error.hint(format!("`{path} --help` shows how"))
 }
 
+/// The error for an option in place of the value of another one, as in `--name --json`. Clap accepts it as the value
+/// where values may begin with a minus sign; `--name=--json` is not an error.
+pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Option<Error> {
+    let words = arguments.iter().skip(1).take_while(|word| *word != "--");
+    let words: Vec<&str> = words.map(|word| word.to_str().unwrap_or_default()).collect();
+    let mut pairs =
+        words.windows(2).filter(|pair| pair[0].starts_with("--") && pair[1].starts_with('-')).peekable();
+    pairs.peek()?;
+    let mut root = root();
+    root.build();
+    let (command, path) = command(&root, arguments);
+    let option = |word: &str| {
+        let name = word.split('=').next().unwrap_or_default();
+        command.get_arguments().find(|option| match name.strip_prefix("--") {
+            Some(long) => option.get_long() == Some(long),
+            None => option.get_short().is_some_and(|short| name == format!("-{short}")),
+        })
+    };
+    let takes_any =
+        |word: &str| !word.contains('=') && option(word).is_some_and(clap::Arg::is_allow_hyphen_values_set);
+    let pair = pairs.find(|pair| takes_any(pair[0]) && option(pair[1]).is_some())?;
+    Some(
+        Error::usage(format!("{}: needs a value", pair[0]))
+            .hint(format!("`{}={}` if that is the value", pair[0], pair[1]))
+            .hint(format!("`{path} --help` shows how")),
+    )
+}
+
 /// The command that the arguments are for, and how it is typed: `haul meta set`.
 fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut path) = (root, root.get_name().to_owned());

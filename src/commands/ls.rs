@@ -53,19 +53,19 @@ pub struct LsArgs {
     /// List files whose name matches, such as '*.pdf'
     pub glob: Option<String>,
     /// List files that this expression matches (`haul help filters`)
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// List files that end within this time, such as 24h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub expiring: Option<String>,
     /// List files made within this time, such as 7d, or since a date
-    #[arg(long, value_name = "TIME|DATE")]
+    #[arg(long, value_name = "TIME|DATE", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// List files of exactly this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub name: Option<String>,
     /// List files whose media type has this in it, such as pdf or 'image/*'
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     pub content_type: Option<String>,
     /// Sort by this field or metadata.KEY, smallest first
     #[arg(long, value_name = "FIELD")]
@@ -80,7 +80,7 @@ pub struct LsArgs {
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub page_size: Option<u32>,
     /// Start at this page; -v tells the next
-    #[arg(long, value_name = "TOKEN", hide_short_help = true)]
+    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, hide_short_help = true)]
     pub cursor: Option<String>,
     /// Print ids only
     #[arg(long, conflicts_with = "long")]
@@ -111,7 +111,7 @@ impl LsArgs {
         } else {
             FILE_COLUMNS
         };
-        let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone());
+        let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone())?;
         let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
             (Some(cursor), Kind::NotFound) => {
                 Error::usage(format!("--cursor {cursor}: is not one of this listing"))
@@ -154,13 +154,15 @@ impl LsArgs {
         let now = ctx.clock.now();
         let mut parts = Vec::new();
         if let Some(text) = &self.expiring {
-            let end = parse_lifetime(text).and_then(|span| now.checked_add(span).ok()).ok_or_else(|| {
+            let span = parse_lifetime(text).filter(|span| !span.is_negative());
+            let end = span.and_then(|span| now.checked_add(span).ok()).ok_or_else(|| {
                 Error::usage(format!("--expiring {text}: not a length of time")).hint("write `24h` or `7d`")
             })?;
             parts.push(Filter::time("expires_at", Op::Le, end));
         }
         if let Some(text) = &self.since {
-            let ago = parse_lifetime(text).and_then(|span| now.checked_sub(span).ok());
+            // `-7d` is the same here as in a filter.
+            let ago = parse_lifetime(text).and_then(|span| now.checked_sub(span.abs()).ok());
             let start = ago.or_else(|| Filter::parse_time(text, now)).ok_or_else(|| {
                 Error::usage(format!("--since {text}: neither a length of time nor a date"))
                     .hint("write `7d` or `2026-01-31`")

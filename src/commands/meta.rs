@@ -45,7 +45,7 @@ struct Changed {
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     reference: Option<String>,
     /// Change the files that this expression matches
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     filter: Option<String>,
     /// Where several files have the name, take the newest
     #[arg(long)]
@@ -93,13 +93,13 @@ pub struct SetArgs {
     #[arg(long)]
     replace: bool,
     /// Give the file this name
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Give the file this media type
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     content_type: Option<String>,
     /// Move the file to this folder path
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     path: Option<String>,
 }
 

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
-use crate::providers::{Listing, Op, Provider, Query, Spec, require};
+use crate::providers::{Listing, Op, Provider, Query, Spec, left_to_check, passes, require, require_ages};
 
 /// Files a page of what is to be downloaded: every file has a request of its own, so that a few more for the listing do
 /// not count, and two pages are in memory at once.
@@ -45,7 +45,7 @@ pub struct Selector {
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     pub refs: Vec<String>,
     /// Take the files that this expression matches
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// Where several files have the name, take the newest
     #[arg(long)]
@@ -94,26 +94,29 @@ impl Selector {
         text: &'a str,
     ) -> LocalBoxStream<'a, Result<Chosen>> {
         let address = ctx.address(text);
-        let filter = self.filter.as_deref();
         if let Some(pattern) = glob_of(&address) {
-            return matching(ctx, op, address.profile.as_deref(), filter, Some(pattern));
+            return matching(ctx, op, address.profile.as_deref(), self.filter.as_deref(), Some(pattern));
         }
-        let found = async move {
-            let chosen = match resolve(ctx, &address, self.latest, op).await {
-                Ok(chosen) => chosen,
-                failed => return Some(failed),
-            };
-            match combine(ctx, chosen.provider.spec(), filter, None) {
-                // A file named exactly has to match, too: `rm report.pdf --filter …` must not delete it regardless.
-                Ok(Some(filter)) if !filter.matches(&chosen.file) => {
-                    ctx.ui.note(&format!("{address}: does not match the filter, left out"));
-                    None
-                }
-                Ok(_) => Some(Ok(chosen)),
-                Err(error) => Some(Err(error)),
-            }
-        };
+        let found = async move { self.exactly(ctx, op, &address).await.transpose() };
         stream::once(found).filter_map(std::future::ready).boxed_local()
+    }
+
+    /// The file that an address names, unless the filter leaves it out: `rm report.pdf --filter …` must not delete it
+    /// regardless.
+    async fn exactly(&self, ctx: &Context, op: Option<Op>, address: &Address) -> Result<Option<Chosen>> {
+        let Some(text) = self.filter.as_deref() else {
+            return resolve(ctx, address, self.latest, op).await.map(Some);
+        };
+        let about = |error: Error| error.about(address.to_string());
+        let provider = ctx.open(address.profile.as_deref())?;
+        let filter = combine(ctx, provider.spec(), Some(text), None)?.unwrap_or_default();
+        left_to_check(provider.as_ref(), &filter).map_err(about)?;
+        let chosen = resolve(ctx, address, self.latest, op).await?;
+        if passes(&provider, &filter, &chosen.file).await.map_err(about)? {
+            return Ok(Some(chosen));
+        }
+        ctx.ui.note(&format!("{address}: does not match the filter, left out"));
+        Ok(None)
     }
 }
 
@@ -180,7 +183,7 @@ fn start_listing(
     check(&provider, op, "REF")?;
     let filter = combine(ctx, provider.spec(), filter, glob)?;
     let page_size = (op == Some(Op::Download)).then_some(DOWNLOADED_PAGE);
-    let listing = Listing::new(Arc::clone(&provider), Query { filter, page_size, ..Query::default() }, None);
+    let listing = Listing::new(Arc::clone(&provider), Query { filter, page_size, ..Query::default() }, None)?;
     Ok((provider, listing))
 }
 
@@ -242,17 +245,18 @@ fn means_no_such_id(error: &Error) -> bool {
 
 async fn by_name(provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
     let query = Query { filter: Some(Filter::name_is(name)), ..Query::default() };
-    let mut found = Listing::new(Arc::clone(provider), query, None).all().await?;
+    let mut found = Listing::new(Arc::clone(provider), query, None)?.all().await?;
     found.sort_by_key(|file| std::cmp::Reverse(file.created_at));
+    let has_newest = require_ages(provider.as_ref(), &found);
     match found.len() {
         0 => Err(no_such_file(provider, name).await),
         1 => Ok(found.remove(0)),
-        _ if latest => Ok(found.remove(0)),
-        count => Err(ambiguous(name, &found, count)),
+        _ if latest => has_newest.map(|()| found.remove(0)),
+        count => Err(ambiguous(name, &found, count, has_newest.is_ok())),
     }
 }
 
-fn ambiguous(name: &str, found: &[File], count: usize) -> Error {
+fn ambiguous(name: &str, found: &[File], count: usize, has_newest: bool) -> Error {
     let shown = 10;
     let mut error = Error::usage(format!("{name}: {count} files have this name"));
     for file in found.iter().take(shown) {
@@ -263,7 +267,11 @@ fn ambiguous(name: &str, found: &[File], count: usize) -> Error {
     if count > shown {
         error = error.detail(format!("and {} more", count - shown));
     }
-    error.hint("name one by its id, or take the newest: `--latest`")
+    error.hint(if has_newest {
+        "name one by its id, or take the newest: `--latest`"
+    } else {
+        "name one by its id"
+    })
 }
 
 /// The refusal, with the nearest name among the newest files.
@@ -271,7 +279,8 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
     let platform = provider.spec().name;
     let mut error = Error::not_found(format!("{name}: no file on {platform} has this id or name"));
     let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
-    match Listing::new(Arc::clone(provider), query, None).next().await {
+    let newest = async { Listing::new(Arc::clone(provider), query, None)?.next().await };
+    match newest.await {
         Ok(Some(newest)) => error = error.did_you_mean(name, newest.iter().map(|file| file.name.as_str())),
         Ok(None) => {
             let profile = provider.profile();

@@ -39,16 +39,16 @@ pub struct UploadArgs {
     #[arg(short, long)]
     recursive: bool,
     /// Give it this name
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Give it this media type [default: guessed from the name]
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     content_type: Option<String>,
     /// Say what it is for, in the platform's own words
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     purpose: Option<String>,
     /// Add a key to its metadata, or all keys of a JSON file
-    #[arg(short, long, value_name = "KEY=VALUE|@FILE")]
+    #[arg(short, long, value_name = "KEY=VALUE|@FILE", allow_hyphen_values = true)]
     metadata: Vec<String>,
     /// Have the platform remove it after this long, such as 24h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -63,10 +63,10 @@ pub struct UploadArgs {
     #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
     /// In folders, take the files that match this glob only
-    #[arg(long, value_name = "GLOB", help_heading = "Folders")]
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true, help_heading = "Folders")]
     include: Vec<String>,
     /// In folders, leave out the files that match this glob
-    #[arg(long, value_name = "GLOB", help_heading = "Folders")]
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true, help_heading = "Folders")]
     exclude: Vec<String>,
     /// Name files by their base names instead of their paths
     #[arg(long, help_heading = "Folders", hide_short_help = true)]

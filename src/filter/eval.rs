@@ -12,26 +12,10 @@ use super::{Comparison, Expr, Op, Semantics, Value, glob, text, value};
 use crate::model::{File, Object};
 
 pub(super) fn matches(expr: &Expr, file: &File, semantics: Semantics) -> bool {
-    eval(expr, file, semantics) != Some(false)
-}
-
-/// Yes, no, or not known: only the platform can tell, because the file does not show the field.
-fn eval(expr: &Expr, file: &File, semantics: Semantics) -> Option<bool> {
-    let all = |parts: &[Expr], decisive: bool| {
-        let mut result = Some(!decisive);
-        for part in parts {
-            match eval(part, file, semantics) {
-                Some(answer) if answer == decisive => return Some(decisive),
-                Some(_) => {}
-                None => result = None,
-            }
-        }
-        result
-    };
     match expr {
-        Expr::And(parts) => all(parts, false),
-        Expr::Or(parts) => all(parts, true),
-        Expr::Not(inner) => eval(inner, file, semantics).map(|answer| !answer),
+        Expr::And(parts) => parts.iter().all(|part| matches(part, file, semantics)),
+        Expr::Or(parts) => parts.iter().any(|part| matches(part, file, semantics)),
+        Expr::Not(inner) => !matches(inner, file, semantics),
         Expr::Compare(comparison) => compare(comparison, file, semantics),
     }
 }
@@ -45,25 +29,20 @@ enum Found<'a> {
     Json(&'a Json),
 }
 
-fn compare(comparison: &Comparison, file: &File, semantics: Semantics) -> Option<bool> {
+fn compare(comparison: &Comparison, file: &File, semantics: Semantics) -> bool {
     let field = comparison.field.as_str();
-    let (kind, found) = match field::known(field) {
-        Some(kind) => (kind, find(field, file)),
-        None => match file.extra.get(field) {
-            Some(json) => (field::platform_kind(field), Some(Found::Json(json)).filter(|_| !json.is_null())),
-            None if semantics == Semantics::Haul => return None,
-            None => (field::platform_kind(field), None),
-        },
-    };
+    let own = || file.extra.get(field).filter(|json| !json.is_null()).map(Found::Json);
+    let (kind, found) = field::known(field)
+        .map_or_else(|| (field::platform_kind(field), own()), |kind| (kind, find(field, file)));
     let is_set = found.is_some();
-    Some(match (&comparison.value, comparison.op) {
+    match (&comparison.value, comparison.op) {
         (Value::Null, Op::Eq | Op::Has) | (Value::Present, Op::Ne) => !is_set,
         (Value::Null, Op::Ne) | (Value::Present, Op::Eq | Op::Has) => is_set,
         (_, Op::Ne) => {
             !found.is_some_and(|found| holds(field, kind, &found, Op::Eq, &comparison.value, semantics))
         }
         (value, op) => found.is_some_and(|found| holds(field, kind, &found, op, value, semantics)),
-    })
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "sizes in filters are below 2^53")]

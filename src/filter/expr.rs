@@ -120,6 +120,15 @@ impl Expr {
             (op, value) => Self::Not(Box::new(compare(op, value))),
         }
     }
+
+    /// The fields that are compared, each as often as it is named.
+    pub fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::fields).collect(),
+            Self::Not(inner) => inner.fields(),
+            Self::Compare(comparison) => vec![&comparison.field],
+        }
+    }
 }
 
 impl Comparison {

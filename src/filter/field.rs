@@ -46,13 +46,8 @@ impl Kind {
 }
 
 /// What fields are called on the platforms, and here.
-const ALIASES: [(&str, &str); 5] = [
-    ("size_bytes", "size"),
-    ("file_name", "name"),
-    ("file_id", "id"),
-    ("upload_status", "status"),
-    ("public_url", "url"),
-];
+const ALIASES: [(&str, &str); 4] =
+    [("size_bytes", "size"), ("file_name", "name"), ("file_id", "id"), ("public_url", "url")];
 
 /// Fields that have keys.
 const OBJECTS: [&str; 2] = ["metadata", "extra"];

@@ -14,14 +14,16 @@
 //! - `= null` and `!= null` go with every field, and so does `:*`, which is true where there is a value. Any other
 //!   comparison with a field that is not set is false, but for `!=`, which is true.
 //! - `~` matches a shell pattern: `*`, `?`, `[a-z]`, `{pdf,txt}`; case matters. It is this program's own.
-//! - `size_bytes`, `file_name`, `file_id`, `upload_status` and `public_url` are `size`, `name`, `id`, `status`, `url`.
-//! - A field that only one platform has is known where the caller says so ([`Filter::parse_with`]). One that ends in
-//!   `_at` is an instant, any other a word. Where a file does not show it, only the platform can tell, and the file
-//!   passes.
+//! - `size_bytes`, `file_name`, `file_id` and `public_url` are `size`, `name`, `id`, `url`.
+//! - A field that only one platform has is known where the caller says so ([`Filter::parse_with`]); its value is that
+//!   key of `extra`. One that ends in `_at` is an instant, any other a word.
 //! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word is quoted: `metadata."my key"`.
 //!
+//! A missing value is unset in this module. A field that a listing does not state at all is unknown instead: the
+//! providers refuse a filter on it before it is evaluated.
+//!
 //! [`Semantics::Xai`] differs in two comparisons, as xAI documents them: `name =` takes each `*` for any text, and
-//! `content_type =` is the same as `content_type:`. There, a platform's own field that is not shown is not set.
+//! `content_type =` is the same as `content_type:`.
 
 mod comparison;
 mod eval;
@@ -94,8 +96,17 @@ impl Filter {
 
     /// Exactly that name.
     pub fn name_is(name: &str) -> Self {
-        let value = Value::Text(name.to_owned());
-        Self { expr: Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Eq, value }) }
+        Self::equals("name", name)
+    }
+
+    /// Exactly that id.
+    pub fn id_is(id: &str) -> Self {
+        Self::equals("id", id)
+    }
+
+    fn equals(field: &str, text: &str) -> Self {
+        let value = Value::Text(text.to_owned());
+        Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op: Op::Eq, value }) }
     }
 
     /// Names or ids (`field` says which) that start with this, case and all.
@@ -145,22 +156,12 @@ impl Filter {
         eval::matches(&self.expr, file, semantics)
     }
 
-    /// The fields it names that only one platform has, once for each time they are named. Where a file does not show
-    /// them no check here can tell (see the module), so whoever lists must see to it that the platform is asked all of
-    /// them, exactly: that those of [`Filter::native`] are the same.
-    pub fn platform_fields(&self) -> Vec<&str> {
-        fn collect<'a>(expr: &'a Expr, into: &mut Vec<&'a str>) {
-            match expr {
-                Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| collect(part, into)),
-                Expr::Not(inner) => collect(inner, into),
-                Expr::Compare(comparison) => {
-                    into.extend(Some(comparison.field.as_str()).filter(|name| field::known(name).is_none()));
-                }
-            }
+    /// The conditions that all must hold: the parts of the outermost AND, or the whole expression.
+    pub fn conditions(&self) -> &[Expr] {
+        match &self.expr {
+            Expr::And(parts) => parts,
+            expr => std::slice::from_ref(expr),
         }
-        let mut found = Vec::new();
-        collect(&self.expr, &mut found);
-        found
     }
 
     /// The comparisons that all must hold: the filter itself, or the parts of its outermost AND. What a platform can

@@ -21,12 +21,13 @@ impl Filter {
     pub fn native(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
         weaken(&self.expr, &mut accept).map(|(expr, _)| Self { expr })
     }
+}
 
-    /// How well the platform can do all of this filter by itself; None where a part must be left out of what it is
-    /// sent.
+impl Expr {
+    /// How well the platform compares all of this by itself; None where a part is left out of the request.
     pub fn precision(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Precision> {
-        let (expr, precision) = weaken(&self.expr, &mut accept)?;
-        (expr == self.expr).then_some(precision)
+        let (expr, precision) = weaken(self, &mut accept)?;
+        (expr == *self).then_some(precision)
     }
 }
 

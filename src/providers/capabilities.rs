@@ -149,6 +149,10 @@ pub enum Download {
 pub struct ListAbility {
     /// The largest page.
     pub max_page: u32,
+    /// Fields that a listing states besides `id` and `name`: names of [`File::FIELDS`](crate::model::File::FIELDS), keys
+    /// of objects such as `checksums.md5` and `extra.etag`, and the platform's own fields. In these null means unset; any
+    /// other field is unknown.
+    pub stated: &'static [&'static str],
     /// Comparisons the platform makes itself.
     pub native: &'static [Native],
     /// Fields it sorts by itself: `name` both ways, `+name` only ascending, `-name` only descending.

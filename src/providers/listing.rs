@@ -1,5 +1,5 @@
-//! A listing over any provider: pages followed to the end, every file checked against the filter, order and limit
-//! kept where the platform does not.
+//! A listing over any provider: pages followed to the end, every file checked against the filter where the platform
+//! does not decide it, order and limit kept where the platform does not.
 
 use std::collections::{BinaryHeap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
+use super::stated::{left_to_check, require_sortable};
 use super::{Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
-use crate::filter;
+use crate::filter::{self, Filter};
 use crate::model::File;
 
 /// Empty pages in a row after which a listing is taken to have no end. A platform that filters page by page may send many
@@ -94,6 +95,10 @@ pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> R
 pub struct Listing {
     provider: Arc<dyn Provider>,
     query: Query,
+    /// The part of the filter that is checked here.
+    check: Option<Filter>,
+    /// The fields that the provider stated when that was decided.
+    stated: &'static [&'static str],
     /// The page under way.
     ahead: Option<JoinHandle<Result<Page>>>,
     cursor: Option<String>,
@@ -112,11 +117,14 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// A listing of `query`, from `cursor` on if given.
-    pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Self {
+    /// A listing of `query`, from `cursor` on if given. Refuses a filter or an order on fields that its files do not
+    /// state.
+    pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Result<Self> {
         let collects = query.sort.as_ref().is_some_and(|sort| !provider.capabilities().list.sorts(sort));
-        Self {
+        let mut listing = Self {
             left: query.limit.unwrap_or(u64::MAX),
+            stated: provider.stated(),
+            check: None,
             provider,
             query,
             ahead: None,
@@ -128,6 +136,19 @@ impl Listing {
             collects,
             cut: false,
             since: None,
+        };
+        listing.decide()?;
+        Ok(listing)
+    }
+
+    /// Decides what is checked here, by what the provider states now.
+    fn decide(&mut self) -> Result<()> {
+        let provider = self.provider.as_ref();
+        self.stated = provider.stated();
+        self.check = self.query.filter.as_ref().map(|filter| left_to_check(provider, filter)).transpose()?;
+        match self.query.sort.as_ref().filter(|_| self.collects) {
+            Some(sort) => require_sortable(provider, &sort.field),
+            None => Ok(()),
         }
     }
 
@@ -195,12 +216,16 @@ impl Listing {
             None => self.ask(self.cursor.clone()),
         };
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
+        // The answer may have told that the server states other fields.
+        if self.stated != self.provider.stated() {
+            self.decide()?;
+        }
         let past = |file: &File| self.since > file.created_at && file.created_at.is_some();
         self.cursor = page.next.filter(|_| !page.files.iter().any(past));
         let mut files = page.files;
         let platform = self.provider.spec().name;
         self.seen.add(platform, &mut files, |file| file.id.as_str(), self.cursor.as_deref())?;
-        if let Some(filter) = &self.query.filter {
+        if let Some(filter) = &self.check {
             files.retain(|file| filter.matches(file));
         }
         match self.cursor.clone() {

@@ -14,9 +14,10 @@ mod metorial;
 #[cfg(test)]
 mod properties;
 mod replicate;
+mod stated;
 mod xai;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,9 +32,10 @@ pub use capabilities::{
 };
 
 pub use listing::Listing;
+pub use stated::{left_to_check, passes, require_ages, states};
 
-use crate::error::{Error, Kind, Result};
-use crate::filter::Filter;
+use crate::error::{Error, Result};
+use crate::filter::{Expr, Filter};
 use crate::http::{self, Client};
 use crate::model::{Clock, File, FileId, Link, NewFile, Patch, Warn};
 use crate::progress::Progress;
@@ -77,35 +79,14 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Fields that filters may name on this platform alone: it compares them itself.
+    /// Fields that filters may name on this platform alone: its files state them, or it compares them itself.
     pub fn filter_fields(&self) -> Vec<&'static str> {
-        let native = self.dialects.iter().flat_map(|dialect| dialect.can.list.native);
-        let own = native
-            .map(|native| native.field)
-            .filter(|field| !File::FIELDS.contains(field) && !field.contains('.'));
-        let fields: std::collections::BTreeSet<&str> = own.collect();
-        fields.into_iter().collect()
-    }
-
-    /// Refuses a filter on a field of the platform's own that the platform was not asked about whole: `pushed` is what
-    /// it was asked.
-    fn require_own_fields(&self, filter: &Filter, pushed: &Filter) -> Result<()> {
-        let (wanted, asked) = (filter.platform_fields(), pushed.platform_fields());
-        let count = |fields: &[&str], field| fields.iter().filter(|other| **other == field).count();
-        match wanted.iter().find(|field| count(&wanted, **field) != count(&asked, **field)) {
-            Some(field) => Err(self.cannot_be_asked(field)),
-            None => Ok(()),
-        }
-    }
-
-    /// The refusal of a filter on a field of the platform's own. Where the files do not show it, nothing here could
-    /// tell which of them belong.
-    fn cannot_be_asked(&self, field: &str) -> Error {
-        let mut natives = self.dialects.iter().flat_map(|dialect| dialect.can.list.native);
-        let ops = natives.find(|native| native.field == field).map_or(&[][..], |native| native.ops);
-        let ops: Vec<String> = ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
-        Error::new(Kind::Unsupported, format!("{} cannot be asked for this of {field}", self.name))
-            .hint(format!("{field} goes with {} and a value, joined to the rest by AND", ops.join(" ")))
+        let lists = self.dialects.iter().map(|dialect| &dialect.can.list);
+        let fields = lists.flat_map(|list| {
+            list.native.iter().map(|native| native.field).chain(list.stated.iter().copied())
+        });
+        let own = fields.filter(|field| !File::FIELDS.contains(field) && !field.contains('.'));
+        own.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -169,8 +150,8 @@ impl Connection {
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Which files. The caller checks every file again: a provider sends what the platform understands, exactly or
-    /// loosely, and leaves out the rest.
+    /// Which files. A provider sends what the platform understands, exactly or loosely, and leaves out the rest: the
+    /// caller checks every file again, but for what the platform [decides](Provider::decides).
     pub filter: Option<Filter>,
     /// The wished order; a provider that cannot do it natively ignores it, and the caller sorts.
     pub sort: Option<Sort>,
@@ -218,6 +199,17 @@ pub trait Provider: Send + Sync {
 
     /// What it can do in the dialect it was opened in.
     fn capabilities(&self) -> &'static Capabilities;
+
+    /// The fields that its files state: those of the dialect, or fewer once the server has answered in another one.
+    fn stated(&self) -> &'static [&'static str] {
+        self.capabilities().list.stated
+    }
+
+    /// The [conditions](Filter::conditions) of a filter that the platform decides itself, exactly: a listing by this
+    /// filter contains all files that meet them and no others.
+    fn decides<'a>(&self, _filter: &'a Filter) -> Vec<&'a Expr> {
+        Vec::new()
+    }
 
     /// The client that reaches it; None where no network is between.
     fn client(&self) -> Option<&Client> {

@@ -76,6 +76,19 @@ const API: Capabilities = Capabilities {
     list: ListAbility {
         // Not documented, and not to be asked for: other listings of this API have 100 a page.
         max_page: 100,
+        // `downloadable` is by the settings.
+        stated: &[
+            "size",
+            "content_type",
+            "created_at",
+            "expires_at",
+            "checksums.sha256",
+            "checksums.md5",
+            "metadata",
+            "downloadable",
+            "extra.etag",
+            "extra.urls",
+        ],
         native: &[],
         sort: &[],
         newest_first: false,

@@ -60,7 +60,7 @@ impl Arrivals {
     async fn look(&self, new: &NewFile, since: Timestamp) -> Result<Option<File>> {
         let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
         let bound = self.there(since).checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
-        let named = Listing::new(Arc::clone(&self.provider), query, None).since(bound).all().await?;
+        let named = Listing::new(Arc::clone(&self.provider), query, None)?.since(bound).all().await?;
         // Only now: the listing's answer has told the platform's clock if nothing had.
         let begun = self.there(since);
         // Platforms tell whole seconds, so the second of the start counts as a whole.

@@ -15,7 +15,7 @@ use crate::filter::Filter;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{Listing, Provider, Query};
+use crate::providers::{Listing, Provider, Query, require_ages};
 
 /// What to do when a file of that name is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,7 +269,7 @@ impl Uploads {
         }
         let new = job.new;
         let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
-        let twins = Listing::new(Arc::clone(&self.provider), query, None).all().await?;
+        let twins = Listing::new(Arc::clone(&self.provider), query, None)?.all().await?;
         self.arrivals.were_there(&twins);
         match if_exists {
             IfExists::Upload => {}
@@ -279,6 +279,7 @@ impl Uploads {
                 }
             }
             IfExists::Replace => {
+                require_ages(self.provider.as_ref(), &twins)?;
                 job.old = twins.into_iter().max_by_key(|file| file.created_at).map(|twin| twin.id);
             }
             IfExists::Skip => {

@@ -131,7 +131,7 @@ fn ask(
 
 async fn gather(provider: &Arc<dyn Provider>, queries: Vec<Query>, files: &mut Vec<Known>) -> Result<()> {
     for query in queries {
-        let mut listing = Listing::new(Arc::clone(provider), query, None);
+        let mut listing = Listing::new(Arc::clone(provider), query, None)?;
         while let Some(page) = listing.next().await? {
             files.extend(page.into_iter().map(Known::from));
         }

@@ -7,7 +7,9 @@ use super::refusal::Refusal;
 use crate::filter::{Comparison, Filter, Op, Precision, Value};
 
 /// Fields of the shared grammar that only this platform has.
-const OWN: [&str; 2] = ["user_defined_id", "public_url_expires_at"];
+const OWN: [&str; 3] = ["user_defined_id", UPLOAD_STATUS, "public_url_expires_at"];
+/// The field under which the shared grammar finds what the store keeps as the status.
+pub(super) const UPLOAD_STATUS: &str = "upload_status";
 
 /// What is compared with a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ const FIELDS: [(&str, Takes); 11] = [
     ("file_id", Takes::Text),
     ("user_defined_id", Takes::Text),
     ("content_type", Takes::Text),
-    ("upload_status", Takes::Text),
+    (UPLOAD_STATUS, Takes::Text),
     ("public_url", Takes::Text),
     ("size_bytes", Takes::Integer),
     ("created_at", Takes::Time),

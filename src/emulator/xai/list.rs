@@ -151,6 +151,7 @@ impl Selection {
         if shown.url.is_none() {
             shown.extra.remove(PUBLIC_URL_EXPIRES_AT);
         }
+        shown.extra.extend(shown.status.take().map(|word| (filter::UPLOAD_STATUS.to_owned(), word.into())));
         self.filter.matches_as(&shown, Semantics::Xai)
     }
 }

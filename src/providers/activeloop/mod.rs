@@ -72,6 +72,19 @@ const CAN: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: 10_000,
+        stated: &[
+            "size",
+            "purpose",
+            "status",
+            "created_at",
+            "expires_at",
+            "metadata",
+            "extra.object",
+            "extra.status_details",
+            "extra.org_id",
+            "extra.workspace_id",
+            "extra.user_id",
+        ],
         native: &[
             Native { field: "purpose", ops: &[Is::Eq], precision: Precision::Exact },
             Native { field: "metadata", ops: &[Is::Eq], precision: Precision::Superset },

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::wire::{FileReply, ListReply};
-use super::{LlamaCloud, SPEC, Via};
+use super::{LlamaCloud, Via};
 use crate::error::{Error, Result};
 use crate::filter::{Comparison, Expr, Filter, Op, Value};
 use crate::http::{Body, Request};
@@ -12,8 +12,6 @@ use crate::providers::{Page, Query, Sort};
 
 /// Files a page at most, and where nothing else is wished: the fewest requests.
 const LARGEST_PAGE: u32 = 1000;
-/// The platform's own field that a listing does not show.
-const DATA_SOURCE: &str = "data_source_id";
 /// Ids in one question: keeps the URL below the 8 KB that servers take.
 const MOST_IDS: usize = 100;
 
@@ -25,21 +23,21 @@ struct Asked<'a> {
     external_file_id: Option<&'a str>,
     data_source_id: Option<&'a str>,
     only_manually_uploaded: Option<bool>,
+    /// The conditions of the filter that are answered by this.
+    decided: Vec<&'a Expr>,
     /// Whether nothing of the filter is left for the caller to check.
     whole: bool,
+}
+
+/// The conditions of a filter that the platform decides exactly.
+pub(super) fn decided(filter: &Filter) -> Vec<&Expr> {
+    Asked::of(filter).decided
 }
 
 impl LlamaCloud {
     /// Lists one page. All but the token must stay the same from page to page.
     pub(super) async fn list_page(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let mut asked = query.filter.as_ref().map_or_else(Asked::none, Asked::of);
-        // The short object does not tell a file's data source: only the platform can compare it.
-        let by_source = asked.data_source_id.is_some() || asked.only_manually_uploaded.is_some();
-        let names_source =
-            query.filter.as_ref().is_some_and(|filter| filter.platform_fields().contains(&DATA_SOURCE));
-        if names_source && !by_source {
-            return Err(SPEC.cannot_be_asked(DATA_SOURCE));
-        }
         asked.only_manually_uploaded = asked.only_manually_uploaded.or(self.flag("only_manually_uploaded")?);
         let by_source = asked.data_source_id.is_some() || asked.only_manually_uploaded.is_some();
         let request = if by_source || self.via == Via::Query {
@@ -135,10 +133,16 @@ impl<'a> Asked<'a> {
         Self { whole: true, ..Self::default() }
     }
 
-    /// Sorts the parts of the outermost AND into what the platform knows and the rest.
+    /// Sorts the conditions into what the platform knows and the rest.
     fn of(filter: &'a Filter) -> Self {
         let mut asked = Self::none();
-        asked.whole = asked.add(&filter.expr);
+        for condition in filter.conditions() {
+            if asked.add(condition) {
+                asked.decided.push(condition);
+            } else {
+                asked.whole = false;
+            }
+        }
         asked
     }
 

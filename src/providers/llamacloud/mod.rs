@@ -25,7 +25,7 @@ use url::Url;
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use crate::error::{Error, Kind, Result, word};
-use crate::filter::Op as Comparator;
+use crate::filter::{Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, Rate, Request};
 use crate::model::{File, FileId, Link, NewFile};
 use crate::progress::Progress;
@@ -83,6 +83,15 @@ const CAN: Capabilities = Capabilities {
     ranges: true,
     list: ListAbility {
         max_page: 1000,
+        // The short object.
+        stated: &[
+            "purpose",
+            "expires_at",
+            "external_file_id",
+            "extra.project_id",
+            "extra.file_type",
+            "extra.last_modified_at",
+        ],
         native: &[equals("id"), equals("name"), equals("external_file_id"), equals("data_source_id")],
         sort: &["+name", "+id", "-created_at"],
         // Not documented; listings have no time to tell it by.
@@ -105,7 +114,27 @@ const CAN: Capabilities = Capabilities {
 /// The legacy endpoints know no purpose, and list all files at once in no order that is told.
 const CAN_LEGACY: Capabilities = Capabilities {
     upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
-    list: ListAbility { max_page: u32::MAX, native: &[], sort: &[], newest_first: false },
+    list: ListAbility {
+        max_page: u32::MAX,
+        // The long object.
+        stated: &[
+            "size",
+            "purpose",
+            "created_at",
+            "updated_at",
+            "expires_at",
+            "external_file_id",
+            "data_source_id",
+            "extra.project_id",
+            "extra.file_type",
+            "extra.last_modified_at",
+            "extra.resource_info",
+            "extra.permission_info",
+        ],
+        native: &[],
+        sort: &[],
+        newest_first: false,
+    },
     ..CAN
 };
 
@@ -210,6 +239,10 @@ impl Provider for LlamaCloud {
 
     fn capabilities(&self) -> &'static Capabilities {
         if self.legacy { &CAN_LEGACY } else { &CAN }
+    }
+
+    fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
+        if self.legacy { Vec::new() } else { listing::decided(filter) }
     }
 
     fn client(&self) -> Option<&Client> {

@@ -71,6 +71,22 @@ const CAN: Capabilities = Capabilities {
     ranges: true,
     list: ListAbility {
         max_page: MAX_PAGE,
+        stated: &[
+            "size",
+            "content_type",
+            "purpose",
+            "path",
+            "status",
+            "created_at",
+            "updated_at",
+            "expires_at",
+            "checksums.blake3",
+            "checksums.sha256",
+            "metadata",
+            "downloadable",
+            "url",
+            "extra",
+        ],
         native: &[
             Native { field: "id", ops: &[Comparator::Eq], precision: Precision::Exact },
             Native { field: "name", ops: &[Comparator::Eq], precision: Precision::Exact },

@@ -14,7 +14,7 @@ mod query;
 mod upload;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -98,6 +98,7 @@ const SEED: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: MAX_PAGE,
+        stated: Wire::Seed.stated(),
         native: &[
             Native { field: "id", ops: &[Op::Eq], precision: Precision::Superset },
             Native {
@@ -134,7 +135,7 @@ const PULSAR: Capabilities = Capabilities {
         path: false,
     }),
     // The server checks the purpose of a filter and then ignores it; it has no other.
-    list: ListAbility { native: &[], ..SEED.list },
+    list: ListAbility { native: &[], stated: Wire::Pulsar.stated(), ..SEED.list },
     ..SEED
 };
 
@@ -157,10 +158,12 @@ const MAGNETAR: Capabilities = Capabilities {
         ..SEED.upload
     },
     scope: &["instance_id", "organization_id", "store_id"],
+    list: ListAbility { stated: Wire::Magnetar.stated(), ..SEED.list },
     ..SEED
 };
 
 /// What may turn out to be possible as long as the dialect is not known: the refusals that depend on it come when it is.
+/// A listing states only what it does in every dialect.
 const AUTO: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: Some(PRESIGNED_LIMIT),
@@ -181,6 +184,8 @@ struct Metorial {
     chosen: Option<Wire>,
     /// The dialect that is spoken, once known.
     wire: OnceCell<Wire>,
+    /// The dialect of the last answer, which can be another one.
+    answered: Mutex<Option<Wire>>,
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
@@ -189,7 +194,12 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         return Err(Error::usage(format!("metorial has no dialect `{}`", connection.dialect))
             .hint("dialects: auto, seed, pulsar, magnetar"));
     }
-    Ok(Box::new(Metorial { connection, chosen, wire: OnceCell::new_with(chosen) }))
+    Ok(Box::new(Metorial {
+        connection,
+        chosen,
+        wire: OnceCell::new_with(chosen),
+        answered: Mutex::default(),
+    }))
 }
 
 #[async_trait]
@@ -204,6 +214,11 @@ impl Provider for Metorial {
 
     fn capabilities(&self) -> &'static Capabilities {
         self.wire.get().map_or(&AUTO, |wire| wire.can())
+    }
+
+    fn stated(&self) -> &'static [&'static str] {
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.map_or(self.capabilities().list.stated, Wire::stated)
     }
 
     fn client(&self) -> Option<&Client> {
@@ -382,6 +397,7 @@ impl Metorial {
         let reply = self.connection.http.send(&request).await?;
         // Fails if it is known already, which is as good.
         let _ = self.wire.set(Wire::of(&reply));
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Wire::of(&reply));
         Ok(reply)
     }
 

@@ -58,6 +58,37 @@ impl Wire {
         }
     }
 
+    /// The fields that a listing states.
+    pub(super) const fn stated(self) -> &'static [&'static str] {
+        match self {
+            Self::Seed => &["size", "content_type", "purpose", "created_at", "downloadable"],
+            Self::Pulsar => &[
+                "size",
+                "content_type",
+                "purpose",
+                "status",
+                "created_at",
+                "updated_at",
+                "metadata.title",
+                "downloadable",
+                "extra.object",
+                "extra.purpose",
+            ],
+            Self::Magnetar => &[
+                "size",
+                "content_type",
+                "purpose",
+                "status",
+                "created_at",
+                "updated_at",
+                "metadata.title",
+                "downloadable",
+                "extra.object",
+                "extra.created_by",
+            ],
+        }
+    }
+
     pub(super) fn can(self) -> &'static Capabilities {
         match self {
             Self::Seed => &SEED,

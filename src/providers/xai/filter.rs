@@ -4,26 +4,48 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::{Native, Precision};
 use crate::filter::{Comparison, Expr, Filter, Op, Value};
+use crate::model::File;
 
 const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
 
-/// What the openai dialect compares. `!=` of text is nowhere: where `=` is loose, its opposite is too strict.
+// How fuzzy the live match on a name is, nobody says. Where `=` is loose, `!=` would be too strict.
+const NAME: Native = loose("name", &[Op::Has, Op::Eq, Op::Glob]);
+const ID: Native = exact("id", &[Op::Eq]);
+const OWN_ID: Native = exact("user_defined_id", &[Op::Eq]);
+const SIZE: Native = exact("size", &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge]);
+const TYPE: Native = exact("content_type", &[Op::Has]);
+// A part of the type, too: see `precision`.
+const WHOLE_TYPE: Native = loose("content_type", &[Op::Eq, Op::Ne]);
+const CREATED: Native = loose("created_at", RANGE);
+const EXPIRES: Native = loose("expires_at", RANGE);
+const UPLOAD: Native = exact("upload_status", &[Op::Eq, Op::Ne]);
+
+/// Comparisons of the openai dialect.
 pub(super) const OPENAI: &[Native] = &[
-    // How fuzzy the live match on a name is, nobody says.
-    Native { field: "name", ops: &[Op::Has, Op::Eq, Op::Glob], precision: Precision::Superset },
-    Native { field: "id", ops: &[Op::Eq], precision: Precision::Exact },
-    Native { field: "user_defined_id", ops: &[Op::Eq], precision: Precision::Exact },
-    Native { field: "size", ops: &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge], precision: Precision::Exact },
-    Native { field: "content_type", ops: &[Op::Has, Op::Eq], precision: Precision::Superset },
-    Native { field: "created_at", ops: RANGE, precision: Precision::Superset },
-    Native { field: "expires_at", ops: RANGE, precision: Precision::Superset },
-    Native { field: "status", ops: &[Op::Eq], precision: Precision::Superset },
-    Native { field: "url", ops: &[Op::Eq, Op::Ne], precision: Precision::Exact },
-    Native { field: "public_url_expires_at", ops: RANGE, precision: Precision::Superset },
+    NAME,
+    ID,
+    OWN_ID,
+    SIZE,
+    TYPE,
+    WHOLE_TYPE,
+    CREATED,
+    EXPIRES,
+    UPLOAD,
+    exact("url", &[Op::Eq, Op::Ne]),
+    loose("public_url_expires_at", RANGE),
 ];
 
-/// What the gateway compares: all but the last two, for it has no public URLs.
-pub(super) const GATEWAY: &[Native] = OPENAI.split_at(8).0;
+/// Comparisons of the gateway dialect. It has no public URLs; its rows state both statuses, from which `status` is made.
+pub(super) const GATEWAY: &[Native] =
+    &[NAME, ID, OWN_ID, SIZE, TYPE, WHOLE_TYPE, CREATED, EXPIRES, UPLOAD, loose("status", &[Op::Eq])];
+
+const fn exact(field: &'static str, ops: &'static [Op]) -> Native {
+    Native { field, ops, precision: Precision::Exact }
+}
+
+const fn loose(field: &'static str, ops: &'static [Op]) -> Native {
+    Native { field, ops, precision: Precision::Superset }
+}
 
 /// A filter the way it goes out.
 #[derive(Debug, Default, PartialEq)]
@@ -32,41 +54,65 @@ pub(super) struct Pushed {
     pub(super) filter: Option<String>,
     /// What `prefix` is sent: the gateway's own parameter for a name that starts so.
     pub(super) prefix: Option<String>,
-    /// The upload status that every file of the answer has, because it was asked for.
-    pub(super) status: Option<&'static str>,
-    /// What all of this asks.
-    pub(super) native: Filter,
 }
 
 /// Spells what a dialect compares. Where `gateway`, the start of a name pattern has a parameter of its own.
 pub(super) fn push(filter: &Filter, gateway: bool) -> Pushed {
-    let table = if gateway { GATEWAY } else { OPENAI };
-    let native = filter.native(|comparison| {
-        let native = table.iter().find(|n| n.field == comparison.field && n.ops.contains(&comparison.op))?;
-        spell(comparison).map(|_| native.precision)
-    });
-    let native = native.unwrap_or_default();
-    let parts = match native.expr.clone() {
-        Expr::And(parts) => parts,
-        other => vec![other],
-    };
-    let mut pushed = Pushed { native, ..Pushed::default() };
+    let native = filter.native(|comparison| precision(comparison, gateway)).unwrap_or_default();
+    let mut pushed = Pushed::default();
     let mut texts = Vec::new();
-    for part in &parts {
-        if let Expr::Compare(comparison) = part {
-            let text = |value: &Value| if let Value::Text(text) = value { upload_status(text) } else { None };
-            if comparison.field == "status" {
-                pushed.status = pushed.status.or(text(&comparison.value));
-            }
-            if gateway && comparison.op == Op::Glob && pushed.prefix.is_none() {
-                pushed.prefix = comparison.prefix();
-                continue;
-            }
+    for part in native.conditions() {
+        if let Expr::Compare(comparison) = part
+            && gateway
+            && comparison.op == Op::Glob
+            && pushed.prefix.is_none()
+        {
+            pushed.prefix = comparison.prefix();
+            continue;
         }
         texts.push(render(part));
     }
     pushed.filter = (!texts.is_empty()).then(|| texts.join(" AND "));
     pushed
+}
+
+/// Whether the platform compares all of a condition exactly, so that its answer needs no check.
+pub(super) fn decides(condition: &Expr, gateway: bool) -> bool {
+    condition.precision(|comparison| precision(comparison, gateway)) == Some(Precision::Exact)
+}
+
+/// How well a dialect makes this comparison; None where it is not sent.
+fn precision(comparison: &Comparison, gateway: bool) -> Option<Precision> {
+    let mut table = if gateway { GATEWAY } else { OPENAI }.iter();
+    let native =
+        table.find(|native| native.field == comparison.field && native.ops.contains(&comparison.op))?;
+    spell(comparison)?;
+    match (comparison.field.as_str(), comparison.op) {
+        ("content_type", _) if is_about_a_part(comparison) => Some(Precision::Exact),
+        ("content_type", Op::Ne) => None,
+        ("content_type", _) => Some(Precision::Superset),
+        _ => Some(native.precision),
+    }
+}
+
+/// Whether a comparison of the media type gives the same result as the platform's, which searches for a part of it. True
+/// for `= application/pdf`, which is a part of no other known type; false for `= application/json`, which is a part of
+/// `application/json5`.
+fn is_about_a_part(comparison: &Comparison) -> bool {
+    let filter = Filter { expr: Expr::Compare(comparison.clone()) };
+    let part = core(comparison).unwrap_or_default().to_lowercase();
+    let known = mime_guess::get_extensions("*", "*").unwrap_or_default().iter();
+    known.flat_map(|extension| mime_guess::from_ext(extension).iter_raw()).all(|known| {
+        let file = File { content_type: Some(known.to_owned()), ..File::default() };
+        (known.to_lowercase().contains(&part) != (comparison.op == Op::Ne)) == filter.matches(&file)
+    })
+}
+
+/// The text that the platform searches for in a media type, without the wildcards that it does not know.
+fn core(comparison: &Comparison) -> Option<&str> {
+    let Value::Text(text) = &comparison.value else { return None };
+    let core = if comparison.op == Op::Has { text.trim_matches('*') } else { text };
+    (!core.contains('*')).then_some(core)
 }
 
 fn render(expr: &Expr) -> String {
@@ -92,9 +138,10 @@ fn spell(comparison: &Comparison) -> Option<String> {
         ("name", Value::Text(text)) => Some(format!("name{}{}", sign(*op), name(*op, text)?)),
         ("id", Value::Text(text)) => Some(format!("file_id = {}", quoted(text)?)),
         ("user_defined_id", Value::Text(text)) => Some(format!("user_defined_id = {}", quoted(text)?)),
-        ("content_type", Value::Text(text)) if !text.contains('*') => {
-            Some(format!("content_type{}{}", sign(*op), quoted(text)?))
+        ("content_type", Value::Text(_)) => {
+            Some(format!("content_type{}{}", sign(*op), quoted(core(comparison)?)?))
         }
+        ("upload_status", Value::Text(word)) => Some(format!("upload_status{}{}", sign(*op), quoted(word)?)),
         // Only whole bytes: what a platform makes of half a one is its own affair.
         ("size", Value::Number(bytes)) if bytes.fract() == 0.0 && bytes.abs() < 9e15 => {
             Some(format!("size_bytes{}{bytes:.0}", sign(*op)))
@@ -193,7 +240,7 @@ mod tests {
             (
                 Expr::And(vec![
                     compare("size", Op::Gt, Value::Number(1000.0)),
-                    compare("status", Op::Eq, text("Complete")),
+                    compare("upload_status", Op::Eq, text("Complete")),
                 ]),
                 r#"size_bytes > 1000 AND upload_status = "Complete""#,
             ),
@@ -201,6 +248,28 @@ mod tests {
             (compare("url", Op::Eq, Value::Null), "public_url = null"),
         ] {
             assert_eq!(sent(expr).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_media_type_is_exact_where_no_other_type_has_it() {
+        for (op, value, expected) in [
+            (Op::Has, "pdf", Some(Precision::Exact)),
+            (Op::Has, "text/*", Some(Precision::Exact)),
+            (Op::Has, "x*", Some(Precision::Superset)),
+            (Op::Has, "a*b", None),
+            (Op::Eq, "application/pdf", Some(Precision::Exact)),
+            (Op::Ne, "application/pdf", Some(Precision::Exact)),
+            (Op::Eq, "application/json", Some(Precision::Superset)),
+            (Op::Ne, "application/json", None),
+            (Op::Eq, "pdf", Some(Precision::Superset)),
+            (Op::Eq, "Application/PDF", Some(Precision::Superset)),
+            (Op::Eq, "image/*", None),
+        ] {
+            let comparison = Comparison { field: "content_type".to_owned(), op, value: text(value) };
+            for gateway in [false, true] {
+                assert_eq!(precision(&comparison, gateway), expected, "{comparison}");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod openai;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -23,6 +24,7 @@ use super::listing::next_cursor;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
+use crate::filter::{Expr, Filter};
 use crate::http::{Client, Content, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
@@ -79,6 +81,8 @@ const OPENAI: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: 100,
+        // Not the purpose: a host may answer with an empty one, whatever was uploaded.
+        stated: &["size", "created_at", "expires_at", "url", "public_url_expires_at", "extra.object"],
         native: filter::OPENAI,
         sort: &["created_at", "name", "size"],
         newest_first: true,
@@ -102,11 +106,30 @@ const GATEWAY: Capabilities = Capabilities {
     replace: true,
     checksums: &["blake3"],
     scope: &["team_id"],
-    list: ListAbility { native: filter::GATEWAY, ..OPENAI.list },
+    list: ListAbility {
+        stated: &[
+            "size",
+            "content_type",
+            "path",
+            "status",
+            "created_at",
+            "expires_at",
+            "checksums.blake3",
+            "upload_status",
+            "processing_status",
+            "extra.upload_error_message",
+        ],
+        native: filter::GATEWAY,
+        ..OPENAI.list
+    },
     ..OPENAI
 };
 
-const AUTO: Capabilities = Capabilities { link: OPENAI.link, list: OPENAI.list, ..GATEWAY };
+const AUTO: Capabilities =
+    Capabilities { link: OPENAI.link, list: ListAbility { stated: COMMON, ..OPENAI.list }, ..GATEWAY };
+
+/// What the files of both dialects state.
+const COMMON: &[&str] = &["size", "created_at", "expires_at"];
 
 /// How requests are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +142,8 @@ struct Xai {
     connection: Connection,
     dialect: &'static Dialect,
     spelling: Spelling,
+    /// Whether an answer came in another dialect than the one that was asked for.
+    is_mixed: AtomicBool,
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
@@ -152,7 +177,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         _ if connection.setting("team_id").is_some() => Spelling::Gateway,
         _ => Spelling::OpenAi,
     };
-    Ok(Box::new(Xai { connection, dialect, spelling }))
+    Ok(Box::new(Xai { connection, dialect, spelling, is_mixed: AtomicBool::new(false) }))
 }
 
 #[async_trait]
@@ -169,6 +194,15 @@ impl Provider for Xai {
         self.dialect.can
     }
 
+    fn stated(&self) -> &'static [&'static str] {
+        if self.is_mixed.load(Ordering::Relaxed) { COMMON } else { self.dialect.can.list.stated }
+    }
+
+    fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
+        let gateway = self.spelling == Spelling::Gateway;
+        filter.conditions().iter().filter(|condition| filter::decides(condition, gateway)).collect()
+    }
+
     fn client(&self) -> Option<&Client> {
         Some(&self.connection.http)
     }
@@ -183,14 +217,15 @@ impl Provider for Xai {
             Some(_) => Spelling::OpenAi,
             None => self.spelling,
         };
-        let gateway = spelling == Spelling::Gateway;
+        // The filter is the same on every page.
+        let gateway = self.spelling == Spelling::Gateway;
         let pushed = query.filter.as_ref().map(|filter| filter::push(filter, gateway)).unwrap_or_default();
-        if let Some(filter) = &query.filter {
-            SPEC.require_own_fields(filter, &pushed.native)?;
-        }
         let sort = native_sort(query);
+        let order = sort.map(|(_, descending)| spelling.order(descending));
+        // The gateway's own word for the default order shows a host of both dialects which one is meant.
+        let order = order.or(gateway.then_some(spelling.order(true)));
         let request = request
-            .maybe_query("order", sort.map(|(_, descending)| spelling.order(descending)))
+            .maybe_query("order", order)
             .maybe_query("sort_by", sort.map(|(field, _)| field))
             .maybe_query("filter", pushed.filter)
             .maybe_query("prefix", pushed.prefix);
@@ -199,11 +234,8 @@ impl Provider for Xai {
             None => request,
         };
         let list: WireList = self.connection.http.json(&request, "list of files").await?;
-        let Listed { mut files, next, more } = list.into_listed(self.profile())?;
-        // The openai dialect tells no status, but compares it: who asked for one knows that these have it.
-        for file in files.iter_mut().filter(|file| file.status.is_none()) {
-            file.status = pushed.status.map(str::to_owned);
-        }
+        self.heed(list.dialect());
+        let Listed { files, next, more } = list.into_listed(self.profile())?;
         // A token comes with the last page, too: a short page is the last one unless it says otherwise.
         let next =
             next.filter(|_| more || files.len() as u64 >= u64::from(size)).map(|next| self.cursor(next));
@@ -213,6 +245,7 @@ impl Provider for Xai {
 
     async fn stat(&self, id: &FileId) -> Result<File> {
         let file: WireFile = self.connection.http.json(&self.files(&[id.as_str()])?, "file").await?;
+        self.heed(Some(file.dialect()));
         file.into_file(self.profile())
     }
 
@@ -295,6 +328,13 @@ impl Xai {
     fn files(&self, below: &[&str]) -> Result<Request> {
         let url = self.connection.url(&[&["files"], below].concat())?;
         Ok(Request::get(url).maybe_query("team_id", self.team()))
+    }
+
+    /// Notes the dialect of an answer.
+    fn heed(&self, answered: Option<&str>) {
+        if answered.is_some_and(|answered| answered != self.dialect.name) {
+            self.is_mixed.store(true, Ordering::Relaxed);
+        }
     }
 
     fn team(&self) -> Option<&str> {

@@ -15,6 +15,11 @@ use crate::model::{File, FileId, Link, Object};
 pub(super) struct WireFile(Fields);
 
 impl WireFile {
+    /// The dialect whose word for the id it has.
+    pub(super) fn dialect(&self) -> &'static str {
+        if self.0.get("id").is_some() { "openai" } else { "gateway" }
+    }
+
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
         let id = fields.take_id(&["id", "file_id"]);
@@ -83,6 +88,11 @@ pub(super) struct Listed {
 }
 
 impl WireList {
+    /// The dialect of its files; None where there are none.
+    pub(super) fn dialect(&self) -> Option<&'static str> {
+        self.data.iter().chain(&self.files).flatten().next().map(WireFile::dialect)
+    }
+
     /// The files and the token, whatever it is worth: who asked knows when to stop.
     pub(super) fn into_listed(self, profile: &str) -> Result<Listed> {
         let more = self.has_more.as_deref() == Some("true");

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use haul::providers::{find, states};
 use serde_json::json;
 
 use crate::hostile::transfers::peak;
@@ -137,14 +138,22 @@ fn values_that_make_no_sense_hide_no_file() {
         let rows = world.haul(&["ls", "--json"]).ok().json();
         assert_eq!(rows.len(), count, "{}", dialect.provider);
         assert!(rows.iter().all(|row| row["size"].is_null() || row["size"].is_u64()));
+        let list = &find(dialect.provider).unwrap().dialects[0].can.list;
+        let all = ["size > 1MB", "created_at > -7d", "expires_at < +24h", "metadata.a = 1", "name != z"];
+        let field = |comparison: &str| comparison.split(' ').next().unwrap().to_owned();
+        let (stated, others): (Vec<&str>, Vec<&str>) =
+            all.into_iter().partition(|comparison| states(list.stated, &field(comparison)));
+        for comparison in others {
+            world.haul(&["ls", "--filter", comparison]).fails(5);
+        }
         for arguments in [
             &["ls"][..],
             &["ls", "--long"],
-            &["ls", "--sort", "size"],
+            &["ls", "--sort", &field(stated[0])],
             &["ls", "--sort", "created_at", "--reverse"],
             &["ls", "--fields", "id,size,created_at,updated_at,expires_at,content_type,metadata,extra"],
             &["info", "*"],
-            &["ls", "--filter", "size > 1MB OR created_at > -7d OR expires_at < +24h OR metadata.a = 1"],
+            &["ls", "--filter", &stated.join(" OR ")],
         ] {
             world.terminal(arguments).ok();
             world.haul(arguments).ok();

@@ -4,15 +4,11 @@ use haul::filter::{Filter, Semantics};
 use haul::model::File;
 use serde_json::json;
 
-use crate::support::filters::{check, now, object, report};
-
-const PLATFORM: [&str; 2] = ["user_defined_id", "public_url_expires_at"];
+use crate::support::filters::{check, now, object, parse, report};
 
 #[test]
 fn the_vendors_examples_hold_for_the_files_they_describe() {
-    let xai = |text: &str, file: &File| {
-        Filter::parse_with(text, now(), &PLATFORM).unwrap().matches_as(file, Semantics::Xai)
-    };
+    let xai = |text: &str, file: &File| parse(text).matches_as(file, Semantics::Xai);
     let public = File { url: Some("https://files-cdn.x.ai/t/file_123.pdf".into()), ..report() };
     let named = |name: &str| File { name: name.into(), ..report() };
     let sized = |size| File { size: Some(size), ..report() };
@@ -93,30 +89,46 @@ fn the_contracts_table_of_semantics() {
 
 #[test]
 fn fields_that_only_xai_has_are_read_from_what_the_file_shows() {
-    let parse = |text: &str| Filter::parse_with(text, now(), &PLATFORM).unwrap();
     let shown = File {
         extra: object(json!({ "user_defined_id": "mine", "public_url_expires_at": 1_778_500_000 })),
         ..report()
     };
-    let hidden = report();
-    // The filter, whether it holds where shown, where not shown here, where not shown at xAI.
+    let unset = File { extra: object(json!({ "user_defined_id": null })), ..report() };
+    // The filter, whether it holds where the field is set, and where it is not.
     let cases = [
-        ("user_defined_id = mine", true, true, false),
-        ("user_defined_id = other", false, true, false),
-        ("user_defined_id != mine", false, true, true),
-        ("user_defined_id = null", false, true, true),
-        ("public_url_expires_at > 2026-05-11", true, true, false),
-        ("public_url_expires_at < 2026-05-11", false, true, false),
-        ("NOT (user_defined_id = other AND size > 1)", true, true, true),
-        ("user_defined_id = other AND size > 9999", false, false, false),
-        ("user_defined_id = mine OR size > 9999", true, true, false),
+        ("user_defined_id = mine", true, false),
+        ("user_defined_id = other", false, false),
+        ("user_defined_id != mine", false, true),
+        ("user_defined_id = null", false, true),
+        ("public_url_expires_at > 2026-05-11", true, false),
+        ("public_url_expires_at < 2026-05-11", false, false),
+        ("NOT (user_defined_id = other AND size > 1)", true, true),
+        ("user_defined_id = other AND size > 9999", false, false),
+        ("user_defined_id = mine OR size > 9999", true, false),
     ];
-    for (text, where_shown, here, at_xai) in cases {
-        let filter = parse(text);
-        assert_eq!(filter.matches(&shown), where_shown, "{text}, shown");
-        assert_eq!(filter.matches(&hidden), here, "{text}, hidden, here");
-        assert_eq!(filter.matches_as(&hidden, Semantics::Xai), at_xai, "{text}, hidden, at xAI");
+    for (text, where_set, where_unset) in cases {
+        for semantics in [Semantics::Haul, Semantics::Xai] {
+            let filter = parse(text);
+            assert_eq!(filter.matches_as(&shown, semantics), where_set, "{text}, set");
+            assert_eq!(filter.matches_as(&unset, semantics), where_unset, "{text}, unset");
+            assert_eq!(filter.matches_as(&report(), semantics), where_unset, "{text}, absent");
+        }
     }
-    assert_eq!(parse("size > 1 AND -user_defined_id = mine").platform_fields(), ["user_defined_id"]);
+    let filter = parse("size > 1 AND -user_defined_id = mine");
+    assert_eq!(filter.expr.fields(), ["size", "user_defined_id"]);
     assert!(Filter::parse("user_defined_id = mine", now()).is_err());
+}
+
+/// The summary may say something else than either of the statuses that it is made from.
+#[test]
+fn the_upload_status_is_a_field_of_its_own() {
+    let file = File {
+        status: Some("complete".into()),
+        extra: object(json!({ "upload_status": "Complete", "processing_status": "complete" })),
+        ..report()
+    };
+    assert!(parse("upload_status = Complete AND status = complete").matches(&file));
+    assert!(
+        !parse("upload_status = complete OR status = Complete OR upload_status != Complete").matches(&file)
+    );
 }

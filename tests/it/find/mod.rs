@@ -1,7 +1,9 @@
 //! Finding files: listings, filters, names and patterns, on every platform, over sockets.
 mod ls;
 mod million;
+mod minus;
 mod pushdown;
 mod several;
 mod support;
+mod unknown;
 mod verbs;

@@ -39,3 +39,27 @@ pub const SIGNED: Case = Case {
     ..Case::of("replicate", "signed")
 };
 pub const ACTIVELOOP: Case = Case::of("activeloop", "l0");
+pub const SERVED: Case = Case::of("local", "served");
+
+/// Every dialect of every platform, and what `auto` makes of every server.
+pub const CASES: [Case; 19] = [
+    LOCAL,
+    SERVED,
+    REPLICATE,
+    SIGNED,
+    ACTIVELOOP,
+    SEED,
+    PULSAR,
+    MAGNETAR,
+    Case { dialect: "auto", ..SEED },
+    Case { dialect: "auto", ..PULSAR },
+    Case { dialect: "auto", ..MAGNETAR },
+    LLAMACLOUD,
+    LEGACY,
+    Case { dialect: "auto", ..LLAMACLOUD },
+    XAI,
+    GATEWAY,
+    Case { dialect: "auto", ..XAI },
+    Case { dialect: "auto", ..GATEWAY },
+    Case { wire: Some("xai=auto"), ..GATEWAY },
+];

@@ -13,8 +13,11 @@ pub fn time(text: &str) -> Timestamp {
     text.parse().expect(text)
 }
 
+/// Fields that only xAI has.
+pub const PLATFORM: [&str; 3] = ["user_defined_id", "upload_status", "public_url_expires_at"];
+
 pub fn parse(text: &str) -> Filter {
-    Filter::parse(text, now()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    Filter::parse_with(text, now(), &PLATFORM).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// A permanent file with something in most fields.
@@ -39,7 +42,7 @@ pub fn report() -> File {
         })),
         downloadable: Some(true),
         url: None,
-        extra: object(json!({ "object": "file" })),
+        extra: object(json!({ "object": "file", "upload_status": "Complete" })),
     }
 }
 

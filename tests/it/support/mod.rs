@@ -6,6 +6,7 @@ pub mod connection;
 pub mod emulator;
 pub mod filters;
 pub mod generated;
+pub mod naive;
 pub mod process;
 pub mod raw;
 pub mod rig;

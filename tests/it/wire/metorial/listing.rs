@@ -110,3 +110,24 @@ async fn related_objects_scope_a_magnetar_listing_and_are_refused_elsewhere() {
     assert_eq!(error.kind(), Kind::Unsupported);
     assert!(error.message().contains("store_id") && error.message().contains("seed"), "{error}");
 }
+
+/// A server may answer in another dialect than the one it was asked in, which states fewer fields.
+#[tokio::test]
+async fn a_field_that_the_answer_does_not_state_is_not_compared() {
+    let old = Value::Time("2026-02-01T00:00:00Z".parse().unwrap());
+    let negated = Filter { expr: filter("updated_at", Op::Gt, old).expr.negated() };
+    let ask = async |answer: Answer| {
+        let server = Server::start(vec![answer]);
+        let provider = std::sync::Arc::from(open(&server, "magnetar"));
+        Listing::new(provider, asking(negated.clone()), None)?.all().await
+    };
+    let error = ask(Answer::json(&format!("[{SEED}]"))).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+    assert_eq!(error.hints(), ["the server does not answer in the dialect of this profile"]);
+    assert_eq!(ask(pulsar(&format!("[{PULSAR}]"))).await.unwrap().len(), 1, "updated in January");
+    // As long as the dialect is not known, nothing is asked.
+    let server = Server::start(Vec::new());
+    let provider = std::sync::Arc::from(open(&server, "auto"));
+    assert_eq!(Listing::new(provider, asking(negated), None).err().unwrap().kind(), Kind::Unsupported);
+    assert!(server.lines().is_empty());
+}

@@ -15,7 +15,7 @@ use haul::error::{Error, Kind};
 use haul::filter::{Comparison, Expr, Filter, Op, Value};
 use haul::model::{FileId, Link, NewFile, Patch};
 use haul::progress::silent;
-use haul::providers::{Provider, Query, Sort, Spec, find};
+use haul::providers::{Listing, Provider, Query, Sort, Spec, find};
 use jiff::SignedDuration;
 use serde_json::json;
 

@@ -2,6 +2,8 @@
 
 mod trouble;
 
+use std::sync::Arc;
+
 use crate::support::clock_at;
 use crate::support::connection::Profile;
 use crate::support::server::{Answer, Server};
@@ -10,7 +12,7 @@ use haul::error::{Error, Kind};
 use haul::filter::Filter;
 use haul::model::{File, FileId, Link, NewFile, Object, Patch};
 use haul::progress::silent;
-use haul::providers::{Provider, Query, Range, Sort, find};
+use haul::providers::{Listing, Provider, Query, Range, Sort, find};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -166,7 +168,8 @@ async fn a_listing_is_asked_for_in_the_words_of_the_dialect() {
 
 fn filtered(filter: &str) -> Query {
     let now = Timestamp::from_second(1_755_000_000).expect("a time");
-    let filter = Filter::parse_with(filter, now, &["user_defined_id"]).expect("a filter");
+    let fields = find("xai").expect("a platform").filter_fields();
+    let filter = Filter::parse_with(filter, now, &fields).expect("a filter");
     Query { filter: Some(filter), limit: Some(3), ..Query::default() }
 }
 
@@ -179,7 +182,7 @@ async fn a_filter_goes_along_and_a_prefix_where_there_is_one() {
     );
     assert_eq!(
         target_of("gateway", &[], query, None).await,
-        "/v1/files?limit=100&filter=size_bytes%20%3E%201000&prefix=re"
+        "/v1/files?limit=100&order=DESCENDING&filter=size_bytes%20%3E%201000&prefix=re"
     );
     assert_eq!(
         target_of("auto", &[], filtered("user_defined_id = u1"), None).await,
@@ -187,12 +190,63 @@ async fn a_filter_goes_along_and_a_prefix_where_there_is_one() {
     );
 }
 
+/// What `haul ls --filter` lists.
+async fn listed(server: &Server, dialect: &str, filter: &str) -> haul::error::Result<Vec<File>> {
+    let provider = Arc::from(open(server, dialect, &[]));
+    Listing::new(provider, filtered(filter), None)?.all().await
+}
+
 #[tokio::test]
-async fn a_status_that_was_asked_for_is_the_one_of_files_that_tell_none() {
-    let query = filtered(r#"size_bytes > 1000 AND upload_status = "Complete""#);
-    let server = serve(&[LIST_OPENAI]);
-    let page = open(&server, "auto", &[]).list(&query, None).await.unwrap();
-    assert!(query.filter.unwrap().matches(&page.files[0]), "{:?}", page.files[0].status);
+async fn the_platform_is_believed_where_only_it_can_compare() {
+    for (dialect, reply) in [("auto", LIST_OPENAI), ("openai", LIST_OPENAI), ("auto", LIST_GATEWAY)] {
+        for filter in [
+            r#"size_bytes > 1000 AND upload_status = "Complete""#,
+            r#"upload_status != "Complete""#,
+            r#"content_type = "application/pdf""#,
+            "content_type:pdf",
+            "NOT (content_type:text OR user_defined_id = u1)",
+        ] {
+            let server = serve(&[reply]);
+            assert_eq!(listed(&server, dialect, filter).await.unwrap().len(), 1, "{dialect}: {filter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_files_do_not_state_is_refused_before_a_request() {
+    for (dialect, filter, named) in [
+        ("auto", "NOT path:x", "gateway"),
+        ("auto", "url:cdn", "openai"),
+        ("openai", r#"status != "failed""#, "gateway"),
+        ("openai", "content_type = 'application/json'", "gateway"),
+        ("openai", "content_type:pdf OR checksums.blake3 = null", "gateway"),
+        ("gateway", "NOT url:cdn", "openai"),
+    ] {
+        let server = serve(&[]);
+        let error = listed(&server, dialect, filter).await.unwrap_err();
+        let hint = format!("`-p work --wire-dialect {named}` states ");
+        assert_eq!(error.kind(), Kind::Unsupported, "{filter}: {error}");
+        assert!(error.hints().iter().any(|text| text.starts_with(&hint)), "{filter}: {:?}", error.hints());
+        assert!(server.lines().is_empty(), "{filter}");
+    }
+}
+
+/// A host may answer in another dialect than that of the profile, which states fewer fields.
+#[tokio::test]
+async fn an_answer_in_another_dialect_states_less() {
+    for filter in ["NOT path:keep", "status != \"failed\"", "checksums.blake3 = null"] {
+        let server = serve(&[LIST_OPENAI]);
+        let error = listed(&server, "gateway", filter).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported, "{filter}: {error}");
+        assert_eq!(error.hints(), ["the server does not answer in the dialect of this profile"]);
+    }
+    // The platform compares these fields in either dialect.
+    for filter in ["content_type:pdf", r#"upload_status = "Complete""#, "size > 1"] {
+        let server = serve(&[LIST_OPENAI]);
+        assert_eq!(listed(&server, "gateway", filter).await.unwrap().len(), 1, "{filter}");
+    }
+    let server = serve(&[LIST_GATEWAY]);
+    assert_eq!(listed(&server, "openai", "NOT url:cdn").await.unwrap_err().kind(), Kind::Unsupported);
 }
 
 #[tokio::test]

@@ -1,0 +1,156 @@
+//! Which fields a platform states of its files, and the refusal of a filter or an order on any other.
+//!
+//! A field that is not stated is unknown. A comparison with it is neither true nor false, and neither is its negation.
+//! Such a filter is refused before any request, unless the platform compares the field itself: then its answer is
+//! trusted.
+
+use std::sync::Arc;
+
+use super::{Listing, Provider, Query};
+use crate::error::{Error, Kind, Result, word};
+use crate::filter::{Filter, Precision};
+use crate::model::File;
+
+/// Fields that every file has: the platform states the first two, haul sets the others.
+const ALWAYS: [&str; 4] = ["id", "name", "provider", "profile"];
+
+/// Whether a list of stated fields contains this field, or an object that it is a key of.
+pub fn states(stated: &[&str], field: &str) -> bool {
+    let contains = |known: &str, field: &str| {
+        field.strip_prefix(known).is_some_and(|key| key.is_empty() || key.starts_with('.'))
+    };
+    // A platform's own field is a key of `extra`.
+    let is_own = |known: &str| !known.contains('.') && !File::FIELDS.contains(&known);
+    let key = field.strip_prefix("extra.");
+    ALWAYS.contains(&field)
+        || stated.iter().any(|known| {
+            contains(known, field) || key.is_some_and(|key| is_own(known) && contains(known, key))
+        })
+}
+
+/// The part of a filter that is checked here: the conditions on stated fields. Those that the platform decides are left
+/// out. Any other condition is refused.
+pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter> {
+    let (stated, decided) = (provider.stated(), provider.decides(filter));
+    let mut left = Filter::default();
+    for condition in filter.conditions() {
+        match condition.fields().into_iter().find(|field| !states(stated, field)) {
+            None => left = left.and(Filter { expr: condition.clone() }),
+            Some(_) if decided.contains(&condition) => {}
+            Some(field) => return Err(undecided(provider, field)),
+        }
+    }
+    Ok(left)
+}
+
+/// Whether a single file passes a filter. Asks the platform where only it can compare.
+pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) -> Result<bool> {
+    if left_to_check(provider.as_ref(), filter)? == *filter {
+        return Ok(filter.matches(file));
+    }
+    let filter = Filter::id_is(file.id.as_str()).and(filter.clone());
+    let query = Query { filter: Some(filter), limit: Some(1), ..Query::default() };
+    Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
+}
+
+/// Returns an error where files would be sorted by a field that is not stated.
+pub(super) fn require_sortable(provider: &dyn Provider, field: &str) -> Result<()> {
+    if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, "sort")) }
+}
+
+/// Returns an error where the newest of several files is asked for and the creation time of one of them is unknown.
+pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
+    if files.len() < 2 {
+        return Ok(());
+    }
+    if !states(provider.stated(), "created_at") {
+        return Err(unstated(provider, "created_at", "find the newest file"));
+    }
+    let unknown = files.iter().find(|file| file.created_at.is_none());
+    unknown.map_or(Ok(()), |file| {
+        let platform = provider.spec().name;
+        Err(Error::new(Kind::Unsupported, format!("{platform} does not say when {} was created", file.id)))
+    })
+}
+
+/// The error for a condition on a field that is not stated, which the platform cannot be asked to decide.
+fn undecided(provider: &dyn Provider, field: &str) -> Error {
+    let mut natives = provider.capabilities().list.native.iter();
+    let native = natives.find(|native| native.field == field && native.precision == Precision::Exact);
+    let Some(native) = native else { return unstated(provider, field, "filter") };
+    let ops: Vec<String> = native.ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
+    let message = format!("{} cannot be asked for this of {field}", provider.spec().name);
+    let error = Error::new(Kind::Unsupported, message)
+        .hint(format!("{field} goes with {} and a value, joined to the rest by AND", ops.join(" ")));
+    others(provider, field).into_iter().fold(error, Error::hint)
+}
+
+/// The error for a field that is not stated.
+fn unstated(provider: &dyn Provider, field: &str, purpose: &str) -> Error {
+    let platform = provider.spec().name;
+    let message = format!("{platform} does not state {field} in this dialect: haul cannot {purpose} by it");
+    let error = Error::new(Kind::Unsupported, message);
+    let hints = others(provider, field);
+    if !hints.is_empty() {
+        return hints.into_iter().fold(error, Error::hint);
+    }
+    let stated = ALWAYS[..2].iter().chain(provider.stated()).copied().collect::<Vec<_>>().join(", ");
+    error.hint(format!("no dialect of {platform} states it; this one states {stated}"))
+}
+
+/// A hint for each dialect that states the field. If the provider's own does, the server has answered in another one.
+fn others(provider: &dyn Provider, field: &str) -> Vec<String> {
+    if states(provider.capabilities().list.stated, field) {
+        return vec!["the server does not answer in the dialect of this profile".to_owned()];
+    }
+    let dialects = provider.spec().dialects.iter().filter(|dialect| states(dialect.can.list.stated, field));
+    let profile = word(provider.profile());
+    dialects.map(|dialect| format!("`-p {profile} --wire-dialect {}` states {field}", dialect.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::REGISTRY;
+
+    #[test]
+    fn an_object_that_is_stated_is_so_with_all_of_its_keys() {
+        let stated = ["size", "metadata.title", "extra.urls", "upload_status", "checksums.md5"];
+        for field in [
+            "id",
+            "name",
+            "profile",
+            "size",
+            "metadata.title",
+            "metadata.title.x",
+            "extra.urls.get",
+            "upload_status",
+            "extra.upload_status",
+            "checksums.md5",
+        ] {
+            assert!(states(&stated, field), "{field}");
+        }
+        for field in [
+            "created_at",
+            "metadata.titles",
+            "metadata.author",
+            "extra.size",
+            "extra.url",
+            "checksums.sha256",
+            "sizes",
+        ] {
+            assert!(!states(&stated, field), "{field}");
+        }
+        assert!(states(&["extra", "metadata"], "extra.anything") && states(&["metadata"], "metadata.a.b"));
+    }
+
+    #[test]
+    fn only_checksums_that_a_platform_has_are_stated() {
+        for dialect in REGISTRY.iter().flat_map(|spec| spec.dialects) {
+            let stated = dialect.can.list.stated.iter().filter_map(|field| field.strip_prefix("checksums."));
+            for checksum in stated {
+                assert!(dialect.can.checksums.contains(&checksum), "{} {checksum}", dialect.name);
+            }
+        }
+    }
+}

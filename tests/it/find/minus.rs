@@ -1,0 +1,53 @@
+//! Values of options that begin with a minus sign.
+
+use crate::find::support::{LOCAL, haul, names};
+use crate::support::rig::Rig;
+
+#[test]
+fn a_value_may_begin_with_a_minus_sign() {
+    let rig = Rig::new(LOCAL);
+    for name in ["-draft.txt", "report.txt", "other.txt"] {
+        rig.put(name, "x");
+    }
+    for (arguments, found) in [
+        (&["ls", "--filter", "-name:report"][..], &["other.txt", "-draft.txt"][..]),
+        (&["ls", "--filter", "-name:report -name:draft"], &["other.txt"]),
+        (&["ls", "--since", "-7d", "--filter", "-name:report"], &["other.txt", "-draft.txt"]),
+        (&["ls", "--name", "-draft.txt"], &["-draft.txt"]),
+        (&["ls", "--type", "-zzz"], &[]),
+        (&["info", "--filter", "-name:report"], &["other.txt", "-draft.txt"]),
+        (&["meta", "get", "--filter", "-name:report"], &["other.txt", "-draft.txt"]),
+        (&["meta", "set", "k=v", "--yes", "--filter", "-name:report"], &["other.txt", "-draft.txt"]),
+        (&["get", "-n", "--filter", "-name:report"], &["other.txt", "-draft.txt"]),
+        (&["rm", "-n", "--filter", "-name:report"], &["other.txt", "-draft.txt"]),
+        (&["meta", "set", "other.txt", "--name", "-other.txt"], &["-other.txt"]),
+        (&["rm", "--yes", "--filter", "-name:report"], &["-other.txt", "-draft.txt"]),
+        (&["ls"], &["report.txt"]),
+    ] {
+        let ran = haul(&rig, &[arguments, &["--jsonl"]].concat());
+        let named: Vec<String> = ran
+            .lines()
+            .iter()
+            .map(|row| {
+                serde_json::from_str::<serde_json::Value>(row).unwrap()["name"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(named, found, "{arguments:?}");
+    }
+    for (arguments, message) in [
+        (&["ls", "--expiring", "-1h"][..], "--expiring -1h: not a length of time"),
+        (&["ls", "--filter", "-nope"], "filter, column 2: `nope` is not compared with anything"),
+        // An option is not taken for the value of the one before it.
+        (&["ls", "--filter", "--long"], "--filter: needs a value"),
+        (&["rm", "--filter", "--dry-run"], "--filter: needs a value"),
+        (&["rm", "--filter", "-n"], "--filter: needs a value"),
+        (&["meta", "set", "report.txt", "--name", "--yes"], "--name: needs a value"),
+        (&["upload", "report.txt", "--name", "--dry-run"], "--name: needs a value"),
+    ] {
+        let ran = haul(&rig, arguments);
+        assert_eq!((ran.status, ran.stdout().as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.stderr().lines().next(), Some(&*format!("error: {message}")), "{arguments:?}");
+    }
+    let ran = haul(&rig, &["meta", "set", "report.txt", "--name=--yes", "--jsonl"]);
+    assert_eq!(names(&ran.files()), ["--yes"]);
+}
