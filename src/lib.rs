@@ -12,6 +12,7 @@ pub mod commands;
 pub mod context;
 pub mod emulator;
 pub mod error;
+pub mod files;
 pub mod filter;
 pub mod http;
 pub mod interrupt;

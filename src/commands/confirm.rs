@@ -86,12 +86,3 @@ fn bytes_of(files: &[&File]) -> String {
         _ => format!(" ({bytes})"),
     }
 }
-
-/// Keeps each file once, however often it was named or matched. What could not be found stays.
-pub fn once_each(chosen: &mut Vec<Result<Chosen>>) {
-    let mut seen = std::collections::HashSet::new();
-    chosen.retain(|chosen| match chosen {
-        Ok(chosen) => seen.insert((chosen.file.profile.clone(), chosen.file.id.clone())),
-        Err(_) => true,
-    });
-}

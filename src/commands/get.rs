@@ -14,6 +14,7 @@ use super::batch::{self, BatchArgs, Ended, Words};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
+use crate::files;
 use crate::model::File;
 use crate::providers::Op;
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
@@ -85,8 +86,11 @@ impl GetArgs {
             resume: !self.no_resume,
         };
         let dry_run = self.dry_run;
-        if self.output.as_deref() == Some(Path::new("-")) && !dry_run {
-            return self.to_stdout(ctx, options).await;
+        if self.output.as_deref().is_some_and(files::is_standard_output) {
+            if !dry_run {
+                return self.to_stdout(ctx, options).await;
+            }
+            self.output = Some(PathBuf::from("-"));
         }
         let rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
@@ -101,17 +105,20 @@ impl GetArgs {
             ctx,
             &self.batch,
             Words { done: if dry_run { "would be downloaded" } else { "downloaded" }, go_on },
-            self.selector.files(ctx, Some(Op::Download)),
+            self.selector.files_once(ctx, Some(Op::Download)),
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
                 let path = output.path_of(file)?;
                 if path != Path::new("-") {
                     places.take(&path)?;
                 }
+                let target = match output {
+                    Output::File(_) => Target::Path(path.clone()),
+                    Output::Here | Output::Folder(_) => Target::Inside(path.clone()),
+                };
                 let moved = if dry_run {
-                    transfer::foresee(&path, options.existing)
+                    transfer::foresee(&target, options.existing)
                 } else {
-                    let target = Target::Path(path.clone());
                     transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)
                         .await
                 };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::batch::{self, BatchArgs, Ended, Words};
-use super::confirm::{ConfirmArgs, Deed, once_each};
+use super::confirm::{ConfirmArgs, Deed};
 use super::ls::FILE_COLUMNS;
 use super::select::{Chosen, Selector};
 use super::upload::lifetime;
@@ -96,8 +96,7 @@ impl LinkArgs {
         let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
         // A link lets others read a file, so what a pattern chose is asked about like a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
-            let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, Some(op)).collect().await;
-            once_each(&mut chosen);
+            let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, Some(op)).collect().await;
             self.confirm.confirm(ctx, &chosen, true, deed)?;
             stream::iter(chosen).boxed_local()
         } else {

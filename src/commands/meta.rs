@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::batch::{self, BatchArgs, Ended, Words};
-use super::confirm::{ConfirmArgs, Deed, once_each};
+use super::confirm::{ConfirmArgs, Deed};
 use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
 use crate::context::Context;
@@ -167,8 +167,7 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
         let provider = ctx.open(ctx.address(shown).profile.as_deref())?;
         require_patch(provider.as_ref(), patch, shown).map_err(|error| error.about(shown))?;
     }
-    let mut chosen: Vec<Result<Chosen>> = selector.files(ctx, None).collect().await;
-    once_each(&mut chosen);
+    let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, None).collect().await;
     let deed = Deed { verb: "change the metadata of", done: "changed", place: "on" };
     changed.confirm.confirm(ctx, &chosen, is_pattern, deed)?;
     let dry_run = changed.confirm.dry_run;

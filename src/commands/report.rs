@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::batch::Ended;
 use crate::error::{Error, ErrorObject, Result};
+use crate::files::{self, Place};
 use crate::model::FileId;
 
 /// An item as it can be asked for again.
@@ -65,10 +66,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Begins a report.
+    /// Creates a report. A regular file is truncated; a device, a pipe or an open descriptor (`/dev/stdout`) is not.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let open = |path: &Path| {
-            File::create(path).map(RefCell::new).map_err(|error| Error::io("write the report", path, &error))
+            let file = match files::place(path) {
+                Ok(Place::Stream) => files::open_stream(path),
+                Ok(Place::File(_)) => File::create(path),
+                Err(error) => Err(error),
+            };
+            file.map(RefCell::new).map_err(|error| Error::io("write the report", path, &error))
         };
         Ok(Self { file: path.map(open).transpose()?, path: path.unwrap_or(Path::new("")).to_owned() })
     }

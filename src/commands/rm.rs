@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Ended, Words};
-use super::confirm::{ConfirmArgs, Deed, once_each};
+use super::confirm::{ConfirmArgs, Deed};
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::Result;
@@ -51,8 +51,7 @@ impl RmArgs {
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         self.selector = self.selector.or_retried(&self.batch)?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
-        let mut chosen: Vec<Result<Chosen>> = self.selector.files(ctx, None).collect().await;
-        once_each(&mut chosen);
+        let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, None).collect().await;
         let deed = Deed { verb: "delete", done: "deleted", place: "from" };
         self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), deed)?;
         let rows = ctx.ui.rows(columns)?;

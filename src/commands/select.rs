@@ -1,5 +1,6 @@
 //! Which files a command means: references, globs, filters.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,6 +86,22 @@ impl Selector {
             .map(|text| matching(ctx, op, None, Some(text), None));
         let by_ref = stream::iter(&self.refs).flat_map(move |text| self.named(ctx, op, text));
         by_ref.chain(stream::iter(by_filter).flatten()).boxed_local()
+    }
+
+    /// The same without duplicates.
+    pub fn files_once<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
+        // Hashes bound the memory used for a million files.
+        let mut seen = HashSet::new();
+        let mut is_new = move |chosen: &Result<Chosen>| match chosen {
+            Ok(Chosen { file, .. }) => {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(file.profile.as_bytes()).update(b"\0").update(file.id.0.as_bytes());
+                seen.insert(u128::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("of 32")))
+            }
+            // Errors are kept.
+            Err(_) => true,
+        };
+        self.files(ctx, op).filter(move |chosen| std::future::ready(is_new(chosen))).boxed_local()
     }
 
     fn named<'a>(

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use reqwest::Response;
 
+use super::request::is_weak;
 use super::{Config, Content, HeaderMap, Range, lost, retry};
 use crate::error::{Error, Result};
 
@@ -17,15 +18,11 @@ pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
     headers
 }
 
-fn is_weak(validator: &str) -> bool {
-    validator.starts_with("W/")
-}
-
-/// Whether a 416 says that the content ends just where the range starts, so that nothing is missing.
+/// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing.
 pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
-    let whole =
+    let whole: Option<u64> =
         text(headers, "content-range").and_then(|text| text.strip_prefix("bytes */")?.trim().parse().ok());
-    whole == Some(range.from)
+    whole == Some(range.from) && range.continues(validator(headers).as_deref(), whole)
 }
 
 /// Content without bytes: the caller has them all.
@@ -41,36 +38,40 @@ pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> Content {
     }
 }
 
-/// The content of a successful answer, once its range is what was asked for.
-pub(super) fn of_response(config: &Config, range: Option<&Range>, response: Response) -> Result<Content> {
+/// The content of a successful answer; None if it does not continue the range.
+pub(super) fn of_response(
+    config: &Config,
+    range: Option<&Range>,
+    response: Response,
+) -> Result<Option<Content>> {
     let headers = response.headers();
     let announced = text(headers, "content-length").and_then(|length| length.parse::<u64>().ok());
+    let validator = validator(headers);
     let (start, length) = match (response.status().as_u16(), range) {
         (200, _) => (0, announced),
         (206, Some(range)) => {
             let stated = text(headers, "content-range").unwrap_or_default();
-            let length =
-                check_range(range.from, stated).filter(|length| announced.is_none_or(|a| a == *length));
-            let length = length.ok_or_else(|| {
-                let asked = format!("bytes from {} on were asked for", range.from);
-                nonsense(config, headers, &format!("sent `{stated}` where {asked}"))
-            })?;
-            (range.from, Some(length))
+            let rest = check_range(range.from, stated).filter(|rest| announced.is_none_or(|a| a == *rest));
+            let total = rest.map(|rest| range.from + rest);
+            if rest.is_none() || !range.continues(validator.as_deref(), total) {
+                return Ok(None);
+            }
+            (range.from, rest)
         }
         (status, _) => {
             return Err(nonsense(config, headers, &format!("answered {status} instead of the content"))
                 .with_status(status));
         }
     };
-    Ok(Content {
+    Ok(Some(Content {
         start,
         length,
-        validator: validator(headers),
+        validator,
         content_type: text(headers, "content-type").map(str::to_owned),
         stream: stream_of(config.platform, config.timeout, response),
         release: None,
         derived: false,
-    })
+    }))
 }
 
 /// The number of bytes of a `Content-Range` that starts at `from` and goes to the end; None if it is another.
@@ -104,10 +105,11 @@ fn stream_of(
     .boxed()
 }
 
-/// What identifies this state of the content: a strong `ETag`, else `Last-Modified`.
+/// What identifies this state of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
 fn validator(headers: &HeaderMap) -> Option<String> {
-    let tag = text(headers, "etag").filter(|tag| !tag.is_empty() && !is_weak(tag));
-    tag.or_else(|| text(headers, "last-modified")).map(str::to_owned)
+    let tag = text(headers, "etag").filter(|tag| !tag.is_empty());
+    let (strong, weak) = (tag.filter(|tag| !is_weak(tag)), tag);
+    strong.or_else(|| text(headers, "last-modified")).or(weak).map(str::to_owned)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -146,7 +148,8 @@ mod tests {
 
     #[test]
     fn only_a_strong_validator_guards_a_range() {
-        let range = |validator: &str| Range { from: 3, validator: Some(validator.to_owned()) };
+        let range =
+            |validator: &str| Range { from: 3, validator: Some(validator.to_owned()), ..Range::default() };
         assert_eq!(
             range_headers(&range("\"a\"")),
             [("range", "bytes=3-".into()), ("if-range", "\"a\"".into())]

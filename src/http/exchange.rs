@@ -79,16 +79,16 @@ impl<'a> Attempt<'a> {
         .await
     }
 
-    /// Makes the attempt and opens the content of the answer.
-    pub(super) async fn content(&self) -> Result<super::Content, Failure> {
+    /// Makes the attempt and opens the content of the answer; None if the answer does not continue the range.
+    pub(super) async fn content(&self) -> Result<Option<super::Content>, Failure> {
         let range = self.request.range.as_ref();
         self.in_time(async {
             let answer = self.exchange(true).await?;
             let status = answer.response.status();
-            if let Some(range) = range.filter(|_| status.as_u16() == 416)
-                && content::is_complete(range, answer.response.headers())
-            {
-                return Ok(content::nothing_left(range, answer.response.headers()));
+            if let Some(range) = range.filter(|_| status.as_u16() == 416) {
+                let headers = answer.response.headers();
+                let complete = content::is_complete(range, headers);
+                return Ok(complete.then(|| content::nothing_left(range, headers)));
             }
             if !status.is_success() {
                 return Err(self.refusal(answer).await);

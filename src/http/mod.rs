@@ -20,6 +20,7 @@ mod tls;
 mod trace;
 mod transport;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -146,11 +147,11 @@ impl Reply {
 
 /// The bytes of a file on their way.
 pub struct Content {
-    /// The offset they really start at; 0 where the server ignored the range.
+    /// The offset they start at: that of the range, or 0 if the answer does not continue it.
     pub start: u64,
     /// How many bytes follow, if the server says.
     pub length: Option<u64>,
-    /// What identifies this state of the content: a strong `ETag`, else `Last-Modified`.
+    /// What identifies this state of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
     pub validator: Option<String>,
     /// The content type the server says.
     pub content_type: Option<String>,
@@ -231,15 +232,20 @@ impl Client {
         }
     }
 
-    /// Sends a request whose answer is a file's bytes. Honours [`Request::range`], tells where the bytes start.
+    /// Sends a request for a file's bytes. If the answer does not continue [`Request::range`], requests all bytes instead;
+    /// [`Content::start`] says where they begin.
     pub async fn content(&self, request: &Request) -> Result<Content> {
         let progress = silent();
-        let mut tries = retry::Tries::new(self.inner.config.policy, request);
+        let mut request = Cow::Borrowed(request);
+        let mut tries = retry::Tries::new(self.inner.config.policy, &request);
         loop {
-            self.turn(request).await?;
-            let attempt = exchange::Attempt::new(self, request, &progress, tries.number(), true);
-            match attempt.content().await {
-                Ok(content) => return Ok(content),
+            self.turn(&request).await?;
+            let opened =
+                exchange::Attempt::new(self, &request, &progress, tries.number(), true).content().await;
+            match opened {
+                Ok(Some(content)) => return Ok(content),
+                // The bytes that the caller has belong to another version.
+                Ok(None) => request.to_mut().range = None,
                 Err(failure) => self.rest(&mut tries, failure).await?,
             }
         }

@@ -38,12 +38,40 @@ pub struct Request {
 }
 
 /// Continue a download.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
     /// The first byte wanted.
     pub from: u64,
     /// The validator (`ETag` or `Last-Modified`) of the content that the first bytes came from.
     pub validator: Option<String>,
+    /// The size of that content, if known.
+    pub total: Option<u64>,
+    /// Whether the complete content is compared with a checksum at the end, which makes a missing validator acceptable.
+    pub verified: bool,
+}
+
+impl Range {
+    /// Whether content with this validator and total size is the same version that the first bytes came from. Different
+    /// validators or sizes mean another version. If only one side has a strong validator, the range continues only if
+    /// the result is `verified`. If neither has a validator, the file's id is taken to identify the content.
+    pub fn continues(&self, validator: Option<&str>, total: Option<u64>) -> bool {
+        let same = match (self.validator.as_deref(), validator) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) if opaque(ours) != opaque(theirs) => false,
+            (Some(ours), Some(theirs)) if !is_weak(ours) && !is_weak(theirs) => true,
+            _ => self.verified,
+        };
+        same && self.total.zip(total).is_none_or(|(ours, theirs)| ours == theirs)
+    }
+}
+
+/// Whether a validator is weak: equal weak validators do not imply equal bytes.
+pub(super) fn is_weak(validator: &str) -> bool {
+    validator.starts_with("W/")
+}
+
+fn opaque(validator: &str) -> &str {
+    validator.strip_prefix("W/").unwrap_or(validator)
 }
 
 impl Request {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::Origin;
 use crate::error::{Error, Result};
+use crate::files::{self, Place};
 
 /// The version of the file's form that this program writes and understands.
 const VERSION: i64 = 1;
@@ -235,7 +236,14 @@ impl File {
 
     /// Changes the file at `path` as it is now, one haul after the other.
     pub fn edit(path: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
-        let folder = folder_of(&real(path));
+        let folder = match files::place(path) {
+            Ok(Place::File(path)) => files::folder_of(&path).to_owned(),
+            Ok(Place::Stream) => {
+                return Err(Error::usage(format!("{}: not a regular file", path.display()))
+                    .hint("name the config file: `--config FILE`"));
+            }
+            Err(error) => return Err(Error::io("write", path, &error)),
+        };
         fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, &error))?;
         // The folder is locked, since the file is another one after each change. Where a folder cannot be locked, two
         // changes at the same moment are one too many.
@@ -245,17 +253,11 @@ impl File {
         file.write()
     }
 
-    /// Writes the file: whole or not at all, for this user only. A link to it stays a link.
+    /// Writes the file.
     fn write(&self) -> Result<()> {
-        let path = real(&self.path);
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(folder_of(&path))?;
-            file.write_all(self.document.to_string().trim_start_matches('\n').as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            io::Result::Ok(())
-        };
-        write().map_err(|error| Error::io("write", &self.path, &error))
+        let text = self.document.to_string();
+        let written = files::replace(&self.path, text.trim_start_matches('\n').as_bytes(), false);
+        written.map_err(|error| Error::io("write", &self.path, &error))
     }
 
     fn profile_item(&mut self, name: &str) -> &mut Item {
@@ -266,15 +268,6 @@ impl File {
         });
         child(profiles, name)
     }
-}
-
-/// The file itself, where `path` is a link to it.
-fn real(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// The table under `key`, made in the form of its parent if it is not there.

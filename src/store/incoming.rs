@@ -307,10 +307,14 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes what dead processes left in `directory`.
+/// Removes the temporary files of dead processes from `directory`. Other files are kept.
 pub(super) fn clear(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if Uuid::try_parse(name).is_err() || path.is_symlink() {
+            continue;
+        }
         let file = match OpenOptions::new().write(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -73,7 +73,8 @@ impl Store {
         let blobs = Blobs::create(root, !options.ephemeral)?;
         // Two processes that make or migrate a store at once would get in each other's way.
         let path = root.join("lock");
-        let lock = fs::File::create(&path).map_err(|error| Error::io("open", &path, &error))?;
+        let lock = fs::File::options().write(true).create(true).truncate(false).open(&path);
+        let lock = lock.map_err(|error| Error::io("open", &path, &error))?;
         match lock.lock() {
             Err(error) if error.kind() != io::ErrorKind::Unsupported => {
                 return Err(Error::io("lock", &path, &error));

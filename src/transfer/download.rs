@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use super::part::{Part, exists};
+use super::outlet::Outlet;
+use super::part::{self, Part, Version, exists, in_the_way};
 use super::writer::{Sink, Writer};
 use crate::error::{Error, Kind, Result};
+use crate::files::{self, Place};
 use crate::interrupt::Interrupt;
 use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress};
@@ -22,8 +24,10 @@ const LAST_ANSWER: Duration = Duration::from_millis(400);
 
 /// Where the bytes go.
 pub enum Target<'a> {
-    /// A file of this machine.
+    /// A path given by the user. Symbolic links are followed; devices and pipes are written in place.
     Path(PathBuf),
+    /// A path in a folder, derived from the name on the server. Symbolic links are not followed.
+    Inside(PathBuf),
     /// Whoever takes them, in order: standard output.
     Sink(&'a mut dyn FnMut(&[u8]) -> Result<()>),
 }
@@ -63,8 +67,18 @@ pub async fn download(
     let item = progress.item(&file.name, file.size);
     let fetch = Fetch { provider, file, item: &item, interrupt };
     let result = match target {
-        Target::Path(path) => fetch.to_path(&path, options).await,
-        Target::Sink(sink) => fetch.to_sink(sink, options).await.map(|()| true),
+        Target::Sink(sink) => fetch.write(Sink::Stream(sink), options).await.map(|()| true),
+        Target::Path(ref path) | Target::Inside(ref path) => {
+            match way(path, matches!(target, Target::Path(_)), options.existing) {
+                Ok(Way::Leave) => {
+                    part::sweep(path);
+                    Ok(false)
+                }
+                Ok(Way::Stream) => fetch.to_outlet(path, options).await.map(|()| true),
+                Ok(Way::File(real)) => fetch.to_file(path, &real, options).await.map(|()| true),
+                Err(error) => Err(error),
+            }
+        }
     };
     item.finish(match &result {
         Ok(true) => Outcome::Done,
@@ -74,18 +88,49 @@ pub async fn download(
     result.map_err(|error| error.about(file.id.to_string()))
 }
 
-/// Whether a download to this path would write it: false where what is there stays, an error where it is in the way.
-pub fn foresee(path: &Path, existing: Existing) -> Result<bool> {
-    if path.symlink_metadata().is_err() {
-        return Ok(true);
+/// Whether a download to this target would write it: false where what is there stays, an error where it is in the way.
+pub fn foresee(target: &Target<'_>, existing: Existing) -> Result<bool> {
+    let way = match target {
+        Target::Path(path) => way(path, true, existing)?,
+        Target::Inside(path) => way(path, false, existing)?,
+        Target::Sink(_) => Way::Stream,
+    };
+    Ok(!matches!(way, Way::Leave))
+}
+
+/// How to write to a path.
+enum Way {
+    /// Skip it.
+    Leave,
+    /// Write in place.
+    Stream,
+    /// Write a new file, then rename it to this path.
+    File(PathBuf),
+}
+
+/// How to write to `path`; `named` if the user gave it.
+fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(Way::File(path.to_owned())) };
+    if existing == Existing::Skip {
+        return Ok(Way::Leave);
     }
-    match existing {
-        Existing::Refuse => Err(exists(path)),
-        Existing::Skip => Ok(false),
-        Existing::Overwrite if path.is_dir() => {
-            Err(Error::failed(format!("{}: is a directory", path.display())))
+    if path.is_dir() && existing == Existing::Overwrite {
+        return Err(Error::failed(format!("{}: is a directory", path.display())));
+    }
+    let real = if path.is_dir() || !named {
+        path.to_owned()
+    } else {
+        match files::place(path) {
+            Ok(Place::File(real)) => real,
+            Ok(Place::Stream) => return Ok(Way::Stream),
+            Err(error) => return Err(Error::io("write", path, &error)),
         }
-        Existing::Overwrite => Ok(true),
+    };
+    let is_file = found.is_file() || found.is_symlink() || found.is_dir();
+    match existing {
+        _ if !is_file => Err(in_the_way(path, &found).hint("choose where to write it: `-o FILE`")),
+        Existing::Overwrite => Ok(Way::File(real)),
+        _ => Err(exists(path)),
     }
 }
 
@@ -98,72 +143,78 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    async fn to_sink(
-        &self,
-        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-        options: DownloadOptions,
-    ) -> Result<()> {
-        let mut writer = Writer::new(Sink::Stream(sink), 0, self.file, options.verify)?;
-        self.run(&mut writer, None, &|_| Ok(())).await?;
+    /// Downloads the content into `sink` and verifies it.
+    async fn write(&self, sink: Sink<'_>, options: DownloadOptions) -> Result<()> {
+        let mut writer = Writer::new(sink, self.file, options.verify)?;
+        self.run(&mut writer).await?;
         writer.check(self.file, options.verify)
     }
 
-    async fn to_path(&self, path: &Path, options: DownloadOptions) -> Result<bool> {
-        if !foresee(path, options.existing)? {
-            return Ok(false);
+    async fn to_outlet(&self, path: &Path, options: DownloadOptions) -> Result<()> {
+        let mut outlet = Outlet::open(path)?;
+        let written = self.write(Sink::Outlet(&mut outlet), options).await;
+        if written.as_ref().is_err_and(|error| error.kind() != Kind::Mismatch) {
+            return written;
         }
-        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
-        let part = Part::open(path, self.file, options.resume)?;
-        let sink = Sink::File(&part.handle, &part.path);
-        let mut writer = Writer::new(sink, part.have, self.file, options.verify)?;
-        let range = (part.have > 0).then(|| Range { from: part.have, validator: part.validator.clone() });
-        if let Err(error) = self.run(&mut writer, range, &|validator| part.note(validator)).await {
-            // Bytes of another content are no start for this one.
-            if part.is_empty() || error.kind() == Kind::Mismatch {
-                part.discard();
-            }
-            return Err(error);
-        }
-        if let Err(error) = writer.check(self.file, options.verify) {
-            part.discard();
-            return Err(error);
-        }
-        part.publish(path, options.existing == Existing::Overwrite)?;
-        Ok(true)
+        self.interrupt.or(outlet.finish()).await.unwrap_or_else(|| Err(interrupted()))?;
+        written
     }
 
-    /// Opens the content and writes it, again from where it broke, until it is whole. `note` hears what identifies the
-    /// content before its first byte is written.
-    async fn run(
-        &self,
-        writer: &mut Writer<'_>,
-        range: Option<Range>,
-        note: &dyn Fn(Option<&str>) -> Result<()>,
-    ) -> Result<()> {
-        let (mut range, mut fruitless) = (range, 0);
+    /// Writes the file `real`, which `path` is or links to.
+    async fn to_file(&self, path: &Path, real: &Path, options: DownloadOptions) -> Result<()> {
+        let folder = files::folder_of(path);
+        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        let opening = Part::open(real, self.file, options.resume);
+        let mut part = self.interrupt.or(opening).await.unwrap_or_else(|| Err(interrupted()))?;
+        let written = self.write(Sink::Part(&mut part), options).await;
+        match written {
+            Ok(()) => part.publish(real, options.existing == Existing::Overwrite).await,
+            Err(error) => {
+                // Bytes of another content are no start for this one.
+                if error.kind() == Kind::Mismatch {
+                    part.discard();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the content and writes it, again from where it broke, until it is whole.
+    async fn run(&self, writer: &mut Writer<'_>) -> Result<()> {
+        let (mut from, mut fruitless) = (writer.position(), 0);
         loop {
             let before = writer.position();
-            let mut content = self.open(range.clone()).await?;
-            let (validator, link) = (content.validator.take(), content.release.take());
-            let copy = self.copy(content, validator.as_deref(), writer, note);
-            let result = self.interrupt.or(copy).await.unwrap_or_else(|| Err(interrupted()));
+            let Version { validator, total, .. } = writer.version().clone();
+            let range = Range { from, validator, total, verified: writer.is_verified() };
+            let mut content = self.open((from > 0).then_some(range)).await?;
+            let (start, link) = (content.start, content.release.take());
+            // Extracted text and the file itself may share a validator, or have none.
+            let other = start > 0 && content.derived != writer.version().derived;
+            let result = if other {
+                from = 0;
+                Ok(false)
+            } else {
+                let copied = self.interrupt.or(self.copy(content, writer)).await;
+                copied.unwrap_or_else(|| Err(interrupted())).map(|()| true)
+            };
             if let Some(link) = link {
                 self.release(&link).await;
             }
             match result {
-                Ok(()) => return Ok(()),
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
                 // Whatever was to follow, it was not of the file.
                 Err(error) if error.kind() == Kind::Unreachable && writer.is_whole(self.file) => {
                     return Ok(());
                 }
                 Err(error) if error.kind() == Kind::Unreachable => {
-                    fruitless = if writer.position() > before { 0 } else { fruitless + 1 };
+                    // Starting over is not progress, however far it gets.
+                    let went_on = start == before && writer.position() > before;
+                    fruitless = if went_on { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {
                         return Err(error.hint("run the same command again to go on from where it stopped"));
                     }
-                    let from = writer.position();
-                    range = (from > 0).then_some(Range { from, validator });
+                    from = writer.position();
                 }
                 Err(error) => return Err(error),
             }
@@ -185,19 +236,18 @@ impl Fetch<'_> {
         Err(interrupted())
     }
 
-    async fn copy(
-        &self,
-        content: Content,
-        validator: Option<&str>,
-        writer: &mut Writer<'_>,
-        note: &dyn Fn(Option<&str>) -> Result<()>,
-    ) -> Result<()> {
-        writer.start_at(content.start, content.derived)?;
-        // Not before: a note about this content must not stand beside bytes of another.
-        note(validator)?;
-        let mut stream = content.stream;
+    async fn copy(&self, content: Content, writer: &mut Writer<'_>) -> Result<()> {
+        let Content { start, length, validator, derived, mut stream, .. } = content;
+        let before = writer.version();
+        let version = Version {
+            // The rest of a content may come with fewer headers than its start.
+            validator: if start > 0 { before.validator.clone().or(validator) } else { validator },
+            total: length.and_then(|length| start.checked_add(length)).or(before.total.filter(|_| start > 0)),
+            derived,
+        };
+        writer.start_at(start, version)?;
         while let Some(chunk) = stream.next().await {
-            writer.write(&chunk?)?;
+            writer.write(chunk?).await?;
             self.item.at(writer.position());
         }
         Ok(())

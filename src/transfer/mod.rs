@@ -7,6 +7,7 @@ mod hashes;
 mod journal;
 mod locked;
 mod names;
+mod outlet;
 mod part;
 mod plan;
 mod pool;

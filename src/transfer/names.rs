@@ -11,9 +11,9 @@ const RESERVED: [&str; 30] = [
     "lpt²", "lpt³", "conin$", "conout$",
 ];
 
-/// The longest file name that common file systems take, less room for `.part` and the like.
-const LONGEST: usize = 240;
-/// The longest path that common systems take, less the same room.
+/// The longest file name that common file systems take, in bytes.
+pub(super) const LONGEST: usize = 255;
+/// The longest path that common systems take, less room for `.part` and the like.
 const LONGEST_PATH: usize = 4_000;
 
 /// A relative path below the chosen folder, made of the server's name: each component made safe, `.` and `..` and
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(safe("NUL.txt").as_deref(), Some("_NUL.txt"));
         assert_eq!(safe("com¹.txt").as_deref(), Some("_com¹.txt"));
         assert_eq!(safe("a. ").as_deref(), Some("a__"));
-        let device = safe(&format!("CON{}0. A", " ".repeat(240))).unwrap();
+        let device = safe(&format!("CON{}0. A", " ".repeat(LONGEST))).unwrap();
         assert!(
             device.starts_with("_CON ") && device.len() <= LONGEST && safe(&device) == Some(device.clone())
         );

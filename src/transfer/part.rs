@@ -1,118 +1,367 @@
-//! The `.part` file of a download: the first bytes so far, a note of whose they are, and how it gets its name.
+//! The `.part` file of a download, and the note that allows another run to resume it.
+//!
+//! `TARGET.part` holds the bytes received so far. `TARGET.part.json`, the note, names the file and version they belong to and
+//! stores their hash. Foreign files are never changed: a note is recognized by a mark in it, and a part by its inode and
+//! birth time, which the note records. If a foreign file has one of the two names, the pair is named `TARGET.2.part` and
+//! `TARGET.2.part.json`, and so on.
+//!
+//! The note is created before the part and removed after it. The process that writes a part holds a lock on the note. A run
+//! resumes only bytes that match the hash: bytes written after the last update of the note are fetched again.
+//!
+//! Where the system supports unnamed files, a small file has neither part nor note: it appears under its final name once it
+//! is complete. A second file for each small download would double the cost on disk.
 
-use std::fs::{self, File as Handle};
-use std::io::{Seek as _, SeekFrom, Write as _};
+mod note;
+mod unnamed;
+
+use std::fs::{self, File as Handle, Metadata, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
+pub(super) use self::note::Version;
 
+use self::note::{Note, Record};
 use super::locked;
+use super::names::LONGEST;
+use super::writer::SMALL;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::File;
 
-/// Files up to this size are downloaded anew rather than continued in another run: no note is written for them.
-const SMALL: u64 = 256 * 1024;
-
-/// A `.part` file that this process alone writes.
+/// Maximum number of name pairs to try.
+const PAIRS: u32 = 100;
+/// A part that only this process writes. When dropped, it is kept for another run unless it is empty.
 pub(super) struct Part {
+    /// Its path. An unnamed file uses this path only in error messages.
     pub(super) path: PathBuf,
-    pub(super) handle: Handle,
-    /// The first bytes that are there already.
-    pub(super) have: u64,
-    /// What identified the content that they are of.
-    pub(super) validator: Option<String>,
-    note: PathBuf,
-    identity: String,
-    small: bool,
+    handle: Handle,
+    have: u64,
+    version: Version,
+    /// None for an unnamed file, and after the part was renamed or removed.
+    record: Option<Record>,
 }
 
-/// Whose bytes a `.part` file has.
-#[derive(Serialize, Deserialize)]
-struct Note {
-    of: String,
-    validator: Option<String>,
+/// A pair of names that this process has locked.
+struct Pair {
+    path: PathBuf,
+    note_path: PathBuf,
+    note_handle: Handle,
+    /// The note left by an earlier run.
+    earlier: Option<Note>,
 }
 
 impl Part {
-    /// Opens or makes `TARGET.part`. Bytes of an earlier run stay if they are of this file in this state.
-    pub(super) fn open(target: &Path, file: &File, resume: bool) -> Result<Self> {
-        let (path, note) = (with(target, ".part"), with(target, ".part.json"));
-        let failed = |error: std::io::Error| Error::io("write", &path, &error);
-        let Some(mut handle) = locked::open(&path).map_err(failed)? else {
-            return Err(Error::failed(format!("{}: another download is writing to it", path.display())));
-        };
-        let identity = format!(
-            "{}:{} {:?} {:?} {:?}",
-            file.profile, file.id, file.size, file.updated_at, file.checksums
-        );
-        let mut have = handle.metadata().map_err(failed)?.len();
-        if have > SMALL && note.symlink_metadata().is_err() {
-            // A part as large as this has had a note since its first byte: this is somebody's file.
-            return Err(Error::failed(format!(
-                "{}: exists already, and is no part of a download",
-                path.display()
-            ))
-            .hint("give it another name, or choose another target: `-o FILE`"));
+    /// Opens or creates the part of `target`. Bytes from an earlier run are kept if they belong to the same state of the
+    /// same file and match the hash in the note.
+    pub(super) async fn open(target: &Path, file: &File, resume: bool) -> Result<Self> {
+        let (path, note_path) = names(target, 1);
+        let is_small = file.size.is_some_and(|size| size <= SMALL);
+        if is_small && target.symlink_metadata().is_err() && note_path.symlink_metadata().is_err() {
+            let made = unnamed::create(files::folder_of(target))
+                .map_err(|error| Error::io("write", &path, &error))?;
+            if let Some(handle) = made {
+                return Ok(Self { path, handle, have: 0, version: Version::default(), record: None });
+            }
         }
-        let noted = if have > 0 && resume { read_note(&note, &identity) } else { None };
-        if have > 0 && (noted.is_none() || file.size.is_some_and(|size| have > size)) {
-            handle.set_len(0).map_err(failed)?;
-            have = 0;
+        Self::named(target, state_of(file), resume.then(|| file.size.unwrap_or(u64::MAX))).await
+    }
+
+    /// Opens or creates a part that has a name. Keeps at most `kept` bytes from an earlier run.
+    async fn named(target: &Path, of: String, kept: Option<u64>) -> Result<Self> {
+        // A part must not be more accessible than the file that it replaces.
+        let private = target.symlink_metadata().is_ok_and(|old| old.is_file());
+        for number in 1..=PAIRS {
+            let Some(mut pair) = Pair::claim(target, number)? else { continue };
+            let note = pair.earlier.clone().unwrap_or_default();
+            // Derived content is never resumed: the note does not record how it was derived.
+            let fits = note.of == of && !note.version.derived && note.have > 0;
+            let fits = fits && kept.is_some_and(|kept| note.have <= kept);
+            let found = match pair.find() {
+                // Without a birth time it may be a foreign file that reuses the inode: only its content tells.
+                Found::Part(Some(handle)) if fits || !has_birth_time(&handle) => prove(handle, &note).await?,
+                found => found,
+            };
+            match found {
+                Found::Proven(handle, hasher) if fits => {
+                    if private {
+                        make_private(&handle);
+                    }
+                    return Ok(Self::new(pair, handle, hasher, note));
+                }
+                Found::Foreign => pair.drop_note(),
+                found => match pair.make(!matches!(found, Found::Nothing), private) {
+                    Ok(handle) => {
+                        let part = handle.metadata().ok().map(|made| identity(&made));
+                        let note = Note { of, part, ..Note::begun() };
+                        return Ok(Self::new(pair, handle, Box::default(), note));
+                    }
+                    Err(error) => {
+                        pair.drop_note();
+                        if error.kind() != io::ErrorKind::AlreadyExists {
+                            return Err(Error::io("write", &pair.path, &error));
+                        }
+                    }
+                },
+            }
         }
-        handle.seek(SeekFrom::Start(have)).map_err(failed)?;
-        let validator = noted.and_then(|noted| noted.validator);
-        let small = file.size.is_some_and(|size| size <= SMALL);
-        Ok(Self { path, handle, have, validator, note, identity, small })
+        let (path, _) = names(target, 1);
+        Err(Error::failed(format!("{}: exists already, and is no part of a download", path.display()))
+            .hint("give it another name, or choose another target: `-o FILE`"))
     }
 
-    /// Notes of which content the bytes are from here on. Call it once bytes of another content are gone.
-    pub(super) fn note(&self, validator: Option<&str>) -> Result<()> {
-        if self.small {
-            return Ok(());
+    fn new(pair: Pair, handle: Handle, hasher: Box<blake3::Hasher>, note: Note) -> Self {
+        let (have, version) = (note.have, note.version.clone());
+        let record = Record::new(pair.note_path, pair.note_handle, note, hasher);
+        Self { path: pair.path, handle, have, version, record: Some(record) }
+    }
+
+    /// Number of bytes received.
+    pub(super) fn have(&self) -> u64 {
+        self.have
+    }
+
+    /// Version of the content that these bytes belong to.
+    pub(super) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// Prepares to write content of `version` from offset `start`, which must not exceed [`have`](Self::have).
+    pub(super) fn begin(&mut self, start: u64, version: Version) -> Result<()> {
+        let anew = start < self.have || start == 0;
+        if start < self.have {
+            let failed = |error: io::Error| Error::io("write", &self.path, &error);
+            self.handle.set_len(start).map_err(failed)?;
+            self.handle.seek(SeekFrom::Start(start)).map_err(failed)?;
+            self.have = start;
         }
-        let note = Note { of: self.identity.clone(), validator: validator.map(str::to_owned) };
-        let text = serde_json::to_vec(&note).unwrap_or_default();
-        // Made anew, so that nothing is written through a link of that name.
-        let _ = fs::remove_file(&self.note);
-        let made = Handle::create_new(&self.note).and_then(|mut file| file.write_all(&text));
-        made.map_err(|error| Error::io("write", &self.note, &error))
-    }
-
-    /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.handle.metadata().is_ok_and(|metadata| metadata.len() == 0)
-    }
-
-    /// Removes it: its bytes are no start for another run.
-    pub(super) fn discard(&self) {
-        let _ = fs::remove_file(&self.path);
-        self.drop_note();
-    }
-
-    /// Gives the whole file its name in one step. Without `overwrite` a file that has appeared meanwhile stays.
-    pub(super) fn publish(&self, target: &Path, overwrite: bool) -> Result<()> {
-        let given = if overwrite { fs::rename(&self.path, target) } else { self.rename_anew(target) };
-        given.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => exists(target),
-            _ => Error::io("write", target, &error),
-        })?;
-        self.drop_note();
+        let changed = anew || version != self.version;
+        self.version = version;
+        if let Some(record) = self.record.as_mut().filter(|_| changed) {
+            if anew {
+                record.reset();
+            }
+            // After truncation, so that the note never describes bytes of another version.
+            record.note.version.clone_from(&self.version);
+            record.write().map_err(|error| Error::io("write", &record.path, &error))?;
+        }
         Ok(())
     }
 
-    fn rename_anew(&self, target: &Path) -> std::io::Result<()> {
+    /// Appends bytes.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.handle.write_all(bytes).map_err(|error| Error::io("write", &self.path, &error))?;
+        self.have += bytes.len() as u64;
+        if let Some(record) = self.record.as_mut().filter(|record| record.is_due()) {
+            record.take(&self.handle, self.have);
+        }
+        Ok(())
+    }
+
+    /// Renames the complete file to `target` atomically. Without `overwrite`, an existing target is an error.
+    pub(super) async fn publish(mut self, target: &Path, overwrite: bool) -> Result<()> {
+        if self.record.is_none() {
+            return self.link(target, overwrite).await;
+        }
+        if !self.is_in_place() {
+            let message = format!("{}: was removed or replaced during the download", self.path.display());
+            return Err(Error::failed(message));
+        }
+        let given = if overwrite { self.replace(target)? } else { self.rename_anew(target) };
+        given.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(target),
+            _ => Error::io("write", target, &error),
+        })?;
+        self.end();
+        Ok(())
+    }
+
+    fn replace(&self, target: &Path) -> Result<io::Result<()>> {
+        match fs::symlink_metadata(target) {
+            Ok(old) if old.is_file() => files::keep_mode(&self.handle, &old),
+            Ok(old) if !old.is_symlink() => return Err(in_the_way(target, &old)),
+            _ => {}
+        }
+        Ok(fs::rename(&self.path, target))
+    }
+
+    fn rename_anew(&self, target: &Path) -> io::Result<()> {
         let part = tempfile::TempPath::try_from_path(&self.path)?;
         part.persist_noclobber(target).map_err(|failed| {
-            // Not a temporary file: what came stays for the next try.
+            // Keep the part for another run.
             let _ = failed.path.keep();
             failed.error
         })
     }
 
-    fn drop_note(&self) {
-        if !self.small {
-            let _ = fs::remove_file(&self.note);
+    /// Links an unnamed file to `target`.
+    async fn link(&mut self, target: &Path, overwrite: bool) -> Result<()> {
+        match unnamed::link(&self.handle, target) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => Err(exists(target)),
+            Err(_) => {
+                // The target was created meanwhile, which requires a rename, or `/proc` is not mounted.
+                let mut named = Self::named(target, String::new(), None).await?;
+                self.handle
+                    .seek(SeekFrom::Start(0))
+                    .and_then(|_| io::copy(&mut self.handle, &mut named.handle))
+                    .map_err(|error| Error::io("write", &named.path, &error))?;
+                Box::pin(named.publish(target, overwrite)).await
+            }
         }
+    }
+
+    /// Removes the part, because its bytes cannot be resumed.
+    pub(super) fn discard(mut self) {
+        self.remove();
+    }
+
+    fn remove(&mut self) {
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path);
+        }
+        self.end();
+    }
+
+    /// Removes the note.
+    fn end(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.remove();
+        }
+    }
+
+    /// Whether the part still has its name.
+    fn is_in_place(&self) -> bool {
+        let found = fs::symlink_metadata(&self.path).ok().map(|found| identity(&found));
+        self.record.as_ref().is_some_and(|record| found.is_some() && found == record.note.part)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.have == 0 {
+            self.remove();
+        } else if let Some(record) = &mut self.record {
+            record.take(&self.handle, self.have);
+        }
+    }
+}
+
+/// The file that exists at the path of a part.
+enum Found {
+    Nothing,
+    /// A file that haul did not create.
+    Foreign,
+    /// A part from an earlier run, opened if permitted.
+    Part(Option<Handle>),
+    /// A part whose bytes match its note, and their hash.
+    Proven(Handle, Box<blake3::Hasher>),
+}
+
+/// Compares a part with its note on a blocking thread, and truncates it to the length in the note.
+async fn prove(handle: Handle, note: &Note) -> Result<Found> {
+    let (have, stated) = (note.have, note.blake3.clone());
+    let work = move || {
+        let (mut hasher, mut file) = (Box::<blake3::Hasher>::default(), &handle);
+        let proven = note::hash(file, have, &mut hasher).is_ok_and(|read| read == have)
+            && stated.is_some_and(|stated| stated == hasher.finalize().to_hex().as_str());
+        if proven && file.set_len(have).is_ok() && file.seek(SeekFrom::Start(have)).is_ok() {
+            Found::Proven(handle, hasher)
+        } else if has_birth_time(&handle) {
+            Found::Part(Some(handle))
+        } else {
+            Found::Foreign
+        }
+    };
+    let found = tokio::task::spawn_blocking(work).await;
+    found.map_err(|error| Error::failed("reading the part stopped").cause(error.to_string()))
+}
+
+impl Pair {
+    /// Creates the note or locks the one from an earlier run; None if a foreign file has one of the names.
+    fn claim(target: &Path, number: u32) -> Result<Option<Self>> {
+        let (path, note_path) = names(target, number);
+        if note_path.symlink_metadata().is_err() {
+            if path.symlink_metadata().is_ok() {
+                return Ok(None);
+            }
+            match OpenOptions::new().read(true).write(true).create_new(true).open(&note_path) {
+                Ok(mut note_handle) => {
+                    // Other processes treat the empty file as foreign. A failed lock is ignored, as in `locked`.
+                    let _ = note_handle.lock();
+                    let written = Note::begun().write(&mut note_handle, 0);
+                    written.map_err(|error| {
+                        let _ = fs::remove_file(&note_path);
+                        Error::io("write", &note_path, &error)
+                    })?;
+                    return Ok(Some(Self { path, note_path, note_handle, earlier: None }));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("write", &path, &error)),
+            }
+        }
+        if Note::at(&note_path).is_none() {
+            return Ok(None);
+        }
+        match locked::open_existing(&note_path) {
+            Ok(Some(note_handle)) => {
+                // Read again under the lock.
+                let earlier = Note::read(&note_handle);
+                Ok(earlier.map(|note| Self { path, note_path, note_handle, earlier: Some(note) }))
+            }
+            Ok(None) => Err(Error::failed(format!("{}: another download is writing to it", path.display()))),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn find(&self) -> Found {
+        let Ok(found) = self.path.symlink_metadata() else { return Found::Nothing };
+        let ours = found.is_file()
+            && self.earlier.as_ref().is_some_and(|note| match &note.part {
+                Some(part) => *part == identity(&found),
+                // The earlier run ended right after it created the part.
+                None => found.len() == 0,
+            });
+        if !ours {
+            return Found::Foreign;
+        }
+        let opened = OpenOptions::new().read(true).write(true).open(&self.path).ok();
+        let same = |handle: &Handle| handle.metadata().is_ok_and(|it| identity(&it) == identity(&found));
+        if opened.as_ref().is_none_or(same) { Found::Part(opened) } else { Found::Foreign }
+    }
+
+    /// Creates the part, replacing an `old` one. The note records it when the first bytes arrive.
+    fn make(&mut self, old: bool, private: bool) -> io::Result<Handle> {
+        if self.earlier.is_some() {
+            let length = self.note_handle.metadata()?.len();
+            Note::begun().write(&mut self.note_handle, usize::try_from(length).unwrap_or_default())?;
+        }
+        if old {
+            fs::remove_file(&self.path)?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        if private {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        options.open(&self.path)
+    }
+
+    fn drop_note(&self) {
+        note::remove(&self.note_path, &self.note_handle);
+    }
+}
+
+/// Removes a note whose part no longer exists, left by a run that was killed after renaming the part.
+pub(super) fn sweep(target: &Path) {
+    let (path, note_path) = names(target, 1);
+    if path.symlink_metadata().is_err()
+        && note_path.symlink_metadata().is_ok()
+        && let Ok(Some(pair)) = Pair::claim(target, 1)
+        && let Found::Nothing = pair.find()
+    {
+        pair.drop_note();
     }
 }
 
@@ -122,15 +371,60 @@ pub(super) fn exists(path: &Path) -> Error {
         .hint("add `--overwrite` or `--skip-existing`")
 }
 
-fn read_note(note: &Path, identity: &str) -> Option<Note> {
-    let note: Note = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
-    (note.of == identity).then_some(note)
+/// The error for a target that is not a regular file.
+pub(super) fn in_the_way(path: &Path, found: &Metadata) -> Error {
+    Error::failed(format!("{}: is {}", path.display(), files::kind(found.file_type())))
 }
 
-fn with(target: &Path, suffix: &str) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+/// Hash of what identifies the remote file and its state.
+fn state_of(file: &File) -> String {
+    let File { profile, id, size, updated_at, checksums, .. } = file;
+    let state = format!("{profile}:{id} {size:?} {updated_at:?} {checksums:?}");
+    blake3::hash(state.as_bytes()).to_hex().to_string()
+}
+
+/// Distinguishes a file from any other that had or will have the same path: its inode and, because inodes are reused, its
+/// birth time if the file system stores one.
+fn identity(found: &Metadata) -> String {
+    let born = found.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.unwrap_or_default().as_nanos();
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(found);
+    #[cfg(not(unix))]
+    let inode = 0;
+    format!("{inode}.{born}")
+}
+
+fn has_birth_time(handle: &Handle) -> bool {
+    handle.metadata().is_ok_and(|found| found.created().is_ok())
+}
+
+fn make_private(handle: &Handle) {
+    #[cfg(unix)]
+    let _ = handle.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
+    #[cfg(not(unix))]
+    let _ = handle;
+}
+
+/// Paths of the `number`th pair. If the names would be too long, the target's name is truncated and a hash of it is added.
+fn names(target: &Path, number: u32) -> (PathBuf, PathBuf) {
+    let suffix = if number == 1 { ".part".to_owned() } else { format!(".{number}.part") };
+    let with = |end: &str| {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        let room = LONGEST - ".json".len() - suffix.len();
+        if name.len() > room {
+            let hash = blake3::hash(name.as_encoded_bytes()).to_hex();
+            let mut start = name.to_string_lossy().into_owned();
+            while start.len() > room - 9 {
+                start.pop();
+            }
+            name = format!("{start}~{}", &hash[..8]).into();
+        }
+        name.push(&suffix);
+        name.push(end);
+        target.with_file_name(name)
+    };
+    (with(""), with(".json"))
 }
 
 #[cfg(test)]

@@ -1,19 +1,22 @@
 //! The receiving end of a download: bytes in order, counted, hashed and checked.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
 use bytes::Bytes;
 
 use super::digest::{Hasher, compare};
+use super::outlet::Outlet;
+use super::part::{Part, Version};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Checksums, File};
 
-/// Files up to this size are hashed as they come: a thread would cost more than the hash.
-const SMALL: u64 = 256 * 1024;
+/// Files up to this size are hashed without a thread and are not resumed by another run: a thread or a second file costs
+/// more than it saves.
+pub(super) const SMALL: u64 = 256 * 1024;
 /// Pieces that may wait for the hash.
 const WAITING: usize = 4;
 
@@ -22,28 +25,34 @@ pub(super) struct Writer<'a> {
     sink: Sink<'a>,
     position: u64,
     /// Name and size of the file, where they are compared: more bytes than it has are not its own.
-    stated: Option<(&'a str, u64)>,
+    stated: Option<(String, u64)>,
     hash: Option<Hash>,
-    /// Whether the bytes were made from the file's, so that its size and checksum say nothing of them.
-    derived: bool,
+    /// Version of the content received so far.
+    version: Version,
 }
 
 /// Where bytes go.
 pub(super) enum Sink<'a> {
-    /// A file that stands at the writer's position.
-    File(&'a fs::File, &'a Path),
-    /// Whoever takes them.
+    /// The part of a file.
+    Part(&'a mut Part),
+    /// A device or a pipe.
+    Outlet(&'a mut Outlet),
+    /// A consumer that cannot start over, such as standard output.
     Stream(&'a mut dyn FnMut(&[u8]) -> Result<()>),
 }
 
 impl<'a> Writer<'a> {
-    /// A writer that has the first `position` bytes of `file` already.
-    pub(super) fn new(sink: Sink<'a>, position: u64, file: &'a File, verify: bool) -> Result<Self> {
+    /// A writer that appends to what `sink` already has of `file`.
+    pub(super) fn new(sink: Sink<'a>, file: &File, verify: bool) -> Result<Self> {
+        let (position, version) = match &sink {
+            Sink::Part(part) => (part.have(), part.version().clone()),
+            _ => Default::default(),
+        };
         let hasher = Hasher::for_checksums(&file.checksums).filter(|_| verify);
         let small = file.size.is_some_and(|size| size <= SMALL);
         let hash = hasher.map(|hasher| Hash::start(hasher, small)).transpose()?;
-        let stated = file.size.filter(|_| verify).map(|size| (file.name.as_str(), size));
-        let mut writer = Self { sink, position, stated, hash, derived: false };
+        let stated = file.size.filter(|_| verify).map(|size| (file.name.clone(), size));
+        let mut writer = Self { sink, position, stated, hash, version };
         writer.hear_again();
         Ok(writer)
     }
@@ -53,66 +62,79 @@ impl<'a> Writer<'a> {
         self.position
     }
 
-    /// Prepares for bytes that start at `start`: at our position, or before it where the server ignored the range.
-    pub(super) fn start_at(&mut self, start: u64, derived: bool) -> Result<()> {
-        self.derived = derived;
-        if start == self.position {
-            return Ok(());
-        }
+    /// Version of the content received so far.
+    pub(super) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// Whether the content is compared with a stated checksum at the end.
+    pub(super) fn is_verified(&self) -> bool {
+        self.hash.is_some() && !self.version.derived
+    }
+
+    /// Prepares to write content of `version` from offset `start`: the current position, or before it if the server starts
+    /// over.
+    pub(super) fn start_at(&mut self, start: u64, version: Version) -> Result<()> {
         if start > self.position {
             let message = format!("asked for byte {}, the answer starts at {start}", self.position);
             return Err(Error::platform(message));
         }
-        let &Sink::File(mut file, path) = &self.sink else {
-            // What has been given away cannot be taken back.
-            return Err(Error::platform("the server starts over and standard output cannot")
-                .hint("download to a file: `-o FILE`"));
+        let goes_on = start == self.position;
+        // Bytes that were passed on cannot be withdrawn.
+        let passed_on = match &mut self.sink {
+            Sink::Part(part) => {
+                part.begin(start, version.clone())?;
+                None
+            }
+            Sink::Stream(_) => Some("standard output".to_owned()),
+            Sink::Outlet(outlet) => Some(outlet.path.display().to_string()),
         };
-        file.set_len(start)
-            .and_then(|()| file.seek(SeekFrom::Start(start)))
-            .map_err(|error| Error::io("write", path, &error))?;
+        if let Some(place) = passed_on.filter(|_| !goes_on) {
+            return Err(Error::platform(format!("the server starts over and {place} cannot"))
+                .hint("download to a file: `-o FILE`"));
+        }
+        self.version = version;
         self.position = start;
-        if let Some(hash) = self.hash.take() {
+        if !goes_on && let Some(hash) = self.hash.take() {
             self.hash = Some(hash.restarted()?);
             self.hear_again();
         }
         Ok(())
     }
 
-    pub(super) fn write(&mut self, bytes: &Bytes) -> Result<()> {
+    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let length = bytes.len() as u64;
         // At once, not at the end: there may be none before the disk is full.
-        if let Some((name, size)) = self.stated
-            && !self.derived
-            && self.position + bytes.len() as u64 > size
+        if let Some((name, size)) = &self.stated
+            && !self.version.derived
+            && self.position + length > *size
         {
-            return Err(mismatch(name, size, "more"));
+            return Err(mismatch(name, *size, "more"));
         }
         match &mut self.sink {
-            Sink::File(file, path) => {
-                let mut file: &fs::File = file;
-                file.write_all(bytes).map_err(|error| Error::io("write", path, &error))?;
-            }
-            Sink::Stream(sink) => sink(bytes)?,
+            Sink::Part(part) => part.write(&bytes)?,
+            Sink::Outlet(outlet) => outlet.write(bytes.clone()).await?,
+            Sink::Stream(sink) => sink(&bytes)?,
         }
         if let Some(hash) = &mut self.hash {
-            hash.hear(Heard::Bytes(bytes.clone()));
+            hash.hear(Heard::Bytes(bytes));
         }
-        self.position += bytes.len() as u64;
+        self.position += length;
         Ok(())
     }
 
     /// Whether there are as many bytes as the platform states.
     pub(super) fn is_whole(&self, file: &File) -> bool {
-        !self.derived && file.size == Some(self.position)
+        !self.version.derived && file.size == Some(self.position)
     }
 
     /// Compares length and checksum with what the platform states.
     pub(super) fn check(self, file: &File, verify: bool) -> Result<()> {
-        if !verify || self.derived {
+        if !verify || self.version.derived {
             return Ok(());
         }
         if let Some((name, size)) = self.stated.filter(|(_, size)| *size != self.position) {
-            return Err(mismatch(name, size, &self.position.to_string()));
+            return Err(mismatch(&name, size, &self.position.to_string()));
         }
         match self.hash {
             Some(hash) => compare(&file.name, &hash.finish()?, &file.checksums),
@@ -122,8 +144,8 @@ impl<'a> Writer<'a> {
 
     /// Has the hash hear what is in the file already.
     fn hear_again(&mut self) {
-        if let (Some(hash), Sink::File(_, path), true) = (&mut self.hash, &self.sink, self.position > 0) {
-            hash.hear(Heard::File((*path).to_owned(), self.position));
+        if let (Some(hash), Sink::Part(part), true) = (&mut self.hash, &self.sink, self.position > 0) {
+            hash.hear(Heard::File(part.path.clone(), self.position));
         }
     }
 }

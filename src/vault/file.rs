@@ -1,10 +1,11 @@
 //! The safe of last resort: a file for each profile that its owner alone can read. Only with `--insecure-storage`.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::secret::Secret;
 use crate::settings::Settings;
 
@@ -54,25 +55,24 @@ fn shared(metadata: &fs::Metadata) -> Option<u32> {
 }
 
 pub(super) fn write(path: &Path, secret: &Secret) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
     let write = || {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
-        // A temporary file is its owner's alone from the start.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        writeln!(file, "{}", secret.expose())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        io::Result::Ok(())
+        builder.create(files::folder_of(path))?;
+        files::replace(path, format!("{}\n", secret.expose()).as_bytes(), true)
     };
     write().map_err(|error| Error::io("write the token", path, &error))
 }
 
+/// Removes the token file; if it is a symbolic link, the file it links to.
 pub(super) fn remove(path: &Path) -> Result<bool> {
-    match fs::remove_file(path) {
+    let removed = files::place(path).and_then(|place| match place {
+        files::Place::File(path) => fs::remove_file(path),
+        files::Place::Stream => Err(io::Error::other("it is not a regular file")),
+    });
+    match removed {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("remove the token", path, &error)),

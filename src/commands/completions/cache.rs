@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,6 +20,9 @@ const FRESH: SignedDuration = SignedDuration::from_secs(60);
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// The largest file, in bytes.
 const LARGEST: usize = 1 << 20;
+
+/// The first bytes of a serialized [`Page`].
+const BEGIN: &[u8; 9] = b"{\"place\":";
 
 /// What is known of a file: enough to name it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +67,21 @@ fn folder(settings: &Settings) -> PathBuf {
 
 /// Forgets every listing: for a command that has changed what is there. Nobody needs to hear that there was none.
 pub fn forget(settings: &Settings) {
-    let _ = fs::remove_dir_all(folder(settings));
+    for entry in fs::read_dir(folder(settings)).into_iter().flatten().flatten() {
+        if is_listing(&entry.path()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether [`Cache::write`] created this file.
+fn is_listing(path: &Path) -> bool {
+    let mut start = [0; BEGIN.len()];
+    if !path.is_file() {
+        return false;
+    }
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *BEGIN
 }
 
 impl Cache {
@@ -104,12 +121,15 @@ impl Cache {
             room.checked_sub(size).inspect(|left| room = *left).is_some()
         });
         let page = Page { place: self.place.clone(), until, files: fitting.cloned().collect() };
-        let folder = self.path.parent().unwrap_or(std::path::Path::new("."));
+        let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder)?;
+        if self.path.symlink_metadata().is_ok() && !is_listing(&self.path) {
+            return Ok(());
+        }
         // A temporary file is its owner's alone from the start.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec(&page)?)?;
@@ -140,5 +160,8 @@ mod tests {
         assert!(elsewhere.read(Timestamp::UNIX_EPOCH).is_none());
         fs::write(&cache.path, vec![b'['; 3 * LARGEST]).expect("a file");
         assert!(cache.read(Timestamp::UNIX_EPOCH).is_none());
+        // A foreign file is not replaced.
+        cache.write(&[file("a")], true, Timestamp::UNIX_EPOCH);
+        assert_eq!(fs::metadata(&cache.path).expect("a file").len(), 3 * LARGEST as u64);
     }
 }

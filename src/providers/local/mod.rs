@@ -429,8 +429,8 @@ fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Con
     let mut content = content.into_file();
     let size = file.size.unwrap_or_default();
     let validator = file.checksums.sha256;
-    let is_same = |range: &Range| range.validator.is_none() || range.validator == validator;
-    let start = range.filter(|range| range.from <= size && is_same(range)).map_or(0, |range| range.from);
+    let goes_on = |range: &Range| range.from <= size && range.continues(validator.as_deref(), Some(size));
+    let start = range.filter(goes_on).map_or(0, |range| range.from);
     let name = file.name;
     let failed = move |error: io::Error| {
         Error::failed(format!("{name}: cannot be read from the store")).cause(error.to_string())

@@ -230,6 +230,9 @@ pub const FAULTS: &[Fault] = &[
         if it.number == 0 {
             return cut(it);
         }
+        if it.asked.header("range").is_none() {
+            return pass(it);
+        }
         let mut reply = it.forward_without("range")?;
         reply.status = 206;
         let (last, all) = (reply.body.len() - 1, reply.body.len());
@@ -237,7 +240,11 @@ pub const FAULTS: &[Fault] = &[
         it.send(&reply.bytes())?;
         Ok(Next::Stay)
     }),
-    always("416", |it| if it.number == 0 { cut(it) } else { it.answer(416, &[], "") }),
+    always("416", |it| match it.number {
+        0 => cut(it),
+        _ if it.asked.header("range").is_some() => it.answer(416, &[], ""),
+        _ => pass(it),
+    }),
     always("cut, then dead", |it| if it.number == 0 { cut(it) } else { Ok(Next::Reset) }),
     always("cut at once always", |it| {
         let reply = it.forward()?;
@@ -304,7 +311,7 @@ fn drip_body(it: &mut Exchange) -> io::Result<Next> {
 /// Half of the answer, then silence.
 fn stall(it: &mut Exchange) -> io::Result<Next> {
     let reply = done(it)?;
-    it.send(&reply.head(&format!("content-length: {}", reply.body.len() + 1)))?;
+    it.send(&reply.head(&format!("content-length: {}", reply.body.len().max(1))))?;
     it.send(&reply.body[..reply.body.len() / 2])?;
     it.hold()?;
     Ok(Next::Close)

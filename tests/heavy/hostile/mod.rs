@@ -8,6 +8,7 @@ mod names;
 mod numbers;
 mod proxies;
 mod replies;
+mod resumed;
 mod served;
 mod targets;
 mod tls;

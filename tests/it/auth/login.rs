@@ -1,6 +1,6 @@
 //! `haul auth` on a machine without a keyring.
 
-use super::support::{Server, set_mode};
+use super::support::{Server, mode, set_mode};
 use crate::support::sandbox::Sandbox;
 
 const TOKEN: &str = "tok-abcdefghijklmnopqrstuvwxyz";
@@ -57,6 +57,24 @@ fn a_token_file_that_others_can_read_is_not_used() {
     assert!(server.seen().is_empty());
     set_mode(&path, 0o600);
     home.line(&format!("-p xai ls --base-url {}", server.url)).ok();
+}
+
+#[test]
+fn a_linked_token_file_stays_a_link() {
+    let home = Sandbox::new();
+    let (path, real) = (home.home().join("tokens/xai"), home.home().join("secret"));
+    std::fs::create_dir_all(home.home().join("tokens")).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    for _ in 0..2 {
+        home.line_reading(TOKEN, "auth login xai --no-check --insecure-storage").ok();
+        assert!(path.is_symlink());
+        assert_eq!(std::fs::read_to_string(&real).unwrap(), format!("{TOKEN}\n"));
+        assert_eq!(mode(&real), 0o600);
+        // Logging in again makes the file private again.
+        set_mode(&real, 0o644);
+    }
+    home.line("auth logout xai").ok();
+    assert!(!real.exists(), "the token is removed, not only the link");
 }
 
 #[test]

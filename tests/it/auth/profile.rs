@@ -1,5 +1,6 @@
 //! `haul profile`
 
+use super::support::{mode, set_mode};
 use crate::support::sandbox::Sandbox;
 
 #[test]
@@ -86,5 +87,24 @@ fn a_linked_config_file_stays_a_link() {
     std::os::unix::fs::symlink(&real, home.config_path()).unwrap();
     home.line("profile add work --provider xai").ok();
     assert!(home.config_path().is_symlink());
-    assert!(std::fs::read_to_string(real).unwrap().contains("[profiles.work]"));
+    assert!(std::fs::read_to_string(&real).unwrap().contains("[profiles.work]"));
+    // The mode is kept; a new file has mode 0600.
+    set_mode(&real, 0o644);
+    home.line("profile add other --provider xai").ok();
+    assert_eq!(mode(&real), 0o644);
+    std::fs::remove_file(&real).unwrap();
+    home.line("profile add work --provider xai").ok();
+    assert!(home.config_path().is_symlink(), "also if it dangles");
+    assert!(std::fs::read_to_string(&real).unwrap().contains("[profiles.work]"));
+    assert_eq!(mode(&real), 0o600);
+}
+
+#[test]
+fn a_device_is_not_replaced() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let home = Sandbox::new();
+    home.line("profile add work --provider xai --config /dev/null")
+        .fails(2)
+        .says("/dev/null: not a regular file");
+    assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 }

@@ -23,5 +23,6 @@ mod providers;
 mod rm;
 mod startup;
 mod tab;
+mod targets;
 mod terminal;
 mod upload;

@@ -73,10 +73,15 @@ fn the_longest_name() {
     let name = format!("{}.txt", "n".repeat(251));
     env.write(&name, "x");
     env.haul(["upload", &name]).ok();
-    let saved = env.haul(["get", &name, "--fields", "saved_to"]).ok().stdout();
-    // Room is left for `.part` beside it.
-    assert_eq!(saved.trim_end().len(), 240);
-    assert!(saved.trim_end().ends_with("n.txt"));
+    let saved = env.haul(["get", &name, "-o", "to/", "--fields", "saved_to"]).ok().stdout();
+    assert_eq!(saved.trim_end(), format!("to/{name}"));
+    // Names of temporary files are shortened to fit.
+    for length in 239..=255 {
+        let target = format!("to/{}", "m".repeat(length));
+        env.haul(["get", &name, "-o", &target]).ok();
+        assert_eq!(env.read(&target), b"x", "{length}");
+    }
+    assert_eq!(fs::read_dir(env.work().join("to")).unwrap().count(), 18);
 }
 
 #[test]

@@ -51,7 +51,7 @@ async fn another_origin_never_sees_it_nor_does_the_own_after_that() {
     let back = own.at("back");
     let foreign = Server::new(move |_, _| to(back.as_str()));
     let request = get(&own).header("x-foreign", foreign.at("f?signature=abc").to_string());
-    client(&own).send(&request.range(Some(Range { from: 5, validator: None }))).await.unwrap();
+    client(&own).send(&request.range(Some(Range { from: 5, ..Range::default() }))).await.unwrap();
     for seen in [&foreign.requests()[0], &own.requests()[1]] {
         assert!(!seen.head.contains(TOKEN), "{}", seen.head);
         assert_eq!((seen.header("x-team"), seen.header("x-foreign")), (None, None));

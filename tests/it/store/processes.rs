@@ -99,12 +99,29 @@ fn what_a_living_process_receives_stays_when_another_starts() {
     let store = open(home.path());
     let mut incoming = store.receive().unwrap();
     incoming.write_all(b"hel").unwrap();
-    fs::write(home.path().join("incoming/left-behind"), b"by a crash").unwrap();
+    let left_behind = home.path().join("incoming/0123456789abcdef0123456789abcdef");
+    fs::write(left_behind, b"by a crash").unwrap();
     open(home.path());
     assert_eq!(files_below(&home.path().join("incoming")).len(), 1);
     incoming.write_all(b"lo").unwrap();
     store.put("s", record("a"), incoming.finish().unwrap()).unwrap();
     assert_eq!(content(&store, "a"), b"hello");
+}
+
+#[test]
+fn foreign_files_in_the_folder_are_preserved() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("incoming")).unwrap();
+    let others = ["lock", "incoming/report.pdf", "incoming/0123456789abcdef.txt"];
+    for name in others {
+        fs::write(home.path().join(name), "mine").unwrap();
+    }
+    for _ in 0..2 {
+        open(home.path());
+        for name in others {
+            assert_eq!(fs::read(home.path().join(name)).unwrap(), b"mine", "{name}");
+        }
+    }
 }
 
 #[test]

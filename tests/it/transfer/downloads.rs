@@ -94,29 +94,126 @@ async fn another_run_goes_on_unless_the_file_has_changed() {
     assert!(fs::read(&path).unwrap() == noise(7, SIZE));
     assert_eq!(platform.fetches(before + 1)[before].sent, SIZE as u64 - 600_000);
     assert_eq!(left(folder.path()), ["data.bin"]);
+}
 
-    // The bytes of another state of the file are no start; those that no note tells of are somebody's file, unless
-    // they are as few as a note is not written for.
-    for (name, note, have) in [
-        ("x", Some("{\"of\":\"another\",\"validator\":null}"), 500_000),
-        ("y", None, 500_000),
-        ("z", Some("{"), 500_000),
-        ("few", None, 5_000),
-    ] {
-        let path = folder.path().join(name);
-        fs::write(folder.path().join(format!("{name}.part")), noise(8, have)).unwrap();
-        if let Some(note) = note {
-            fs::write(folder.path().join(format!("{name}.part.json")), note).unwrap();
-        }
-        if name == "y" {
-            let error = get(&provider, &file, &path, OPTIONS).await.unwrap_err();
-            assert!(error.message().ends_with("y.part: exists already, and is no part of a download"));
-            assert!(fs::read(folder.path().join("y.part")).unwrap() == noise(8, have));
-            continue;
-        }
-        assert!(get(&provider, &file, &path, OPTIONS).await.unwrap());
-        assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{name}");
+/// Faults that end a run after 600,000 bytes.
+const BROKEN: [&str; 2] = ["cut=600000 GET **/content nth=1", "cut GET **/content times=3"];
+
+#[tokio::test]
+async fn modified_parts_are_not_resumed() {
+    type Change = fn(&Path, &Path);
+    let changes: [(&str, Change, u64); 8] = [
+        ("nothing", |_, _| {}, 600_000),
+        ("a byte", |part, _| change(part, |bytes| bytes[123_456] ^= 1), 0),
+        ("the first byte", |part, _| change(part, |bytes| bytes[0] ^= 1), 0),
+        ("the last byte", |part, _| change(part, |bytes| bytes[599_999] ^= 1), 0),
+        ("shorter", |part, _| change(part, |bytes| bytes.truncate(400_000)), 0),
+        // Bytes after the recorded length are fetched again.
+        ("longer", |part, _| change(part, |bytes| bytes.extend([0; 1000])), 600_000),
+        ("emptied", |part, _| fs::write(part, "").unwrap(), 0),
+        ("note torn", |_, note| change(note, |bytes| bytes.truncate(40)), 0),
+    ];
+    for (start, (what, change, kept)) in [Platform::start, Platform::stating_checksums]
+        .into_iter()
+        .flat_map(|start| changes.map(|change| (start, change)))
+    {
+        let (platform, provider, file) = on(start(&BROKEN)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.bin");
+        get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+        change(&folder.path().join("data.bin.part"), &folder.path().join("data.bin.part.json"));
+        let before = platform.fetches(4).len();
+        assert!(get(&provider, &file, &path, OPTIONS).await.unwrap(), "{what}");
+        assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{what}");
+        assert_eq!(platform.fetches(before + 1)[before].sent, SIZE as u64 - kept, "{what}");
+        // A part without a note counts as foreign.
+        let alone = ["data.bin", "data.bin.part", "data.bin.part.json"];
+        assert_eq!(left(folder.path()), alone[..if what == "note torn" { 3 } else { 1 }], "{what}");
     }
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn parts_of_another_version_are_not_resumed() {
+    let (platform, provider, file) = with_file(&BROKEN).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.bin");
+    let other = File { updated_at: Some("2026-01-01T00:00:00Z".parse().unwrap()), ..file.clone() };
+    get(&provider, &other, &path, OPTIONS).await.unwrap_err();
+    let before = platform.fetches(4).len();
+    assert!(get(&provider, &file, &path, OPTIONS).await.unwrap());
+    assert_eq!(platform.fetches(before + 1)[before].sent, SIZE as u64);
+    assert!(fs::read(&path).unwrap() == noise(7, SIZE));
+    assert_eq!(left(folder.path()), ["data.bin"]);
+}
+
+/// Foreign files are preserved, and do not prevent the download.
+#[cfg(unix)]
+#[tokio::test]
+async fn foreign_files_are_preserved() {
+    type Place = fn(&Path);
+    let places: [(&str, Place); 7] = [
+        ("a small file", |path| fs::write(path, "mine").unwrap()),
+        ("a large file", |path| fs::write(path, noise(8, 500_000)).unwrap()),
+        ("nothing", |path| fs::write(path, "").unwrap()),
+        ("JSON", |path| fs::write(path, "{}").unwrap()),
+        ("an old note", |path| fs::write(path, "{\"of\":\"xai:f\",\"validator\":null}").unwrap()),
+        ("a folder", |path| fs::create_dir(path).unwrap()),
+        ("a link", |path| std::os::unix::fs::symlink("nowhere", path).unwrap()),
+    ];
+    let (part, note) = ("data.bin.part", "data.bin.part.json");
+    for (what, place) in places {
+        for names in [&[part][..], &[note], &[part, note], &[part, "data.bin.2.part.json"]] {
+            let (_platform, provider, file) = with_file(&BROKEN).await;
+            let folder = tempfile::tempdir().unwrap();
+            for name in names {
+                place(&folder.path().join(name));
+            }
+            let before = snapshot(folder.path());
+            let path = folder.path().join("data.bin");
+            get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+            assert_eq!(left(folder.path()).len(), names.len() + 2, "{what} {names:?}: a part and its note");
+            assert!(get(&provider, &file, &path, OPTIONS).await.unwrap(), "{what} {names:?}");
+            assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{what} {names:?}");
+            fs::remove_file(&path).unwrap();
+            assert_eq!(snapshot(folder.path()), before, "{what} {names:?}");
+        }
+    }
+    // A part that is replaced by a foreign file between two runs.
+    for (what, place) in places {
+        let (_platform, provider, file) = with_file(&BROKEN).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.bin");
+        get(&provider, &file, &path, OPTIONS).await.unwrap_err();
+        fs::remove_file(folder.path().join(part)).unwrap();
+        place(&folder.path().join(part));
+        let before = snapshot(&folder.path().join(part));
+        assert!(get(&provider, &file, &path, OPTIONS).await.unwrap(), "{what}");
+        assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{what}");
+        assert_eq!(snapshot(&folder.path().join(part)), before, "{what}");
+        assert_eq!(left(folder.path()), ["data.bin", part], "{what}: the stale note is removed");
+    }
+}
+
+/// Kinds and contents of all files at a path.
+#[cfg(unix)]
+fn snapshot(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let found = fs::symlink_metadata(path).unwrap();
+    if found.is_symlink() {
+        return vec![("link".to_owned(), fs::read_link(path).unwrap().into_os_string().into_encoded_bytes())];
+    }
+    if !found.is_dir() {
+        return vec![("file".to_owned(), fs::read(path).unwrap())];
+    }
+    let inside = |name: String| {
+        snapshot(&path.join(&name)).into_iter().map(move |(kind, bytes)| (format!("{name}: {kind}"), bytes))
+    };
+    left(path).into_iter().flat_map(inside).collect()
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use haul::model::FileId;
 
@@ -126,6 +127,66 @@ fn download_survives(kills: usize) {
     }
 }
 
+/// A kill loses only the bytes written after the last update of the note.
+#[test]
+fn a_killed_download_is_resumed() {
+    let platform = Platform::start(&["drip=400000 GET **/content"]);
+    let env = platform.sandbox();
+    env.write("file", noise(5, 2_000_000));
+    env.haul(["upload", "file"]).ok();
+    let get = || env.spawn(env.command().args(["get", "file", "-o", "out"]));
+    let process = get();
+    let part = env.work().join("out.part");
+    let begun = Instant::now();
+    while fs::metadata(&part).map_or(0, |part| part.len()) < 1_200_000 {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(process.end_within(Duration::ZERO).is_killed());
+    let fetches = platform.fetches(1).len();
+    get().end().ok();
+    assert!(env.read("out") == noise(5, 2_000_000));
+    let sent = platform.fetches(fetches + 1)[fetches].sent;
+    assert!((800_000..1_700_000).contains(&sent), "{sent} bytes were fetched again");
+    assert_eq!(env.files(), ["file", "out"]);
+}
+
+/// At any moment the target is the complete old file or the complete new one, and has the old mode.
+fn an_overwritten_file_survives(kills: usize) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut moments = Moments(u64::from(std::process::id()) + 2);
+    for number in [3, 18] {
+        let platform = Platform::start(&["drip=3000000 GET **/content"]);
+        let env = platform.sandbox();
+        let (new, old) = (content(number), noise(99, 50_000));
+        env.write("file", &new);
+        env.haul(["upload", "file"]).ok();
+        let target = env.work().join("out");
+        let (mut killed, mut moment) = (0, Duration::from_millis(400));
+        while killed < kills {
+            fs::write(&target, &old).unwrap();
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o751)).unwrap();
+            let mut finished = false;
+            while !finished {
+                let arguments = ["get", "-q", "file", "-o", "out", "--overwrite"];
+                let process = env.spawn(env.command().args(arguments));
+                let begun = Instant::now();
+                finished = !killed_after(process, Some(moments.next(moment)));
+                if finished {
+                    // Time the next kills within the duration of a run.
+                    moment = begun.elapsed();
+                }
+                killed += usize::from(!finished);
+                let found = fs::read(&target).unwrap();
+                assert!(found == new || (!finished && found == old), "{} bytes", found.len());
+                assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7777, 0o751);
+            }
+            assert_eq!(env.files(), ["file", "out"], "after {killed} kills");
+        }
+    }
+}
+
 /// The files that have their names.
 fn whole(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
@@ -140,6 +201,17 @@ fn an_upload_survives_kills() {
 #[test]
 fn a_download_survives_kills() {
     download_survives(KILLS);
+}
+
+#[test]
+fn an_overwritten_file_survives_kills() {
+    an_overwritten_file_survives(KILLS);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn an_overwritten_file_survives_many_kills() {
+    an_overwritten_file_survives(MANY_KILLS);
 }
 
 #[test]

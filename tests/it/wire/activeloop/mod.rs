@@ -285,7 +285,7 @@ async fn content_follows_a_redirect_and_leaves_the_token_behind() {
     let redirect = Answer::new(307, "").header("Location", storage.at("/o?sig=1"));
     let server = Server::start([redirect]);
     let set = [("workspace", "default"), ("org_id", "org_1")];
-    let range = Some(Range { from: 3, validator: None });
+    let range = Some(Range { from: 3, ..Range::default() });
     let content = open(&server, &set).download(&id(), range).await.unwrap();
     assert_eq!(content.start, 0, "a range that is ignored starts at nought");
     assert_eq!(content.stream.try_collect::<Vec<_>>().await.unwrap().concat(), b"Hello, world!");

@@ -148,10 +148,10 @@ async fn a_presigned_url_at_the_api_itself_goes_without_the_token_too() {
 
 #[tokio::test]
 async fn a_download_goes_on_in_the_middle() {
-    let partial = "HTTP/1.1 206 X\r\nContent-Range: bytes 6-10/11\r\nContent-Length: 5\r\nConnection: close\r\n\r\nworld";
+    let partial = "HTTP/1.1 206 X\r\nContent-Range: bytes 6-10/11\r\nContent-Length: 5\r\nETag: \"e\"\r\nConnection: close\r\n\r\nworld";
     let store = Server::start([Answer::raw(partial)]);
     let api = Server::start([presigned(&store)]);
-    let range = Range { from: 6, validator: Some("\"e\"".into()) };
+    let range = Range { from: 6, validator: Some("\"e\"".into()), ..Range::default() };
     let content = open(&api).download(&id(), Some(range)).await.unwrap();
     assert_eq!((content.start, content.length), (6, Some(5)));
     assert_eq!(all(content).await, b"world");

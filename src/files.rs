@@ -1,0 +1,215 @@
+//! Output files: resolving paths, and replacing a file atomically.
+
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Maximum number of symbolic links to follow, as in the Linux kernel.
+const LINKS: usize = 40;
+
+/// Names of standard output.
+const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
+/// The kind of file at a path, after symbolic links are resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A regular file at this path, or no file yet.
+    File(PathBuf),
+    /// A character device, a pipe or an open descriptor such as `/dev/fd/3`, which is written in place.
+    Stream,
+}
+
+/// Resolves `path`. Directories, sockets and block devices are errors.
+pub fn place(path: &Path) -> io::Result<Place> {
+    let Some(path) = follow(path)? else { return Ok(Place::Stream) };
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Place::File(path)),
+        Err(error) => Err(error),
+        Ok(found) if found.is_file() => Ok(Place::File(path)),
+        Ok(found) if is_stream(found.file_type()) => Ok(Place::Stream),
+        Ok(found) => Err(io::Error::other(format!("it is {}", kind(found.file_type())))),
+    }
+}
+
+/// Whether a path denotes standard output: `-`, `/dev/stdout` or an equivalent.
+pub fn is_standard_output(path: &Path) -> bool {
+    STANDARD_OUTPUT.iter().any(|name| path == Path::new(name))
+}
+
+/// Opens a [`Place::Stream`] for writing; a regular file behind a descriptor is appended to. Opening a pipe blocks until it
+/// has a reader.
+pub fn open_stream(path: &Path) -> io::Result<File> {
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    OpenOptions::new().write(true).append(is_file).open(path)
+}
+
+/// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file it links to is replaced. A new
+/// file has mode 0600; an existing one keeps its mode unless `private` is set.
+pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
+    let Place::File(path) = place(path)? else { return Err(io::Error::other("it is not a regular file")) };
+    // A temporary file has mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(&path))?;
+    file.write_all(content)?;
+    if let Ok(old) = fs::metadata(&path)
+        && !private
+    {
+        keep_mode(file.as_file(), &old);
+    }
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Copies the mode and, if permitted, the owner of the file `old` to the file `new` that will replace it.
+pub fn keep_mode(new: &File, old: &Metadata) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+        let owner = (old.uid(), old.gid());
+        let is_same = || new.metadata().is_ok_and(|new| (new.uid(), new.gid()) == owner);
+        let is_same = is_same() || (fchown(new, Some(owner.0), Some(owner.1)).is_ok() && is_same());
+        // Set-user-ID and set-group-ID are only valid for the same owner.
+        let kept = if is_same { 0o7777 } else { 0o777 };
+        // Some file systems do not support modes.
+        let _ = new.set_permissions(fs::Permissions::from_mode(old.mode() & kept));
+    }
+    #[cfg(not(unix))]
+    let _ = new.set_permissions(old.permissions());
+}
+
+/// The parent folder of a path, `.` if it has none.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Follows symbolic links to the final path, which may not exist; None if that is an open descriptor of a process.
+fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if is_descriptor(&path) {
+            return Ok(None);
+        }
+        match fs::read_link(&path) {
+            Ok(next) => path = path.with_file_name(next),
+            Err(_) => return Ok(Some(path)),
+        }
+    }
+    Err(io::Error::other("too many levels of symbolic links"))
+}
+
+fn is_descriptor(path: &Path) -> bool {
+    let folder = fs::canonicalize(folder_of(path)).unwrap_or_default();
+    folder == Path::new("/dev/fd") || (folder.starts_with("/proc") && folder.ends_with("fd"))
+}
+
+#[cfg(unix)]
+fn is_stream(found: FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    found.is_char_device() || found.is_fifo()
+}
+
+#[cfg(not(unix))]
+fn is_stream(_found: FileType) -> bool {
+    false
+}
+
+/// Name of a file type other than a regular file, for messages.
+pub fn kind(found: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        for (is, name) in [
+            (found.is_fifo(), "a pipe"),
+            (found.is_char_device(), "a device"),
+            (found.is_block_device(), "a block device"),
+            (found.is_socket(), "a socket"),
+        ] {
+            if is {
+                return name;
+            }
+        }
+    }
+    if found.is_dir() { "a directory" } else { "not a regular file" }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn links_are_resolved() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir(at("folder")).unwrap();
+        fs::write(at("folder/file"), "x").unwrap();
+        symlink("folder/link", at("link")).unwrap();
+        symlink("../folder/file", at("folder/link")).unwrap();
+        symlink("folder/new", at("dangling")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        symlink("/dev/null", at("null")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        let canonical = |place: io::Result<Place>| match place.unwrap() {
+            Place::File(path) => fs::canonicalize(folder_of(&path)).unwrap().join(path.file_name().unwrap()),
+            Place::Stream => PathBuf::from("stream"),
+        };
+        let real = fs::canonicalize(home.path()).unwrap();
+        assert_eq!(canonical(place(&at("none"))), real.join("none"));
+        assert_eq!(canonical(place(&at("link"))), real.join("folder/file"));
+        assert_eq!(canonical(place(&at("dangling"))), real.join("folder/new"));
+        for stream in [at("null").as_path(), Path::new("/dev/null"), Path::new("/dev/fd/2")] {
+            assert_eq!(place(stream).unwrap(), Place::Stream, "{}", stream.display());
+        }
+        for (name, why) in [
+            ("folder", "it is a directory"),
+            ("socket", "it is a socket"),
+            ("circle", "too many levels of symbolic links"),
+        ] {
+            assert_eq!(place(&at(name)).unwrap_err().to_string(), why);
+        }
+    }
+
+    #[test]
+    fn open_descriptors_are_appended_to() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log");
+        fs::write(&path, "first\n").unwrap();
+        let open = File::options().append(true).open(&path).unwrap();
+        let descriptor = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        let descriptor = Path::new(&descriptor);
+        assert_eq!(place(descriptor).unwrap(), Place::Stream);
+        open_stream(descriptor).unwrap().write_all(b"second\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first\nsecond\n");
+    }
+
+    #[test]
+    fn replacing_follows_links_and_keeps_the_mode() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir(at("folder")).unwrap();
+        fs::write(at("folder/file"), "old").unwrap();
+        fs::set_permissions(at("folder/file"), fs::Permissions::from_mode(0o2754)).unwrap();
+        symlink("folder/file", at("link")).unwrap();
+        symlink("folder/new", at("dangling")).unwrap();
+        replace(&at("link"), b"new", false).unwrap();
+        replace(&at("dangling"), b"made", false).unwrap();
+        assert!(at("link").is_symlink() && at("dangling").is_symlink());
+        assert_eq!((fs::read(at("folder/file")).unwrap(), mode(&at("folder/file"))), (b"new".into(), 0o2754));
+        assert_eq!((fs::read(at("folder/new")).unwrap(), mode(&at("folder/new"))), (b"made".into(), 0o600));
+        replace(&at("link"), b"secret", true).unwrap();
+        assert_eq!(
+            (fs::read(at("folder/file")).unwrap(), mode(&at("folder/file"))),
+            (b"secret".into(), 0o600)
+        );
+        assert!(replace(&at("folder"), b"", false).is_err());
+        assert!(replace(Path::new("/dev/null"), b"", false).is_err());
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 3, "nothing else is left");
+    }
+}

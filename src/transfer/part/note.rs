@@ -1,0 +1,144 @@
+//! The note of a part: what its bytes are, and their hash.
+
+use std::fs::{self, File as Handle, Metadata};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::transfer::locked;
+
+/// Identifies a note.
+const MARK: &str = "haul get, to continue this download";
+/// Maximum size of a note in bytes.
+const LARGEST_NOTE: u64 = 1024 * 1024;
+/// How often the note is updated. If the process is killed, bytes written after the last update are lost.
+const NOTED: Duration = Duration::from_secs(1);
+
+/// Content of a note.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) made_by: String,
+    /// The remote file and its state; see [`state_of`](super::state_of).
+    pub(super) of: String,
+    /// Identity of the part; None before it is created.
+    pub(super) part: Option<String>,
+    /// Version of the content that the bytes belong to.
+    pub(super) version: Version,
+    /// Number of bytes written.
+    pub(super) have: u64,
+    /// BLAKE3 of these bytes.
+    pub(super) blake3: Option<String>,
+}
+
+/// Version of the content that the bytes belong to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::transfer) struct Version {
+    pub(in crate::transfer) validator: Option<String>,
+    pub(in crate::transfer) total: Option<u64>,
+    /// Whether the content is derived from the file, such as its extracted text.
+    pub(in crate::transfer) derived: bool,
+}
+
+/// The open note of a part.
+pub(super) struct Record {
+    pub(super) note: Note,
+    pub(super) path: PathBuf,
+    handle: Handle,
+    /// Length of its text in bytes.
+    length: usize,
+    /// Hash of the first `note.have` bytes of the part.
+    hasher: Box<blake3::Hasher>,
+    taken: Instant,
+}
+
+impl Note {
+    /// The note of a part that is about to be created.
+    pub(super) fn begun() -> Self {
+        Self { made_by: MARK.to_owned(), ..Self::default() }
+    }
+
+    /// Reads the note at `path`; None if it does not exist or is foreign.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        path.symlink_metadata().ok().filter(Metadata::is_file)?;
+        Self::read(&Handle::open(path).ok()?)
+    }
+
+    pub(super) fn read(file: &Handle) -> Option<Self> {
+        let mut text = Vec::new();
+        file.take(LARGEST_NOTE).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok().filter(|note: &Self| note.made_by == MARK)
+    }
+
+    /// Overwrites a note of `length` bytes with a single write, so that a kill leaves the old note or the new one.
+    /// Returns the new length.
+    pub(super) fn write(&self, file: &mut Handle, length: usize) -> io::Result<usize> {
+        let mut text = serde_json::to_vec(self)?;
+        // Trailing whitespace is valid JSON.
+        text.resize(text.len().max(length), b' ');
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&text)?;
+        Ok(text.len())
+    }
+}
+
+impl Record {
+    /// The record of a part that has the first `note.have` bytes, of which `hasher` is the hash.
+    pub(super) fn new(path: PathBuf, handle: Handle, note: Note, hasher: Box<blake3::Hasher>) -> Self {
+        let length = handle.metadata().map_or(0, |found| found.len());
+        let length = usize::try_from(length).unwrap_or_default();
+        Self { note, path, handle, length, hasher, taken: Instant::now() }
+    }
+
+    /// Whether it is time to [`take`](Self::take) a note.
+    pub(super) fn is_due(&self) -> bool {
+        self.taken.elapsed() >= NOTED
+    }
+
+    /// Removes the note.
+    pub(super) fn remove(&self) {
+        remove(&self.path, &self.handle);
+    }
+
+    /// Updates the note to the first `have` bytes of the part. If that fails, another run resumes earlier.
+    pub(super) fn take(&mut self, mut part: &Handle, have: u64) {
+        self.taken = Instant::now();
+        let new = have - self.note.have;
+        let read = part.seek(SeekFrom::Start(self.note.have)).and_then(|_| hash(part, new, &mut self.hasher));
+        // Restore the write position even if reading failed.
+        let back = part.seek(SeekFrom::Start(have));
+        if read.is_ok_and(|read| read == new) && back.is_ok() {
+            self.note.have = have;
+            self.note.blake3 = Some(self.hasher.finalize().to_hex().to_string());
+            let _ = self.write();
+        } else {
+            self.reset();
+        }
+    }
+
+    /// Drops the hash, so that no bytes can be resumed.
+    pub(super) fn reset(&mut self) {
+        (self.note.have, self.note.blake3) = (0, None);
+        self.hasher.reset();
+    }
+
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        self.length = self.note.write(&mut self.handle, self.length)?;
+        Ok(())
+    }
+}
+
+/// Removes a note unless another file has taken its name.
+pub(super) fn remove(path: &Path, handle: &Handle) {
+    if locked::is_at(handle, path) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Hashes the next `count` bytes; returns the number of bytes read.
+pub(super) fn hash(file: &Handle, count: u64, hasher: &mut blake3::Hasher) -> io::Result<u64> {
+    let before = hasher.count();
+    hasher.update_reader(file.take(count))?;
+    Ok(hasher.count() - before)
+}
