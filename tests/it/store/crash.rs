@@ -185,7 +185,7 @@ fn hear(line: &str, files: &mut BTreeMap<String, May>) {
 /// Runs a child and kills it at `place`.
 fn kill_one(root: &Path, place: Place, random: &mut Random, files: &mut BTreeMap<String, May>) {
     let seed = random.below(1_000_000_000);
-    let mut child = child("store::crash::child_that_is_killed", root, &format!("{seed} {}", place.name()));
+    let mut child = child("crash::child_that_is_killed", root, &format!("{seed} {}", place.name()));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut left = if place == Place::Anywhere { 1 + random.below(20) } else { usize::MAX };
     for line in lines.by_ref() {

@@ -192,7 +192,7 @@ fn child_lists() {
 fn peak_of_listing(count: u32) -> u64 {
     let home = tempfile::tempdir().unwrap();
     seed_index(home.path(), count);
-    peak(child("store::listing::child_lists", home.path(), &count.to_string()))
+    peak(child("listing::child_lists", home.path(), &count.to_string()))
 }
 
 #[test]

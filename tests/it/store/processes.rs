@@ -28,7 +28,7 @@ fn child_writes() {
 fn processes_that_write_at_once_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     // The store is not there yet: they make it at once, too.
-    let children = ["a", "b", "c"].map(|name| child("store::processes::child_writes", home.path(), name));
+    let children = ["a", "b", "c"].map(|name| child("processes::child_writes", home.path(), name));
     for child in children {
         assert!(child.wait_with_output().unwrap().status.success());
     }
@@ -145,7 +145,7 @@ fn child_puts_much() {
 fn memory_does_not_grow_with_the_size() {
     let peak = |mebibytes: &str| {
         let home = tempfile::tempdir().unwrap();
-        peak(child("store::processes::child_puts_much", home.path(), mebibytes))
+        peak(child("processes::child_puts_much", home.path(), mebibytes))
     };
     let (small, large) = (peak("2"), peak("256"));
     assert!(large < 6 * 1024, "{large} KiB");

@@ -73,10 +73,10 @@ pub fn is_tidy(root: &Path) -> bool {
     files_below(&root.join("incoming")).is_empty() && files_below(&root.join("doubtful")).is_empty()
 }
 
-/// This test program as another process that runs one of the tests below `child`.
+/// This test program as another process that runs one test of the store, such as `changes::child_changes`.
 pub fn child(test: &str, root: &Path, argument: &str) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args(["--exact", &format!("store::{test}"), "--ignored", "--nocapture"])
         .env("STORE_ROOT", root)
         .env("STORE_ARGUMENT", argument)
         .stdin(Stdio::piped())
