@@ -16,7 +16,6 @@ pub mod files;
 pub mod filter;
 pub mod http;
 pub mod interrupt;
-pub mod manual;
 pub mod model;
 pub mod progress;
 pub mod providers;
@@ -26,7 +25,6 @@ pub mod source;
 pub mod store;
 pub mod transfer;
 pub mod ui;
-pub mod usage;
 pub mod vault;
 
 #[cfg(test)]
@@ -37,7 +35,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command, Globals};
 use crate::commands::completions;
@@ -56,7 +54,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::of_process();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let asked = env.get(env::COMPLETE);
-    if let Some(answer) = asked.and_then(|shell| completions::answer(shell, &arguments, &env, flags_of_all)) {
+    if let Some(answer) = asked.and_then(|shell| {
+        let flags = |matches: &ArgMatches| Globals::from_arg_matches(matches).unwrap_or_default().settings();
+        completions::answer(shell, &arguments, &env, &Cli::command(), flags)
+    }) {
         // The shell may have gone.
         let _ = Ui::new(ui::Options::default()).write_text(&answer);
         return ExitCode::SUCCESS;
@@ -67,23 +68,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return say_usage(&error, &arguments, &env),
     };
-    if let Some(error) = usage::missing_value(Cli::command, &arguments) {
-        return conclude(
-            &Ui::new(ui_options(&guess_globals(&arguments), &env, Clock::default())),
-            Err(error),
-        );
+    if let Some(error) = cli::usage::missing_value(Cli::command, &arguments) {
+        return conclude(&Ui::new(Globals::guess(&arguments).output(&env, Clock::default())), Err(error));
     }
     let clock = match Settings::fixed_now(&env) {
         Ok(now) => Clock(now),
         Err(error) => {
-            return conclude(&Ui::new(ui_options(&cli.globals, &env, Clock::default())), Err(error));
+            return conclude(&Ui::new(cli.globals.output(&env, Clock::default())), Err(error));
         }
     };
-    let ui = Ui::new(ui_options(&cli.globals, &env, clock));
+    let ui = Ui::new(cli.globals.output(&env, clock));
     ui::trace::install(&ui);
     let result = match cli.command {
         // What tells about the program itself needs no settings, and works where they are broken.
-        Command::Help(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
+        Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
         command => {
             flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
@@ -102,7 +100,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     let done = match command {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
-        Command::Help(args) => args.run(&ctx.ui),
+        Command::Help(args) => args.run(&ctx.ui, Cli::command()),
         Command::Completions(args) => args.run(&ctx.ui),
         Command::Profile(command) => command.run(ctx),
         Command::Config(command) => command.run(ctx),
@@ -162,71 +160,19 @@ fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
 /// Help and version go to stdout; wrong usage is an error like any other.
 fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
-    let globals = guess_globals(arguments);
+    let globals = Globals::guess(arguments);
     let is_json = globals.json || globals.jsonl;
     match error.kind() {
         DisplayHelp | DisplayVersion => {}
         DisplayHelpOnMissingArgumentOrSubcommand if !is_json => {}
         _ => {
-            let ui = Ui::new(ui_options(&globals, env, Clock::default()));
-            return conclude(&ui, Err(usage::error(error, Cli::command(), arguments)));
+            let ui = Ui::new(globals.output(env, Clock::default()));
+            return conclude(&ui, Err(cli::usage::error(error, Cli::command(), arguments)));
         }
     }
     // A closed pipe is no failure: `haul --help | head -3`.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 })
-}
-
-/// The flags that say how to tell an error, of a command line that could not be parsed.
-fn guess_globals(arguments: &[OsString]) -> Globals {
-    let flags = || arguments.iter().take_while(|argument| *argument != "--");
-    let has = |flag: &str| flags().any(|argument| argument == flag);
-    let color = |word: &str| {
-        has(&format!("--color={word}"))
-            || flags().zip(flags().skip(1)).any(|(flag, value)| flag == "--color" && value == word)
-    };
-    Globals {
-        json: has("--json"),
-        jsonl: has("--jsonl"),
-        color: match (color("always"), color("never")) {
-            (true, _) => cli::When::Always,
-            (_, true) => cli::When::Never,
-            _ => cli::When::Auto,
-        },
-        ..Globals::default()
-    }
-}
-
-fn ui_options(globals: &Globals, env: &Env, clock: Clock) -> ui::Options {
-    ui::Options {
-        format: match (globals.json, globals.jsonl) {
-            (true, _) => ui::Format::Json,
-            (_, true) => ui::Format::Jsonl,
-            _ => ui::Format::Text,
-        },
-        fields: globals.fields.clone(),
-        quiet: globals.quiet,
-        verbose: globals.verbose,
-        color: match globals.color {
-            cli::When::Auto => ui::When::Auto,
-            cli::When::Always => ui::When::Always,
-            cli::When::Never => ui::When::Never,
-        },
-        progress: match globals.progress {
-            cli::ProgressMode::Auto => ui::ProgressMode::Auto,
-            cli::ProgressMode::Always => ui::ProgressMode::Always,
-            cli::ProgressMode::Never => ui::ProgressMode::Never,
-            cli::ProgressMode::Json => ui::ProgressMode::Json,
-        },
-        env: ui::Environment {
-            no_color: env.get(env::NO_COLOR).is_some(),
-            force_color: env.get(env::CLICOLOR_FORCE).is_some_and(|value| value != "0"),
-            dumb: env.get(env::TERM) == Some("dumb"),
-            columns: env.get(env::COLUMNS).and_then(|text| text.parse().ok()),
-            ci: env.get(env::CI).is_some_and(|value| value != "false"),
-        },
-        clock,
-    }
 }
 
 fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
@@ -237,26 +183,10 @@ fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
     {
         return Err(Error::usage(format!("two profiles are named: {flag} and {named}")));
     }
-    let mut flags = flags_of_all(globals);
+    let mut flags = globals.settings();
     flags.profile = named.map(str::to_owned).or(flags.profile);
     if let Command::Get(args) = command {
         flags.link.clone_from(&args.link);
     }
     Ok(flags)
-}
-
-/// What the flags of every command say about settings.
-fn flags_of_all(globals: &Globals) -> Flags {
-    Flags {
-        link: None,
-        profile: globals.profile.clone(),
-        base_url: globals.base_url.clone(),
-        dialect: globals.dialect.clone(),
-        set: globals.set.clone(),
-        config: globals.config.clone(),
-        timeout: globals.timeout.clone(),
-        retries: globals.retries,
-        cacert: globals.cacert.clone(),
-        insecure_http: globals.insecure_http,
-    }
 }

@@ -12,7 +12,6 @@ pub mod meta;
 pub mod profile;
 pub mod providers;
 pub mod rm;
-pub mod schema;
 pub mod serve;
 pub mod upload;
 

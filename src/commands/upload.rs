@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
 
@@ -58,7 +58,7 @@ pub struct UploadArgs {
     to: Option<String>,
     /// What to do when a file of that name is there already
     #[arg(long, value_name = "WHAT", default_value = "upload")]
-    if_exists: IfExistsArg,
+    if_exists: IfExists,
     /// Send several files in one request, where the platform can
     #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
@@ -102,30 +102,6 @@ pub struct UploadArgs {
     batch: BatchArgs,
 }
 
-/// What to do when a file of that name is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum IfExistsArg {
-    /// Upload another one beside it
-    Upload,
-    /// Send nothing if the content is the same
-    Skip,
-    /// Put the new content in its place
-    Replace,
-    /// Refuse
-    Fail,
-}
-
-impl From<IfExistsArg> for IfExists {
-    fn from(arg: IfExistsArg) -> Self {
-        match arg {
-            IfExistsArg::Upload => Self::Upload,
-            IfExistsArg::Skip => Self::Skip,
-            IfExistsArg::Replace => Self::Replace,
-            IfExistsArg::Fail => Self::Fail,
-        }
-    }
-}
-
 impl UploadArgs {
     /// Uploads files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
@@ -134,7 +110,7 @@ impl UploadArgs {
         let sources = self.sources()?;
         let ui = ctx.ui.clone();
         let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
-        let works = sources.distinct(provider.as_ref(), self.if_exists.into(), skipped)?;
+        let works = sources.distinct(provider.as_ref(), self.if_exists, skipped)?;
         let (options, old) = self.options(ctx).await?;
         require(
             provider.spec(),
@@ -246,12 +222,7 @@ impl UploadArgs {
         };
         let id = to.as_ref().map(|file| file.id.clone());
         Ok((
-            UploadOptions {
-                if_exists: self.if_exists.into(),
-                verify: !self.no_verify,
-                wait: self.wait,
-                to: id,
-            },
+            UploadOptions { if_exists: self.if_exists, verify: !self.no_verify, wait: self.wait, to: id },
             to,
         ))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::arrival::{Arrivals, is_same};
@@ -18,16 +19,16 @@ use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Listing, Provider, Query, require_ages};
 
 /// What to do when a file of that name is there already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum IfExists {
-    /// Upload another one beside it.
+    /// Upload another one beside it
     #[default]
     Upload,
-    /// Send nothing if name, size and checksum are the same.
+    /// Send nothing if the content is the same
     Skip,
-    /// Put the new content in its place.
+    /// Put the new content in its place
     Replace,
-    /// Refuse.
+    /// Refuse
     Fail,
 }
 

@@ -31,6 +31,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+mod wrap;
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -45,6 +46,7 @@ pub use rows::Rows;
 pub use sanitize::{is_unsafe, line as one_line};
 pub use streams::Streams;
 pub use talk::Talk;
+pub use wrap::wrap_text;
 
 /// Writes data and talk. Clones share the streams.
 #[derive(Clone)]

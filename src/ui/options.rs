@@ -1,30 +1,32 @@
 //! What a command line asks of the output.
 
+use clap::ValueEnum;
+
 use crate::model::Clock;
 
 /// When to do something that depends on a terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
-    /// Where it fits.
+    /// On a terminal
     #[default]
     Auto,
-    /// In any case.
+    /// Always
     Always,
-    /// In no case.
+    /// Never
     Never,
 }
 
-/// How progress is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How progress is shown. Bars appear after 250 ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressMode {
-    /// Bars on a terminal after 250 ms, else nothing.
+    /// Bars on a terminal
     #[default]
     Auto,
-    /// Bars on a terminal, else a line every few seconds.
+    /// Bars on a terminal, else a line every few seconds
     Always,
-    /// Nothing.
+    /// Nothing
     Never,
-    /// One JSON event a line on stderr.
+    /// One JSON event a line on stderr
     Json,
 }
 

@@ -6,18 +6,20 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::support::generated::{agree, agree_all, root};
-use haul::commands::{completions, providers, schema};
-use haul::manual;
+use clap::CommandFactory as _;
+use haul::cli::Cli;
+use haul::commands::help::{man, schema, topics};
+use haul::commands::{completions, providers};
 use serde_json::Value;
 
 #[test]
 fn man_pages() {
-    let pages = manual::pages().expect("man pages");
+    let pages = man::pages(Cli::command()).expect("man pages");
     let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
     for name in ["haul.1", "haul-upload.1", "haul-meta-set.1", "haul-output.1"] {
         assert!(names.contains(&name), "{names:?}");
     }
-    let is_topic = |name: &str| manual::TOPICS.iter().any(|topic| name == format!("haul-{}.1", topic.name));
+    let is_topic = |name: &str| topics::TOPICS.iter().any(|topic| name == format!("haul-{}.1", topic.name));
     let mut commands = pages.iter().filter(|(name, _)| !is_topic(name));
     assert!(commands.all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
     let upload = pages.iter().find(|(name, _)| name == "haul-upload.1").map(|(_, text)| text.as_str());
@@ -37,7 +39,7 @@ fn completion_scripts() {
 fn parts_of_the_readme() {
     let path = root().join("README.md");
     let mut text = fs::read_to_string(&path).expect("a README");
-    for (mark, part) in [("providers", providers::table()), ("exit-codes", manual::exit_code_table())] {
+    for (mark, part) in [("providers", providers::table()), ("exit-codes", topics::exit_code_table())] {
         let begin = format!("<!-- generated: {mark} -->\n");
         let start = text.find(&begin).unwrap_or_else(|| panic!("README.md has no {begin}")) + begin.len();
         let end = start + text[start..].find("<!-- end -->").expect("an end");

@@ -4,19 +4,20 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgMatches, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::files;
-use crate::cli::{Cli, Globals};
-use crate::commands::{ls, schema};
-use crate::manual::TOPICS;
+use crate::commands::help::{schema, topics::TOPICS};
+use crate::commands::ls;
 use crate::model::{Clock, File};
 use crate::providers::{self, REGISTRY, Spec};
 use crate::settings::{Env, Flags, Settings};
 
 /// The command line before the word that is completed.
 pub(super) struct Line {
+    /// The definition of the whole command line.
+    root: Command,
     /// The words, the program's name first.
     words: Vec<String>,
     /// The names of the commands among them, the outermost first.
@@ -55,18 +56,19 @@ impl Line {
     pub(super) fn read(
         words: &[String],
         env: &Env,
-        flags: impl Fn(&Globals) -> Flags,
+        root: &Command,
+        flags: impl Fn(&ArgMatches) -> Flags,
         deadline: Instant,
     ) -> Arc<Self> {
-        let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).unwrap_or_default();
-        let globals = Globals::from_arg_matches(&matches).unwrap_or_default();
+        let matches = root.clone().ignore_errors(true).try_get_matches_from(words).unwrap_or_default();
         let (mut commands, mut innermost) = (Vec::new(), &matches);
         while let Some((name, below)) = innermost.subcommand() {
             commands.push(name.to_owned());
             innermost = below;
         }
-        let flags = flags(&globals);
+        let flags = flags(&matches);
         Arc::new(Self {
+            root: root.clone(),
             words: words.to_vec(),
             provider: text(innermost, "provider"),
             commands,
@@ -154,9 +156,8 @@ impl Line {
 
     /// What can follow `haul help`: commands, those below the ones that are named already, and topics.
     fn help_words(&self) -> Vec<(String, String)> {
-        let root = Cli::command();
         let named = self.words.iter().skip_while(|word| *word != "help").skip(1);
-        let command = named.clone().try_fold(&root, |command, word| command.find_subcommand(word));
+        let command = named.clone().try_fold(&self.root, |command, word| command.find_subcommand(word));
         let below = command.into_iter().flat_map(Command::get_subcommands).map(|below| {
             (below.get_name().to_owned(), below.get_about().map(ToString::to_string).unwrap_or_default())
         });

@@ -13,12 +13,11 @@ mod shells;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use clap::{Args, CommandFactory as _};
+use clap::{ArgMatches, Args, Command};
 use clap_complete::engine::{CompletionCandidate, complete};
 
 use self::line::Line;
 use self::shells::{Question, Shell};
-use crate::cli::{Cli, Globals};
 use crate::error::{Error, Result};
 use crate::settings::{Env, Flags};
 use crate::ui::{Ui, is_unsafe};
@@ -74,7 +73,8 @@ pub fn answer(
     shell: &str,
     arguments: &[OsString],
     env: &Env,
-    flags: impl Fn(&Globals) -> Flags,
+    root: &Command,
+    flags: impl Fn(&ArgMatches) -> Flags,
 ) -> Option<String> {
     let deadline = Instant::now().checked_add(PATIENCE)?;
     let shell = Shell::find(shell.rsplit('/').next()?)?;
@@ -86,22 +86,23 @@ pub fn answer(
     let handed_over: Vec<String> =
         handed_over.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let question = shell.question(&handed_over);
-    let candidates = offered(&question, env, flags, deadline).unwrap_or_default();
+    let candidates = offered(&question, env, root, flags, deadline).unwrap_or_default();
     Some(shell.answer(&question, &candidates))
 }
 
 fn offered(
     question: &Question,
     env: &Env,
-    flags: impl Fn(&Globals) -> Flags,
+    root: &Command,
+    flags: impl Fn(&ArgMatches) -> Flags,
     deadline: Instant,
 ) -> Option<Vec<CompletionCandidate>> {
     let (last, before) = question.words.split_last()?;
-    let line = Line::read(before, env, flags, deadline);
+    let line = Line::read(before, env, root, flags, deadline);
     let words: Vec<OsString> = question.words.iter().map(OsString::from).collect();
     let index = words.len() - 1;
     let folder = std::env::current_dir().ok();
-    let mut candidates = complete(&mut line.attach(Cli::command()), words, index, folder.as_deref()).ok()?;
+    let mut candidates = complete(&mut line.attach(root.clone()), words, index, folder.as_deref()).ok()?;
     // A name may hold what steers a terminal, and a shell shows what it is offered.
     candidates.retain(|candidate| !candidate.get_value().to_string_lossy().contains(is_unsafe));
     // Nobody looks for an option among a thousand files who has not typed the dash.

@@ -17,10 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::context::Context;
 use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults};
 use crate::error::{Error, Kind, Result};
-use crate::manual;
 use crate::secret::Secret;
 use crate::store::{self, Store};
-use crate::ui::{Columns, Format};
+use crate::ui::{Columns, Format, wrap_text};
 
 /// Where it listens if nothing else is said; beside a command, on any free port.
 const ADDRESS: &str = "127.0.0.1:8787";
@@ -85,7 +84,7 @@ fn after_help() -> String {
         keys.join("\n")
     );
     // Of the width of most terminals: clap, which makes it narrower where it must, knows nothing of columns.
-    manual::laid_out(&text, 80)
+    wrap_text(&text, 80)
 }
 
 /// Something that a platform may do otherwise.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use clap::CommandFactory as _;
 use haul::cli::Cli;
-use haul::manual::TOPICS;
+use haul::commands::help::topics::TOPICS;
 
 use crate::cli::completions::{TOKEN, put, serve};
 use crate::support::process::ServeProcess;

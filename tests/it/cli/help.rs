@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 use haul::cli::Cli;
-use haul::manual::TOPICS;
+use haul::commands::help::topics::TOPICS;
 
 use crate::check;
 use crate::support::sandbox::Sandbox;

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{auth, config, get, link, ls, planned, profile, providers, report, rm, serve};
+use crate::commands::{auth, config, get, link, ls, planned, profile, providers, report, rm, serve};
 use crate::error::ErrorLine;
 use crate::model::File;
 use crate::ui::{Columns, Event, Talk};

@@ -1,17 +1,21 @@
-//! `haul help`
+//! `haul help`, and what is generated from the same definitions: man pages, topics, the schema of the output.
 
-use clap::{Args, CommandFactory as _};
+pub mod man;
+mod output;
+pub mod schema;
+pub mod topics;
 
-use crate::cli::Cli;
+use clap::{Args, Command};
+
+use self::topics::{TOPICS, topic};
 use crate::error::{Error, Result, nearest};
-use crate::manual::{TOPICS, laid_out, topic};
-use crate::ui::Ui;
+use crate::ui::{Ui, wrap_text};
 
 /// The widest that text is laid out: longer lines are hard to read.
 const WIDEST: usize = 100;
 
 /// What `haul help output --json` prints.
-const SCHEMA: &str = include_str!("../../haul.schema.json");
+const SCHEMA: &str = include_str!("../../../haul.schema.json");
 
 /// The arguments of `haul help`.
 #[derive(Args, Debug)]
@@ -23,17 +27,16 @@ pub struct HelpArgs {
 }
 
 impl HelpArgs {
-    /// Prints a command's long help, or a topic.
-    pub fn run(&self, ui: &Ui) -> Result<()> {
+    /// Prints the long help of a command below `root`, or a topic.
+    pub fn run(&self, ui: &Ui, mut root: Command) -> Result<()> {
         if ui.is_json() && self.words == ["output"] {
             return ui.write_text(SCHEMA);
         }
         if let [word] = self.words.as_slice()
             && let Some(topic) = topic(word)
         {
-            return ui.write_text(&laid_out(&topic.text(), ui.width().min(WIDEST)));
+            return ui.write_text(&wrap_text(&topic.text(), ui.width().min(WIDEST)));
         }
-        let mut root = Cli::command();
         root.build();
         let mut command = &mut root;
         for word in &self.words {

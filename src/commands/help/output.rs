@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::commands::schema;
+use super::schema;
 use crate::model::File;
 
 /// What goes where, and in which shape.

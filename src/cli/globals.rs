@@ -1,0 +1,154 @@
+//! The flags of every command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::model::Clock;
+use crate::settings::{Env, Flags, env};
+use crate::ui::{self, ProgressMode, When};
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Globals {
+    /// Use this profile; a provider's name is a ready-made one
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Profile")]
+    pub profile: Option<String>,
+    /// Reach the platform here
+    #[arg(long, global = true, value_name = "URL", hide_short_help = true, help_heading = "Profile")]
+    pub base_url: Option<String>,
+    /// Speak this wire dialect
+    #[arg(
+        long = "wire-dialect",
+        global = true,
+        value_name = "NAME",
+        hide_short_help = true,
+        help_heading = "Profile"
+    )]
+    pub dialect: Option<String>,
+    /// Give the platform a setting, such as a workspace or a team
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Profile")]
+    pub set: Vec<(String, String)>,
+    /// Read this config file
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = "Profile")]
+    pub config: Option<PathBuf>,
+
+    /// Print one JSON array
+    #[arg(long, global = true, conflicts_with = "jsonl", help_heading = "Output")]
+    pub json: bool,
+    /// Print one JSON object a line
+    #[arg(long, global = true, help_heading = "Output")]
+    pub jsonl: bool,
+    /// Print these fields, in this order
+    #[arg(long, global = true, value_name = "A,B,C", value_delimiter = ',', help_heading = "Output")]
+    pub fields: Option<Vec<String>>,
+    /// Say nothing but data and errors
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    /// Say more; -vv shows each request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
+    pub color: When,
+    /// How to tell progress
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        default_value = "auto",
+        hide_short_help = true,
+        help_heading = "Output"
+    )]
+    pub progress: ProgressMode,
+
+    /// Give up on a request after this long, such as 30s
+    #[arg(long, global = true, value_name = "TIME", hide_short_help = true, help_heading = "Network")]
+    pub timeout: Option<String>,
+    /// Try a request again this often
+    #[arg(long, global = true, value_name = "N", hide_short_help = true, help_heading = "Network")]
+    pub retries: Option<u32>,
+    /// Trust the certificate authorities in this PEM file, too
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = "Network")]
+    pub cacert: Option<PathBuf>,
+    /// Send a token over plain http to a host that is not this machine
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Network")]
+    pub insecure_http: bool,
+}
+
+impl Globals {
+    /// The flags that say how to tell an error, of a command line that could not be parsed.
+    pub fn guess(arguments: &[OsString]) -> Self {
+        let flags = || arguments.iter().take_while(|argument| *argument != "--");
+        let has = |flag: &str| flags().any(|argument| argument == flag);
+        let color = |word: &str| {
+            has(&format!("--color={word}"))
+                || flags().zip(flags().skip(1)).any(|(flag, value)| flag == "--color" && value == word)
+        };
+        Self {
+            json: has("--json"),
+            jsonl: has("--jsonl"),
+            color: match (color("always"), color("never")) {
+                (true, _) => When::Always,
+                (_, true) => When::Never,
+                _ => When::Auto,
+            },
+            ..Self::default()
+        }
+    }
+
+    /// The options of the output, from the flags and the environment.
+    pub fn output(&self, env: &Env, clock: Clock) -> ui::Options {
+        ui::Options {
+            format: match (self.json, self.jsonl) {
+                (true, _) => ui::Format::Json,
+                (_, true) => ui::Format::Jsonl,
+                _ => ui::Format::Text,
+            },
+            fields: self.fields.clone(),
+            quiet: self.quiet,
+            verbose: self.verbose,
+            color: self.color,
+            progress: self.progress,
+            env: ui::Environment {
+                no_color: env.get(env::NO_COLOR).is_some(),
+                force_color: env.get(env::CLICOLOR_FORCE).is_some_and(|value| value != "0"),
+                dumb: env.get(env::TERM) == Some("dumb"),
+                columns: env.get(env::COLUMNS).and_then(|text| text.parse().ok()),
+                ci: env.get(env::CI).is_some_and(|value| value != "false"),
+            },
+            clock,
+        }
+    }
+
+    /// What the flags of every command say about settings.
+    pub fn settings(&self) -> Flags {
+        Flags {
+            link: None,
+            profile: self.profile.clone(),
+            base_url: self.base_url.clone(),
+            dialect: self.dialect.clone(),
+            set: self.set.clone(),
+            config: self.config.clone(),
+            timeout: self.timeout.clone(),
+            retries: self.retries,
+            cacert: self.cacert.clone(),
+            insecure_http: self.insecure_http,
+        }
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("not KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,99 @@
+//! The man pages, from the definition of the command line.
+
+use clap::{Arg, Command};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use super::topics::{TOPICS, Topic, exit_code_rows};
+use crate::error::{Error, Result};
+use crate::settings::env;
+use crate::ui::wrap_text;
+
+/// The man pages by file name: one of haul, one of each command, one of each command below it, one of each topic.
+pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
+    let mut root = with_long_help(root.disable_help_subcommand(true));
+    root.build();
+    let mut pages = Vec::new();
+    add_pages(&root, "haul", &mut pages)?;
+    pages.extend(TOPICS.iter().map(|topic| (format!("haul-{}.1", topic.name), topic_page(topic))));
+    Ok(pages)
+}
+
+/// An option that `-h` leaves out has no words in a page, unless they are its long help.
+fn with_long_help(command: Command) -> Command {
+    let told = |arg: Arg| match arg.get_help().cloned() {
+        Some(help) if arg.get_long_help().is_none() => arg.long_help(help),
+        _ => arg,
+    };
+    command.mut_args(told).mut_subcommands(with_long_help)
+}
+
+/// The page of a topic: what `haul help` says, its paragraphs filled by whoever shows the page.
+fn topic_page(topic: &Topic) -> String {
+    let name = format!("haul-{}", topic.name);
+    let mut roff = Roff::new();
+    roff.control("TH", [name.to_uppercase().as_str(), "1", "\"\"", "\"\"", "haul"]);
+    roff.control("SH", ["NAME"]).text([roman(format!("{name} - {}", topic.about))]);
+    roff.control("SH", ["DESCRIPTION"]);
+    let mut is_filled = true;
+    for line in wrap_text(&topic.text(), 72).lines() {
+        let is_indented = line.starts_with(' ');
+        if is_indented == is_filled && !line.is_empty() {
+            roff.control(if is_indented { "nf" } else { "fi" }, []);
+            is_filled = !is_indented;
+        }
+        if line.is_empty() {
+            roff.control("PP", []);
+        } else {
+            roff.text([roman(line)]);
+        }
+    }
+    roff.render()
+}
+
+fn add_pages(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -> Result<()> {
+    let commands: Vec<&Command> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+    pages.push((format!("{name}.1"), page(command, name, !commands.is_empty())?));
+    commands
+        .into_iter()
+        .try_for_each(|below| add_pages(below, &format!("{name}-{}", below.get_name()), pages))
+}
+
+fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
+    let failed =
+        |error: std::io::Error| Error::failed("the man page cannot be made").cause(error.to_string());
+    let man = Man::new(command.clone()).title(name.to_uppercase()).manual("haul");
+    let mut page = Vec::new();
+    let out = &mut page;
+    man.render_title(out).map_err(failed)?;
+    man.render_name_section(out).map_err(failed)?;
+    man.render_synopsis_section(out).map_err(failed)?;
+    man.render_description_section(out).map_err(failed)?;
+    man.render_options_section(out).map_err(failed)?;
+    if has_commands {
+        man.render_subcommands_section(out).map_err(failed)?;
+    }
+    if command.get_after_long_help().or(command.get_after_help()).is_some() {
+        man.render_extra_section(out).map_err(failed)?;
+    }
+    sections(name == "haul").to_writer(out).map_err(failed)?;
+    String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))
+}
+
+/// What every page ends with; the page of haul itself has the environment, too.
+fn sections(all: bool) -> Roff {
+    let mut roff = Roff::new();
+    if all {
+        roff.control("SH", ["ENVIRONMENT"]);
+        for (name, about) in env::DOCUMENTED {
+            roff.control("TP", []);
+            roff.text([bold(*name)]).text([roman(*about)]);
+        }
+    }
+    roff.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in exit_code_rows() {
+        roff.control("TP", []);
+        roff.text([bold(code.to_string())]).text([roman(meaning)]);
+    }
+    roff
+}

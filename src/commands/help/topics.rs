@@ -1,0 +1,73 @@
+//! The topics of `haul help`, and the tables that the README shares with them.
+
+use super::output;
+use crate::error::Kind;
+use crate::settings::env;
+
+/// A page of the manual that is about no command.
+pub struct Topic {
+    /// The word in `haul help WORD`.
+    pub name: &'static str,
+    /// What it is about, in one line.
+    pub about: &'static str,
+    text: fn() -> String,
+}
+
+impl Topic {
+    /// What it says.
+    pub fn text(&self) -> String {
+        (self.text)()
+    }
+}
+
+/// All topics.
+pub static TOPICS: &[Topic] = &[
+    Topic {
+        name: "filters",
+        about: "the language of `--filter`, and globs",
+        text: || include_str!("filters.txt").to_owned(),
+    },
+    Topic { name: "output", about: "formats, the fields of JSON, errors, colour", text: output::text },
+    Topic { name: "environment", about: "the variables that haul reads", text: environment },
+    Topic { name: "exit-codes", about: "what the exit codes mean", text: exit_codes },
+];
+
+/// The topic of that name.
+pub fn topic(name: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.name == name)
+}
+
+/// Every exit code with its meaning.
+pub fn exit_code_rows() -> Vec<(u8, &'static str)> {
+    let failures = Kind::ALL.into_iter().map(|kind| (kind.exit_code(), kind.meaning()));
+    std::iter::once((0, "done, also when a reader closes the pipe")).chain(failures).collect()
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n\n");
+    for (code, meaning) in exit_code_rows() {
+        text.extend([&format!("  {code:>3}  "), meaning, "\n"]);
+    }
+    text + "\nSeveral failures for one reason give that reason's code, for different reasons 1.\n\n\
+        Examples:\n  haul info report.pdf || echo \"status $?\"\n  \
+        haul info no-such.pdf; test $? -eq 3 && echo \"it is not there\"\n"
+}
+
+fn environment() -> String {
+    let mut text =
+        String::from("Environment variables; a flag beats them, and they beat the config file:\n\n");
+    for (name, about) in env::DOCUMENTED {
+        text.extend(["  ", name, "\n      ", about, "\n"]);
+    }
+    text + "\nExamples:\n  HAUL_PROFILE=xai haul ls\n  NO_COLOR=1 haul --help\n  \
+        HAUL_PROFILE_CI_PROVIDER=xai HAUL_PROFILE_CI_TOKEN=… haul -p ci config show\n"
+}
+
+/// The table of exit codes in Markdown, for the README.
+pub fn exit_code_table() -> String {
+    let mut table = String::from("| code | meaning |\n| ---: | --- |\n");
+    for (code, meaning) in exit_code_rows() {
+        table.extend(["| ", &code.to_string(), " | ", meaning, " |\n"]);
+    }
+    table
+}
