@@ -285,17 +285,8 @@ impl Pair {
             if path.symlink_metadata().is_ok() {
                 return Ok(None);
             }
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&note_path) {
-                Ok(mut note_handle) => {
-                    // Other processes treat the empty file as foreign. A failed lock is ignored, as in `locked`.
-                    let _ = note_handle.lock();
-                    let written = Note::begun().write(&mut note_handle, 0);
-                    written.map_err(|error| {
-                        let _ = fs::remove_file(&note_path);
-                        Error::io("write", &note_path, &error)
-                    })?;
-                    return Ok(Some(Self { path, note_path, note_handle, earlier: None }));
-                }
+            match Note::create(&note_path) {
+                Ok(note_handle) => return Ok(Some(Self { path, note_path, note_handle, earlier: None })),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io("write", &path, &error)),
             }
@@ -310,6 +301,8 @@ impl Pair {
                 Ok(earlier.map(|note| Self { path, note_path, note_handle, earlier: Some(note) }))
             }
             Ok(None) => Err(Error::failed(format!("{}: another download is writing to it", path.display()))),
+            // Removed by another process that has just finished.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::claim(target, number),
             Err(_) => Ok(None),
         }
     }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::unnamed;
+use crate::files;
 use crate::transfer::locked;
 
 /// Identifies a note.
@@ -57,6 +59,27 @@ impl Note {
     /// The note of a part that is about to be created.
     pub(super) fn begun() -> Self {
         Self { made_by: MARK.to_owned(), ..Self::default() }
+    }
+
+    /// Creates the note of a part that is about to be created, and locks it. It appears with its content, so that no
+    /// other process takes it for a foreign file.
+    pub(super) fn create(path: &Path) -> io::Result<Handle> {
+        let begin = |mut file: Handle| {
+            // A failed lock is ignored, as in `locked`.
+            let _ = file.lock();
+            Self::begun().write(&mut file, 0).map(|_| file)
+        };
+        if let Some(file) = unnamed::create(files::folder_of(path))? {
+            let file = begin(file)?;
+            match unnamed::link(&file, path) {
+                Ok(()) => return Ok(file),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                // `/proc` is not mounted.
+                Err(_) => {}
+            }
+        }
+        let file = Handle::options().read(true).write(true).create_new(true).open(path)?;
+        begin(file).inspect_err(|_| drop(fs::remove_file(path)))
     }
 
     /// Reads the note at `path`; None if it does not exist or is foreign.

@@ -108,7 +108,7 @@ fn age(rig: &Rig, id: &FileId, number: usize) {
         }
         Ok(())
     };
-    rig.served.store.annotate(rig.case.provider, id, &mut change).unwrap();
+    rig.served.store.annotate(rig.case.provider, id, change).unwrap();
 }
 
 /// A file as haul would show it if the platform stated all of the emulator's record.

@@ -233,7 +233,7 @@ fn the_platform_is_believed_where_only_it_can_compare() {
         file.extra.insert("data_source_id".to_owned(), source.into());
         Ok(())
     };
-    rig.served.store.annotate("llamacloud", &file.id, &mut brought).unwrap();
+    rig.served.store.annotate("llamacloud", &file.id, brought).unwrap();
     for (filter, found) in [
         (format!("data_source_id = {source}"), &["a.txt"][..]),
         (format!("extra.data_source_id = {source} AND name:b"), &[]),

@@ -121,7 +121,7 @@ async fn a_field_that_the_answer_does_not_state_is_not_compared() {
         let provider = std::sync::Arc::from(open(&server, "magnetar"));
         Listing::new(provider, asking(negated.clone()), None)?.all().await
     };
-    let error = ask(Answer::json(&format!("[{SEED}]"))).await.unwrap_err();
+    let error = ask(Answer::json(format!("[{SEED}]"))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported, "{error}");
     assert_eq!(error.hints(), ["the server does not answer in the dialect of this profile"]);
     assert_eq!(ask(pulsar(&format!("[{PULSAR}]"))).await.unwrap().len(), 1, "updated in January");
