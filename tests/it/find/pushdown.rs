@@ -83,7 +83,7 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
 fn age(rig: &Rig, id: &FileId, number: usize) {
     let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
     let hours = SignedDuration::from_hours(7 * i64::try_from(number).unwrap() + 1);
-    let mut change = |file: &mut File| {
+    let change = |file: &mut File| {
         file.created_at = Some(whole(Timestamp::now() - hours));
         file.expires_at = file.expires_at.map(whole);
         if number.is_multiple_of(3) || file.updated_at.is_some() {

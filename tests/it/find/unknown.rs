@@ -229,7 +229,7 @@ fn the_platform_is_believed_where_only_it_can_compare() {
     let rig = Rig::new(LLAMACLOUD);
     let file = rig.put("a.txt", "x");
     rig.put("b.txt", "x");
-    let mut brought = |file: &mut File| {
+    let brought = |file: &mut File| {
         file.extra.insert("data_source_id".to_owned(), source.into());
         Ok(())
     };
