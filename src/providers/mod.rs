@@ -79,6 +79,20 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The words for `--wire-dialect`, each once: `auto`, then the dialects.
+    pub fn dialect_names(&self) -> Vec<&'static str> {
+        let named = self.dialects.iter().map(|dialect| dialect.name).filter(|name| *name != "auto");
+        std::iter::once("auto").chain(named).collect()
+    }
+
+    /// The error for a word, given by `origin`, that names no dialect of this platform.
+    pub fn no_such_dialect(&self, origin: &str, name: &str) -> Error {
+        let names = self.dialect_names();
+        Error::usage(format!("{origin}: {} has no dialect {name:?}", self.name))
+            .did_you_mean(name, names.iter().copied())
+            .hint(format!("dialects: {}", names.join(", ")))
+    }
+
     /// Fields that filters may name on this platform alone: its files state them, or it compares them itself.
     pub fn filter_fields(&self) -> Vec<&'static str> {
         let lists = self.dialects.iter().map(|dialect| &dialect.can.list);
@@ -92,7 +106,7 @@ impl Spec {
 
 /// One way in which a platform spells its API.
 pub struct Dialect {
-    /// The word in `--dialect` and the profile.
+    /// The word for `--wire-dialect` and in the profile.
     pub name: &'static str,
     /// What it is, in a few words.
     pub title: &'static str,

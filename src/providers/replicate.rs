@@ -153,10 +153,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
             return Err(Error::usage("replicate signs links only with an owner and a signing secret")
                 .hint("`--set owner=NAME` and the setting signing_secret"));
         }
-        other => {
-            return Err(Error::usage(format!("replicate has no dialect `{other}`"))
-                .hint("dialects: auto, api, signed"));
-        }
+        other => return Err(SPEC.no_such_dialect("dialect", other)),
     };
     Ok(Box::new(Replicate { connection, signer }))
 }

@@ -125,14 +125,10 @@ impl Settings {
         let Some(picked) = self.pick(name, is_own, part, file.dialect.as_ref()) else {
             return Ok(Sourced { value: "auto".to_owned(), origin: Origin::BuiltIn });
         };
-        if picked.value == "auto" || spec.dialects.iter().any(|dialect| dialect.name == picked.value) {
+        if spec.dialect_names().contains(&picked.value.as_str()) {
             return Ok(picked);
         }
-        let names: Vec<&str> =
-            std::iter::once("auto").chain(spec.dialects.iter().map(|dialect| dialect.name)).collect();
-        Err(Error::usage(format!("{}: {} has no dialect {:?}", picked.origin, spec.name, picked.value))
-            .did_you_mean(&picked.value, names.iter().copied())
-            .hint(format!("dialects: {}", names.join(", "))))
+        Err(spec.no_such_dialect(&picked.origin.to_string(), &picked.value))
     }
 
     fn base_url(

@@ -122,10 +122,13 @@ impl Line {
                 ))
             }
             Meaning::Dialect => {
-                let dialects = spec().map_or(&[][..], |spec| spec.dialects);
-                let named =
-                    dialects.iter().map(|dialect| (dialect.name.to_owned(), dialect.title.to_owned()));
-                starting(named.chain([("auto".to_owned(), String::new())]).collect())
+                let title = |name: &str| {
+                    let dialects = spec().map_or(&[][..], |spec| spec.dialects);
+                    let dialect = dialects.iter().find(|dialect| dialect.name == name);
+                    dialect.map_or_else(String::new, |dialect| dialect.title.to_owned())
+                };
+                let names = spec().map_or_else(|| vec!["auto"], Spec::dialect_names);
+                starting(names.into_iter().map(|name| (name.to_owned(), title(name))).collect())
             }
             Meaning::HelpWord => starting(self.help_words()),
         }

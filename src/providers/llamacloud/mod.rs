@@ -192,7 +192,7 @@ fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
             ["expand", "only_manually_uploaded"].into_iter().find(|key| connection.setting(key).is_some());
         if let Some(key) = only_beta.or((via == Via::Query).then_some("via=query")) {
             return Err(Error::usage(format!("{key}: llamacloud's legacy dialect has no place for it"))
-                .hint("leave out `--dialect legacy`"));
+                .hint("leave out `--wire-dialect legacy`"));
         }
     }
     if let Some(url) = regional(&connection.base_url, connection.setting("region"))? {

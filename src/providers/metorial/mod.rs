@@ -191,8 +191,7 @@ struct Metorial {
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let chosen = Wire::named(&connection.dialect);
     if chosen.is_none() && connection.dialect != "auto" {
-        return Err(Error::usage(format!("metorial has no dialect `{}`", connection.dialect))
-            .hint("dialects: auto, seed, pulsar, magnetar"));
+        return Err(SPEC.no_such_dialect("dialect", &connection.dialect));
     }
     Ok(Box::new(Metorial {
         connection,

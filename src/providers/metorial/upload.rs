@@ -131,7 +131,7 @@ impl Metorial {
 /// The refusal of what only another dialect has.
 pub(super) fn no_place(wire: Wire, what: &str) -> Error {
     Error::new(Kind::Unsupported, format!("metorial has no place for {what} in its {} dialect", wire.name()))
-        .hint("`--dialect magnetar` asks for the dialect that has one")
+        .hint("`--wire-dialect magnetar` asks for the dialect that has one")
 }
 
 /// The title among the user's metadata: the only key that the platform keeps.

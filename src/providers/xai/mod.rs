@@ -147,11 +147,11 @@ struct Xai {
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
-    let dialect =
-        SPEC.dialects.iter().find(|dialect| dialect.name == connection.dialect).ok_or_else(|| {
-            Error::usage(format!("`{}` is no dialect of xai", connection.dialect))
-                .hint("`--dialect` takes auto, openai or gateway")
-        })?;
+    let dialect = SPEC
+        .dialects
+        .iter()
+        .find(|dialect| dialect.name == connection.dialect)
+        .ok_or_else(|| SPEC.no_such_dialect("dialect", &connection.dialect))?;
     let one_of = |key: &str, words: &[&str]| match connection.setting(key) {
         Some(value) if !words.contains(&value) => {
             Err(Error::usage(format!("{key}: `{value}` is not one of {}", words.join(", "))))
@@ -169,7 +169,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
             Kind::Unsupported,
             format!("{key}: the openai dialect of xai has no such thing"),
         )
-        .hint("`--dialect gateway` has it"));
+        .hint("`--wire-dialect gateway` has it"));
     }
     // A team is something that only the gateway knows, so whoever names one is talking to it.
     let spelling = match dialect.name {

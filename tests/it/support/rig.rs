@@ -25,7 +25,7 @@ pub const TOKEN: &str = "metorial_sk_of_tests";
 pub struct Case {
     /// The provider.
     pub provider: &'static str,
-    /// What `--dialect` says.
+    /// The value of `--wire-dialect`.
     pub dialect: &'static str,
     /// What the emulator speaks, as `PLATFORM=WORD`.
     pub wire: Option<&'static str>,
