@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::http::{Client, Config, Policy};
+use crate::http::{Client, Config, Event, Policy, Trace};
 use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock, Warn};
 use crate::providers::{Connection, Provider, REGISTRY, Spec};
@@ -111,6 +111,20 @@ impl Context {
         Warn::by(move |text| ui.warn(text))
     }
 
+    /// Prints the client's requests with `-vv`, and their headers with `-vvv`.
+    fn trace(&self) -> Trace {
+        let (ui, verbosity) = (self.ui.clone(), self.ui.verbosity());
+        match verbosity {
+            0 | 1 => Trace::default(),
+            2 => Trace::to(move |event| {
+                if matches!(event, Event::Attempt { .. }) {
+                    ui.detail(&event.to_string());
+                }
+            }),
+            _ => Trace::to(move |event| ui.detail(&event.to_string())),
+        }
+    }
+
     fn connection(&self, profile: &Profile, token: Option<Token>, retries: u32) -> Result<Connection> {
         let spec = profile.spec;
         let can = spec.dialects[0].can;
@@ -129,6 +143,7 @@ impl Context {
             insecure_http: self.settings.flags.insecure_http,
             rate: can.rate,
             headers: Vec::new(),
+            trace: self.trace(),
             read_problem: spec.read_problem,
         };
         Ok(Connection {

@@ -78,7 +78,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(cli.globals.output(&env, clock));
-    ui::trace::install(&ui);
     let result = match cli.command {
         // What tells about the program itself needs no settings, and works where they are broken.
         Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),

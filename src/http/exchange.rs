@@ -10,7 +10,7 @@ use url::Url;
 use super::body::{self, Sending};
 use super::build::{self, bare, without_user};
 use super::retry::{Cause, Failure, asked_wait};
-use super::{Client, Config, Method, Reply, Request, answer, content, lost, trace};
+use super::{Client, Config, Method, Reply, Request, answer, content, lost};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
@@ -117,7 +117,7 @@ impl<'a> Attempt<'a> {
             biased;
             result = work => result,
             () = silence => {
-                trace::attempt(&self.request.method, &self.url, self.number, limit, None);
+                self.config().trace.attempt(&self.request.method, &self.url, self.number, limit, None);
                 Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete()))
             }
         }
@@ -188,16 +188,11 @@ impl<'a> Attempt<'a> {
     async fn execute(&self, url: &Url, request: reqwest::Request) -> Result<Response, Failure> {
         let config = self.config();
         let pool = self.client.inner.transport.pool(url, self.bulk, config).map_err(Failure::end)?;
-        let told = tracing::enabled!(target: "haul::http", tracing::Level::DEBUG);
-        if told {
-            trace::headers("sent", request.headers(), config.token.as_ref());
-        }
+        config.trace.headers("sent", request.headers(), config.token.as_ref());
         let begun = Instant::now();
         let result = pool.execute(request).await;
-        if told {
-            let status = result.as_ref().ok().map(|response| response.status().as_u16());
-            trace::attempt(&self.request.method, url, self.number, begun.elapsed(), status);
-        }
+        let status = result.as_ref().ok().map(|response| response.status().as_u16());
+        config.trace.attempt(&self.request.method, url, self.number, begun.elapsed(), status);
         self.sending.moved();
         if let Some(problem) = self.sending.problem() {
             return Err(Failure::end(problem));
@@ -207,9 +202,7 @@ impl<'a> Attempt<'a> {
         if self.is_own(url) {
             self.client.note_date(response.headers());
         }
-        if told {
-            trace::headers("received", response.headers(), config.token.as_ref());
-        }
+        config.trace.headers("received", response.headers(), config.token.as_ref());
         Ok(response)
     }
 

@@ -36,6 +36,7 @@ pub use form::{Part, form};
 pub use request::{Body, Method, Piece, Range, Request};
 pub use reqwest::header::HeaderMap;
 pub use retry::Policy;
+pub use trace::{Event, Trace};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::Link;
@@ -65,6 +66,8 @@ pub struct Config {
     pub rate: Option<Rate>,
     /// Headers of every request to the profile's own origins, such as a version or an organization.
     pub headers: Vec<(String, String)>,
+    /// Receives the client's events.
+    pub trace: Trace,
     /// Reads the platform's error body; None takes the reading that fits every common shape.
     pub read_problem: fn(&Reply) -> Option<Problem>,
 }

@@ -3,7 +3,6 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -97,17 +96,13 @@ pub(super) struct Tries {
     count: u32,
     begun: Instant,
     first_failure: Option<Instant>,
-    ceilings: ExponentialBackoff,
+    /// The longest pause before the next attempt; it doubles each time, up to the cap.
+    ceiling: Duration,
     maybe_done: bool,
 }
 
 impl Tries {
     pub(super) fn new(policy: Policy, request: &Request) -> Self {
-        let ceilings = ExponentialBuilder::new()
-            .with_min_delay(policy.base.min(policy.cap))
-            .with_max_delay(policy.cap)
-            .without_max_times()
-            .build();
         Self {
             policy,
             repeatable: request.repeatable,
@@ -115,7 +110,7 @@ impl Tries {
             count: 0,
             begun: Instant::now(),
             first_failure: None,
-            ceilings,
+            ceiling: policy.base.min(policy.cap),
             maybe_done: false,
         }
     }
@@ -150,7 +145,8 @@ impl Tries {
         if self.count >= self.policy.attempts {
             return Err(self.tell(error));
         }
-        let ceiling = self.ceilings.next().unwrap_or(self.policy.cap);
+        let ceiling = self.ceiling;
+        self.ceiling = ceiling.saturating_mul(2).min(self.policy.cap);
         let time = wait.unwrap_or_else(|| part_of(ceiling));
         if time > left {
             return Err(self.tell(error));

@@ -1,11 +1,102 @@
-//! What is told about requests, for `-v`: never a token, never a signature.
+//! Events of the client for `-vv` and `-vvv`: never a token, never a signature.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::{HeaderMap, Method};
 use crate::secret::Secret;
+
+/// An event of the client, with its secrets hidden. It displays as one line.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// The end of an attempt at a request.
+    Attempt {
+        /// The method.
+        method: &'a Method,
+        /// The URL.
+        url: Url,
+        /// The number of the attempt, from 1.
+        number: u32,
+        /// The time until the head of the answer, or until the client gave up.
+        took: Duration,
+        /// The status of the answer, if there was one.
+        status: Option<u16>,
+    },
+    /// A header of a request or an answer.
+    Header {
+        /// `sent` or `received`.
+        direction: &'static str,
+        /// The name.
+        name: &'a str,
+        /// The value, or `***`.
+        value: &'a str,
+    },
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attempt { method, url, number, took, status } => {
+                write!(f, "{method} {url}: ")?;
+                match status {
+                    Some(status) => write!(f, "{status} in {took:.1?}")?,
+                    None => write!(f, "no answer in {took:.1?}")?,
+                }
+                if *number > 1 { write!(f, ", attempt {number}") } else { Ok(()) }
+            }
+            Self::Header { direction, name, value } => write!(f, "{direction} {name}: {value}"),
+        }
+    }
+}
+
+/// Receives the events of a client. The default discards them.
+#[derive(Clone, Default)]
+pub struct Trace(Option<Arc<Listener>>);
+
+type Listener = dyn Fn(&Event) + Send + Sync;
+
+impl Trace {
+    /// Passes each event to `listener`.
+    pub fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
+    /// Reports the end of an attempt.
+    pub(super) fn attempt(
+        &self,
+        method: &Method,
+        url: &Url,
+        number: u32,
+        took: Duration,
+        status: Option<u16>,
+    ) {
+        if let Some(listener) = &self.0 {
+            listener(&Event::Attempt { method, url: redacted(url), number, took, status });
+        }
+    }
+
+    /// Reports headers, one by one. A server may repeat the token in any of them.
+    pub(super) fn headers(&self, direction: &'static str, headers: &HeaderMap, token: Option<&Secret>) {
+        let Some(listener) = &self.0 else { return };
+        for (name, value) in headers {
+            let text = value.to_str().unwrap_or("(not text)");
+            let repeats =
+                token.map(Secret::expose).is_some_and(|token| !token.is_empty() && text.contains(token));
+            let hidden = repeats || value.is_sensitive() || is_credential(name.as_str());
+            let value = if hidden { "***" } else { text };
+            listener(&Event::Header { direction, name: name.as_str(), value });
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trace")
+    }
+}
 
 /// A URL whose secret-looking query values are hidden.
 pub(super) fn redacted(url: &Url) -> Url {
@@ -30,25 +121,6 @@ fn is_secret(key: &str) -> bool {
         || key.starts_with("x-amz-")
         || key.starts_with("x-goog-")
         || ends.iter().any(|end| key.ends_with(end))
-}
-
-/// Tells how an attempt ended.
-pub(super) fn attempt(method: &Method, url: &Url, number: u32, took: Duration, status: Option<u16>) {
-    let url = redacted(url);
-    // No status is no answer.
-    tracing::debug!(target: "haul::http", %method, %url, status, attempt = number, ?took, "request");
-}
-
-/// Tells headers, one by one. A server may repeat the token in any of them.
-pub(super) fn headers(direction: &'static str, headers: &HeaderMap, token: Option<&Secret>) {
-    for (name, value) in headers {
-        let text = value.to_str().unwrap_or("(not text)");
-        let repeats =
-            token.map(Secret::expose).is_some_and(|token| !token.is_empty() && text.contains(token));
-        let hidden = repeats || value.is_sensitive() || is_credential(name.as_str());
-        let value = if hidden { "***" } else { text };
-        tracing::trace!(target: "haul::http", %name, value, "{direction}");
-    }
 }
 
 fn is_credential(name: &str) -> bool {

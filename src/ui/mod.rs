@@ -30,7 +30,6 @@ mod talk;
 mod tally;
 #[cfg(test)]
 mod tests;
-pub mod trace;
 mod wrap;
 
 use std::sync::{Arc, Mutex, Weak};

@@ -151,6 +151,7 @@ fn properties_no_error_body_is_too_strange_for_any_platform() {
                     insecure_http: false,
                     rate: None,
                     headers: Vec::new(),
+                    trace: crate::http::Trace::default(),
                     read_problem: spec.read_problem,
                 };
                 let (error, _) = answer::error_of(&config, &reply, true);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use haul::error::Result;
-use haul::http::{Client, Config, Policy};
+use haul::http::{Client, Config, Policy, Trace};
 use haul::model::{Clock, Warn};
 use haul::providers::{Connection, Provider, Spec};
 use haul::secret::Secret;
@@ -101,6 +101,7 @@ pub fn config(platform: &'static str, own: Vec<Url>) -> Config {
         insecure_http: false,
         rate: None,
         headers: Vec::new(),
+        trace: Trace::default(),
         read_problem: |_| None,
     }
 }
