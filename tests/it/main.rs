@@ -11,6 +11,7 @@ mod emulator;
 mod filter;
 mod find;
 mod http;
+mod platforms;
 mod serve;
 mod store;
 mod support;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::platforms::all;
+use crate::platforms::wire::{Dialect, Fetch};
 use crate::support::process::ServeProcess;
 use crate::support::sandbox::{Run, Sandbox};
 
@@ -128,13 +130,24 @@ fn noise(number: u64) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
+/// The files path and the content path of a platform that serves the bytes itself.
+fn direct() -> (String, &'static str) {
+    let mut dialects =
+        all().filter_map(|platform| platform.wire.ok()).filter(|dialect| dialect.set.is_empty());
+    let direct = |dialect: &'static Dialect| {
+        let replies = dialect.replies.as_ref().filter(|replies| replies.fetch == Fetch::Direct)?;
+        Some((format!("/{}{}", dialect.provider, replies.files), replies.content))
+    };
+    dialects.find_map(direct).unwrap()
+}
+
 fn upload(address: &str, number: u64) -> Option<String> {
     let mut form =
         format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{number}.bin\"\r\n\r\n")
             .into_bytes();
     form.extend(noise(number));
     form.extend(b"\r\n--b--\r\n");
-    let answer = exchange(address, "POST /activeloop/files", &form)?;
+    let answer = exchange(address, &format!("POST {}", direct().0), &form)?;
     Some(serde_json::from_slice::<Value>(&answer).unwrap()["id"].as_str().unwrap().to_owned())
 }
 
@@ -147,7 +160,8 @@ fn a_file_that_was_acknowledged_survives_kill_9() {
         let mut served = ServeProcess::of(&env, env.command().args(["serve", "--listen", "127.0.0.1:0"]));
         let address = served.address().to_owned();
         for (id, number) in kept.lock().unwrap().iter() {
-            let content = exchange(&address, &format!("GET /activeloop/files/{id}/content"), b"");
+            let (files, content) = direct();
+            let content = exchange(&address, &format!("GET {files}/{id}/{content}"), b"");
             assert!(content == Some(noise(*number)), "{id} is not what was acknowledged");
         }
         std::thread::scope(|scope| {

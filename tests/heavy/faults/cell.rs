@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use haul::model::NewFile;
 use tokio::net::TcpSocket;
 
-use crate::faults::expected::Expected;
 use crate::faults::proxy::{Plan, Proxy};
 use crate::faults::site::{Site, files};
 use crate::faults::trouble::{Fault, Needs, Place};
-use crate::faults::verbs::{Deed, Verb, arguments};
+use crate::faults::verbs::{Target, Verb, arguments};
+use crate::platforms::faults::Expected;
 use crate::support::sandbox::Sandbox;
 
 /// Bytes of a file that is there before: too many to be downloaded anew when it breaks.
@@ -29,7 +29,7 @@ pub struct Cell {
     pub number: usize,
     pub verb: Verb,
     pub fault: &'static Fault,
-    pub deed: Deed,
+    pub target: Target,
     pub expected: Expected,
     /// Whether an ordinary run has it.
     pub ordinary: bool,
@@ -46,8 +46,8 @@ impl Cell {
 
         let ahead = if let Place::Clock(seconds) = self.fault.place { seconds } else { 0 };
         let plan = Plan {
-            method: self.deed.method,
-            path: self.deed.path,
+            method: self.target.method,
+            path: self.target.path,
             inject: self.fault.inject,
             times: self.fault.times,
             ahead,

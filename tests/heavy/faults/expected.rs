@@ -1,62 +1,9 @@
-//! What must come of each fault: by the class of the request it hits, with exceptions and their reasons.
+//! What must come of each fault: by the class of the request it hits. Exceptions
+//! of single platforms are in `tests/it/platforms`.
 
-use crate::faults::verbs::{Class, Reason, Verb};
-
-/// How a cell must end.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome {
-    Ends(Expected),
-    /// There is no such cell.
-    Cannot(Reason),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Expected {
-    pub exit: i32,
-    /// What the error says, from its first word on: `*` is any text, `{p}` the platform.
-    pub says: &'static str,
-    /// How many of the requests that the fault spoils were made.
-    pub asked: usize,
-    /// Whether the platform did what was asked.
-    pub done: bool,
-    /// Bytes that are left to go on from; None where nothing may be left.
-    pub part: Option<u64>,
-    /// Whether a link that was made only to download is left to end by itself.
-    pub link: bool,
-}
-
-const fn ok(asked: usize) -> Outcome {
-    Outcome::Ends(Expected { exit: 0, says: "", asked, done: true, part: None, link: false })
-}
-
-/// It went well although the platform did not do this one thing.
-const fn ok_undone(asked: usize) -> Outcome {
-    Outcome::Ends(Expected { exit: 0, says: "", asked, done: false, part: None, link: false })
-}
-
-/// It failed, and nothing was done.
-const fn no(exit: i32, says: &'static str, asked: usize) -> Outcome {
-    Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: false })
-}
-
-/// It is told as failed, since the platform did not say that it was done.
-const fn but(exit: i32, says: &'static str, asked: usize) -> Outcome {
-    Outcome::Ends(Expected { exit, says, asked, done: true, part: None, link: false })
-}
-
-/// It failed, and its first bytes are kept.
-const fn part(exit: i32, says: &'static str, asked: usize, part: u64) -> Outcome {
-    Outcome::Ends(Expected { exit, says, asked, done: false, part: Some(part), link: false })
-}
-
-/// It failed, and a link that was made for it stays.
-const fn linked(exit: i32, says: &'static str, asked: usize) -> Outcome {
-    Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: true })
-}
-
-const fn cannot(why: Reason) -> Outcome {
-    Outcome::Cannot(why)
-}
+use crate::faults::verbs::{Class, Column, Reason, Verb};
+use crate::platforms::faults::{Exception, Expected, Outcome, but, cannot, no, ok, ok_undone, part};
+use crate::platforms::of;
 
 /// What one fault does to a request of each class.
 pub struct Rule {
@@ -290,168 +237,42 @@ pub const RULES: &[Rule] = &[
     Rule::of_content("cut at once always", no(7, DROPPED, 3)),
 ];
 
-/// A cell that is not as its rule says.
-pub struct Exception {
-    /// The start of a column's name; empty for all.
-    pub column: &'static str,
-    pub verbs: &'static [Verb],
-    pub faults: &'static [&'static str],
-    pub outcome: Outcome,
-    pub why: Reason,
+/// An exception that applies to every column of a kind.
+pub struct General {
+    applies: fn(&Column) -> bool,
+    /// Its column is empty.
+    pub exception: Exception,
 }
 
-/// Every exception; the first that fits holds.
-pub const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        column: "replicate",
-        verbs: FETCHES,
-        faults: &["401", "403", "404", "error of 100 MB"],
-        outcome: no(3, "*: the link is refused or has expired, or the file is gone*", 1),
-        why: "a bad signature, an old one and a file that is gone have the same answer there",
+pub static GENERAL: &[General] = &[
+    General {
+        applies: |_| true,
+        exception: Exception {
+            column: "",
+            verbs: &[Verb::Retire],
+            faults: &["404"],
+            outcome: ok_undone(1),
+            why: "what is not there needs not be taken away: an earlier run may have come so far",
+        },
     },
-    Exception {
-        column: "llamacloud",
-        verbs: FETCHES,
-        faults: &["401", "403"],
-        outcome: no(8, "llamacloud's object store refused its presigned URL*", 2),
-        why: "it is the URL that is refused, not the token: a fresh one is tried",
-    },
-    Exception {
-        column: "llamacloud beta",
-        verbs: FETCHES,
-        faults: &[
-            "page",
-            "page though done",
-            "cut JSON",
-            "empty",
-            "wrong type",
-            "empty object",
-            "shorter than sent",
-            "gzip bomb",
-            "without an end",
-            "wrong bytes",
-        ],
-        outcome: cannot("it states neither size nor checksum: no byte can be told from another"),
-        why: "the beta objects have no size",
-    },
-    Exception {
-        column: "llamacloud beta",
-        verbs: FETCHES,
-        faults: &["longer than sent", "chunked without an end"],
-        outcome: ok(2),
-        why: "it states no size, so only the server can tell that nothing is missing",
-    },
-    Exception {
-        column: "metorial",
-        verbs: FETCHES,
-        faults: &["429 a day", "429 until tomorrow"],
-        outcome: linked(6, "metorial answered 429*asks to wait 2*try again after 2*", 1),
-        why: "nothing more may be asked, not even to take the link away: it ends by itself after 15 minutes",
-    },
-    Exception {
-        column: "metorial",
-        verbs: &[Verb::Stdout],
-        faults: &["cut", "stalled body"],
-        outcome: no(8, STARTS_OVER, 2),
-        why: "its links know no ranges",
-    },
-    Exception {
-        column: "",
-        verbs: &[Verb::Retire],
-        faults: &["404"],
-        outcome: ok_undone(1),
-        why: "what is not there needs not be taken away: an earlier run may have come so far",
-    },
-    Exception {
-        column: "llamacloud presigned",
-        verbs: &[Verb::Upload],
-        faults: &["401", "403"],
-        outcome: no(8, "llamacloud's object store refused its presigned URL*", 1),
-        why: "it is the URL that is refused, not the token",
-    },
-    nothing_told("llamacloud presigned"),
-    nothing_told("metorial presigned"),
-    Exception {
-        column: "xai chunks",
-        verbs: &[Verb::Upload],
-        faults: &["429 a day", "429 until tomorrow"],
-        outcome: cannot("nothing more may be asked, not even to take back what was begun"),
-        why: "a 429 stops every request to the platform",
-    },
-    without_checksum("llamacloud"),
-    without_checksum("activeloop"),
-    without_checksum("metorial"),
-    without_checksum("xai openai"),
-    Exception {
-        column: "llamacloud beta",
-        verbs: &[Verb::Upload, Verb::Replace],
-        faults: &["wrong size stated"],
-        outcome: cannot("its objects have no size"),
-        why: "the beta objects have no size",
-    },
-    Exception {
-        column: "llamacloud beta",
-        verbs: &[Verb::Info],
-        faults: &["404"],
-        outcome: ok(1),
-        why: "older servers have no route for one file: the listing knows that it is there",
-    },
-    Exception {
-        column: "activeloop",
-        verbs: &[Verb::Meta],
-        faults: &["cut JSON", "empty", "wrong type", "empty object", "shorter than sent"],
-        outcome: ok(1),
-        why: "its answer is documented nowhere, so the file is asked whether it has the key",
-    },
-    Exception {
-        column: "xai gateway",
-        verbs: &[Verb::Replace],
-        faults: &["404"],
-        outcome: ok(1),
-        why: "the file is there, so this host cannot replace content: it is uploaded anew, and the old file deleted",
-    },
-    Exception {
-        column: "xai gateway",
-        verbs: &[Verb::To, Verb::Meta, Verb::Link],
-        faults: &["404"],
-        outcome: no(5, "xai *", 1),
-        why: "the file is there, so the 404 says that this host does not speak the dialect",
-    },
-    Exception {
-        column: "xai",
-        verbs: &[Verb::Ls],
-        faults: &["empty object"],
-        outcome: ok(1),
-        why: "the gateway's JSON leaves out what is empty: this is its empty listing",
-    },
-    Exception {
-        column: "xai",
-        verbs: &[Verb::Skip],
-        faults: &["empty object"],
-        outcome: cannot("an empty listing, as under `ls`: the file is sent, rightly"),
-        why: "the gateway's JSON leaves out what is empty",
+    General {
+        applies: |column| column.case.can().checksums.is_empty(),
+        exception: Exception {
+            column: "",
+            verbs: &[Verb::Upload, Verb::Replace, Verb::Get, Verb::Stdout],
+            faults: &["wrong bytes", "wrong checksum stated"],
+            outcome: cannot(NO_CHECKSUM),
+            why: NO_CHECKSUM,
+        },
     },
 ];
 
-const fn nothing_told(column: &'static str) -> Exception {
-    Exception {
-        column,
-        verbs: &[Verb::Upload],
-        faults: &["wrong size stated", "wrong checksum stated"],
-        outcome: cannot("the store's answer tells nothing of the file"),
-        why: "the store's answer tells nothing of the file",
-    }
-}
-
-const fn without_checksum(column: &'static str) -> Exception {
-    Exception {
-        column,
-        verbs: &[Verb::Upload, Verb::Replace, Verb::Get, Verb::Stdout],
-        faults: &["wrong bytes", "wrong checksum stated"],
-        outcome: cannot(NO_CHECKSUM),
-        why: NO_CHECKSUM,
-    }
-}
-
-const FETCHES: &[Verb] = &[Verb::Get, Verb::Stdout];
 const NO_CHECKSUM: Reason = "it states no checksum: a byte that is wrong looks like any other";
+
+/// The exceptions of a column; the first that fits holds.
+pub fn exceptions(column: &Column) -> impl Iterator<Item = &'static Exception> {
+    let own = of(column.case.provider).exceptions.iter();
+    let own = own.filter(|exception| column.name.starts_with(exception.column));
+    let general = GENERAL.iter().filter(|general| (general.applies)(column));
+    own.chain(general.map(|general| &general.exception))
+}

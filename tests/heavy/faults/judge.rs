@@ -34,7 +34,8 @@ impl Cell {
             wrong.push("an error is told of a success".to_owned());
         }
         let out = String::from_utf8_lossy(&run.out);
-        for secret in [TOKEN, "s3cret"] {
+        let secrets = site.column.case.secrets.iter().map(|(_, secret)| *secret);
+        for secret in secrets.chain([TOKEN]) {
             if out.contains(secret) || err.contains(secret) {
                 wrong.push("a secret is shown".to_owned());
             }
@@ -72,10 +73,10 @@ impl Cell {
             wrong.push(format!("{} requests in all", asked.len()));
         }
         let told = named.iter().any(|asked| asked.header("authorization").is_some());
-        if told && self.deed.anonymous {
+        if told && self.target.anonymous {
             wrong.push("the token went to a URL that is its own secret".to_owned());
         }
-        if self.deed.class == Class::Content && self.fault.name.starts_with("cut") {
+        if self.target.class == Class::Content && self.fault.name.starts_with("cut") {
             let ranges: Vec<_> = named.iter().skip(1).map(|asked| asked.header("range")).collect();
             let wanted = (self.fault.name != "cut at once always").then_some("bytes=100000-");
             if ranges.iter().any(|range| *range != wanted) {
@@ -134,7 +135,7 @@ impl Cell {
         let expected: Vec<&[u8]> = match (self.verb, done) {
             (Verb::Upload, false) | (Verb::Rm, true) => vec![],
             // What is not known to be whole takes nobody's place.
-            (Verb::Replace, true) if self.deed.class == Class::Send && self.expected.exit != 0 => {
+            (Verb::Replace, true) if self.target.class == Class::Send && self.expected.exit != 0 => {
                 vec![there, new]
             }
             (Verb::Retire, false) if self.expected.asked > 0 => vec![there, new],

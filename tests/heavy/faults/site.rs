@@ -12,7 +12,7 @@ use haul::providers::{Op, supports};
 use haul::store;
 
 use crate::faults::proxy::Elsewhere;
-use crate::faults::verbs::{Column, TOKEN};
+use crate::faults::verbs::{Column, Requests, TOKEN};
 use crate::support::rig::Rig;
 use crate::support::sandbox::{Run, Sandbox};
 
@@ -49,8 +49,8 @@ impl Site {
         let space = self.column.case.provider;
         let listing = store::Listing { filter: Some(Filter::name_is(name)), ..store::Listing::default() };
         let mut files = self.rig.served.store.list(space, &listing).unwrap();
-        if self.column.name == "metorial presigned" {
-            // What was begun and not ended is no file there, and ends after a day.
+        if matches!(self.column.requests, Requests::Route { keeps_begun: true, .. }) {
+            // The record of an unfinished upload is not a file.
             files.retain(|file| self.rig.stat(&file.id).is_ok());
         }
         let content = |file: File| {

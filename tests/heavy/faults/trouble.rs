@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::faults::proxy::{Exchange, Inject, Next};
 use crate::faults::reply::{Reply, http_date};
 use crate::faults::verbs::TOKEN;
+use crate::platforms::of;
 
 /// A fault.
 pub struct Fault {
@@ -318,10 +319,9 @@ fn stall(it: &mut Exchange) -> io::Result<Next> {
 }
 
 fn quota(it: &mut Exchange) -> io::Result<Next> {
-    // Each in its own words: what xAI says of spent credit, and what all say that speak as OpenAI does.
-    let xai = r#"{"code":"resource-exhausted","error":"Your team has either used all available credits or reached its monthly spending limit."}"#;
-    let openai = r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
-    let body = if it.asked.path.starts_with("/xai/") { xai } else { openai };
+    // Platforms word this error differently.
+    let platform = it.asked.path.split('/').nth(1).unwrap_or_default();
+    let body = of(platform).facts.no_quota;
     it.answer(429, &[], body)
 }
 

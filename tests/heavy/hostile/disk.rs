@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::mpsc;
 
 use crate::hostile::served::Served;
-use crate::hostile::world::{Ask, DIALECTS, Told, World, json_answer, sane};
+use crate::hostile::world::{Ask, Told, World, dialects, json_answer, plain, sane};
 use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 use crate::support::server::{Listener, Request};
@@ -40,7 +40,7 @@ impl Drop for Disk {
 
 #[test]
 fn a_full_disk_costs_a_download_nothing_but_time() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let content: Vec<u8> = (0..500_000_u32).flat_map(u32::to_le_bytes).collect();
         let told =
             Told { size: content.len().to_string(), content: content.clone(), ..Told::new("f1", "big") };
@@ -69,7 +69,7 @@ fn a_full_disk_costs_a_download_nothing_but_time() {
 fn a_disk_without_room_for_a_byte() {
     let content: Vec<u8> = vec![7; 3 << 20];
     let told = Told { size: content.len().to_string(), content, ..Told::new("f1", "big") };
-    let world = World::new(DIALECTS[4], vec![told]);
+    let world = World::new(plain(), vec![told]);
     let Some(disk) = Disk::new(world.env.work().join("disk")) else {
         assert!(
             !rustix::process::geteuid().is_root() || std::env::var_os("CI").is_none(),
@@ -130,7 +130,7 @@ fn a_full_disk_leaves_the_store_as_it_was() {
 /// What a command only remembers with (the journal, hashes) is no reason to fail; what it was told to write is.
 #[test]
 fn a_full_disk_under_the_notes_of_an_upload() {
-    let served = Served::start("xai", &[]);
+    let served = Served::start(plain().provider, &[]);
     for number in 0..5 {
         served.env.write(format!("docs/{number}"), "content");
     }
@@ -143,7 +143,7 @@ fn a_full_disk_under_the_notes_of_an_upload() {
 
 #[test]
 fn folders_that_cannot_be_written_to() {
-    let served = Served::start("xai", &[]);
+    let served = Served::start(plain().provider, &[]);
     let env = &served.env;
     env.write("up", "up");
     served.haul(&["upload", "up"]).ok();
@@ -168,8 +168,8 @@ fn folders_that_cannot_be_written_to() {
     for arguments in [
         &["upload", "-p", "local", "up"][..],
         &["ls", "-p", "local"],
-        &["profile", "add", "work", "--provider", "xai"],
-        &["profile", "default", "xai"],
+        &["profile", "add", "work", "--provider", plain().provider],
+        &["profile", "default", plain().provider],
     ] {
         let run = nobody(arguments);
         assert!(matches!(run.status, 1 | 2), "{arguments:?}: {run}");
@@ -196,7 +196,7 @@ fn meddling(change: impl Fn() + Send + Sync + 'static) -> (Listener, mpsc::Recei
         let whole = rest + 100_000 == length;
         tell.send((rest + 100_000, whole)).unwrap();
         if whole {
-            let body = r#"{"id":"f1","filename":"big"}"#;
+            let body = plain().file(&Told { size: "null".to_owned(), ..Told::new("f1", "big") });
             let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             let _ = stream.read(&mut [0]);
         }
@@ -243,8 +243,8 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
         let mut env = Sandbox::new();
         let path = env.write("big", vec![7; LARGE]);
         let (listener, told) = meddling(move || change(&path));
-        let base = format!("http://{}/v1", listener.address);
-        env.use_platform(&Case::of("xai", "auto"), &base, "xai-any");
+        let base = format!("http://{}{}", listener.address, plain().replies().base);
+        env.use_platform(&Case::of(plain().provider, "auto"), &base, "any");
         env.set("HAUL_RETRIES", "0");
         let run = sane(what, env.haul(["upload", "big"]));
         let (came, whole) = told.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
@@ -264,12 +264,12 @@ fn a_file_that_goes_before_its_turn_is_told_and_the_others_go_up() {
         fs::write(path, "content").unwrap();
     }
     let second = docs[1].clone();
-    let world = World::twisted(DIALECTS[4], Vec::new(), move |_, number, seen| {
+    let world = World::twisted(plain(), Vec::new(), move |_, number, seen| {
         // While the first is on its way.
         if number == 0 {
             fs::remove_file(&second).unwrap();
         }
-        let file = format!(r#"{{"id":"f{number}","filename":"n"}}"#);
+        let file = plain().file(&Told { size: "null".to_owned(), ..Told::new(&format!("f{number}"), "n") });
         seen.head.starts_with("POST").then(|| json_answer(200, file))
     });
     let words: Vec<&str> = docs.iter().map(|path| path.to_str().unwrap()).collect();
@@ -281,7 +281,7 @@ fn a_file_that_goes_before_its_turn_is_told_and_the_others_go_up() {
 
 #[test]
 fn a_file_that_is_deleted_between_the_listing_and_its_turn() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let files = || vec![Told::new("f1", "a"), Told::new("f2", "b"), Told::new("f3", "c")];
         let gone = |ask: &Ask| match ask {
             Ask::Stat(id) | Ask::Bytes(id) | Ask::Link(id) | Ask::Delete(id) => id == "f2",

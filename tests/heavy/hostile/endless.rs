@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use haul::providers::{Download, REGISTRY, find};
 use serde_json::json;
 
-use crate::hostile::world::{Ask, Cursor, Dialect, LISTINGS, Told, World, json_answer};
+use crate::hostile::world::{Ask, Cursor, Dialect, Told, World, json_answer, listings};
+use crate::platforms::some;
 use crate::support::sandbox::Run;
 
 /// The ids of a page and the cursor of the next one, by the number of the request.
@@ -19,7 +20,7 @@ fn listing(dialect: &'static Dialect, pages: Pages) -> (World, Arc<AtomicUsize>)
     let number = Arc::clone(&asked);
     let files = ["f0", "f1", "f2", "f3"].map(|id| Told::new(id, id));
     let world = World::twisted(dialect, files.into(), move |ask, _, seen| {
-        if seen.target.starts_with("/file-links") {
+        if dialect.replies().links_apart.is_some_and(|path| seen.target.starts_with(path)) {
             // Only the body would say of which file: all of them have as many bytes.
             let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
             return Some(json_answer(200, json!({"id": "link_1", "url": url}).to_string()));
@@ -55,10 +56,11 @@ fn shown_once(what: &str, run: &Run) {
 fn every_dialect_of_every_platform_has_a_listing_here() {
     for spec in REGISTRY.iter().filter(|spec| !spec.base_url.is_empty()) {
         for dialect in spec.dialects {
-            let is_here = |here: &&Dialect| here.provider == spec.name && here.name == dialect.name;
-            let here = LISTINGS.iter().find(is_here);
-            let here =
-                here.unwrap_or_else(|| panic!("{} {}: no listing in world.rs", spec.name, dialect.name));
+            let is_here = |here: &&'static Dialect| here.provider == spec.name && here.name == dialect.name;
+            let here = listings().find(is_here);
+            let here = here.unwrap_or_else(|| {
+                panic!("{} {}: no listing in tests/it/platforms", spec.name, dialect.name)
+            });
             // And it is one: an honest server's files are listed.
             let files = ["a", "b"].map(|id| Told::new(id, id));
             let run = World::new(here, files.into()).haul(&["ls", "--ids", "--page-size", "5"]).ok();
@@ -70,7 +72,7 @@ fn every_dialect_of_every_platform_has_a_listing_here() {
 #[test]
 fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
     let same: Pages = |_| page(&["f1", "f2"], "f2".to_owned());
-    for dialect in LISTINGS.iter().filter(|dialect| dialect.cursor != Cursor::Never) {
+    for dialect in listings().filter(|dialect| dialect.replies().cursor != Cursor::Never) {
         for arguments in [
             &["ls", "--ids", "--page-size", "2"][..],
             &["ls", "--ids", "--page-size", "2", "--sort", "metadata.x"],
@@ -94,7 +96,7 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
             assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
         }
         // Where a short page is the last one, the listing ends.
-        let ends = dialect.cursor == Cursor::ToldAlways;
+        let ends = dialect.replies().cursor == Cursor::ToldAlways;
         let mut known = find(dialect.provider).unwrap().dialects.iter();
         let downloads = known.find(|known| known.name == dialect.name).unwrap().can.download == Download::Any;
         for (arguments, status, left, saved) in [
@@ -156,9 +158,9 @@ fn a_listing_that_repeats_itself_is_an_error_before_a_row_comes_twice() {
             2,
         ),
     ];
-    for dialect in LISTINGS.iter().filter(|dialect| dialect.cursor != Cursor::Never) {
+    for dialect in listings().filter(|dialect| dialect.replies().cursor != Cursor::Never) {
         for (what, pages, most) in cases {
-            if dialect.cursor == Cursor::LastId
+            if dialect.replies().cursor == Cursor::LastId
                 && what.contains("cursor")
                 && what != "the same page under new cursors"
             {
@@ -186,7 +188,7 @@ fn files_that_move_to_the_next_page_meanwhile_are_listed_once() {
         1 => page(&["f1", "f2"], "c1".to_owned()),
         _ => page(&["f3"], None),
     };
-    for dialect in LISTINGS.iter().filter(|dialect| dialect.cursor != Cursor::Never) {
+    for dialect in listings().filter(|dialect| dialect.replies().cursor != Cursor::Never) {
         let (world, _) = listing(dialect, moved);
         let run = world.haul(&["ls", "--ids", "--page-size", "2"]).ok();
         assert_eq!(run.lines(), ["f0", "f1", "f2", "f3"], "{} {}", dialect.provider, dialect.name);
@@ -195,12 +197,12 @@ fn files_that_move_to_the_next_page_meanwhile_are_listed_once() {
 
 #[test]
 fn a_page_that_is_announced_and_never_comes_is_an_error() {
-    for dialect in LISTINGS {
+    for dialect in listings() {
         let what = format!("{} {}", dialect.provider, dialect.name);
         let (world, asked) = listing(dialect, |_| page(&[], "c".to_owned()));
         let run = world.haul(&["ls", "--ids"]);
         let pages = asked.load(Ordering::SeqCst);
-        match dialect.cursor {
+        match dialect.replies().cursor {
             Cursor::Told => {
                 refused(&what, &run, "repeats a page");
                 assert_eq!(pages, 2, "{what}");
@@ -212,7 +214,7 @@ fn a_page_that_is_announced_and_never_comes_is_an_error() {
             // An empty page is the last one.
             Cursor::ToldAlways | Cursor::Never => assert_eq!((run.status, pages), (0, 1), "{what}: {run}"),
         }
-        if dialect.cursor == Cursor::Told {
+        if dialect.replies().cursor == Cursor::Told {
             let (world, asked) = listing(dialect, |n| page(&[], format!("c{n}")));
             refused(&what, &world.haul(&["ls", "--ids"]), "pages with nothing new");
             assert_eq!(asked.load(Ordering::SeqCst), 1000, "{what}");
@@ -222,14 +224,14 @@ fn a_page_that_is_announced_and_never_comes_is_an_error() {
 
 #[test]
 fn a_listing_of_links_without_end_is_an_error() {
-    for dialect in LISTINGS.iter().filter(|dialect| dialect.provider == "metorial") {
+    let paged = |dialect: &'static Dialect| Some((dialect, dialect.replies().links_page?));
+    for (dialect, page) in some(listings().filter_map(paged)) {
         let asked = Arc::new(AtomicUsize::new(0));
         let number = Arc::clone(&asked);
         let world = World::twisted(dialect, vec![Told::new("f1", "f1")], move |_, _, seen| {
             (seen.head.starts_with("GET") && seen.target.contains("links")).then(|| {
                 number.fetch_add(1, Ordering::SeqCst);
-                let link = json!({"id": "link_1", "url": "http://h/x"});
-                json_answer(200, json!({"items": [link], "pagination": {"has_more_after": true}}).to_string())
+                json_answer(200, page)
             })
         });
         let what = format!("{} {}", dialect.provider, dialect.name);

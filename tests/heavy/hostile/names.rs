@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::hostile::world::{Ask, DIALECTS, Dialect, LLAMACLOUD, LOCAL, Told, World, XAI, sane, snapshot};
+use crate::hostile::world::{Ask, Dialect, Fetch, Told, World, dialects, fetch, plain, sane, snapshot};
+use crate::platforms::all;
 use crate::support::terminal::On;
 
 /// Names that lead elsewhere, steer a terminal, or are none; `root` is the sandbox of the test.
@@ -72,7 +73,7 @@ fn names(dialect: &Dialect, root: &str) -> Vec<String> {
     names.push(format!("..//{root}/outside/up"));
     names.push("x".repeat(300) + ".part");
     // What no argument of a program can be, or no name in the store.
-    names.retain(|name| dialect.provider != "local" || !name.contains('\0') && !name.is_empty());
+    names.retain(|name| dialect.replies.is_some() || !name.contains('\0') && !name.is_empty());
     names
 }
 
@@ -92,7 +93,7 @@ fn world(dialect: &'static Dialect) -> World {
 
 #[test]
 fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
-    for dialect in DIALECTS.into_iter().chain([&LOCAL]) {
+    for dialect in all().filter_map(|platform| platform.wire.ok()) {
         let world = world(dialect);
         let root = world.env.root().to_owned();
         let count = world.left().len();
@@ -162,7 +163,7 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
 #[test]
 fn bars_and_events_show_names_escaped() {
     let name = "osc\u{1b}]0;title\u{7}\u{9b}2J\u{202e}fdp\u{1b}[2J";
-    let world = World::twisted(&XAI, vec![Told::new("f1", name), Told::new("f2", "n")], |ask, _, _| {
+    let world = World::twisted(plain(), vec![Told::new("f1", name), Told::new("f2", "n")], |ask, _, _| {
         if matches!(ask, Ask::Bytes(_)) {
             // Longer than the bars wait before they show.
             std::thread::sleep(std::time::Duration::from_millis(700));
@@ -198,7 +199,7 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
         ("n", "n.part.part"),
     ] {
         for wish in ["--quiet", "--overwrite", "--skip-existing"] {
-            let world = World::new(&XAI, vec![Told::new("f1", one), Told::new("f2", other)]);
+            let world = World::new(plain(), vec![Told::new("f1", one), Told::new("f2", other)]);
             let run =
                 world.haul(&["get", "*", "-o", "out/", "--json", "--fields", "id,saved_to", wish]).fails(1);
             let rows = run.json();
@@ -209,14 +210,14 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
         }
     }
     // Names that differ in case alone are two here; a file and a folder of one name are not.
-    let world = World::new(&XAI, vec![Told::new("f1", "README"), Told::new("f2", "Readme")]);
+    let world = World::new(plain(), vec![Told::new("f1", "README"), Told::new("f2", "Readme")]);
     world.haul(&["get", "*", "-o", "out/"]).ok();
     assert_eq!(
         (world.env.read("out/README"), world.env.read("out/Readme")),
         (b"f1".to_vec(), b"f2".to_vec())
     );
     for names in [["d", "d/e"], ["d/e", "d"]] {
-        let world = World::new(&XAI, vec![Told::new("f1", names[0]), Told::new("f2", names[1])]);
+        let world = World::new(plain(), vec![Told::new("f1", names[0]), Told::new("f2", names[1])]);
         let run = world.haul(&["get", "*", "-o", "out/", "--overwrite", "-j", "1"]).fails(1);
         let saved = if names[0] == "d" { "out/d" } else { "out/d/e" };
         assert_eq!(world.env.read(saved), b"f1", "{run}");
@@ -226,7 +227,7 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
 /// Links that stand in the target folder: nothing is written through one, whatever the file is called.
 #[test]
 fn a_link_in_the_folder_leads_nothing_out_of_it() {
-    for dialect in [&XAI, &LLAMACLOUD] {
+    for dialect in dialects().filter(|dialect| fetch(dialect) == Fetch::Presigned).chain([plain()]) {
         for size in [3, 300_000] {
             for name in ["n", "sub/n", "sub/deep/n"] {
                 let told =

@@ -1,10 +1,11 @@
 //! Times, dates and sizes that no clock and no disk can hold, in every header and field that is computed with. No run
 //! panics, and each ends with the exit code of its kind (see `World::haul`).
 
-use haul::emulator::PLATFORMS;
+use std::collections::BTreeSet;
 
 use crate::hostile::served::Served;
-use crate::hostile::world::{Ask, DIALECTS, Told, World, json_answer};
+use crate::hostile::world::{Ask, Told, World, dialects, json_answer};
+use crate::platforms::{all, of, some};
 use crate::support::server::Answer;
 
 /// Waits of more than any time, in seconds or as a date.
@@ -49,7 +50,7 @@ const VERBS: [&[&str]; 8] = [
 
 #[test]
 fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for (status, header) in [
             (429, "Retry-After"),
             (429, "retry-after-ms"),
@@ -92,7 +93,7 @@ fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
 
 #[test]
 fn a_wait_that_makes_no_sense_is_none() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for header in ["Retry-After", "retry-after-ms", "RateLimit-Reset"] {
             for wait in NO_WAITS {
                 let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
@@ -107,7 +108,7 @@ fn a_wait_that_makes_no_sense_is_none() {
 
 #[test]
 fn a_clock_that_is_far_off_stops_nothing() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for date in [
             "Thu, 30 Dec 9999 21:59:59 GMT",
             "Fri, 31 Dec 99999 23:59:59 GMT",
@@ -136,7 +137,7 @@ fn a_clock_that_is_far_off_stops_nothing() {
 
 #[test]
 fn times_of_links_that_no_clock_reaches_hide_no_link() {
-    for dialect in DIALECTS.into_iter().filter(|dialect| dialect.links) {
+    for dialect in dialects().filter(|dialect| dialect.links) {
         for time in [
             "9223372036854775807",
             "18446744073709551615",
@@ -177,7 +178,7 @@ fn lengths_and_ranges_that_no_disk_holds_write_nothing() {
         "bytes */2",
         "bytes -1-2/3",
     ];
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for length in lengths {
             let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nf1");
@@ -210,7 +211,7 @@ fn lengths_and_ranges_that_no_disk_holds_write_nothing() {
 /// The sum of what is moved is computed for the bar and for the body of several files.
 #[test]
 fn sums_of_sizes_do_not_overflow() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let files: Vec<Told> = (0..5)
             .map(|number| {
                 let id = format!("f{number}");
@@ -238,26 +239,21 @@ fn sums_of_sizes_do_not_overflow() {
 /// The emulator adds lifetimes to its clock and windows to instants.
 #[test]
 fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
-    const MOST: &str = "18446744073709551615";
-    let quirk = |name: &str| format!("--quirk={name}{MOST}");
-    let quirks = [
-        quirk("replicate.page-size="),
-        quirk("replicate.max-size="),
-        quirk("activeloop.index-after="),
-        quirk("activeloop.upload-limit="),
-        quirk("xai.upload-limit="),
-        quirk("llamacloud.stale-links="),
-        quirk("llamacloud.rate-limit=1000/"),
-        "--quirk=llamacloud.retention=user_data:9223372036854775807".to_owned(),
-    ];
+    let quirks: Vec<String> =
+        all().flat_map(|platform| platform.extreme_quirks).map(|quirk| format!("--quirk={quirk}")).collect();
     let quirks: Vec<&str> = quirks.iter().map(String::as_str).collect();
-    for platform in PLATFORMS.iter().filter(|platform| platform.name != "local") {
-        for (now, options) in [
+    for platform in dialects().map(|dialect| of(dialect.provider)) {
+        // Each of its dialects whose server deletes files.
+        let wires: BTreeSet<&str> =
+            platform.cases.iter().filter(|case| case.deletes()).filter_map(|case| case.wire).collect();
+        let wires: Vec<String> = wires.into_iter().map(|wire| format!("--dialect={wire}")).collect();
+        let wires: Vec<[&str; 1]> = wires.iter().map(|wire| [wire.as_str()]).collect();
+        let at_the_end = wires.iter().map(|wire| (Some("9999-12-30T21:59:59Z"), &wire[..]));
+        for (now, options) in at_the_end.chain([
             (Some("9999-12-30T21:59:59Z"), &[][..]),
-            (Some("9999-12-30T21:59:59Z"), &["--dialect=xai=gateway", "--dialect=metorial=magnetar"]),
             (Some("-009999-01-02T02:00:00Z"), &[]),
             (None, &quirks),
-        ] {
+        ]) {
             let served = Served::start_at(now, platform.name, options);
             served.env.write("a.txt", "a");
             served.env.write("c.png", "c");
@@ -287,11 +283,14 @@ fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
             }
         }
     }
-    let served = Served::start("llamacloud", &[&quirk("llamacloud.rate-limit=1/")]);
-    served.env.write("a.txt", "a");
-    served.haul(&["upload", "a.txt"]).ok();
-    let run = served.haul(&["upload", "a.txt"]).fails(6);
-    assert!(run.stderr().contains("until after the year 9999"), "{run}");
+    for (platform, quirk) in some(all().filter_map(|platform| Some((platform, platform.facts.one_request?))))
+    {
+        let served = Served::start(platform.name, &[&format!("--quirk={quirk}")]);
+        served.env.write("a.txt", "a");
+        served.haul(&["upload", "a.txt"]).ok();
+        let run = served.haul(&["upload", "a.txt"]).fails(6);
+        assert!(run.stderr().contains("until after the year 9999"), "{run}");
+    }
 }
 
 /// Options and the clock are the user's, and may be as absurd.
@@ -299,7 +298,7 @@ fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
 fn values_of_a_user_that_no_clock_reaches_are_refused_or_kept() {
     let times =
         ["9223372036854775807s", "18446744073709551616s", "7304484d", "19998y", "1e300s", "-7304484d"];
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let mut world = World::new(dialect, vec![Told::new("f1", "n")]);
         world.env.write("a.txt", "a");
         for now in ["2026-03-01T12:00:00Z", "9999-12-30T22:00:00Z", "-009999-01-02T02:00:00Z"] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::hostile::tls::{VERBS, sandbox};
-use crate::hostile::world::{TOKEN, json_answer, sane};
+use crate::hostile::world::{TOKEN, Told, json_answer, plain, sane};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::{Listener, Request, Server};
 use crate::support::tls::{Authority, Flaw};
@@ -81,8 +81,11 @@ fn behind(proxy: &str, scheme: &str, authority: &Authority) -> Sandbox {
 #[test]
 fn a_tunnel_keeps_the_token_from_the_proxy() {
     let authority = Authority::new("trusted");
-    let page =
-        |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}],"id":"f","filename":"n"}"#);
+    let page = |_: usize, seen: &Request| {
+        let files = [Told::new("f", "n")];
+        let one = seen.target.ends_with("/f");
+        json_answer(200, if one { plain().file(&files[0]) } else { plain().page(&files, None) })
+    };
     let server = Server::tls(authority.session("files.example", Flaw::None), page);
     let proxy = Proxy::start(Deed::Tunnel(SocketAddr::from(([127, 0, 0, 1], server.url.port().unwrap()))));
     let env = behind(&format!("http://user:pass%20word@{}", proxy.address()), "https", &authority);
@@ -169,7 +172,7 @@ fn what_needs_no_proxy_asks_none() {
     let address = format!("http://{}", proxy.address());
 
     // This machine, whatever the variables say.
-    let server = Server::new(|_, _| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#));
+    let server = Server::new(|_, _| json_answer(200, plain().page(&[Told::new("f", "n")], None)));
     for host in ["127.0.0.1", "localhost"] {
         let mut env = sandbox(&format!("http://{host}:{}/v1", server.url.port().unwrap()));
         for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
@@ -183,7 +186,8 @@ fn what_needs_no_proxy_asks_none() {
         let mut env = behind(&address, "https", &authority);
         env.set("NO_PROXY", excepted);
         let run = sane(excepted, env.haul(["ls", "--timeout", "5s"])).fails(7);
-        assert!(run.stderr().starts_with("error: could not reach xai at https://files.example\n"), "{run}");
+        let said = format!("error: could not reach {} at https://files.example\n", plain().provider);
+        assert!(run.stderr().starts_with(&said), "{run}");
     }
     assert_eq!(proxy.heads().len(), 0);
     let mut env = behind(&address, "https", &authority);

@@ -7,7 +7,8 @@ use haul::providers::{find, states};
 use serde_json::json;
 
 use crate::hostile::transfers::peak;
-use crate::hostile::world::{Ask, DIALECTS, Dialect, LLAMACLOUD, METORIAL, Told, World, XAI, json_answer};
+use crate::hostile::world::{Ask, Cursor, Dialect, Fetch, Told, World, dialects, fetch, json_answer, plain};
+use crate::platforms::some;
 use crate::support::server::Answer;
 
 /// Bodies that are no answer at all. For a question about files each is exit 8.
@@ -47,7 +48,7 @@ fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn nonsense_is_told_as_such_by_every_verb() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for (what, body) in nonsense() {
             let world = World::twisted(dialect, Vec::new(), {
                 let body = body.clone();
@@ -104,7 +105,7 @@ fn values_that_make_no_sense_hide_no_file() {
         "9223372036854775807",
         "-9223372036854775808",
     ];
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let mut files = Vec::new();
         for value in odd {
             for key in ["size", "created_at", "updated_at", "expires_at", "bytes_too"] {
@@ -167,7 +168,7 @@ fn values_that_make_no_sense_hide_no_file() {
 /// A size or a checksum that is not the content's is exit 9, and nothing of it is kept.
 #[test]
 fn a_content_that_is_not_what_was_told_is_not_kept() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for size in ["0", "1", "3", "18446744073709551615"] {
             let mut told = Told::new("f1", "n");
             size.clone_into(&mut told.size);
@@ -222,7 +223,7 @@ fn an_id_arrives_as_it_is_or_not_at_all() {
         "~",
         long.as_str(),
     ];
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let files = || ids.iter().map(|id| Told::new(id, "n")).collect::<Vec<_>>();
         let world = World::new(dialect, files());
         for id in ids {
@@ -275,7 +276,7 @@ fn the_words_of_a_refusal_steer_nothing() {
         format!(r#"{{"detail":[{{"loc":[{quoted}],"msg":{quoted}}}],"code":{quoted}}}"#).into_bytes(),
         b"\xff\xfe\x1b[31m".to_vec(),
     ];
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for (status, exit) in [(400, 1), (401, 4), (404, 3), (418, 1), (451, 1), (500, 8), (599, 8)] {
             for body in &bodies {
                 let body = body.clone();
@@ -305,9 +306,10 @@ fn a_hint_with_an_id_of_the_server_can_be_pasted() {
         "~",
         "--yes",
     ] {
-        let world = World::twisted(&XAI, vec![Told::new(id, "n")], move |_, _, seen| {
-            let told = json!({"id": id, "filename": "up", "bytes": 999}).to_string();
-            seen.head.starts_with("POST").then(|| json_answer(200, told))
+        let told = Told { size: "999".to_owned(), ..Told::new(id, "up") };
+        let told = plain().file(&told);
+        let world = World::twisted(plain(), vec![Told::new(id, "n")], move |_, _, seen| {
+            seen.head.starts_with("POST").then(|| json_answer(200, &told))
         });
         world.env.write("up", "up");
         let run = world.haul(&["upload", "up"]).fails(9);
@@ -339,7 +341,7 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
         String::new(),
         "\u{1b}[31m".to_owned(),
     ];
-    for dialect in [&METORIAL, &LLAMACLOUD] {
+    for dialect in some(dialects().filter(|dialect| fetch(dialect) != Fetch::Direct)) {
         for url in &urls {
             let said = json!({"id": "link_1", "url": url}).to_string();
             let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
@@ -352,7 +354,7 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
             world.terminal(&["link", "id:f1"]);
         }
     }
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for url in urls.iter().filter(|url| !url.contains('\u{1b}')) {
             let target = url.clone();
             let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
@@ -368,7 +370,7 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
 /// What a server says of a content is neither a name nor a path.
 #[test]
 fn what_the_headers_of_a_content_say_is_not_believed() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let world = World::twisted(dialect, vec![Told::new("f1", "n.txt")], |ask, _, _| {
             let headers = [
                 (
@@ -396,7 +398,7 @@ fn what_the_headers_of_a_content_say_is_not_believed() {
 #[test]
 #[ignore = "heavy: answers of a million files on every platform"]
 fn a_page_of_a_million_files() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let world = all_at_once(dialect, 1_000_000, 0);
         let peak = peak(&world.env, "ls --ids");
         println!("{}: {peak} KiB for a million files in one answer", dialect.provider);
@@ -407,7 +409,8 @@ fn a_page_of_a_million_files() {
 
 #[test]
 fn an_answer_that_is_too_large_is_refused() {
-    for dialect in [DIALECTS[0], &METORIAL] {
+    let last_ids = dialects().filter(|dialect| dialect.replies().cursor == Cursor::LastId);
+    for dialect in dialects().take(1).chain(last_ids) {
         for (files, width, said) in
             [(1_100_000, 0, "more than 1048576 objects"), (70, 1 << 20, "more than 64 MiB")]
         {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::hostile::world::{Ask, DIALECTS, Dialect, Told, World};
+use crate::hostile::world::{Ask, Dialect, Told, World, dialects};
 use crate::support::server::{Answer, Request};
 
 const SIZE: usize = 600_000;
@@ -104,7 +104,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn versions_are_not_mixed_within_a_run() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for (what, first, second, same) in CASES {
             let (world, asked) = world(dialect, move |number, seen| match seen.header("range") {
                 Some(_) => second(),
@@ -121,7 +121,7 @@ fn versions_are_not_mixed_within_a_run() {
 
 #[test]
 fn versions_are_not_mixed_across_runs() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for (what, first, second, same) in CASES {
             let (world, asked) = world(dialect, move |number, seen| match (number, seen.header("range")) {
                 (0, _) => cut(1, first),
@@ -142,7 +142,7 @@ fn versions_are_not_mixed_across_runs() {
 
 #[test]
 fn restarts_are_bounded() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         for second in [|| Answer::status(416, &[], ""), || rest(2, CUT, &right(), "ETag: \"2\"\r\n")] {
             let (world, asked) = world(dialect, move |_, seen| match seen.header("range") {
                 Some(_) => second(),
@@ -159,7 +159,7 @@ fn restarts_are_bounded() {
 /// The platforms state no checksum here: only the note of the part reveals the change.
 #[test]
 fn modified_parts_are_not_resumed() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let (world, asked) = world(dialect, |number, seen| match (number, seen.header("range")) {
             (0, _) => cut(1, "ETag: \"1\"\r\n"),
             (1, _) => Answer::cut(),
@@ -181,7 +181,7 @@ fn modified_parts_are_not_resumed() {
 
 #[test]
 fn duplicate_references_are_fetched_once() {
-    for dialect in DIALECTS {
+    for dialect in dialects() {
         let (world, asked) = world(dialect, |_, _| whole(2));
         let run = world.haul(&["get", "id:f1", "name:data.bin", "id:f1", "-o", "d/", "--report", "r"]).ok();
         assert_eq!(run.lines().len(), 1, "{run}");

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::hostile::world::sane;
+use crate::platforms::served;
 use crate::support::process::ServeProcess;
 use crate::support::sandbox::{Run, Sandbox};
 
@@ -32,8 +33,11 @@ impl Served {
         for (name, value) in process.variables() {
             env.set(&name, &value);
         }
-        env.set("ACTIVELOOP_BASE_URL", &format!("http://{address}/activeloop"));
-        env.set("HAUL_PROFILE_ACTIVELOOP_BASE_URL", &format!("http://{address}/activeloop"));
+        // The official clients' variables do not configure these.
+        for (platform, _) in served().filter(|(platform, _)| platform.spec().base_url_variables.is_empty()) {
+            let name = format!("HAUL_PROFILE_{}_BASE_URL", platform.name.to_uppercase());
+            env.set(&name, &process.base(platform.name));
+        }
         env.set("HAUL_PROFILE", platform);
         Self { env, address, process }
     }

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::hostile::world::{TOKEN, json_answer, sane};
+use crate::hostile::world::{TOKEN, Told, json_answer, plain, sane};
 use crate::support::rig::Case;
 use crate::support::sandbox::Sandbox;
 use crate::support::server::{Listener, Server};
@@ -23,11 +23,11 @@ pub const VERBS: [&[&str]; 8] = [
     &["rm", "*", "--yes"],
 ];
 
-/// A sandbox whose platform is xAI at this base URL.
+/// A sandbox whose platform is at this base URL.
 pub fn sandbox(base: &str) -> Sandbox {
     let mut env = Sandbox::new();
     env.write("up.txt", "up");
-    env.use_platform(&Case::of("xai", "auto"), base, TOKEN);
+    env.use_platform(&Case::of(plain().provider, "auto"), base, TOKEN);
     env
 }
 
@@ -49,7 +49,8 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
         for verb in VERBS {
             let before = server.connections();
             let run = sane(cause, env.haul(verb)).fails(7);
-            assert!(run.stderr().contains("no secure connection to xai at https://localhost:"), "{run}");
+            let said = format!("no secure connection to {} at https://localhost:", plain().provider);
+            assert!(run.stderr().contains(&said), "{run}");
             assert!(run.stderr().contains(&format!("caused by: {cause}")), "{run}");
             let helps = run.stderr().contains("hint: `--cacert FILE` trusts another authority");
             assert_eq!(helps, cause.contains("authority"), "{run}");
@@ -60,7 +61,7 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     }
 
     // The same authority and no flaw: all that was missing above.
-    let honest = |_: usize, _: &_| json_answer(200, r#"{"data":[{"id":"f","filename":"n"}]}"#);
+    let honest = |_: usize, _: &_| json_answer(200, plain().page(&[Told::new("f", "n")], None));
     let server = Server::tls(trusted.session("localhost", Flaw::None), honest);
     let mut env = sandbox(&format!("{}v1", server.url));
     assert_eq!(env.haul(["ls", "--ids", "--cacert", trusted.pem().to_str().unwrap()]).ok().lines(), ["f"]);
@@ -97,8 +98,9 @@ fn a_machine_without_authorities_says_what_to_install() {
 fn a_scheme_that_is_not_the_server_s_is_told() {
     // A server without TLS where the URL says https.
     let heard = Arc::new(AtomicUsize::new(0));
-    let plain = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
-    let mut env = sandbox(&format!("https://localhost:{}/v1", plain.address.port()));
+    let unsafe_server =
+        answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", Arc::clone(&heard));
+    let mut env = sandbox(&format!("https://localhost:{}/v1", unsafe_server.address.port()));
     let authority = Authority::new("a");
     let pem = authority.pem();
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
@@ -115,7 +117,7 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     env.set("HAUL_RETRIES", "0");
     for verb in VERBS {
         let run = sane("https on http", env.haul(verb)).fails(7);
-        assert!(run.stderr().contains("xai at http://127.0.0.1:"), "{run}");
+        assert!(run.stderr().contains(&format!("{} at http://127.0.0.1:", plain().provider)), "{run}");
     }
     assert_eq!(server.count(), 0);
     assert_eq!(env.files(), ["up.txt"]);

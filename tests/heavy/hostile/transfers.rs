@@ -12,7 +12,8 @@ use haul::error::Kind;
 use haul::transfer::{Patience, wait_until_processed};
 
 use crate::hostile::served::Served;
-use crate::hostile::world::{ACTIVELOOP, Ask, METORIAL, Told, World, XAI, json_answer, sane};
+use crate::hostile::world::{Ask, Dialect, Fetch, Told, World, dialects, fetch, json_answer, plain, sane};
+use crate::platforms::{all, some};
 use crate::support::rig::{Case, Rig};
 use crate::support::sandbox::{HAUL, Sandbox};
 use crate::support::server::{Answer, Listener, Request};
@@ -29,9 +30,20 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
 /// What becomes of a download, if not the honest thing.
 type Twist = fn() -> Option<Answer>;
 
-/// Metorial fetches through a link that anybody could use: it is released whatever becomes of the download.
+/// The platforms that download through a public link.
+fn linked() -> impl Iterator<Item = &'static Dialect> {
+    dialects().filter(|dialect| fetch(dialect) == Fetch::Link)
+}
+
+/// A public link made for a download is revoked however the download ends.
 #[test]
 fn a_link_made_for_a_download_is_released_however_that_ends() {
+    for dialect in some(linked()) {
+        a_link_is_released(dialect);
+    }
+}
+
+fn a_link_is_released(dialect: &'static Dialect) {
     let large = Told { content: vec![7; 8 << 20], size: (8 << 20).to_string(), ..Told::new("f1", "big") };
     let cases: [(&str, i32, Twist); 4] = [
         ("success", 0, || None),
@@ -42,15 +54,15 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
         ("wrong", 9, || Some(Answer::status(200, &[], "short"))),
     ];
     for (what, status, twist) in cases {
-        let world = World::twisted(&METORIAL, vec![large.clone()], move |ask, _, _| match ask {
+        let world = World::twisted(dialect, vec![large.clone()], move |ask, _, _| match ask {
             Ask::Bytes(_) => twist(),
             _ => None,
         });
         let run = world.haul(&["get", "id:f1", "-o", "out"]).fails(status);
         let seen = world.server.requests();
         let made = seen.iter().filter(|seen| seen.head.starts_with("POST")).count();
-        let released =
-            seen.iter().filter(|seen| seen.head.starts_with("DELETE /files/f1/links/link_1 ")).count();
+        let revoked = format!("DELETE {}/f1/{}/link_1 ", dialect.replies().files, dialect.replies().links);
+        let released = seen.iter().filter(|seen| seen.head.starts_with(&revoked)).count();
         assert!(made > 0, "{what}: {run}");
         assert_eq!(made, released, "{what}: {run}");
         assert!(
@@ -61,7 +73,7 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
     }
 
     // After Ctrl-C, while the content hangs.
-    let world = World::twisted(&METORIAL, vec![large], |ask, _, _| {
+    let world = World::twisted(dialect, vec![large], |ask, _, _| {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 8 << 20);
         matches!(ask, Ask::Bytes(_))
             .then(|| Answer::raw([head.as_bytes(), &vec![7; 500_000]].concat()).hang())
@@ -79,11 +91,17 @@ fn a_link_made_for_a_download_is_released_however_that_ends() {
 /// there is not even a summary.
 #[test]
 fn a_second_ctrl_c_leaves_at_once() {
+    for dialect in some(linked()) {
+        ctrl_c_twice(dialect);
+    }
+}
+
+fn ctrl_c_twice(dialect: &'static Dialect) {
     let big = Told { content: vec![7; 1000], size: (8 << 20).to_string(), ..Told::new("f1", "big") };
     for presses in [1, 2] {
         let releasing = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&releasing);
-        let world = World::twisted(&METORIAL, vec![big.clone()], move |ask, _, _| match ask {
+        let world = World::twisted(dialect, vec![big.clone()], move |ask, _, _| match ask {
             Ask::Bytes(_) => {
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 8 << 20);
                 Some(Answer::raw([head.as_bytes(), &vec![7; 500_000]].concat()).hang())
@@ -110,19 +128,24 @@ fn a_second_ctrl_c_leaves_at_once() {
 /// `--wait` asks until the platform is done with the file, and tells when it could not do it.
 #[test]
 fn waiting_ends_with_what_the_platform_says() {
+    let all = dialects().filter_map(|dialect| Some((dialect, dialect.replies().processing?)));
+    for (dialect, members) in some(all) {
+        waiting_ends(dialect, members);
+    }
+}
+
+fn waiting_ends(dialect: &'static Dialect, members: fn(&str, &str) -> String) {
     for (said, status) in [("indexed", 0), ("processed", 0), ("failed", 8), ("error", 8), ("cancelled", 8)] {
         let asked = AtomicUsize::new(0);
-        let upload = r#"{"id":"f1","filename":"up","bytes":2,"processing_status":"pending"}"#;
-        let world = World::twisted(&XAI, Vec::new(), move |ask, _, seen| match ask {
+        let file =
+            move |now: &str| dialect.file(&Told::new("f1", "up").and(&members(now, "page 3 \\u001b[31m")));
+        let world = World::twisted(dialect, Vec::new(), move |ask, _, seen| match ask {
             Ask::Stat(_) => {
                 // Once more under way, then the end.
                 let now = if asked.fetch_add(1, Ordering::SeqCst) == 0 { "processing" } else { said };
-                let file = upload
-                    .replace("pending", now)
-                    .replace('}', r#","processing_error_message":"page 3 \u001b[31m"}"#);
-                Some(json_answer(200, file))
+                Some(json_answer(200, file(now)))
             }
-            _ if seen.head.starts_with("POST") => Some(json_answer(200, upload)),
+            _ if seen.head.starts_with("POST") => Some(json_answer(200, file("pending"))),
             _ => None,
         });
         world.env.write("up", "up");
@@ -131,7 +154,10 @@ fn waiting_ends_with_what_the_platform_says() {
         assert_eq!(world.asked("POST"), 1);
         if status == 8 {
             let message = run.errors()[0]["error"]["message"].as_str().unwrap().to_owned();
-            assert_eq!(message, format!("up: xai could not process it: {said}: page 3 \u{1b}[31m"));
+            assert_eq!(
+                message,
+                format!("up: {} could not process it: {said}: page 3 \u{1b}[31m", dialect.provider)
+            );
             assert_eq!(run.errors()[0]["error"]["ref"], "f1");
         } else {
             assert_eq!(run.json()[0]["status"], said);
@@ -142,14 +168,22 @@ fn waiting_ends_with_what_the_platform_says() {
 /// A file that is never done is waited for no longer than the limit, which is an hour in the program.
 #[test]
 fn waiting_ends_at_its_limit() {
-    let rig = Rig::new(Case { quirks: &["activeloop.index-after=100000"], ..Case::of("activeloop", "l0") });
+    let processing = all().filter_map(|platform| platform.facts.processing);
+    for case in some(processing) {
+        waiting_is_limited(case);
+    }
+}
+
+fn waiting_is_limited(case: Case) {
+    let rig = Rig::new(case);
     let file = rig.put("doc", "content");
     let pauses = (Duration::from_millis(1), Duration::from_millis(4));
     let patience = Patience { pauses, longest: Duration::from_millis(40) };
     let error = rig.run(wait_until_processed(&rig.provider, file.clone(), patience)).unwrap_err();
     assert_eq!(error.kind(), Kind::Platform);
     assert!(
-        error.message().starts_with("doc: still ") && error.message().ends_with("on activeloop after 0 min")
+        error.message().starts_with("doc: still ")
+            && error.message().ends_with(&format!("on {} after 0 min", case.provider))
     );
     assert_eq!(error.hints(), [format!("`haul info -p work id:{}` tells when it is done", file.id)]);
     assert_eq!(Patience::default().longest, Duration::from_hours(1));
@@ -157,12 +191,19 @@ fn waiting_ends_at_its_limit() {
     assert!(asked.len() > 1 && asked[1..].iter().all(|request| request.starts_with("GET")), "{asked:?}");
 }
 
-/// LlamaCloud lists neither size nor time: where its own mark finds nothing and an older file has the name, haul says
-/// that it cannot tell instead of sending twice or taking the wrong one.
+/// If listings state neither size nor time, haul's own mark is not found and an older file has the name, haul reports
+/// that it cannot tell, and neither sends twice nor takes the wrong file.
 #[test]
 fn a_lost_reply_that_cannot_be_told_from_an_older_twin_is_said() {
+    let silent = all().filter(|platform| !platform.facts.states_size_and_times);
+    for platform in some(silent) {
+        an_older_twin_is_said(platform.name);
+    }
+}
+
+fn an_older_twin_is_said(platform: &str) {
     // Not carried out, and an older twin: cannot tell.
-    let served = Served::start("llamacloud", &["--fault", "fail=500 POST nth=2"]);
+    let served = Served::start(platform, &["--fault", "fail=500 POST nth=2"]);
     served.env.write("doc", "old");
     let old = served.haul(&["upload", "doc", "--ids"]).ok().lines().remove(0);
     served.env.write("doc", "new content");
@@ -180,7 +221,7 @@ fn a_lost_reply_that_cannot_be_told_from_an_older_twin_is_said() {
     assert_eq!(served.contents(), [b"old".to_vec()], "nothing was taken for it and nothing doubled");
 
     // Carried out and lost: found by the mark, whatever else has the name.
-    let served = Served::start("llamacloud", &["--fault", "lose POST nth=2"]);
+    let served = Served::start(platform, &["--fault", "lose POST nth=2"]);
     served.env.write("doc", "old");
     served.haul(&["upload", "doc"]).ok();
     served.env.write("doc", "new content");
@@ -190,7 +231,7 @@ fn a_lost_reply_that_cannot_be_told_from_an_older_twin_is_said() {
 
     // Carried out and lost, and the mark cannot be looked for either: nothing is sent again blindly.
     let served =
-        Served::start("llamacloud", &["--fault", "lose POST nth=1", "--fault", "refuse=400 GET times=9"]);
+        Served::start(platform, &["--fault", "lose POST nth=1", "--fault", "refuse=400 GET times=9"]);
     served.env.write("doc", "content");
     let run = served.haul(&["upload", "doc", "--retries", "1"]).fails(7);
     assert_eq!(served.requests("POST", 1), 1, "{run}");
@@ -200,6 +241,17 @@ fn a_lost_reply_that_cannot_be_told_from_an_older_twin_is_said() {
 /// Several files in one request: all are there once, or the loss is told for all.
 #[test]
 fn files_sent_together_are_there_once_each() {
+    for dialect in some(together()) {
+        there_once_each(dialect.provider);
+    }
+}
+
+/// The platforms that accept several files in one request.
+fn together() -> impl Iterator<Item = &'static Dialect> {
+    dialects().filter(|dialect| dialect.can().upload.files_per_request > 1)
+}
+
+fn there_once_each(platform: &str) {
     for (fault, posts) in [
         ("", 1),
         ("lose POST times=1", 1),
@@ -211,7 +263,7 @@ fn files_sent_together_are_there_once_each() {
         ("html=502 POST times=1", 2),
     ] {
         let options: &[&str] = if fault.is_empty() { &[] } else { &["--fault", fault] };
-        let served = Served::start("activeloop", options);
+        let served = Served::start(platform, options);
         let names: Vec<String> = (0..6).map(|number| format!("doc{number}")).collect();
         for name in &names {
             // More than the sockets hold, so that a reset always comes before the end.
@@ -231,7 +283,7 @@ fn files_sent_together_are_there_once_each() {
     }
     // For good: nothing is there, and each is told of.
     for (fault, status) in [("refuse=401 POST", 4), ("refuse=413 POST", 5), ("fail=500 POST", 8)] {
-        let served = Served::start("activeloop", &["--fault", fault]);
+        let served = Served::start(platform, &["--fault", fault]);
         for name in ["a", "b", "c"] {
             served.env.write(name, name);
         }
@@ -247,18 +299,22 @@ fn files_sent_together_are_there_once_each() {
 /// again.
 #[test]
 fn a_part_of_the_files_sent_together_is_found_and_the_rest_sent_again() {
+    for dialect in some(together()) {
+        a_part_is_found(dialect);
+    }
+}
+
+fn a_part_is_found(dialect: &'static Dialect) {
     for kept in [3, 2, 1, 0] {
         let posts = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&posts);
         // An hour after the sandbox's clock.
-        let file = |name: &str, size: usize| {
-            format!(r#"{{"id":"id-{name}","filename":"{name}","bytes":{size},"created_at":1772370000}}"#)
+        let file = |name: &&str| {
+            let told = Told { size: "1".to_owned(), ..Told::new(&format!("id-{name}"), name) };
+            told.and(r#""created_at":1772370000"#)
         };
-        let listed = move |names: &[&str]| {
-            let files: Vec<String> = names.iter().map(|name| file(name, 1)).collect();
-            format!(r#"{{"object":"list","data":[{}],"has_more":false}}"#, files.join(","))
-        };
-        let world = World::twisted(&ACTIVELOOP, Vec::new(), move |ask, _, seen| {
+        let listed = move |names: &[&str]| dialect.page(&names.iter().map(file).collect::<Vec<_>>(), None);
+        let world = World::twisted(dialect, Vec::new(), move |ask, _, seen| {
             let so_far = count.load(Ordering::SeqCst);
             if seen.head.starts_with("POST") {
                 count.store(so_far + 1, Ordering::SeqCst);
@@ -314,9 +370,9 @@ impl Wire {
 /// calls go beside the contents.
 #[test]
 fn many_files_open_no_more_connections_than_there_are_workers() {
-    let served = Served::start("xai", &[]);
+    let served = Served::start(plain().provider, &[]);
     let wire = Wire::to(&served.address);
-    let base = format!("http://{}/xai/v1", wire.listener.address);
+    let base = format!("http://{}/{}{}", wire.listener.address, plain().provider, plain().replies().base);
     for number in 0..500 {
         served.env.write(format!("docs/{number:03}.txt"), number.to_string());
     }
@@ -327,7 +383,7 @@ fn many_files_open_no_more_connections_than_there_are_workers() {
         (&["rm", "-q", "*.txt", "--yes", "-j", "4"], 4 + 1),
     ] {
         let mut command = served.command(arguments);
-        command.env("XAI_BASE_URL", &base);
+        command.env("HAUL_BASE_URL", &base);
         sane("many", served.env.run(&mut command)).ok();
         let opened = wire.opened();
         assert!((1..=most).contains(&opened), "{arguments:?} opened {opened}");
@@ -347,14 +403,16 @@ pub fn peak(env: &Sandbox, arguments: &str) -> u64 {
 
 /// A server that takes an upload of any size and keeps nothing, and gives content of any size from nothing. Before the
 /// end of each it waits until the peak of the memory has surely been looked at.
-fn bottomless() -> Listener {
+fn bottomless(dialect: &'static Dialect) -> Listener {
     const LOOK: Duration = Duration::from_millis(200);
-    let serve = |mut stream: TcpStream| -> io::Result<()> {
+    let replies = dialect.replies();
+    let serve = move |mut stream: TcpStream| -> io::Result<()> {
         while let Some(request) = Request::read_head(&mut stream)? {
             let length = request.length();
             io::copy(&mut (&mut stream).take(length), &mut io::sink())?;
-            let id = request.target.split('/').nth(2).unwrap_or("1");
-            if request.target.contains("/content") {
+            let below = request.target.strip_prefix(replies.files).unwrap_or_default();
+            let id = below.split('/').nth(1).unwrap_or("1");
+            if below.contains(&format!("/{}", replies.content)) {
                 let size: u64 = id.parse().unwrap();
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
                 io::copy(&mut io::repeat(7).take(size - 1), &mut stream)?;
@@ -365,7 +423,7 @@ fn bottomless() -> Listener {
             if length > 0 {
                 thread::sleep(LOOK);
             }
-            let body = format!(r#"{{"id":"{id}","filename":"n"}}"#);
+            let body = dialect.file(&Told { size: "null".to_owned(), ..Told::new(&id, "n") });
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
         }
         Ok(())
@@ -378,10 +436,13 @@ fn bottomless() -> Listener {
 #[test]
 fn memory_does_not_grow_with_a_file_that_goes_over_a_network() {
     const SLACK: u64 = 4 * 1024;
-    let server = bottomless();
+    let has_no_limit = |dialect: &&Dialect| dialect.can().upload.max_bytes.is_none();
+    let mut direct = dialects().filter(|dialect| fetch(dialect) == Fetch::Direct && dialect.set.is_empty());
+    let dialect = direct.find(has_no_limit).unwrap();
+    let server = bottomless(dialect);
     let mut env = Sandbox::new();
-    let base = format!("http://{}", server.address);
-    env.use_platform(&Case::of("activeloop", "auto"), &base, "any");
+    let base = format!("http://{}{}", server.address, dialect.replies().base);
+    env.use_platform(&Case::of(dialect.provider, "auto"), &base, "any");
     // The smaller one is large enough that all buffers are in use.
     let sizes = [16_u64 << 20, 256 << 20];
     for size in sizes {

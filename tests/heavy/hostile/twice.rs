@@ -2,13 +2,18 @@
 
 use std::fs;
 
+use haul::providers::Download;
+
 use crate::hostile::served::Served;
+use crate::hostile::world::plain;
+use crate::platforms::{Platform, served};
 use crate::support::process::Process;
 use crate::support::sandbox::Sandbox;
 
 #[test]
 fn two_downloads_of_one_file_to_one_place() {
-    for platform in ["xai", "llamacloud", "metorial", "activeloop"] {
+    let downloads = |platform: &Platform| platform.spec().dialects[0].can.download == Download::Any;
+    for platform in served().filter(|(platform, _)| downloads(platform)).map(|(platform, _)| platform.name) {
         let served = Served::start(platform, &["--fault", "drip=3000000 GET **"]);
         let content: Vec<u8> = (0..500_000_u32).flat_map(u32::to_le_bytes).collect();
         served.env.write("big", &content);
@@ -34,7 +39,7 @@ fn two_downloads_of_one_file_to_one_place() {
 
 #[test]
 fn two_uploads_of_one_file_are_two_files() {
-    let served = Served::start("xai", &["--fault", "delay=200 POST"]);
+    let served = Served::start(plain().provider, &["--fault", "delay=200 POST"]);
     served.env.write("doc", "content");
     let both = [0, 1, 2, 3].map(|_| served.env.spawn(&mut served.command(&["upload", "doc", "--ids"])));
     let mut ids: Vec<String> = Vec::new();
@@ -63,8 +68,9 @@ fn profiles_added_at_once_are_all_there() {
     let env = Sandbox::new();
     let names: Vec<String> = (0..8).map(|number| format!("work{number}")).collect();
     for _ in 0..3 {
-        let add =
-            |name: &String| env.spawn(env.command().args(["profile", "add", name, "--provider", "xai"]));
+        let add = |name: &String| {
+            env.spawn(env.command().args(["profile", "add", name, "--provider", plain().provider]))
+        };
         let all: Vec<Process> = names.iter().map(add).collect();
         for process in all {
             process.end().ok();

@@ -6,9 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use haul::providers::Capabilities;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::platforms::all;
+pub use crate::platforms::wire::{Cursor, Dialect, Fetch, Replies};
 use crate::support::rig::Case;
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::server::{Answer, Request, Server};
@@ -17,155 +20,26 @@ use crate::support::terminal::On;
 /// A token that may be seen in the `Authorization` of the platform's own origin and nowhere else.
 pub const TOKEN: &str = "tok_canary_4f1c9a7e";
 
-/// How a platform spells its replies.
-pub struct Dialect {
-    pub provider: &'static str,
-    pub name: &'static str,
-    /// The path of the base URL.
-    base: &'static str,
-    /// The path of the files below it.
-    files: &'static str,
-    /// The keys of id, name and size.
-    keys: [&'static str; 3],
-    /// A page around its items and the cursor of the next one.
-    page: fn(&str, Option<&str>) -> String,
-    /// What `--set` needs.
-    set: &'static [(&'static str, &'static str)],
-    /// Whether a deletion is answered with 204 and nothing.
-    silent_delete: bool,
-    /// Whether it can make a link.
-    pub links: bool,
-    /// Where the cursor of the next page comes from.
-    pub cursor: Cursor,
+/// The dialects of platforms with a server.
+pub fn dialects() -> impl Iterator<Item = &'static Dialect> {
+    all().filter_map(|platform| platform.wire.ok()).filter(|dialect| dialect.replies.is_some())
 }
-
-/// Where the cursor of the next page comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
-    /// The server says it.
-    Told,
-    /// The server says it, with its last page too: a page that is short or empty is the last one.
-    ToldAlways,
-    /// The server says that there is more, which is after the last id.
-    LastId,
-    /// There is one page.
-    Never,
-}
-
-pub const DIALECTS: [&Dialect; 5] = [&REPLICATE, &ACTIVELOOP, &METORIAL, &LLAMACLOUD, &XAI];
-
-/// The store of this machine, which no server stands before.
-pub const LOCAL: Dialect = Dialect { provider: "local", name: "auto", set: &[], ..REPLICATE };
-
-pub const REPLICATE: Dialect = Dialect {
-    provider: "replicate",
-    name: "auto",
-    base: "/v1",
-    files: "/v1/files",
-    keys: ["id", "name", "size"],
-    page: |items, next| {
-        // A cursor is a whole URL there: one relative to the listing's will do.
-        let next = next.map_or("null".to_owned(), |next| json!(format!("?cursor={next}")).to_string());
-        format!(r#"{{"previous":null,"next":{next},"results":[{items}]}}"#)
-    },
-    set: &[("owner", "acme"), ("signing_secret", "s3cret")],
-    silent_delete: true,
-    links: true,
-    cursor: Cursor::Told,
-};
-
-pub const ACTIVELOOP: Dialect = Dialect {
-    provider: "activeloop",
-    name: "l0",
-    base: "",
-    files: "/files",
-    keys: ["id", "filename", "bytes"],
-    page: |items, next| {
-        let last = next.map_or(String::new(), |next| format!(r#","last_id":{}"#, json!(next)));
-        format!(r#"{{"object":"list","data":[{items}],"has_more":{}{last}}}"#, next.is_some())
-    },
-    set: &[],
-    silent_delete: false,
-    links: false,
-    cursor: Cursor::Told,
-};
-
-pub const METORIAL: Dialect = Dialect {
-    provider: "metorial",
-    name: "seed",
-    base: "",
-    files: "/files",
-    keys: ["id", "name", "size"],
-    page: |items, next| {
-        let more = next.is_some();
-        format!(r#"{{"items":[{items}],"pagination":{{"has_more_after":{more},"has_more_before":true}}}}"#)
-    },
-    set: &[],
-    silent_delete: false,
-    links: true,
-    cursor: Cursor::LastId,
-};
-
-pub const LLAMACLOUD: Dialect = Dialect {
-    provider: "llamacloud",
-    name: "beta",
-    base: "",
-    files: "/api/v1/beta/files",
-    keys: ["id", "name", "file_size"],
-    page: |items, next| format!(r#"{{"items":[{items}],"next_page_token":{}}}"#, json!(next)),
-    set: &[],
-    silent_delete: true,
-    links: true,
-    cursor: Cursor::Told,
-};
-
-pub const XAI: Dialect = Dialect {
-    provider: "xai",
-    name: "openai",
-    base: "/v1",
-    files: "/v1/files",
-    keys: ["id", "filename", "bytes"],
-    page: |items, next| format!(r#"{{"object":"list","data":[{items}],"pagination_token":{}}}"#, json!(next)),
-    set: &[],
-    silent_delete: false,
-    links: true,
-    cursor: Cursor::ToldAlways,
-};
 
 /// Every way in which a platform lists, dialect by dialect.
-pub static LISTINGS: &[Dialect] = &[
-    Dialect { name: "api", set: &[], ..REPLICATE },
-    Dialect { name: "signed", ..REPLICATE },
-    ACTIVELOOP,
-    Dialect { page: more_after, cursor: Cursor::LastId, ..ACTIVELOOP },
-    METORIAL,
-    Dialect { name: "pulsar", keys: LATER_METORIAL, ..METORIAL },
-    Dialect { name: "magnetar", keys: LATER_METORIAL, ..METORIAL },
-    LLAMACLOUD,
-    Dialect { set: &[("via", "query")], ..LLAMACLOUD },
-    Dialect {
-        name: "legacy",
-        files: "/api/v1/files",
-        page: |items, _| format!("[{items}]"),
-        cursor: Cursor::Never,
-        ..LLAMACLOUD
-    },
-    XAI,
-    Dialect { name: "auto", ..XAI },
-    Dialect { name: "auto", page: more_after, cursor: Cursor::LastId, ..XAI },
-    Dialect {
-        name: "gateway",
-        keys: ["file_id", "name", "size_bytes"],
-        page: |items, next| format!(r#"{{"files":[{items}],"next_token":{}}}"#, json!(next.unwrap_or(""))),
-        ..XAI
-    },
-];
+pub fn listings() -> impl Iterator<Item = &'static Dialect> {
+    all().flat_map(|platform| platform.listings)
+}
 
-const LATER_METORIAL: [&str; 3] = ["id", "file_name", "file_size"];
+/// A platform that needs no settings, serves the bytes itself and has links.
+pub fn plain() -> &'static Dialect {
+    let is_plain =
+        |dialect: &&Dialect| dialect.set.is_empty() && dialect.links && fetch(dialect) == Fetch::Direct;
+    dialects().find(is_plain).expect("a plain platform")
+}
 
-/// A page as OpenAI's API has it: more of them are asked for after the last id.
-fn more_after(items: &str, next: Option<&str>) -> String {
-    format!(r#"{{"object":"list","data":[{items}],"has_more":{}}}"#, next.is_some())
+/// How a platform's files are downloaded.
+pub fn fetch(dialect: &Dialect) -> Fetch {
+    dialect.replies().fetch
 }
 
 /// A file as the server tells of it. Each value is JSON text that goes out as it is.
@@ -207,15 +81,30 @@ impl Told {
 }
 
 impl Dialect {
+    /// How the program is told of it.
+    pub fn case(&self) -> Case {
+        Case { set: self.set, ..Case::of(self.provider, self.name) }
+    }
+
+    pub fn replies(&self) -> &Replies {
+        self.replies.as_ref().expect("a platform with a server")
+    }
+
+    /// The capabilities of this dialect; for `auto`, of the platform's first one.
+    pub fn can(&self) -> &'static Capabilities {
+        let dialects = haul::providers::find(self.provider).unwrap().dialects;
+        dialects.iter().find(|dialect| dialect.name == self.name).unwrap_or(&dialects[0]).can
+    }
+
     pub fn file(&self, told: &Told) -> String {
-        let [id, name, size] = self.keys;
+        let [id, name, size] = self.replies().keys;
         let Told { id: i, name: n, size: s, more, .. } = told;
         format!(r#"{{"{id}":{i},"{name}":{n},"{size}":{s}{more}}}"#)
     }
 
     pub fn page(&self, files: &[Told], next: Option<&str>) -> String {
         let items: Vec<String> = files.iter().map(|told| self.file(told)).collect();
-        (self.page)(&items.join(","), next)
+        (self.replies().page)(&items.join(","), next)
     }
 }
 
@@ -263,12 +152,11 @@ impl World {
                 .unwrap_or_else(|| answer(dialect, &mut there.lock().unwrap(), &ask, seen))
         });
         let mut env = Sandbox::new();
-        if dialect.provider == "local" {
+        let Some(replies) = &dialect.replies else {
             return Self { dialect, server, env, files };
-        }
-        let base = format!("{}{}", server.url.as_str().trim_end_matches('/'), dialect.base);
-        let case = Case { set: dialect.set, ..Case::of(dialect.provider, dialect.name) };
-        env.use_platform(&case, &base, TOKEN);
+        };
+        let base = format!("{}{}", server.url.as_str().trim_end_matches('/'), replies.base);
+        env.use_platform(&dialect.case(), &base, TOKEN);
         env.set("HAUL_RETRIES", "0");
         Self { dialect, server, env, files }
     }
@@ -291,7 +179,7 @@ impl World {
 
     /// Has the platform tell of these files.
     pub fn tell(&self, files: Vec<Told>) {
-        if self.dialect.provider == "local" {
+        if self.dialect.replies.is_none() {
             for told in files {
                 fs::write(self.env.root().join("content"), &told.content).unwrap();
                 let name: String = serde_json::from_str(&told.name).unwrap();
@@ -304,7 +192,7 @@ impl World {
 
     /// The ids of the files that are left on the platform.
     pub fn left(&self) -> Vec<String> {
-        if self.dialect.provider == "local" {
+        if self.dialect.replies.is_none() {
             return self.env.ids();
         }
         self.files.lock().unwrap().iter().map(Told::id_text).collect()
@@ -348,16 +236,19 @@ fn ask_of(dialect: &Dialect, seen: &Request) -> Ask {
     if let Some(id) = path.strip_prefix("/bytes/") {
         return Ask::Bytes(text(id));
     }
-    let Some(below) = path.strip_prefix(dialect.files) else { return Ask::Other };
+    let replies = dialect.replies();
+    let Some(below) = path.strip_prefix(replies.files) else { return Ask::Other };
     let parts: Vec<&str> = below.split('/').collect();
     match (method, parts.as_slice()) {
         ("GET", [""]) | ("POST", ["", "query"]) => Ask::List,
         ("GET", ["", id]) => Ask::Stat(text(id)),
         ("DELETE", ["", id]) => Ask::Delete(text(id)),
-        ("GET", ["", id, "content"]) if dialect.provider == "llamacloud" => Ask::Link(text(id)),
-        ("GET", ["", id, "content" | "download"]) => Ask::Bytes(text(id)),
-        ("POST", ["", id, "links" | "public-url"]) => Ask::Link(text(id)),
-        ("DELETE", ["", _, "links", _]) => Ask::Unlink,
+        ("GET", ["", id, word]) if *word == replies.content => match replies.fetch {
+            Fetch::Presigned => Ask::Link(text(id)),
+            Fetch::Direct | Fetch::Link => Ask::Bytes(text(id)),
+        },
+        ("POST", ["", id, word]) if *word == replies.links => Ask::Link(text(id)),
+        ("DELETE", ["", _, word, _]) if *word == replies.links => Ask::Unlink,
         _ => Ask::Other,
     }
 }
@@ -373,7 +264,7 @@ fn answer(dialect: &Dialect, files: &mut Vec<Told>, ask: &Ask, seen: &Request) -
             None => missing(),
             Some(at) => {
                 files.remove(at);
-                if dialect.silent_delete {
+                if dialect.replies().silent_delete {
                     Answer::status(204, &[], "")
                 } else {
                     json_answer(200, json!({"id": id, "deleted": true}).to_string())

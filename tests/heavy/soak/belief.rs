@@ -2,12 +2,37 @@
 
 use std::collections::BTreeMap;
 
+use haul::providers::{Op, supports};
 use serde_json::Value;
 
+use crate::platforms::all;
+use crate::platforms::soak::Soak;
 use crate::soak::random::noise;
+use crate::support::rig::Case;
 
-/// The platforms, `local` among them.
-pub const PLATFORMS: [&str; 6] = ["local", "replicate", "activeloop", "metorial", "llamacloud", "xai"];
+/// The platforms in the soak test, `local` included.
+pub fn platforms() -> impl Iterator<Item = (&'static str, &'static Soak)> {
+    all().filter_map(|platform| Some((platform.name, platform.soak.as_ref().ok()?)))
+}
+
+/// How a seed serves them.
+pub fn cases(mut seed: u64) -> Vec<Case> {
+    let choose = |(_, soak): (&str, &'static Soak)| {
+        let count = soak.cases.len() as u64;
+        let chosen = seed % count;
+        seed /= count;
+        soak.cases[usize::try_from(chosen).unwrap()]
+    };
+    let mut cases: Vec<Case> = platforms().collect::<Vec<_>>().into_iter().rev().map(choose).collect();
+    cases.reverse();
+    cases
+}
+
+/// Whether the platform supports an operation as it is served.
+pub fn can(case: &Case, op: Op) -> bool {
+    let lacks = case.facts().lacks.iter().any(|(wire, lacked, _)| case.wire == Some(wire) && *lacked == op);
+    supports(case.can(), op) && !lacks
+}
 
 /// A file that should be there.
 #[derive(Clone, Debug, PartialEq)]

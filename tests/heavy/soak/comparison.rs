@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use haul::store::{self, Store};
 
-use crate::soak::belief::{Belief, Files, PLATFORMS, contradiction, text};
+use crate::soak::belief::{Belief, Files, contradiction, platforms, text};
 use crate::soak::commands::Commands;
 use crate::soak::server::Server;
 use crate::support::sandbox::Sandbox;
@@ -28,7 +28,7 @@ pub fn compare(env: &Sandbox, commands: &Commands, beliefs: Vec<Belief>, seed: u
     }
     let server = Server::start(env, &[], seed);
     let calm = commands.redirect(&server);
-    for platform in PLATFORMS {
+    for (platform, _) in platforms() {
         let files = believed.entry(platform).or_default();
         listing_is_as_believed(commands, &calm, platform, files);
         content_is_as_believed(commands, &calm, platform, files);
@@ -42,7 +42,7 @@ pub fn compare(env: &Sandbox, commands: &Commands, beliefs: Vec<Belief>, seed: u
     // What was made can be taken away whole.
     let server = Server::start(env, &[], seed);
     let calm = commands.redirect(&server);
-    for platform in PLATFORMS {
+    for (platform, _) in platforms() {
         let ran = calm.run(&["rm", "-q", "-p", platform, "*", "--yes"].map(str::to_owned), None);
         if !ran.succeeded() {
             commands.totals.differ(&format!("{platform}: not all can be deleted\n{}", ran.stderr()));
@@ -115,7 +115,7 @@ fn disk_is_as_believed(env: &Sandbox, commands: &Commands, believed: &Belief) {
     let root = env.store();
     let store = Store::open(&root, store::Options::default()).unwrap();
     let mut content = BTreeSet::new();
-    for platform in PLATFORMS {
+    for (platform, _) in platforms() {
         let none = Files::new();
         let files = believed.get(platform).unwrap_or(&none);
         let listed = store.list(platform, &store::Listing::default()).unwrap();

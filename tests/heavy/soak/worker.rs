@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use haul::providers::find;
+use haul::providers::Op;
 use serde_json::Value;
 
-use crate::soak::belief::{Belief, Files, Kept, PLATFORMS, contradiction, text};
+use crate::platforms::of;
+use crate::soak::belief::{Belief, Files, Kept, can, cases, contradiction, text};
 use crate::soak::commands::Commands;
 use crate::soak::random::Random;
+use crate::support::rig::Case;
 use crate::support::sandbox::Run;
 
 /// Runs of one command until it succeeds.
@@ -24,6 +26,7 @@ const NOT_FOUND: i32 = 3;
 
 pub struct Worker<'a> {
     commands: &'a Commands,
+    cases: Vec<Case>,
     number: u64,
     random: Random,
     /// Makes names and content differ.
@@ -40,28 +43,30 @@ enum Exists {
 
 impl<'a> Worker<'a> {
     pub fn new(commands: &'a Commands, number: u64, random: Random) -> Self {
-        let belief = PLATFORMS.iter().map(|platform| (*platform, Files::new())).collect();
-        Self { commands, number, random, count: 0, belief }
+        let cases = cases(commands.seed);
+        let belief = cases.iter().map(|case| (case.provider, Files::new())).collect();
+        Self { commands, cases, number, random, count: 0, belief }
     }
 
     /// One command, run until it succeeds.
     pub fn step(&mut self) {
-        let platform = PLATFORMS[self.random.index(PLATFORMS.len())];
+        let case = self.cases[self.random.index(self.cases.len())];
+        let platform = case.provider;
         let there = self.belief[platform].len();
-        // LlamaCloud tells neither size nor time of a file: after a failure haul rightly refuses to guess which of two files
-        // of one name is which, so none are made there.
-        let one_of_a_name = platform == "llamacloud";
+        // Without sizes and times haul refuses to guess after a failure which of two files with one name is which, so no
+        // two files get the same name there.
+        let one_of_a_name = !case.facts().states_size_and_times;
         match self.random.below(100) {
             24..40 if one_of_a_name => self.inform(platform),
-            _ if there == 0 => self.upload(platform, Exists::Upload),
-            0..24 if there < ENOUGH => self.upload(platform, Exists::Upload),
-            24..32 => self.upload(platform, Exists::Skip),
-            32..40 => self.upload(platform, Exists::Replace),
+            _ if there == 0 => self.upload(&case, Exists::Upload),
+            0..24 if there < ENOUGH => self.upload(&case, Exists::Upload),
+            24..32 => self.upload(&case, Exists::Skip),
+            32..40 => self.upload(&case, Exists::Replace),
             40..58 => self.download(platform),
             58..66 => self.list(platform),
             66..76 => self.inform(platform),
-            76..82 => self.annotate(platform),
-            82..86 => self.link(platform),
+            76..82 => self.annotate(&case),
+            82..86 => self.link(&case),
             _ => self.delete(platform),
         }
     }
@@ -72,7 +77,7 @@ impl<'a> Worker<'a> {
     }
 
     fn fresh(&mut self, platform: &str, name: String) -> Kept {
-        let takes_empty = find(platform).unwrap().dialects.iter().all(|dialect| dialect.can.upload.empty);
+        let takes_empty = of(platform).spec().dialects.iter().all(|dialect| dialect.can.upload.empty);
         let size = match self.random.below(100) {
             0..5 if takes_empty => 0,
             0..75 => 1 + self.random.below(4096),
@@ -107,14 +112,15 @@ impl<'a> Worker<'a> {
 
     /// A moment to kill the command at, now and then.
     fn kill(&mut self, platform: &str) -> Option<Duration> {
-        // LlamaCloud tells neither size nor time, so after a kill haul rightly refuses to guess.
-        let can_tell = platform != "llamacloud";
+        // Without sizes and times haul refuses to guess after a kill.
+        let can_tell = of(platform).facts.states_size_and_times;
         (self.random.percent(8) && can_tell).then(|| Duration::from_millis(self.random.below(60)))
     }
 
     /// Runs a command until it succeeds, or is done by another measure; the rows of each run are heard.
     fn until_done(
         &mut self,
+        platform: &str,
         arguments: &[String],
         mut kill: Option<Duration>,
         mut is_done: impl FnMut(&Run) -> bool,
@@ -125,29 +131,28 @@ impl<'a> Worker<'a> {
             if is_done(&ran) {
                 return Some(ran);
             }
-            self.look_before_sending_again(&ran);
+            self.look_before_sending_again(platform, &ran);
             said = ran.stderr();
         }
         self.commands.totals.differ(&format!("{arguments:?} did not succeed in {TRIES} runs:\n{said}"));
         None
     }
 
-    /// Does as the hint says where haul refuses to guess, since LlamaCloud tells neither size nor time of a file: a file
-    /// of that name that nobody has been told of goes.
-    fn look_before_sending_again(&self, ran: &Run) {
-        if !ran.stderr().contains("does not tell whether") {
+    /// Follows haul's hint if it refuses to guess because listings state neither sizes nor times: deletes a file with
+    /// that name that no command has reported.
+    fn look_before_sending_again(&self, platform: &str, ran: &Run) {
+        if of(platform).facts.states_size_and_times || !ran.stderr().contains("does not tell whether") {
             return;
         }
-        self.commands.totals.note("uploads to LlamaCloud that were looked for by hand", 1);
+        self.commands.totals.note(format!("uploads to {platform} that were looked for by hand"), 1);
         let filter = format!("name:w{}-*", self.number);
-        let ls = ["ls", "-p", "llamacloud", "--jsonl", "--filter", &filter].map(str::to_owned);
+        let ls = ["ls", "-p", platform, "--jsonl", "--filter", &filter].map(str::to_owned);
         let told: BTreeSet<String> = ran.rows().iter().map(|row| text(row, "id").to_owned()).collect();
         for row in self.commands.run(&ls, None).rows() {
             let id = text(&row, "id");
-            if !self.belief["llamacloud"].contains_key(id) && !told.contains(id) && ran.stderr().contains(id)
-            {
+            if !self.belief[platform].contains_key(id) && !told.contains(id) && ran.stderr().contains(id) {
                 self.commands
-                    .run(&["rm", "-p", "llamacloud", "--yes", &format!("id:{id}")].map(str::to_owned), None);
+                    .run(&["rm", "-p", platform, "--yes", &format!("id:{id}")].map(str::to_owned), None);
             }
         }
     }
@@ -156,11 +161,12 @@ impl<'a> Worker<'a> {
         self.commands.totals.differ(what);
     }
 
-    fn upload(&mut self, platform: &'static str, exists: Exists) {
+    fn upload(&mut self, case: &Case, exists: Exists) {
+        let platform = case.provider;
         let files: Vec<Kept> = match exists {
             Exists::Upload => (0..self.how_many())
                 .map(|_| {
-                    // xAI makes links to a few kinds of files only.
+                    // Some platforms make links only to a few content types.
                     let name = format!("{}.pdf", self.word(""));
                     self.fresh(platform, name)
                 })
@@ -192,7 +198,8 @@ impl<'a> Worker<'a> {
             Exists::Skip => arguments.extend(["--if-exists", "skip"].map(str::to_owned)),
             Exists::Replace => arguments.extend(["--if-exists", "replace"].map(str::to_owned)),
         }
-        if platform == "activeloop" && exists == Exists::Upload && self.random.percent(30) {
+        let together = case.can().upload.files_per_request > 1;
+        if together && exists == Exists::Upload && self.random.percent(30) {
             arguments.push("--together".to_owned());
         }
         if self.random.percent(70) {
@@ -205,7 +212,7 @@ impl<'a> Worker<'a> {
         }
         let kill = self.kill(platform);
         let mut reported: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let done = self.until_done(&arguments, kill, |ran| {
+        let done = self.until_done(platform, &arguments, kill, |ran| {
             let rows = ran.rows();
             for row in &rows {
                 reported.entry(text(row, "name").to_owned()).or_default().insert(text(row, "id").to_owned());
@@ -266,7 +273,7 @@ impl<'a> Worker<'a> {
         let mut arguments = ["get", "-p", platform].map(str::to_owned).to_vec();
         if files.len() == 1 && self.random.percent(30) {
             arguments.extend(["-o".to_owned(), "-".to_owned(), format!("id:{}", files[0].0)]);
-            let done = self.until_done(&arguments, None, Run::succeeded);
+            let done = self.until_done(platform, &arguments, None, Run::succeeded);
             if done.is_some_and(|ran| ran.out != files[0].1.content()) {
                 self.differ(&format!("{platform}: {} came with other bytes", files[0].0));
             }
@@ -280,7 +287,7 @@ impl<'a> Worker<'a> {
             } else {
                 None
             };
-            if self.until_done(&arguments, kill, Run::succeeded).is_some() {
+            if self.until_done(platform, &arguments, kill, Run::succeeded).is_some() {
                 self.check_downloads(platform, &folder, &files);
             }
         }
@@ -307,16 +314,16 @@ impl<'a> Worker<'a> {
     fn list(&mut self, platform: &'static str) {
         let prefix = format!("w{}-", self.number);
         let least = self.random.below(5000);
-        let sized = self.random.percent(40) && platform != "llamacloud";
+        let sized = self.random.percent(40) && of(platform).facts.states_size_and_times;
         let filter =
             if sized { format!("size > {least} AND name:{prefix}*") } else { format!("name:{prefix}*") };
         let mut arguments = ["ls", "-p", platform, "--jsonl", "--filter"].map(str::to_owned).to_vec();
         arguments.push(filter.clone());
-        // Of a page with a single file that another worker deletes meanwhile, Metorial cannot tell the next.
+        // If another worker deletes the only file of a page, some platforms cannot find the next page.
         if self.random.percent(20) {
             arguments.extend(["--page-size".to_owned(), (5 + self.random.below(40)).to_string()]);
         }
-        let Some(ran) = self.until_done(&arguments, None, Run::succeeded) else { return };
+        let Some(ran) = self.until_done(platform, &arguments, None, Run::succeeded) else { return };
         let expected = self.belief[platform].iter().filter(|(_, kept)| !sized || kept.size > least);
         let mut expected: Files = expected.map(|(id, kept)| (id.clone(), kept.clone())).collect();
         for row in ran.rows() {
@@ -343,7 +350,7 @@ impl<'a> Worker<'a> {
         }
         let mut arguments = ["info", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         arguments.extend(files.iter().map(|(id, _)| format!("id:{id}")));
-        let Some(ran) = self.until_done(&arguments, None, Run::succeeded) else { return };
+        let Some(ran) = self.until_done(platform, &arguments, None, Run::succeeded) else { return };
         let rows = ran.rows();
         for (id, kept) in &files {
             let what = match rows.iter().find(|row| text(row, "id") == id) {
@@ -357,25 +364,29 @@ impl<'a> Worker<'a> {
         self.commands.totals.count("info", platform, files.len());
     }
 
-    fn annotate(&mut self, platform: &'static str) {
-        let value = self.random.below(1000);
-        let change = match platform {
-            "local" | "activeloop" => vec![format!("number={value}")],
-            "xai" if self.commands.seed % 2 == 1 => {
-                vec!["--name".to_owned(), format!("{}.pdf", self.word("new"))]
-            }
-            _ => return self.inform(platform),
+    fn annotate(&mut self, case: &Case) {
+        let (platform, value) = (case.provider, self.random.below(1000));
+        let numbered = case.can().annotate.is_some_and(|can| can.metadata && can.keys.is_empty());
+        let named = case.can().annotate.is_some_and(|can| can.name);
+        let change = if !can(case, Op::Annotate) {
+            return self.inform(platform);
+        } else if numbered {
+            vec![format!("number={value}")]
+        } else if named {
+            vec!["--name".to_owned(), format!("{}.pdf", self.word("new"))]
+        } else {
+            return self.inform(platform);
         };
         let Some((id, mut kept)) = self.some(platform).into_iter().next() else { return };
         let mut arguments = ["meta", "set", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         arguments.push(format!("id:{id}"));
         arguments.extend(change);
-        let Some(ran) = self.until_done(&arguments, None, Run::succeeded) else { return };
+        let Some(ran) = self.until_done(platform, &arguments, None, Run::succeeded) else { return };
         match ran.rows().as_slice() {
             [row] if text(row, "id") == id => {
                 text(row, "name").clone_into(&mut kept.name);
                 kept.metadata = row["metadata"].clone();
-                if platform != "xai" && kept.metadata["number"] != value {
+                if numbered && kept.metadata["number"] != value {
                     self.differ(&format!("{platform}: {id} has {} after number={value}", kept.metadata));
                 }
                 self.belief.entry(platform).or_default().insert(id, kept);
@@ -385,25 +396,25 @@ impl<'a> Worker<'a> {
         self.commands.totals.count("meta set", platform, 1);
     }
 
-    fn link(&mut self, platform: &'static str) {
-        // The gateway knows no public URLs.
-        if platform == "activeloop" || platform == "xai" && self.commands.seed % 2 == 1 {
+    fn link(&mut self, case: &Case) {
+        let platform = case.provider;
+        if !can(case, Op::Link) {
             return self.inform(platform);
         }
-        // Nor to an empty one.
+        // Some platforms make no link to an empty file.
         let Some((id, _)) = self.some(platform).into_iter().find(|(_, kept)| kept.size > 0) else { return };
         let link = |more: &[&str]| -> Vec<String> {
             let id = format!("id:{id}");
             let words = ["link", "-p", platform, "--jsonl", id.as_str()];
             words.iter().chain(more).map(|word| (*word).to_owned()).collect()
         };
-        let Some(ran) = self.until_done(&link(&[]), None, Run::succeeded) else { return };
-        if !ran.rows().first().is_some_and(|row| text(row, "url").starts_with("http") || platform == "local")
-        {
+        let Some(ran) = self.until_done(platform, &link(&[]), None, Run::succeeded) else { return };
+        let scheme = if case.spec().base_url.is_empty() { "file://" } else { "http" };
+        if !ran.rows().first().is_some_and(|row| text(row, "url").starts_with(scheme)) {
             self.differ(&format!("{platform}: link {id} told {}", String::from_utf8_lossy(&ran.out)));
         }
-        // A public URL shows in the file until it is revoked.
-        if ["local", "xai"].contains(&platform) {
+        // The file shows its link until it is revoked.
+        if of(platform).soak.as_ref().is_ok_and(|soak| soak.one_link) {
             // Where an answer was lost, the next run finds nothing to revoke.
             for _ in 0..TRIES {
                 let ran = self.commands.run_allowing(&link(&["--revoke"]), None, &[NOT_FOUND]);
@@ -450,13 +461,19 @@ impl<'a> Worker<'a> {
     }
 
     fn is_there(&mut self, platform: &str, id: &str) -> bool {
+        let deleted = of(platform).facts.deleted_status;
         let arguments = ["info", "-q", "-p", platform, "--jsonl"].map(str::to_owned);
         let arguments: Vec<String> = arguments.into_iter().chain([format!("id:{id}")]).collect();
         for _ in 0..TRIES {
             let ran = self.commands.run_allowing(&arguments, None, &[NOT_FOUND]);
             match ran.status {
-                // Metorial still tells about a file that was deleted, by its status.
-                0 => return ran.rows().iter().any(|row| text(row, "status") != "deleted"),
+                // Some platforms still return the record of a deleted file.
+                0 => {
+                    return ran
+                        .rows()
+                        .iter()
+                        .any(|row| row["status"].as_str() != deleted || deleted.is_none());
+                }
                 NOT_FOUND => return false,
                 _ => {}
             }

@@ -9,6 +9,7 @@ use haul::settings::{Env, Flags, Settings};
 use haul::vault::{self, Patience};
 
 use super::support::Server;
+use crate::platforms::served;
 use crate::support::sandbox::{Run, Sandbox};
 
 const CANARY: &str = "canary-6f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -110,7 +111,7 @@ fn a_token_of_a_login_is_never_shown() {
 #[test]
 fn every_platform_keeps_it_to_itself() {
     let server = refusing_and_looking();
-    for platform in ["replicate", "activeloop", "metorial", "llamacloud"] {
+    for platform in served().map(|(platform, _)| platform.name) {
         let home =
             Sandbox::new().with_config(&format!("[profiles.{platform}]\nbase_url = '{}'\n", server.url));
         let home = home.with_var("HAUL_TOKEN", CANARY);

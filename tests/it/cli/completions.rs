@@ -1,5 +1,6 @@
 //! `haul completions`, and what haul answers at a TAB.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -9,9 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use haul::model::{File, FileId};
+use haul::providers::{Download, REGISTRY};
 use haul::store::{Options, Store};
 
 use crate::check;
+use crate::platforms::{Platform, dialects, remote, served};
 use crate::support::process::ServeProcess;
 use crate::support::rig::Case;
 use crate::support::sandbox::Sandbox;
@@ -19,16 +22,22 @@ use crate::support::sandbox::Sandbox;
 /// The token of the platform in these tests.
 pub const TOKEN: &str = "sk-token-of-the-tests";
 
-/// Serves the platforms on this machine; xAI's is profile `far` of the environment.
+/// Serves the platforms on this machine; one of them is profile `far` of the environment.
 pub fn serve(env: &mut Sandbox) -> ServeProcess {
     let served = ServeProcess::start(env, ["--ephemeral"]);
-    far(env, &served.base("xai"));
+    far(env, &served.base(far_provider()));
     served
 }
 
-/// Makes `far` a profile of xAI there.
+/// The provider of `far`: one with downloads.
+fn far_provider() -> &'static str {
+    let gives = |platform: &Platform| platform.spec().dialects[0].can.download == Download::Any;
+    served().find(|(platform, _)| gives(platform)).unwrap().0.name
+}
+
+/// Makes `far` a profile there.
 fn far(env: &mut Sandbox, url: &str) {
-    env.add_profile("far", &Case::of("xai", "auto"), url, TOKEN);
+    env.add_profile("far", &Case::of(far_provider(), "auto"), url, TOKEN);
 }
 
 /// Puts so many files, and one of each of these names, into the store of `local`; the ids of these are `0special`,
@@ -72,6 +81,19 @@ fn explained(env: &Sandbox, words: &[&str]) -> Vec<String> {
     run.lines()
 }
 
+/// The words with this prefix, sorted.
+fn beginning<'a>(start: &str, words: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut words: Vec<String> = words.filter(|word| word.starts_with(start)).map(str::to_owned).collect();
+    words.sort();
+    words
+}
+
+/// The built-in profiles with this prefix, as the start of a reference.
+fn profiles(start: &str) -> Vec<String> {
+    let names = beginning(start, REGISTRY.iter().map(|spec| spec.name));
+    names.into_iter().map(|name| name + ":").collect()
+}
+
 #[test]
 fn a_script_for_each_shell() {
     let env = Sandbox::new();
@@ -111,13 +133,14 @@ fn a_variable_that_is_meant_for_others_changes_nothing() {
 fn files_of_the_store_by_name_and_id() {
     let mut env = Sandbox::new();
     env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
-    fill(&env, 3, &["report.pdf", "my file.txt", "xai:odd.txt", "-dash", "*.txt", "id:1", "0special"]);
-    assert_eq!(offered(&env, &["info", "re"]), ["report.pdf", "replicate:"]);
+    env.set("HAUL_PROFILE_ZONE_PROVIDER", remote().name);
+    fill(&env, 3, &["report.pdf", "my file.txt", "zone:odd.txt", "-dash", "*.txt", "id:1", "0special"]);
+    assert_eq!(offered(&env, &["info", "re"]), [vec!["report.pdf".to_owned()], profiles("re")].concat());
     assert_eq!(offered(&env, &["get", "my"]), ["my file.txt"]);
     assert_eq!(offered(&env, &["rm", "data-000"]), ["data-0000.csv", "data-0001.csv", "data-0002.csv"]);
     // What could be taken for something else is told to be a name; a name that is the id of another file, too.
-    assert_eq!(offered(&env, &["link", "xai:od"]), [""; 0], "this is a profile");
-    assert_eq!(offered(&env, &["link", "name:xai:"]), ["name:xai:odd.txt"]);
+    assert_eq!(offered(&env, &["link", "zone:od"]), [""; 0], "this is a profile");
+    assert_eq!(offered(&env, &["link", "name:zone:"]), ["name:zone:odd.txt"]);
     let all = [
         "name:*.txt",
         "name:-dash",
@@ -128,7 +151,7 @@ fn files_of_the_store_by_name_and_id() {
         "name:id:1",
         "my file.txt",
         "report.pdf",
-        "name:xai:odd.txt",
+        "name:zone:odd.txt",
     ];
     for verb in
         [&["info"][..], &["get"], &["rm"], &["link"], &["meta", "get"], &["meta", "set"], &["upload", "--to"]]
@@ -173,13 +196,14 @@ fn what_steers_a_terminal_is_offered_by_its_id() {
     assert_eq!(ids, ["0special", "1special", "2special", "3special", "4special", "5special"]);
     let unsafe_char = |c: char| c != '\n' && c != '\t' && haul::ui::is_unsafe(c);
     assert!(!run.stdout().contains(unsafe_char), "{run}");
-    assert_eq!(offered(&env, &["get", "a"]), ["activeloop:"]);
+    assert_eq!(offered(&env, &["get", "a"]), profiles("a"));
 }
 
 #[test]
 fn words_that_are_no_files() {
     let mut env = Sandbox::new();
-    env.set("HAUL_PROFILE_WORK_PROVIDER", "activeloop");
+    let purposed = dialects().find(|case| case.can().upload.purposes.contains(&"user_data")).unwrap();
+    env.set("HAUL_PROFILE_WORK_PROVIDER", purposed.provider);
     assert_eq!(offered(&env, &["upl"]), ["upload"]);
     assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
     assert_eq!(offered(&env, &["-p", "w"]), ["work"]);
@@ -200,18 +224,43 @@ fn words_that_are_no_files() {
         explained(&env, &["--set", "ser"]),
         ["serve_url=\twhere `haul serve` serves this store: links become signed http URLs"]
     );
-    assert_eq!(offered(&env, &["ls", "-p", "xai", "--set", "te"]), ["team_id="]);
-    assert_eq!(offered(&env, &["profile", "add", "x", "--provider", "xai", "--set", "te"]), ["team_id="]);
-    // A secret one is refused as an argument.
-    assert_eq!(offered(&env, &["-p", "replicate", "--set", "signing"]), [""; 0]);
     assert_eq!(offered(&env, &["-p", "work", "upload", "--purpose", "user"]), ["user_data"]);
-    assert_eq!(offered(&env, &["-p", "metorial", "--wire-dialect", "m"]), ["magnetar"]);
-    assert_eq!(offered(&env, &["providers", "x"]), ["xai"]);
     assert_eq!(offered(&env, &["help", "filt"]), ["filters"]);
     assert_eq!(offered(&env, &["help", "meta", "u"]), ["unset"]);
     // A folder of this machine, where paths are meant.
     env.write("docs/a.md", "");
     assert_eq!(offered(&env, &["upload", "do"]), ["docs/"]);
+}
+
+#[test]
+fn the_words_of_each_platform() {
+    let env = Sandbox::new();
+    let sorted = |words: &[&str]| {
+        let mut offered = offered(&env, words);
+        offered.sort();
+        offered
+    };
+    for spec in REGISTRY {
+        let (name, start) = (spec.name, &spec.name[..1]);
+        let names = beginning(start, REGISTRY.iter().map(|spec| spec.name));
+        assert_eq!(sorted(&["providers", start]), names, "{name}");
+        for setting in spec.settings {
+            // Secret settings are refused as arguments.
+            let open = spec.settings.iter().filter(|setting| !setting.secret).map(|setting| setting.key);
+            let start = &setting.key[..2];
+            let keys: Vec<String> = beginning(start, open).into_iter().map(|key| key + "=").collect();
+            assert_eq!(sorted(&["ls", "-p", name, "--set", start]), keys, "{name} {start}");
+            let add = ["profile", "add", "x", "--provider", name, "--set", start];
+            assert_eq!(sorted(&add), keys, "{name} {start}");
+        }
+        for dialect in spec.dialects {
+            let start = &dialect.name[..1];
+            let words = ["auto"].into_iter().chain(spec.dialects.iter().map(|dialect| dialect.name));
+            let words: BTreeSet<String> = beginning(start, words).into_iter().collect();
+            let offered = sorted(&["-p", name, "--wire-dialect", start]);
+            assert_eq!(offered.into_iter().collect::<BTreeSet<_>>(), words, "{name} {start}");
+        }
+    }
 }
 
 #[test]
@@ -261,7 +310,7 @@ fn a_platform_is_asked_once_a_minute() {
     at(&mut env, "2026-02-01T13:01:01Z");
     assert_eq!(offered(&env, &["get", "far:re"]).len(), 2);
     assert!(served.requests().len() > requests);
-    env.set("HAUL_PROFILE_FAR_BASE_URL", "http://127.0.0.1:1/xai/v1");
+    env.set("HAUL_PROFILE_FAR_BASE_URL", "http://127.0.0.1:1/elsewhere");
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
 }
 
@@ -310,7 +359,8 @@ fn nothing_is_run_or_asked_for_a_token() {
     let mark = env.root().join("mark");
     let base = env.run(env.program("printenv").arg("HAUL_PROFILE_FAR_BASE_URL")).ok().stdout();
     let config = format!(
-        "[profiles.cmd]\nprovider = 'xai'\nbase_url = '{}'\ntoken_command = \"touch '{}'; echo t\"\n",
+        "[profiles.cmd]\nprovider = '{}'\nbase_url = '{}'\ntoken_command = \"touch '{}'; echo t\"\n",
+        far_provider(),
         base.trim(),
         mark.display()
     );

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::check;
+use crate::platforms::remote;
 use crate::support::sandbox::Sandbox;
 
 #[test]
@@ -132,7 +133,7 @@ fn settings_that_are_wrong() {
     error: broken.toml:1: not valid TOML
     caused by: string values must be quoted, expected literal string
     ");
-    env.write("token.toml", "[profiles.work]\nprovider = \"xai\"\ntoken = \"secret\"\n");
+    env.write("token.toml", "[profiles.work]\nprovider = \"local\"\ntoken = \"secret\"\n");
     check!(env.haul(["ls", "--config", "token.toml"]), @"
     status 2
     --- err
@@ -140,13 +141,13 @@ fn settings_that_are_wrong() {
     hint: remove the line and make a new token: this one may be known
     hint: keep a token with `haul auth login`, or name a program in `token_command`
     ");
-    check!(env.haul(["ls", "--base-url", "ftp://x", "-p", "xai"]), @r#"
+    check!(env.haul(["ls", "--base-url", "ftp://x", "-p", remote().name]), @r#"
     status 2
     --- err
     error: --base-url: "ftp://x" is not a base URL: only http and https can be reached
     hint: write it like https://api.example.com
     "#);
-    check!(env.haul(["ls", "--timeout", "never", "-p", "xai"]), @"
+    check!(env.haul(["ls", "--timeout", "never", "-p", remote().name]), @"
     status 2
     --- err
     error: --timeout never: not a length of time

@@ -11,6 +11,7 @@ use haul::cli::Cli;
 use haul::commands::help::topics::TOPICS;
 
 use crate::cli::completions::{TOKEN, put, serve};
+use crate::platforms;
 use crate::support::process::ServeProcess;
 use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
@@ -74,7 +75,7 @@ impl Stage {
     fn new() -> Self {
         let mut env = Sandbox::new();
         let served = serve(&mut env);
-        for platform in ["replicate", "activeloop", "metorial", "llamacloud", "xai"] {
+        for platform in platforms::served().map(|(platform, _)| platform.name) {
             env.add_profile(platform, &Case::of(platform, "auto"), &served.base(platform), TOKEN);
         }
         env.set("HAUL_PROFILE_WORK_TOKEN", TOKEN);

@@ -6,20 +6,21 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use haul::error::Kind;
 
+use crate::platforms::remote;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 
 /// A command that ends this way. A kind without one does not compile.
 fn reached(kind: Kind) -> Run {
     let env = Sandbox::with_files(&["a.txt"]);
     let with_fault = |fault: &str| {
-        let serve = ["serve", "--ephemeral", "--only", "xai", "--fault", fault, "--"];
-        env.haul(serve.into_iter().chain([HAUL, "ls", "-p", "xai", "--retries", "0"]))
+        let serve = ["serve", "--ephemeral", "--only", remote().name, "--fault", fault, "--"];
+        env.haul(serve.into_iter().chain([HAUL, "ls", "-p", remote().name, "--retries", "0"]))
     };
     match kind {
         Kind::Failed => env.haul(["get", "a.txt"]),
         Kind::Usage => env.haul(["get"]),
         Kind::NotFound => env.haul(["get", "nope"]),
-        Kind::Auth => env.haul(["ls", "-p", "xai"]),
+        Kind::Auth => env.haul(["ls", "-p", remote().name]),
         Kind::Unsupported => env.haul(["link", "a.txt", "--expires", "1h"]),
         Kind::RateLimited => with_fault("429"),
         Kind::Unreachable => with_fault("reset"),
@@ -35,7 +36,9 @@ fn reached(kind: Kind) -> Run {
             let platform = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", platform.local_addr().unwrap());
             let mut command = env.command();
-            command.args(["ls", "-p", "xai", "--base-url", &url]).env("HAUL_TOKEN", "a-token-of-tests");
+            command
+                .args(["ls", "-p", remote().name, "--base-url", &url])
+                .env("HAUL_TOKEN", "a-token-of-tests");
             let process = env.spawn(&mut command);
             let _asked = platform.accept().unwrap();
             process.interrupt();

@@ -1,5 +1,8 @@
 //! "Did you mean": whatever is misspelt, the hint comes first and can be typed.
 
+use haul::emulator::PLATFORMS;
+use haul::providers::REGISTRY;
+
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
@@ -22,16 +25,8 @@ const TYPED: &[(&[&str], &str)] = &[
     (&["ls", "--sort", "creatd_at"], "created_at"),
     (&["ls", "--filter", "sise > 1"], "size"),
     (&["ls", "--filter", "metdata.author = 1"], "metadata.author"),
-    (&["ls", "-p", "xia"], "xai"),
-    (&["profile", "add", "work", "--provider", "lamacloud"], "llamacloud"),
-    (&["providers", "metoral"], "metorial"),
-    (&["ls", "-p", "activeloop", "--set", "workspac=x"], "workspace"),
-    (&["ls", "-p", "xai", "--wire-dialect", "gatway"], "gateway"),
     (&["help", "filtrs"], "haul help filters"),
     (&["help", "uplod"], "haul help upload"),
-    (&["serve", "--only", "replcate"], "replicate"),
-    (&["serve", "--dialect", "metorial=pulsr"], "pulsar"),
-    (&["serve", "--quirk", "dfl-id"], "dfl-ids"),
     (&["serve", "--fault", "loose"], "lose"),
     (&["info", "reprot.pdf"], "report.pdf"),
     (&["get", "report"], "report.pdf"),
@@ -43,10 +38,51 @@ fn a_misspelt_word_is_understood() {
     let env = Sandbox::with_files(&["report.pdf"]);
     env.write("docs/report.pdf", "");
     for (arguments, meant) in TYPED {
-        let run = env.haul(arguments.iter().chain(&["--json"]));
-        assert!(matches!(run.status, 2 | 3), "{arguments:?}\n{run}");
-        let hints = &run.errors()[0]["error"]["hints"];
-        assert_eq!(hints[0], format!("did you mean `{meant}`?"), "{arguments:?}\n{run}");
+        is_understood(&env, arguments, meant);
+    }
+}
+
+fn is_understood(env: &Sandbox, arguments: &[&str], meant: &str) {
+    let run = env.haul(arguments.iter().chain(&["--json"]));
+    assert!(matches!(run.status, 2 | 3), "{arguments:?}\n{run}");
+    let hints = &run.errors()[0]["error"]["hints"];
+    assert_eq!(hints[0], format!("did you mean `{meant}`?"), "{arguments:?}\n{run}");
+}
+
+/// A word with its last two letters in the wrong order.
+fn misspelt(word: &str) -> String {
+    let (rest, last) = word.split_at(word.len() - 2);
+    rest.chars().chain(last.chars().rev()).collect()
+}
+
+#[test]
+fn a_misspelt_platform_is_understood() {
+    let env = Sandbox::new();
+    for spec in REGISTRY {
+        let (name, wrong) = (spec.name, misspelt(spec.name));
+        is_understood(&env, &["ls", "-p", &wrong], name);
+        is_understood(&env, &["profile", "add", "work", "--provider", &wrong], name);
+        is_understood(&env, &["providers", &wrong], name);
+        for setting in spec.settings.iter().filter(|setting| !setting.secret) {
+            is_understood(
+                &env,
+                &["ls", "-p", name, "--set", &format!("{}=x", misspelt(setting.key))],
+                setting.key,
+            );
+        }
+        for dialect in spec.dialects {
+            is_understood(&env, &["ls", "-p", name, "--wire-dialect", &misspelt(dialect.name)], dialect.name);
+        }
+    }
+    for platform in PLATFORMS {
+        is_understood(&env, &["serve", "--only", &misspelt(platform.name)], platform.name);
+        for dialect in platform.dialects {
+            let wrong = format!("{}={}", platform.name, misspelt(dialect));
+            is_understood(&env, &["serve", "--dialect", &wrong], dialect);
+        }
+        for quirk in platform.quirks {
+            is_understood(&env, &["serve", "--quirk", &misspelt(quirk.name)], quirk.name);
+        }
     }
 }
 

@@ -68,7 +68,7 @@ fn text_is_compared_exactly_and_has_parts_whatever_their_case() {
             ("content_type = application/pdf", true),
             ("path:QUARTERLY", true),
             ("path = quarterly", false),
-            ("provider = xai profile:work", true),
+            ("provider = elsewhere profile:work", true),
             ("status = complete", false),
             ("id:file_12", false),
             ("checksums.md5 = 5D41402ABC4B2A76B9719D911017C592", true),

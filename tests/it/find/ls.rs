@@ -1,11 +1,12 @@
 //! What `ls` lists, in which order, and how much it asks for.
 
 use haul::model::NewFile;
-use haul::providers::Query;
+use haul::providers::{Query, Sort};
 use jiff::SignedDuration;
 
-use crate::find::support::{GATEWAY, LEGACY, LLAMACLOUD, LOCAL, REPLICATE, XAI, haul, names};
-use crate::support::rig::{Rig, object};
+use crate::find::support::{LOCAL, finds_names, haul, names, remote};
+use crate::platforms::{all, dialects, some};
+use crate::support::rig::{Case, Rig, object};
 
 fn put(rig: &Rig, name: &str, size: usize, content_type: &str, metadata: &[(&str, &str)]) {
     let new = NewFile {
@@ -74,7 +75,18 @@ fn a_nested_key_sorts_as_it_filters() {
 
 #[test]
 fn a_limit_ends_the_paging_as_soon_as_it_is_met() {
-    let rig = Rig::new(XAI);
+    for case in some(newest_first()) {
+        a_limit_ends_the_paging(case);
+    }
+}
+
+/// The emulated dialects that list the newest file first.
+fn newest_first() -> impl Iterator<Item = Case> {
+    dialects().filter(|case| case.is_remote() && case.can().list.newest_first)
+}
+
+fn a_limit_ends_the_paging(case: Case) {
+    let rig = Rig::new(case);
     for n in 0..9 {
         rig.put(&format!("{n}.{}", if n % 3 == 0 { "pdf" } else { "txt" }), "x");
     }
@@ -91,15 +103,15 @@ fn a_limit_ends_the_paging_as_soon_as_it_is_met() {
         (&["--limit", "0"], 0, 0),
     ] {
         let ran = haul(&rig, &[&["ls", "--jsonl"], arguments].concat());
-        assert_eq!(ran.files().len(), found, "{arguments:?}");
+        assert_eq!(ran.files().len(), found, "{case:?} {arguments:?}");
         let asked = rig.served.requests();
-        assert_eq!(asked.len(), requests, "{arguments:?}: {asked:#?}");
+        assert_eq!(asked.len(), requests, "{case:?} {arguments:?}: {asked:#?}");
     }
 }
 
 #[test]
 fn a_name_that_the_platform_looks_for_is_one_request() {
-    for case in [XAI, GATEWAY, LLAMACLOUD] {
+    for case in some(finds_names()) {
         let rig = Rig::new(case);
         for n in 0..5 {
             rig.put(&format!("{n}.txt"), "x");
@@ -112,9 +124,7 @@ fn a_name_that_the_platform_looks_for_is_one_request() {
         let ran = haul(&rig, &["info", "--jsonl", "3.txt"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         let asked = rig.served.requests();
-        // LlamaCloud's older servers need a second look for an id.
-        let most = if case.provider == "llamacloud" { 3 } else { 2 };
-        assert_eq!(asked.len(), most, "{asked:#?}");
+        assert_eq!(asked.len(), case.facts().id_lookups + 1, "{case:?}: {asked:#?}");
         let ran = haul(&rig, &["info", "--jsonl", "name:3.txt"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         assert_eq!(rig.served.requests().len(), 1);
@@ -123,17 +133,20 @@ fn a_name_that_the_platform_looks_for_is_one_request() {
 
 #[test]
 fn a_listing_of_one_page_is_newest_first_and_a_longer_one_in_the_order_of_the_server() {
-    let rig = Rig::new(REPLICATE);
-    for n in 0..3 {
-        rig.put(&format!("{n}"), "x");
+    let rig = Rig::new(remote(|can| !can.list.newest_first && can.list.max_page < u32::MAX));
+    let mut put: Vec<String> = Vec::new();
+    while rig.pages(None).len() == 1 {
+        let listed = haul(&rig, &["ls", "--jsonl"]).files();
+        assert_eq!(names(&listed), put);
+        put.insert(0, put.len().to_string());
+        rig.put(&put[0], "x");
     }
-    assert_eq!(names(&haul(&rig, &["ls", "--jsonl"]).files()), ["2", "1", "0"]);
-    rig.put("3", "x");
+    assert!(put.len() > 2, "several files are a page");
     let served: Vec<_> = rig.pages(None).concat();
     assert_eq!(names(&haul(&rig, &["ls", "--jsonl"]).files()), names(&served));
     let ran = haul(&rig, &["ls", "--jsonl", "--sort", "created_at", "--reverse"]);
-    assert_eq!(names(&ran.files()), ["3", "2", "1", "0"]);
-    let rig = Rig::new(LEGACY);
+    assert_eq!(names(&ran.files()), put);
+    let rig = Rig::new(remote(|can| !can.list.newest_first && can.list.max_page == u32::MAX));
     for n in 0..3 {
         rig.put(&format!("{n}"), "x");
     }
@@ -142,29 +155,35 @@ fn a_listing_of_one_page_is_newest_first_and_a_longer_one_in_the_order_of_the_se
 
 #[test]
 fn what_makes_everything_wait_is_said() {
-    let rig = Rig::new(REPLICATE);
+    let by_name = Sort { field: "name".to_owned(), descending: false };
+    let rig = Rig::new(remote(|can| !can.list.sorts(&by_name)));
     for name in ["b", "a", "d", "c"] {
         rig.put(name, "x");
     }
     let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).stderr();
     let held = said(&["--sort", "name"]);
-    assert!(
-        held.contains("replicate does not sort by name this way: every file is read before the first is shown, and held in memory"),
-        "{held}"
-    );
+    let said_of_it =
+        "does not sort by name this way: every file is read before the first is shown, and held in memory";
+    assert!(held.contains(&format!("{} {said_of_it}", rig.case.provider)), "{held}");
     let bounded = said(&["--sort", "name", "--limit", "2"]);
     assert!(bounded.contains("every file is read") && !bounded.contains("held in memory"), "{bounded}");
     assert!(!said(&[]).contains("every file is read"));
     // A script that did not ask is not told.
     assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "name"]).stderr(), "");
-    let rig = Rig::new(XAI);
+    let rig = Rig::new(remote(|can| can.list.sorts(&by_name)));
     rig.put("a", "x");
     assert!(!haul(&rig, &["ls", "-v", "--ids", "--sort", "name"]).stderr().contains("every file is read"));
 }
 
 #[test]
 fn a_cursor_goes_on_and_is_only_told_where_nothing_is_passed_over() {
-    let rig = Rig::new(XAI);
+    for case in some(newest_first()) {
+        a_cursor_goes_on(case);
+    }
+}
+
+fn a_cursor_goes_on(case: Case) {
+    let rig = Rig::new(case);
     for n in 0..5 {
         rig.put(&format!("{n}"), "x");
     }
@@ -181,56 +200,31 @@ fn a_cursor_goes_on_and_is_only_told_where_nothing_is_passed_over() {
 
 #[test]
 fn a_field_of_one_platform_is_asked_of_it_or_refused() {
-    let rig = Rig::new(XAI);
-    rig.put("a", "x");
-    rig.served.requests();
-    for (filter, status) in [
-        ("user_defined_id = \"abc\"", 0),
-        ("user_defined_id = \"abc\" AND size > 0", 0),
-        ("NOT user_defined_id = \"abc\" AND size > 0", 5),
-        ("user_defined_id != \"abc\"", 5),
-        ("user_defined_id = \"abc\" OR metadata.x = 1", 5),
-        ("user_defined_id = \"\"", 5),
-    ] {
+    for (case, filter, status) in some(all().flat_map(|platform| platform.own_filters)) {
+        let rig = Rig::new(*case);
+        rig.put("a", "x");
+        rig.served.requests();
+        let field = case.spec().filter_fields().into_iter().find(|field| filter.contains(field));
+        let field = field.unwrap_or_else(|| panic!("{filter} has no field of {}", case.provider));
         let ran = haul(&rig, &["ls", "--filter", filter]);
-        assert_eq!((ran.status, ran.stdout().as_str()), (status, ""), "{filter}: {ran:?}");
+        assert_eq!((ran.status, ran.stdout().as_str()), (*status, ""), "{filter}: {ran:?}");
         let asked = rig.served.requests();
-        assert_eq!(asked.len(), usize::from(status == 0), "{filter}: {asked:?}");
-        if status == 5 {
-            assert!(
-                ran.stderr().starts_with("error: xai cannot be asked for this of user_defined_id\n"),
-                "{}",
-                ran.stderr()
-            );
-            assert!(
-                ran.stderr().contains("hint: user_defined_id goes with `=` and a value"),
-                "{}",
-                ran.stderr()
-            );
+        assert_eq!(asked.len(), usize::from(*status == 0), "{filter}: {asked:?}");
+        if *status == 5 {
+            let said = format!("error: {} cannot be asked for this of {field}\n", case.provider);
+            assert!(ran.stderr().starts_with(&said), "{}", ran.stderr());
+            let hint = format!("hint: {field} goes with `=` and a value");
+            assert!(ran.stderr().contains(&hint), "{}", ran.stderr());
         }
-    }
-    let ran = haul(&Rig::new(REPLICATE), &["ls", "--filter", "user_defined_id = \"abc\""]);
-    assert_eq!(ran.status, 2, "{ran:?}");
-    let rig = Rig::new(LLAMACLOUD);
-    rig.put("a", "x");
-    let source = "data_source_id = \"11111111-1111-4111-8111-111111111111\"";
-    for (filter, status) in [
-        (source.to_owned(), 0),
-        (format!("{source} OR name = a"), 5),
-        ("external_file_id = x OR name = b".to_owned(), 0),
-    ] {
-        let ran = haul(&rig, &["ls", "--jsonl", "--filter", &filter]);
-        assert_eq!((ran.status, ran.stdout().as_str()), (status, ""), "{filter}: {ran:?}");
+        let stranger = dialects().find(|other| !other.spec().filter_fields().contains(&field)).unwrap();
+        let ran = haul(&Rig::new(stranger), &["ls", "--filter", filter]);
+        assert_eq!(ran.status, 2, "{ran:?}");
     }
 }
 
 #[test]
 fn a_listing_that_changes_while_it_is_read_has_what_was_there_all_along_once() {
-    use crate::find::support::{ACTIVELOOP, MAGNETAR};
-    for case in [LOCAL, XAI, GATEWAY, LLAMACLOUD, MAGNETAR, REPLICATE, ACTIVELOOP] {
-        if !case.is_emulated() {
-            continue;
-        }
+    for case in dialects().filter(|case| case.deletes() && case.can().list.max_page < u32::MAX) {
         let rig = Rig::new(case);
         let put: Vec<_> = (0..9).map(|n| rig.put(&format!("{n}"), "x").id).collect();
         let query = Query { page_size: Some(3), ..Query::default() };
@@ -238,7 +232,7 @@ fn a_listing_that_changes_while_it_is_read_has_what_was_there_all_along_once() {
         let mut seen: Vec<_> = first.files.iter().map(|file| file.id.clone()).collect();
         // The file that the cursor is at goes, one that was listed, one that was not; two come.
         let unlisted = put.iter().find(|id| !seen.contains(id)).unwrap().clone();
-        let gone = [seen[2].clone(), seen[0].clone(), unlisted];
+        let gone = [seen[seen.len() - 1].clone(), seen[0].clone(), unlisted];
         for id in &gone {
             rig.run(rig.provider.delete(id)).unwrap();
         }

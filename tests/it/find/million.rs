@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::find::support::{ACTIVELOOP, GATEWAY, LLAMACLOUD, XAI, haul, names, sandbox};
+use crate::find::support::{finds_names, haul, names, sandbox};
+use crate::platforms::dialects;
 use crate::support::process::peak_memory;
 use crate::support::rig::{Case, Rig};
 
@@ -99,7 +100,9 @@ fn json_alone(sample: &[Value]) -> f64 {
 #[test]
 #[ignore = "a million files: run it in release"]
 fn a_million_files_stream_through_little_memory() {
-    for case in [LLAMACLOUD, ACTIVELOOP, XAI] {
+    for case in dialects()
+        .filter(|case| case.is_remote() && case.facts().hexadecimal_ids && case.can().list.newest_first)
+    {
         let (rig, count) = million(case);
         rig.served.requests();
         let taken = measure(&rig, &["ls", "--jsonl"]);
@@ -128,7 +131,7 @@ fn a_million_files_stream_through_little_memory() {
 #[test]
 #[ignore = "a million files: run it in release"]
 fn one_of_a_million_is_one_request() {
-    for case in [LLAMACLOUD, XAI, GATEWAY] {
+    for case in finds_names().filter(|case| case.facts().hexadecimal_ids) {
         let (rig, _) = million(case);
         rig.served.requests();
         let filter = "name = \"report 777777 of the year.pdf\"";

@@ -4,6 +4,6 @@ mod million;
 mod minus;
 mod pushdown;
 mod several;
-mod support;
+pub mod support;
 mod unknown;
 mod verbs;

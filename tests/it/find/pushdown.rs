@@ -7,14 +7,15 @@ use std::sync::Arc;
 use haul::error::Kind;
 use haul::filter::{Comparison, Expr, Filter, Op, Value};
 use haul::model::{File, FileId, NewFile};
-use haul::providers::{Listing, Query, REGISTRY, Sort};
+use haul::providers::{Listing, Query, Sort};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value as Json, json};
 
-use crate::find::support::CASES;
+use crate::platforms::records::SOURCE;
+use crate::platforms::{filter_cases, of};
 use crate::support::naive::says;
 use crate::support::rig::{Case, Rig};
 
@@ -22,7 +23,6 @@ const NAMES: [&str; 9] = ["a", "B", "ab.pdf", "a b", "Report.pdf", "report.PDF",
 const TYPES: [&str; 6] =
     ["application/pdf", "text/plain", "text/markdown", "application/json", "application/json5", "image/png"];
 const AUTHORS: [&str; 7] = ["Ann", "ann", "it's", "7", "true", "null", "a b"];
-const SOURCE: &str = "11111111-1111-4111-8111-111111111111";
 
 const ORDER: &[Op] = &[Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge];
 const TEXT: &[Op] = &[Op::Has, Op::Eq, Op::Ne];
@@ -56,8 +56,7 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
                 new.expires = None;
             }
             if let Some(author) = new.metadata.shift_remove("author").filter(|_| can.metadata) {
-                let key = if rig.case.provider == "metorial" { "title" } else { "author" };
-                new.metadata.insert(key.to_owned(), author);
+                new.metadata.insert(rig.case.facts().metadata_key.to_owned(), author);
             }
             new.purpose = can.purposes.get(number % 3).map(|word| (*word).to_owned());
             // Not every purpose is everybody's.
@@ -67,8 +66,13 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
             age(rig, &id, number);
             // Only images, videos and PDFs can have one.
             let link = || rig.run(rig.provider.link(&id, Some(SignedDuration::from_hours(2)))).ok();
-            let public = (rig.case.wire == Some("xai=openai")).then(link).flatten();
-            let mut file = truth(rig, rig.served.store.stat(rig.case.provider, &id).unwrap());
+            let records = &of(rig.case.provider).records;
+            let shows_links = rig.case.wire.is_some_and(|wire| records.show_links.contains(&wire));
+            let public = shows_links.then(link).flatten();
+            let record = rig.served.store.stat(rig.case.provider, &id).unwrap();
+            // A file as haul would show it if the platform stated all of the emulator's record.
+            let mut file = File { profile: "work".to_owned(), url: None, ..record };
+            (records.show)(&rig.case, &mut file);
             if let Some(link) = public {
                 file.extra
                     .insert("public_url_expires_at".to_owned(), link.expires_at.unwrap().as_second().into());
@@ -79,7 +83,7 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
         .collect()
 }
 
-/// Changes the record of a file: its age in whole seconds, folder, status and data source.
+/// Changes the record of a file: its age in whole seconds, its folder, and what only the platform has.
 fn age(rig: &Rig, id: &FileId, number: usize) {
     let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
     let hours = SignedDuration::from_hours(7 * i64::try_from(number).unwrap() + 1);
@@ -92,51 +96,10 @@ fn age(rig: &Rig, id: &FileId, number: usize) {
         if number.is_multiple_of(2) {
             file.path = Some("reports/2026".to_owned());
         }
-        // The other dialect lists only what is complete.
-        if rig.case.wire == Some("xai=gateway") || rig.case.dialect == "gateway" {
-            match number % 4 {
-                1 => {
-                    file.status = Some("Failed".to_owned());
-                    file.extra.shift_remove("processing_status");
-                }
-                2 => drop(file.extra.insert("processing_status".to_owned(), "processing".into())),
-                _ => {}
-            }
-        }
-        if rig.case.provider == "llamacloud" && number.is_multiple_of(2) {
-            file.extra.insert("data_source_id".to_owned(), SOURCE.into());
-        }
+        (of(rig.case.provider).records.vary)(&rig.case, number, file);
         Ok(())
     };
     rig.served.store.annotate(rig.case.provider, id, change).unwrap();
-}
-
-/// A file as haul would show it if the platform stated all of the emulator's record.
-fn truth(rig: &Rig, record: File) -> File {
-    let mut file = File { profile: "work".to_owned(), url: None, ..record };
-    match rig.case.provider {
-        "replicate" => {
-            file.downloadable = Some(rig.case.dialect == "signed");
-            file.extra.insert("etag".to_owned(), json!(file.checksums.md5));
-        }
-        // Indexed some seconds after the upload; the lifetime is not its caller's.
-        "activeloop" => (file.status, file.expires_at) = (Some("indexed".to_owned()), None),
-        "metorial" => {
-            file.metadata.extend(file.extra.get("title").cloned().map(|title| ("title".to_owned(), title)));
-            file.downloadable = Some(true);
-        }
-        "xai" => {
-            let uploaded = file.status.clone();
-            if uploaded.as_deref() == Some("Complete") {
-                file.status = file.extra["processing_status"].as_str().map(str::to_owned);
-            } else {
-                file.checksums.blake3 = None;
-            }
-            file.extra.insert("upload_status".to_owned(), json!(uploaded));
-        }
-        _ => {}
-    }
-    file
 }
 
 /// Comparisons with values that the files have, or nearly.
@@ -290,23 +253,14 @@ fn check(case: Case, runner: &mut TestRunner, files: usize, filters: usize) -> (
     (asked, filters - asked)
 }
 
-fn runner(seed: u8) -> TestRunner {
-    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]))
-}
-
-#[test]
-fn every_dialect_of_every_platform_is_among_the_cases() {
-    for spec in REGISTRY {
-        for dialect in spec.dialects {
-            let has = |case: &Case| case.provider == spec.name && case.dialect == dialect.name;
-            assert!(CASES.iter().any(has), "{} {}", spec.name, dialect.name);
-        }
-    }
+fn runner(seed: u64) -> TestRunner {
+    let seed = [seed.to_le_bytes(); 4].concat();
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
 #[test]
 fn a_filter_lists_what_is_true_or_is_refused() {
-    for (seed, case) in (0..).zip(CASES) {
+    for (seed, case) in (0..).zip(filter_cases()) {
         let (asked, refused) = check(case, &mut runner(seed), 12, 150);
         assert!(asked > 10 && refused > 0, "{case:?}: {asked} asked, {refused} refused");
     }
@@ -316,8 +270,8 @@ fn a_filter_lists_what_is_true_or_is_refused() {
 #[ignore = "minutes: many sets of files and thousands of filters"]
 fn many_filters_list_what_is_true_or_are_refused() {
     for round in 0..8 {
-        for (seed, case) in (0..).zip(CASES) {
-            check(case, &mut runner(10 * round + seed + 100), 40, 1000);
+        for (seed, case) in (0..).zip(filter_cases()) {
+            check(case, &mut runner(1000 * (round + 1) + seed), 40, 1000);
         }
     }
 }
@@ -342,7 +296,7 @@ fn an_order_is_the_true_one_or_is_refused() {
         "extra.external_file_id",
         "extra.data_source_id",
     ];
-    for (seed, case) in (0..).zip(CASES) {
+    for (seed, case) in (0..).zip(filter_cases()) {
         let rig = Rig::new(case);
         let truth = fill(&rig, &mut runner(seed), 8);
         let sorts = FIELDS.iter().flat_map(|field| {

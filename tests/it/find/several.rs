@@ -1,6 +1,6 @@
 //! Patterns and filters that choose the files of a command that changes something.
 
-use crate::find::support::{LOCAL, MAGNETAR, haul, names};
+use crate::find::support::{LOCAL, haul, names, remote};
 use crate::support::rig::{Rig, object};
 use haul::model::{File, NewFile};
 
@@ -100,7 +100,7 @@ fn several_files_cannot_have_one_name() {
 
 #[test]
 fn what_a_platform_has_no_place_for_is_refused_before_it_is_asked() {
-    let rig = Rig::new(MAGNETAR);
+    let rig = Rig::new(remote(|can| can.annotate.is_none()));
     rig.upload(&NewFile::from_bytes("a", "x")).unwrap();
     rig.served.requests();
     let ran = haul(&rig, &["meta", "set", "*", "k=v", "--yes"]);

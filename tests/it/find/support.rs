@@ -1,7 +1,10 @@
 //! The program against a platform that is served here.
 
-use haul::model::File;
+use haul::filter::Op;
+use haul::model::{File, NewFile};
+use haul::providers::{Capabilities, Native};
 
+use crate::platforms::dialects;
 use crate::support::rig::{Case, Rig, TOKEN};
 use crate::support::sandbox::{Run, Sandbox};
 
@@ -18,48 +21,40 @@ pub fn haul(rig: &Rig, arguments: &[&str]) -> Run {
     sandbox(rig).haul(arguments)
 }
 
+/// Runs it, and expects it to be refused before a request is made, with this hint.
+#[track_caller]
+pub fn refused(rig: &Rig, arguments: &[&str], hint: &str) {
+    rig.served.requests();
+    let ran = haul(rig, arguments);
+    assert_eq!((ran.status, ran.stdout().as_str()), (5, ""), "{arguments:?}: {ran:?}");
+    assert!(ran.stderr().contains(hint), "{arguments:?}: {}", ran.stderr());
+    assert_eq!(rig.served.requests(), Vec::<String>::new(), "{arguments:?}");
+}
+
+/// The number of files that are there.
+pub fn listed(rig: &Rig) -> usize {
+    rig.pages(None).concat().len()
+}
+
+/// A file of a type and a size.
+pub fn typed(name: &str, content_type: &str, size: usize) -> NewFile {
+    NewFile { content_type: content_type.to_owned(), ..NewFile::from_bytes(name, "x".repeat(size)) }
+}
+
 /// The names of some files.
 pub fn names(files: &[File]) -> Vec<&str> {
     files.iter().map(|file| file.name.as_str()).collect()
 }
 
 pub const LOCAL: Case = Case::of("local", "store");
-pub const XAI: Case = Case { wire: Some("xai=openai"), ..Case::of("xai", "openai") };
-pub const GATEWAY: Case = Case { wire: Some("xai=gateway"), ..Case::of("xai", "gateway") };
-pub const LLAMACLOUD: Case = Case::of("llamacloud", "beta");
-pub const LEGACY: Case = Case::of("llamacloud", "legacy");
-pub const MAGNETAR: Case = Case { wire: Some("metorial=magnetar"), ..Case::of("metorial", "magnetar") };
-pub const SEED: Case = Case { wire: Some("metorial=seed"), ..Case::of("metorial", "seed") };
-pub const PULSAR: Case = Case { wire: Some("metorial=pulsar"), ..Case::of("metorial", "pulsar") };
-pub const REPLICATE: Case = Case { quirks: &["page-size=3"], ..Case::of("replicate", "api") };
-pub const SIGNED: Case = Case {
-    quirks: &["signing-secret=s3cret", "owner=acme"],
-    set: &[("owner", "acme")],
-    secrets: &[("signing_secret", "s3cret")],
-    ..Case::of("replicate", "signed")
-};
-pub const ACTIVELOOP: Case = Case::of("activeloop", "l0");
-pub const SERVED: Case = Case::of("local", "served");
 
-/// Every dialect of every platform, and what `auto` makes of every server.
-pub const CASES: [Case; 19] = [
-    LOCAL,
-    SERVED,
-    REPLICATE,
-    SIGNED,
-    ACTIVELOOP,
-    SEED,
-    PULSAR,
-    MAGNETAR,
-    Case { dialect: "auto", ..SEED },
-    Case { dialect: "auto", ..PULSAR },
-    Case { dialect: "auto", ..MAGNETAR },
-    LLAMACLOUD,
-    LEGACY,
-    Case { dialect: "auto", ..LLAMACLOUD },
-    XAI,
-    GATEWAY,
-    Case { dialect: "auto", ..XAI },
-    Case { dialect: "auto", ..GATEWAY },
-    Case { wire: Some("xai=auto"), ..GATEWAY },
-];
+/// The first emulated dialect with these capabilities.
+pub fn remote(can: impl Fn(&Capabilities) -> bool) -> Case {
+    dialects().find(|case| case.is_remote() && can(case.can())).expect("a platform that can do this")
+}
+
+/// The emulated dialects that filter by name themselves.
+pub fn finds_names() -> impl Iterator<Item = Case> {
+    let by_name = |native: &Native| native.field == "name" && native.ops.contains(&Op::Eq);
+    dialects().filter(move |case| case.is_remote() && case.can().list.native.iter().any(by_name))
+}

@@ -21,7 +21,7 @@ fn a_file_comes_back_as_it_was_put() {
     let store = open(home.path());
     let object = |value| if let serde_json::Value::Object(object) = value { object } else { Object::new() };
     let file = File {
-        provider: "xai".into(),
+        provider: "elsewhere".into(),
         profile: "work".into(),
         id: "f1".into(),
         name: "ünï\n.txt".into(),

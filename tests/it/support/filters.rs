@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Filter {
 /// A permanent file with something in most fields.
 pub fn report() -> File {
     File {
-        provider: "xai".into(),
+        provider: "elsewhere".into(),
         profile: "work".into(),
         id: "file_123".into(),
         name: "Report.pdf".into(),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use haul::emulator::PLATFORMS;
 use haul::error::Result;
 use haul::http::{Client, Content, Request};
 use haul::model::{File, FileId, Link, NewFile, Object};
@@ -46,11 +45,6 @@ impl Case {
     /// The platform.
     pub fn spec(&self) -> &'static Spec {
         providers::find(self.provider).expect("a provider of the registry")
-    }
-
-    /// Whether anything speaks its language yet: `local` needs no server.
-    pub fn is_emulated(&self) -> bool {
-        self.provider == "local" || PLATFORMS.iter().any(|platform| platform.name == self.provider)
     }
 }
 

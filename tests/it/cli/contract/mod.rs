@@ -38,7 +38,7 @@ fn failures() {
 
 #[test]
 fn about_itself() {
-    check(&World::settings(), cases::ITSELF);
+    check(&World::settings(), &cases::itself());
 }
 
 #[test]

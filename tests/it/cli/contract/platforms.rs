@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::schema::Schema;
+use crate::platforms::{Platform, remote, served};
 use crate::support::sandbox::{Run, Sandbox, script};
 
 #[test]
@@ -12,25 +13,26 @@ fn rows_of_every_platform() {
     let mut schema = Schema::published();
     let env = Sandbox::new();
     env.write("a.pdf", "%PDF-1.4 content");
-    let served = |platform: &str, line: &str| {
-        // No variable of its own moves Activeloop; its clients are those of OpenAI.
-        let place = "export HAUL_RETRIES=0 HAUL_PROFILE_ACTIVELOOP_BASE_URL=\"${OPENAI_BASE_URL:-}\"";
-        let line = script(&format!("{place}; {line}"));
+    let run = |platform: &str, line: &str| {
+        let line = script(&format!("export HAUL_RETRIES=0; {}; {line}", where_it_is(platform)));
         env.haul(["serve", "--ephemeral", "--only", platform, "--", "bash", "-c", &line])
     };
-    for platform in ["replicate", "activeloop", "metorial", "llamacloud", "xai"] {
+    for (platform, _) in served() {
+        let platform = platform.name;
         let lines = format!(
             "haul upload -p {platform} a.pdf --jsonl && haul ls -p {platform} --jsonl && haul info {platform}:a.pdf --jsonl"
         );
-        let files = served(platform, &lines).ok().jsonl();
+        let files = run(platform, &lines).ok().jsonl();
         assert_eq!(files.len(), 3, "{platform}");
         for file in &files {
             schema.holds("file", file);
             assert_eq!(file["provider"], platform);
         }
     }
-    for platform in ["metorial", "llamacloud", "xai"] {
-        let link = served(
+    let links = |platform: &Platform| platform.spec().dialects[0].can.link.is_some();
+    for (platform, _) in served().filter(|(platform, _)| links(platform)) {
+        let platform = platform.name;
+        let link = run(
             platform,
             &format!("haul upload -p {platform} a.pdf -q --ids >&2 && haul link {platform}:a.pdf --jsonl"),
         );
@@ -38,8 +40,23 @@ fn rows_of_every_platform() {
         assert_eq!(rows.len(), 1, "{platform}\n{link}");
         schema.holds("link", &rows[0]);
     }
-    let refused = served("xai", "HAUL_TOKEN=wrong haul ls -p xai --json");
-    assert_eq!(refused.stdout(), "[]\n");
+    for (platform, _) in served() {
+        let refused = run(platform.name, &format!("HAUL_TOKEN=wrong haul ls -p {} --json", platform.name));
+        assert_eq!(refused.stdout(), "[]\n");
+    }
+}
+
+/// Sets the profile's base URL from the official client's variable, if haul does not read that variable itself.
+fn where_it_is(platform: &str) -> String {
+    let (platform, emulated) = served().find(|(other, _)| other.name == platform).unwrap();
+    let variables = (emulated.variables)("", "");
+    let theirs = variables.iter().map(|(name, _)| *name).find(|name| name.ends_with("_BASE_URL"));
+    match theirs.filter(|_| platform.spec().base_url_variables.is_empty()) {
+        Some(theirs) => {
+            format!("export HAUL_PROFILE_{}_BASE_URL=\"${theirs}\"", platform.name.to_uppercase())
+        }
+        None => "true".to_owned(),
+    }
 }
 
 #[test]
@@ -93,13 +110,14 @@ fn events_of_a_transfer() {
 fn tokens_and_profiles() {
     let mut schema = Schema::published();
     let env = Sandbox::new();
-    let login = ["auth", "login", "xai", "--no-check", "--insecure-storage", "--json"];
+    let platform = remote().name;
+    let login = ["auth", "login", platform, "--no-check", "--insecure-storage", "--json"];
     let row = |run: Run| run.ok().json().remove(0);
     schema.holds("login", &row(env.haul_reading("a-token-of-tests\n", login)));
-    schema.holds("token", &row(env.haul(["auth", "token", "xai", "--json"])));
-    schema.holds("token_status", &row(env.haul(["auth", "status", "xai", "--offline", "--json"])));
-    schema.holds("logout", &row(env.haul(["auth", "logout", "xai", "--json"])));
-    schema.holds("profile", &row(env.haul(["profile", "add", "work", "--provider", "xai", "--json"])));
+    schema.holds("token", &row(env.haul(["auth", "token", platform, "--json"])));
+    schema.holds("token_status", &row(env.haul(["auth", "status", platform, "--offline", "--json"])));
+    schema.holds("logout", &row(env.haul(["auth", "logout", platform, "--json"])));
+    schema.holds("profile", &row(env.haul(["profile", "add", "work", "--provider", platform, "--json"])));
     schema.holds("profile", &row(env.haul(["profile", "default", "work", "--json"])));
 }
 

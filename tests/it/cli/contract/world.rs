@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::platforms::{dialects, remote};
 use crate::support::sandbox::Sandbox;
 
 /// Names that are hard on programs.
@@ -70,7 +71,9 @@ impl World {
 
     /// One file.
     pub fn one() -> Self {
-        Self::of(Sandbox::with_files(&["one"]))
+        let mut env = Sandbox::with_files(&["one"]);
+        env.set("HAUL_PROFILE_FAR_PROVIDER", remote().name);
+        Self::of(env)
     }
 
     /// More files than the first page of a table has rows.
@@ -101,11 +104,11 @@ impl World {
     /// A profile whose settings are hard on a terminal.
     pub fn settings() -> Self {
         let env = Sandbox::new();
-        fs::write(
-            env.home().join("config.toml"),
-            "[profiles.work]\nprovider = \"activeloop\"\nset.workspace = \"w\\u001B[2J\\n\\u202Ex\"\n",
-        )
-        .unwrap();
+        let scoped = dialects().find(|case| !case.can().scope.is_empty()).unwrap();
+        let (provider, key) = (scoped.provider, scoped.can().scope[0]);
+        let set = format!("set.{key} = \"w\\u001B[2J\\n\\u202Ex\"");
+        let config = format!("[profiles.work]\nprovider = \"{provider}\"\n{set}\n");
+        fs::write(env.home().join("config.toml"), config).unwrap();
         Self::of(env)
     }
 

@@ -7,4 +7,5 @@ mod errors;
 mod legacy;
 mod listing;
 mod reading;
+mod unknown;
 mod uploads;

@@ -4,6 +4,7 @@ mod changes;
 mod links;
 mod listing;
 mod reading;
+mod targets;
 mod uploads;
 
 use crate::support::clock;

@@ -1,6 +1,7 @@
 //! xAI over a socket: what is sent, byte for byte, and what is made of every reply that the contract shows.
 
 mod trouble;
+mod unknown;
 
 use std::sync::Arc;
 

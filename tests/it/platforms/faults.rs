@@ -1,0 +1,257 @@
+//! The platform's part of the fault matrix: the request of each verb, and the exceptions to the rules of the faults.
+
+use haul::providers::Op;
+
+use super::Reason;
+use crate::support::rig::Case;
+
+/// One platform in one dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The platform's name, followed by another word if the platform has several columns.
+    pub name: &'static str,
+    pub case: Case,
+    pub requests: Requests,
+}
+
+/// The requests that faults are injected into.
+#[derive(Clone, Copy, Debug)]
+pub enum Requests {
+    /// Those of every verb that the platform supports.
+    Verbs {
+        /// The path of listings and uploads.
+        files: &'static str,
+        /// The path of one file.
+        file: &'static str,
+        /// Verbs with another request, or without one.
+        others: &'static [Other],
+    },
+    /// Another route for uploads. All other verbs are the same without it.
+    Route {
+        upload: Target,
+        /// Whether the emulator stores a record of an unfinished upload, which is not a file yet.
+        keeps_begun: bool,
+    },
+}
+
+/// The request of some verbs, or the reason why they have none.
+pub type Other = (&'static [Verb], Result<Target, Reason>);
+
+/// A command of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Upload,
+    /// `upload --if-exists skip` of what is there.
+    Skip,
+    /// `upload --if-exists replace` of what is there in another state.
+    Replace,
+    /// The same, with the fault in its last step: the deletion of the old file.
+    Retire,
+    /// `upload --to`.
+    To,
+    Ls,
+    Info,
+    Get,
+    /// The same, with the fault in the request for a link to the content.
+    Presign,
+    /// `get -o -`.
+    Stdout,
+    Rm,
+    Meta,
+    Link,
+    Revoke,
+}
+
+impl Verb {
+    pub const ALL: [Self; 14] = [
+        Self::Upload,
+        Self::Skip,
+        Self::Replace,
+        Self::Retire,
+        Self::To,
+        Self::Ls,
+        Self::Info,
+        Self::Get,
+        Self::Presign,
+        Self::Stdout,
+        Self::Rm,
+        Self::Meta,
+        Self::Link,
+        Self::Revoke,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Skip => "upload --if-exists skip",
+            Self::Replace => "upload --if-exists replace",
+            Self::Retire => "upload --if-exists replace (rm)",
+            Self::To => "upload --to",
+            Self::Ls => "ls",
+            Self::Info => "info",
+            Self::Get => "get",
+            Self::Presign => "get (link)",
+            Self::Stdout => "get -o -",
+            Self::Rm => "rm",
+            Self::Meta => "meta set",
+            Self::Link => "link",
+            Self::Revoke => "link --revoke",
+        }
+    }
+
+    /// The operation that the platform must support.
+    pub const fn needs(self) -> Op {
+        match self {
+            Self::Upload | Self::Skip | Self::Replace => Op::Upload,
+            Self::To => Op::Replace,
+            Self::Ls => Op::List,
+            Self::Info => Op::Stat,
+            Self::Get | Self::Presign | Self::Stdout => Op::Download,
+            Self::Rm | Self::Retire => Op::Delete,
+            Self::Meta => Op::Annotate,
+            Self::Link => Op::Link,
+            Self::Revoke => Op::Unlink,
+        }
+    }
+
+    /// Whether a file is there before.
+    pub const fn finds_a_file(self) -> bool {
+        !matches!(self, Self::Upload)
+    }
+
+    /// Whether it sends content.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Upload | Self::Replace | Self::Retire | Self::To)
+    }
+}
+
+/// The kind of a request. It decides what may be done when the request fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Asks for JSON.
+    Read,
+    /// Fetches content to a file.
+    Content,
+    /// Fetches content to standard output.
+    Stdout,
+    /// Deletes something.
+    Delete,
+    /// Uploads a file: not idempotent.
+    Send,
+    /// Replaces content: idempotent.
+    Place,
+    /// Sends the bytes of an upload that another request completes: idempotent.
+    Step,
+    /// Changes something: idempotent.
+    Put,
+    /// Creates or ends something: not idempotent.
+    Make,
+}
+
+/// The request that a fault is injected into.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub class: Class,
+    pub method: &'static str,
+    pub path: &'static str,
+    /// Whether it must be sent without the token.
+    pub anonymous: bool,
+}
+
+impl Target {
+    /// A request with the token.
+    pub const fn of(class: Class, method: &'static str, path: &'static str) -> Self {
+        Self { class, method, path, anonymous: false }
+    }
+
+    /// A download from a URL that is its own secret.
+    pub const fn anonymous_get(class: Class, path: &'static str) -> Self {
+        Self { class, method: "GET", path, anonymous: true }
+    }
+
+    /// Brings the bytes of an upload to a URL that is its own secret.
+    pub const fn step(method: &'static str, path: &'static str) -> Self {
+        Self { class: Class::Step, method, path, anonymous: true }
+    }
+}
+
+/// The expected outcome of a cell.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    Ends(Expected),
+    /// The cell does not exist.
+    Cannot(Reason),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub exit: i32,
+    /// A pattern for the error's text: `*` is any text, `{p}` the platform.
+    pub says: &'static str,
+    /// The number of requests that the fault was injected into.
+    pub asked: usize,
+    /// Whether the platform carried out the command.
+    pub done: bool,
+    /// The size of the partial download, if one is kept.
+    pub part: Option<u64>,
+    /// Whether a link made for the download is left to expire.
+    pub link: bool,
+}
+
+pub const fn ok(asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit: 0, says: "", asked, done: true, part: None, link: false })
+}
+
+/// It succeeded, although the platform did not carry out the request.
+pub const fn ok_undone(asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit: 0, says: "", asked, done: false, part: None, link: false })
+}
+
+/// It failed, and nothing changed.
+pub const fn no(exit: i32, says: &'static str, asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: false })
+}
+
+/// It is reported as failed, although the platform carried it out.
+pub const fn but(exit: i32, says: &'static str, asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: true, part: None, link: false })
+}
+
+/// It failed, and the partial download is kept.
+pub const fn part(exit: i32, says: &'static str, asked: usize, part: u64) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: false, part: Some(part), link: false })
+}
+
+/// It failed, and a link made for the download stays.
+pub const fn linked(exit: i32, says: &'static str, asked: usize) -> Outcome {
+    Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: true })
+}
+
+pub const fn cannot(why: Reason) -> Outcome {
+    Outcome::Cannot(why)
+}
+
+/// Cells that differ from the rule of their fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Exception {
+    /// The start of a column's name.
+    pub column: &'static str,
+    pub verbs: &'static [Verb],
+    pub faults: &'static [&'static str],
+    pub outcome: Outcome,
+    pub why: Reason,
+}
+
+/// The exception of a route whose last answer says nothing about the file.
+pub const fn nothing_told(column: &'static str) -> Exception {
+    Exception {
+        column,
+        verbs: &[Verb::Upload],
+        faults: &["wrong size stated", "wrong checksum stated"],
+        outcome: cannot("the store's answer tells nothing of the file"),
+        why: "the store's answer tells nothing of the file",
+    }
+}
+
+/// The verbs that fetch content.
+pub const FETCHES: &[Verb] = &[Verb::Get, Verb::Stdout];

@@ -1,0 +1,232 @@
+//! Test data of each platform. The suites iterate over the registry and read here what neither [`Spec`] nor
+//! [`Capabilities`] states.
+//!
+//! A new platform needs a file with its [`Platform`], a `mod` line and a line in [`PLATFORMS`].
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod faults;
+pub mod records;
+pub mod soak;
+pub mod wire;
+
+pub mod activeloop;
+pub mod llamacloud;
+pub mod local;
+pub mod metorial;
+pub mod replicate;
+pub mod xai;
+
+mod complete;
+
+use haul::emulator;
+use haul::error::Kind;
+use haul::providers::{Capabilities, Op, REGISTRY, Spec};
+
+use crate::support::rig::Case;
+
+/// The test data of every platform.
+pub static PLATFORMS: &[&Platform] = &[
+    &local::PLATFORM,
+    &replicate::PLATFORM,
+    &activeloop::PLATFORM,
+    &metorial::PLATFORM,
+    &llamacloud::PLATFORM,
+    &xai::PLATFORM,
+];
+
+/// The reason for an omission or an exception.
+pub type Reason = &'static str;
+
+/// The test data of one platform.
+#[derive(Debug)]
+pub struct Platform {
+    /// Its name in the registry.
+    pub name: &'static str,
+    /// Ways to open and serve it, at least one for each dialect. The suites run on each.
+    pub cases: &'static [Case],
+    /// Further cases, whose server cannot do all that the dialect can. Only filters run on these.
+    pub narrow_cases: &'static [Case],
+    /// Dialects without a case.
+    pub no_case: &'static [(&'static str, Reason)],
+    /// Behaviour that neither its [`Spec`] nor its [`Capabilities`] describes.
+    pub facts: Facts,
+    /// Commands as users type them, and their results.
+    pub commands: &'static [Typed],
+    /// Its records in the emulator.
+    pub records: records::Records,
+    /// Filters on fields that only this platform has, and the exit code of `ls`. Those accepted match no file.
+    pub own_filters: &'static [(Case, &'static str, i32)],
+    /// Filters and options on values that a dialect does not state.
+    pub unstated: &'static [Unstated],
+    /// Columns of the fault matrix.
+    pub columns: &'static [faults::Column],
+    /// Dialects without a column.
+    pub no_column: &'static [(&'static str, Reason)],
+    /// Cells of these columns that differ from the rule of their fault.
+    pub exceptions: &'static [faults::Exception],
+    /// Its wire format, for hostile servers.
+    pub wire: Result<&'static wire::Dialect, Reason>,
+    /// Every way in which its server lists files, at least one for each dialect. Empty without a server.
+    pub listings: &'static [wire::Dialect],
+    /// Quirks of the emulator with the largest values that it accepts.
+    pub extreme_quirks: &'static [&'static str],
+    /// How the soak test serves it.
+    pub soak: Result<soak::Soak, Reason>,
+}
+
+/// Behaviour that differs between platforms.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// A metadata key that every dialect with metadata accepts.
+    pub metadata_key: &'static str,
+    /// The end of the error when a key cannot be removed, because the platform only merges metadata.
+    pub unset_refusal: Option<&'static str>,
+    /// Whether haul signs links itself, so that a link to a missing file can be made.
+    pub signs_links: bool,
+    /// The status of a deleted file, if the platform still returns its record.
+    pub deleted_status: Option<&'static str>,
+    /// Values of [`Case::wire`] whose server refuses every deletion.
+    pub never_deletes: &'static [&'static str],
+    /// Operations that the dialect `auto` has and the server of a [`Case::wire`] lacks, and the kind of the error.
+    pub lacks: &'static [(&'static str, Op, Kind)],
+    /// A case whose files stay in processing, if the platform processes files after the upload.
+    pub processing: Option<Case>,
+    /// Whether an id may end in any seven hexadecimal digits.
+    pub hexadecimal_ids: bool,
+    /// Requests needed to learn that no file has an id.
+    pub id_lookups: usize,
+    /// A quirk with which the emulator allows one request and no other for ever, if its window can be set.
+    pub one_request: Option<&'static str>,
+    /// Whether listings state sizes and times.
+    pub states_size_and_times: bool,
+    /// The body of its 429 when the account has no quota left.
+    pub no_quota: &'static str,
+}
+
+impl Facts {
+    /// The behaviour of most platforms.
+    pub const USUAL: Self = Self {
+        metadata_key: "author",
+        unset_refusal: None,
+        signs_links: false,
+        deleted_status: None,
+        never_deletes: &[],
+        lacks: &[],
+        processing: None,
+        hexadecimal_ids: false,
+        id_lookups: 1,
+        one_request: None,
+        states_size_and_times: true,
+        // OpenAI's error, which most platforms use.
+        no_quota: r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+    };
+}
+
+/// A command on a platform that has one file, `doc.pdf`; `@` stands for the file's id. Then the exit code, and a part of
+/// the output: stdout for status 0, stderr for any other.
+pub type Typed = (Case, &'static str, i32, &'static str);
+
+/// Filters and options that are refused because the dialect does not state what they look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Unstated {
+    pub case: Case,
+    /// A part of the hint that the refusal ends with.
+    pub hint: &'static str,
+    /// Filters for every verb.
+    pub filters: &'static [&'static str],
+    /// Options of `ls`.
+    pub options: &'static [&'static [&'static str]],
+}
+
+/// The platforms of the registry, in registry order.
+pub fn all() -> impl Iterator<Item = &'static Platform> {
+    REGISTRY.iter().map(|spec| of(spec.name))
+}
+
+/// The test data of a platform.
+pub fn of(name: &str) -> &'static Platform {
+    let known = PLATFORMS.iter().find(|platform| platform.name == name);
+    known.unwrap_or_else(|| panic!("{name} is registered and has no tests/it/platforms/{name}.rs"))
+}
+
+/// Every case of every platform.
+pub fn cases() -> impl Iterator<Item = Case> {
+    all().flat_map(|platform| platform.cases).copied()
+}
+
+/// The same with the servers that cannot do all that the dialect can.
+pub fn filter_cases() -> impl Iterator<Item = Case> {
+    all().flat_map(|platform| platform.cases.iter().chain(platform.narrow_cases)).copied()
+}
+
+/// One case for each dialect in the registry.
+pub fn dialects() -> impl Iterator<Item = Case> {
+    let first = |spec: &Spec, dialect: &str| of(spec.name).cases.iter().find(|case| case.dialect == dialect);
+    REGISTRY
+        .iter()
+        .flat_map(move |spec| spec.dialects.iter().filter_map(move |it| first(spec, it.name)))
+        .copied()
+}
+
+/// The platforms that `haul serve` emulates.
+pub fn served() -> impl Iterator<Item = (&'static Platform, &'static emulator::Platform)> {
+    all().filter_map(move |platform| Some((platform, emulated(platform.name)?)))
+}
+
+/// Any emulated platform.
+pub fn remote() -> &'static Platform {
+    served().next().expect("a platform with a server").0
+}
+
+/// Collects the platforms that a test runs on. None is an error, because the test would check nothing.
+#[track_caller]
+pub fn some<T>(found: impl Iterator<Item = T>) -> Vec<T> {
+    let found: Vec<T> = found.collect();
+    assert!(!found.is_empty(), "no platform for this test");
+    found
+}
+
+fn emulated(name: &str) -> Option<&'static emulator::Platform> {
+    emulator::PLATFORMS.iter().copied().find(|platform| platform.name == name)
+}
+
+impl Platform {
+    pub fn spec(&self) -> &'static Spec {
+        haul::providers::find(self.name).expect("a provider of the registry")
+    }
+}
+
+impl Case {
+    /// The capabilities of the case's dialect.
+    pub fn can(&self) -> &'static Capabilities {
+        let dialect = self.spec().dialects.iter().find(|dialect| dialect.name == self.dialect);
+        dialect.unwrap_or_else(|| panic!("{} has no dialect {}", self.provider, self.dialect)).can
+    }
+
+    /// The facts of the case's platform.
+    pub fn facts(&self) -> &'static Facts {
+        &of(self.provider).facts
+    }
+
+    /// The name in failure messages.
+    pub fn name(&self) -> String {
+        let Self { provider, dialect, .. } = self;
+        match self.wire {
+            Some(wire) if wire != format!("{provider}={dialect}") => {
+                format!("{provider} {dialect} on {wire}")
+            }
+            _ => format!("{provider} {dialect}"),
+        }
+    }
+
+    /// Whether the platform is reached over a network.
+    pub fn is_remote(&self) -> bool {
+        emulated(self.provider).is_some()
+    }
+
+    /// Whether its server deletes files.
+    pub fn deletes(&self) -> bool {
+        !self.wire.is_some_and(|wire| self.facts().never_deletes.contains(&wire))
+    }
+}
