@@ -70,7 +70,8 @@ pub(super) fn is_weak(validator: &str) -> bool {
     validator.starts_with("W/")
 }
 
-fn opaque(validator: &str) -> &str {
+/// A validator without the mark of a weak one.
+pub(super) fn opaque(validator: &str) -> &str {
     validator.strip_prefix("W/").unwrap_or(validator)
 }
 
