@@ -423,7 +423,7 @@ fn bottomless(dialect: &'static Dialect) -> Listener {
             if length > 0 {
                 thread::sleep(LOOK);
             }
-            let body = dialect.file(&Told { size: "null".to_owned(), ..Told::new(&id, "n") });
+            let body = dialect.file(&Told { size: "null".to_owned(), ..Told::new(id, "n") });
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
         }
         Ok(())
