@@ -16,10 +16,13 @@ lint:
     cargo fmt
     cargo clippy --all-targets -- -D warnings
 
-# Write man pages, completions, schema, tables and pictures again, and accept changed snapshots
+# Write man pages, completions, schema, tables and pictures again
 bless:
     HAUL_BLESS=1 cargo test --test docs
-    INSTA_UPDATE=always cargo test --test it
+
+# Review changed snapshots (needs cargo-insta)
+review:
+    cargo insta test --review --test it
 
 # Run what takes minutes; FILTER picks a part: faults, hostile, soak, properties
 heavy FILTER="":
