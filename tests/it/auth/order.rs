@@ -12,6 +12,24 @@ fn sent(home: &Sandbox, profile: &str, server: &Server) -> String {
 }
 
 #[test]
+fn the_flag_beats_the_variable_and_the_variable_the_file() {
+    let servers = ["flag", "variable", "file"].map(|name| (name, Server::willing()));
+    let mut text = "default_profile = 'file'\n".to_owned();
+    for (name, server) in &servers {
+        text += &format!("[profiles.{name}]\nprovider = 'xai'\nbase_url = '{}'\n", server.url);
+    }
+    let counts = || servers.each_ref().map(|(_, server)| server.seen().len());
+    let home = Sandbox::new().with_config(&text);
+    home.line("ls").ok();
+    assert_eq!(counts(), [0, 0, 1]);
+    let home = home.with_var("HAUL_PROFILE", "variable");
+    home.line("ls").ok();
+    assert_eq!(counts(), [0, 1, 1]);
+    home.line("-p flag ls").ok();
+    assert_eq!(counts(), [1, 1, 1]);
+}
+
+#[test]
 fn a_built_in_profile_takes_the_official_variable_before_its_command() {
     let server = Server::willing();
     let config = |home: Sandbox| {

@@ -310,3 +310,14 @@ fn a_copy_that_was_broken_off_goes_on() {
     assert_eq!(env.read("copy.bin"), content);
     assert_eq!(env.files(), ["big.bin", "copy.bin"]);
 }
+
+#[test]
+fn nothing_is_started_after_a_failure_with_fail_fast() {
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
+    fs::remove_file(env.work().join("b.txt")).unwrap();
+    let arguments = ["get", "a.txt", "b.txt", "--jobs", "1"];
+    env.haul([&arguments[..], &["--fail-fast"]].concat()).fails(1);
+    assert_eq!(env.files(), ["a.txt"]);
+    env.haul(arguments).fails(1);
+    assert_eq!(env.files(), ["a.txt", "b.txt"]);
+}
