@@ -3,6 +3,7 @@
 //! A leaf: this module imports nothing of the crate. [`File`] is a public contract, printed by `--json`.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -262,6 +263,13 @@ impl Clock {
     pub fn now(self) -> Timestamp {
         self.0.unwrap_or_else(Timestamp::now)
     }
+}
+
+/// A hash that stands for a value in a set of many; it differs between versions of haul.
+pub fn hash_of(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The timestamp that is `duration` after `time`, or the last whole second there is.

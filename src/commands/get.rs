@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,7 +14,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::files;
-use crate::model::File;
+use crate::model::{File, hash_of};
 use crate::providers::Op;
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
 use crate::ui::Columns;
@@ -227,9 +226,8 @@ impl Places {
         }
         // File systems there usually do not tell upper and lower case apart.
         let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
-        let mut hasher = DefaultHasher::new();
-        folded.as_deref().unwrap_or(place).hash(&mut hasher);
-        if self.0.borrow_mut().insert(hasher.finish()) {
+        let place = hash_of(&folded.as_deref().unwrap_or(place));
+        if self.0.borrow_mut().insert(place) {
             return Ok(());
         }
         Err(Error::failed(format!("{shown}: this command has written a file there already"))

@@ -2,7 +2,6 @@
 //! does not decide it, order and limit kept where the platform does not.
 
 use std::collections::{BinaryHeap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,7 +11,7 @@ use super::stated::{left_to_check, require_sortable};
 use super::{Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
 use crate::filter::{self, Filter};
-use crate::model::File;
+use crate::model::{File, hash_of};
 
 /// Empty pages in a row after which a listing is taken to have no end. A platform that filters page by page may send many
 /// of them before the first file that passes.
@@ -285,12 +284,6 @@ impl Listing {
         self.ended = true;
         Ok(heap.into_sorted_vec().into_iter().map(|ranked| ranked.file).collect())
     }
-}
-
-fn hash_of(what: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Drop for Listing {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::upload::IfExists;
+use crate::model::hash_of;
 use crate::providers::{Overwrites, Provider};
 
 /// The targets of one command's uploads and where each comes from. Both are kept as hashes, 16 bytes a file, so that a
@@ -75,10 +76,4 @@ impl<'a> Targets<'a> {
         let by_place = self.provider.overwrites(name).map(|place| (hash_of(&place.place), Some(place)));
         by_name.into_iter().chain(by_place)
     }
-}
-
-fn hash_of(what: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish()
 }
