@@ -1,43 +1,50 @@
-//! Ctrl-C as a value: set once, waited for by whatever has something to put in order first.
+//! Cancellation after Ctrl-C: one token, and one deadline for all cleanup.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-/// Whether the user wants to stop. Cheap to clone; clones share the wish.
-#[derive(Clone, Debug)]
-pub struct Interrupt(Arc<watch::Sender<bool>>);
+/// Time for cleanup between the first Ctrl-C and the end of the process.
+const GRACE: Duration = Duration::from_millis(900);
 
-impl Default for Interrupt {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
-    }
+/// A cancellation token with the deadline for cleanup. Clones share both.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    token: CancellationToken,
+    deadline: Arc<OnceLock<Instant>>,
 }
 
 impl Interrupt {
-    /// Says that the user wants to stop.
-    pub fn set(&self) {
-        self.0.send_replace(true);
+    /// Cancels running work. The first call sets the deadline.
+    pub fn cancel(&self) {
+        self.deadline();
+        self.token.cancel();
     }
 
-    /// Whether the user wants to stop.
-    pub fn is_set(&self) -> bool {
-        *self.0.borrow()
+    /// Waits for [`cancel`](Self::cancel).
+    pub async fn cancelled(&self) {
+        self.token.cancelled().await;
     }
 
-    /// Waits until the user wants to stop.
-    pub async fn wanted(&self) {
-        // The sender lives as long as this value, so waiting cannot fail.
-        let _ = self.0.subscribe().wait_for(|set| *set).await;
+    /// Runs `work`. Returns None and drops it if it is cancelled first.
+    pub async fn run_until_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.token.run_until_cancelled(work).await
     }
 
-    /// Does `work` until the user wants to stop; None then, with the work dropped.
-    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            () = self.wanted() => None,
-            done = work => Some(done),
-        }
+    /// Runs cleanup after a cancellation. Returns None if it does not end before the deadline.
+    pub async fn clean_up<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        timeout_at(self.deadline(), work).await.ok()
+    }
+
+    /// Waits for the deadline. Pending [`clean_up`](Self::clean_up) calls end at the same time: poll them first.
+    pub async fn past_deadline(&self) {
+        sleep_until(self.deadline()).await;
+    }
+
+    fn deadline(&self) -> Instant {
+        *self.deadline.get_or_init(|| Instant::now().checked_add(GRACE).unwrap_or_else(Instant::now))
     }
 }

@@ -33,7 +33,6 @@ mod property;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
@@ -45,9 +44,6 @@ use crate::interrupt::Interrupt;
 use crate::model::Clock;
 use crate::settings::{Env, Flags, Settings, env};
 use crate::ui::Ui;
-
-/// How long a command may take to put itself in order after Ctrl-C.
-const GRACE: Duration = Duration::from_millis(900);
 
 /// Runs the program: parse → context → dispatch → exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -118,7 +114,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs a command until it ends, or until Ctrl-C: the first asks it to stop, the second does not ask.
+/// Runs a command. The first Ctrl-C cancels it and gives it time to clean up; the second ends it at once.
 fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -130,16 +126,16 @@ fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<
         tokio::select! {
             biased;
             result = &mut command => return result,
-            _ = tokio::signal::ctrl_c() => ctx.interrupt.set(),
+            _ = tokio::signal::ctrl_c() => ctx.interrupt.cancel(),
         }
         tokio::select! {
             biased;
             result = command => result,
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
-            () = tokio::time::sleep(GRACE) => Err(interrupted()),
+            () = ctx.interrupt.past_deadline() => Err(interrupted()),
         }
     });
-    // A thread that waits for a slow disk must not keep the program.
+    // A thread that waits for a slow disk must not delay the exit.
     runtime.shutdown_background();
     result
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
@@ -19,8 +18,6 @@ use crate::providers::{Content, Provider, Range};
 
 /// Breaks in a row without a new byte after which a download is given up.
 const FRUITLESS: u32 = 3;
-/// How long an answer that is on its way when the user stops is waited for, to release the link it may bring.
-const LAST_ANSWER: Duration = Duration::from_millis(400);
 
 /// Where the bytes go.
 pub enum Target<'a> {
@@ -156,7 +153,7 @@ impl Fetch<'_> {
         if written.as_ref().is_err_and(|error| error.kind() != Kind::Mismatch) {
             return written;
         }
-        self.interrupt.or(outlet.finish()).await.unwrap_or_else(|| Err(interrupted()))?;
+        self.interrupt.run_until_cancelled(outlet.finish()).await.unwrap_or_else(|| Err(interrupted()))?;
         written
     }
 
@@ -165,7 +162,8 @@ impl Fetch<'_> {
         let folder = files::folder_of(path);
         fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
         let opening = Part::open(real, self.file, options.resume);
-        let mut part = self.interrupt.or(opening).await.unwrap_or_else(|| Err(interrupted()))?;
+        let mut part =
+            self.interrupt.run_until_cancelled(opening).await.unwrap_or_else(|| Err(interrupted()))?;
         let written = self.write(Sink::Part(&mut part), options).await;
         match written {
             Ok(()) => part.publish(real, options.existing == Existing::Overwrite).await,
@@ -194,7 +192,7 @@ impl Fetch<'_> {
                 from = 0;
                 Ok(false)
             } else {
-                let copied = self.interrupt.or(self.copy(content, writer)).await;
+                let copied = self.interrupt.run_until_cancelled(self.copy(content, writer)).await;
                 copied.unwrap_or_else(|| Err(interrupted())).map(|()| true)
             };
             if let Some(link) = link {
@@ -226,11 +224,10 @@ impl Fetch<'_> {
         let mut opening = self.provider.download(&self.file.id, range);
         tokio::select! {
             biased;
-            () = self.interrupt.wanted() => {}
+            () = self.interrupt.cancelled() => {}
             opened = &mut opening => return opened,
         }
-        if let Ok(Ok(Content { release: Some(link), .. })) = tokio::time::timeout(LAST_ANSWER, opening).await
-        {
+        if let Some(Ok(Content { release: Some(link), .. })) = self.interrupt.clean_up(opening).await {
             self.release(&link).await;
         }
         Err(interrupted())

@@ -10,8 +10,6 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 
-/// How long running work may take to put itself in order after Ctrl-C.
-const GRACE: Duration = Duration::from_millis(800);
 /// How many at a time where nobody said: from so many to so many.
 const USUAL: (usize, usize) = (8, 32);
 /// An item that takes so long, and no longer, waits for answers more than it moves bytes: others can wait beside it.
@@ -55,7 +53,7 @@ impl Pool<'_> {
         F: Future<Output = Result<R>>,
     {
         let mut items = pin!(items.fuse());
-        let mut interrupted = pin!(self.interrupt.wanted());
+        let mut interrupted = pin!(self.interrupt.cancelled());
         let mut running = FuturesUnordered::new();
         let mut limit = Limit::new(self.jobs);
         let mut stopping = false;
@@ -95,7 +93,7 @@ impl Pool<'_> {
             }
             Ok::<(), Error>(())
         };
-        if let Ok(result) = tokio::time::timeout(GRACE, tidy).await {
+        if let Some(result) = self.interrupt.clean_up(tidy).await {
             result?;
         }
         Err(Error::new(Kind::Interrupted, "interrupted"))

@@ -151,7 +151,7 @@ impl Uploads {
             files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
         // In a box: whatever waits for it would hold its state several times over, for each file on its way.
         let work = Box::pin(self.attempt(files, &items));
-        let result = self.interrupt.or(work).await;
+        let result = self.interrupt.run_until_cancelled(work).await;
         let result = result.unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")));
         for (index, item) in items.iter().enumerate() {
             item.finish(match result.as_deref().map(|done| done.get(index)) {
