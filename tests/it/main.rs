@@ -1,4 +1,4 @@
-//! Tests of the library, the program and the emulators; they need no network, no account and no fixed port.
+//! Tests of the library, the program and the emulators. They need no network, no account and no fixed port.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, its helpers too")]
 #![allow(clippy::print_stdout, reason = "what a test counts is worth reading")]

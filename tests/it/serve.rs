@@ -1,4 +1,4 @@
-//! `haul serve` as people start it.
+//! `haul serve` from the command line.
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn it_says_where_it_is_serves_logs_and_stops() {
+fn it_prints_its_address_serves_logs_and_stops() {
     let env = Sandbox::new();
     let log = env.root().join("requests.jsonl");
     let arguments = ["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", log.to_str().unwrap()];
@@ -60,7 +60,7 @@ fn a_run_is_killed_at_its_time_limit() {
 }
 
 #[test]
-fn a_command_runs_with_nothing_of_ours_on_stdout_and_gives_its_status() {
+fn a_wrapped_command_keeps_its_stdout_and_exit_status() {
     let ran = run(&["--ephemeral", "--", "sh", "-c", "echo only this; exit 7"]);
     assert_eq!((ran.status, ran.stdout().as_str(), ran.stderr().as_str()), (7, "only this\n", ""));
     run(&["--ephemeral", "--", "sh", "-c", "kill -9 $$"]).fails(137);
@@ -70,7 +70,7 @@ fn a_command_runs_with_nothing_of_ours_on_stdout_and_gives_its_status() {
 }
 
 #[test]
-fn wrong_words_are_usage_errors_that_list_the_right_ones() {
+fn unknown_values_are_usage_errors_that_list_the_valid_ones() {
     for (arguments, message) in [
         (["--fault", "explode"], "error: fault `explode`: `explode` is no word for a fault"),
         (["--only", "nowhere"], "error: `nowhere` is no platform that can be served"),
@@ -86,7 +86,7 @@ fn wrong_words_are_usage_errors_that_list_the_right_ones() {
 }
 
 #[test]
-fn an_address_in_use_or_open_to_others_is_said() {
+fn an_address_in_use_or_open_to_others_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ran = run(&["--listen", &address, "--", "true"]).fails(1);
@@ -94,8 +94,8 @@ fn an_address_in_use_or_open_to_others_is_said() {
     run(&["--ephemeral", "--listen", "0.0.0.0:0", "--", "true"]).ok().says("other machines can reach this");
 }
 
-/// The body of the answer to a whole request; None where the server died before it had given one. HTTP/1.0, so that
-/// nothing is sent in chunks.
+/// Returns the body of the response, or `None` if the server died before it was complete. HTTP/1.0 avoids chunked
+/// encoding.
 fn exchange(address: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(address).ok()?;
     let length = body.len();
@@ -117,7 +117,7 @@ fn exchange(address: &str, head: &str, body: &[u8]) -> Option<Vec<u8>> {
     (answer.len() - end == stated).then(|| answer[end..].to_vec())
 }
 
-/// Bytes that differ by their number.
+/// Content that is unique to each number.
 fn noise(number: u64) -> Vec<u8> {
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let length = usize::try_from(state >> 46).unwrap();
@@ -162,7 +162,7 @@ fn a_file_that_was_acknowledged_survives_kill_9() {
         for (id, number) in kept.lock().unwrap().iter() {
             let (files, content) = direct();
             let content = exchange(&address, &format!("GET {files}/{id}/{content}"), b"");
-            assert!(content == Some(noise(*number)), "{id} is not what was acknowledged");
+            assert!(content == Some(noise(*number)), "{id} differs from the acknowledged content");
         }
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -175,10 +175,10 @@ fn a_file_that_was_acknowledged_survives_kill_9() {
                     }
                 });
             }
-            // Bytes move all the time; where in which upload the kill falls differs with each life.
+            // Uploads run continuously, so the kill interrupts a different phase of an upload in each round.
             std::thread::sleep(Duration::from_millis(60 + 37 * life));
             served.stop(Signal::KILL);
         });
     }
-    assert!(kept.lock().unwrap().len() > 10, "too few were acknowledged to tell");
+    assert!(kept.lock().unwrap().len() > 10, "too few uploads were acknowledged for a conclusion");
 }

@@ -151,7 +151,8 @@ fn folders_that_cannot_be_written_to() {
     env.open_to_all();
     fs::set_permissions(env.work().join("closed"), fs::Permissions::from_mode(0o555)).unwrap();
     fs::set_permissions(env.home(), fs::Permissions::from_mode(0o555)).unwrap();
-    let nobody = |arguments: &[&str]| sane(&format!("{arguments:?}"), env.run(&mut env.nobody(arguments)));
+    let nobody =
+        |arguments: &[&str]| sane(&format!("{arguments:?}"), env.run(&mut env.unprivileged(arguments)));
     for (arguments, said) in [
         (&["get", "up", "-o", "closed/"][..], "closed/up.part: cannot write"),
         (&["get", "up", "-o", "closed/sub/"], "closed/sub: cannot make the folder"),

@@ -6,13 +6,13 @@ use proptest::prelude::*;
 
 use crate::properties::filter::{file, filter, word};
 use crate::properties::holds::holds;
-use crate::support::naive::{fits, has, says};
+use crate::support::naive::{glob_matches, has, matches_filter};
 
 #[test]
 fn the_evaluator_agrees_with_a_naive_one() {
     holds("filter: the evaluator agrees with a naive one", (filter(), file()), |(filter, file)| {
         let json = serde_json::to_value(&file).unwrap();
-        let expected = says(&filter.expr, &json);
+        let expected = matches_filter(&filter.expr, &json);
         prop_assert_eq!(filter.matches_as(&file, Semantics::Haul), expected, "{} of {}", filter, json);
         Ok(())
     });
@@ -26,7 +26,7 @@ fn patterns_agree_with_trying_everything() {
         let value = Value::Text(pattern.clone());
         let glob = Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Glob, value });
         let file = File { name: text.clone(), ..File::default() };
-        let expected = fits(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>());
+        let expected = glob_matches(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>());
         prop_assert_eq!(Filter { expr: glob }.matches(&file), expected, "{:?} ~ {:?}", text, pattern);
         Ok(())
     });

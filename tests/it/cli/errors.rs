@@ -179,7 +179,7 @@ fn a_store_that_cannot_be_opened() {
     fs::remove_dir_all(env.home().join("data")).unwrap();
     env.open_to_all();
     fs::set_permissions(env.home(), fs::Permissions::from_mode(0o555)).unwrap();
-    check!(env.run(&mut env.nobody(&["ls"])), @"
+    check!(env.run(&mut env.unprivileged(&["ls"])), @"
     status 1
     --- err
     error: [box]/home/data/store: cannot make the directory

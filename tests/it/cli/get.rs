@@ -289,7 +289,7 @@ fn read_only_folders_and_full_disks() {
     fs::create_dir(env.work().join("closed")).unwrap();
     env.open_to_all();
     fs::set_permissions(env.work().join("closed"), fs::Permissions::from_mode(0o555)).unwrap();
-    check!(env.run(&mut env.nobody(&["get", "a.txt", "-o", "closed/a.txt"])), @"
+    check!(env.run(&mut env.unprivileged(&["get", "a.txt", "-o", "closed/a.txt"])), @"
     status 1
     --- err
     error: closed/a.txt.part: cannot write

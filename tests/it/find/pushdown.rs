@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 
 use crate::platforms::records::SOURCE;
 use crate::platforms::{filter_cases, of};
-use crate::support::naive::says;
+use crate::support::naive::matches_filter;
 use crate::support::rig::{Case, Rig};
 
 const NAMES: [&str; 9] = ["a", "B", "ab.pdf", "a b", "Report.pdf", "report.PDF", "é", "x*y", "r'q"];
@@ -246,7 +246,8 @@ fn check(case: Case, runner: &mut TestRunner, files: usize, filters: usize) -> (
     let truth: BTreeMap<&FileId, Json> =
         truth.iter().map(|(id, file)| (id, serde_json::to_value(file).unwrap())).collect();
     for (filter, listing) in listings {
-        let wanted: Vec<&File> = all.iter().filter(|file| says(&filter.expr, &truth[&file.id])).collect();
+        let wanted: Vec<&File> =
+            all.iter().filter(|file| matches_filter(&filter.expr, &truth[&file.id])).collect();
         let got = read(&rig, listing);
         assert_eq!(got.iter().collect::<Vec<_>>(), wanted, "{case:?}: {filter}");
     }

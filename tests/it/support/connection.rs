@@ -1,4 +1,4 @@
-//! Profiles made by hand: the connection of a provider and the configuration of its client.
+//! Hand-made profiles: the connection of a provider and the configuration of its client.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Profile<'a> {
     pub upload_base_url: Url,
     pub token: Option<&'a str>,
     pub dialect: &'a str,
-    /// The values of `--set`, secret ones among them.
+    /// The values of `--set`, including secret ones.
     pub set: &'a [(&'a str, &'a str)],
     pub policy: Policy,
     pub timeout: Duration,
@@ -28,7 +28,7 @@ pub struct Profile<'a> {
 }
 
 impl Profile<'_> {
-    /// The profile `work` at a base URL: every request is sent once, the clock is the machine's.
+    /// The profile `work` at a base URL, without retries and with the system clock.
     pub fn new(spec: &'static Spec, base_url: &Url) -> Self {
         Self {
             spec,
@@ -60,7 +60,7 @@ impl Profile<'_> {
         }
     }
 
-    /// The connection that the provider is opened with.
+    /// The connection for opening the provider.
     pub fn connection(&self) -> Connection {
         let is_secret = |key: &str| {
             let setting = self.spec.settings.iter().find(|setting| setting.key == key);
@@ -88,7 +88,7 @@ impl Profile<'_> {
     }
 }
 
-/// A client's configuration without a token, for a platform that answers at these base URLs.
+/// A client configuration without a token, for a platform at these base URLs.
 pub fn config(platform: &'static str, own: Vec<Url>) -> Config {
     Config {
         platform,

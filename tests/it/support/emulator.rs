@@ -1,4 +1,4 @@
-//! The emulator in this process, on a port and over a store of its own, and a client that shows every byte.
+//! An emulator in this process with its own port and store, and a client that shows every byte.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -26,25 +26,25 @@ pub const AUTH: &str = "Authorization: Bearer xai-a-token-of-tests";
 /// How an emulator is started.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
-    /// The platform that `dialect` and `alone` are about.
+    /// The platform that `dialect` and `alone` apply to.
     pub platform: &'a str,
-    /// What `platform` speaks.
+    /// The dialect of `platform`.
     pub dialect: Option<&'a str>,
-    /// Whether `platform` is served alone, at the root too.
+    /// Whether `platform` is the only one served, and also at the root.
     pub alone: bool,
     pub quirks: &'a [&'a str],
     pub faults: &'a [&'a str],
-    /// The only token that is accepted.
+    /// The only token that is accepted; `None` accepts any.
     pub token: Option<&'a str>,
     /// A header that [`ask`](Emulator::ask) adds to every request.
     pub auth: &'a str,
     pub clock: Clock,
-    /// What there is to serve, if not the platforms of the program.
+    /// The platforms to serve, if not those of the program.
     pub platforms: Option<&'static [&'static Platform]>,
 }
 
 impl Setup<'_> {
-    /// All platforms of the program, any token, the machine's clock.
+    /// All platforms of the program, any token, the system clock.
     pub const DEFAULT: Setup<'static> = Setup {
         platform: "",
         dialect: None,
@@ -76,7 +76,7 @@ impl Setup<'_> {
     }
 }
 
-/// A running emulator; it stops when this is dropped.
+/// A running emulator. It stops when dropped.
 pub struct Emulator {
     pub address: SocketAddr,
     /// `http://ADDRESS`.
@@ -94,7 +94,7 @@ impl Emulator {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), setup)
     }
 
-    /// Stops, and starts another one over the same store.
+    /// Stops the emulator and starts another one over the same store.
     pub fn again(mut self, setup: &Setup) -> Self {
         self.stop();
         self.join();
@@ -130,24 +130,24 @@ impl Emulator {
         }
     }
 
-    /// Asks it to stop.
+    /// Requests a stop.
     pub fn stop(&mut self) {
         drop(self.stop.take());
     }
 
-    /// Waits until it has stopped.
+    /// Waits until the emulator has stopped.
     pub fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap().unwrap();
         }
     }
 
-    /// A home of the program whose store is the emulator's.
+    /// A `HAUL_HOME` whose store is the emulator's.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// The data directory in the home; the store is in `store` below.
+    /// The data directory of that home; the store is its subdirectory `store`.
     pub fn data(&self) -> PathBuf {
         self.home().join("data")
     }
@@ -160,7 +160,7 @@ impl Emulator {
 
     /// The path of a URL of this server.
     pub fn path(&self, url: &Value) -> String {
-        let url = url.as_str().unwrap_or_else(|| panic!("{url} is no URL"));
+        let url = url.as_str().unwrap_or_else(|| panic!("{url} is not a URL"));
         url.strip_prefix(&self.root).unwrap_or_else(|| panic!("{url}")).to_owned()
     }
 
@@ -169,33 +169,33 @@ impl Emulator {
         serde_json::from_str(&self.log.lock().unwrap().blocking_recv().unwrap()).unwrap()
     }
 
-    /// The lines of the request log since the last call. A line is written when the answer has gone, which may be
-    /// after the client has read it.
+    /// The lines of the request log since the last call. A line is written after its response is sent, possibly
+    /// after the client has read the response.
     pub fn log(&self) -> Vec<Value> {
         let mut log = self.log.lock().unwrap();
         std::iter::from_fn(|| log.try_recv().ok()).map(|line| serde_json::from_str(&line).unwrap()).collect()
     }
 
-    /// The requests that have been answered since the last call: method and path.
+    /// The method and path of each request answered since the last call.
     pub fn requests(&self) -> Vec<String> {
         thread::sleep(Duration::from_millis(50));
         let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
         self.log().iter().map(|line| format!("{} {}", text(line, "method"), text(line, "path"))).collect()
     }
 
-    /// Whether nothing half-done is left, within a while.
+    /// Waits until no incomplete upload is left; `false` if that takes too long.
     pub fn is_clean(&self) -> bool {
         let incoming = self.data().join("store/incoming");
         raw::within(|| raw::entries(&incoming) == 0)
     }
 
-    /// How many blobs and half-done uploads are on disk.
+    /// The number of blobs and incomplete uploads on disk.
     pub fn blobs(&self) -> usize {
         let below = |folder| files_below(&self.data().join(folder)).len();
         below("store/blobs") + below("store/incoming")
     }
 
-    /// Changes the last byte of all content on disk; returns how many contents there are.
+    /// Changes the last byte of every blob on disk and returns the number of blobs.
     pub fn damage(&self) -> usize {
         let blobs = files_below(&self.data().join("store/blobs"));
         for path in &blobs {
@@ -216,7 +216,7 @@ impl Drop for Emulator {
     }
 }
 
-/// The client.
+/// The client side.
 impl Emulator {
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
@@ -224,29 +224,29 @@ impl Emulator {
         stream
     }
 
-    /// Sends bytes as they are on a connection of its own and reads the answer.
+    /// Sends raw bytes on a new connection and reads the response.
     pub fn send(&self, request: &[u8]) -> Answer {
         let answer = self.try_send(request).unwrap();
         assert!(answer.whole, "{answer:?}");
         answer
     }
 
-    /// The same where the answer may stop short or not come at all.
+    /// Like [`send`](Self::send), for responses that may be cut short or missing.
     pub fn try_send(&self, request: &[u8]) -> io::Result<Answer> {
         let mut stream = self.connect();
         stream.write_all(request)?;
         Answer::read(&mut stream, request.starts_with(b"HEAD "))
     }
 
-    /// Sends a request with these headers and [`Setup::auth`], and `Host` and `Content-Length` unless they are among
-    /// them.
+    /// Sends a request with these headers and [`Setup::auth`], adding `Host` and `Content-Length` unless they are
+    /// given.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         let auth = Some(self.auth.as_str()).filter(|auth| !auth.is_empty());
         let headers: Vec<&str> = auth.into_iter().chain(headers.iter().copied()).collect();
         self.ask_bare(method, path, &headers, body)
     }
 
-    /// The same without [`Setup::auth`].
+    /// Like [`ask`](Self::ask), without [`Setup::auth`].
     pub fn ask_bare(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         self.send(&request(self.address, method, path, headers, body))
     }
@@ -263,8 +263,8 @@ impl Emulator {
         self.ask("POST", path, &[JSON], body.as_bytes())
     }
 
-    /// Sends a request as a contract shows it: lines end with a line feed there, what follows the empty line is the
-    /// body, and its length and the host are put right.
+    /// Sends a captured request of a contract: its lines end with a line feed, the body follows the empty line, and
+    /// its length and host are corrected.
     pub fn replay(&self, captured: &str) -> Answer {
         let text = captured.trim_start().replace("\r\n", "\n");
         let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));

@@ -1,4 +1,4 @@
-//! A file, a clock, and shorthands.
+//! A sample file, a fixed clock and shorthands for filter tests.
 
 use haul::filter::{Filter, Semantics};
 use haul::model::{Checksums, File};
@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Filter {
     Filter::parse_with(text, now(), &PLATFORM).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// A permanent file with something in most fields.
+/// A permanent file with most fields set.
 pub fn report() -> File {
     File {
         provider: "elsewhere".into(),
@@ -51,7 +51,7 @@ pub fn object(value: Value) -> haul::model::Object {
     object
 }
 
-/// Checks each filter against the file, under the semantics.
+/// Checks each filter against the file with these semantics.
 pub fn check(file: &File, semantics: Semantics, cases: &[(&str, bool)]) {
     for (text, expected) in cases {
         assert_eq!(parse(text).matches_as(file, semantics), *expected, "{text}");

@@ -1,4 +1,4 @@
-//! Files that the code makes and the repository keeps: compared, or written with `HAUL_BLESS=1`.
+//! Generated files kept in the repository: compared, or written with `HAUL_BLESS=1`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,11 +13,11 @@ fn is_blessing() -> bool {
     std::env::var_os("HAUL_BLESS").is_some()
 }
 
-/// Compares a file with what it should say, or writes it.
+/// Compares a file with its generated content, or writes it.
 pub fn agree(path: &Path, wanted: &str) {
     if is_blessing() {
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder that can be made");
-        fs::write(path, wanted).expect("a file that can be written");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("create the folder");
+        fs::write(path, wanted).expect("write the file");
         return;
     }
     let found = fs::read_to_string(path).unwrap_or_default();
@@ -29,7 +29,7 @@ pub fn agree(path: &Path, wanted: &str) {
     );
 }
 
-/// A folder holds these files and no others.
+/// Checks that a folder holds exactly these files.
 pub fn agree_all(folder: &str, files: &[(String, String)]) {
     let folder = root().join(folder);
     let wanted: BTreeSet<&String> = files.iter().map(|(name, _)| name).collect();
@@ -37,8 +37,8 @@ pub fn agree_all(folder: &str, files: &[(String, String)]) {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         if !wanted.contains(&name) {
-            assert!(is_blessing(), "{} is not made by the code any more", path.display());
-            fs::remove_file(path).expect("a file that can be removed");
+            assert!(is_blessing(), "{} is no longer generated", path.display());
+            fs::remove_file(path).expect("remove the file");
         }
     }
     for (name, text) in files {

@@ -1,4 +1,4 @@
-//! What tests share: the sandbox that the program runs in, programs that run beside a test, servers to talk to, and connections to them.
+//! Shared test support: the sandbox for running the program, background processes, servers and connections to them.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -19,12 +19,12 @@ pub mod tls;
 use haul::model::Clock;
 use jiff::Timestamp;
 
-/// A clock that stands still.
+/// A fixed clock.
 pub fn clock(time: &str) -> Clock {
     Clock(Some(time.parse().unwrap()))
 }
 
-/// The same at a Unix time.
+/// A fixed clock at a Unix time.
 pub fn clock_at(seconds: i64) -> Clock {
     Clock(Some(Timestamp::from_second(seconds).unwrap()))
 }

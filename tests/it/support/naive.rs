@@ -1,5 +1,5 @@
-//! A naive evaluator of filters: written from the table in the module's documentation, over the JSON that a file prints
-//! as, without regard for speed.
+//! A naive evaluator of filters, written from the table in the module's documentation. It works on a file's JSON
+//! output and ignores speed.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -8,12 +8,12 @@ use haul::model::File;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-/// Whether a file passes.
-pub fn says(expr: &Expr, file: &Json) -> bool {
+/// Whether a file matches.
+pub fn matches_filter(expr: &Expr, file: &Json) -> bool {
     match expr {
-        Expr::And(parts) => parts.iter().all(|part| says(part, file)),
-        Expr::Or(parts) => parts.iter().any(|part| says(part, file)),
-        Expr::Not(inner) => !says(inner, file),
+        Expr::And(parts) => parts.iter().all(|part| matches_filter(part, file)),
+        Expr::Or(parts) => parts.iter().any(|part| matches_filter(part, file)),
+        Expr::Not(inner) => !matches_filter(inner, file),
         Expr::Compare(comparison) => compares(comparison, file),
     }
 }
@@ -26,7 +26,7 @@ fn compares(comparison: &Comparison, file: &Json) -> bool {
             Some(("checksums", kind)) => (file["checksums"][kind].clone(), false),
             Some((object, path)) => (at(&file[object], path).unwrap_or(Json::Null), true),
             None if File::FIELDS.contains(&field.as_str()) => (file[field].clone(), false),
-            // A platform's own.
+            // A field that only one platform has.
             None => (file["extra"][field].clone(), false),
         },
     };
@@ -40,7 +40,7 @@ fn compares(comparison: &Comparison, file: &Json) -> bool {
     }
 }
 
-/// The first way to split the path that leads to a value; the longest key first is not needed: a whole key wins.
+/// Resolves a dotted path. Trying the longest key first is unnecessary: a whole key wins.
 fn at(object: &Json, path: &str) -> Option<Json> {
     let object = object.as_object()?;
     if let Some(value) = object.get(path) {
@@ -72,7 +72,9 @@ fn holds_of(found: &Json, op: Op, value: &Value, is_text: bool, is_json: bool) -
             };
             match op {
                 Op::Has if parts => has(&have, want),
-                Op::Glob => fits(&want.chars().collect::<Vec<_>>(), &have.chars().collect::<Vec<_>>()),
+                Op::Glob => {
+                    glob_matches(&want.chars().collect::<Vec<_>>(), &have.chars().collect::<Vec<_>>())
+                }
                 op => ordered(have.as_bytes().cmp(want.as_bytes()), op),
             }
         }
@@ -97,11 +99,11 @@ fn holds_of(found: &Json, op: Op, value: &Value, is_text: bool, is_json: bool) -
             };
             have.is_some_and(|have| ordered(have.cmp(want), op))
         }
-        Value::Null | Value::Present => unreachable!("handled by who called"),
+        Value::Null | Value::Present => unreachable!("handled by the caller"),
     }
 }
 
-/// A text that JSON would take for a number and no other: not `007`, and no integer that a float cannot hold.
+/// Whether text is a JSON number in canonical form: not `007`, and not an integer that a float cannot represent.
 fn plain_number(text: &str) -> bool {
     let is_number = serde_json::from_str::<Json>(text).is_ok_and(|value| value.is_number());
     let digits = text.trim_start_matches('-');
@@ -118,7 +120,7 @@ fn ordered(order: std::cmp::Ordering, op: Op) -> bool {
         Op::Le => order.is_le(),
         Op::Gt => order.is_gt(),
         Op::Ge => order.is_ge(),
-        Op::Ne | Op::Glob => unreachable!("handled by who called"),
+        Op::Ne | Op::Glob => unreachable!("handled by the caller"),
     }
 }
 
@@ -138,14 +140,14 @@ pub fn has(text: &str, want: &str) -> bool {
     }
 }
 
-/// A shell pattern, by trying everything.
-pub fn fits(pattern: &[char], text: &[char]) -> bool {
+/// Matches a shell pattern by exhaustive search.
+pub fn glob_matches(pattern: &[char], text: &[char]) -> bool {
     let Some((first, rest)) = pattern.split_first() else { return text.is_empty() };
     let one = |matches: &dyn Fn(char) -> bool, rest: &[char]| {
-        text.split_first().is_some_and(|(c, text)| matches(*c) && fits(rest, text))
+        text.split_first().is_some_and(|(c, text)| matches(*c) && glob_matches(rest, text))
     };
     match first {
-        '*' => (0..=text.len()).any(|skipped| fits(rest, &text[skipped..])),
+        '*' => (0..=text.len()).any(|skipped| glob_matches(rest, &text[skipped..])),
         '?' => one(&|_| true, rest),
         '\\' => match rest.split_first() {
             Some((next, rest)) => one(&|c| c == *next, rest),
@@ -154,7 +156,7 @@ pub fn fits(pattern: &[char], text: &[char]) -> bool {
         '[' => {
             let negated = matches!(rest.first(), Some('!' | '^'));
             let items = &rest[usize::from(negated)..];
-            // The first item is one even if it is a bracket.
+            // A bracket as the first item is literal.
             let close = (1..items.len()).find(|at| items[*at] == ']');
             let Some(close) = close else { return one(&|c| c == '[', rest) };
             let (items, rest) = (&items[..close], &items[close + 1..]);

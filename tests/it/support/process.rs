@@ -1,4 +1,4 @@
-//! Programs that run beside a test.
+//! Programs that run in the background of a test.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::support::sandbox::{LIMIT, Run, Sandbox};
 
-/// A program that runs. It is killed when this is dropped.
+/// A running program. It is killed when dropped.
 pub struct Process {
     child: Child,
     out: File,
@@ -23,12 +23,12 @@ pub struct Process {
 }
 
 impl Sandbox {
-    /// Starts a command and does not wait for it.
+    /// Starts a command without waiting for it.
     pub fn spawn(&self, command: &mut Command) -> Process {
         self.spawn_with(command, None, None)
     }
 
-    /// The same with another stdout or stderr, which are not part of its run then.
+    /// Like [`spawn`](Self::spawn), with stdout or stderr redirected; redirected streams are not part of the run.
     pub fn spawn_with(&self, command: &mut Command, out: Option<Stdio>, err: Option<Stdio>) -> Process {
         let files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
         let [out_file, err_file] = files.each_ref().map(|file| Stdio::from(file.try_clone().unwrap()));
@@ -38,7 +38,7 @@ impl Sandbox {
         Process { child, out, err, sandbox: self.clone() }
     }
 
-    /// Runs a command and measures the most memory that it takes, in KiB. It is killed at the time limit.
+    /// Runs a command and measures its peak memory in KiB. It is killed at the time limit.
     pub fn measure(&self, command: &mut Command) -> (Run, u64) {
         let (mut process, mut peak) = (self.spawn(command), 0);
         let status = process.wait(LIMIT, |id| peak = peak_memory(id).unwrap_or(peak));
@@ -51,12 +51,12 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Interrupts it as Ctrl-C does.
+    /// Sends SIGINT, like Ctrl-C.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
     }
 
-    /// Waits for its end.
+    /// Waits for the process to exit.
     #[track_caller]
     pub fn end(mut self) -> Run {
         self.end_in_time()
@@ -71,7 +71,7 @@ impl Process {
         run
     }
 
-    /// Waits for its end for so long, then kills it.
+    /// Waits up to `limit` for the process to exit, then kills it.
     pub fn end_within(mut self, limit: Duration) -> Run {
         let status = self.wait(limit, |_| {});
         self.run(status)
@@ -102,24 +102,24 @@ impl Drop for Process {
     }
 }
 
-/// The content of a file that another process may still write to, whose position it shares.
+/// The content of a file that another process may still write to. Both share the file position.
 fn content(file: &File) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     bytes
 }
 
-/// The most memory that a process has taken so far, in KiB.
+/// The peak memory of a process so far, in KiB.
 pub fn peak_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// `haul serve` as a program. It is killed when this is dropped.
+/// A `haul serve` process. It is killed when dropped.
 pub struct ServeProcess {
     process: Process,
-    /// The first line that it printed.
+    /// The first line of its output.
     pub line: String,
     /// `http://HOST:PORT`
     pub url: String,
@@ -127,7 +127,7 @@ pub struct ServeProcess {
 }
 
 impl ServeProcess {
-    /// Serves on a free port with these options, prints JSON and logs its requests.
+    /// Starts it on a free port with these options, JSON output and a request log.
     pub fn start<A: AsRef<OsStr>>(sandbox: &Sandbox, options: impl IntoIterator<Item = A>) -> Self {
         let log = sandbox.root().join("requests.jsonl");
         let mut command = sandbox.command();
@@ -135,7 +135,7 @@ impl ServeProcess {
         Self { log, ..Self::of(sandbox, &mut command) }
     }
 
-    /// Runs any command that serves.
+    /// Starts any command that serves.
     pub fn of(sandbox: &Sandbox, command: &mut Command) -> Self {
         let mut process = sandbox.spawn(command);
         let begun = Instant::now();
@@ -162,7 +162,7 @@ impl ServeProcess {
         self.url.trim_start_matches("http://")
     }
 
-    /// The variables for the official clients.
+    /// The environment variables for the official clients.
     pub fn variables(&self) -> Vec<(String, String)> {
         let object: Value = serde_json::from_str(&self.line).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -175,7 +175,7 @@ impl ServeProcess {
         format!("{}/{platform}{path}", self.url)
     }
 
-    /// The requests that are in the log so far.
+    /// The requests logged so far.
     pub fn requests(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -1,4 +1,4 @@
-//! Requests that a test writes byte for byte, and answers that show every byte.
+//! Requests written byte for byte, and responses with every byte visible.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub const FORM: &str = "Content-Type: multipart/form-data; boundary=BOUNDARY";
 pub const JSON: &str = "Content-Type: application/json";
 
-/// A request's bytes, with `Host` and `Content-Length` unless the headers have them.
+/// The bytes of a request. `Host` and `Content-Length` are added unless the headers include them.
 pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let has = |name| headers.iter().any(|header| begins(header, name));
     let mut head = format!("{method} {path} HTTP/1.1\r\n");
@@ -28,12 +28,13 @@ pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], bod
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// Whether a header line is that of this name, which ends in a colon.
+/// Whether a header line has this name, which ends in a colon.
 pub fn begins(header: &str, name: &str) -> bool {
     header.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
-/// A form from what follows `form-data; ` in each part's head (and further head lines) and its content.
+/// A multipart form. Each part is given by the text after `form-data; ` (optionally with further header lines) and
+/// its content.
 pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (head, content) in parts {
@@ -44,17 +45,17 @@ pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// An answer; its body without the framing.
+/// A response; its body is unframed.
 pub struct Answer {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
-    /// Whether the body is as long as its framing says.
+    /// Whether the body has the length that its framing announces.
     pub whole: bool,
 }
 
 impl Answer {
-    /// Reads one answer; an error if there is not even a head.
+    /// Reads one response. It is an error if the headers are incomplete.
     pub fn read(stream: &mut impl Read, bodiless: bool) -> io::Result<Self> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -102,19 +103,19 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
     }
 
-    /// The JSON of an answer that must have this status.
+    /// Checks the status and returns the JSON body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.json()
     }
 
-    /// The keys of the body in their order.
+    /// The keys of the body in order.
     pub fn keys(&self) -> Vec<String> {
         keys(&self.json()).into_iter().map(str::to_owned).collect()
     }
 
-    /// The JSON of a success.
+    /// Checks that the request succeeded and returns the JSON body.
     #[track_caller]
     pub fn ok(&self) -> Value {
         self.expect(200)
@@ -127,7 +128,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// A line with its end; an error where the stream ends before it.
+/// Reads a line with its end. It is an error if the stream ends first.
 fn line(stream: &mut impl Read) -> io::Result<String> {
     let mut line = Vec::new();
     while !line.ends_with(b"\r\n") {
@@ -138,17 +139,17 @@ fn line(stream: &mut impl Read) -> io::Result<String> {
     Ok(String::from_utf8(line).unwrap())
 }
 
-/// The keys of an object in their order.
+/// The keys of an object in order.
 pub fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// The texts of one key in a list of objects.
+/// The strings under one key in a list of objects.
 pub fn all<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
     list.as_array().unwrap().iter().map(|item| item[key].as_str().unwrap()).collect()
 }
 
-/// Bytes that look random and are the same every time.
+/// Reproducible bytes that look random.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let next = || {
@@ -160,7 +161,7 @@ pub fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Whether something comes true before long.
+/// Waits until a condition holds; `false` if that takes too long.
 pub fn within(mut is_true: impl FnMut() -> bool) -> bool {
     (0..500).any(|_| {
         is_true() || {

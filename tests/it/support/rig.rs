@@ -1,4 +1,4 @@
-//! One platform in one dialect: its emulator on a socket, and the provider that speaks to it.
+//! One platform in one dialect: a running emulator and the provider that connects to it.
 
 #![allow(dead_code, reason = "two test binaries use a part of it each")]
 
@@ -16,39 +16,39 @@ use serde_json::Value;
 use crate::support::connection::Profile;
 use crate::support::emulator::{Emulator, Setup};
 
-/// The only token that the servers here take.
+/// The only token that the servers here accept.
 pub const TOKEN: &str = "metorial_sk_of_tests";
 
-/// A platform in a dialect.
+/// A platform in one dialect.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     /// The provider.
     pub provider: &'static str,
     /// The value of `--wire-dialect`.
     pub dialect: &'static str,
-    /// What the emulator speaks, as `PLATFORM=WORD`.
+    /// The dialect of the emulator, as `PLATFORM=WORD`.
     pub wire: Option<&'static str>,
-    /// Switches of the emulator.
+    /// The quirks of the emulator.
     pub quirks: &'static [&'static str],
     /// Values of `--set`.
     pub set: &'static [(&'static str, &'static str)],
-    /// Secret ones.
+    /// Secret values of `--set`.
     pub secrets: &'static [(&'static str, &'static str)],
 }
 
 impl Case {
-    /// A platform as it comes.
+    /// A platform with default settings.
     pub const fn of(provider: &'static str, dialect: &'static str) -> Self {
         Self { provider, dialect, wire: None, quirks: &[], set: &[], secrets: &[] }
     }
 
     /// The platform.
     pub fn spec(&self) -> &'static Spec {
-        providers::find(self.provider).expect("a provider of the registry")
+        providers::find(self.provider).expect("a registered provider")
     }
 }
 
-/// A provider, what it speaks to, and where its futures run.
+/// A provider, its emulator and the runtime for its futures.
 pub struct Rig {
     pub case: Case,
     pub served: Arc<Emulator>,
@@ -64,14 +64,14 @@ impl Rig {
         Self::on(case, Arc::new(Emulator::start(&setup)))
     }
 
-    /// Another provider of the same server.
+    /// Another provider for the same server.
     pub fn on(case: Case, served: Arc<Emulator>) -> Self {
         let set: Vec<_> =
             case.set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let provider = open(&case, &served, TOKEN, &set);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let rig = Self { case, served, provider, runtime };
-        // Where the dialect is left to the server, what can be done is known with the first answer.
+        // With an automatic dialect, the capabilities are known after the first response.
         rig.list(&Query { limit: Some(1), ..Query::default() }, None).unwrap();
         rig.served.requests();
         rig
@@ -85,7 +85,7 @@ impl Rig {
         self.runtime.block_on(future)
     }
 
-    /// The same platform with other settings or another token.
+    /// The same platform with another token or other settings.
     pub fn other(&self, token: &str, set: &[(String, String)]) -> Arc<dyn Provider> {
         open(&self.case, &self.served, token, set)
     }
@@ -94,7 +94,7 @@ impl Rig {
         self.run(self.provider.list(query, cursor))
     }
 
-    /// All files, by pages of this many.
+    /// All files in pages of this size.
     pub fn pages(&self, page_size: Option<u32>) -> Vec<Vec<File>> {
         let query = Query { page_size, ..Query::default() };
         let (mut pages, mut cursor) = (Vec::new(), None);
@@ -102,7 +102,7 @@ impl Rig {
             let page = self.list(&query, cursor.as_deref()).unwrap();
             pages.push(page.files);
             cursor = page.next;
-            assert!(pages.len() < 50, "a listing without end");
+            assert!(pages.len() < 50, "an endless listing");
             if cursor.is_none() {
                 return pages;
             }
@@ -115,11 +115,11 @@ impl Rig {
 
     pub fn upload(&self, file: &NewFile) -> Result<File> {
         let mut files = self.run(self.provider.upload(std::slice::from_ref(file), &[silent()]))?;
-        assert_eq!(files.len(), 1, "one file goes up, one comes back");
+        assert_eq!(files.len(), 1, "one upload returns one file");
         Ok(files.remove(0))
     }
 
-    /// A file of the platform's usual kind.
+    /// Uploads a file of the platform's usual purpose.
     pub fn put(&self, name: &str, content: &str) -> File {
         self.upload(&NewFile::from_bytes(name, content.to_owned()))
             .unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -133,7 +133,7 @@ impl Rig {
         .unwrap()
     }
 
-    /// What a stranger gets who opens a link.
+    /// Opens a link without credentials.
     pub fn open_link(&self, link: &Link) -> Result<Vec<u8>> {
         let url: url::Url = link.url.parse().unwrap();
         if url.scheme() == "file" {
@@ -146,7 +146,7 @@ impl Rig {
     }
 }
 
-/// The provider of a case, with another token or settings.
+/// The provider of a case with another token or other settings.
 pub fn open(case: &Case, served: &Emulator, token: &str, set: &[(String, String)]) -> Arc<dyn Provider> {
     let base_url = if case.provider == "local" { served.root.clone() } else { served.base(case.provider) };
     let mut set: Vec<(&str, &str)> = set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -168,7 +168,7 @@ fn profile<'a>(case: &Case, base_url: &url::Url, token: &'a str) -> Profile<'a> 
     Profile { token: Some(token), timeout, ..Profile::new(case.spec(), base_url) }
 }
 
-/// An object of texts.
+/// An object of strings.
 pub fn object(pairs: &[(&str, &str)]) -> Object {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect()
 }

@@ -1,4 +1,4 @@
-//! The sandbox that tests run the program in.
+//! The sandbox for running the program.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,33 +16,33 @@ use serde_json::Value;
 
 use crate::support::rig::Case;
 
-/// The program.
+/// The path of the program.
 pub const HAUL: &str = env!("CARGO_BIN_EXE_haul");
 
-/// The time limit of a run. Only a program that hangs takes longer.
+/// The time limit of a run. Only a hanging program reaches it.
 pub const LIMIT: Duration = Duration::from_mins(2);
 
-/// The status of a run that a SIGKILL ended.
+/// The exit status of a run that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
 
-/// A temporary home and a temporary folder to work in, and an environment of its own. The clock is fixed and advances by
-/// a second with each command, so that the order of files and their times are the same in each run. A clone shares the
-/// folders and the clock.
+/// A temporary home, a temporary working directory and a separate environment. The clock is fixed and advances by a
+/// second with each command, so that the order and the times of files are the same in each run. A clone shares the
+/// directories and the clock.
 #[derive(Clone)]
 pub struct Sandbox {
     root: PathBuf,
     home: PathBuf,
     work: PathBuf,
-    /// None for the real time.
+    /// `None` for real time.
     clock: Option<Arc<AtomicU32>>,
     variables: Vec<(String, String)>,
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
 
-/// The status and the output of a run. Displayed, it is status, stdout and stderr together, with what differs from run
-/// to run put into brackets.
+/// The exit status and the output of a run. `Display` shows the status, stdout and stderr, with values that vary
+/// between runs replaced by placeholders in brackets.
 pub struct Run {
-    /// The exit status; 128 and the signal where one ended it.
+    /// The exit status, or 128 plus the signal that ended the process.
     pub status: i32,
     pub out: Vec<u8>,
     pub err: Vec<u8>,
@@ -60,14 +60,14 @@ impl Sandbox {
         Self { root, home, work, clock, variables: Vec::new(), _temporary: Some(Arc::new(temporary)) }
     }
 
-    /// A sandbox whose home and working directory are this folder, which stays.
+    /// A sandbox whose home and working directory are this folder, which is not deleted.
     pub fn in_folder(folder: PathBuf) -> Self {
         let (home, work) = (folder.clone(), folder.clone());
         let clock = Some(Arc::default());
         Self { root: folder, home, work, clock, variables: Vec::new(), _temporary: None }
     }
 
-    /// A sandbox with these files in the folder and in the store, each with its own name as content.
+    /// A sandbox with these files in the working directory and in the store. The content of each is its name.
     pub fn with_files(names: &[&str]) -> Self {
         let env = Self::new();
         for name in names {
@@ -77,18 +77,18 @@ impl Sandbox {
         env
     }
 
-    /// The same sandbox in real time: for servers that run in real time.
+    /// The same sandbox in real time, for servers.
     pub fn with_real_clock(self) -> Self {
         Self { clock: None, ..self }
     }
 
-    /// The same sandbox with this variable.
+    /// The same sandbox with this environment variable.
     pub fn with_var(mut self, name: &str, value: &str) -> Self {
         self.set(name, value);
         self
     }
 
-    /// The same sandbox with this config file, which only its owner can read.
+    /// The same sandbox with this config file, readable only by its owner.
     pub fn with_config(self, text: &str) -> Self {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.config_path();
@@ -97,12 +97,12 @@ impl Sandbox {
         self
     }
 
-    /// Sets a variable for all commands that follow.
+    /// Sets an environment variable for all later commands.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Makes a platform at this URL the one that all commands that follow use.
+    /// Makes a platform at this URL the default of all later commands.
     pub fn use_platform(&mut self, case: &Case, base_url: &str, token: &str) {
         self.set("HAUL_PROFILE", case.provider);
         self.set_profile("HAUL", case, base_url, token);
@@ -117,7 +117,7 @@ impl Sandbox {
 
     fn set_profile(&mut self, prefix: &str, case: &Case, base_url: &str, token: &str) {
         self.set(&format!("{prefix}_DIALECT"), case.dialect);
-        // The store of this machine has no URL.
+        // The local store has no URL.
         if !case.spec().base_url.is_empty() {
             self.set(&format!("{prefix}_BASE_URL"), base_url);
             self.set(&format!("{prefix}_TOKEN"), token);
@@ -150,12 +150,12 @@ impl Sandbox {
         self.home.join("config.toml")
     }
 
-    /// The config file; empty where there is none.
+    /// The config file; empty if it does not exist.
     pub fn config_text(&self) -> String {
         fs::read_to_string(self.config_path()).unwrap_or_default()
     }
 
-    /// Writes a file below the folder that commands run in.
+    /// Writes a file below the working directory.
     pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.work().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -167,7 +167,7 @@ impl Sandbox {
         fs::read(self.work().join(name)).unwrap()
     }
 
-    /// The names of what is in the folder that commands run in.
+    /// The names in the working directory.
     pub fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.work()).unwrap();
         let mut names: Vec<String> =
@@ -176,7 +176,7 @@ impl Sandbox {
         names
     }
 
-    /// Every file in the sandbox, with its content.
+    /// All files in the sandbox with their content.
     pub fn contents(&self) -> Vec<(PathBuf, String)> {
         fn walk(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
             for entry in fs::read_dir(folder).unwrap() {
@@ -194,7 +194,7 @@ impl Sandbox {
         files
     }
 
-    /// Any program, with the environment of the sandbox.
+    /// Any program in the sandbox's environment.
     pub fn program(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
@@ -213,7 +213,7 @@ impl Sandbox {
         command
     }
 
-    /// The program, with the environment of the sandbox.
+    /// The program in the sandbox's environment.
     pub fn command(&self) -> Command {
         self.program(HAUL)
     }
@@ -224,7 +224,7 @@ impl Sandbox {
         self.run(self.command().args(arguments))
     }
 
-    /// Runs it with this on stdin.
+    /// Runs the program with this input on stdin.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn haul_reading<A: AsRef<OsStr>>(
@@ -235,42 +235,42 @@ impl Sandbox {
         self.run_reading(input, self.command().args(arguments))
     }
 
-    /// Runs it with the words of this line as arguments.
+    /// Runs the program with the words of this line as arguments.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn line(&self, line: &str) -> Run {
         self.haul(line.split_whitespace())
     }
 
-    /// The same with this on stdin.
+    /// Like [`line`](Self::line), with this input on stdin.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn line_reading(&self, input: &str, line: &str) -> Run {
         self.haul_reading(input, line.split_whitespace())
     }
 
-    /// A command that runs a line of bash, in which `haul` is the program.
+    /// A command that runs a line of bash. `haul` is the program.
     pub fn bash(&self, line: &str) -> Command {
         let mut command = self.program("bash");
         command.args(["-c", &script(line)]);
         command
     }
 
-    /// Runs a line of bash, in which `haul` is the program.
+    /// Runs a line of bash. `haul` is the program.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn shell(&self, line: &str) -> Run {
         self.run(&mut self.bash(line))
     }
 
-    /// Runs a command, which is used up. Nothing is on stdin.
+    /// Runs a command with an empty stdin.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn run(&self, command: &mut Command) -> Run {
         self.run_reading("", command)
     }
 
-    /// The same with this on stdin.
+    /// Runs a command with this input on stdin.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn run_reading(&self, input: impl AsRef<[u8]>, command: &mut Command) -> Run {
@@ -280,7 +280,7 @@ impl Sandbox {
         run
     }
 
-    /// The same with another time limit. A program that takes longer is killed.
+    /// Like [`run_reading`](Self::run_reading), with another time limit. A program that exceeds it is killed.
     #[must_use = "look at its status"]
     #[track_caller]
     pub fn run_within(&self, limit: Duration, input: impl AsRef<[u8]>, command: &mut Command) -> Run {
@@ -290,22 +290,22 @@ impl Sandbox {
         command.timeout(limit).write_stdin(input.as_ref());
         let (sender, output) = mpsc::channel();
         thread::spawn(move || sender.send(command.output()));
-        // What a killed program has started may hold its output open.
+        // Children of a killed program may keep its output open.
         let output = output.recv_timeout(limit + Duration::from_secs(10));
-        let output = output.unwrap_or_else(|_| panic!("it left a program that hangs: {shown}"));
+        let output = output.unwrap_or_else(|_| panic!("a child process is hanging: {shown}"));
         let output = output.unwrap_or_else(|error| panic!("{error}: {shown}"));
         self.run_of(output.status, output.stdout, output.stderr)
     }
 
-    /// The run of a program that has ended.
+    /// The run of a finished program.
     pub fn run_of(&self, status: ExitStatus, out: Vec<u8>, err: Vec<u8>) -> Run {
         use std::os::unix::process::ExitStatusExt as _;
         let status = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap();
         Run { status, out, err, root: self.root.clone() }
     }
 
-    /// haul as a user with no rights of its own; what is in the sandbox so far is opened to it.
-    pub fn nobody(&self, arguments: &[&str]) -> Command {
+    /// haul as an unprivileged user; everything in the sandbox so far is made accessible to it.
+    pub fn unprivileged(&self, arguments: &[&str]) -> Command {
         let is_root = rustix::process::geteuid().is_root();
         if !is_root {
             let mut command = self.command();
@@ -317,45 +317,45 @@ impl Sandbox {
         command
     }
 
-    /// Opens everything in the sandbox to all users.
+    /// Makes everything in the sandbox accessible to all users.
     pub fn open_to_all(&self) {
         self.run(self.program("chmod").args(["-R", "a+rwX"]).arg(self.root())).ok();
     }
 
-    /// The content of the store's only file.
+    /// The path of the store's only blob.
     pub fn blob(&self) -> PathBuf {
         let mut folders = fs::read_dir(self.store().join("blobs")).unwrap();
         let mut blobs = fs::read_dir(folders.next().unwrap().unwrap().path()).unwrap();
         blobs.next().unwrap().unwrap().path()
     }
 
-    /// The ids of the files in the store, the newest first.
+    /// The ids of the files in the store, newest first.
     pub fn ids(&self) -> Vec<String> {
         self.haul(["ls", "--ids"]).ok().lines()
     }
 }
 
-/// A script of a shell, in which `haul` is the program.
+/// A shell script. `haul` is the program.
 pub fn script(line: &str) -> String {
     format!("haul() {{ '{HAUL}' \"$@\"; }}; {line}")
 }
 
 impl Run {
-    /// It went well.
+    /// Checks that the run succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.status, 0, "{self}");
         self
     }
 
-    /// It ended with this status.
+    /// Checks that the run failed with this status.
     #[track_caller]
     pub fn fails(self, status: i32) -> Self {
         assert_eq!(self.status, status, "{self}");
         self
     }
 
-    /// stderr has this in it.
+    /// Checks that stderr contains this text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr().contains(text), "{text:?} is not in stderr: {self}");
@@ -366,7 +366,7 @@ impl Run {
         self.status == 0
     }
 
-    /// Whether a SIGKILL ended it.
+    /// Whether SIGKILL ended the run.
     pub fn is_killed(&self) -> bool {
         self.status == KILLED
     }
@@ -386,7 +386,7 @@ impl Run {
         self.stdout().lines().map(str::to_owned).collect()
     }
 
-    /// The same with its lines sorted, where files of one command may come in any order.
+    /// The same run with sorted lines, for commands that print several files in any order.
     pub fn sorted(mut self) -> Self {
         for stream in [&mut self.out, &mut self.err] {
             let mut lines: Vec<&[u8]> = stream.split_inclusive(|byte| *byte == b'\n').collect();
@@ -396,7 +396,7 @@ impl Run {
         self
     }
 
-    /// What `--json` printed: one array on stdout, and nothing but objects, one a line, on stderr.
+    /// The output of `--json`. Checks that stdout is one array and that stderr holds only objects, one per line.
     #[track_caller]
     pub fn json(&self) -> Vec<Value> {
         self.errors();
@@ -406,26 +406,26 @@ impl Run {
         }
     }
 
-    /// What `--jsonl` printed.
+    /// The output of `--jsonl`.
     #[track_caller]
     pub fn jsonl(&self) -> Vec<Value> {
         self.errors();
         self.lines().iter().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
-    /// What `--jsonl` printed before a kill, which may have cut the last line.
+    /// The output of `--jsonl` before a kill, which may have cut the last line.
     pub fn rows(&self) -> Vec<Value> {
         self.out.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
-    /// The files that `--jsonl` printed in a run that went well.
+    /// The files that `--jsonl` printed in a successful run.
     #[track_caller]
     pub fn files(&self) -> Vec<File> {
         assert_eq!(self.status, 0, "{self}");
         self.lines().iter().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
-    /// The objects on stderr.
+    /// The error objects on stderr.
     #[track_caller]
     pub fn errors(&self) -> Vec<Value> {
         let lines = self.stderr();
@@ -437,7 +437,7 @@ impl Run {
     fn text(&self, stream: &[u8]) -> String {
         match str::from_utf8(stream) {
             Ok(text) => text.to_owned(),
-            // In the middle of a character.
+            // The kill may have split a character.
             Err(_) if self.is_killed() => String::from_utf8_lossy(stream).into_owned(),
             Err(error) => panic!("{error}: {self}"),
         }
@@ -450,7 +450,7 @@ impl Run {
             match c {
                 '\u{1b}' => shown.push('␛'),
                 '\n' | '\t' => shown.push(c),
-                // What a snapshot cannot show.
+                // Characters that a snapshot cannot show.
                 c if c.is_control() || c == '\u{202e}' => {
                     shown.push_str(&c.escape_unicode().to_string());
                 }
@@ -479,7 +479,7 @@ impl fmt::Debug for Run {
     }
 }
 
-/// Puts `[id]` in the place of ids and `[link]` in that of links' ids, of the same width, so that tables stay aligned.
+/// Replaces ids with `[id]` and link ids with `[link]`, padded to the same width so that tables stay aligned.
 fn without_ids(text: &str) -> String {
     let is_digit = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
     let mut shown = String::with_capacity(text.len());

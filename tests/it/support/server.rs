@@ -1,4 +1,4 @@
-//! A server on a raw socket: it answers byte for byte what a test says, and records every request as it arrived.
+//! A server on a raw socket. It sends scripted bytes and records every request as received.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use url::Url;
 
-/// A request as it arrived.
+/// A request as received.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub method: String,
     pub target: String,
-    /// The request line and the headers, with the empty line that ends them.
+    /// The request line and the headers, including the empty line at the end.
     pub head: String,
     pub body: Vec<u8>,
-    /// Whether the body has its announced length.
+    /// Whether the body has the announced length.
     pub whole: bool,
 }
 
 impl Request {
-    /// Reads the head of a request; None at the end of the connection.
+    /// Reads the head of a request; `None` at the end of the connection.
     pub fn read_head(stream: &mut (impl Read + ?Sized)) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -38,7 +38,7 @@ impl Request {
         Ok(Some(Self { method, target, head, ..Self::default() }))
     }
 
-    /// Reads the body, which has a length in every request of haul.
+    /// Reads the body. Every request of haul announces its length.
     pub fn read_body(&mut self, stream: &mut (impl Read + ?Sized)) -> io::Result<()> {
         assert_eq!(self.header("transfer-encoding"), None, "the length is always known");
         let length = self.length();
@@ -80,9 +80,9 @@ impl Request {
         serde_json::from_slice(&self.body).expect("a body of JSON")
     }
 
-    /// Checks that this is a captured request: its line, its headers in any order, its body byte for byte. A file of a
-    /// captured request has line feeds for line ends and `BOUNDARY` for a form's boundary; it leaves out the headers of
-    /// [`EVERYWHERE`] and may leave out the length.
+    /// Checks that this is a captured request: its request line, its headers in any order, its body byte for byte.
+    /// A file with a captured request has line feeds as line ends and `BOUNDARY` as the boundary of a form. It
+    /// omits the headers of [`EVERYWHERE`] and may omit the length.
     #[track_caller]
     pub fn assert_is(&self, captured: &str) {
         let (head, body) = captured.split_once("\n\n").unwrap_or((captured, ""));
@@ -111,7 +111,7 @@ impl Request {
     }
 }
 
-/// Headers that every request has.
+/// Headers of every request.
 const EVERYWHERE: [&str; 4] = ["accept", "accept-encoding", "host", "user-agent"];
 
 fn sorted(headers: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
@@ -120,10 +120,10 @@ fn sorted(headers: impl Iterator<Item = (String, String)>) -> Vec<(String, Strin
     headers
 }
 
-/// An answer to a request, and what becomes of the connection.
+/// A response to a request, and how the connection ends.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Status and header lines; None where the body is all that is sent.
+    /// Status and header lines; `None` sends only the body.
     head: Option<(u16, String)>,
     body: Vec<u8>,
     early: bool,
@@ -135,18 +135,18 @@ enum Then {
     KeepOpen,
     Close,
     Hang,
-    /// Stop reading and writing, but let what was written arrive.
+    /// Stop reading and writing, but deliver what was written.
     Linger,
 }
 
 impl Answer {
-    /// A whole answer with a length; the connection stays open.
+    /// A complete response with a length. The connection stays open.
     pub fn new(status: u16, body: impl AsRef<[u8]>) -> Self {
         let head = Some((status, String::new()));
         Self { head, body: body.as_ref().to_vec(), early: false, then: Then::KeepOpen }
     }
 
-    /// The same with headers.
+    /// Like [`new`](Self::new), with headers.
     pub fn status(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
         headers.iter().fold(Self::new(status, body), |answer, (name, value)| answer.header(name, value))
     }
@@ -156,42 +156,42 @@ impl Answer {
         Self::new(200, body).header("Content-Type", "application/json")
     }
 
-    /// 200 with a JSON body of no meaning.
+    /// 200 with an arbitrary JSON body.
     pub fn ok() -> Self {
         Self::json(r#"{"ok":true}"#)
     }
 
-    /// Exactly these bytes, then the connection is closed.
+    /// Sends exactly these bytes and closes the connection.
     pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
         Self { head: None, then: Then::Close, ..Self::new(0, bytes) }
     }
 
-    /// Reads only the head of the request, then closes the connection without an answer.
+    /// Reads only the head of the request and closes the connection without a response.
     pub fn cut() -> Self {
         Self { early: true, ..Self::raw("") }
     }
 
-    /// With another status.
+    /// The same response with another status.
     pub fn with_status(mut self, status: u16) -> Self {
         self.head = self.head.map(|(_, headers)| (status, headers));
         self
     }
 
-    /// With another header.
+    /// The same response with another header.
     pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.head =
             self.head.map(|(status, lines)| (status, format!("{lines}{name}: {}\r\n", value.as_ref())));
         self
     }
 
-    /// Answers as soon as the head has come, reads no body and closes the connection.
+    /// Responds after the head of the request, without reading the body, and closes the connection.
     pub fn early(mut self) -> Self {
         self.early = true;
         self.then = Then::Linger;
         self
     }
 
-    /// Sends nothing more and leaves the connection open.
+    /// Stops sending and leaves the connection open.
     pub fn hang(mut self) -> Self {
         self.then = Then::Hang;
         self
@@ -199,14 +199,14 @@ impl Answer {
 
     fn bytes(&self) -> Vec<u8> {
         let Some((status, headers)) = &self.head else { return self.body.clone() };
-        // 204 has no body and so no length.
+        // 204 has no body and therefore no length.
         let length =
             if *status == 204 { String::new() } else { format!("Content-Length: {}\r\n", self.body.len()) };
         [format!("HTTP/1.1 {status} Scripted\r\n{length}{headers}\r\n").as_bytes(), &self.body].concat()
     }
 }
 
-/// A port of this machine where each connection is served in a thread of its own, until this is dropped.
+/// A local port that serves each connection in its own thread, until it is dropped.
 pub struct Listener {
     pub address: SocketAddr,
     over: Arc<AtomicBool>,
@@ -217,7 +217,7 @@ impl Listener {
         Self::at("127.0.0.1:0", serve)
     }
 
-    /// The same at another address.
+    /// Like [`new`](Self::new), at another address.
     pub fn at(address: &str, serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         Self::accept(TcpListener::bind(address).unwrap(), serve)
     }
@@ -242,7 +242,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -250,16 +250,16 @@ impl Drop for Listener {
 type Script = dyn Fn(usize) -> Answer + Send + Sync;
 type Handler = dyn Fn(usize, &Request) -> Answer + Send + Sync;
 
-/// Where answers come from.
+/// The source of responses.
 enum Source {
-    /// The number of the request decides, so an answer may go out before the body has come.
+    /// Decides by the number of the request, so a response can be sent before the body is received.
     Script(Box<Script>),
-    /// The whole request decides.
+    /// Decides by the whole request.
     Handler(Box<Handler>),
 }
 
 impl Source {
-    /// The answer, if it goes out before the body has come.
+    /// The response, if it is sent before the body is received.
     fn early(&self, number: usize) -> Option<Answer> {
         match self {
             Self::Script(answer) => Some(answer(number)).filter(|answer| answer.early),
@@ -275,7 +275,7 @@ impl Source {
     }
 }
 
-/// A server that gives scripted answers, until it is dropped.
+/// A server with scripted responses. It stops when dropped.
 pub struct Server {
     pub url: Url,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -289,7 +289,7 @@ impl Server {
         Self::start_with(|_| answers)
     }
 
-    /// The same for answers that name the server's own origin.
+    /// Like [`start`](Self::start), for responses that contain the server's own origin.
     pub fn start_with<I: IntoIterator<Item = Answer>>(answers: impl FnOnce(&str) -> I) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -300,7 +300,7 @@ impl Server {
         Self::serve(listener, None, Source::Script(Box::new(answer)))
     }
 
-    /// Sends `answers` in order; the last one serves all further requests.
+    /// Sends `answers` in order; the last one is sent for all further requests.
     pub fn repeating(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: Vec<_> = answers.into_iter().collect();
         let answer = move |number: usize| answers[number.min(answers.len() - 1)].clone();
@@ -308,13 +308,13 @@ impl Server {
         Self::serve(listener, None, Source::Script(Box::new(answer)))
     }
 
-    /// Answers as `handler` says, which gets the request and its number from 0.
+    /// Responds as `handler` decides from the request and its number, counted from 0.
     pub fn new(handler: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::serve(listener, None, Source::Handler(Box::new(handler)))
     }
 
-    /// The same over TLS.
+    /// Like [`new`](Self::new), over TLS.
     pub fn tls(
         config: Arc<rustls::ServerConfig>,
         handler: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
@@ -350,7 +350,7 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// `METHOD TARGET` of each.
+    /// `METHOD TARGET` of each request.
     pub fn lines(&self) -> Vec<String> {
         self.requests().iter().map(Request::line).collect()
     }
@@ -363,12 +363,12 @@ impl Server {
         requests.remove(0)
     }
 
-    /// How many requests came.
+    /// The number of requests.
     pub fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 
-    /// How many connections were opened.
+    /// The number of opened connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -384,7 +384,7 @@ impl Server {
     }
 }
 
-/// A connection that can stop sending.
+/// A connection whose sending side can be closed.
 trait Wire: Read + Write {
     fn end(&mut self);
 }
@@ -401,18 +401,18 @@ impl Wire for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
     }
 }
 
-/// Serves one request; None when the connection is at its end.
+/// Serves one request; `None` at the end of the connection.
 fn serve_one(wire: &mut dyn Wire, source: &Source, log: &Mutex<Vec<Request>>) -> Option<()> {
     let mut request = Request::read_head(wire).ok()??;
     let number = {
-        // Counted by its head, so that a request that breaks off is counted too.
+        // Recorded after the head, so that an interrupted request counts too.
         let mut log = log.lock().unwrap();
         log.push(request.clone());
         log.len() - 1
     };
     let mut answer = source.early(number);
     if answer.is_none() {
-        // A body that breaks off shows in `whole`.
+        // `whole` shows whether the body was interrupted.
         let _ = request.read_body(wire);
         answer = request.whole.then(|| source.answer(number, &request));
         log.lock().unwrap()[number] = request;
@@ -432,7 +432,7 @@ fn serve_one(wire: &mut dyn Wire, source: &Source, log: &Mutex<Vec<Request>>) ->
         }
         Then::Linger => {
             wire.end();
-            // Closing with unread bytes would reset the connection and take the answer with it.
+            // Closing with unread bytes would reset the connection and lose the response.
             let mut sink = [0; 1024];
             thread::sleep(Duration::from_millis(300));
             while wire.read(&mut sink).is_ok_and(|count| count > 0) {}

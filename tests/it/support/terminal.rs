@@ -1,4 +1,4 @@
-//! Runs the program in a terminal.
+//! Runs the program in a pseudo-terminal.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr
 use crate::support::process::Process;
 use crate::support::sandbox::{Run, Sandbox};
 
-/// Which of the program's streams are the terminal.
+/// The streams that are connected to the terminal.
 #[derive(Clone, Copy)]
 pub enum On {
     /// All three.
@@ -32,11 +32,11 @@ pub struct Terminal {
     keyboard: File,
     screen: Arc<Screen>,
     reader: JoinHandle<()>,
-    /// How much of the screen has been looked at.
+    /// How much of the output earlier calls have consumed.
     looked: usize,
 }
 
-/// What a terminal has shown so far.
+/// The output of a terminal so far.
 #[derive(Default)]
 struct Screen {
     shown: Mutex<Shown>,
@@ -49,11 +49,11 @@ struct Shown {
     ended: bool,
 }
 
-/// How long a program may take to show what is waited for: only one that never will takes so long.
+/// The time limit for expected output; only missing output takes this long.
 const AT_MOST: Duration = Duration::from_mins(1);
 
 impl Terminal {
-    /// Starts the command in a terminal of so many columns and 24 lines.
+    /// Starts the command in a terminal with 24 lines and this many columns.
     pub fn start(env: &Sandbox, mut command: Command, columns: u16, on: On) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -69,7 +69,7 @@ impl Terminal {
         let (out, err) = (!matches!(on, On::Err), !matches!(on, On::Out));
         command.stdin(Stdio::from(slave.try_clone().unwrap()));
         let process = env.spawn_with(&mut command, stream(out, &slave), stream(err, &slave));
-        // The terminal ends when the last program in it does: neither may we hold it.
+        // The terminal closes with its last open handle, so this process must not keep one.
         drop((command, slave));
         let keyboard = File::from(master);
         let mut output = keyboard.try_clone().unwrap();
@@ -77,7 +77,7 @@ impl Terminal {
         let filled = Arc::clone(&screen);
         let reader = thread::spawn(move || {
             let mut piece = [0; 4096];
-            // Linux says EIO where others say end of file.
+            // At the end of the output Linux returns EIO, other systems end of file.
             while let Ok(read @ 1..) = output.read(&mut piece) {
                 filled.shown.lock().unwrap().bytes.extend_from_slice(&piece[..read]);
                 filled.more.notify_all();
@@ -88,14 +88,14 @@ impl Terminal {
         Self { process, keyboard, screen, reader, looked: 0 }
     }
 
-    /// Waits until the screen shows all of these, in any order, after what was waited for before; gives what it showed up
-    /// to there. Escape sequences do not count.
+    /// Waits until the screen shows all of these texts, in any order, after the text of earlier calls, and returns
+    /// the output up to there. Escape sequences are ignored.
     #[track_caller]
     pub fn sees(&mut self, wanted: &[&str]) -> String {
         self.sees_within(wanted, AT_MOST).unwrap_or_else(|new| panic!("no {wanted:?} in\n{new}"))
     }
 
-    /// The same for so long; what it showed instead is the error.
+    /// Like [`sees`](Self::sees), with a time limit. The error is the output so far.
     pub fn sees_within(&mut self, wanted: &[&str], limit: Duration) -> Result<String, String> {
         let mut shown = self.screen.shown.lock().unwrap();
         loop {
@@ -116,12 +116,12 @@ impl Terminal {
         }
     }
 
-    /// Types this; `\x04` is Ctrl-D.
+    /// Types this text; `\x04` is Ctrl-D.
     pub fn types(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits for its end. Its out is what the screen showed, its err what did not go to the terminal.
+    /// Waits for the program to exit. The run's stdout is the screen, its stderr what was redirected.
     #[track_caller]
     pub fn end(self) -> Run {
         let mut run = self.process.end();
@@ -134,7 +134,7 @@ impl Terminal {
 }
 
 impl Sandbox {
-    /// Runs haul in a terminal of so many columns, with `answer` typed ahead. Its out is what the screen showed.
+    /// Runs haul in a terminal with this many columns and `answer` typed ahead. The run's stdout is the screen.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     pub fn terminal(&self, columns: u16, answer: &str, arguments: &[&str]) -> Run {
         let mut command = self.command();
@@ -142,7 +142,7 @@ impl Sandbox {
         self.terminal_of(command, columns, answer, On::All)
     }
 
-    /// The same for any command.
+    /// Like [`terminal`](Self::terminal), for any command.
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     pub fn terminal_of(&self, command: Command, columns: u16, answer: &str, on: On) -> Run {
         let mut terminal = Terminal::start(self, command, columns, on);
@@ -156,8 +156,8 @@ impl Sandbox {
     }
 }
 
-/// What stays on a screen of what was drawn on a line and erased again: bars, which a slow machine shows and a quick one
-/// does not.
+/// Removes frames that were drawn on a line and erased again, such as progress bars, because their number depends
+/// on speed.
 fn without_frames(screen: &[u8]) -> Vec<u8> {
     let erase = b"\r\x1b[2K";
     let ends = |line: &[u8]| line.windows(erase.len()).rposition(|piece| piece == erase);
@@ -165,8 +165,8 @@ fn without_frames(screen: &[u8]) -> Vec<u8> {
     lines.flat_map(|line| &line[ends(line).map_or(0, |at| at + erase.len())..]).copied().collect()
 }
 
-/// What a terminal showed, without sequences that colour and move. Grows at its end alone as more is shown: a sequence
-/// that has not come whole ends it.
+/// The output without escape sequences for colours and cursor movement. Further output only appends to it: an
+/// incomplete sequence ends it.
 fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let (mut plain, mut rest) = (String::new(), text.chars());

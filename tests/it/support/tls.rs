@@ -1,4 +1,4 @@
-//! Certificate authorities and what they sign.
+//! Certificate authorities and the certificates that they sign.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub enum Flaw {
     SelfSigned,
 }
 
-/// An authority. Two of one name are taken for each other.
+/// An authority. Two authorities with one name are indistinguishable.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -38,12 +38,12 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    /// A file with its certificate, as long as this lives.
+    /// A temporary file with its certificate.
     pub fn pem(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// The configuration of a server of that host.
+    /// The TLS configuration of a server for that host.
     pub fn session(&self, host: &str, flaw: Flaw) -> Arc<ServerConfig> {
         let host = if flaw == Flaw::OtherHost { "other.example" } else { host };
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();

@@ -63,13 +63,13 @@ fn unreadable_files_and_folders() {
     env.write("docs/open.txt", "");
     fs::set_permissions(env.write("docs/secret.txt", "x"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(env.work().join("docs/closed"), fs::Permissions::from_mode(0o000)).unwrap();
-    check!(env.run(&mut env.nobody(&["upload", "docs/secret.txt"])), @"
+    check!(env.run(&mut env.unprivileged(&["upload", "docs/secret.txt"])), @"
     status 1
     --- err
     error: docs/secret.txt: cannot open
     caused by: Permission denied (os error 13)
     ");
-    check!(env.run(&mut env.nobody(&["upload", "-r", "docs", "--fields", "name"])).sorted(), @"
+    check!(env.run(&mut env.unprivileged(&["upload", "-r", "docs", "--fields", "name"])).sorted(), @"
     status 1
     --- out
     open.txt
@@ -80,7 +80,7 @@ fn unreadable_files_and_folders() {
     error: docs/closed: cannot read the folder
     error: docs/secret.txt: cannot open
     ");
-    check!(env.run(&mut env.nobody(&["ls", "--fields", "name"])), @"
+    check!(env.run(&mut env.unprivileged(&["ls", "--fields", "name"])), @"
     status 0
     --- out
     open.txt
