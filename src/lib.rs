@@ -15,6 +15,7 @@ pub mod error;
 pub mod files;
 pub mod filter;
 pub mod http;
+pub mod human;
 pub mod interrupt;
 pub mod model;
 pub mod progress;

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::human;
 use crate::settings::{Origin, env};
-use crate::ui::{Columns, human};
+use crate::ui::Columns;
 use crate::vault;
 
 const FIELDS: &[&str] = &["setting", "value", "origin"];

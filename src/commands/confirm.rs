@@ -7,8 +7,9 @@ use clap::Args;
 use super::select::Chosen;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::human;
 use crate::model::File;
-use crate::ui::{human, one_line};
+use crate::ui::one_line;
 
 /// Whether to ask, and whether to do it at all.
 #[derive(Args, Clone, Copy, Debug, Default)]

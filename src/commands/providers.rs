@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::human;
 use crate::model::Object;
 use crate::providers::{
     self, Capabilities, Download, NameLimit, Native, Op, Precision, REGISTRY, Spec, supports,
 };
-use crate::ui::{Columns, human};
+use crate::ui::Columns;
 
 /// The arguments of `haul providers`.
 #[derive(Args, Debug)]
@@ -210,10 +211,6 @@ pub(super) const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SH
 /// A hundred years, in seconds: a longer limit is none.
 const FOR_EVER: i64 = 100 * 365 * 86_400;
 
-fn seconds(count: i64) -> String {
-    human::duration(std::time::Duration::from_secs(count.unsigned_abs()))
-}
-
 /// A comparison that the platform makes itself, as `created_at < <= > >= (superset)`.
 fn pushed_down(native: &Native) -> String {
     let ops: Vec<&str> = native.ops.iter().map(|op| op.symbol()).collect();
@@ -287,6 +284,7 @@ pub(super) struct Sheet {
 
 fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &'static Capabilities) -> Sheet {
     let row = Row::of(spec);
+    let seconds = |count: i64| human::duration(std::time::Duration::from_secs(count.unsigned_abs()));
     let span = |lifetime: Option<(i64, i64)>| {
         lifetime.map(|(min, max)| {
             if max >= FOR_EVER {

@@ -16,11 +16,11 @@ use super::select::resolve;
 use super::sources::{Sources, Work, read_paths};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
 use crate::providers::{self, Op, Provider, require, require_upload, supports};
 use crate::settings::{Origin, parse_lifetime};
 use crate::transfer::{Action, IfExists, Journal, Selection, UploadOptions, Uploaded, Uploads};
-use crate::ui::human;
 
 /// The arguments of `haul upload`.
 #[derive(Args, Debug)]

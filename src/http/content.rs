@@ -7,8 +7,9 @@ use futures_util::stream::{self, StreamExt};
 use reqwest::Response;
 
 use super::request::{is_weak, opaque};
-use super::{Config, Content, HeaderMap, Range, lost, retry};
+use super::{Config, Content, HeaderMap, Range, lost};
 use crate::error::{Error, Result};
+use crate::human;
 
 /// The headers that ask for a range. A weak validator cannot tell whether bytes are the same: it is left out, and the
 /// date takes its place where that is what the caller kept.
@@ -101,7 +102,7 @@ fn stream_of(
             Ok(Ok(chunk)) => Ok(chunk.map(|bytes| (bytes, response))),
             Ok(Err(error)) => Err(lost::broken(platform, error)),
             Err(_) => {
-                let limit = retry::seconds(silence);
+                let limit = human::waiting_time(silence);
                 let message = format!("{platform} sent nothing for {limit} in the middle of the content");
                 Err(lost::unreachable(message).hint("`--timeout` gives it longer"))
             }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::retry::{Cause, Failure, seconds};
+use super::retry::{Cause, Failure};
 use super::{Config, tls, transport};
 use crate::error::{Error, Kind};
+use crate::human::waiting_time;
 
 /// The failure of a request that the transport gave up.
 pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, fully_sent: bool) -> Failure {
@@ -40,7 +41,7 @@ pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: b
         "{} at {} did not answer within {}",
         config.platform,
         place(url),
-        seconds(limit)
+        waiting_time(limit)
     ))
     .hint("`--timeout` gives it longer");
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{HeaderMap, Method, Request, server_time};
 use crate::error::{Error, Kind};
+use crate::human::waiting_time;
 
 /// Limits of trying again, by count and by elapsed time, and the pauses in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +160,11 @@ impl Tries {
         if self.count < 2 {
             return error;
         }
-        error.cause(format!("gave up after {} attempts in {}", self.count, seconds(self.begun.elapsed())))
+        error.cause(format!(
+            "gave up after {} attempts in {}",
+            self.count,
+            waiting_time(self.begun.elapsed())
+        ))
     }
 }
 
@@ -169,20 +174,9 @@ pub(super) fn come_back(error: Error, asked: Duration) -> Error {
     let error = error.with_kind(Kind::RateLimited);
     let cause = |wait: &str| format!("the platform asks to wait {wait}, longer than this command waits");
     match at {
-        Ok(at) => error.cause(cause(&seconds(asked))).hint(format!("try again after {at}")),
+        Ok(at) => error.cause(cause(&waiting_time(asked))).hint(format!("try again after {at}")),
         // Timestamps end there.
         Err(_) => error.cause(cause("until after the year 9999")),
-    }
-}
-
-/// A duration for people: `0.4 s`, `12 s`, `2 h 5 min`.
-pub(super) fn seconds(time: Duration) -> String {
-    let whole = time.as_secs();
-    match whole {
-        0..10 => format!("{:.1} s", time.as_secs_f64()),
-        10..120 => format!("{whole} s"),
-        120..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
     }
 }
 
@@ -320,14 +314,5 @@ mod tests {
             assert!(pauses.iter().any(|pause| *pause < limit * 0.2), "{step}: full jitter, not a little");
             assert!(pauses.iter().any(|pause| *pause > limit * 0.8), "{step}");
         }
-    }
-
-    #[test]
-    fn durations_read_well() {
-        let told = |seconds_: f64| seconds(Duration::from_secs_f64(seconds_));
-        assert_eq!(
-            [told(0.04), told(9.96), told(12.9), told(150.0), told(7500.0)],
-            ["0.0 s", "10.0 s", "12 s", "2 min 30 s", "2 h 5 min"]
-        );
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op as Comparator;
 pub use crate::filter::Precision;
 use crate::http::Rate;
+use crate::human;
 use crate::model::NewFile;
 
 /// An operation of [`Provider`](super::Provider).
@@ -260,8 +261,8 @@ pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -
     if let Some(max) = limits.max_bytes.filter(|max| file.size > *max) {
         return refuse(format!(
             "{name} is {}; {platform} takes at most {} a file",
-            bytes(file.size),
-            bytes(max)
+            human::size(file.size),
+            human::size(max)
         ));
     }
     if file.size == 0 && !limits.empty {
@@ -332,8 +333,4 @@ pub fn not_together(spec: &'static Spec) -> Error {
     let error = Error::new(Kind::Unsupported, format!("{} takes one file a request", spec.name))
         .hint("leave out `--together`");
     if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
-}
-
-fn bytes(count: u64) -> String {
-    bytesize::ByteSize(count).display().si().to_string()
 }

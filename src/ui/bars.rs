@@ -10,7 +10,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::streams::{Shared, lock};
 use super::tally::{Slot, Snapshot, percent};
-use super::{human, layout, sanitize};
+use super::{layout, sanitize};
+use crate::human;
 
 /// Items shown at a time; the others are in the total.
 const SHOWN: usize = 8;

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::layout::is_size;
-use super::{human, sanitize};
+use super::sanitize;
+use crate::human;
 
 /// What a colour says; never needed to understand the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

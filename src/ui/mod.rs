@@ -15,7 +15,6 @@
 mod bars;
 mod cell;
 mod fields;
-pub mod human;
 mod job;
 mod json;
 mod layout;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::human;
+use crate::human;
 use crate::progress::Outcome;
 
 /// The speed is that of the last few seconds.

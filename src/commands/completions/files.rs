@@ -13,11 +13,12 @@ use super::line::{Line, candidate};
 use crate::context::Context;
 use crate::error::Result;
 use crate::filter::Filter;
+use crate::human;
 use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock, Ref};
 use crate::providers::{Listing, Provider, Query, Sort};
 use crate::settings::{Env, Flags, Profile, Settings};
-use crate::ui::{Ui, human, is_unsafe, one_line};
+use crate::ui::{Ui, is_unsafe, one_line};
 use crate::vault::{self, Patience};
 
 /// The most that is offered at once.

@@ -1,15 +1,15 @@
-//! Numbers as people say them: sizes, times and durations.
+//! Sizes, times, durations and counts as text for people.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A size in bytes with one decimal in units of 1000: `512 B`, `1.2 MB`. At most 8 characters below 1 ZB.
+/// A size in bytes with one decimal in units of 1000: `512 B`, `1.2 MB`. At most 8 characters.
 pub fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
     }
-    // Tenths in whole numbers, so that 999,999 is `1.0 MB` and not `1000.0 kB`.
+    // Integer tenths: 999,999 is `1.0 MB`, where `bytesize` prints `1000.0 kB`.
     let mut unit = 1000_u128;
     for name in ["kB", "MB", "GB", "TB", "PB"] {
         let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
@@ -22,7 +22,7 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} EB", tenths / 10, tenths % 10)
 }
 
-/// A time seen from `now`: `3 hours ago`, `in 2 days`, `now` within five seconds. Rounded towards now.
+/// A time relative to `now`: `3 hours ago`, `in 2 days`, `now` within five seconds. Rounded towards now.
 pub fn relative(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - time.as_second();
     let amount = match seconds.unsigned_abs() {
@@ -37,12 +37,12 @@ pub fn relative(time: Timestamp, now: Timestamp) -> String {
     if seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
-/// A number of things: `1 file`, `3 files`. Only for nouns that take an s.
+/// A number with its noun: `1 file`, `3 files`. Only for nouns with a plural in s.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// How long something took or takes, in at most two units: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+/// A duration in at most two units: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     let two = |major: u64, unit: &str, minor: u64, part: &str| match minor {
@@ -55,6 +55,18 @@ pub fn duration(time: Duration) -> String {
         60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
         3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// A measured or allowed time of a request, with a decimal below ten seconds: `0.4 s`, `12 s`, `2 min 30 s`,
+/// `24 h 0 min`.
+pub fn waiting_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..120 => format!("{seconds} s"),
+        120..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }
 }
 
@@ -90,5 +102,11 @@ mod tests {
         let shown = [0, 12, 60, 200, 7_500, 273_600].map(|s| duration(Duration::from_secs(s)));
         assert_eq!(shown, ["0 ms", "12 s", "1 min", "3 min 20 s", "2 h 5 min", "3 d 4 h"]);
         assert_eq!(duration(Duration::from_millis(850)), "850 ms");
+    }
+
+    #[test]
+    fn waiting_times_have_a_decimal_below_ten_seconds() {
+        let shown = [0.04, 9.96, 12.9, 150.0, 7_500.0].map(|s| waiting_time(Duration::from_secs_f64(s)));
+        assert_eq!(shown, ["0.0 s", "10.0 s", "12 s", "2 min 30 s", "2 h 5 min"]);
     }
 }
