@@ -1,26 +1,75 @@
-//! Lists, and one file.
+//! The endpoints: upload, list, get, delete, and signed download links.
 
-use axum::extract::Path;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::http::StatusCode;
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::SignedDuration;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, LIST_ORDER, PAGE_SIZE, SPACE, show};
+use crate::emulator::{
+    Content, Form, Limits, Params, Refused, Sending, Signer, Site, Take, TokenCheck, ids, receive,
+};
 use crate::error::Kind;
-use crate::model::{File, FileId};
+use crate::model::{File, FileId, Object, later};
 use crate::store::{Listing, SortKey};
 
-/// Files of a page; nobody knows the service's number but that it is at least 38.
+/// Default page size. The service's own is unknown; it is at least 38.
 const PAGE: usize = 100;
+/// Largest file in bytes. The service's limit may be 100 MB or 100 MiB.
+const MAX_SIZE: u64 = 100 * 1024 * 1024;
+/// Body size at which the proxy refuses a request; recorded at 215 MB.
+const MAX_BODY: u64 = 200_000_000;
+/// Longest file name in bytes.
+const MAX_NAME: usize = 255;
+/// How long a file is kept.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+/// Deepest nesting of `metadata[key]` fields.
+const MAX_DEPTH: usize = 32;
 
-/// A file as the API shows it, keys in the order that was recorded.
-pub(super) fn object(call: &Call, file: &File) -> Value {
+/// A request whose token has been checked.
+pub(super) struct Call {
+    site: Arc<Site>,
+    headers: HeaderMap,
+    params: Params,
+}
+
+impl FromRequestParts<Arc<Site>> for Call {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        if site.check_token(&parts.headers, &["Bearer", "Token"]) != TokenCheck::Accepted {
+            return Err(Problem::unauthenticated());
+        }
+        let params = Params::parse(parts.uri.query().unwrap_or_default());
+        Ok(Self { site: Arc::clone(site), headers: parts.headers.clone(), params })
+    }
+}
+
+/// The id in a path. A non-UTF-8 id matches no file.
+type Id = Result<Path<String>, PathRejection>;
+
+fn file_id(path: Id) -> Result<FileId, Problem> {
+    path.map(|Path(id)| FileId(id)).map_err(|_| Problem::not_found())
+}
+
+/// JSON with the header of this API's workers.
+fn json_response(status: StatusCode, value: Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json; charset=UTF-8")], Json(value)).into_response()
+}
+
+/// The file object, keys in the recorded order.
+fn file_object(call: &Call, file: &File) -> Value {
     json!({
         "id": file.id,
         "name": file.name,
@@ -29,66 +78,127 @@ pub(super) fn object(call: &Call, file: &File) -> Value {
         "etag": file.checksums.md5,
         "checksums": { "sha256": file.checksums.sha256, "md5": file.checksums.md5 },
         "metadata": file.metadata,
-        "created_at": file.created_at.map(time),
-        "expires_at": file.expires_at.map(time),
+        "created_at": file.created_at.map(|time| format!("{time:.3}")),
+        "expires_at": file.expires_at.map(|time| format!("{time:.3}")),
         "urls": { "get": format!("{}/v1/files/{}", call.site.root(&call.headers), file.id) },
     })
 }
 
-/// RFC 3339 in UTC, with milliseconds.
-fn time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+/// `POST /v1/files`.
+pub(super) async fn create(call: Call, body: Body) -> Result<Response, Problem> {
+    let max_size = call.site.quirk_value("max-size").and_then(|value| value.parse().ok()).unwrap_or(MAX_SIZE);
+    let limits = Limits { file: Some(max_size), body: Some(MAX_BODY.max(max_size)) };
+    let received = receive(&call.site, &call.headers, body, limits, |before, head| {
+        match (head.name.as_str(), &head.file_name) {
+            // The service's form parser takes a part without a file name for text.
+            ("content", None) => {
+                Err(Problem::bad_request("content must be a file: its part has no filename"))
+            }
+            ("content", Some(_)) if before.has_file() => Ok(Take::Nothing),
+            ("content", Some(_)) => Ok(Take::File),
+            // One client gives its metadata a file name.
+            ("metadata", _) | (_, None) => Ok(Take::Text),
+            _ => Ok(Take::Nothing),
+        }
+    });
+    let mut form = received.await.map_err(|refused| match refused {
+        Refused::TooLarge(limit) if limit != max_size => Problem::refused_by_proxy(),
+        refused => refused.into(),
+    })?;
+    let upload = form.take_files().into_iter().next();
+    let upload = upload.ok_or_else(|| Problem::bad_request("content is missing"))?;
+    let field = |name: &str| form.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let name = field("filename").or(upload.head.file_name).filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Problem::bad_request("filename is missing"))?;
+    if name.len() > MAX_NAME {
+        return Err(Problem::bad_request(format!("filename has more than {MAX_NAME} bytes")));
+    }
+    let content_type = field("type").or(upload.head.content_type);
+    let now = call.site.clock.now();
+    let file = File {
+        id: FileId(STANDARD.encode(ids::uuid())),
+        name,
+        content_type: Some(content_type.unwrap_or_else(|| "application/octet-stream".to_owned())),
+        metadata: metadata(&form, call.site.quirk_value("bracket-metadata") != Some("ignore"))?,
+        created_at: Some(now),
+        expires_at: Some(later(now, LIFETIME)),
+        ..File::default()
+    };
+    let space = call.site.platform;
+    let file = call.site.blocking(move |store| store.put(space, file, upload.blob)).await?;
+    Ok(json_response(StatusCode::CREATED, file_object(&call, &file)))
 }
 
-/// A page's place: before or after a file. On the wire an opaque text, which clients follow as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Cursor {
-    After(String),
-    Before(String),
+/// Reads metadata in the four encodings of the official clients: a JSON part, JSON in a text field, JSON in a part with
+/// the file name `blob`, and, where `keep_brackets` is set and there is no JSON, fields such as `metadata[tags][]`.
+fn metadata(form: &Form, keep_brackets: bool) -> Result<Object, Problem> {
+    if let Some(text) = form.text("metadata") {
+        return match serde_json::from_str(text) {
+            Ok(Value::Object(object)) => Ok(object),
+            Ok(_) => Err(Problem::bad_request("metadata must be a JSON object")),
+            Err(error) => Err(Problem::bad_request(format!("metadata is not valid JSON: {error}"))),
+        };
+    }
+    let mut metadata = Value::Object(Object::new());
+    for (name, value) in form.texts().filter(|_| keep_brackets) {
+        if let Some(keys) = name.strip_prefix("metadata").and_then(bracket_keys) {
+            insert(&mut metadata, &keys, value);
+        }
+    }
+    Ok(metadata.as_object().cloned().unwrap_or_default())
 }
 
-impl Cursor {
-    fn encode(&self) -> String {
-        STANDARD.encode(match self {
-            Self::After(id) => format!("p={id}"),
-            Self::Before(id) => format!("r=1&p={id}"),
-        })
-    }
+/// The keys of `[a][b][]`; None if the text has another form.
+fn bracket_keys(text: &str) -> Option<Vec<&str>> {
+    let keys: Vec<_> = text.strip_prefix('[')?.strip_suffix(']')?.split("][").collect();
+    (keys.len() <= MAX_DEPTH && !keys[0].is_empty()).then_some(keys)
+}
 
-    fn decode(text: &str) -> Option<Self> {
-        let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
-        let before = text.strip_prefix("r=1&p=").map(|id| Self::Before(id.to_owned()));
-        before.or_else(|| text.strip_prefix("p=").map(|id| Self::After(id.to_owned())))
-    }
-
-    fn url(&self, call: &Call) -> String {
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("cursor", &self.encode())
-            .finish();
-        format!("{}/v1/files?{query}", call.site.root(&call.headers))
+/// Inserts a text at a path of keys, where an empty key appends to a list. Values that conflict with present ones are
+/// dropped.
+fn insert(into: &mut Value, keys: &[&str], text: &str) {
+    let Some((key, rest)) = keys.split_first() else { return };
+    let new = match rest.first() {
+        None => Value::String(text.to_owned()),
+        Some(&"") => Value::Array(Vec::new()),
+        Some(_) => Value::Object(Object::new()),
+    };
+    let place = match into {
+        Value::Array(list) if key.is_empty() => {
+            list.push(new);
+            list.last_mut()
+        }
+        Value::Object(object) if !key.is_empty() => Some(object.entry(*key).or_insert(new)),
+        _ => None,
+    };
+    if let Some(place) = place {
+        insert(place, rest, text);
     }
 }
 
+/// `GET /v1/files`. A cursor is the base64 of `p=ID` for the page after a file, or of `r=1&p=ID` for the page before it.
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
-    let wrong = || Problem::bad_request("Invalid cursor");
+    let invalid = || Problem::bad_request("Invalid cursor");
     let cursor = match call.params.get("cursor").filter(|text| !text.is_empty()) {
-        Some(text) => Some(Cursor::decode(text).ok_or_else(wrong)?),
+        Some(text) => Some(read_cursor(text).ok_or_else(invalid)?),
         None => None,
     };
-    let size = call.site.quirk_value(PAGE_SIZE).and_then(|value| value.parse().ok());
+    let backwards = matches!(cursor, Some((true, _)));
+    let size = call.site.quirk_value("page-size").and_then(|value| value.parse().ok());
     let size: usize = size.filter(|size| *size > 0).unwrap_or(PAGE);
-    let backwards = matches!(cursor, Some(Cursor::Before(_)));
-    let by_id = call.site.quirk_value(LIST_ORDER) == Some("id");
+    let by_id = call.site.quirk_value("list_order") == Some("id");
+    let has_cursor = cursor.is_some();
     let listing = Listing {
         sort: if by_id { SortKey::Id } else { SortKey::Created },
         descending: by_id == backwards,
-        after: cursor.as_ref().map(|(Cursor::After(id) | Cursor::Before(id))| FileId(id.clone())),
+        after: cursor.map(|(_, id)| id),
         limit: size.saturating_add(1),
         ..Listing::default()
     };
-    let listed = call.site.blocking(move |store| store.list(SPACE, &listing)).await;
+    let space = call.site.platform;
+    let listed = call.site.blocking(move |store| store.list(space, &listing)).await;
     let mut files = match listed {
-        Err(error) if error.kind() == Kind::NotFound => return Err(wrong()),
+        Err(error) if error.kind() == Kind::NotFound => return Err(invalid()),
         listed => listed?,
     };
     let more = files.len() > size;
@@ -96,29 +206,167 @@ pub(super) async fn list(call: Call) -> Result<Response, Problem> {
     if backwards {
         files.reverse();
     }
-    let (has_previous, has_next) = if backwards { (more, true) } else { (cursor.is_some(), more) };
-    let id = |file: Option<&File>| file.map(|file| file.id.to_string());
-    let next = id(files.last()).filter(|_| has_next).map(|id| Cursor::After(id).url(&call));
-    let previous = id(files.first()).filter(|_| has_previous).map(|id| Cursor::Before(id).url(&call));
-    let results: Vec<_> = files.iter().map(|file| object(&call, file)).collect();
-    Ok(show(StatusCode::OK, json!({ "next": next, "previous": previous, "results": results })))
+    let (has_previous, has_next) = if backwards { (more, true) } else { (has_cursor, more) };
+    let page_url = |direction: &str, file: &File| {
+        let cursor = STANDARD.encode(format!("{direction}p={}", file.id));
+        let cursor: String = url::form_urlencoded::byte_serialize(cursor.as_bytes()).collect();
+        format!("{}/v1/files?cursor={cursor}", call.site.root(&call.headers))
+    };
+    let page = json!({
+        "next": files.last().filter(|_| has_next).map(|file| page_url("", file)),
+        "previous": files.first().filter(|_| has_previous).map(|file| page_url("r=1&", file)),
+        "results": files.iter().map(|file| file_object(&call, file)).collect::<Vec<_>>(),
+    });
+    Ok(json_response(StatusCode::OK, page))
 }
 
-/// An id of a path; one that is not UTF-8 is nobody's.
-pub(super) type Id = Result<Path<String>, PathRejection>;
-
-pub(super) fn id(path: Id) -> Result<FileId, Problem> {
-    path.map(|Path(id)| FileId(id)).map_err(|_| Problem::not_found())
+/// Whether a cursor leads backwards, and its file.
+fn read_cursor(text: &str) -> Option<(bool, FileId)> {
+    let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+    let (backwards, position) = match text.strip_prefix("r=1&") {
+        Some(position) => (true, position),
+        None => (false, text.as_str()),
+    };
+    Some((backwards, position.strip_prefix("p=")?.into()))
 }
 
-pub(super) async fn get(call: Call, path: Id) -> Result<Response, Problem> {
-    let id = id(path)?;
-    let file = call.site.blocking(move |store| store.stat(SPACE, &id)).await?;
-    Ok(show(StatusCode::OK, object(&call, &file)))
+pub(super) async fn get(call: Call, id: Id) -> Result<Response, Problem> {
+    let (space, id) = (call.site.platform, file_id(id)?);
+    let file = call.site.blocking(move |store| store.stat(space, &id)).await?;
+    Ok(json_response(StatusCode::OK, file_object(&call, &file)))
 }
 
-pub(super) async fn delete(call: Call, path: Id) -> Result<Response, Problem> {
-    let id = id(path)?;
-    call.site.blocking(move |store| store.delete(SPACE, &id)).await?;
+pub(super) async fn delete(call: Call, id: Id) -> Result<Response, Problem> {
+    let (space, id) = (call.site.platform, file_id(id)?);
+    call.site.blocking(move |store| store.delete(space, &id)).await?;
     Ok((StatusCode::NO_CONTENT, [(CONTENT_TYPE, "text/plain; charset=UTF-8")]).into_response())
+}
+
+/// `GET /v1/files/{id}/download`. The signature is the credential; a token is ignored.
+pub(super) async fn download(
+    State(site): State<Arc<Site>>,
+    id: Id,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = file_id(id)?;
+    let required = |name: &str| {
+        let value = params.get(name).filter(|value| !value.is_empty());
+        value.ok_or_else(|| Problem::bad_request(format!("{name} is missing")))
+    };
+    let (link_owner, expiry, signature) = (required("owner")?, required("expiry")?, required("signature")?);
+    let expiry: i64 = expiry.parse().map_err(|_| Problem::bad_request("expiry is not a number"))?;
+    // Defaults to a random key, since the service does not disclose its own.
+    let signer = match site.quirk_value("signing-secret") {
+        Some(secret) => Signer::with_key(secret.as_bytes()),
+        None => site.signer.derive("download links"),
+    };
+    if !signer.verify(&format!("{link_owner} {id} {expiry}"), &signature_bytes(signature)) {
+        return Err(Problem::no_download("wrong signature"));
+    }
+    if link_owner != owner(&site) {
+        return Err(Problem::no_download("another owner"));
+    }
+    if site.clock.now().as_second() > expiry {
+        return Err(Problem::no_download("expired link"));
+    }
+    let content = match Content::open(&site, &id).await {
+        Err(error) if error.kind() == Kind::NotFound => return Err(Problem::no_download("no such file")),
+        content => content?,
+    };
+    let default = Sending::default();
+    let how = Sending {
+        ranges: site.quirk("ranges"),
+        etag: content.file.checksums.md5.clone(),
+        content_type: content.file.content_type.clone().unwrap_or(default.content_type),
+        ..Sending::default()
+    };
+    Ok(content.send(&headers, how))
+}
+
+/// Decodes a signature from a query that has been decoded once. The service writes links that are encoded twice, and in a
+/// link that is not encoded at all each `+` has become a space. Invalid base64 yields no bytes.
+fn signature_bytes(text: &str) -> Vec<u8> {
+    let text = percent_decode_str(text).decode_utf8_lossy().replace(' ', "+");
+    STANDARD.decode(text).unwrap_or_default()
+}
+
+pub(super) async fn account(call: Call) -> Response {
+    let owner = owner(&call.site);
+    let account = json!({
+        "type": "user", "username": owner, "name": owner, "github_url": format!("https://github.com/{owner}"),
+    });
+    Json(account).into_response()
+}
+
+/// The user name of the account that every token belongs to.
+fn owner(site: &Site) -> &str {
+    site.quirk_value("owner").unwrap_or("local-user")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::{Field, Head};
+
+    /// The vector of the contract, computed with another program.
+    #[test]
+    fn a_signature_is_read_whether_encoded_once_twice_or_not_at_all() {
+        let signer = Signer::with_key(b"local-signing-secret");
+        let text = "mattt cneqzikepnug6xezperrr4z55o 1708515345";
+        let plain = "H+ubBSURpGllqUrZ/zbzlHSGD1CUjVnS8cwnXjfyhzE=";
+        let once = plain.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        for query in [plain.to_owned(), once.clone(), once.replace('%', "%25")] {
+            let params = Params::parse(&format!("signature={query}"));
+            assert!(signer.verify(text, &signature_bytes(params.get("signature").unwrap())), "{query}");
+        }
+        assert!(!signer.verify(text, &signature_bytes("nonsense!")));
+    }
+
+    fn parsed(fields: &[(&str, &str)]) -> Result<Object, Problem> {
+        let field = |(name, value): &(&str, &str)| Field::Text {
+            head: Head { name: (*name).to_owned(), ..Head::default() },
+            value: (*value).to_owned(),
+        };
+        metadata(&Form { fields: fields.iter().map(field).collect() }, true)
+    }
+
+    #[test]
+    fn metadata_fields_nest() {
+        let metadata = parsed(&[
+            ("metadata[a]", "1"),
+            ("metadata[tags][]", "x"),
+            ("metadata[tags][]", "y"),
+            ("metadata[deep][er][est]", "z"),
+            ("metadata[list][][k]", "v"),
+        ]);
+        let expected = json!({
+            "a": "1", "tags": ["x", "y"], "deep": {"er": {"est": "z"}}, "list": [{"k": "v"}],
+        });
+        assert_eq!(Value::Object(metadata.unwrap()), expected);
+    }
+
+    #[test]
+    fn invalid_metadata_fields_are_dropped() {
+        let deep = format!("metadata{}", "[a]".repeat(10_000));
+        let fields = [
+            ("metadata[]", "x"),
+            ("metadata[a", "x"),
+            ("metadatab]", "x"),
+            ("other[a]", "x"),
+            (deep.as_str(), "x"),
+        ];
+        assert_eq!(parsed(&fields).unwrap(), Object::new());
+        let clash = parsed(&[("metadata[a]", "1"), ("metadata[a][b]", "2"), ("metadata[a]", "3")]);
+        assert_eq!(Value::Object(clash.unwrap()), json!({"a": "1"}));
+    }
+
+    #[test]
+    fn json_metadata_wins_and_must_be_an_object() {
+        let both = parsed(&[("metadata[a]", "1"), ("metadata", r#"{"b": 2, "c": null}"#)]);
+        assert_eq!(Value::Object(both.unwrap()), json!({"b": 2, "c": null}));
+        for wrong in ["", "x", "[]", "null", "1", "{} {}"] {
+            assert!(parsed(&[("metadata", wrong)]).is_err(), "{wrong}");
+        }
+    }
 }
