@@ -1,6 +1,6 @@
-//! Expression and file to yes or no.
+//! Evaluates a filter on a file.
 //!
-//! Nothing is allocated for a file, but for a JSON number that is compared as text.
+//! Nothing is allocated, except for a JSON number that is compared as text.
 
 use std::cmp::Ordering;
 
@@ -8,19 +8,19 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::field::{self, Kind};
-use super::{Comparison, Expr, Op, Semantics, Value, glob, text, value};
+use super::{Comparison, Equality, Expr, Op, Value, glob, value};
 use crate::model::{File, Object};
 
-pub(super) fn matches(expr: &Expr, file: &File, semantics: Semantics) -> bool {
+pub(super) fn matches(expr: &Expr, file: &File, equality: Equality) -> bool {
     match expr {
-        Expr::And(parts) => parts.iter().all(|part| matches(part, file, semantics)),
-        Expr::Or(parts) => parts.iter().any(|part| matches(part, file, semantics)),
-        Expr::Not(inner) => !matches(inner, file, semantics),
-        Expr::Compare(comparison) => compare(comparison, file, semantics),
+        Expr::And(parts) => parts.iter().all(|part| matches(part, file, equality)),
+        Expr::Or(parts) => parts.iter().any(|part| matches(part, file, equality)),
+        Expr::Not(inner) => !matches(inner, file, equality),
+        Expr::Compare(comparison) => compare(comparison, file, equality),
     }
 }
 
-/// What a file has in a field.
+/// The value of a field.
 enum Found<'a> {
     Text(&'a str),
     Number(f64),
@@ -29,7 +29,7 @@ enum Found<'a> {
     Json(&'a Json),
 }
 
-fn compare(comparison: &Comparison, file: &File, semantics: Semantics) -> bool {
+fn compare(comparison: &Comparison, file: &File, equality: Equality) -> bool {
     let field = comparison.field.as_str();
     let own = || file.extra.get(field).filter(|json| !json.is_null()).map(Found::Json);
     let (kind, found) = field::known(field)
@@ -39,9 +39,9 @@ fn compare(comparison: &Comparison, file: &File, semantics: Semantics) -> bool {
         (Value::Null, Op::Eq | Op::Has) | (Value::Present, Op::Ne) => !is_set,
         (Value::Null, Op::Ne) | (Value::Present, Op::Eq | Op::Has) => is_set,
         (_, Op::Ne) => {
-            !found.is_some_and(|found| holds(field, kind, &found, Op::Eq, &comparison.value, semantics))
+            !found.is_some_and(|found| holds(field, kind, &found, Op::Eq, &comparison.value, equality))
         }
-        (value, op) => found.is_some_and(|found| holds(field, kind, &found, op, value, semantics)),
+        (value, op) => found.is_some_and(|found| holds(field, kind, &found, op, value, equality)),
     }
 }
 
@@ -73,7 +73,7 @@ fn find<'a>(field: &str, file: &'a File) -> Option<Found<'a>> {
     }
 }
 
-/// The value at a dotted path. A key that has dots itself comes before a nested one.
+/// The value at a dotted path. A key that contains dots takes precedence over a nested one.
 pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
     if let Some(value) = object.get(path) {
         return Some(value);
@@ -84,39 +84,39 @@ pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
     })
 }
 
-/// Whether a value that is set compares as asked. A comparison that makes no sense does not hold.
-fn holds(field: &str, kind: Kind, found: &Found, op: Op, value: &Value, semantics: Semantics) -> bool {
+/// Compares a value that is set. A comparison of types that do not fit is false.
+fn holds(field: &str, kind: Kind, found: &Found, op: Op, value: &Value, equality: Equality) -> bool {
     match (found, value) {
-        (Found::Text(have), Value::Text(want)) => text_holds(field, kind, have, op, want, semantics),
+        (Found::Text(have), Value::Text(want)) => text_holds(field, kind, have, op, want, equality),
         (Found::Number(have), Value::Number(want)) => ordered(have.partial_cmp(want), op),
         (Found::Time(have), Value::Time(want)) => ordered(Some(have.cmp(want)), op),
         (Found::Bool(have), Value::Bool(want)) => matches!(op, Op::Eq | Op::Has) && have == want,
-        (Found::Json(have), want) => json_holds(field, kind, have, op, want, semantics),
+        (Found::Json(have), want) => json_holds(field, kind, have, op, want, equality),
         _ => false,
     }
 }
 
-fn text_holds(field: &str, kind: Kind, have: &str, op: Op, want: &str, semantics: Semantics) -> bool {
+fn text_holds(field: &str, kind: Kind, have: &str, op: Op, want: &str, equality: Equality) -> bool {
     match op {
-        Op::Has if kind.has_parts() => text::has(have, want),
-        Op::Eq if semantics == Semantics::Xai && field == "content_type" => text::has(have, want),
-        Op::Eq if semantics == Semantics::Xai && field == "name" => text::wildcard(have, want),
+        Op::Has if kind.has_parts() => has(have, want),
+        Op::Eq if equality == Equality::Wildcards && field == "content_type" => has(have, want),
+        Op::Eq if equality == Equality::Wildcards && field == "name" => wildcard(have, want),
         Op::Glob => glob::matches(want, have),
         _ => ordered(Some(have.cmp(want)), op),
     }
 }
 
-fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, semantics: Semantics) -> bool {
+fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, equality: Equality) -> bool {
     match (have, want) {
         (Json::Array(items), _) if op == Op::Has => {
-            items.iter().any(|item| json_holds(field, kind, item, op, want, semantics))
+            items.iter().any(|item| json_holds(field, kind, item, op, want, equality))
         }
         (Json::Object(object), Value::Text(want)) => op == Op::Has && object.contains_key(want),
-        (Json::String(have), Value::Text(want)) => text_holds(field, kind, have, op, want, semantics),
+        (Json::String(have), Value::Text(want)) => text_holds(field, kind, have, op, want, equality),
         (Json::Number(have), Value::Number(want)) => {
             ordered(have.as_f64().and_then(|have| have.partial_cmp(want)), op)
         }
-        // Platforms whose metadata is all text hold numbers as text.
+        // Platforms with text-only metadata keep numbers as text.
         (Json::String(have), Value::Number(want)) => {
             ordered(value::number(have).and_then(|have| have.partial_cmp(want)), op)
         }
@@ -132,11 +132,11 @@ fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, semant
             let instant = have.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
             ordered(instant.map(|have| have.cmp(want)), op)
         }
-        // A number or a truth value as text: `:` asks for all of it, or for what stands beside a `*`.
+        // A number or a boolean compared as text: `:` matches the whole text unless there is a `*` at an end.
         (Json::Number(_) | Json::Bool(_), Value::Text(want)) => {
             let op =
                 if op == Op::Has && !want.starts_with('*') && !want.ends_with('*') { Op::Eq } else { op };
-            text_holds(field, kind, &have.to_string(), op, want, semantics)
+            text_holds(field, kind, &have.to_string(), op, want, equality)
         }
         _ => false,
     }
@@ -151,4 +151,115 @@ fn ordered(ordering: Option<Ordering>, op: Op) -> bool {
         Op::Ge => ordering.is_ge(),
         Op::Ne | Op::Glob => false,
     })
+}
+
+/// Whether `text` contains `pattern`, ignoring case. With a `*` at the end it has to start with the rest of the
+/// pattern, with one at the start it has to end with it.
+fn has(text: &str, pattern: &str) -> bool {
+    if let Some(core) = pattern.strip_prefix('*') {
+        return match core.strip_suffix('*') {
+            Some(core) => contains(text, core),
+            None => ends_with(text, core),
+        };
+    }
+    match pattern.strip_suffix('*') {
+        Some(start) => starts_with(text, start),
+        None => contains(text, pattern),
+    }
+}
+
+/// The characters in lower case; some become several.
+fn folded(text: &str) -> impl DoubleEndedIterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
+fn contains(text: &str, part: &str) -> bool {
+    if part.is_empty() {
+        return true;
+    }
+    if text.is_ascii() && part.is_ascii() {
+        let (text, part) = (text.as_bytes(), part.as_bytes());
+        let first = part[0].to_ascii_lowercase();
+        return text
+            .windows(part.len())
+            .any(|window| window[0].to_ascii_lowercase() == first && window.eq_ignore_ascii_case(part));
+    }
+    text.char_indices().any(|(at, _)| starts_with(&text[at..], part))
+}
+
+fn starts_with(text: &str, start: &str) -> bool {
+    let mut text = folded(text);
+    folded(start).all(|c| text.next() == Some(c))
+}
+
+fn ends_with(text: &str, end: &str) -> bool {
+    let mut text = folded(text).rev();
+    folded(end).rev().all(|c| text.next() == Some(c))
+}
+
+/// Whether `text` matches `pattern`, in which each `*` stands for any text. Case-sensitive.
+fn wildcard(text: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return text == pattern };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // The first occurrence of each part is the best: it leaves the most text for the others.
+    for part in middle.split('*') {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_looks_for_a_part_whatever_the_case() {
+        let cases = [
+            ("Report.pdf", "report", true),
+            ("Report.pdf", "PDF", true),
+            ("Report.pdf", "reports", false),
+            ("Report.pdf", "rep*", true),
+            ("Report.pdf", "port*", false),
+            ("Report.pdf", "*.PDF", true),
+            ("Report.pdf", "*port", false),
+            ("Report.pdf", "*port*", true),
+            ("Report.pdf", "", true),
+            ("", "x", false),
+            ("", "", true),
+            ("", "*", true),
+            ("anything", "**", true),
+            ("ÜBER.txt", "über", true),
+            ("größe", "GRÖSSE", false),
+            ("20 K\u{212a}", "kk", true),
+            ("ÜBER.txt", "üb*", true),
+            ("café", "*FÉ", true),
+            ("a*b", "a*b", true),
+            ("axb", "a*b", false),
+        ];
+        for (text, pattern, expected) in cases {
+            assert_eq!(has(text, pattern), expected, "{text:?} : {pattern:?}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        let cases = [
+            ("report.pdf", "report.pdf", true),
+            ("report.pdf", "Report.pdf", false),
+            ("report.pdf", "rep*", true),
+            ("report.pdf", "*.pdf", true),
+            ("report.pdf", "r*.pdf", true),
+            ("report.pdf", "r*t*p*f", true),
+            ("report.pdf", "*", true),
+            ("report.pdf", "r*x*f", false),
+            ("aa", "a*a", true),
+            ("a", "a*a", false),
+            ("ab", "a*b*b", false),
+        ];
+        for (text, pattern, expected) in cases {
+            assert_eq!(wildcard(text, pattern), expected, "{text:?} = {pattern:?}");
+        }
+    }
 }

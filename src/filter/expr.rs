@@ -1,20 +1,22 @@
-//! What a filter says, as data.
+//! A filter as data: how it is built, what a platform can be sent of it, and how it is printed.
+
+use std::fmt::{self, Display, Write as _};
 
 use jiff::Timestamp;
 
-use super::glob;
+use super::{Filter, glob, value};
 #[cfg(doc)]
 use crate::model::File;
 
-/// An expression. Parsed ones are in one form, that of [`Expr::all`], [`Expr::any`] and [`Expr::negated`]: no AND in an
-/// AND, no OR in an OR, no list of one, no NOT where a comparator says it; only the whole can be empty.
+/// An expression. Parsed ones are in one form, that of [`Expr::all`], [`Expr::any`] and [`Expr::negated`]: no AND inside
+/// an AND, no OR inside an OR, no list of one, no NOT where a comparator expresses it; only a whole filter can be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// All of them; empty is true.
     And(Vec<Expr>),
     /// Any of them; empty is false.
     Or(Vec<Expr>),
-    /// Not that.
+    /// The negation.
     Not(Box<Expr>),
     /// One comparison.
     Compare(Comparison),
@@ -26,17 +28,17 @@ pub struct Comparison {
     /// A name of [`File::FIELDS`] (aliases are resolved when parsed), or `metadata.key`, `extra.key`,
     /// `checksums.sha256`, or a platform's own field.
     pub field: String,
-    /// How.
+    /// The comparator.
     pub op: Op,
-    /// With what.
+    /// The right side.
     pub value: Value,
 }
 
 /// A comparator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// `:` has: a part of a text, with a `*` at an end as a wildcard. Parsed filters have it only for text and JSON,
-    /// and with [`Value::Present`]; where it would be the same as `=`, they have that.
+    /// `:` contains: a part of a text, with a `*` at an end as a wildcard. Parsed filters have it only with text, JSON
+    /// and [`Value::Present`]; elsewhere it means `=` and is parsed as such.
     Has,
     /// `=`
     Eq,
@@ -50,12 +52,12 @@ pub enum Op {
     Gt,
     /// `>=`
     Ge,
-    /// `~` fits a shell pattern: `*`, `?`, `[a-z]`, `\` before a character; case matters. Braces are resolved when
-    /// parsed. [`Comparison::prefix`] tells what of it a platform may understand.
+    /// `~` matches a shell pattern: `*`, `?`, `[a-z]`, `\` before a character; case-sensitive. Braces are expanded when
+    /// parsed.
     Glob,
 }
 
-/// The right side of a comparison, already of the field's type.
+/// The right side of a comparison, of the field's type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`: unset.
@@ -72,6 +74,15 @@ pub enum Value {
     Bool(bool),
 }
 
+/// How well a platform's answer fits a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// The same files.
+    Exact,
+    /// The same files and perhaps others.
+    Superset,
+}
+
 impl Default for Expr {
     fn default() -> Self {
         Self::And(Vec::new())
@@ -79,7 +90,7 @@ impl Default for Expr {
 }
 
 impl Expr {
-    /// All of them, without an AND in an AND or a list of one.
+    /// The conjunction, with nested ANDs flattened.
     pub fn all(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
@@ -91,7 +102,7 @@ impl Expr {
         if flat.len() == 1 { flat.remove(0) } else { Self::And(flat) }
     }
 
-    /// Any of them, without an OR in an OR or a list of one.
+    /// The disjunction, with nested ORs flattened.
     pub fn any(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
@@ -103,7 +114,7 @@ impl Expr {
         if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
     }
 
-    /// Not that: another comparator where there is one with just that meaning, also for what is not set.
+    /// The negation: another comparator if one has exactly that meaning, also for unset fields.
     #[must_use]
     pub fn negated(self) -> Self {
         let Self::Compare(Comparison { field, op, value }) = self else {
@@ -121,7 +132,7 @@ impl Expr {
         }
     }
 
-    /// The fields that are compared, each as often as it is named.
+    /// The fields that are compared, with repetitions.
     pub fn fields(&self) -> Vec<&str> {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::fields).collect(),
@@ -129,11 +140,60 @@ impl Expr {
             Self::Compare(comparison) => vec![&comparison.field],
         }
     }
+
+    /// How well the platform compares the whole expression itself; None if a part is left out of the request.
+    pub fn precision(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Precision> {
+        let (expr, precision) = self.weakened(&mut accept)?;
+        (expr == *self).then_some(precision)
+    }
+
+    /// The accepted part of an expression, true for at least the same files, and how well it fits the whole.
+    ///
+    /// An AND keeps the accepted ones of its parts. An OR needs all of its parts and a NOT an exact operand: otherwise
+    /// the platform would leave out matching files.
+    fn weakened(
+        &self,
+        accept: &mut impl FnMut(&Comparison) -> Option<Precision>,
+    ) -> Option<(Self, Precision)> {
+        match self {
+            Self::Compare(comparison) => accept(comparison).map(|precision| (self.clone(), precision)),
+            Self::Not(inner) => match inner.weakened(accept)? {
+                (inner, Precision::Exact) => Some((Self::Not(Box::new(inner)), Precision::Exact)),
+                (_, Precision::Superset) => None,
+            },
+            Self::And(parts) => {
+                let (kept, precisions): (Vec<_>, Vec<_>) =
+                    parts.iter().filter_map(|part| part.weakened(accept)).unzip();
+                let whole = kept.len() == parts.len();
+                (!kept.is_empty())
+                    .then(|| (Self::all(kept), if whole { worst(&precisions) } else { Precision::Superset }))
+            }
+            Self::Or(parts) => {
+                let kept: Option<Vec<_>> = parts.iter().map(|part| part.weakened(accept)).collect();
+                let (kept, precisions): (Vec<_>, Vec<_>) = kept?.into_iter().unzip();
+                (!kept.is_empty()).then(|| (Self::any(kept), worst(&precisions)))
+            }
+        }
+    }
+}
+
+fn worst(precisions: &[Precision]) -> Precision {
+    if precisions.contains(&Precision::Superset) { Precision::Superset } else { Precision::Exact }
+}
+
+impl Filter {
+    /// The part of this filter that a platform can be sent: it consists of comparisons that `accept` says the platform
+    /// makes itself, and is true for every file that this filter is true for. None if nothing narrows the listing.
+    ///
+    /// A platform without OR and NOT is sent the [`conjuncts`](Filter::conjuncts) of the result.
+    pub fn native(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
+        self.expr.weakened(&mut accept).map(|(expr, _)| Self { expr })
+    }
 }
 
 impl Comparison {
-    /// What the text begins with if this holds: of a pattern, all before its first wildcard, and of `=`, all. None
-    /// where that says nothing. Asking a platform for texts that begin so gives at least the files asked for.
+    /// The text that matching values begin with: the literal start of a pattern, or the whole of an `=`. None where
+    /// there is no such text. The files whose value begins with it include all that match.
     pub fn prefix(&self) -> Option<String> {
         match (&self.value, self.op) {
             (Value::Text(text), Op::Glob) => {
@@ -150,7 +210,7 @@ impl Op {
     pub const ALL: [Self; 8] =
         [Self::Has, Self::Eq, Self::Ne, Self::Lt, Self::Le, Self::Gt, Self::Ge, Self::Glob];
 
-    /// How it is written.
+    /// The spelling.
     pub const fn symbol(self) -> &'static str {
         match self {
             Self::Has => ":",
@@ -163,4 +223,94 @@ impl Op {
             Self::Glob => "~",
         }
     }
+}
+
+impl fmt::Display for Filter {
+    /// The canonical spelling: parsing it gives the same filter if this one was parsed or built by this module. A filter
+    /// of every file prints as the empty text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.expr.fmt(f)
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::And(parts) => list(f, parts, " AND ", |part| matches!(part, Self::And(_))),
+            Self::Or(parts) => list(f, parts, " OR ", |part| matches!(part, Self::And(_) | Self::Or(_))),
+            Self::Not(inner) => {
+                f.write_str("NOT ")?;
+                operand(f, inner, !matches!(**inner, Self::Compare(_)))
+            }
+            Self::Compare(comparison) => comparison.fmt(f),
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, parts: &[Expr], word: &str, needs: fn(&Expr) -> bool) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            f.write_str(word)?;
+        }
+        operand(f, part, needs(part))?;
+    }
+    Ok(())
+}
+
+fn operand(f: &mut fmt::Formatter<'_>, expr: &Expr, parenthesised: bool) -> fmt::Result {
+    if parenthesised { write!(f, "({expr})") } else { expr.fmt(f) }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field.split_once('.') {
+            Some((object, key)) if !is_plain_key(key) => {
+                write!(f, "{object}.")?;
+                quote(f, key)?;
+            }
+            _ => f.write_str(&self.field)?,
+        }
+        match self.op {
+            Op::Has => f.write_char(':')?,
+            op => write!(f, " {} ", op.symbol())?,
+        }
+        self.value.fmt(f)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Present => f.write_char('*'),
+            Self::Text(text) if is_plain(text) => f.write_str(text),
+            Self::Text(text) => quote(f, text),
+            Self::Number(number) => f.write_str(&value::spell_number(*number)),
+            // Quoted, because other parsers of AIP-160 take a bare `:` for an operator.
+            Self::Time(time) => write!(f, "\"{time}\""),
+            Self::Bool(truth) => write!(f, "{truth}"),
+        }
+    }
+}
+
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        if c == '"' || c == '\\' {
+            f.write_char('\\')?;
+        }
+        f.write_char(c)?;
+    }
+    f.write_char('"')
+}
+
+/// Whether a text needs no quotes: no other parser of AIP-160 would take it for anything but text.
+fn is_plain(text: &str) -> bool {
+    let word = text.chars().all(|c| c.is_alphanumeric() || "_-./*".contains(c));
+    let special = ["", "*", "null", "true", "false", "AND", "OR", "NOT"].contains(&text);
+    word && !special && !text.starts_with('-') && value::number(text).is_none()
+}
+
+fn is_plain_key(key: &str) -> bool {
+    !key.is_empty() && !key.chars().any(|c| c.is_whitespace() || "(),\"'=!<>:~\\".contains(c))
 }

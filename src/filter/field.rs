@@ -1,24 +1,24 @@
-//! Which fields there are, what they are called elsewhere, and what they can be compared with.
+//! The fields, their aliases, and the comparators that they take.
 
 use super::Op;
 use super::problem::clipped;
 use crate::error::nearest;
 use crate::model::File;
 
-/// What a field holds, which decides how it is compared.
+/// The type of a field, which decides how it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text in which `:` looks for a part.
+    /// Text; `:` searches for a part.
     Text,
     /// A word or an id: `:` is the same as `=`.
     Exact,
     /// A checksum: lower-case hex.
     Hex,
-    /// A count of bytes.
+    /// A number of bytes.
     Size,
     /// An instant.
     Time,
-    /// Yes or no.
+    /// A boolean.
     Bool,
     /// A JSON value of any type.
     Json,
@@ -30,12 +30,12 @@ impl Kind {
         matches!(self, Self::Size | Self::Time | Self::Json)
     }
 
-    /// Whether `:` means something else than `=`.
+    /// Whether `:` differs from `=`.
     pub(super) const fn has_parts(self) -> bool {
         matches!(self, Self::Text | Self::Json)
     }
 
-    /// Whether the comparator fits.
+    /// Whether it can be compared with this comparator.
     pub(super) const fn takes(self, op: Op) -> bool {
         match op {
             Op::Has | Op::Eq | Op::Ne => true,
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// What fields are called on the platforms, and here.
+/// Names that fields have on platforms, and their names here.
 const ALIASES: [(&str, &str); 4] =
     [("size_bytes", "size"), ("file_name", "name"), ("file_id", "id"), ("public_url", "url")];
 
@@ -55,7 +55,7 @@ const OBJECTS: [&str; 2] = ["metadata", "extra"];
 /// The checksums of a file.
 const CHECKSUMS: [&str; 3] = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
 
-/// The name here of a field as it was typed, and its kind. The error is what is wrong with it, and hints.
+/// The name and kind of a field as typed. The error is a sentence and hints.
 pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), (String, Vec<String>)> {
     let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
     if let Some(kind) = known(name) {
@@ -83,7 +83,7 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
     Err((format!("`{shown}` is not a field"), hints))
 }
 
-/// The kind of a field that every platform has; None for a platform's own.
+/// The kind of a common field; None for a platform's own.
 pub(super) fn known(name: &str) -> Option<Kind> {
     Some(match name {
         "name" | "content_type" | "purpose" | "path" | "url" => Kind::Text,
@@ -99,12 +99,12 @@ pub(super) fn known(name: &str) -> Option<Kind> {
     })
 }
 
-/// The kind of a platform's own field: its name tells a time, the rest are words and ids.
+/// The kind of a platform's own field: a name in `_at` is an instant, others are words and ids.
 pub(super) fn platform_kind(name: &str) -> Kind {
     if name.ends_with("_at") { Kind::Time } else { Kind::Exact }
 }
 
-/// Every name that can be typed as it is: the fields that are no objects, and the platform's own.
+/// Every name that can be typed alone: the fields that are not objects, and the platform's own.
 fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
     let mut names: Vec<&'a str> = Vec::from(File::FIELDS);
     names.retain(|name| known(name).is_some());
@@ -112,7 +112,7 @@ fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
     names
 }
 
-/// The field that was probably meant.
+/// The field that the user probably meant.
 fn near(typed: &str, platform: &[&str]) -> Option<String> {
     let mut candidates = names(platform);
     candidates.extend(ALIASES.map(|(alias, _)| alias));

@@ -1,97 +1,84 @@
 //! One expression language over files: AIP-160, in which OR binds tighter than AND.
 //!
-//! `size > 10MB AND name:report OR name:invoice` asks for files over 10 MB whose name has either word in it.
+//! `size > 10MB AND name:report OR name:invoice` selects files over 10 MB whose name contains either word.
 //!
 //! | field | `:` | `=` `!=` | `<` `<=` `>` `>=` | `~` |
 //! | --- | --- | --- | --- | --- |
-//! | `name`, `content_type`, `purpose`, `path`, `url` | a part, whatever the case; `x*` the start, `*x` the end | all of it, case matters | no | pattern |
-//! | `id`, `status`, `provider`, `profile`, `checksums.sha256`, `.md5`, `.blake3` | same as `=` | all of it, case matters (not in a checksum) | no | pattern |
+//! | `name`, `content_type`, `purpose`, `path`, `url` | a part, ignoring case; `x*` the start, `*x` the end | the whole text, case-sensitive | no | pattern |
+//! | `id`, `status`, `provider`, `profile`, `checksums.sha256`, `.md5`, `.blake3` | same as `=` | the whole text, case-sensitive (not in a checksum) | no | pattern |
 //! | `size` | same as `=` | bytes; `10MB` is 10^7, `10MiB` 10 · 2^20 | yes | no |
 //! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is its first in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
 //! | `downloadable` | same as `=` | `true`, `false` | no | no |
-//! | `metadata.KEY`, `extra.KEY` | a part of a text, an item of an array, a key of an object, all of a number | a bare number or `true` by value (also if the platform holds it as text), else as text | numbers by value, text by code point | no |
+//! | `metadata.KEY`, `extra.KEY` | a part of a text, an item of an array, a key of an object, a whole number | a bare number or `true` by value (also if the platform keeps it as text), else as text | numbers by value, text by code point | no |
 //!
-//! - `= null` and `!= null` go with every field, and so does `:*`, which is true where there is a value. Any other
-//!   comparison with a field that is not set is false, but for `!=`, which is true.
-//! - `~` matches a shell pattern: `*`, `?`, `[a-z]`, `{pdf,txt}`; case matters. It is this program's own.
-//! - `size_bytes`, `file_name`, `file_id` and `public_url` are `size`, `name`, `id`, `url`.
-//! - A field that only one platform has is known where the caller says so ([`Filter::parse_with`]); its value is that
-//!   key of `extra`. One that ends in `_at` is an instant, any other a word.
+//! - `= null`, `!= null` and `:*` (is set) work with every field. Any other comparison with an unset field is false,
+//!   except `!=`, which is true.
+//! - `~` matches a shell pattern: `*`, `?`, `[a-z]`, `{pdf,txt}`; case-sensitive. It is an extension of AIP-160.
+//! - `size_bytes`, `file_name`, `file_id` and `public_url` are `size`, `name`, `id` and `url`.
+//! - The caller names the fields that only one platform has ([`Filter::parse_with`]); their value is that key of
+//!   `extra`. A field that ends in `_at` is an instant, any other a word.
 //! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word is quoted: `metadata."my key"`.
 //!
-//! A missing value is unset in this module. A field that a listing does not state at all is unknown instead: the
-//! providers refuse a filter on it before it is evaluated.
-//!
-//! [`Semantics::Xai`] differs in two comparisons, as xAI documents them: `name =` takes each `*` for any text, and
-//! `content_type =` is the same as `content_type:`.
+//! A missing value is unset in this module. A field that a listing does not state at all is unknown: the providers
+//! refuse a filter on it before it is evaluated.
 
-mod comparison;
 mod eval;
 mod expr;
 mod field;
 mod glob;
 mod parse;
-mod print;
 mod problem;
-mod pushdown;
-mod text;
 mod value;
 
 use jiff::Timestamp;
 
 pub use eval::lookup;
-pub use expr::{Comparison, Expr, Op, Value};
-pub use pushdown::Precision;
+pub use expr::{Comparison, Expr, Op, Precision, Value};
 
 use crate::error::{Error, Result};
 use crate::model::File;
 
-/// A parsed filter. The default is every file.
+/// A parsed filter. The default matches every file.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Filter {
-    /// What it says.
+    /// The expression.
     pub expr: Expr,
 }
 
-/// Whose meaning a filter has.
+/// The meaning of `=` with names and media types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Semantics {
-    /// Ours: the table of this module.
+pub enum Equality {
+    /// The whole text, as in the table of this module.
     #[default]
-    Haul,
-    /// xAI's, where it differs.
-    Xai,
+    Exact,
+    /// `name =` takes each `*` for any text, and `content_type =` means the same as `content_type:`.
+    Wildcards,
 }
 
 impl Filter {
-    /// Parses a filter; `now` is what relative times are relative to. Errors (usage, exit 2) point at the column.
+    /// Parses a filter; relative times are relative to `now`. Errors (usage, exit 2) name the column.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self> {
         Self::parse_with(text, now, &[])
     }
 
-    /// Parses an instant as filters have them: `2026-01-31`, RFC 3339, or relative to `now`: `-7d`.
+    /// Parses an instant as in a filter: `2026-01-31`, RFC 3339, or relative to `now`: `-7d`.
     pub fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
-        match value::time(text, now)? {
-            Value::Time(time) => Some(time),
-            _ => None,
-        }
+        value::time(text, now)
     }
 
-    /// Parses a filter that may also name fields which only one platform has, such as `user_defined_id`.
+    /// Parses a filter that may also name fields of a single platform, such as `user_defined_id`.
     pub fn parse_with(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
         parse::parse(text, now, platform_fields)
     }
 
-    /// Names that fit a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard: exactly that name.
+    /// Names that match a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard: exactly that name.
     pub fn glob(pattern: &str) -> Result<Self> {
-        match comparison::any_glob("name", pattern).map_err(Error::usage)? {
-            Expr::Compare(Comparison { value: Value::Text(pattern), .. })
-                if glob::literal(&pattern).is_some() =>
-            {
-                Ok(Self::name_is(&glob::literal(&pattern).unwrap_or_default()))
-            }
-            expr => Ok(Self { expr }),
-        }
+        let expr = parse::any_glob("name", pattern).map_err(Error::usage)?;
+        let literal = match &expr {
+            Expr::Compare(Comparison { value: Value::Text(pattern), .. }) => glob::literal(pattern),
+            _ => None,
+        };
+        Ok(literal.map_or(Self { expr }, |name| Self::name_is(&name)))
     }
 
     /// Exactly that name.
@@ -109,12 +96,12 @@ impl Filter {
         Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op: Op::Eq, value }) }
     }
 
-    /// Names or ids (`field` says which) that start with this, case and all.
+    /// Names or ids (`field`) that start with this text. Case-sensitive.
     pub fn starts_with(field: &str, start: &str) -> Self {
         let bound = |op, text: String| {
             Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Text(text) })
         };
-        // Before the first text that sorts after all of them: the one whose last character is the next.
+        // The upper bound is the least text that sorts after all of them: its last character is the next one.
         let chars: Vec<char> = start.chars().collect();
         let end = (0..chars.len()).rev().find_map(|at| {
             let next = (chars[at]..=char::MAX).nth(1)?;
@@ -124,7 +111,7 @@ impl Filter {
         Self { expr: Expr::all(bounds.into_iter().flatten().map(|(op, text)| bound(op, text)).collect()) }
     }
 
-    /// A media type with this in it: `pdf`, `image/*`.
+    /// Media types that contain this: `pdf`, `image/*`.
     pub fn type_has(text: &str) -> Self {
         let value = Value::Text(text.to_owned());
         Self { expr: Expr::Compare(Comparison { field: "content_type".to_owned(), op: Op::Has, value }) }
@@ -135,28 +122,28 @@ impl Filter {
         Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Time(time) }) }
     }
 
-    /// Both.
+    /// The conjunction.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { expr: Expr::all(vec![self.expr, other.expr]) }
     }
 
-    /// Whether it says nothing: every file passes.
+    /// Whether every file matches.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 
-    /// Whether `file` passes.
+    /// Whether `file` matches.
     pub fn matches(&self, file: &File) -> bool {
-        self.matches_as(file, Semantics::Haul)
+        self.matches_as(file, Equality::Exact)
     }
 
-    /// Whether `file` passes where the filter has the meaning that `semantics` gives it.
-    pub fn matches_as(&self, file: &File, semantics: Semantics) -> bool {
-        eval::matches(&self.expr, file, semantics)
+    /// The same with another meaning of `=`.
+    pub fn matches_as(&self, file: &File, equality: Equality) -> bool {
+        eval::matches(&self.expr, file, equality)
     }
 
-    /// The conditions that all must hold: the parts of the outermost AND, or the whole expression.
+    /// The conditions that all have to hold: the parts of the outermost AND, or the whole expression.
     pub fn conditions(&self) -> &[Expr] {
         match &self.expr {
             Expr::And(parts) => parts,
@@ -164,8 +151,7 @@ impl Filter {
         }
     }
 
-    /// The comparisons that all must hold: the filter itself, or the parts of its outermost AND. What a platform can
-    /// be sent piece by piece.
+    /// The comparisons that all have to hold: the filter itself, or the parts of its outermost AND.
     pub fn conjuncts(&self) -> Vec<&Comparison> {
         fn collect<'a>(expr: &'a Expr, into: &mut Vec<&'a Comparison>) {
             match expr {
@@ -185,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_starts_with_a_text_lies_between_two_bounds() {
+    fn texts_with_the_same_start_lie_between_two_bounds() {
         let passes = |start: &str, name: &str| {
             let file = File { name: name.to_owned(), ..File::default() };
             Filter::starts_with("name", start).matches(&file)

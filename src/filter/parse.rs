@@ -1,7 +1,7 @@
-//! Text to expression.
+//! Parses a filter.
 //!
 //! ```text
-//! filter      = [ expr ] ;                          nothing = every file
+//! filter      = [ expr ] ;                          empty = every file
 //! expr        = sequence { "AND" sequence } ;
 //! sequence    = factor { factor } ;                 a blank between factors = AND
 //! factor      = term { "OR" term } ;                OR binds tighter than AND
@@ -13,23 +13,22 @@
 //! bare        = characters other than blank ( ) , " '
 //! ```
 //!
-//! Every place of the text is looked at a bounded number of times, and only parentheses nest.
+//! Each character is read a bounded number of times, and only parentheses nest.
 
 use jiff::Timestamp;
 
-use super::comparison;
-use super::field;
+use super::field::{self, Kind};
 use super::problem::{Problem, clipped};
-use super::{Expr, Filter, Op};
+use super::{Comparison, Expr, Filter, Op, Value, glob, value};
 use crate::error::Result;
 
 /// The longest filter, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// How deep parentheses may nest.
+/// The deepest nesting of parentheses.
 const DEEPEST: usize = 100;
 
-pub(super) type Parsed<T> = std::result::Result<T, Problem>;
+type Parsed<T> = std::result::Result<T, Problem>;
 
 pub(super) fn parse(text: &str, now: Timestamp, platform: &[&str]) -> Result<Filter> {
     let mut parser = Parser { text, at: 0, now, platform, depth: 0 };
@@ -41,7 +40,7 @@ pub(super) fn parse(text: &str, now: Timestamp, platform: &[&str]) -> Result<Fil
 
 struct Parser<'a> {
     text: &'a str,
-    /// How far the text has been read, in bytes.
+    /// The position in the text, in bytes.
     at: usize,
     now: Timestamp,
     platform: &'a [&'a str],
@@ -49,16 +48,16 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// A word or a quoted text, and where it is.
-pub(super) struct Word {
-    pub(super) text: String,
-    pub(super) quoted: bool,
-    pub(super) at: usize,
-    pub(super) end: usize,
+/// A word or a quoted text, and its position.
+struct Word {
+    text: String,
+    quoted: bool,
+    at: usize,
+    end: usize,
 }
 
 impl Word {
-    pub(super) fn problem(&self, what: impl Into<String>) -> Problem {
+    fn problem(&self, what: impl Into<String>) -> Problem {
         Problem::new(self.at, self.end, what)
     }
 }
@@ -75,7 +74,7 @@ impl<'a> Parser<'a> {
             return Ok(Expr::And(Vec::new()));
         }
         let expr = self.expr()?;
-        // Only a parenthesis ends an expression before its text does.
+        // Only a closing parenthesis ends an expression before the end of the text.
         if self.rest().is_empty() { Ok(expr) } else { Err(self.here("`)` without a `(` before it")) }
     }
 
@@ -129,11 +128,11 @@ impl<'a> Parser<'a> {
         let (name, kind) = field::resolve(&field.text, self.platform)
             .map_err(|(what, hints)| hints.into_iter().fold(field.problem(what), Problem::hint))?;
         let word = self.value(&field)?;
-        let expr = comparison::build(&name, kind, op, &word, self.now)?;
+        let expr = build(&name, kind, op, &word, self.now)?;
         Ok(if negated { expr.negated() } else { expr })
     }
 
-    /// A field's name. A key that is not a plain word can be quoted: `metadata."my key"`.
+    /// The name of a field. A key that is not a plain word can be quoted: `metadata."my key"`.
     fn field(&mut self) -> Parsed<Word> {
         let at = self.at;
         let mut name = String::new();
@@ -223,7 +222,7 @@ impl<'a> Parser<'a> {
         Ok(Word { text: text.to_owned(), quoted: false, at, end: self.at })
     }
 
-    /// A quoted text; a backslash takes the next quote or backslash as it is, and is itself before anything else.
+    /// A quoted text. A backslash escapes a quote or a backslash, and is literal before anything else.
     fn quoted(&mut self) -> Parsed<String> {
         let open = self.at;
         let mut characters = self.rest().char_indices();
@@ -261,7 +260,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Takes a keyword, unless it is the start of a longer word.
+    /// Takes a keyword that is not the start of a longer word.
     fn take_keyword(&mut self, keyword: &str) -> bool {
         let after = self.rest().strip_prefix(keyword);
         after.is_some_and(|after| {
@@ -281,6 +280,85 @@ impl<'a> Parser<'a> {
     }
 }
 
-pub(super) fn is_blank(c: char) -> bool {
+fn is_blank(c: char) -> bool {
     c.is_whitespace()
+}
+
+/// Builds a comparison in its canonical form: `:` becomes `=` where both mean the same, `= *` becomes `:*`, `!= *` becomes
+/// `= null`, and a pattern with braces becomes several.
+fn build(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed<Expr> {
+    let refuse = |what: &str| Err(word.problem(format!("{what} cannot be compared by `{}`", op.symbol())));
+    let shown = clipped(field);
+    let one = |op, value| Ok(Expr::Compare(Comparison { field: field.to_owned(), op, value }));
+    if !kind.takes(op) {
+        let ops = Op::ALL.iter().filter(|op| kind.takes(**op)).map(|op| format!("`{}`", op.symbol()));
+        let fits = format!("`{shown}` takes {}", ops.collect::<Vec<_>>().join(" "));
+        return Err(word.problem(format!("`{shown}` cannot be compared by `{}`", op.symbol())).hint(fits));
+    }
+    if !word.quoted && word.text == "null" {
+        return match op {
+            Op::Has | Op::Eq => one(Op::Eq, Value::Null),
+            Op::Ne => one(Op::Ne, Value::Null),
+            _ => refuse("`null`"),
+        };
+    }
+    if !word.quoted && word.text == "*" && op != Op::Glob {
+        return match op {
+            Op::Has | Op::Eq => one(Op::Has, Value::Present),
+            Op::Ne => one(Op::Eq, Value::Null),
+            _ => refuse("`*`"),
+        };
+    }
+    if op == Op::Glob {
+        return any_glob(field, &word.text).map_err(|what| word.problem(what));
+    }
+    let value = typed(field, kind, op, word, now)?;
+    one(if op == Op::Has && !kind.has_parts() { Op::Eq } else { op }, value)
+}
+
+/// The value, converted to the type of the field.
+fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed<Value> {
+    let text = &word.text;
+    let field = clipped(field);
+    let bad = |what: &str, hint: &str| {
+        word.problem(format!("`{}` is not {what}, which `{field}` is compared with", clipped(text)))
+            .hint(hint)
+    };
+    Ok(match kind {
+        Kind::Text | Kind::Exact => Value::Text(text.clone()),
+        Kind::Hex => Value::Text(text.to_ascii_lowercase()),
+        Kind::Json if word.quoted || op == Op::Has => Value::Text(text.clone()),
+        Kind::Json => match text.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            word => value::number(word).map_or_else(|| Value::Text(word.to_owned()), Value::Number),
+        },
+        Kind::Size => {
+            let hint = "sizes: 1000, 10MB, 1.5GiB";
+            Value::Number(value::size(text).ok_or_else(|| bad("a size", hint))?)
+        }
+        Kind::Time => {
+            let hint = "times: 2026-01-31, 2026-01-31T10:00:00Z, -7d, +24h, -1h30m (w, d, h, m, s)";
+            Value::Time(value::time(text, now).ok_or_else(|| bad("a time", hint))?)
+        }
+        Kind::Bool => match text.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => return Err(bad("`true` or `false`", &format!("`{field} = true`"))),
+        },
+    })
+}
+
+/// `field ~ pattern`: one comparison for each alternative in braces. The error is a sentence.
+pub(super) fn any_glob(field: &str, pattern: &str) -> std::result::Result<Expr, String> {
+    if pattern.len() > glob::LONGEST {
+        return Err(format!("the pattern is {} bytes long; it may have {}", pattern.len(), glob::LONGEST));
+    }
+    let patterns = glob::expand(pattern).ok_or_else(|| {
+        format!("the braces of `{}` make more than {} patterns", clipped(pattern), glob::MOST)
+    })?;
+    let compare = |pattern| {
+        Expr::Compare(Comparison { field: field.to_owned(), op: Op::Glob, value: Value::Text(pattern) })
+    };
+    Ok(Expr::any(patterns.into_iter().map(compare).collect()))
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a filter's text, and how that is shown: a sentence with the column, the text, a caret.
+//! Errors in the text of a filter: a sentence with the column, the text, and carets under the mistake.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -7,16 +7,16 @@ use crate::error::Error;
 /// Characters shown on either side of a mistake.
 const CONTEXT: usize = 40;
 
-/// A mistake at a place of the text.
+/// A mistake and its position.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// Where it begins, in bytes.
+    /// Its start, in bytes.
     pub at: usize,
-    /// Where it ends, in bytes.
+    /// Its end, in bytes.
     pub end: usize,
-    /// What it is; names the thing first.
+    /// The sentence.
     pub what: String,
-    /// What to do about it.
+    /// Hints.
     pub hints: Vec<String>,
 }
 
@@ -30,8 +30,8 @@ impl Problem {
         self
     }
 
-    /// The error: a sentence with the column (in characters, from 1), and as its details the part of the text round
-    /// the mistake and a line of carets under it. Control characters of the text are escaped.
+    /// The error: a sentence with the column (in characters, from 1); its details are the text around the mistake and
+    /// carets under it. Control characters are escaped.
     pub(super) fn in_text(self, text: &str) -> Error {
         let (before, rest) = text.split_at(self.at);
         let (wrong, after) = rest.split_at(self.end.saturating_sub(self.at));
@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-/// The start of a text, visible, with an ellipsis where more follows.
+/// The start of a text, with an ellipsis if more follows. Invisible characters are escaped.
 pub(super) fn clipped(text: &str) -> String {
     let mut characters = text.chars();
     let start: String = characters.by_ref().take(CONTEXT).collect();
@@ -58,7 +58,7 @@ pub(super) fn clipped(text: &str) -> String {
     format!("{}{more}", visible(&start))
 }
 
-/// The text with characters escaped that a terminal would not show where they stand.
+/// Escapes characters that a terminal would not show in their place.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

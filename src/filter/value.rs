@@ -1,39 +1,36 @@
-//! The right side of a comparison: from a word to a size, an instant, a number.
+//! The spellings of sizes, times and numbers.
 
 use bytesize::ByteSize;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Value;
-
-/// From here on a float no longer tells every integer from the next.
+/// The first integer that a float cannot distinguish from the next.
 const EXACT: u64 = 1 << 53;
 
 /// Bytes, with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20.
-pub(super) fn size(text: &str) -> Option<Value> {
+pub(super) fn size(text: &str) -> Option<f64> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
     let ByteSize(bytes) = text.parse().ok()?;
-    #[allow(clippy::cast_precision_loss, reason = "below 2^53 none is lost")]
-    (bytes < EXACT).then_some(Value::Number(bytes as f64))
+    #[allow(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    (bytes < EXACT).then_some(bytes as f64)
 }
 
 /// An instant: RFC 3339, a date or a date and time (both UTC), or relative to now: `-7d`, `+24h`, `-1h30m`.
-pub(super) fn time(text: &str, now: Timestamp) -> Option<Value> {
-    let instant = match relative(text) {
-        Some(offset) => now.checked_add(offset).ok()?,
-        None => absolute(text)?,
-    };
-    Some(Value::Time(instant))
+pub(super) fn time(text: &str, now: Timestamp) -> Option<Timestamp> {
+    match relative(text) {
+        Some(offset) => now.checked_add(offset).ok(),
+        None => absolute(text),
+    }
 }
 
 fn absolute(text: &str) -> Option<Timestamp> {
     if let Ok(instant) = text.parse() {
         return Some(instant);
     }
-    // A text with an offset that got here is malformed; the civil parsers would drop the offset.
+    // A text with an offset is malformed here; the civil parsers would ignore the offset.
     if text.contains(['Z', 'z', '[', '+']) {
         return None;
     }
@@ -71,17 +68,8 @@ fn relative(text: &str) -> Option<SignedDuration> {
     }
 }
 
-/// A bare word that is compared with JSON: a number as JSON writes it, `true`, `false`, else text. An integer that a
-/// float cannot hold stays text, and so does `007`: it is more likely a code than a number.
-pub(super) fn json(word: &str) -> Value {
-    match word {
-        "true" => Value::Bool(true),
-        "false" => Value::Bool(false),
-        _ => number(word).map_or_else(|| Value::Text(word.to_owned()), Value::Number),
-    }
-}
-
-/// A finite number as JSON writes it.
+/// A finite number as JSON spells it. `007` is more likely a code than a number, and an integer that a float cannot hold
+/// stays text.
 pub(super) fn number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let leading_zero = matches!(digits.as_bytes(), [b'0', b'0'..=b'9', ..]);
@@ -94,7 +82,7 @@ pub(super) fn number(word: &str) -> Option<f64> {
     word.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// The spelling of a number that [`number`] and [`size`] read back as the same.
+/// The spelling of a number that [`number`] and [`size`] parse to the same number.
 pub(super) fn spell_number(number: f64) -> String {
     if number.abs() >= 9_007_199_254_740_992.0 { format!("{number:e}") } else { format!("{number}") }
 }
@@ -122,7 +110,7 @@ mod tests {
             ("1KiB", 1024.0),
         ];
         for (text, bytes) in cases {
-            assert_eq!(size(text), Some(Value::Number(bytes)), "{text}");
+            assert_eq!(size(text), Some(bytes), "{text}");
         }
         for text in ["", "MB", "-1", "10 apples", "1e3x", "inf", "nan", "99999999999PB", ".", "0x10", "+5"] {
             assert_eq!(size(text), None, "{text}");
@@ -144,7 +132,7 @@ mod tests {
             ("+1d1s", "2026-05-11T12:00:01Z"),
         ];
         for (text, expected) in cases {
-            assert_eq!(time(text, now()), Some(Value::Time(expected.parse().unwrap())), "{text}");
+            assert_eq!(time(text, now()), Some(expected.parse().unwrap()), "{text}");
         }
         let bad = [
             "",
@@ -167,20 +155,19 @@ mod tests {
     }
 
     #[test]
-    fn a_word_for_json_is_a_number_only_as_json_writes_it() {
+    fn a_number_is_spelled_as_in_json() {
         for (word, expected) in
             [("0", 0.0), ("-1.5", -1.5), ("1e3", 1000.0), ("9007199254740991", 9_007_199_254_740_991.0)]
         {
-            assert_eq!(json(word), Value::Number(expected), "{word}");
+            assert_eq!(number(word), Some(expected), "{word}");
         }
         for word in ["007", "9007199254740992", "inf", "NaN", "1.", ".5", "+1", "1_000", "-", "1e999"] {
-            assert_eq!(json(word), Value::Text(word.to_owned()), "{word}");
+            assert_eq!(number(word), None, "{word}");
         }
-        assert_eq!(json("true"), Value::Bool(true));
     }
 
     #[test]
-    fn numbers_are_spelled_so_that_they_can_be_read_again() {
+    fn a_spelled_number_is_parsed_to_itself() {
         for value in [0.0, -1.5, 1e300, 1e-300, 9_007_199_254_740_992.0, 9_007_199_254_740_991.0, 0.1] {
             assert_eq!(number(&spell_number(value)), Some(value));
         }

@@ -35,7 +35,7 @@ pub use listing::Listing;
 pub use stated::{left_to_check, passes, require_ages, states};
 
 use crate::error::{Error, Result};
-use crate::filter::{Expr, Filter};
+use crate::filter::{Equality, Expr, Filter};
 use crate::http::{self, Client};
 use crate::model::{Clock, File, FileId, Link, NewFile, Patch, Warn};
 use crate::progress::Progress;
@@ -72,6 +72,8 @@ pub struct Spec {
     pub settings: &'static [Setting],
     /// Its wire dialects; the first is what `auto` starts from.
     pub dialects: &'static [Dialect],
+    /// The platform's meaning of `=` in its filters.
+    pub equality: Equality,
     /// Reads an error body where the common reading would mislead.
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
     /// Opens it.

@@ -26,6 +26,7 @@ use super::lenient::{self, Fields, Known};
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Result, word};
+use crate::filter::Equality;
 use crate::http::{Client, Part, Rate, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile};
 use crate::progress::Progress;
@@ -51,6 +52,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "api", title: "without the signing secret", can: &API },
         Dialect { name: "signed", title: "with owner and signing_secret set", can: &SIGNED },
     ],
+    equality: Equality::Exact,
     // Problem documents (RFC 7807) and, from the edge, HTML: both are common shapes.
     read_problem: |_| None,
     open,

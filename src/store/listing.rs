@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::filter::{Comparison, Expr, Filter, Op, Semantics, Value};
+use crate::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use crate::model::FileId;
 
 /// Which files of a space, in which order, from where on.
@@ -11,7 +11,7 @@ pub struct Listing {
     /// Only these.
     pub filter: Option<Filter>,
     /// Whose meaning the filter has.
-    pub semantics: Semantics,
+    pub equality: Equality,
     /// The order.
     pub sort: SortKey,
     /// Largest or newest first.
@@ -71,7 +71,7 @@ impl Listing {
         let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
         if let Some(filter) = &self.filter {
             for (condition, value) in
-                filter.conjuncts().into_iter().filter_map(|part| condition(part, self.semantics))
+                filter.conjuncts().into_iter().filter_map(|part| condition(part, self.equality))
             {
                 conditions = conditions + " AND " + condition;
                 bound.push(value);
@@ -83,7 +83,7 @@ impl Listing {
             bound.push(Bound::Text(place.id));
         }
         let sql = format!("WHERE {conditions} ORDER BY {}", self.sort.order(self.descending));
-        let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr, self.semantics));
+        let exact = self.filter.as_ref().is_none_or(|filter| is_decided(&filter.expr, self.equality));
         Selection { sql, bound, exact }
     }
 }
@@ -128,10 +128,10 @@ impl SortKey {
 }
 
 /// A comparison that SQL decides exactly as the filter would: an exact id or name, bounds of either and of the creation time.
-fn condition(comparison: &Comparison, semantics: Semantics) -> Option<(&'static str, Bound)> {
+fn condition(comparison: &Comparison, equality: Equality) -> Option<(&'static str, Bound)> {
     let Comparison { field, op, value } = comparison;
     // Where a `*` in a name is a wildcard, SQL cannot tell.
-    let is_name = |text: &str| semantics == Semantics::Haul || !text.contains('*');
+    let is_name = |text: &str| equality == Equality::Exact || !text.contains('*');
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
         ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some(("name = ?", Bound::Text(text.clone()))),
@@ -156,10 +156,10 @@ fn condition(comparison: &Comparison, semantics: Semantics) -> Option<(&'static 
     }
 }
 
-fn is_decided(expr: &Expr, semantics: Semantics) -> bool {
+fn is_decided(expr: &Expr, equality: Equality) -> bool {
     match expr {
-        Expr::And(parts) => parts.iter().all(|part| is_decided(part, semantics)),
-        Expr::Compare(comparison) => condition(comparison, semantics).is_some(),
+        Expr::And(parts) => parts.iter().all(|part| is_decided(part, equality)),
+        Expr::Compare(comparison) => condition(comparison, equality).is_some(),
         Expr::Or(_) | Expr::Not(_) => false,
     }
 }
@@ -181,7 +181,7 @@ mod tests {
 
     fn created(op: Op, nanoseconds: i128) -> Option<(&'static str, Bound)> {
         let value = Value::Time(Timestamp::from_nanosecond(nanoseconds).unwrap());
-        condition(&Comparison { field: "created_at".into(), op, value }, Semantics::Haul)
+        condition(&Comparison { field: "created_at".into(), op, value }, Equality::Exact)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::{SPACE, check_team, filter};
 use crate::emulator::{Params, Site};
 use crate::error::{Kind, Result as StoreResult};
-use crate::filter::{Filter, Semantics};
+use crate::filter::{Equality, Filter};
 use crate::model::{File, FileId};
 use crate::store::{Listing, SortKey, Store};
 
@@ -152,6 +152,6 @@ impl Selection {
             shown.extra.remove(PUBLIC_URL_EXPIRES_AT);
         }
         shown.extra.extend(shown.status.take().map(|word| (filter::UPLOAD_STATUS.to_owned(), word.into())));
-        self.filter.matches_as(&shown, Semantics::Xai)
+        self.filter.matches_as(&shown, Equality::Wildcards)
     }
 }

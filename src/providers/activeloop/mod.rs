@@ -18,7 +18,7 @@ use super::listing::next_cursor;
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::filter::{Comparison, Expr, Filter, Op as Is, Value};
+use crate::filter::{Comparison, Equality, Expr, Filter, Op as Is, Value};
 use crate::http::{Body, Client, Content, Method, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, NewFile, Patch};
 use crate::progress::Progress;
@@ -39,6 +39,7 @@ pub(super) static SPEC: Spec = Spec {
         Setting { key: "metadata_method", help: "PUT, PATCH or POST for `meta set`", secret: false },
     ],
     dialects: &[Dialect { name: "l0", title: "the only one", can: &CAN }],
+    equality: Equality::Exact,
     read_problem: |_| None,
     open,
 };

@@ -25,7 +25,7 @@ use url::Url;
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use crate::error::{Error, Kind, Result, word};
-use crate::filter::{Expr, Filter, Op as Comparator};
+use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, Rate, Request};
 use crate::model::{File, FileId, Link, NewFile};
 use crate::progress::Progress;
@@ -58,6 +58,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "beta", title: "the beta endpoints", can: &CAN },
         Dialect { name: "legacy", title: "the v1 endpoints, which tell size and dates", can: &CAN_LEGACY },
     ],
+    equality: Equality::Exact,
     read_problem: wire::read_problem,
     open,
 };

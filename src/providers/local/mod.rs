@@ -24,7 +24,7 @@ use super::capabilities::check_lifetime;
 use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
 use crate::error::{Error, Kind, Result, word};
-use crate::filter::{Comparison, Op as Comparator};
+use crate::filter::{Comparison, Equality, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::{Progress, silent};
 use crate::source::Opened;
@@ -48,6 +48,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "store", title: "links are file: URLs", can: &CAN },
         Dialect { name: "served", title: "links are signed http URLs of `haul serve`", can: &CAN_SERVED },
     ],
+    equality: Equality::Exact,
     read_problem: |_| None,
     open,
 };

@@ -30,7 +30,7 @@ use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimi
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Result, word};
-use crate::filter::Op;
+use crate::filter::{Equality, Op};
 use crate::http::{Body, Client, Rate, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
@@ -60,6 +60,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "pulsar", title: "2025-01-01", can: &PULSAR },
         Dialect { name: "magnetar", title: "2026-01-01, current", can: &MAGNETAR },
     ],
+    equality: Equality::Exact,
     read_problem: |_| None,
     open,
 };

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{Native, Precision};
-use crate::filter::{Comparison, Expr, Filter, Op, Value};
+use super::SPEC;
+use crate::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use crate::model::File;
 
 const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
@@ -161,7 +162,8 @@ fn spell(comparison: &Comparison) -> Option<String> {
 fn name(op: Op, text: &str) -> Option<String> {
     let stars = text.matches('*').count();
     let at_ends = usize::from(text.starts_with('*')) + usize::from(text.len() > 1 && text.ends_with('*'));
-    if stars > at_ends || (stars > 0 && op == Op::Eq) || stars == text.len() {
+    let is_wildcard = op == Op::Eq && SPEC.equality == Equality::Wildcards;
+    if stars > at_ends || (stars > 0 && is_wildcard) || stars == text.len() {
         return None;
     }
     // The documented spelling of a prefix has no quotes.

@@ -24,7 +24,7 @@ use super::listing::next_cursor;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::filter::{Expr, Filter};
+use crate::filter::{Equality, Expr, Filter};
 use crate::http::{Client, Content, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
@@ -54,6 +54,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "openai", title: "documented since April 2026", can: &OPENAI },
         Dialect { name: "gateway", title: "documented before, with PUT, chunks and teams", can: &GATEWAY },
     ],
+    equality: Equality::Wildcards,
     read_problem,
     open,
 };

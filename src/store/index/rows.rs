@@ -155,7 +155,7 @@ impl Rows<'_> {
             let mut files = Vec::new();
             while let Some(row) = rows.next()? {
                 let Some(file) = self.or_warn(row, 2, intact(row, file)?)? else { continue };
-                if filter.is_none_or(|filter| filter.matches_as(&file, listing.semantics)) {
+                if filter.is_none_or(|filter| filter.matches_as(&file, listing.equality)) {
                     files.push(file);
                 }
                 if listing.limit != 0 && files.len() == listing.limit {

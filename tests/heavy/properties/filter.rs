@@ -1,7 +1,7 @@
 //! What holds of every text, every filter and every file.
 
 use haul::error::Kind;
-use haul::filter::{Comparison, Expr, Filter, Op, Precision, Semantics, Value};
+use haul::filter::{Comparison, Equality, Expr, Filter, Op, Precision, Value};
 use haul::model::{Checksums, File};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -216,8 +216,8 @@ fn soup() -> impl Strategy<Value = String> {
 fn text_is_read_or_refused(text: &str, file: &File) -> Result<(), TestCaseError> {
     match Filter::parse_with(text, now(), &PLATFORM) {
         Ok(filter) => {
-            for semantics in [Semantics::Haul, Semantics::Xai] {
-                filter.matches_as(file, semantics);
+            for equality in [Equality::Exact, Equality::Wildcards] {
+                filter.matches_as(file, equality);
             }
             let printed = filter.to_string();
             let again = Filter::parse_with(&printed, now(), &PLATFORM);

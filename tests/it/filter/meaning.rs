@@ -1,6 +1,6 @@
 //! What a filter means here.
 
-use haul::filter::{Comparison, Expr, Filter, Op, Semantics, Value};
+use haul::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use haul::model::File;
 
 use crate::support::filters::{check, now, parse, report};
@@ -53,7 +53,7 @@ fn or_binds_tighter_than_and() {
 fn text_is_compared_exactly_and_has_parts_whatever_their_case() {
     check(
         &report(),
-        Semantics::Haul,
+        Equality::Exact,
         &[
             ("name:report", true),
             ("name:rep*", true),
@@ -98,7 +98,7 @@ fn text_is_compared_exactly_and_has_parts_whatever_their_case() {
 fn sizes_have_units_and_times_are_relative_to_now() {
     check(
         &report(), // 5000 bytes, created a day before now
-        Semantics::Haul,
+        Equality::Exact,
         &[
             ("size = 5kB", true),
             ("size = 5K", true),
@@ -131,7 +131,7 @@ fn sizes_have_units_and_times_are_relative_to_now() {
 fn metadata_is_compared_as_number_truth_value_or_text() {
     check(
         &report(),
-        Semantics::Haul,
+        Equality::Exact,
         &[
             ("metadata.year = 2024", true),
             ("metadata.year = 2024.0", true),
@@ -192,7 +192,7 @@ fn globs_take_case_and_braces_as_a_shell_does() {
     assert!(Filter::glob(&"{a,b}".repeat(20)).is_err());
     check(
         &report(),
-        Semantics::Haul,
+        Equality::Exact,
         &[("name ~ R*", true), ("name ~ r*", false), ("id ~ 'file_[0-9]*'", true)],
     );
 }

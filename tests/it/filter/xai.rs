@@ -1,6 +1,6 @@
-//! xAI's documented examples, and its semantics where they are not ours.
+//! xAI's documented examples, and its equality where they are not ours.
 
-use haul::filter::{Filter, Semantics};
+use haul::filter::{Equality, Filter};
 use haul::model::File;
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::filters::{check, now, object, parse, report};
 
 #[test]
 fn the_vendors_examples_hold_for_the_files_they_describe() {
-    let xai = |text: &str, file: &File| parse(text).matches_as(file, Semantics::Xai);
+    let xai = |text: &str, file: &File| parse(text).matches_as(file, Equality::Wildcards);
     let public = File { url: Some("https://files-cdn.x.ai/t/file_123.pdf".into()), ..report() };
     let named = |name: &str| File { name: name.into(), ..report() };
     let sized = |size| File { size: Some(size), ..report() };
@@ -48,7 +48,7 @@ fn the_vendors_examples_hold_for_the_files_they_describe() {
 fn the_contracts_table_of_semantics() {
     check(
         &report(), // Report.pdf, 5000 bytes, application/pdf, Complete, permanent
-        Semantics::Xai,
+        Equality::Wildcards,
         &[
             ("name:REPORT", true),
             ("name:rep*", true),
@@ -107,11 +107,11 @@ fn fields_that_only_xai_has_are_read_from_what_the_file_shows() {
         ("user_defined_id = mine OR size > 9999", true, false),
     ];
     for (text, where_set, where_unset) in cases {
-        for semantics in [Semantics::Haul, Semantics::Xai] {
+        for equality in [Equality::Exact, Equality::Wildcards] {
             let filter = parse(text);
-            assert_eq!(filter.matches_as(&shown, semantics), where_set, "{text}, set");
-            assert_eq!(filter.matches_as(&unset, semantics), where_unset, "{text}, unset");
-            assert_eq!(filter.matches_as(&report(), semantics), where_unset, "{text}, absent");
+            assert_eq!(filter.matches_as(&shown, equality), where_set, "{text}, set");
+            assert_eq!(filter.matches_as(&unset, equality), where_unset, "{text}, unset");
+            assert_eq!(filter.matches_as(&report(), equality), where_unset, "{text}, absent");
         }
     }
     let filter = parse("size > 1 AND -user_defined_id = mine");

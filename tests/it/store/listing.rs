@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use haul::error::Kind;
-use haul::filter::{Comparison, Expr, Filter, Op, Semantics, Value};
+use haul::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use haul::model::{File, FileId};
 use haul::store::{Listing, SortKey, Store};
 use jiff::Timestamp;
@@ -144,7 +144,7 @@ fn what_sql_cannot_decide_the_filter_does() {
     }
     // To xAI a `*` in a name stands for any text.
     let filter = Some(Filter::name_is("n*"));
-    let listing = Listing { filter: filter.clone(), semantics: Semantics::Xai, ..Listing::default() };
+    let listing = Listing { filter: filter.clone(), equality: Equality::Wildcards, ..Listing::default() };
     assert_eq!(store.list("s", &listing).unwrap().len(), 200);
     assert!(store.list("s", &Listing { filter, ..Listing::default() }).unwrap().is_empty());
 }

@@ -1,6 +1,6 @@
 //! A sample file, a fixed clock and shorthands for filter tests.
 
-use haul::filter::{Filter, Semantics};
+use haul::filter::{Equality, Filter};
 use haul::model::{Checksums, File};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -51,9 +51,9 @@ pub fn object(value: Value) -> haul::model::Object {
     object
 }
 
-/// Checks each filter against the file with these semantics.
-pub fn check(file: &File, semantics: Semantics, cases: &[(&str, bool)]) {
+/// Checks each filter against the file with this equality.
+pub fn check(file: &File, equality: Equality, cases: &[(&str, bool)]) {
     for (text, expected) in cases {
-        assert_eq!(parse(text).matches_as(file, semantics), *expected, "{text}");
+        assert_eq!(parse(text).matches_as(file, equality), *expected, "{text}");
     }
 }
