@@ -1,19 +1,56 @@
-//! Shell patterns: `*` any text, `?` one character, `[a-z]` one of these, `[!a-z]` none of these, `\` the next
-//! character as it is. Case matters, and `/` is a character like any other, for platforms have no folders in names.
+//! Shell patterns: `*` any text, `?` one character, `[a-z]` one of these, `[!a-z]` any other, `\` escapes a character,
+//! `{a,b}` alternatives. Case-sensitive. `/` is an ordinary character: platforms have no folders.
 //!
-//! `{a,b}` is resolved before matching, into several patterns, so that matching needs neither memory nor more than
-//! linear time per star.
+//! Two kinds of patterns share the matcher. In patterns for names, a bracket or brace that is not closed and a brace
+//! without a comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs) those are errors, `**/`
+//! stands for any number of folders, also for none, and empty alternatives are ignored.
+//!
+//! Alternatives are expanded into several patterns, so that matching needs neither memory nor more than linear time per
+//! star.
 
-/// The longest pattern, in bytes.
+/// The longest pattern for names, in bytes.
 pub(super) const LONGEST: usize = 1024;
 
-/// The most patterns that braces may stand for.
+/// The largest number of patterns that a pattern for names expands to.
 pub(super) const MOST: usize = 64;
 
-/// Whether all of `text` fits the pattern. Braces are characters like any other here.
+/// The same for a pattern for paths.
+const MOST_OF_PATHS: usize = 1024;
+
+/// Patterns for paths.
+#[derive(Clone, Debug)]
+pub struct PathGlobs(Vec<String>);
+
+impl PathGlobs {
+    /// Parses patterns. The error says what is wrong with one.
+    pub fn new(patterns: &[String]) -> Result<Self, String> {
+        let mut all = Vec::new();
+        for pattern in patterns {
+            let refused = |reason: String| format!("{pattern:?} is not a glob: {reason}");
+            check(pattern).map_err(refused)?;
+            let expanded = expand_as(Kind::Paths, pattern);
+            all.extend(expanded.ok_or_else(|| refused(format!("more than {MOST_OF_PATHS} alternatives")))?);
+        }
+        Ok(Self(all))
+    }
+
+    /// Whether one of them matches.
+    pub fn is_match(&self, path: &str) -> bool {
+        self.0.iter().any(|pattern| matches(pattern, path))
+    }
+}
+
+/// What a pattern is compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Names,
+    Paths,
+}
+
+/// Whether all of `text` matches the pattern. Braces are ordinary characters here.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern, text);
-    // What follows the last star, and where in the text it was last tried.
+    // The pattern after the last star, and the text at which it was last tried.
     let mut retry: Option<(&str, &str)> = None;
     loop {
         if let Some(after) = pattern.strip_prefix('*') {
@@ -36,148 +73,187 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The pattern after its first element, if that fits `c`.
+/// The pattern after its first element, if that matches `c`.
 fn step(pattern: &str, c: char) -> Option<&str> {
-    let mut characters = pattern.chars();
-    let fits = match characters.next()? {
-        '?' => true,
-        '[' => match class(pattern) {
-            Some((items, rest)) => {
-                characters = rest.chars();
-                in_class(items, c)
-            }
-            None => c == '[',
+    let (_, element) = elements(pattern).next()?;
+    let fits = match element {
+        "?" => true,
+        _ => match class(element) {
+            Some(items) => is_in_class(items, c),
+            None => literal_of(element) == Some(c),
         },
-        '\\' => c == characters.next().unwrap_or('\\'),
-        literal => c == literal,
     };
-    fits.then_some(characters.as_str())
+    fits.then(|| &pattern[element.len()..])
 }
 
-/// What is inside the brackets that the pattern starts with, and what follows them; None if they are not closed.
-fn class(pattern: &str) -> Option<(&str, &str)> {
+/// The elements of a pattern and their positions: an escaped character, a class, or one character.
+fn elements(pattern: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &pattern[at..];
+        let first = rest.chars().next()?;
+        let len = match first {
+            '\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            '[' => class(rest).map_or(1, |items| items.len() + 2),
+            c => c.len_utf8(),
+        };
+        at += len;
+        Some((at - len, &rest[..len]))
+    })
+}
+
+/// The character that an element other than a wildcard stands for.
+fn literal_of(element: &str) -> Option<char> {
+    element.strip_prefix('\\').filter(|escaped| !escaped.is_empty()).unwrap_or(element).chars().next()
+}
+
+/// The text between the brackets that the pattern starts with; None if they are not closed.
+fn class(pattern: &str) -> Option<&str> {
     let inner = pattern.strip_prefix('[')?;
-    // A `]` that comes first is one of the characters.
+    // A `]` in the first place is a member of the class.
     let first = inner.strip_prefix(['!', '^']).unwrap_or(inner);
     let skip = inner.len() - first.len() + first.chars().next()?.len_utf8();
     let end = skip + inner[skip..].find(']')?;
-    Some((&inner[..end], &inner[end + 1..]))
+    Some(&inner[..end])
 }
 
-fn in_class(items: &str, c: char) -> bool {
-    let (wanted, items) = match items.strip_prefix(['!', '^']) {
-        Some(items) => (false, items),
-        None => (true, items),
-    };
-    let mut rest = items.chars();
-    while let Some(low) = rest.next() {
+fn is_in_class(items: &str, c: char) -> bool {
+    let members = items.strip_prefix(['!', '^']);
+    ranges(members.unwrap_or(items)).any(|(low, high)| (low..=high).contains(&c)) != members.is_some()
+}
+
+/// The members of a class as ranges, a single character as one of length 1.
+fn ranges(members: &str) -> impl Iterator<Item = (char, char)> {
+    let mut rest = members.chars();
+    std::iter::from_fn(move || {
+        let low = rest.next()?;
         let mut ahead = rest.clone();
-        let high = match (ahead.next(), ahead.next()) {
-            (Some('-'), Some(high)) => {
-                rest = ahead;
-                high
-            }
-            _ => low,
-        };
-        if (low..=high).contains(&c) {
-            return wanted;
-        }
-    }
-    !wanted
+        let (Some('-'), Some(high)) = (ahead.next(), ahead.next()) else { return Some((low, low)) };
+        rest = ahead;
+        Some((low, high))
+    })
 }
 
-/// The one text that the pattern fits, if it has no wildcard.
+/// The only text that the pattern matches, if it has no wildcard.
 pub(super) fn literal(pattern: &str) -> Option<String> {
     let (text, rest) = literal_start(pattern);
     rest.is_empty().then_some(text)
 }
 
-/// The text that everything the pattern fits starts with, and the rest of the pattern: its first wildcard and on.
+/// The text that everything matching starts with, and the rest of the pattern from its first wildcard on.
 pub(super) fn literal_start(pattern: &str) -> (String, &str) {
     let mut text = String::new();
-    let mut characters = pattern.chars();
-    loop {
-        let rest = characters.as_str();
-        match characters.next() {
-            None | Some('*' | '?' | '[') => return (text, rest),
-            Some('\\') => text.push(characters.next().unwrap_or('\\')),
-            Some(c) => text.push(c),
+    for (at, element) in elements(pattern) {
+        if element.starts_with(['*', '?', '[']) {
+            return (text, &pattern[at..]);
         }
+        text.extend(literal_of(element));
+    }
+    (text, "")
+}
+
+/// Returns what is wrong with a pattern for paths.
+fn check(pattern: &str) -> Result<(), String> {
+    let mut depth = 0;
+    for (_, element) in elements(pattern) {
+        match element {
+            "\\" => return Err("dangling '\\'".to_owned()),
+            "[" => return Err("unclosed character class; missing ']'".to_owned()),
+            "{" => depth += 1,
+            "}" if depth == 0 => {
+                return Err("unopened alternate group; missing '{' (maybe escape '}' with '[}]'?)".to_owned());
+            }
+            "}" => depth -= 1,
+            _ => {
+                let members = class(element).map_or("", |items| items.trim_start_matches(['!', '^']));
+                if let Some((low, high)) = ranges(members).find(|(low, high)| low > high) {
+                    return Err(format!("invalid range; '{low}' > '{high}'"));
+                }
+            }
+        }
+    }
+    if depth == 0 {
+        Ok(())
+    } else {
+        Err("unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)".to_owned())
     }
 }
 
-/// The patterns without braces that stand for this one; None if there are too many. A brace that is not closed or has
-/// no comma is a character, as in a shell.
+/// The patterns without braces that a pattern for names stands for; None if there are more than [`MOST`].
 pub(super) fn expand(pattern: &str) -> Option<Vec<String>> {
+    expand_as(Kind::Names, pattern)
+}
+
+fn expand_as(kind: Kind, pattern: &str) -> Option<Vec<String>> {
+    let most = if kind == Kind::Names { MOST } else { MOST_OF_PATHS };
     let mut done = Vec::new();
     let mut pending = vec![pattern.to_owned()];
     while let Some(pattern) = pending.pop() {
-        match first_brace(&pattern) {
-            Brace::None => done.push(pattern),
-            Brace::Character(at) => pending.push(format!("{}\\{}", &pattern[..at], &pattern[at..])),
-            Brace::Choice { open, commas, close } => {
+        match (first_brace(&pattern), folders(&pattern).filter(|_| kind == Kind::Paths)) {
+            (None, None) => done.push(pattern),
+            (None, Some(at)) => {
+                let (before, after) = (&pattern[..at], &pattern[at + "**/".len()..]);
+                pending.extend([format!("{before}*/{after}"), format!("{before}{after}")]);
+            }
+            (Some(Braces { open, close: Some(close), commas }), _)
+                if kind == Kind::Paths || !commas.is_empty() =>
+            {
                 let ends = commas.iter().copied().chain([close]);
                 let starts = std::iter::once(open).chain(commas.iter().copied());
-                let mut choices: Vec<String> = starts
-                    .zip(ends)
-                    .map(|(start, end)| {
-                        format!("{}{}{}", &pattern[..open], &pattern[start + 1..end], &pattern[close + 1..])
-                    })
-                    .collect();
-                choices.reverse();
-                pending.append(&mut choices);
+                let mut parts: Vec<&str> =
+                    starts.zip(ends).map(|(start, end)| &pattern[start + 1..end]).collect();
+                if kind == Kind::Paths && parts.iter().any(|part| !part.is_empty()) {
+                    parts.retain(|part| !part.is_empty());
+                }
+                let (before, after) = (&pattern[..open], &pattern[close + 1..]);
+                pending.extend(parts.into_iter().rev().map(|part| format!("{before}{part}{after}")));
+            }
+            (Some(Braces { open, .. }), _) => {
+                pending.push(format!("{}\\{}", &pattern[..open], &pattern[open..]));
             }
         }
-        if done.len() + pending.len() > MOST {
+        if done.len() + pending.len() > most {
             return None;
         }
     }
     Some(done)
 }
 
-/// The first opening brace of a pattern.
-enum Brace {
-    None,
-    /// It opens nothing.
-    Character(usize),
-    Choice {
-        open: usize,
-        commas: Vec<usize>,
-        close: usize,
-    },
+/// The position of the first `**/` that is a component of its own.
+fn folders(pattern: &str) -> Option<usize> {
+    let mut positions = elements(pattern).map(|(at, _)| at);
+    positions.find(|at| pattern[*at..].starts_with("**/") && (*at == 0 || pattern[..*at].ends_with('/')))
 }
 
-fn first_brace(pattern: &str) -> Brace {
-    let mut open = None;
+/// The first group of braces of a pattern: its positions, and those of its own commas.
+struct Braces {
+    open: usize,
+    commas: Vec<usize>,
+    /// None if it is not closed.
+    close: Option<usize>,
+}
+
+fn first_brace(pattern: &str) -> Option<Braces> {
+    let mut braces: Option<Braces> = None;
     let mut depth = 0;
-    let mut commas = Vec::new();
-    let mut at = 0;
-    while let Some(c) = pattern[at..].chars().next() {
-        match c {
-            '\\' => at += pattern[at + 1..].chars().next().map_or(0, char::len_utf8),
-            '[' => {
-                if let Some((items, _)) = class(&pattern[at..]) {
-                    at += items.len() + 1;
-                }
-            }
-            '{' => {
-                open.get_or_insert(at);
+    for (at, element) in elements(pattern) {
+        match (element, &mut braces) {
+            ("{", braces) => {
+                braces.get_or_insert(Braces { open: at, commas: Vec::new(), close: None });
                 depth += 1;
             }
-            ',' if depth == 1 => commas.push(at),
-            '}' if depth > 0 => depth -= 1,
+            (",", Some(braces)) if depth == 1 => braces.commas.push(at),
+            ("}", Some(found)) => {
+                depth -= 1;
+                if depth == 0 {
+                    found.close = Some(at);
+                    break;
+                }
+            }
             _ => {}
         }
-        if let (Some(open), 0) = (open, depth) {
-            return if commas.is_empty() {
-                Brace::Character(open)
-            } else {
-                Brace::Choice { open, commas, close: at }
-            };
-        }
-        at += c.len_utf8();
     }
-    open.map_or(Brace::None, Brace::Character)
+    braces
 }
 
 #[cfg(test)]
@@ -185,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_fit_as_in_a_shell() {
+    fn patterns_match_as_in_a_shell() {
         let cases = [
             ("", "", true),
             ("", "a", false),
@@ -229,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn braces_stand_for_several_patterns() {
+    fn braces_expand_to_several_patterns() {
         let cases: [(&str, &[&str]); 9] = [
             ("*.{pdf,txt}", &["*.pdf", "*.txt"]),
             ("{a,b}{c,d}", &["ac", "ad", "bc", "bd"]),
@@ -253,5 +329,44 @@ mod tests {
         assert_eq!(literal_start(r"a\*b*c"), ("a*b".to_owned(), "*c"));
         assert_eq!(literal(r"a\*b"), Some("a*b".to_owned()));
         assert_eq!(literal("a?"), None);
+    }
+
+    #[test]
+    fn patterns_for_paths_have_folders_and_are_well_formed() {
+        let globs = |pattern: &str| PathGlobs::new(&[pattern.to_owned()]);
+        let cases = [
+            ("*.md", "sub/a.md", true),
+            ("sub/*", "sub/deep/a.md", true),
+            ("**/a.md", "a.md", true),
+            ("**/a.md", "x/y/a.md", true),
+            ("**/a.md", "xa.md", false),
+            ("x/**/a.md", "x/a.md", true),
+            ("x/**/a.md", "x/y/z/a.md", true),
+            ("x/**/a.md", "xy/a.md", false),
+            ("x/**", "x/y/a", true),
+            ("x/**", "x", false),
+            ("**", "x/y", true),
+            ("a**/b", "a/b", true),
+            ("{**/a,b}.md", "a.md", true),
+            ("{a}.md", "a.md", true),
+            ("a{,.bak}", "a", false),
+            ("a{,.bak}", "a.bak", true),
+            ("?.md", "é.md", true),
+        ];
+        for (pattern, path, expected) in cases {
+            assert_eq!(globs(pattern).unwrap().is_match(path), expected, "{pattern:?} {path:?}");
+        }
+        assert_eq!(globs("**/a/**/b").unwrap().0, ["a/b", "a/*/b", "*/a/b", "*/a/*/b"]);
+        for (pattern, reason) in [
+            ("[", "unclosed character class; missing ']'"),
+            ("[z-a]", "invalid range; 'z' > 'a'"),
+            ("a}", "unopened alternate group; missing '{' (maybe escape '}' with '[}]'?)"),
+            ("{a", "unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)"),
+            ("a\\", "dangling '\\'"),
+        ] {
+            let message = globs(pattern).unwrap_err();
+            assert_eq!(message, format!("{pattern:?} is not a glob: {reason}"));
+        }
+        assert!(globs(&"{a,b}".repeat(11)).is_err());
     }
 }

@@ -34,6 +34,7 @@ use jiff::Timestamp;
 
 pub use eval::lookup;
 pub use expr::{Comparison, Expr, Op, Precision, Value};
+pub use glob::PathGlobs;
 
 use crate::error::{Error, Result};
 use crate::model::File;

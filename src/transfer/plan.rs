@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use ignore::WalkBuilder;
 
 use crate::error::{Error, Result, word};
+use crate::filter::PathGlobs;
 
 /// A file that is to go up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub struct Selection {
     /// Whether symbolic links inside folders are followed.
     pub follow: bool,
     /// Names wanted; None for all.
-    pub include: Option<GlobSet>,
+    pub include: Option<PathGlobs>,
     /// Names not wanted.
-    pub exclude: Option<GlobSet>,
+    pub exclude: Option<PathGlobs>,
 }
 
 impl Selection {
@@ -45,23 +45,14 @@ impl Selection {
 
     fn wants(&self, relative: &str) -> bool {
         let base = relative.rsplit('/').next().unwrap_or(relative);
-        let hit = |set: &GlobSet| set.is_match(relative) || set.is_match(base);
+        let hit = |globs: &PathGlobs| globs.is_match(relative) || globs.is_match(base);
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
     }
 }
 
-fn globs(patterns: &[String]) -> Result<Option<GlobSet>> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(
-            Glob::new(pattern)
-                .map_err(|error| Error::usage(format!("{pattern:?} is not a glob: {}", error.kind())))?,
-        );
-    }
-    set.build().map(Some).map_err(|error| Error::usage(error.to_string()))
+fn globs(patterns: &[String]) -> Result<Option<PathGlobs>> {
+    let globs = (!patterns.is_empty()).then(|| PathGlobs::new(patterns));
+    globs.transpose().map_err(Error::usage)
 }
 
 /// The files of one argument, found while they are used. `skipped` hears of each link that is not followed, and why.
