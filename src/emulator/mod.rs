@@ -20,6 +20,7 @@ mod metorial;
 mod multipart;
 mod options;
 mod params;
+mod presigned;
 mod rates;
 mod replicate;
 mod server;

@@ -92,7 +92,8 @@ impl Filter {
         Self::equals("id", id)
     }
 
-    fn equals(field: &str, text: &str) -> Self {
+    /// `field = text`.
+    pub fn equals(field: &str, text: &str) -> Self {
         let value = Value::Text(text.to_owned());
         Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op: Op::Eq, value }) }
     }

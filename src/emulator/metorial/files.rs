@@ -1,81 +1,118 @@
-//! Listing files, and one file: get, title, deletion.
+//! Files: list, get, title, deletion; pages of lists.
 //!
-//! A deleted file leaves the store, so that its content takes no room, and a note of it stays: the API goes on
-//! showing it to those who know its id. A file whose presigned upload is not complete is in the store as `pending` and
-//! shows nowhere.
+//! Deleting a file removes it from the store, content included, and keeps its record as a note, because the API still
+//! shows it by id. A file whose presigned upload is not complete is in the store with the status `pending` and is hidden.
 
 use axum::Json;
 use axum::body::Body;
-use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::Answer;
-use super::body;
-use super::call::Call;
-use super::dialect::Dialect;
-use super::objects::{self, TITLE};
-use super::paging::{Page, not_one_of};
 use super::problem::Problem;
+use super::request::{self, Answer, Call, Dialect};
 use crate::emulator::Params;
-use crate::error::{Error, Kind, Result as Stored};
-use crate::filter::{Comparison, Expr, Filter, Op, Value};
+use crate::error::{Kind, Result as StoreResult};
+use crate::filter::{Expr, Filter, Op};
 use crate::model::{File, FileId, Object};
-use crate::store::{Listing, Store, Transaction};
+use crate::store::{Listing, Store};
 
 pub(super) const SPACE: &str = "metorial";
 pub(super) const ACTIVE: &str = "active";
 pub(super) const PENDING: &str = "pending";
-const DELETED: &str = "deleted";
-/// Notes of deleted files, by id.
-const DELETED_FILE: &str = "deleted-file";
+/// Kind of the notes of links, by link id. The field `file` is the id of the file.
+pub(super) const LINK: &str = "link";
+/// Kind of the notes of deleted files, by file id.
+pub(super) const DELETED_FILE: &str = "deleted-file";
+/// Key of a file's title in [`File::extra`].
+pub(super) const TITLE: &str = "title";
+
+/// Page sizes: default and maximum.
+const PAGE: usize = 20;
+const MAX_PAGE: usize = 100;
+/// Digits of cursors.
+const BASE62: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The file object. The response to an upload has the same form in pulsar and magnetar.
+pub(super) fn file_object(dialect: Dialect, file: &File, is_new: bool) -> Value {
+    let created_at = file.created_at.map(|time| format!("{time:.3}"));
+    if dialect == Dialect::Seed {
+        return json!({
+            "id": file.id,
+            "purpose": file.purpose,
+            "name": file.name,
+            "size": file.size,
+            "mime_type": file.content_type,
+            "created_at": created_at,
+        });
+    }
+    let is_short = dialect == Dialect::Magnetar && !is_new;
+    let mut object = json!({
+        "object": "file",
+        "id": file.id,
+        "status": file.status,
+        "file_name": file.name,
+        "file_size": file.size,
+        "file_type": file.content_type,
+        "title": file.extra.get(TITLE),
+        "purpose": if is_short { json!(file.purpose) } else { purpose_object(file) },
+    });
+    if is_short {
+        object["created_by"] = Value::Null;
+    }
+    object["created_at"] = json!(created_at);
+    object["updated_at"] = json!(file.updated_at.map(|time| format!("{time:.3}")));
+    object
+}
+
+/// A purpose with its display name. The service's names are unknown; here `user_image` is "User image".
+pub(super) fn purpose_object(file: &File) -> Value {
+    let mut name = file.purpose.as_deref().unwrap_or_default().replace('_', " ");
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    json!({ "name": name, "identifier": file.purpose })
+}
 
 pub(super) async fn list(call: Call) -> Answer {
     call.need_instance()?;
-    let page = Page::asked(&call.params)?;
+    let page = Page::parse(&call.params)?;
     let filter = filter(call.dialect, &call.params)?;
-    // A link belongs to one file; what is not there belongs to none.
-    let links: Vec<String> = match call.dialect {
-        Dialect::Magnetar => call.params.all("file_link_id").into_iter().map(str::to_owned).collect(),
-        _ => Vec::new(),
-    };
+    let links = if call.dialect == Dialect::Magnetar { call.params.all("file_link_id") } else { Vec::new() };
+    let links: Vec<_> = links.into_iter().map(str::to_owned).collect();
     let read = move |store: &Store| {
         let mut filter = filter;
         if !links.is_empty() {
-            let files = links.iter().map(|link| super::links::file_of(store, link));
-            let files: Vec<_> = files.collect::<Stored<Vec<_>>>()?.into_iter().flatten().collect();
-            filter = filter.and(any_of("id", files.iter().map(FileId::as_str)));
+            let mut files = Vec::new();
+            for link in &links {
+                let note = store.noted(SPACE, LINK, link)?;
+                files.extend(note.and_then(|note| Some(note.get("file")?.as_str()?.to_owned())));
+            }
+            filter = filter.and(any_of("id", files.iter().map(String::as_str)));
         }
-        page.read(|ask| {
-            if let Some(id) = ask.after {
-                let itself = filter.clone().and(any_of("id", [id]));
-                let listing = Listing { filter: Some(itself), limit: 1, ..Listing::default() };
-                if store.list(SPACE, &listing)?.is_empty() {
+        page.read(|after, descending, limit| {
+            if let Some(id) = after {
+                let filter = Some(filter.clone().and(Filter::id_is(id)));
+                if store.list(SPACE, &Listing { filter, limit: 1, ..Listing::default() })?.is_empty() {
                     return Ok(None);
                 }
             }
-            let listing = Listing {
-                filter: Some(filter.clone()),
-                descending: ask.descending,
-                after: ask.after.map(FileId::from),
-                limit: ask.count,
-                ..Listing::default()
-            };
+            let after = after.map(FileId::from);
+            let listing = Listing { filter: Some(filter), descending, after, limit, ..Listing::default() };
             store.list(SPACE, &listing).map(Some)
         })
     };
     let (files, has_more) = call.store(read).await?;
-    let items = files.iter().map(|file| objects::file(call.dialect, file)).collect();
-    Ok(Json(objects::list(call.dialect, items, has_more)))
+    let items = files.iter().map(|file| file_object(call.dialect, file, false)).collect();
+    Ok(list_object(call.dialect, items, has_more))
 }
 
-/// What a query asks for, as a filter. Pulsar checks the purpose and then asks for all; other words than a dialect's own
-/// mean nothing in it.
+/// The filter of a query. Pulsar validates the purpose and ignores it; each dialect ignores the parameters of others.
 fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     let purposes = params.all("purpose");
     let known = dialect.purposes();
     if let Some(unknown) = purposes.iter().find(|purpose| !known.contains(purpose)) {
-        return Err(not_one_of("purpose", &known, unknown));
+        return Err(Problem::invalid_enum("purpose", known, unknown));
     }
-    let mut filter = any_of("status", [ACTIVE]);
+    let mut filter = Filter::equals("status", ACTIVE);
     if dialect == Dialect::Pulsar {
         return Ok(filter);
     }
@@ -83,7 +120,7 @@ fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     let mut times = vec!["created_at"];
     if dialect == Dialect::Magnetar {
         lists.push(("extra.store_id", params.all("store_id")));
-        // Documents are another API: no file is part of one here.
+        // Documents are another API; no file belongs to one here.
         lists.push(("extra.document_id", params.all("document_id")));
         times.push("updated_at");
     }
@@ -93,10 +130,8 @@ fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     for field in times {
         for (key, op) in [("gt", Op::Gt), ("lt", Op::Lt)] {
             let Some(text) = params.nested(field, key) else { continue };
-            let wrong = || Problem::invalid_type("query", &format!("{field}[{key}]"), "date", "string");
-            let time = body::parse_date(text).ok_or_else(wrong)?;
-            let comparison = Comparison { field: field.to_owned(), op, value: Value::Time(time) };
-            filter = filter.and(Filter { expr: Expr::Compare(comparison) });
+            let invalid = || Problem::invalid_type("query", &format!("{field}[{key}]"), "date", "string");
+            filter = filter.and(Filter::time(field, op, request::parse_date(text).ok_or_else(invalid)?));
         }
     }
     Ok(filter)
@@ -104,26 +139,24 @@ fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
 
 /// Files whose field has one of these values.
 fn any_of<'a>(field: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
-    let is = |value: &str| {
-        let value = Value::Text(value.to_owned());
-        Expr::Compare(Comparison { field: field.to_owned(), op: Op::Eq, value })
-    };
-    Filter { expr: Expr::any(values.into_iter().map(is).collect()) }
+    Filter { expr: Expr::any(values.into_iter().map(|value| Filter::equals(field, value).expr).collect()) }
 }
 
 pub(super) async fn get(call: Call) -> Answer {
     call.need_instance()?;
-    let file = named(&call, &FileId(call.id("file"))).await?;
-    Ok(Json(objects::file(call.dialect, &file)))
+    let file = find(&call, call.id("file").unwrap_or_default()).await?;
+    Ok(Json(file_object(call.dialect, &file, false)))
 }
 
 pub(super) async fn update(call: Call, body: Body) -> Answer {
-    call.only_in(&[Dialect::Seed, Dialect::Pulsar])?;
+    if call.dialect == Dialect::Magnetar {
+        return Err(Problem::endpoint());
+    }
     call.need_instance()?;
-    let title = body::text(&body::read(&call.headers, body).await?, "title")?;
-    let (id, now) = (FileId(call.id("file")), call.site.clock.now());
-    let file = active(&call, &id).await?;
-    let Some(title) = title else { return Ok(Json(objects::file(call.dialect, &file))) };
+    let title = request::text(&call.read(body).await?, "title")?;
+    let file = find_active(&call, call.id("file").unwrap_or_default()).await?;
+    let Some(title) = title else { return Ok(Json(file_object(call.dialect, &file, false))) };
+    let (id, now) = (file.id, call.site.clock.now());
     let change = move |store: &Store| {
         found(store.annotate(SPACE, &id, |file| {
             file.extra.insert(TITLE.to_owned(), title.into());
@@ -131,72 +164,274 @@ pub(super) async fn update(call: Call, body: Body) -> Answer {
             Ok(())
         }))
     };
-    let file = call.store(change).await?.ok_or_else(gone)?;
-    Ok(Json(objects::file(call.dialect, &file)))
+    let file = call.store(change).await?.ok_or_else(Problem::deleted)?;
+    Ok(Json(file_object(call.dialect, &file, false)))
 }
 
 pub(super) async fn delete(call: Call) -> Answer {
     call.need_instance()?;
-    let (id, now) = (FileId(call.id("file")), call.site.clock.now());
-    active(&call, &id).await?;
+    let (id, now) =
+        (find_active(&call, call.id("file").unwrap_or_default()).await?.id, call.site.clock.now());
     if call.dialect == Dialect::Pulsar {
         return Err(Problem::bad_request("files cannot be deleted"));
     }
-    let deleted = call.store(move |store| found(store.transaction(SPACE, |change| remove(change, &id, now))));
+    let delete = move |store: &Store| {
+        found(store.transaction(SPACE, |change| {
+            let before = change.delete(&id)?;
+            let file = File { status: Some("deleted".to_owned()), updated_at: Some(now), ..before };
+            let note = json!(file).as_object().cloned().unwrap_or_default();
+            change.note(DELETED_FILE, id.as_str(), None, &note)?;
+            Ok(file)
+        }))
+    };
     // A concurrent request may have deleted the file.
-    let file = deleted.await?.ok_or_else(gone)?;
-    Ok(Json(objects::file(call.dialect, &file)))
+    let file = call.store(delete).await?.ok_or_else(Problem::deleted)?;
+    Ok(Json(file_object(call.dialect, &file, false)))
 }
 
-/// Deletes a file from the store and keeps a note of it.
-fn remove(change: &mut Transaction, id: &FileId, now: Timestamp) -> Stored<File> {
-    let before = change.delete(id)?;
-    let file = File { status: Some(DELETED.to_owned()), updated_at: Some(now), ..before };
-    let note = serde_json::to_value(&file).ok().and_then(|value| value.as_object().cloned());
-    change.note(DELETED_FILE, id.as_str(), None, &note.unwrap_or_default())?;
-    Ok(file)
-}
-
-/// A file of that id that is in the store or was deleted from it; None where there was none.
-pub(super) fn find(store: &Store, id: &FileId) -> Stored<Option<File>> {
-    match found(store.stat(SPACE, id))? {
-        Some(file) => Ok(Some(file).filter(|file| file.status.as_deref() != Some(PENDING))),
-        None => Ok(store.noted(SPACE, DELETED_FILE, id.as_str())?.and_then(from_note)),
-    }
-}
-
-fn from_note(note: Object) -> Option<File> {
-    serde_json::from_value(note.into()).ok()
-}
-
-/// What the store has found; None where it says that there is nothing.
-pub(super) fn found<T>(result: Stored<T>) -> Stored<Option<T>> {
+/// Maps the store's `NotFound` to None.
+pub(super) fn found<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
     match result {
         Err(error) if error.kind() == Kind::NotFound => Ok(None),
         result => result.map(Some),
     }
 }
 
-/// The file of that id. The seed has no word for a deleted one: there it is not there.
-pub(super) async fn named(call: &Call, id: &FileId) -> Result<File, Problem> {
-    let wanted = id.clone();
-    let file = call.store(move |store| find(store, &wanted)).await?;
+/// A file as the API sees it: one in the store unless it is pending, or else a deleted one.
+pub(super) fn visible(
+    stored: StoreResult<File>,
+    deleted: impl FnOnce() -> StoreResult<Option<Object>>,
+) -> StoreResult<Option<File>> {
+    match found(stored)? {
+        Some(file) => Ok(Some(file).filter(|file| file.status.as_deref() != Some(PENDING))),
+        None => Ok(deleted()?.and_then(|note| serde_json::from_value(note.into()).ok())),
+    }
+}
+
+/// The file of an id. The seed, which has no status, does not find deleted files.
+pub(super) async fn find(call: &Call, id: &str) -> Result<File, Problem> {
+    let wanted = FileId::from(id);
+    let find = move |store: &Store| {
+        visible(store.stat(SPACE, &wanted), || store.noted(SPACE, DELETED_FILE, wanted.as_str()))
+    };
+    let file = call.store(find).await?;
     let is_shown = |file: &File| call.dialect != Dialect::Seed || file.status.as_deref() == Some(ACTIVE);
-    file.filter(is_shown).ok_or_else(|| Problem::not_found("file", id.as_str()))
+    file.filter(is_shown).ok_or_else(|| Problem::not_found("file", id))
 }
 
-/// The file of that id, to which something is to be done.
-pub(super) async fn active(call: &Call, id: &FileId) -> Result<File, Problem> {
-    let file = named(call, id).await?;
-    if file.status.as_deref() == Some(ACTIVE) { Ok(file) } else { Err(gone()) }
+/// The file of an id, unless it is deleted.
+pub(super) async fn find_active(call: &Call, id: &str) -> Result<File, Problem> {
+    let file = find(call, id).await?;
+    if file.status.as_deref() == Some(ACTIVE) { Ok(file) } else { Err(Problem::deleted()) }
 }
 
-/// The refusal for a deleted file.
-pub(super) fn gone() -> Problem {
-    Problem::forbidden("the file has been deleted")
+/// A page of a list.
+pub(super) fn list_object(
+    dialect: Dialect,
+    items: Vec<Value>,
+    (has_more_before, has_more_after): (bool, bool),
+) -> Json<Value> {
+    Json(Value::Object(Object::from_iter([
+        (dialect.kind_key().to_owned(), "list".into()),
+        ("items".to_owned(), items.into()),
+        (
+            "pagination".to_owned(),
+            json!({ "has_more_after": has_more_after, "has_more_before": has_more_before }),
+        ),
+    ])))
 }
 
-/// A file's record came without what it must have.
-pub(super) fn unexpected(what: &str) -> Error {
-    Error::failed(format!("{what}: the emulator's record of it is damaged"))
+/// A requested page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    limit: usize,
+    descending: bool,
+    anchor: Option<Anchor>,
+}
+
+/// The item that a page follows or, backwards, precedes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Anchor {
+    id: String,
+    backwards: bool,
+}
+
+impl Page {
+    pub(super) fn parse(params: &Params) -> Result<Self, Problem> {
+        let limit = params.get("limit").map_or(Ok(PAGE), parse_limit)?;
+        let descending = match params.get("order") {
+            None | Some("asc") => false,
+            Some("desc") => true,
+            Some(other) => return Err(Problem::invalid_enum("order", &["asc", "desc"], other)),
+        };
+        let anchor = Anchor::parse(params).map_err(|()| Problem::bad_request("the cursor is not valid"))?;
+        Ok(Self { limit, descending, anchor })
+    }
+
+    /// Without validation: limits are clamped, other invalid values ignored.
+    pub(super) fn parse_unchecked(params: &Params) -> Self {
+        let limit = params.get("limit").and_then(|text| text.parse::<usize>().ok());
+        Self {
+            limit: limit.unwrap_or(PAGE).clamp(1, MAX_PAGE),
+            descending: params.get("order") == Some("desc"),
+            anchor: Anchor::parse(params).unwrap_or_default(),
+        }
+    }
+
+    /// Reads the items of the page and whether there are more before and after it. `read` gets the id to start after, the
+    /// order and a limit; it returns None if the list does not contain the id, and the page is empty.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(Option<&str>, bool, usize) -> StoreResult<Option<Vec<T>>>,
+    ) -> StoreResult<(Vec<T>, (bool, bool))> {
+        let after = self.anchor.as_ref().map(|anchor| anchor.id.as_str());
+        let backwards = self.anchor.as_ref().is_some_and(|anchor| anchor.backwards);
+        let Some(mut items) = read(after, self.descending != backwards, self.limit + 1)? else {
+            return Ok((Vec::new(), (false, false)));
+        };
+        let more = items.len() > self.limit;
+        items.truncate(self.limit);
+        if backwards {
+            items.reverse();
+            return Ok((items, (more, true)));
+        }
+        Ok((items, (after.is_some(), more)))
+    }
+}
+
+impl Anchor {
+    /// `after` has priority over `before`, and both over `cursor`.
+    fn parse(params: &Params) -> Result<Option<Self>, ()> {
+        let anchor = |name, backwards| Some(Self { id: params.get(name)?.to_owned(), backwards });
+        match anchor("after", false).or_else(|| anchor("before", true)) {
+            Some(anchor) => Ok(Some(anchor)),
+            None => params.get("cursor").map(|cursor| Self::decode(cursor).ok_or(())).transpose(),
+        }
+    }
+
+    /// `cur_` and the base62 of `["after", ID]` or `["before", ID]`.
+    fn decode(cursor: &str) -> Option<Self> {
+        let json = decode_base62(cursor.strip_prefix("cur_")?)?;
+        let (direction, id) = serde_json::from_slice::<(String, String)>(&json).ok()?;
+        let backwards = direction == "before";
+        (backwards || direction == "after").then_some(Self { id, backwards })
+    }
+}
+
+fn parse_limit(text: &str) -> Result<usize, Problem> {
+    let Some(number) = text.trim().parse::<f64>().ok().filter(|number| !number.is_nan()) else {
+        return Err(Problem::invalid_type("query", "limit", "number", "string"));
+    };
+    let out_of_range = |code: &str, key: &str, bound: usize| {
+        let message = format!("limit must be from 1 to {MAX_PAGE}");
+        Problem::invalid("query", json!({ "code": code, "message": message, "path": ["limit"], key: bound }))
+    };
+    if number < 1.0 {
+        return Err(out_of_range("invalid_min", "min", 1));
+    }
+    if number > 100.0 {
+        return Err(out_of_range("invalid_max", "max", MAX_PAGE));
+    }
+    // The service's database fails on a fraction.
+    text.trim().parse().map_err(|_| Problem::internal())
+}
+
+/// The bytes of a number in base 62, most significant digit first; each leading zero is a byte.
+fn decode_base62(text: &str) -> Option<Vec<u8>> {
+    if text.len() > 500 {
+        return None;
+    }
+    let zeros = text.bytes().take_while(|digit| *digit == b'0').count();
+    let mut bytes: Vec<u8> = Vec::new();
+    for digit in text.chars() {
+        let mut carry = BASE62.find(digit)?;
+        for byte in &mut bytes {
+            carry += usize::from(*byte) * 62;
+            *byte = u8::try_from(carry % 256).ok()?;
+            carry /= 256;
+        }
+        while carry > 0 {
+            bytes.push(u8::try_from(carry % 256).ok()?);
+            carry /= 256;
+        }
+    }
+    bytes.extend(std::iter::repeat_n(0, zeros));
+    bytes.reverse();
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::property::holds;
+
+    fn anchor(id: &str, backwards: bool) -> Anchor {
+        Anchor { id: id.to_owned(), backwards }
+    }
+
+    /// The number in base 62, computed by long division.
+    fn base62(bytes: &[u8]) -> String {
+        let mut digits = Vec::new();
+        let mut number = bytes.to_vec();
+        while number.iter().any(|byte| *byte > 0) {
+            let mut rest = 0;
+            for byte in &mut number {
+                let value = rest * 256 + usize::from(*byte);
+                *byte = u8::try_from(value / 62).unwrap();
+                rest = value % 62;
+            }
+            digits.push(char::from(BASE62.as_bytes()[rest]));
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        "0".repeat(zeros) + &digits.iter().rev().collect::<String>()
+    }
+
+    fn page(query: &str) -> Page {
+        Page::parse(&Params::parse(query)).expect("a page")
+    }
+
+    #[test]
+    fn after_wins_over_before_and_both_over_a_cursor() {
+        assert_eq!(page("before=b&after=a&cursor=x").anchor, Some(anchor("a", false)));
+        assert_eq!(page("before=b&cursor=x").anchor, Some(anchor("b", true)));
+        assert_eq!(page(""), Page { limit: 20, descending: false, anchor: None });
+    }
+
+    #[test]
+    fn a_cursor_is_an_after_or_before_in_base_62() {
+        let encode = |text: &str| format!("cur_{}", base62(text.as_bytes()));
+        let cursor = encode(r#"["before","fil_0mabc12defGHIJKLMNOPQR"]"#);
+        assert_eq!(
+            page(&format!("cursor={cursor}")).anchor,
+            Some(anchor("fil_0mabc12defGHIJKLMNOPQR", true))
+        );
+        for wrong in ["x", "cur_", "cur_!", &encode("[1]"), &encode(r#"["beside","a"]"#)] {
+            let params = Params::parse(&format!("cursor={wrong}"));
+            assert!(Page::parse(&params).is_err(), "{wrong}");
+            assert_eq!(Page::parse_unchecked(&params).anchor, None);
+        }
+    }
+
+    #[test]
+    fn properties_a_cursor_is_read_as_it_was_written_or_not_at_all() {
+        let inputs =
+            ("\\PC{0,20}", any::<bool>(), "(cur_)?[0-9a-zA-Z]{0,40}", any::<String>(), any::<Vec<u8>>());
+        holds(
+            "cursor of metorial: read as written or not at all",
+            inputs,
+            |(id, backwards, soup, any, bytes)| {
+                let bytes: Vec<u8> = bytes.into_iter().take(300).collect();
+                prop_assert_eq!(decode_base62(&base62(&bytes)), Some(bytes));
+                let direction = if backwards { "before" } else { "after" };
+                let cursor = format!("cur_{}", base62(json!([direction, id]).to_string().as_bytes()));
+                prop_assert_eq!(Anchor::decode(&cursor), Some(anchor(&id, backwards)));
+                Anchor::decode(&soup);
+                Anchor::decode(&any);
+                Anchor::decode(&format!("cur_{any}"));
+                Ok(())
+            },
+        );
+    }
 }

@@ -1,209 +1,63 @@
-//! Links: notes about a file, with which they go.
+//! Links, stored as notes about a file, and the content behind them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, X_CONTENT_TYPE_OPTIONS};
+use axum::response::Response;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::body;
-use super::call::Call;
-use super::dialect::Dialect;
-use super::files::{self, SPACE};
-use super::objects::{self, time};
-use super::paging::Page;
+use super::files::{self, LINK, Page, SPACE};
 use super::problem::Problem;
-use super::{Answer, FILES_URL, LINKS_GET_CREATES};
-use crate::emulator::ids;
-use crate::error::Result as Stored;
+use super::request::{self, Answer, Call, Dialect};
+use crate::emulator::{Content, Params, Sending, Site, content_disposition, ids};
+use crate::error::{Error, Result as StoreResult};
 use crate::model::{FileId, Object};
 use crate::store::{Store, Transaction};
 
-const LINK: &str = "link";
-/// The paths of the first two dialects, and the last one's. The seed has them all: it shows the first and leaves the rest
-/// open.
-const BY_FILE: [Dialect; 2] = [Dialect::Seed, Dialect::Pulsar];
-const BY_ITSELF: [Dialect; 2] = [Dialect::Seed, Dialect::Magnetar];
-
-/// A link.
-#[derive(Clone)]
-pub(super) struct Link {
+/// A link, and its note in the store, whose key is the id.
+#[derive(Clone, Serialize, Deserialize)]
+struct Link {
+    #[serde(skip)]
     id: String,
     file: FileId,
-    /// The last part of its URL, which only those can know who were given it.
-    pub(super) key: String,
+    /// The last part of the URL, a secret.
+    key: String,
     created_at: Timestamp,
-    pub(super) expires_at: Option<Timestamp>,
-}
-
-pub(super) async fn create_for_file(call: Call, body: Body) -> Answer {
-    call.only_in(&BY_FILE)?;
-    let body = body::read(&call.headers, body).await?;
-    create_link(&call, call.id("file"), &body).await
-}
-
-pub(super) async fn create(call: Call, body: Body) -> Answer {
-    call.only_in(&BY_ITSELF)?;
-    let body = body::read(&call.headers, body).await?;
-    let missing = || Problem::invalid_type("body", "file_id", "string", "undefined");
-    let file = body::text(&body, "file_id")?.ok_or_else(missing)?;
-    create_link(&call, file, &body).await
-}
-
-async fn create_link(call: &Call, file: String, body: &Object) -> Answer {
-    call.need_instance()?;
-    let expires_at = body::date(body, "expires_at")?;
-    let now = call.site.clock.now();
-    let file = files::active(call, &FileId(file)).await?;
-    let link = Link {
-        id: format!("flk_{}", ids::time_sorted(now, 13)),
-        file: file.id,
-        key: format!("{}_ext", ids::base62(30)),
-        created_at: now,
-        expires_at,
-    };
-    let shown = link.shown(call);
-    let kept = call.store(move |store| {
-        files::found(store.transaction(SPACE, |change| {
-            // A file that was deleted in between gets no link.
-            change.stat(&link.file)?;
-            link.keep(change)
-        }))
-    });
-    kept.await?.ok_or_else(files::gone)?;
-    Ok(Json(shown))
-}
-
-pub(super) async fn list_of_file(call: Call) -> Answer {
-    call.only_in(&BY_FILE)?;
-    let id = call.id("file");
-    if call.site.quirk(LINKS_GET_CREATES) {
-        return create_link(&call, id, &Object::new()).await;
-    }
-    call.need_instance()?;
-    let file = files::named(&call, &FileId(id)).await?;
-    // Here the server checks nothing of the query.
-    show_page(&call, Page::asked_unchecked(&call.params), vec![file.id]).await
-}
-
-pub(super) async fn list(call: Call) -> Answer {
-    call.only_in(&BY_ITSELF)?;
-    call.need_instance()?;
-    let files = call.params.all("file_id").into_iter().map(FileId::from).collect();
-    show_page(&call, Page::asked(&call.params)?, files).await
-}
-
-/// A page of the links of some files; of all where none is named.
-async fn show_page(call: &Call, page: Page, files: Vec<FileId>) -> Answer {
-    let read = move |store: &Store| {
-        let mut links = Vec::new();
-        if files.is_empty() {
-            links = notes(store, None)?;
-        }
-        for file in &files {
-            links.append(&mut notes(store, Some(file))?);
-        }
-        links.sort_by(|one, other| one.id.cmp(&other.id));
-        page.read(|ask| {
-            let mut links = links.clone();
-            if ask.descending {
-                links.reverse();
-            }
-            let start = match ask.after {
-                None => 0,
-                Some(id) => match links.iter().position(|link| link.id == id) {
-                    None => return Ok(None),
-                    Some(at) => at + 1,
-                },
-            };
-            Ok(Some(links.drain(start..).take(ask.count).collect()))
-        })
-    };
-    let (links, has_more) = call.store(read).await?;
-    let items = links.iter().map(|link| link.shown(call)).collect();
-    Ok(Json(objects::list(call.dialect, items, has_more)))
-}
-
-pub(super) async fn get_of_file(call: Call) -> Answer {
-    call.only_in(&BY_FILE)?;
-    Ok(Json(find_asked(&call).await?.shown(&call)))
-}
-
-pub(super) async fn get(call: Call) -> Answer {
-    call.only_in(&BY_ITSELF)?;
-    Ok(Json(find_asked(&call).await?.shown(&call)))
-}
-
-pub(super) async fn update(call: Call, body: Body) -> Answer {
-    call.only_in(&BY_FILE)?;
-    let asked = find_asked(&call).await?;
-    let expires_at = body::date(&body::read(&call.headers, body).await?, "expires_at")?;
-    let id = asked.id.clone();
-    let changed = call.store(move |store| {
-        store.transaction(SPACE, |change| {
-            let Some(note) = change.noted(LINK, &id)? else { return Ok(None) };
-            let mut link = Link::from_note(&id, &note)?;
-            link.expires_at = expires_at.or(link.expires_at);
-            link.keep(change)?;
-            Ok(Some(link))
-        })
-    });
-    let link = changed.await?.ok_or_else(|| Problem::not_found("fileLink", &asked.id))?;
-    Ok(Json(link.shown(&call)))
-}
-
-pub(super) async fn delete_of_file(call: Call) -> Answer {
-    call.only_in(&BY_FILE)?;
-    remove(&call).await
-}
-
-pub(super) async fn delete(call: Call) -> Answer {
-    call.only_in(&BY_ITSELF)?;
-    remove(&call).await
-}
-
-async fn remove(call: &Call) -> Answer {
-    let link = find_asked(call).await?;
-    let shown = link.shown(call);
-    let id = link.id.clone();
-    if call.store(move |store| store.forget(SPACE, LINK, &id)).await? {
-        return Ok(Json(shown));
-    }
-    Err(Problem::not_found("fileLink", &link.id))
-}
-
-/// The link that a path names; where it names a file, too, one of that file.
-async fn find_asked(call: &Call) -> Result<Link, Problem> {
-    call.need_instance()?;
-    let (id, file) = (call.id("link"), call.id("file"));
-    let wanted = id.clone();
-    let link = call.store(move |store| find(store, &wanted)).await?;
-    let link = link.filter(|link| file.is_empty() || link.file.as_str() == file);
-    link.ok_or_else(|| Problem::not_found("fileLink", &id))
-}
-
-/// A link by its id.
-pub(super) fn find(store: &Store, id: &str) -> Stored<Option<Link>> {
-    store.noted(SPACE, LINK, id)?.map(|note| Link::from_note(id, &note)).transpose()
-}
-
-/// The file of a link.
-pub(super) fn file_of(store: &Store, id: &str) -> Stored<Option<FileId>> {
-    Ok(find(store, id)?.map(|link| link.file))
-}
-
-/// The links of a file, or all.
-pub(super) fn notes(store: &Store, file: Option<&FileId>) -> Stored<Vec<Link>> {
-    store.notes(SPACE, LINK, file)?.iter().map(|(id, note)| Link::from_note(id, note)).collect()
+    expires_at: Option<Timestamp>,
 }
 
 impl Link {
-    /// The file that it leads to.
-    pub(super) fn file(&self) -> &FileId {
-        &self.file
+    fn from_note(id: &str, note: Object) -> StoreResult<Self> {
+        let link: Self = serde_json::from_value(note.into()).map_err(|error| {
+            Error::failed(format!("{id}: the link's note is damaged")).cause(error.to_string())
+        })?;
+        Ok(Self { id: id.to_owned(), ..link })
     }
 
-    fn shown(&self, call: &Call) -> Value {
-        let root = match call.site.quirk_value(FILES_URL) {
+    fn find(store: &Store, id: &str) -> StoreResult<Option<Self>> {
+        store.noted(SPACE, LINK, id)?.map(|note| Self::from_note(id, note)).transpose()
+    }
+
+    /// The links of a file, or all.
+    fn list(store: &Store, file: Option<&FileId>) -> StoreResult<Vec<Self>> {
+        let notes = store.notes(SPACE, LINK, file)?;
+        notes.into_iter().map(|(id, note)| Self::from_note(&id, note)).collect()
+    }
+
+    fn put(&self, change: &mut Transaction) -> StoreResult<()> {
+        let note = json!(self).as_object().cloned().unwrap_or_default();
+        change.note(LINK, &self.id, Some(&self.file), &note)
+    }
+
+    fn object(&self, call: &Call) -> Value {
+        let root = match call.site.quirk_value("files-url") {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => call.site.root(&call.headers),
         };
@@ -216,29 +70,160 @@ impl Link {
             "id": self.id,
             "file_id": self.file,
             "url": format!("{root}/files/{path}"),
-            "created_at": time(self.created_at),
-            "expires_at": self.expires_at.map(time),
+            "created_at": format!("{:.3}", self.created_at),
+            "expires_at": self.expires_at.map(|time| format!("{time:.3}")),
         })
     }
+}
 
-    fn keep(&self, change: &mut Transaction) -> Stored<()> {
-        let note = json!({
-            "file": self.file, "key": self.key, "created_at": self.created_at, "expires_at": self.expires_at,
-        });
-        change.note(LINK, &self.id, Some(&self.file), note.as_object().unwrap_or(&Object::new()))
-    }
+/// Refuses the paths of another dialect: pulsar has `/files/{file}/links`, magnetar has `/file-links`, the seed has both.
+fn check_path(call: &Call) -> Result<(), Problem> {
+    let other = if call.id("file").is_some() { Dialect::Magnetar } else { Dialect::Pulsar };
+    if call.dialect == other { Err(Problem::endpoint()) } else { call.need_instance() }
+}
 
-    fn from_note(id: &str, note: &Object) -> Stored<Self> {
-        let text = |key: &str| note.get(key).and_then(Value::as_str);
-        let read = || {
-            Some(Self {
-                id: id.to_owned(),
-                file: text("file")?.into(),
-                key: text("key")?.to_owned(),
-                created_at: text("created_at")?.parse().ok()?,
-                expires_at: text("expires_at").map(str::parse).transpose().ok()?,
-            })
-        };
-        read().ok_or_else(|| files::unexpected(id))
+pub(super) async fn create(call: Call, body: Body) -> Answer {
+    check_path(&call)?;
+    let body = call.read(body).await?;
+    let file = match call.id("file") {
+        Some(file) => file.to_owned(),
+        None => request::text(&body, "file_id")?
+            .ok_or_else(|| Problem::invalid_type("body", "file_id", "string", "undefined"))?,
+    };
+    create_link(&call, &file, request::expires_at(&body)?).await
+}
+
+async fn create_link(call: &Call, file: &str, expires_at: Option<Timestamp>) -> Answer {
+    let now = call.site.clock.now();
+    let link = Link {
+        id: format!("flk_{}", ids::time_sorted(now, 13)),
+        file: files::find_active(call, file).await?.id,
+        key: format!("{}_ext", ids::base62(30)),
+        created_at: now,
+        expires_at,
+    };
+    let object = link.object(call);
+    let put = move |store: &Store| {
+        files::found(store.transaction(SPACE, |change| {
+            // A concurrent request may have deleted the file.
+            change.stat(&link.file)?;
+            link.put(change)
+        }))
+    };
+    call.store(put).await?.ok_or_else(Problem::deleted)?;
+    Ok(Json(object))
+}
+
+pub(super) async fn list(call: Call) -> Answer {
+    check_path(&call)?;
+    let (files, page) = match call.id("file") {
+        Some(file) if call.site.quirk("links-get-creates") => return create_link(&call, file, None).await,
+        // This list does not validate its query.
+        Some(file) => (vec![files::find(&call, file).await?.id], Page::parse_unchecked(&call.params)),
+        None => {
+            let files = call.params.all("file_id").into_iter().map(FileId::from).collect();
+            (files, Page::parse(&call.params)?)
+        }
+    };
+    let read = move |store: &Store| {
+        let mut links = if files.is_empty() { Link::list(store, None)? } else { Vec::new() };
+        for file in &files {
+            links.append(&mut Link::list(store, Some(file))?);
+        }
+        links.sort_by(|one, other| one.id.cmp(&other.id));
+        page.read(|after, descending, limit| {
+            if descending {
+                links.reverse();
+            }
+            let start = match after {
+                None => Some(0),
+                Some(id) => links.iter().position(|link| link.id == id).map(|at| at + 1),
+            };
+            Ok(start.map(|start| links.drain(start..).take(limit).collect()))
+        })
+    };
+    let (links, has_more) = call.store(read).await?;
+    let items = links.iter().map(|link: &Link| link.object(&call)).collect();
+    Ok(files::list_object(call.dialect, items, has_more))
+}
+
+pub(super) async fn get(call: Call) -> Answer {
+    Ok(Json(find(&call).await?.object(&call)))
+}
+
+pub(super) async fn update(call: Call, body: Body) -> Answer {
+    let id = find(&call).await?.id;
+    let expires_at = request::expires_at(&call.read(body).await?)?;
+    let wanted = id.clone();
+    let update = move |store: &Store| {
+        store.transaction(SPACE, |change| {
+            let Some(note) = change.noted(LINK, &wanted)? else { return Ok(None) };
+            let mut link = Link::from_note(&wanted, note)?;
+            link.expires_at = expires_at.or(link.expires_at);
+            link.put(change)?;
+            Ok(Some(link))
+        })
+    };
+    let link = call.store(update).await?.ok_or_else(|| Problem::not_found("fileLink", &id))?;
+    Ok(Json(link.object(&call)))
+}
+
+pub(super) async fn delete(call: Call) -> Answer {
+    let link = find(&call).await?;
+    let id = link.id.clone();
+    if call.store(move |store| store.forget(SPACE, LINK, &id)).await? {
+        return Ok(Json(link.object(&call)));
     }
+    Err(Problem::not_found("fileLink", &link.id))
+}
+
+/// The link of a path. Where the path names a file, the link must belong to it.
+async fn find(call: &Call) -> Result<Link, Problem> {
+    check_path(call)?;
+    let id = call.id("link").unwrap_or_default();
+    let wanted = id.to_owned();
+    let link = call.store(move |store| Link::find(store, &wanted)).await?;
+    let link = link.filter(|link| call.id("file").is_none_or(|file| link.file.as_str() == file));
+    link.ok_or_else(|| Problem::not_found("fileLink", id))
+}
+
+/// The content of a link: `/files/{file}/{key}` as in magnetar, `/files/retrieve/{link}/{key}` as in pulsar. It needs no
+/// API key, because the URL is the secret. Ranges are not supported.
+pub(super) async fn content(
+    State(site): State<Arc<Site>>,
+    Path(ids): Path<HashMap<String, String>>,
+    params: Params,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let id = |name: &str| ids.get(name).cloned().unwrap_or_default();
+    let (link, file, key) = (ids.get("link").cloned(), FileId(id("file")), id("key"));
+    let find = move |store: &Store| match link {
+        Some(link) => Ok(Link::find(store, &link)?.into_iter().collect()),
+        None => Link::list(store, Some(&file)),
+    };
+    let links = site.blocking(find).await?;
+    // Comparing signatures takes constant time.
+    let link = links.into_iter().find(|link| site.signer.verify(&key, &site.signer.sign(&link.key)));
+    let link = link.ok_or_else(|| Problem::not_found("fileLink", ids.get("link").unwrap_or(&id("file"))))?;
+    if link.expires_at.is_some_and(|end| end <= site.clock.now()) {
+        return Err(Problem::bad_request("the link has expired"));
+    }
+    let content = files::found(Content::open(&site, &link.file).await)?;
+    let content = content.ok_or_else(|| Problem::not_found("fileDownload", link.file.as_str()))?;
+    let kind = if params.has("download") { "attachment" } else { "inline" };
+    let permanent = "public, max-age=31536000, immutable";
+    let cached = if link.expires_at.is_some() { "private, no-store" } else { permanent };
+    // Other types than images must not be rendered as a page of this host.
+    let content_type = content.file.content_type.clone().filter(|text| text.starts_with("image/"));
+    let default = Sending::default();
+    let how = Sending {
+        content_type: content_type.unwrap_or(default.content_type),
+        headers: vec![
+            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            (CACHE_CONTROL, cached.to_owned()),
+            (CONTENT_DISPOSITION, content_disposition(kind, &content.file.name)),
+        ],
+        ..Sending::default()
+    };
+    Ok(content.send(&headers, how))
 }

@@ -1,4 +1,4 @@
-//! Refusals. The service's sentences are its own; status, code, entity and errors are the contract.
+//! Refusals. Status, code, entity and errors are the contract; the sentences are our own.
 
 use axum::Json;
 use axum::body::Body;
@@ -6,18 +6,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
 use crate::emulator::Refused;
 use crate::error::Error;
 use crate::model::Object;
 
-/// Why a request is refused. As a response it has no body yet: that depends on the dialect.
+/// A refusal. As a response it has no body until the middleware renders it for the dialect.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// Hint, reason, entity, id and errors, where there are any.
+    /// Optional fields: hint, reason, entity, id, errors.
     more: Object,
 }
 
@@ -31,11 +30,11 @@ impl Problem {
         self
     }
 
-    /// What a status without further words means: unknown routes, scripted faults.
+    /// The refusal for unknown routes and scripted faults.
     pub(super) fn of(status: StatusCode, message: &str) -> Self {
-        let words = if message.is_empty() { "the request cannot be carried out" } else { message };
+        let text = if message.is_empty() { "the request cannot be carried out" } else { message };
         let code = match status {
-            // A method that a route does not have is a route that is not there.
+            // An unknown method is an unknown endpoint.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if message.is_empty() => {
                 return Self::endpoint();
             }
@@ -53,33 +52,42 @@ impl Problem {
             status if status.is_server_error() => "internal_server_error",
             _ => "bad_request",
         };
-        Self::new(status, code, words)
+        Self::new(status, code, text)
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// A body that is not what it should be.
+    /// A body that cannot be read.
     pub(super) fn body(reason: &str, message: &str) -> Self {
         Self::bad_request(message).with("reason", reason)
     }
 
-    /// A field that is not valid. `flaw` has its code, message and path, and what was expected.
-    pub(super) fn invalid(entity: &str, flaw: Value) -> Self {
+    /// Invalid data. `error` holds code, message and path, and the expected value.
+    pub(super) fn invalid(entity: &str, error: Value) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_data", "the data is not valid")
             .with("hint", "see `errors`")
             .with("entity", entity)
-            .with("errors", vec![flaw])
+            .with("errors", vec![error])
     }
 
     /// A field of the wrong type.
     pub(super) fn invalid_type(entity: &str, field: &str, expected: &str, received: &str) -> Self {
-        let flaw = json!({
+        let error = json!({
             "code": "invalid_type", "message": format!("{field} must be a {expected}"), "path": [field],
             "expected": expected, "received": received,
         });
-        Self::invalid(entity, flaw)
+        Self::invalid(entity, error)
+    }
+
+    /// A query parameter with a value outside of its enumeration.
+    pub(super) fn invalid_enum(field: &str, expected: &[&str], received: &str) -> Self {
+        let error = json!({
+            "code": "invalid_enum", "message": format!("{field} must be one of: {}", expected.join(", ")),
+            "path": [field], "expected": expected, "received": received,
+        });
+        Self::invalid("query", error)
     }
 
     pub(super) fn unauthorized(message: &str) -> Self {
@@ -89,6 +97,11 @@ impl Problem {
 
     pub(super) fn forbidden(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// A deleted file.
+    pub(super) fn deleted() -> Self {
+        Self::forbidden("the file has been deleted")
     }
 
     /// `entity` is `file`, `fileLink`, `fileUpload` or `fileDownload`.
@@ -103,7 +116,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such endpoint").with("entity", "endpoint")
     }
 
-    /// A version that this key may not use.
+    /// A version that API keys may not use.
     pub(super) fn version() -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, "bad_request", "this version is not for API keys")
     }
@@ -116,14 +129,15 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "the server failed")
     }
 
-    /// The answer as a dialect words it.
-    pub(super) fn worded(self, dialect: Dialect) -> Response {
-        let mut body = Object::new();
-        body.insert(dialect.kind_key().to_owned(), "error".into());
-        body.insert("ok".to_owned(), false.into());
-        body.insert("status".to_owned(), self.status.as_u16().into());
-        body.insert("code".to_owned(), self.code.into());
-        body.insert("message".to_owned(), self.message.into());
+    /// The response with its body. `kind_key` is the dialect's key for the kind of an object.
+    pub(super) fn render(self, kind_key: &str) -> Response {
+        let mut body = Object::from_iter([
+            (kind_key.to_owned(), "error".into()),
+            ("ok".to_owned(), false.into()),
+            ("status".to_owned(), self.status.as_u16().into()),
+            ("code".to_owned(), self.code.into()),
+            ("message".to_owned(), self.message.into()),
+        ]);
         body.extend(self.more);
         (self.status, Json(Value::Object(body))).into_response()
     }
@@ -138,14 +152,8 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<Problem> for Response {
-    fn from(problem: Problem) -> Self {
-        problem.into_response()
-    }
-}
-
 impl From<Error> for Problem {
-    /// The store's failures; what it does not find is told where it is looked for.
+    /// A failure of the store. Handlers report missing files and links themselves.
     fn from(error: Error) -> Self {
         Self { message: error.message().to_owned(), ..Self::internal() }
     }

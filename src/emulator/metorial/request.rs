@@ -1,0 +1,277 @@
+//! Requests: dialect, API key, ids in the path, JSON bodies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::emulator::{Params, Refused, Site, receive_text};
+use crate::error::Result as StoreResult;
+use crate::model::Object;
+use crate::store::Store;
+
+/// The result of a handler.
+pub(super) type Answer<T = Json<Value>> = Result<T, Problem>;
+
+/// Largest JSON body in bytes.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Longest text in characters.
+const MAX_TEXT: usize = 100_000;
+
+/// A wire dialect, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// The seed page's.
+    Seed,
+    /// `mt_2025_01_01_pulsar`.
+    Pulsar,
+    /// `mt_2026_01_01_magnetar`.
+    Magnetar,
+}
+
+/// Purposes of the seed and of magnetar, which lacks the first. The seed page shows `attachment` alone and calls the list
+/// open.
+const PURPOSES: [&str; 8] = [
+    "attachment",
+    "user_image",
+    "organization_image",
+    "project_brand_image",
+    "skill_image",
+    "skill_export",
+    "generic",
+    "chat_message_attachment",
+];
+
+impl Dialect {
+    /// The served dialect, used for requests without a version.
+    pub(super) fn of(site: &Site) -> Self {
+        match site.dialect.as_str() {
+            "pulsar" => Self::Pulsar,
+            "magnetar" => Self::Magnetar,
+            _ => Self::Seed,
+        }
+    }
+
+    /// The dialect of a request, named by its `Metorial-Version` header or `api-version` parameter. An unknown version is
+    /// ignored; the dashboard's is not for API keys.
+    pub(super) fn of_request(site: &Site, headers: &HeaderMap, params: &Params) -> Result<Self, Problem> {
+        let header = headers.get("metorial-version").and_then(|value| value.to_str().ok());
+        match header.or_else(|| params.get("api-version")) {
+            Some("2025-01-01-pulsar" | "mt_2025_01_01_pulsar" | "2025-01-01") => Ok(Self::Pulsar),
+            Some("2026-01-01-magnetar" | "mt_2026_01_01_magnetar" | "2026-01-01") => Ok(Self::Magnetar),
+            Some("2025-01-01-dashboard" | "mt_2025_01_01_dashboard") => Err(Problem::version()),
+            _ => Ok(Self::of(site)),
+        }
+    }
+
+    /// The version in response headers; the seed has none.
+    pub(super) fn version(self) -> Option<&'static str> {
+        match self {
+            Self::Seed => None,
+            Self::Pulsar => Some("2025-01-01"),
+            Self::Magnetar => Some("2026-01-01"),
+        }
+    }
+
+    pub(super) fn purposes(self) -> &'static [&'static str] {
+        match self {
+            Self::Seed => &PURPOSES,
+            Self::Pulsar => &PURPOSES[1..3],
+            Self::Magnetar => &PURPOSES[1..],
+        }
+    }
+
+    /// The key for the kind of an object, in lists and errors.
+    pub(super) fn kind_key(self) -> &'static str {
+        if self == Self::Pulsar { "__typename" } else { "object" }
+    }
+}
+
+/// The holder of a key or owner of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Instance,
+    User,
+    Organization,
+}
+
+/// A request whose key has been checked.
+pub(super) struct Call {
+    pub(super) site: Arc<Site>,
+    pub(super) dialect: Dialect,
+    pub(super) params: Params,
+    pub(super) headers: HeaderMap,
+    pub(super) key: Owner,
+    /// Whether the path or a header names an instance.
+    pub(super) has_instance: bool,
+    ids: HashMap<String, String>,
+}
+
+impl Call {
+    /// An id of the path, `file` or `link`.
+    pub(super) fn id(&self, name: &str) -> Option<&str> {
+        self.ids.get(name).map(String::as_str)
+    }
+
+    /// Refuses a key of several instances without the choice of one.
+    pub(super) fn need_instance(&self) -> Result<(), Problem> {
+        if self.key == Owner::Instance || self.has_instance {
+            return Ok(());
+        }
+        Err(Problem::bad_request("this key needs an instance: send `metorial-instance-id`"))
+    }
+
+    /// Runs `work` on the store.
+    pub(super) async fn store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        Ok(self.site.blocking(work).await?)
+    }
+
+    /// Reads a body of JSON or of a URL-encoded form; no body is an empty object.
+    pub(super) async fn read(&self, body: Body) -> Result<Object, Problem> {
+        let text =
+            receive_text(body, MAX_BODY).await.map_err(|error: Refused<Problem>| Problem::from(error))?;
+        if text.trim_ascii().is_empty() {
+            return Ok(Object::new());
+        }
+        match self.media_type().as_str() {
+            "" | "application/json" => match serde_json::from_slice(&text) {
+                Ok(Value::Object(object)) => Ok(object),
+                Ok(other) => Err(Problem::invalid(
+                    "body",
+                    json!({
+                        "code": "invalid_type", "message": "the body must be an object", "path": [],
+                        "expected": "object", "received": json_type(&other),
+                    }),
+                )),
+                Err(_) => Err(Problem::body("invalid_json_body", "the body is not JSON")),
+            },
+            "application/x-www-form-urlencoded" => {
+                let params = Params::parse(&String::from_utf8_lossy(&text));
+                Ok(params.iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
+            }
+            _ => Err(Problem::body("unsupported_content_type", "the body must be JSON")),
+        }
+    }
+
+    /// The content type without parameters, in lower case.
+    pub(super) fn media_type(&self) -> String {
+        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Call {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        let params = Params::parse(parts.uri.query().unwrap_or_default());
+        let dialect = Dialect::of_request(site, &parts.headers, &params)?;
+        let key = check_key(site, &parts.headers, &params)?;
+        let ids = Path::<HashMap<String, String>>::from_request_parts(parts, site).await;
+        let Path(ids) = ids.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
+        let has_instance = ids.contains_key("instance") || parts.headers.contains_key("metorial-instance-id");
+        let headers = parts.headers.clone();
+        Ok(Self { site: Arc::clone(site), dialect, params, headers, key, has_instance, ids })
+    }
+}
+
+/// Checks the key in `Authorization` (exactly `Bearer KEY`), else in the parameter `token` or `key`. Its prefix tells the
+/// holder; a key without a known prefix counts as an instance's secret key.
+fn check_key(site: &Site, headers: &HeaderMap, params: &Params) -> Result<Owner, Problem> {
+    let key = if let Some(header) = headers.get(AUTHORIZATION) {
+        let key = header.to_str().unwrap_or_default().strip_prefix("Bearer ");
+        key.filter(|key| !key.is_empty() && !key.contains(' '))
+            .ok_or_else(|| Problem::unauthorized("the Authorization header is malformed"))?
+    } else {
+        let key = params.get("token").or_else(|| params.get("key")).filter(|key| !key.is_empty());
+        key.ok_or_else(|| Problem::unauthorized("there is no API key"))?
+    };
+    if !site.accepts(key) {
+        return Err(Problem::unauthorized("the API key is not known"));
+    }
+    match key.get(..12) {
+        Some("metorial_pk_") => Err(Problem::forbidden("publishable keys have no access to files")),
+        Some("metorial_uk_") => Ok(Owner::User),
+        Some("metorial_lk_") => Ok(Owner::Organization),
+        _ => Ok(Owner::Instance),
+    }
+}
+
+/// An optional text of a body.
+pub(super) fn text(body: &Object, field: &str) -> Result<Option<String>, Problem> {
+    match body.get(field) {
+        None => Ok(None),
+        Some(Value::String(text)) => check_length(field, text).map(|()| Some(text.to_owned())),
+        Some(other) => Err(Problem::invalid_type("body", field, "string", json_type(other))),
+    }
+}
+
+/// Refuses a text that is too long.
+pub(super) fn check_length(field: &str, text: &str) -> Result<(), Problem> {
+    if text.chars().count() <= MAX_TEXT {
+        return Ok(());
+    }
+    let message = format!("{field} is too long");
+    let error = json!({ "code": "max_length", "message": message, "path": [field], "max": MAX_TEXT });
+    Err(Problem::invalid("body", error))
+}
+
+/// The optional `expires_at` of a body; null is refused.
+pub(super) fn expires_at(body: &Object) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text(body, "expires_at")? else { return Ok(None) };
+    let invalid = || Problem::invalid_type("body", "expires_at", "date", "string");
+    parse_date(&text).map(Some).ok_or_else(invalid)
+}
+
+/// Reads the date forms of JavaScript that clients send: with a zone, without one (UTC), a day, RFC 2822.
+pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let civil = || Some(text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let mail = || jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+    text.parse::<Timestamp>().ok().or_else(civil).or_else(mail)
+}
+
+/// JavaScript's name for the type of a value.
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_in_the_forms_that_clients_send() {
+        let date = |text| parse_date(text).map(|date| date.to_string());
+        for text in [
+            "2026-02-01T00:00:00.000Z",
+            "2026-02-01T00:00:00",
+            "2026-02-01",
+            "2026-02-01T01:00:00+01:00",
+            "Sun, 01 Feb 2026 00:00:00 GMT",
+        ] {
+            assert_eq!(date(text).as_deref(), Some("2026-02-01T00:00:00Z"), "{text}");
+        }
+        assert_eq!(date("soon"), None);
+        assert_eq!(date(""), None);
+    }
+}
