@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::model::{File, NewFile};
 use crate::providers::Provider;
-use crate::transfer::{Foreseen, Uploads};
+use crate::transfer::{Preview, Uploads};
 use crate::ui::Rows;
 
 /// Prints what `uploads` would do with each file.
@@ -28,24 +28,24 @@ pub(super) async fn foresee(
     let work = async |files: Vec<NewFile>| {
         let mut foreseen = Vec::with_capacity(files.len());
         for new in files {
-            foreseen.push((uploads.foresee(&new).await?, new));
+            foreseen.push((uploads.preview(&new).await?, new));
         }
         Ok(foreseen)
     };
-    let show = |rows: &mut Rows, foreseen: Vec<(Foreseen, NewFile)>| {
+    let show = |rows: &mut Rows, foreseen: Vec<(Preview, NewFile)>| {
         let mut ended = Vec::new();
         for (foreseen, new) in foreseen {
             match foreseen {
-                Foreseen::Reused(file) => {
+                Preview::Reuse(file) => {
                     ctx.ui.note(&format!("{}: would be reused: {}", new.name, file.id));
                     rows.push(file.as_ref())?;
                     ended.push(Ended::Skipped(Some(file.id)));
                     continue;
                 }
-                Foreseen::InPlaceOf(old) => {
+                Preview::Replace(old) => {
                     ctx.ui.note(&format!("{}: would take the place of {old}", new.name));
                 }
-                Foreseen::New => {}
+                Preview::Upload => {}
             }
             rows.push(&Planned::new(&new, provider, ctx))?;
             ended.push(Ended::Done(None));

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
-use crate::providers::{self, Op, Provider, require, require_upload, supports};
+use crate::providers::{Op, Provider, require, require_together, require_upload, supports};
 use crate::settings::{Origin, parse_lifetime};
 use crate::transfer::{Action, IfExists, Journal, Selection, UploadOptions, Uploaded, Uploads};
 
@@ -121,10 +121,11 @@ impl UploadArgs {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
         let rows = ctx.ui.rows(columns)?;
         let progress = ctx.ui.progress();
-        let per_request = if self.together { provider.capabilities().upload.files_per_request } else { 1 };
-        if self.together && per_request == 1 {
-            return Err(providers::not_together(provider.spec()));
+        if self.together {
+            require_together(provider.spec(), provider.capabilities())?;
         }
+        let together = self.together && !self.dry_run;
+        let per_request = if together { provider.capabilities().upload.files_per_request } else { 1 };
         let prepared = stream::iter(works).map(|work| {
             let mut new = prepare(work?, &template, provider.as_ref(), ctx)?;
             // Without `--name` the replaced file keeps its name. The name known here is for messages; it can change before the
@@ -135,7 +136,7 @@ impl UploadArgs {
             }
             Ok(new)
         });
-        let chunks = in_groups(prepared, if self.dry_run { 1 } else { per_request });
+        let chunks = in_groups(prepared, per_request);
         let journal = if self.dry_run { Journal::default() } else { self.journal(ctx)? };
         let uploads = Uploads::new(Arc::clone(&provider), options, journal, ctx.clock, ctx.interrupt.clone());
         if self.dry_run {
@@ -148,7 +149,12 @@ impl UploadArgs {
             &self.batch,
             Words::of("uploaded"),
             chunks,
-            move |group: Vec<NewFile>| async move { uploads.upload(&group, progress.as_ref()).await },
+            move |group: Vec<NewFile>| async move {
+                match group.as_slice() {
+                    [file] if !together => Ok(vec![uploads.upload(file, progress.as_ref()).await?]),
+                    files => uploads.upload_together(files, progress.as_ref()).await,
+                }
+            },
             rows,
             |rows, uploaded| {
                 let mut ended = Vec::new();

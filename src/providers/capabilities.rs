@@ -237,19 +237,17 @@ fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) ->
     for (_, hint) in can.instead.iter().filter(|(for_op, _)| *for_op == op) {
         error = error.hint(hint.replace("{ref}", &word(about)));
     }
-    // A platform that needs a signed link for its own download is no answer to "who can".
-    let able: Vec<&str> = REGISTRY
-        .iter()
-        .filter(|other| {
-            other.name != spec.name && other.dialects.iter().any(|dialect| freely_supports(dialect.can, op))
-        })
-        .map(|other| other.name)
-        .collect();
-    if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
+    // A platform that needs a signed link for its own downloads is not suggested for them.
+    let by_link = |can: &Capabilities| op == Op::Download && can.download == Download::SignedLinks;
+    suggest_providers(error, spec, |can| supports(can, op) && !by_link(can))
 }
 
-fn freely_supports(can: &Capabilities, op: Op) -> bool {
-    supports(can, op) && !(op == Op::Download && can.download == Download::SignedLinks)
+/// Adds a hint that names the other platforms with a dialect that `is_able`.
+fn suggest_providers(error: Error, spec: &Spec, is_able: impl Fn(&Capabilities) -> bool) -> Error {
+    let others = REGISTRY.iter().filter(|other| other.name != spec.name);
+    let able = others.filter(|other| other.dialects.iter().any(|dialect| is_able(dialect.can)));
+    let able: Vec<&str> = able.map(|other| other.name).collect();
+    if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
 }
 
 /// Refuses a file that is over one of the platform's limits or has an option that it has no place for, before a byte
@@ -325,12 +323,13 @@ pub fn check_lifetime(
     Ok(())
 }
 
-/// The refusal of several files in one request.
-pub fn not_together(spec: &'static Spec) -> Error {
-    let together =
-        |other: &&&Spec| other.dialects.iter().any(|dialect| dialect.can.upload.files_per_request > 1);
-    let able: Vec<&str> = REGISTRY.iter().filter(together).map(|other| other.name).collect();
+/// Refuses to send several files in one request where the platform takes one.
+pub fn require_together(spec: &Spec, can: &Capabilities) -> Result<()> {
+    if can.upload.files_per_request > 1 { Ok(()) } else { Err(not_together(spec)) }
+}
+
+pub(super) fn not_together(spec: &Spec) -> Error {
     let error = Error::new(Kind::Unsupported, format!("{} takes one file a request", spec.name))
         .hint("leave out `--together`");
-    if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
+    suggest_providers(error, spec, |can| can.upload.files_per_request > 1)
 }

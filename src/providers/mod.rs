@@ -28,7 +28,7 @@ use url::Url;
 pub use crate::http::{Content, Range};
 pub use capabilities::{
     Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision,
-    UploadAbility, check_lifetime, not_together, require, require_upload, supports,
+    UploadAbility, check_lifetime, require, require_together, require_upload, supports,
 };
 
 pub use listing::Listing;
@@ -243,9 +243,18 @@ pub trait Provider: Send + Sync {
         Ok(true)
     }
 
-    /// Uploads files in one request: one, but where [`UploadAbility::files_per_request`] says more. Reports the
-    /// position of each file's bytes to the progress of the same index.
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>>;
+    /// Uploads a file.
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File>;
+
+    /// Uploads at most [`UploadAbility::files_per_request`] files in one request. Returns them in the order of `files`
+    /// and reports the position in each file to the progress of the same index.
+    async fn upload_together(
+        &self,
+        _files: &[NewFile],
+        _progress: &[Arc<dyn Progress>],
+    ) -> Result<Vec<File>> {
+        Err(capabilities::not_together(self.spec()))
+    }
 
     /// The place in which an upload under this name replaces what is there, if the settings ask for that.
     fn overwrites(&self, _name: &str) -> Option<Overwrites> {

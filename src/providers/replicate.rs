@@ -196,18 +196,14 @@ impl Provider for Replicate {
         Ok(self.translate(self.connection.http.json(&request, "file").await?))
     }
 
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
-        let mut uploaded = Vec::with_capacity(files.len());
-        for (file, progress) in files.iter().zip(progress) {
-            let mut parts = vec![Part::file("content", file)];
-            if !file.metadata.is_empty() {
-                parts.push(Part::json("metadata", &Value::Object(file.metadata.clone())));
-            }
-            let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
-            let reply: Reply = self.connection.http.upload(&request, progress.clone()).await?;
-            uploaded.push(self.translate(reply.json("file")?));
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        let mut parts = vec![Part::file("content", file)];
+        if !file.metadata.is_empty() {
+            parts.push(Part::json("metadata", &Value::Object(file.metadata.clone())));
         }
-        Ok(uploaded)
+        let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
+        let reply: Reply = self.connection.http.upload(&request, progress).await?;
+        Ok(self.translate(reply.json("file")?))
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Disk ↔ provider: plan, parallelism, resume, check.
 
-mod arrival;
 mod digest;
 mod download;
 mod hashes;
 mod journal;
 mod locked;
+mod lost;
 mod names;
 mod outlet;
 mod part;
@@ -13,7 +13,7 @@ mod plan;
 mod pool;
 mod reading;
 mod targets;
-mod turns;
+mod together;
 mod upload;
 mod wait;
 mod writer;
@@ -24,5 +24,5 @@ pub use names::{base_name, inside, safe_path};
 pub use plan::{Planned, Selection, plan, refuse_special};
 pub use pool::{Jobs, Pool};
 pub use targets::{Claim, Targets};
-pub use upload::{Action, Foreseen, IfExists, UploadOptions, Uploaded, Uploads};
+pub use upload::{Action, IfExists, Preview, UploadOptions, Uploaded, Uploads};
 pub use wait::{Patience, wait_until_processed};

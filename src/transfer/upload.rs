@@ -1,4 +1,4 @@
-//! Files up: what is there already, the bytes, what became of a lost answer, the check.
+//! Uploads: compares with existing files, sends the content, recovers from lost answers and verifies the result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::arrival::{Arrivals, is_same};
 use super::digest::{Hasher, Listener, compare};
 use super::journal::{Earlier, Journal};
-use super::turns::Turns;
+use super::lost::{LostUploads, NameLocks, is_same};
 use super::wait::{Patience, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
@@ -44,89 +43,89 @@ impl IfExists {
     }
 }
 
-/// How an upload is done.
+/// The options of an upload.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
     /// What to do when a file of that name is there already.
     pub if_exists: IfExists,
-    /// Whether stated checksums are compared.
+    /// Whether checksums that the platform states are compared.
     pub verify: bool,
     /// Whether to wait until the platform has processed the file.
     pub wait: bool,
-    /// Put the content in the place of this file's.
+    /// The file whose content is replaced.
     pub to: Option<FileId>,
 }
 
-/// What became of a file.
+/// What an upload did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It was sent.
+    /// Sent the file.
     Uploaded,
-    /// It was there already.
+    /// Found an equal file.
     Reused,
-    /// It took another's place.
+    /// Sent the file and replaced an existing one.
     Replaced,
-    /// An earlier run of the command had sent it.
+    /// Found the file that an earlier run of the command had sent.
     Resumed,
-    /// It existed, and its damaged or missing content was sent again.
+    /// Sent the damaged or missing content of an existing file again.
     Repaired,
 }
 
-/// A file that is there now.
+/// The result of an upload.
 #[derive(Clone, Debug)]
 pub struct Uploaded {
-    /// The file as the platform tells it.
+    /// The file on the platform.
     pub file: File,
-    /// How it came to be there.
+    /// What the upload did.
     pub action: Action,
-    /// The file of the same name and size that could not be compared with it, so that it was sent.
+    /// An existing file of the same name and size that could not be compared, so that the new one was sent.
     pub incomparable: Option<FileId>,
 }
 
-/// What would become of a file.
+/// What an upload would do.
 #[derive(Clone, Debug)]
-pub enum Foreseen {
-    /// It would be sent.
-    New,
-    /// It would be sent and take the place of this one.
-    InPlaceOf(FileId),
-    /// It is there already.
-    Reused(Box<File>),
+pub enum Preview {
+    /// Send the file.
+    Upload,
+    /// Send the file and replace this one.
+    Replace(FileId),
+    /// Reuse an equal file.
+    Reuse(Box<File>),
 }
 
 /// The uploads of one command to one platform.
 pub struct Uploads {
-    provider: Arc<dyn Provider>,
+    pub(super) provider: Arc<dyn Provider>,
     options: UploadOptions,
     journal: Journal,
-    clock: Clock,
+    pub(super) clock: Clock,
     interrupt: Interrupt,
-    arrivals: Arrivals,
-    turns: Turns,
-    /// Whether the platform has said that it cannot replace content.
+    lost: LostUploads,
+    pub(super) names: NameLocks,
+    /// Whether the platform has answered that it cannot replace content.
     only_anew: AtomicBool,
 }
 
-/// One file on its way.
-struct Job<'a> {
-    new: &'a NewFile,
+/// The upload of one file.
+pub(super) struct Job<'a> {
+    pub(super) new: &'a NewFile,
     metered: Arc<Metered>,
-    /// The file whose place it takes.
+    /// The file that it replaces.
     old: Option<FileId>,
-    /// Whether the old file only needs its content again.
+    /// Whether the content of the old file is damaged or missing and is sent again.
     repairs: bool,
     /// Its number in the journal.
     number: Option<u64>,
-    /// The file, once it is there.
-    there: Option<(File, Action)>,
-    /// The hash of what was sent.
-    heard: Option<Checksums>,
+    /// The file on the platform, once known.
+    pub(super) result: Option<(File, Action)>,
+    /// The hash of the sent content.
+    sent: Option<Checksums>,
     /// A file of the same name and size that could not be compared.
     incomparable: Option<FileId>,
 }
 
 impl Uploads {
-    /// The uploads of one command. Sends nothing yet.
+    /// Prepares the uploads of one command.
     pub fn new(
         provider: Arc<dyn Provider>,
         options: UploadOptions,
@@ -134,84 +133,88 @@ impl Uploads {
         clock: Clock,
         interrupt: Interrupt,
     ) -> Self {
-        let arrivals = Arrivals::new(Arc::clone(&provider));
-        let (turns, only_anew) = (Turns::default(), AtomicBool::new(false));
-        Self { provider, options, journal, clock, interrupt, arrivals, turns, only_anew }
+        let lost = LostUploads::new(Arc::clone(&provider));
+        let (names, only_anew) = (NameLocks::default(), AtomicBool::new(false));
+        Self { provider, options, journal, clock, interrupt, lost, names, only_anew }
     }
 
-    /// Ends the command: whether all of its files are there decides whether another run goes on or starts over.
+    /// Ends the command. Unless all of its files were uploaded, another run resumes it.
     pub fn end(&self, all_done: bool) {
         self.journal.end(all_done);
     }
 
-    /// Uploads files in one request: one, but where the platform takes more. What is there already by
-    /// [`UploadOptions::if_exists`] or by the journal is not sent.
-    pub async fn upload(&self, files: &[NewFile], progress: &dyn Progress) -> Result<Vec<Uploaded>> {
-        let items: Vec<Arc<dyn Progress>> =
-            files.iter().map(|new| progress.item(&new.name, Some(new.size))).collect();
-        // In a box: whatever waits for it would hold its state several times over, for each file on its way.
-        let work = Box::pin(self.attempt(files, &items));
-        let result = self.interrupt.run_until_cancelled(work).await;
-        let result = result.unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")));
-        for (index, item) in items.iter().enumerate() {
-            item.finish(match result.as_deref().map(|done| done.get(index)) {
-                Ok(Some(Uploaded { action: Action::Reused | Action::Resumed, .. })) => Outcome::Skipped,
-                Ok(_) => Outcome::Done,
-                Err(_) => Outcome::Failed,
-            });
-        }
-        result.map_err(|error| files.iter().take(1).fold(error, |error, new| error.about(new.name.clone())))
+    /// Uploads a file, unless [`UploadOptions::if_exists`] or the journal finds it on the platform.
+    pub async fn upload(&self, new: &NewFile, progress: &dyn Progress) -> Result<Uploaded> {
+        let item = progress.item(&new.name, Some(new.size));
+        // Boxed: each future that awaits it would hold its state again, for every file in flight.
+        let result = self.until_interrupted(Box::pin(self.attempt(new, &item))).await;
+        item.finish(result.as_ref().map_or(Outcome::Failed, Uploaded::outcome));
+        result.map_err(|error| error.about(new.name.clone()))
     }
 
-    /// What [`upload`](Self::upload) would do with a file, as far as it can be told without sending it.
-    pub async fn foresee(&self, new: &NewFile) -> Result<Foreseen> {
+    /// What [`upload`](Self::upload) would do with a file, as far as it can be known without sending it.
+    pub async fn preview(&self, new: &NewFile) -> Result<Preview> {
         let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
         let old = job.old.or_else(|| self.options.to.clone());
-        Ok(match (job.there, old) {
-            (Some((file, _)), _) => Foreseen::Reused(Box::new(file)),
-            (None, Some(old)) => Foreseen::InPlaceOf(old),
-            (None, None) => Foreseen::New,
+        Ok(match (job.result, old) {
+            (Some((file, _)), _) => Preview::Reuse(Box::new(file)),
+            (None, Some(old)) => Preview::Replace(old),
+            (None, None) => Preview::Upload,
         })
     }
 
-    async fn attempt(&self, files: &[NewFile], items: &[Arc<dyn Progress>]) -> Result<Vec<Uploaded>> {
-        let _turn = self.turns.take(files.iter().map(|new| new.name.clone()).collect()).await;
-        let mut jobs = Vec::with_capacity(files.len());
-        for (new, item) in files.iter().zip(items) {
-            jobs.push(self.plan(new, item).await?);
-        }
-        if let Err(error) = self.send(&mut jobs).await {
-            // What may be there stays in the journal: the next run looks for it.
-            for job in jobs.iter().filter(|job| job.there.is_none() && !error.may_be_done()) {
-                self.journal.forget(job.number);
-            }
-            return Err(error);
-        }
-        let mut uploaded = Vec::with_capacity(files.len());
-        for job in jobs {
-            let Some((file, action)) = job.there else { continue };
-            let action = match job.old.filter(|old| *old != file.id) {
-                Some(old) => self.retire(&file, &old).await?,
-                None if job.repairs => Action::Repaired,
-                None => action,
-            };
-            self.journal.finish(job.number, &file.id);
-            let blake3 = job.heard.and_then(|heard| heard.blake3);
-            if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
-                self.journal.hashes.note(&file.id, &blake3);
-            }
-            let file = if self.options.wait {
-                wait_until_processed(&self.provider, file, Patience::default()).await?
-            } else {
-                file
-            };
-            uploaded.push(Uploaded { file, action, incomparable: job.incomparable });
-        }
-        Ok(uploaded)
+    /// Waits for `work`, which is dropped on an interrupt.
+    pub(super) async fn until_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.interrupt
+            .run_until_cancelled(work)
+            .await
+            .unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")))
     }
 
-    /// What is to be done with one file: by the journal, then by what is there.
-    async fn plan<'a>(&self, new: &'a NewFile, item: &Arc<dyn Progress>) -> Result<Job<'a>> {
+    async fn attempt(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Uploaded> {
+        let _lock = self.names.lock([new.name.clone()].into()).await;
+        let mut job = self.plan(new, item).await?;
+        if job.result.is_none()
+            && let Err(error) = self.send(&mut job).await
+        {
+            self.abandon(&job, &error);
+            return Err(error);
+        }
+        self.conclude(job).await
+    }
+
+    /// Removes a failed upload from the journal, unless the platform may have the file: the next run looks for that one.
+    pub(super) fn abandon(&self, job: &Job<'_>, error: &Error) {
+        if job.result.is_none() && !error.may_be_done() {
+            self.journal.forget(job.number);
+        }
+    }
+
+    /// Deletes the replaced file, records the new one and waits for the platform to process it.
+    pub(super) async fn conclude(&self, job: Job<'_>) -> Result<Uploaded> {
+        let Some((file, action)) = job.result else {
+            return Err(Error::failed(format!("{}: not uploaded", job.new.name)));
+        };
+        let action = match job.old.filter(|old| *old != file.id) {
+            Some(old) => self.retire(&file, &old).await?,
+            None if job.repairs => Action::Repaired,
+            None => action,
+        };
+        self.journal.finish(job.number, &file.id);
+        let blake3 = job.sent.and_then(|sent| sent.blake3);
+        if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
+            self.journal.hashes.note(&file.id, &blake3);
+        }
+        let file = if self.options.wait {
+            wait_until_processed(&self.provider, file, Patience::default()).await?
+        } else {
+            file
+        };
+        Ok(Uploaded { file, action, incomparable: job.incomparable })
+    }
+
+    /// Decides what to do with a file from the journal and from the existing files.
+    pub(super) async fn plan<'a>(&self, new: &'a NewFile, item: &Arc<dyn Progress>) -> Result<Job<'a>> {
         let hasher = match Hasher::cheapest(self.provider.capabilities().checksums) {
             // The platform states none, but another `skip` will want to compare.
             None if self.options.if_exists == IfExists::Skip => Some(Hasher::Blake3(Box::default())),
@@ -224,29 +227,29 @@ impl Uploads {
             old: None,
             repairs: false,
             number: None,
-            there: None,
-            heard: None,
+            result: None,
+            sent: None,
             incomparable: None,
         };
         match self.journal.earlier(new) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
-                    self.arrivals.take(&file.id);
+                    self.lost.claim(&file.id);
                     self.reuse(&mut job, file, Action::Resumed).await?;
                     return Ok(job);
                 }
-                // Somebody has put other content in its place since, or deleted it.
+                // Its content was replaced since, or it was deleted.
                 Ok(_) => {}
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error),
             },
-            // New content for a file can be sent twice, so there is nothing to look for.
+            // Replacing the content of a file twice is harmless, so the earlier attempt does not matter.
             Earlier::Begun(begun) if self.options.to.is_none() => {
-                // The file whose place it takes has its name, and is not it.
+                // The replaced file has the same name and is an older one.
                 if let Some(old) = &begun.old {
-                    self.arrivals.take(old);
+                    self.lost.claim(old);
                 }
-                if let Some(file) = self.arrivals.find(new, begun.at).await? {
+                if let Some(file) = self.lost.find(new, begun.at).await? {
                     let number = || self.journal.start(new, begun.at, begun.old.clone());
                     job.number = begun.number().or_else(number);
                     job.old = begun.old;
@@ -258,12 +261,12 @@ impl Uploads {
             Earlier::Begun(begun) => self.journal.forget(begun.number()),
             Earlier::Nothing => {}
         }
-        self.heed_existing(&mut job).await?;
+        self.apply_if_exists(&mut job).await?;
         Ok(job)
     }
 
-    /// What is to be done by what is there already.
-    async fn heed_existing(&self, job: &mut Job<'_>) -> Result<()> {
+    /// Applies [`UploadOptions::if_exists`] to the existing files of the same name.
+    async fn apply_if_exists(&self, job: &mut Job<'_>) -> Result<()> {
         let if_exists = self.options.if_exists;
         if self.options.to.is_some() || if_exists == IfExists::Upload {
             return Ok(());
@@ -271,7 +274,7 @@ impl Uploads {
         let new = job.new;
         let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
         let twins = Listing::new(Arc::clone(&self.provider), query, None)?.all().await?;
-        self.arrivals.were_there(&twins);
+        self.lost.exclude(&twins);
         match if_exists {
             IfExists::Upload => {}
             IfExists::Fail => {
@@ -308,7 +311,7 @@ impl Uploads {
     /// Uses an existing file. If its content is damaged or missing, the content is sent again.
     async fn reuse(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
         match self.provider.is_intact(&file.id).await {
-            Ok(true) => job.there = Some((file, action)),
+            Ok(true) => job.result = Some((file, action)),
             Ok(false) => (job.old, job.repairs) = (Some(file.id), true),
             // The file was deleted in between.
             Err(error) if error.kind() == Kind::NotFound => {}
@@ -317,102 +320,79 @@ impl Uploads {
         Ok(())
     }
 
-    /// Sends what is not there yet and checks what came of it. Where an answer is lost, looks before sending again.
-    async fn send(&self, jobs: &mut [Job<'_>]) -> Result<()> {
+    /// Records in the journal that the file is about to be sent.
+    pub(super) fn begin(&self, job: &mut Job<'_>, since: Timestamp) {
+        job.number = self.journal.start(job.new, since, job.old.clone());
+    }
+
+    /// How often one file is sent at most.
+    pub(super) fn attempts(&self) -> u32 {
+        self.provider.client().map_or(1, crate::http::Client::attempts)
+    }
+
+    /// Sends a file and verifies the result. After a lost answer it looks for the file before it sends it again.
+    async fn send(&self, job: &mut Job<'_>) -> Result<()> {
         let since = self.clock.now();
-        for job in jobs.iter_mut().filter(|job| job.there.is_none()) {
-            job.number = self.journal.start(job.new, since, job.old.clone());
-        }
-        let mut attempts = self.provider.client().map_or(1, crate::http::Client::attempts);
-        loop {
-            let mut missing: Vec<&mut Job<'_>> = jobs.iter_mut().filter(|job| job.there.is_none()).collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            let Err(error) = self.send_once(&mut missing).await else { return Ok(()) };
+        self.begin(job, since);
+        let mut attempts = self.attempts();
+        while let Err(error) = self.send_once(job).await {
             if !error.may_be_done() {
                 return Err(error);
             }
             attempts = attempts.saturating_sub(1);
-            let found = if self.in_place(&missing).is_some() {
-                // New content for a file can be sent twice.
-                Ok(())
-            } else {
-                self.look_for(&mut missing, since).await
-            };
-            let hint = "run the same command again: it looks for the file before it sends it";
-            match found {
-                Err(other) if other.is_unanswered() => return Err(other),
-                Err(other) => {
-                    let error = error.cause(format!("and looking for the file failed: {other}"));
-                    // A wait that is too long is the reason that counts: it says when to run the command again.
-                    let limited = other.kind() == Kind::RateLimited;
-                    let error = if limited { error.with_kind(Kind::RateLimited).unanswered() } else { error };
-                    let when = other.hints().iter().filter(|_| limited);
-                    return Err(when.fold(error, |error, when| error.hint(when.clone())).hint(hint));
+            // Replacing the content of a file twice is harmless.
+            if self.in_place(job).is_none() {
+                match self.find(job, since).await {
+                    Ok(()) if job.result.is_some() => return Ok(()),
+                    Ok(()) => {}
+                    Err(other) => return Err(not_found_out(error, other)),
                 }
-                Ok(()) if attempts == 0 && missing.iter().any(|job| job.there.is_none()) => {
-                    return Err(error.hint(hint));
-                }
-                Ok(()) => {}
             }
-        }
-    }
-
-    async fn look_for(&self, missing: &mut [&mut Job<'_>], since: Timestamp) -> Result<()> {
-        for job in missing {
-            if let Some(file) = self.arrivals.find(job.new, since).await? {
-                job.arrive(file, Action::Uploaded)?;
+            if attempts == 0 {
+                return Err(error.hint(RUN_AGAIN));
             }
         }
         Ok(())
     }
 
+    /// Looks for a file whose answer was lost.
+    pub(super) async fn find(&self, job: &mut Job<'_>, since: Timestamp) -> Result<()> {
+        match self.lost.find(job.new, since).await? {
+            Some(file) => job.accept(file, Action::Uploaded),
+            None => Ok(()),
+        }
+    }
+
     /// The file whose content is replaced under its id, where the platform can do that.
-    fn in_place(&self, jobs: &[&mut Job<'_>]) -> Option<FileId> {
-        let [job] = jobs else { return None };
+    fn in_place(&self, job: &Job<'_>) -> Option<FileId> {
         let can = self.provider.capabilities().replace && !self.only_anew.load(Ordering::Relaxed);
         self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
     }
 
-    /// Sends files in one request.
-    async fn send_once(&self, jobs: &mut [&mut Job<'_>]) -> Result<()> {
-        let progress: Vec<Arc<dyn Progress>> =
-            jobs.iter().map(|job| Arc::clone(&job.metered) as Arc<dyn Progress>).collect();
-        let replaced = match self.in_place(jobs) {
-            None => None,
-            Some(id) => match self.provider.replace(&id, jobs[0].new, Arc::clone(&progress[0])).await {
-                // Only its answer tells that this platform cannot: the file goes up anew, and the old one goes.
+    async fn send_once(&self, job: &mut Job<'_>) -> Result<()> {
+        if let Some(id) = self.in_place(job) {
+            match self.provider.replace(&id, job.new, job.progress()).await {
+                // Only its answer shows that this platform cannot replace: upload anew and delete the old file.
                 Err(error) if error.kind() == Kind::Unsupported && self.options.to.is_none() => {
                     self.only_anew.store(true, Ordering::Relaxed);
-                    None
                 }
-                replaced => Some(vec![replaced?]),
-            },
-        };
-        let (sent, action) = if let Some(file) = replaced {
-            (file, Action::Replaced)
-        } else {
-            let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
-            (self.provider.upload(&files, &progress).await?, Action::Uploaded)
-        };
-        if sent.len() != jobs.len() {
-            let platform = self.provider.spec().name;
-            let message = format!("{platform} answered an upload of {} with {}", jobs.len(), sent.len());
-            return Err(Error::platform(message)
-                .hint(format!("look before you send again: `haul ls -p {}`", self.provider.profile())));
+                replaced => return self.accept(job, replaced?, Action::Replaced),
+            }
         }
-        for (job, file) in jobs.iter_mut().zip(sent) {
-            self.arrivals.take(&file.id);
-            job.arrive(file, action)?;
-        }
-        Ok(())
+        let file = self.provider.upload(job.new, job.progress()).await?;
+        self.accept(job, file, Action::Uploaded)
     }
 
-    /// Deletes the file whose place another took: only now that the new one is known to be whole.
+    /// Takes the file that the platform answered with.
+    pub(super) fn accept(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
+        self.lost.claim(&file.id);
+        job.accept(file, action)
+    }
+
+    /// Deletes the replaced file. The new one has been verified.
     async fn retire(&self, new: &File, old: &FileId) -> Result<Action> {
         match self.provider.delete(old).await {
-            // An earlier run may have come so far.
+            // An earlier run may have deleted it.
             Err(error) if error.kind() != Kind::NotFound => Err(error.hint(format!(
                 "the new file is {}; remove the old one: `haul rm {}`",
                 new.id,
@@ -423,9 +403,40 @@ impl Uploads {
     }
 }
 
+/// The hint after a lost answer.
+pub(super) const RUN_AGAIN: &str = "run the same command again: it looks for the file before it sends it";
+
+/// The error of an upload whose answer was lost (`error`) and whose file could not be looked for (`other`).
+pub(super) fn not_found_out(error: Error, other: Error) -> Error {
+    if other.is_unanswered() {
+        return other;
+    }
+    let error = error.cause(format!("and looking for the file failed: {other}"));
+    if other.kind() != Kind::RateLimited {
+        return error.hint(RUN_AGAIN);
+    }
+    // Its hints say when to run the command again.
+    let error = error.with_kind(Kind::RateLimited).unanswered();
+    other.hints().iter().fold(error, |error, hint| error.hint(hint.clone())).hint(RUN_AGAIN)
+}
+
+impl Uploaded {
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.action {
+            Action::Reused | Action::Resumed => Outcome::Skipped,
+            Action::Uploaded | Action::Replaced | Action::Repaired => Outcome::Done,
+        }
+    }
+}
+
 impl Job<'_> {
-    /// Takes the file that has come of it, if its size and checksum are what was sent.
-    fn arrive(&mut self, file: File, action: Action) -> Result<()> {
+    /// The progress that reports this file and computes its hash.
+    pub(super) fn progress(&self) -> Arc<dyn Progress> {
+        Arc::clone(&self.metered) as Arc<dyn Progress>
+    }
+
+    /// Takes the resulting file if its size and checksum are those of the content that was sent.
+    fn accept(&mut self, file: File, action: Action) -> Result<()> {
         let new = self.new;
         let hint = |error: Error| {
             error.hint(format!("the file is kept: `haul rm {}` removes it", word(&format!("id:{}", file.id))))
@@ -434,17 +445,17 @@ impl Job<'_> {
             let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));
         }
-        let heard = self.metered.listener.as_ref().and_then(|listener| listener.finish(new.size));
-        if let Some(computed) = &heard {
+        let sent = self.metered.listener.as_ref().and_then(|listener| listener.finish(new.size));
+        if let Some(computed) = &sent {
             compare(&new.name, computed, &file.checksums).map_err(hint)?;
         }
-        self.heard = heard;
-        self.there = Some((file, action));
+        self.sent = sent;
+        self.result = Some((file, action));
         Ok(())
     }
 }
 
-/// Passes positions on, and hears the bytes for the hash.
+/// Reports positions and passes the content to the hash.
 struct Metered {
     item: Arc<dyn Progress>,
     listener: Option<Listener>,

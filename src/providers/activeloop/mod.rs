@@ -165,7 +165,11 @@ impl Provider for Activeloop {
         self.connection.http.json::<WireFile>(&request, "file").await?.into_file(self.profile())
     }
 
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        Ok(self.upload_together(std::slice::from_ref(file), &[progress]).await?.remove(0))
+    }
+
+    async fn upload_together(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
         let Some(first) = files.first() else { return Ok(Vec::new()) };
         if files.iter().any(|file| file.metadata != first.metadata || file.purpose != first.purpose) {
             return Err(Error::usage("files of one upload to activeloop share their purpose and metadata"));

@@ -277,15 +277,11 @@ impl Provider for LlamaCloud {
         }
     }
 
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
-        let mut uploaded = Vec::with_capacity(files.len());
-        for (file, progress) in files.iter().zip(progress) {
-            uploaded.push(match self.via {
-                Via::Presigned => self.upload_presigned(file, progress.clone()).await?,
-                Via::Plain | Via::Query => self.upload_form(file, progress.clone()).await?,
-            });
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        match self.via {
+            Via::Presigned => self.upload_presigned(file, progress).await,
+            Via::Plain | Via::Query => self.upload_form(file, progress).await,
         }
-        Ok(uploaded)
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {

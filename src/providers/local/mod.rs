@@ -26,7 +26,7 @@ use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, S
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Comparison, Equality, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
-use crate::progress::{Progress, silent};
+use crate::progress::Progress;
 use crate::source::Opened;
 use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, sign_link};
 
@@ -206,32 +206,27 @@ impl Provider for Local {
         self.blocking(move |store| store.is_intact(SPACE, &id)).await
     }
 
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
-        let mut uploaded = Vec::new();
-        for (index, new) in files.iter().enumerate() {
-            let progress = progress.get(index).cloned().unwrap_or_else(silent);
-            let (new, clock) = (new.clone(), self.connection.clock);
-            let profile = self.connection.profile.clone();
-            let stop = Stop::default();
-            let stopped = stop.0.clone();
-            let put = move |store: &Store| {
-                let blob = receive(store, &new, progress.as_ref(), &stopped)?;
-                let now = clock.now();
-                let mut file = File {
-                    provider: SPEC.name.to_owned(),
-                    profile,
-                    id: new_id(now, newest_id(store)?.as_ref()),
-                    name: new.name.clone(),
-                    created_at: Some(now),
-                    downloadable: Some(true),
-                    ..File::default()
-                };
-                describe(&mut file, &new, now)?;
-                store.put(SPACE, file, blob)
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        let (new, clock) = (file.clone(), self.connection.clock);
+        let profile = self.connection.profile.clone();
+        let stop = Stop::default();
+        let stopped = stop.0.clone();
+        let put = move |store: &Store| {
+            let blob = receive(store, &new, progress.as_ref(), &stopped)?;
+            let now = clock.now();
+            let mut file = File {
+                provider: SPEC.name.to_owned(),
+                profile,
+                id: new_id(now, newest_id(store)?.as_ref()),
+                name: new.name.clone(),
+                created_at: Some(now),
+                downloadable: Some(true),
+                ..File::default()
             };
-            uploaded.push(self.blocking(put).await?);
-        }
-        Ok(uploaded)
+            describe(&mut file, &new, now)?;
+            store.put(SPACE, file, blob)
+        };
+        self.blocking(put).await
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {

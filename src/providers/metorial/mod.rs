@@ -266,20 +266,16 @@ impl Provider for Metorial {
         Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile))
     }
 
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         let wire = self.wire().await?;
-        let mut uploaded = Vec::with_capacity(files.len());
-        for (file, progress) in files.iter().zip(progress) {
-            require_upload(&SPEC, wire.can(), file)?;
-            let fields = self.fields(wire, file)?;
-            let reply = if self.presigned(wire, file)? {
-                self.upload_presigned(file, fields, progress.clone()).await?
-            } else {
-                self.upload_direct(file, fields, progress.clone()).await?
-            };
-            uploaded.push(reply.json::<WireFile>("file")?.into_file(&self.connection.profile));
-        }
-        Ok(uploaded)
+        require_upload(&SPEC, wire.can(), file)?;
+        let fields = self.fields(wire, file)?;
+        let reply = if self.presigned(wire, file)? {
+            self.upload_presigned(file, fields, progress).await?
+        } else {
+            self.upload_direct(file, fields, progress).await?
+        };
+        Ok(reply.json::<WireFile>("file")?.into_file(&self.connection.profile))
     }
 
     fn overwrites(&self, name: &str) -> Option<Overwrites> {

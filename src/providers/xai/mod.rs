@@ -250,15 +250,11 @@ impl Provider for Xai {
         file.into_file(self.profile())
     }
 
-    async fn upload(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
-        let mut uploaded = Vec::with_capacity(files.len());
-        for (file, progress) in files.iter().zip(progress) {
-            uploaded.push(match self.connection.setting("via") {
-                Some("chunks") => self.upload_chunks(file, progress.clone()).await?,
-                _ => self.upload_form(file, progress.clone()).await?,
-            });
+    async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
+        match self.connection.setting("via") {
+            Some("chunks") => self.upload_chunks(file, progress).await,
+            _ => self.upload_form(file, progress).await,
         }
-        Ok(uploaded)
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {

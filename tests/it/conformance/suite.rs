@@ -383,7 +383,7 @@ pub fn a_wrong_token_is_refused_everywhere(case: Case) {
     };
     refused("list", rig.run(wrong.list(&Query::default(), None)).map(drop));
     refused("stat", rig.run(wrong.stat(&file.id)).map(drop));
-    refused("upload", rig.run(wrong.upload(&[new], &[silent()])).map(drop));
+    refused("upload", rig.run(wrong.upload(&new, silent())).map(drop));
     refused("delete", rig.run(wrong.delete(&file.id)).map(drop));
     assert_eq!(rig.pages(None).concat().len(), 1);
 }

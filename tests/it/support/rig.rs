@@ -114,9 +114,7 @@ impl Rig {
     }
 
     pub fn upload(&self, file: &NewFile) -> Result<File> {
-        let mut files = self.run(self.provider.upload(std::slice::from_ref(file), &[silent()]))?;
-        assert_eq!(files.len(), 1, "one upload returns one file");
-        Ok(files.remove(0))
+        self.run(self.provider.upload(file, silent()))
     }
 
     /// Uploads a file of the platform's usual purpose.

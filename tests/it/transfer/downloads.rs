@@ -25,7 +25,7 @@ async fn with_file(faults: &[&str]) -> (Platform, Arc<dyn Provider>, File) {
 async fn on(platform: Platform) -> (Platform, Arc<dyn Provider>, File) {
     let provider = platform.provider();
     let new = NewFile::from_bytes("data.bin", noise(7, SIZE));
-    let file = provider.upload(&[new], &[silent()]).await.unwrap().remove(0);
+    let file = provider.upload(&new, silent()).await.unwrap();
     (platform, provider, file)
 }
 
@@ -286,7 +286,7 @@ async fn a_redirect_elsewhere_is_followed_without_the_token_and_never_with_a_bod
     assert!(get(&provider, &file, &folder.path().join("a"), OPTIONS).await.unwrap());
     let asked = elsewhere.only();
     assert!(!asked.head.to_lowercase().contains("authorization"), "{asked:?}");
-    let refused = provider.upload(&[NewFile::from_bytes("a", "hello")], &[silent()]).await.unwrap_err();
+    let refused = provider.upload(&NewFile::from_bytes("a", "hello"), silent()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Platform, "{refused}");
     assert_eq!(elsewhere.count(), 1, "nothing was sent there");
 }

@@ -23,7 +23,7 @@ fn uploads(provider: &Arc<dyn Provider>, if_exists: IfExists) -> Uploads {
 
 async fn send(provider: &Arc<dyn Provider>, file: NewFile) -> Result<Uploaded> {
     let uploads = uploads(provider, IfExists::Upload);
-    Ok(uploads.upload(&[file], &Silent).await?.remove(0))
+    uploads.upload(&file, &Silent).await
 }
 
 fn file(seed: u64) -> NewFile {
@@ -95,7 +95,7 @@ async fn workers_of_one_command_take_no_file_twice() {
     let platform = Platform::start(&["lose POST every=2"]);
     let provider = platform.provider();
     let uploads = &uploads(&provider, IfExists::Upload);
-    let all = (0..6).map(|_| async move { uploads.upload(&[file(1)], &Silent).await.unwrap().remove(0) });
+    let all = (0..6).map(|_| async move { uploads.upload(&file(1), &Silent).await.unwrap() });
     let ids: BTreeSet<_> =
         futures_util::future::join_all(all).await.into_iter().map(|it| it.file.id).collect();
     assert_eq!(ids.len(), 6, "each has a file of its own");
@@ -146,12 +146,12 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     let provider = platform.provider();
     let first = send(&provider, file(1)).await.unwrap().file;
     let with = |if_exists| uploads(&provider, if_exists);
-    let skipped = with(IfExists::Skip).upload(&[file(1)], &Silent).await.unwrap().remove(0);
+    let skipped = with(IfExists::Skip).upload(&file(1), &Silent).await.unwrap();
     assert_eq!((skipped.action, &skipped.file.id), (Action::Reused, &first.id));
     assert_eq!(platform.posts(1).len(), 1);
-    let refused = with(IfExists::Fail).upload(&[file(1)], &Silent).await.unwrap_err();
+    let refused = with(IfExists::Fail).upload(&file(1), &Silent).await.unwrap_err();
     assert_eq!(refused.message(), format!("report.bin exists already: {}", first.id));
-    let replaced = with(IfExists::Replace).upload(&[file(2)], &Silent).await.unwrap().remove(0);
+    let replaced = with(IfExists::Replace).upload(&file(2), &Silent).await.unwrap();
     assert_eq!((replaced.action, &replaced.file.id), (Action::Replaced, &first.id), "in place");
     assert!(platform.content(&first.id) == noise(2, SIZE));
 
@@ -159,7 +159,7 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     let platform = Platform::start(&[]);
     let provider = platform.provider();
     send(&provider, file(1)).await.unwrap();
-    let replaced = uploads(&provider, IfExists::Replace).upload(&[file(3)], &Silent).await.unwrap().remove(0);
+    let replaced = uploads(&provider, IfExists::Replace).upload(&file(3), &Silent).await.unwrap();
     assert_eq!(replaced.action, Action::Replaced);
     let stored = platform.stored();
     assert_eq!(stored.iter().map(|file| &file.id).collect::<Vec<_>>(), [&replaced.file.id]);
@@ -167,12 +167,12 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     let platform = Platform::start(&[]);
     let provider = provider_at(&platform.root, "auto");
     send(&provider, file(1)).await.unwrap();
-    let replaced = uploads(&provider, IfExists::Replace).upload(&[file(3)], &Silent).await.unwrap().remove(0);
+    let replaced = uploads(&provider, IfExists::Replace).upload(&file(3), &Silent).await.unwrap();
     assert_eq!((replaced.action, platform.stored().len()), (Action::Replaced, 1));
     assert!(platform.content(&replaced.file.id) == noise(3, SIZE));
     let platform = Platform::start(&["fail=500 POST nth=2", "fail=500 POST nth=2", "fail=500 POST nth=2"]);
     let provider = platform.provider();
     let old = send(&provider, file(1)).await.unwrap().file;
-    assert!(uploads(&provider, IfExists::Replace).upload(&[file(2)], &Silent).await.is_err());
+    assert!(uploads(&provider, IfExists::Replace).upload(&file(2), &Silent).await.is_err());
     assert_eq!(platform.stored()[0].id, old.id, "what was not replaced stays");
 }

@@ -31,9 +31,7 @@ fn open(data: &Path, set: &[(&str, &str)]) -> Box<dyn Provider> {
 }
 
 async fn upload(local: &dyn Provider, file: NewFile) -> Result<File> {
-    let mut uploaded = local.upload(&[file], &[silent()]).await?;
-    assert_eq!(uploaded.len(), 1);
-    Ok(uploaded.remove(0))
+    local.upload(&file, silent()).await
 }
 
 async fn bytes(content: Content) -> Vec<u8> {
@@ -84,7 +82,7 @@ async fn a_file_goes_up_and_comes_down() {
     };
     let heard = Arc::new(Heard::default());
     let progress: Arc<dyn Progress> = heard.clone();
-    let file = local.upload(&[new], &[progress]).await.unwrap().remove(0);
+    let file = local.upload(&new, progress).await.unwrap();
     let heard = heard.0.lock().unwrap().clone();
     assert_eq!(heard.0, 1_000_000);
     assert!(heard.1 == content);
@@ -169,13 +167,12 @@ async fn an_upload_that_is_given_up_stores_nothing() {
     let local = open(home.path(), &[]);
     let (go_on, wait) = mpsc::channel();
     let gate = Arc::new(Gate { first: tokio::sync::Notify::new(), go_on: Mutex::new(wait) });
-    let progress: [Arc<dyn Progress>; 1] = [gate.clone()];
-    let files = [NewFile::from_bytes("a", "hello")];
+    let file = NewFile::from_bytes("a", "hello");
     tokio::select! {
-        _ = local.upload(&files, &progress) => panic!("it is held up"),
+        _ = local.upload(&file, gate.clone()) => panic!("it is held up"),
         () = gate.first.notified() => {}
     }
-    drop((progress, go_on));
+    drop(go_on);
     while Arc::strong_count(&gate) > 1 {
         std::thread::yield_now();
     }
@@ -221,7 +218,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
     for change in changes {
         fs::write(&path, vec![1; 1_000_000]).unwrap();
         let uploaded = interrupted(
-            async |progress| local.upload(&[from_path(path.clone(), SIZE)], &[progress]).await,
+            async |progress| local.upload(&from_path(path.clone(), SIZE), progress).await,
             async || change(),
         );
         assert_eq!(uploaded.await.unwrap_err().to_string(), message);
@@ -241,10 +238,10 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
     for change in changes {
         fs::write(&path, vec![1; 1_000_000]).unwrap();
         let uploaded = interrupted(
-            async |progress| local.upload(&[from_path(path.clone(), SIZE)], &[progress]).await,
+            async |progress| local.upload(&from_path(path.clone(), SIZE), progress).await,
             async || change(),
         );
-        let file = uploaded.await.unwrap().remove(0);
+        let file = uploaded.await.unwrap();
         assert!(download(local, &file.id).await == vec![1; 1_000_000]);
     }
 }

@@ -117,7 +117,7 @@ async fn an_upload_with_everything_is_the_captured_one() {
     let server = serve(&[FILE]);
     let file = NewFile { metadata: object(json!({ "author": "hegel" })), ..hello() };
     let set = [("workspace", "default"), ("instructions", "extract dates")];
-    open(&server, &set).upload(&[file], &[silent()]).await.unwrap();
+    open(&server, &set).upload(&file, silent()).await.unwrap();
     // The captured client put a space into its JSON, so its body was one longer.
     server.only().assert_is(include_str!("upload-all.http"));
 }
@@ -129,7 +129,7 @@ async fn a_name_goes_as_utf_8_with_its_quotes_encoded() {
         NewFile {
             name: r#"naïve "q" 日本.pdf"#.into(), content_type: "application/pdf".into(), ..hello()
         };
-    open(&server, &[]).upload(&[file], &[silent()]).await.unwrap();
+    open(&server, &[]).upload(&file, silent()).await.unwrap();
     server.only().assert_is(include_str!("upload-name.http"));
 }
 
@@ -143,13 +143,13 @@ async fn several_files_go_in_one_request_and_come_back_in_any_shape() {
     let items = r#"[{"id":"2","filename":"noext"},{"id":"1","filename":"hello.txt"}]"#;
     for reply in [items.to_owned(), format!(r#"{{"object":"list","data":{items}}}"#)] {
         let server = serve(&[&reply]);
-        let uploaded = open(&server, &[]).upload(&files, &[silent(), silent()]).await.unwrap();
+        let uploaded = open(&server, &[]).upload_together(&files, &[silent(), silent()]).await.unwrap();
         let ids: Vec<&str> = uploaded.iter().map(|file| file.id.as_str()).collect();
         assert_eq!(ids, ["1", "2"], "in the order in which they were sent");
         server.only().assert_is(include_str!("upload-two.http"));
     }
     let server = serve(&[r#"{"id":"1"}"#]);
-    let error = open(&server, &[]).upload(&files, &[silent(), silent()]).await.unwrap_err();
+    let error = open(&server, &[]).upload_together(&files, &[silent(), silent()]).await.unwrap_err();
     assert!(error.message().contains("sent 2 files and told of 1"), "{error}");
 }
 
@@ -157,12 +157,12 @@ async fn several_files_go_in_one_request_and_come_back_in_any_shape() {
 async fn one_file_comes_back_as_an_object_an_array_or_a_list() {
     for reply in [r#"{"id":"1"}"#, r#"[{"id":"1"}]"#, r#"{"object":"list","data":[{"id":"1"}]}"#] {
         let server = serve(&[reply]);
-        let uploaded = open(&server, &[]).upload(&[hello()], &[silent()]).await.unwrap();
-        assert_eq!(uploaded[0].id.as_str(), "1", "{reply}");
+        let uploaded = open(&server, &[]).upload(&hello(), silent()).await.unwrap();
+        assert_eq!(uploaded.id.as_str(), "1", "{reply}");
     }
     for reply in ["{}", "[]", "null", r#"{"data":7}"#, "<html>", "", r#"[{"id":"1"}"#, r#"[{"name":"x"}]"#] {
         let server = serve(&[reply]);
-        let error = open(&server, &[]).upload(&[hello()], &[silent()]).await.unwrap_err();
+        let error = open(&server, &[]).upload(&hello(), silent()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Platform, "{reply}: {error}");
     }
 }
@@ -171,7 +171,7 @@ async fn one_file_comes_back_as_an_object_an_array_or_a_list() {
 async fn files_that_differ_in_what_they_share_are_not_sent_together() {
     let server = serve(&[]);
     let files = [hello(), NewFile { purpose: Some("evals".into()), ..hello() }];
-    let error = open(&server, &[]).upload(&files, &[silent(), silent()]).await.unwrap_err();
+    let error = open(&server, &[]).upload_together(&files, &[silent(), silent()]).await.unwrap_err();
     assert_eq!((error.kind(), server.requests().len()), (Kind::Usage, 0));
 }
 

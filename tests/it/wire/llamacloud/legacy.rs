@@ -60,11 +60,11 @@ async fn a_legacy_upload_is_what_the_official_client_sent() {
     ];
     let file =
         || NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "hello world") };
-    let uploaded = open(&server, &set).unwrap().upload(&[file()], &[silent()]).await.unwrap();
-    assert_eq!(uploaded[0].size, Some(11));
+    let uploaded = open(&server, &set).unwrap().upload(&file(), silent()).await.unwrap();
+    assert_eq!(uploaded.size, Some(11));
     server.requests()[0].assert_is(include_str!("requests/legacy_upload.http"));
 
-    let error: Error = open(&server, &[]).unwrap().upload(&[file()], &[silent()]).await.unwrap_err();
+    let error: Error = open(&server, &[]).unwrap().upload(&file(), silent()).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
     assert!(
         server.lines()[1].starts_with("POST /api/v1/files?external_file_id=haul-"),

@@ -20,7 +20,7 @@ fn hello() -> NewFile {
 }
 
 async fn upload(provider: &dyn Provider, file: NewFile) -> Result<File> {
-    provider.upload(&[file], &[silent()]).await.map(|mut files| files.remove(0))
+    provider.upload(&file, silent()).await
 }
 
 fn part<'a>(seen: &'a Request, name: &str) -> &'a str {

@@ -66,7 +66,7 @@ fn titled(title: &serde_json::Value) -> NewFile {
 }
 
 async fn upload(provider: &dyn Provider, file: NewFile) -> Result<haul::model::File, Error> {
-    provider.upload(&[file], &[silent()]).await.map(|mut files| files.remove(0))
+    provider.upload(&file, silent()).await
 }
 
 async fn bytes_of(content: haul::http::Content) -> Vec<u8> {

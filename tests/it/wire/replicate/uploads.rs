@@ -11,8 +11,8 @@ async fn an_upload_is_the_recorded_one() {
     let server = Server::start(vec![Answer::json(&reply).with_status(201)]);
     let file =
         NewFile { content_type: "text/plain".to_owned(), ..NewFile::from_bytes("test_fileo20o3wth.txt", "") };
-    let files = open(&server).upload(&[file], &[silent()]).await.unwrap();
-    assert_eq!(files[0].id.as_str(), "NGZiNmY2YzQtMThhZi00ZjcyLWFhZjktODg4NTY0NWNlMDEy");
+    let uploaded = open(&server).upload(&file, silent()).await.unwrap();
+    assert_eq!(uploaded.id.as_str(), "NGZiNmY2YzQtMThhZi00ZjcyLWFhZjktODg4NTY0NWNlMDEy");
     let sent = &server.requests()[0];
     sent.assert_is(include_str!("request-create-recorded.http"));
     // Byte for byte, line ends included.
@@ -29,7 +29,7 @@ async fn metadata_is_one_json_part_after_the_content() {
     let mut file = NewFile::from_bytes("naïve \"q\" 日本.bin", "Hello, world!");
     file.content_type = "application/zip".to_owned();
     file.metadata.insert("customer_reference_id".to_owned(), 123.into());
-    open(&server).upload(&[file], &[silent()]).await.unwrap();
+    open(&server).upload(&file, silent()).await.unwrap();
     server.requests()[0].assert_is(include_str!("request-create-metadata.http"));
 }
 

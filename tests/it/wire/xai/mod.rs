@@ -119,19 +119,18 @@ async fn an_upload_has_its_lifetime_before_the_file() {
         purpose: Some("assistants".into()),
         ..hello()
     };
-    let uploaded = open(&server, "auto", &[]).upload(&[file], &[silent()]).await.unwrap();
+    let uploaded = open(&server, "auto", &[]).upload(&file, silent()).await.unwrap();
     server.only().assert_is(include_str!("upload-openai.http"));
-    assert_eq!(uploaded[0].id, id());
+    assert_eq!(uploaded.id, id());
 }
 
 #[tokio::test]
 async fn an_upload_to_a_team_is_the_captured_one() {
     let server = serve(&[FILE_GATEWAY]);
     let file = NewFile { expires: Some(SignedDuration::from_hours(24)), ..hello() };
-    let uploaded =
-        open(&server, "gateway", &[("team_id", "team_1")]).upload(&[file], &[silent()]).await.unwrap();
+    let uploaded = open(&server, "gateway", &[("team_id", "team_1")]).upload(&file, silent()).await.unwrap();
     server.only().assert_is(include_str!("upload-gateway.http"));
-    assert_eq!(uploaded[0].checksums.blake3.as_deref(), Some(HASH));
+    assert_eq!(uploaded.checksums.blake3.as_deref(), Some(HASH));
 }
 
 // Section 4.2: list.
@@ -465,8 +464,8 @@ async fn chunks_are_lines_of_json_after_an_initialize() {
     let content = vec![7; 3 * 1024 * 1024 + 2];
     let file =
         NewFile { expires: Some(SignedDuration::from_hours(1)), ..NewFile::from_bytes("big.bin", content) };
-    let uploaded = open(&server, "auto", &[("via", "chunks")]).upload(&[file], &[silent()]).await.unwrap();
-    assert_eq!(uploaded[0].id, id());
+    let uploaded = open(&server, "auto", &[("via", "chunks")]).upload(&file, silent()).await.unwrap();
+    assert_eq!(uploaded.id, id());
     assert_eq!(server.lines(), ["POST /v1/files:initialize", "POST /v1/files:uploadChunks"]);
     let [start, chunks] = &server.requests()[..] else { panic!("two requests") };
     assert_eq!(
@@ -488,13 +487,12 @@ async fn a_broken_chunked_upload_is_not_left_behind() {
     let failed = Answer::new(400, r#"{"error":"bad chunk"}"#);
     let server = Server::start([Answer::json(started), failed, Answer::json("{}")]);
     let xai = open(&server, "gateway", &[("via", "chunks")]);
-    let error = xai.upload(&[hello()], &[silent()]).await.unwrap_err();
+    let error = xai.upload(&hello(), silent()).await.unwrap_err();
     assert!(error.to_string().contains("bad chunk"), "{error}");
     assert_eq!(server.lines()[2], format!("DELETE /v1/files/{ID}"));
 
     let server = Server::start([Answer::new(404, "")]);
-    let error =
-        open(&server, "auto", &[("via", "chunks")]).upload(&[hello()], &[silent()]).await.unwrap_err();
+    let error = open(&server, "auto", &[("via", "chunks")]).upload(&hello(), silent()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);
 }
 
