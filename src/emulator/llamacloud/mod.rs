@@ -1,23 +1,14 @@
-//! LlamaCloud: the beta files (`/api/v1/beta/files`), the legacy ones (`/api/v1/files`), and the object store that their
-//! presigned URLs lead to (`/_store`). Both generations show the same files.
+//! LlamaCloud: the beta API (`/api/v1/beta/files`), the legacy API (`/api/v1/files`), and the object store behind their
+//! presigned URLs (`/_store`). Both generations show the same files.
 //!
-//! Source: the vendor's `openapi.json` and official clients. The service itself is closed; what only it could tell
-//! (words of errors, default order, lifetimes) is marked "inferred" where it is decided.
+//! Sources are the vendor's `openapi.json` and official clients. The service is closed; behaviour that no source states
+//! (messages, default order, lifetimes) is marked "inferred".
 
-mod beta;
+mod api;
 mod bucket;
-mod create;
-mod expected;
-mod gate;
-mod json;
-mod legacy;
-mod listing;
-mod object;
-mod presigned;
-mod query;
+mod files;
 mod refusal;
-mod trouble;
-mod upload;
+mod service;
 
 use std::sync::Arc;
 
@@ -27,8 +18,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 
 use super::{Platform, Quirk, Site};
-use gate::Service;
 use refusal::Refusal;
+use service::Service;
 
 /// LlamaCloud.
 pub static LLAMACLOUD: Platform = Platform {
@@ -69,32 +60,28 @@ pub static LLAMACLOUD: Platform = Platform {
 };
 
 fn routes(site: Arc<Site>) -> Router {
-    let no_retrieve = site.quirk("no-retrieve");
-    let one = axum::routing::delete(beta::delete);
-    let one = if no_retrieve { one } else { one.get(beta::retrieve) };
+    let one = axum::routing::delete(api::beta_delete);
+    let one = if site.quirk("no-retrieve") { one } else { one.get(api::beta_get) };
     Router::new()
-        .route("/api/v1/beta/files", post(beta::upload).get(beta::list))
-        .route("/api/v1/beta/files/query", post(beta::query))
+        .route("/api/v1/beta/files", post(api::beta_upload).get(api::beta_list))
+        .route("/api/v1/beta/files/query", post(api::query))
         .route("/api/v1/beta/files/{id}", one)
-        .route("/api/v1/beta/files/{id}/content", get(beta::content))
-        .route("/api/v1/files", post(legacy::upload).get(legacy::list).put(legacy::presign))
-        .route("/api/v1/files/sync", put(legacy::sync))
-        .route("/api/v1/files/upload_from_url", put(legacy::upload_from_url))
-        .route("/api/v1/files/{id}", get(legacy::retrieve).delete(legacy::delete))
-        .route("/api/v1/files/{id}/content", get(legacy::content))
+        .route("/api/v1/beta/files/{id}/content", get(api::beta_content))
+        .route("/api/v1/files", post(api::legacy_upload).get(api::legacy_list).put(api::begin_upload))
+        .route("/api/v1/files/sync", put(api::sync))
+        .route("/api/v1/files/upload_from_url", put(api::upload_from_url))
+        .route("/api/v1/files/{id}", get(api::legacy_get).delete(api::legacy_delete))
+        .route("/api/v1/files/{id}/content", get(api::legacy_content))
         .route("/_store", post(bucket::form))
         .route("/_store/{id}", any(bucket::object))
         .with_state(Arc::new(Service::new(site)))
 }
 
-/// `{"detail": "…"}`, the form of every error but a failed validation.
+/// Refuses unknown routes and methods in the words of the service's framework, and words scripted faults.
 fn error(_site: &Site, status: StatusCode, message: &str) -> Response {
-    // The framework's own words for unknown routes and methods.
-    let words = match status {
-        StatusCode::NOT_FOUND => "Not Found",
-        StatusCode::METHOD_NOT_ALLOWED => "Method Not Allowed",
+    let reason = match status {
         StatusCode::UNAUTHORIZED => "Invalid authentication token",
         status => status.canonical_reason().unwrap_or("Error"),
     };
-    Refusal::Detail(status, if message.is_empty() { words } else { message }.to_owned()).into_response()
+    Refusal::Detail(status, if message.is_empty() { reason } else { message }.to_owned()).into_response()
 }

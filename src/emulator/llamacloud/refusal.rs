@@ -1,56 +1,65 @@
-//! What the service says when it refuses.
+//! Refusals as `FastAPI` words them.
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::create::MAX_SIZE;
-use crate::emulator::Refused;
 use crate::error::{Error, Kind};
 
 /// A refusal.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// `{"detail": "text"}`.
+    /// A status and `{"detail": "text"}`.
     Detail(StatusCode, String),
-    /// 422: `{"detail": [{"loc": …, "msg": …, "type": …}]}`.
+    /// 422 and `{"detail": [problem, …]}`.
     Invalid(Vec<Problem>),
-    /// 429, with the seconds until the next try if they are said.
-    TooMany(Option<u64>),
+    /// Another response.
+    Other(Box<Response>),
 }
 
-/// One thing that is wrong with a request.
+/// A problem with one parameter.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// Where, from `query`, `path` or `body` inwards.
-    pub(super) loc: Vec<String>,
-    /// What, in words.
-    pub(super) msg: String,
-    /// What, as one word.
-    pub(super) kind: &'static str,
+    loc: Vec<String>,
+    kind: &'static str,
+    message: String,
 }
 
 impl Problem {
-    pub(super) fn new(loc: &[&str], kind: &'static str, msg: impl Into<String>) -> Self {
-        Self { loc: loc.iter().map(|&part| part.to_owned()).collect(), msg: msg.into(), kind }
+    /// A problem at `loc`, which leads from `query`, `path` or `body` inwards.
+    pub(super) fn new(loc: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
+        Self { loc: loc.iter().map(|&part| part.to_owned()).collect(), kind, message: message.into() }
     }
 
+    /// A required parameter that is missing.
     pub(super) fn missing(loc: &[&str]) -> Self {
         Self::new(loc, "missing", "Field required")
     }
 
+    /// A JSON value of another type than `expected`.
+    pub(super) fn wrong_type(loc: &[&str], expected: &str) -> Self {
+        Self::new(loc, "type_error", format!("Input should be {expected}"))
+    }
+
+    /// A text that is not an integer.
+    pub(super) fn not_an_integer(loc: &[&str]) -> Self {
+        let message = "Input should be a valid integer, unable to parse string as an integer";
+        Self::new(loc, "int_parsing", message)
+    }
+
     fn to_json(&self) -> Value {
-        json!({ "loc": self.loc, "msg": self.msg, "type": self.kind })
+        json!({ "loc": self.loc, "msg": self.message, "type": self.kind })
     }
 }
 
 impl Refusal {
-    pub(super) fn bad_request(detail: &str) -> Self {
-        Self::Detail(StatusCode::BAD_REQUEST, detail.to_owned())
+    /// 400.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::Detail(StatusCode::BAD_REQUEST, message.into())
     }
 
+    /// 404.
     pub(super) fn no_such_file() -> Self {
         Self::Detail(StatusCode::NOT_FOUND, "File not found".to_owned())
     }
@@ -71,23 +80,6 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<Refused<Refusal>> for Refusal {
-    fn from(refused: Refused<Self>) -> Self {
-        match refused {
-            Refused::Malformed(why) => {
-                Self::bad_request(&format!("There was an error parsing the body: {why}"))
-            }
-            // Inferred: the official clients have no class for this status.
-            Refused::TooLarge(_) => Self::Detail(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("File size exceeds the maximum of {} MB", MAX_SIZE / 1_000_000),
-            ),
-            Refused::Rule(refusal) => refusal,
-            Refused::Store(error) => error.into(),
-        }
-    }
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
@@ -96,14 +88,7 @@ impl IntoResponse for Refusal {
                 let detail: Vec<_> = problems.iter().map(Problem::to_json).collect();
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": detail }))).into_response()
             }
-            Self::TooMany(seconds) => {
-                let body = Json(json!({ "detail": "Rate limit exceeded" }));
-                let headers = seconds.map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
-                match headers {
-                    Some(headers) => (StatusCode::TOO_MANY_REQUESTS, headers, body).into_response(),
-                    None => (StatusCode::TOO_MANY_REQUESTS, body).into_response(),
-                }
-            }
+            Self::Other(response) => *response,
         }
     }
 }

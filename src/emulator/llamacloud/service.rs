@@ -1,0 +1,131 @@
+//! The running service, and a request to its API: key, scope, rate of uploads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::header::RETRY_AFTER;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use uuid::Uuid;
+
+use super::refusal::{Problem, Refusal};
+use crate::emulator::{Params, RateLimiter, Site, TokenCheck};
+
+/// The project of a key without the quirk `projects`.
+const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
+/// The only organization.
+const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000002";
+/// The service's limit for uploads to a project: a number in seconds.
+const UPLOAD_RATE: (u32, u64) = (50, 5);
+
+/// The served platform and its state.
+pub(super) struct Service {
+    pub(super) site: Arc<Site>,
+    /// The projects, the default one first.
+    projects: Vec<String>,
+    /// The limiters by project; empty without a limit.
+    limiters: HashMap<String, RateLimiter>,
+    /// How many of the next presigned URLs are to be stale.
+    stale: AtomicU64,
+}
+
+impl Service {
+    pub(super) fn new(site: Arc<Site>) -> Self {
+        let projects = site.quirk_value("projects").unwrap_or(PROJECT);
+        let projects: Vec<_> = projects.split(',').map(|id| id.trim().to_ascii_lowercase()).collect();
+        let rate = site.quirk_value("rate-limit").map(|rate| parse_rate(rate).unwrap_or(UPLOAD_RATE));
+        let limiters = projects.iter().filter_map(|project| {
+            let (count, seconds) = rate?;
+            Some((project.clone(), RateLimiter::new(count, Duration::from_secs(seconds))))
+        });
+        let limiters = limiters.collect();
+        let stale = site.quirk_value("stale-links").and_then(|count| count.parse().ok()).unwrap_or_default();
+        Self { site, projects, limiters, stale: AtomicU64::new(stale) }
+    }
+
+    /// Whether the next presigned URL is to be stale.
+    pub(super) fn next_link_is_stale(&self) -> bool {
+        let next = |left: u64| left.checked_sub(1);
+        self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// The requested project, or the default one. Other organizations and projects are forbidden.
+    fn project(&self, params: &Params) -> Result<String, Refusal> {
+        let given = |name| params.get(name).map(|id| parse_uuid(&["query", name], id)).transpose();
+        let forbidden = |what: &str| {
+            let detail = format!("You do not have access to this {what}");
+            Err(Refusal::Detail(StatusCode::FORBIDDEN, detail))
+        };
+        let (project, organization) = (given("project_id")?, given("organization_id")?);
+        if organization.is_some_and(|id| id != ORGANIZATION) {
+            return forbidden("organization");
+        }
+        match project {
+            Some(id) if !self.projects.contains(&id) => forbidden("project"),
+            Some(id) => Ok(id),
+            None => Ok(self.projects.first().cloned().unwrap_or_default()),
+        }
+    }
+}
+
+/// Parses `50/5`.
+fn parse_rate(text: &str) -> Option<(u32, u64)> {
+    let (count, seconds) = text.split_once('/')?;
+    Some((count.trim().parse().ok()?, seconds.trim().parse().ok()?))
+}
+
+/// A request whose key and scope have been checked.
+pub(super) struct Call {
+    pub(super) service: Arc<Service>,
+    pub(super) project: String,
+    pub(super) params: Params,
+    pub(super) headers: HeaderMap,
+    /// The id in the path; None if it is not UTF-8.
+    pub(super) id: Option<String>,
+}
+
+impl Call {
+    /// Counts an upload to the project.
+    pub(super) fn count_upload(&self) -> Result<(), Refusal> {
+        let Some(limiter) = self.service.limiters.get(&self.project) else { return Ok(()) };
+        let rate = limiter.take();
+        if rate.allowed {
+            return Ok(());
+        }
+        let refusal = Refusal::Detail(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded".to_owned());
+        let mut response = refusal.into_response();
+        if !self.service.site.quirk("no-retry-after") {
+            response.headers_mut().insert(RETRY_AFTER, rate.retry_after().into());
+        }
+        Err(Refusal::Other(Box::new(response)))
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Call {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let unauthorized = |detail: &str| Err(Refusal::Detail(StatusCode::UNAUTHORIZED, detail.to_owned()));
+        match service.site.check_token(&parts.headers, &["Bearer"]) {
+            TokenCheck::Accepted => {}
+            TokenCheck::Missing => return unauthorized("Not authenticated"),
+            TokenCheck::Wrong => return unauthorized("Invalid authentication token"),
+        }
+        let params = Params::parse(parts.uri.query().unwrap_or_default());
+        let project = service.project(&params)?;
+        let id = Path::<String>::from_request_parts(parts, service).await.ok().map(|Path(id)| id);
+        Ok(Self { service: Arc::clone(service), project, params, headers: parts.headers.clone(), id })
+    }
+}
+
+/// Reads a UUID of any form and returns it in the usual one.
+pub(super) fn parse_uuid(loc: &[&str], text: &str) -> Result<String, Problem> {
+    let id = Uuid::parse_str(text).map_err(|error| {
+        Problem::new(loc, "uuid_parsing", format!("Input should be a valid UUID, {error}"))
+    })?;
+    Ok(id.to_string())
+}
