@@ -120,7 +120,7 @@ fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::failed("cannot start").cause(error.to_string()))?;
+        .map_err(|error| Error::failed("cannot start").caused_by(error))?;
     let interrupted = || Error::new(Kind::Interrupted, "interrupted");
     let result = runtime.block_on(async {
         let mut command = std::pin::pin!(command);

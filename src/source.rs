@@ -36,7 +36,7 @@ impl Opened {
             };
             return match (read, &*self) {
                 (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => continue,
-                (Err(error), Self::Disk(file)) => Err(file.unreadable(&error)),
+                (Err(error), Self::Disk(file)) => Err(file.unreadable(error)),
                 (Ok(0), Self::Disk(file)) => file.check().map(|()| 0),
                 (read, _) => Ok(read.unwrap_or_default()),
             };
@@ -59,7 +59,7 @@ impl Watched {
             let opened = file.metadata()?;
             Ok((file, opened))
         };
-        let (file, opened) = open().map_err(|error| Error::io("open", path, &error))?;
+        let (file, opened) = open().map_err(|error| Error::io("open", path, error))?;
         Ok(Self { file, path: path.to_owned(), opened })
     }
 
@@ -70,13 +70,13 @@ impl Watched {
 
     /// Continues at `position`.
     pub fn start_at(&mut self, position: u64) -> Result<()> {
-        self.file.seek(SeekFrom::Start(position)).map_err(|error| self.unreadable(&error))?;
+        self.file.seek(SeekFrom::Start(position)).map_err(|error| self.unreadable(error))?;
         Ok(())
     }
 
     /// Fails if size or modification time have changed since the file was opened: the bytes may mix two versions.
     pub fn check(&self) -> Result<()> {
-        let now = self.file.metadata().map_err(|error| self.unreadable(&error))?;
+        let now = self.file.metadata().map_err(|error| self.unreadable(error))?;
         let same = now.len() == self.opened.len() && now.modified().ok() == self.opened.modified().ok();
         if same { Ok(()) } else { Err(self.changed()) }
     }
@@ -87,7 +87,7 @@ impl Watched {
     }
 
     /// The error for a failed read.
-    pub fn unreadable(&self, error: &io::Error) -> Error {
+    pub fn unreadable(&self, error: io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => self.changed(),
             _ => Error::io("read", &self.path, error),

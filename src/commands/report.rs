@@ -74,7 +74,7 @@ impl Report {
                 Ok(Place::File(_)) => File::create(path),
                 Err(error) => Err(error),
             };
-            file.map(RefCell::new).map_err(|error| Error::io("write the report", path, &error))
+            file.map(RefCell::new).map_err(|error| Error::io("write the report", path, error))
         };
         Ok(Self { file: path.map(open).transpose()?, path: path.unwrap_or(Path::new("")).to_owned() })
     }
@@ -105,18 +105,18 @@ impl Report {
         text.push(b'\n');
         // At once: a report of a killed command tells what it had done.
         let written = file.borrow_mut().write_all(&text);
-        written.map_err(|error| Error::io("write the report", &self.path, &error))
+        written.map_err(|error| Error::io("write the report", &self.path, error))
     }
 }
 
 /// The items that had failed, by a report.
 pub fn failed_of(path: &Path) -> Result<Vec<Entry>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     let mut failed = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at = || format!("{} line {}", path.display(), index + 1);
         let line: Line = serde_json::from_str(line)
-            .map_err(|error| Error::usage(format!("{}: not a report", at())).cause(error.to_string()))?;
+            .map_err(|error| Error::usage(format!("{}: not a report", at())).caused_by(error))?;
         if line.outcome != Outcome::Failed {
             continue;
         }

@@ -173,7 +173,7 @@ fn misspelt(error: Error, path: &Path) -> Error {
 
 /// A file with a name given by hand.
 fn one_named(path: &Path, name: &str) -> Result<Work> {
-    let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, &error))?;
+    let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, error))?;
     if found.is_dir() {
         return Err(Error::usage(format!("{}: is a directory", path.display())));
     }
@@ -189,7 +189,7 @@ pub(super) fn read_paths(list: &Path, end: u8) -> Result<Vec<PathBuf>> {
     } else {
         std::fs::read(list)
     };
-    let bytes = bytes.map_err(|error| Error::io("read", list, &error))?;
+    let bytes = bytes.map_err(|error| Error::io("read", list, error))?;
     let words = bytes
         .split(|byte| *byte == end)
         .map(|word| if end == b'\n' { word.strip_suffix(b"\r").unwrap_or(word) } else { word });

@@ -270,9 +270,9 @@ fn spool(ctx: &Context) -> Result<(Source, u64)> {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
     let mut file =
-        tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), &error))?;
+        tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
-        .map_err(|error| Error::io("keep standard input", file.path(), &error))?;
+        .map_err(|error| Error::io("keep standard input", file.path(), error))?;
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
@@ -353,9 +353,9 @@ pub fn read_metadata(words: &[String]) -> Result<Object> {
     for word in words {
         if let Some(path) = word.strip_prefix('@') {
             let path = Path::new(path);
-            let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+            let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
             let object: Object = serde_json::from_str(&text).map_err(|error| {
-                Error::usage(format!("{}: not a JSON object", path.display())).cause(error.to_string())
+                Error::usage(format!("{}: not a JSON object", path.display())).caused_by(error)
             })?;
             metadata.extend(object);
             continue;

@@ -242,7 +242,7 @@ impl Writing {
         let pieces = mem::take(&mut self.waiting);
         let write = move || match pieces.iter().try_for_each(|piece| incoming.write_all(piece)) {
             Ok(()) => Ok(incoming),
-            Err(error) => Err(Error::failed("the store cannot take more content").cause(error.to_string())),
+            Err(error) => Err(Error::failed("the store cannot take more content").caused_by(error)),
         };
         self.running = self.load.work(write).await;
         Ok(())
@@ -258,7 +258,7 @@ impl Writing {
 
 /// The result of a blocking task; a panic in it is an error.
 pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").cause(error.to_string())))
+    ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").caused_by(error)))
 }
 
 impl Field {

@@ -27,7 +27,7 @@ impl Announced {
     pub(super) fn find(change: &Transaction, kind: &str, key: &str, now: Timestamp) -> Result<Option<Self>> {
         let Some(note) = change.noted(kind, key)? else { return Ok(None) };
         let announced: Self = serde_json::from_value(note.into()).map_err(|error| {
-            Error::failed(format!("{key}: the upload's note is damaged")).cause(error.to_string())
+            Error::failed(format!("{key}: the upload's note is damaged")).caused_by(error)
         })?;
         Ok(Some(announced).filter(|announced| now < announced.ends))
     }

@@ -38,7 +38,7 @@ pub async fn serve(
     faults: Faults,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let listening = |error: io::Error| Error::failed("the emulator cannot listen").cause(error.to_string());
+    let listening = |error: io::Error| Error::failed("the emulator cannot listen").caused_by(error);
     listener.set_nonblocking(true).map_err(listening)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(listening)?;
     let address = reachable(listener.local_addr().map_err(listening)?).to_string();

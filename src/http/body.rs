@@ -217,6 +217,6 @@ fn spawn_reader(
         active.fetch_sub(1, Ordering::Relaxed);
     };
     let started = std::thread::Builder::new().name("body".to_owned()).spawn(read);
-    started.map_err(|error| Error::failed("no thread can be started").cause(error.to_string()))?;
+    started.map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
     Ok(receiver)
 }

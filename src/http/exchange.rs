@@ -226,10 +226,8 @@ impl<'a> Attempt<'a> {
                 Err(Failure::end(told(error)))
             }
             Err((_, error)) if lost::is_nonsense(&error) => {
-                let cause = error.without_url().to_string();
-                let error =
-                    Error::platform(format!("{} sent an answer that cannot be read", config.platform));
-                let error = told(error.cause(cause));
+                let message = format!("{} sent an answer that cannot be read", config.platform);
+                let error = told(Error::platform(message).caused_by(error.without_url()));
                 // It was a success, whatever it said: sending it again would do it twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
             }

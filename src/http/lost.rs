@@ -1,6 +1,7 @@
-//! What it means that no whole answer came.
+//! Errors of requests without a complete answer.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -19,19 +20,21 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     // Without the URL: its query may hold a signature.
     let error = error.without_url();
     if let Some(why) = find::<rustls::Error>(&error).filter(|_| never_left) {
-        let (cause, other_authority) = tls::explain(why);
-        let mut error = unreachable(format!("no secure connection to {platform} at {place}")).cause(cause);
+        let (reason, other_authority) = tls::explain(why);
+        let mut error = unreachable(format!("no secure connection to {platform} at {place}"))
+            .caused_by(Explained { reason, source: error });
         if other_authority {
             error = error.hint("`--cacert FILE` trusts another authority");
         }
         return Failure::end(error);
     }
-    let cause = if timed_out { "no connection in time".to_owned() } else { innermost(&error) };
+    let reason = if timed_out { "no connection in time".to_owned() } else { innermost(&error) };
+    let cause = Explained { reason, source: error };
     if never_left {
-        let error = unreachable(format!("could not reach {platform} at {place}")).cause(cause);
+        let error = unreachable(format!("could not reach {platform} at {place}")).caused_by(cause);
         return Failure { error, cause: Cause::NeverLeft, fully_sent: false, wait: None };
     }
-    let error = unreachable(format!("{platform} at {place} broke off")).cause(cause);
+    let error = unreachable(format!("{platform} at {place} broke off")).caused_by(cause);
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
@@ -49,8 +52,9 @@ pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: b
 
 /// The error of a content that broke off: a new request may go on where it stopped.
 pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
+    let source = error.without_url();
     unreachable(format!("{platform} broke off in the middle of the content"))
-        .cause(innermost(&error.without_url()))
+        .caused_by(Explained { reason: innermost(&source), source })
 }
 
 /// Whether a broken body was nonsense, not merely cut: a wrong chunk header, bad gzip.
@@ -73,6 +77,26 @@ fn place(url: &Url) -> String {
     match transport::proxy_of(url) {
         Some(proxy) => format!("{} through the proxy {proxy}", origin(url)),
         None => origin(url),
+    }
+}
+
+/// An error of the transport that displays as its reason alone.
+#[derive(Debug)]
+struct Explained {
+    reason: String,
+    /// Without its URL, which may hold a signature.
+    source: reqwest::Error,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl StdError for Explained {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.source)
     }
 }
 

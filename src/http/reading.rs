@@ -126,7 +126,7 @@ impl<'a> Reading<'a> {
                 }
             }
             Origin::Disk(file) => {
-                file.read_exact(raw).map_err(|error| file.unreadable(&error))?;
+                file.read_exact(raw).map_err(|error| file.unreadable(error))?;
                 progress.read(*position, raw);
                 *position += count as u64;
             }
@@ -137,7 +137,7 @@ impl<'a> Reading<'a> {
         }
         // The room was computed for it: four characters for every three bytes begun.
         let written = STANDARD.encode_slice(&self.scratch[..count], space);
-        written.map(Some).map_err(|error| Error::failed("base64 does not fit").cause(error.to_string()))
+        written.map(Some).map_err(|error| Error::failed("base64 does not fit").caused_by(error))
     }
 
     /// Fails if the file is not what it was when it was opened.

@@ -15,7 +15,7 @@ pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientCon
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::failed("TLS cannot be set up").cause(error.to_string()))?
+        .map_err(|error| Error::failed("TLS cannot be set up").caused_by(error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     if !http1 {
@@ -28,20 +28,19 @@ pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientCon
 /// The system's authorities and those of a PEM file.
 pub(super) fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     let system = rustls_native_certs::load_native_certs();
-    let why = system.errors.first().map(ToString::to_string);
-    gather(system.certs, why, cacert)
+    gather(system.certs, system.errors.into_iter().next(), cacert)
 }
 
 fn gather(
     system: Vec<CertificateDer<'static>>,
-    why: Option<String>,
+    why: Option<impl std::error::Error + Send + Sync + 'static>,
     cacert: Option<&Path>,
 ) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(system);
     if let Some(path) = cacert {
         for authority in read_pem(path)? {
-            roots.add(authority).map_err(|error| not_authorities(path, &error.to_string()))?;
+            roots.add(authority).map_err(|error| not_authorities(path).caused_by(error))?;
         }
     }
     if roots.is_empty() {
@@ -50,7 +49,7 @@ fn gather(
             "this machine has no certificate authorities, so no https URL can be trusted",
         );
         if let Some(why) = why {
-            error = error.cause(why);
+            error = error.caused_by(why);
         }
         return Err(error
             .hint("`apt-get install ca-certificates`")
@@ -60,17 +59,17 @@ fn gather(
 }
 
 fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let text = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
+    let text = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(not_authorities(path, "no certificate in it")),
-        Err(error) => Err(not_authorities(path, &error.to_string())),
+        Ok(_) => Err(not_authorities(path).cause("no certificate in it")),
+        Err(error) => Err(not_authorities(path).caused_by(error)),
     }
 }
 
-fn not_authorities(path: &Path, why: &str) -> Error {
-    Error::usage(format!("{}: not a PEM file of certificate authorities", path.display())).cause(why)
+fn not_authorities(path: &Path) -> Error {
+    Error::usage(format!("{}: not a PEM file of certificate authorities", path.display()))
 }
 
 /// What a failed handshake means: the cause in words, and whether another authority would help.
@@ -103,7 +102,7 @@ pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Write};
 
     use super::*;
 
@@ -116,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_authorities_is_told_what_to_install() {
-        let error = gather(Vec::new(), Some("no such directory".into()), None).unwrap_err();
+        let error = gather(Vec::new(), Some(io::Error::other("no such directory")), None).unwrap_err();
         assert_eq!(error.kind(), Kind::Unreachable);
         assert_eq!(error.causes(), ["no such directory"]);
         assert!(error.hints()[0].contains("apt-get install ca-certificates"));
@@ -126,12 +125,12 @@ mod tests {
     fn a_file_that_is_no_authority_is_named() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"hello").unwrap();
-        let error = gather(Vec::new(), None, Some(file.path())).unwrap_err();
+        let error = gather(Vec::new(), None::<io::Error>, Some(file.path())).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         assert!(error.message().contains(&file.path().display().to_string()));
         file.write_all(b"\n-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n").unwrap();
-        assert_eq!(gather(Vec::new(), None, Some(file.path())).unwrap_err().kind(), Kind::Usage);
-        let gone = gather(Vec::new(), None, Some(Path::new("/nonexistent/ca.pem"))).unwrap_err();
+        assert_eq!(gather(Vec::new(), None::<io::Error>, Some(file.path())).unwrap_err().kind(), Kind::Usage);
+        let gone = gather(Vec::new(), None::<io::Error>, Some(Path::new("/nonexistent/ca.pem"))).unwrap_err();
         assert_eq!(gone.kind(), Kind::NotFound);
     }
 }

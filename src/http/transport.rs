@@ -59,9 +59,9 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         // A proxy has no business with what stays on this machine, least of all with its token.
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| {
-        Error::failed("the HTTP client cannot be set up").cause(error.without_url().to_string())
-    })
+    builder
+        .build()
+        .map_err(|error| Error::failed("the HTTP client cannot be set up").caused_by(error.without_url()))
 }
 
 /// The proxy that requests to a URL go through, without user and password. Read as reqwest reads it.

@@ -25,7 +25,7 @@ use url::Url;
 use super::lenient::{self, Fields, Known};
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
 use crate::http::{Client, Part, Rate, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile};
@@ -273,9 +273,11 @@ impl Replicate {
         if let Some(link) = self.connection.setting("link") {
             let url = Url::parse(link).map_err(|error| Error::usage(format!("link: {error}")))?;
             return match linked_id(&url) {
-                Some(other) if other != id.as_str() => {
-                    Err(Error::usage(format!("the link is for the file {other}, not for {id}")))
-                }
+                Some(other) if other != id.as_str() => Err(Error::usage(Message::about(
+                    &format!("the link is for the file {other}, not for "),
+                    id,
+                    "",
+                ))),
                 _ => Ok(Some(url)),
             };
         }
@@ -310,7 +312,7 @@ impl Replicate {
         let seconds = ends.map_err(|_| Error::usage("a link cannot live past the year 9999"))?.as_second();
         let signature = signature(&signer.secret, &signer.owner, id, seconds);
         let ends = Timestamp::from_second(seconds)
-            .map_err(|error| Error::usage("a link cannot live that long").cause(error.to_string()))?;
+            .map_err(|error| Error::usage("a link cannot live that long").caused_by(error))?;
         Ok((self.signed_url(id, &signer.owner, &seconds.to_string(), &signature)?, ends))
     }
 
@@ -361,7 +363,7 @@ fn rejected(id: &FileId, error: Error) -> Error {
     match error.status() {
         Some(status @ (400 | 401 | 403 | 404 | 410)) => Error::new(
             Kind::NotFound,
-            format!("{id}: the link is refused or has expired, or the file is gone"),
+            Message::file(id, ": the link is refused or has expired, or the file is gone"),
         )
         .cause(error.message())
         .with_status(status)

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Listing, Provider, Query};
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Filter, Precision};
 use crate::model::File;
 
@@ -69,7 +69,10 @@ pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
     let unknown = files.iter().find(|file| file.created_at.is_none());
     unknown.map_or(Ok(()), |file| {
         let platform = provider.spec().name;
-        Err(Error::new(Kind::Unsupported, format!("{platform} does not say when {} was created", file.id)))
+        Err(Error::new(
+            Kind::Unsupported,
+            Message::about(&format!("{platform} does not say when "), &file.id, " was created"),
+        ))
     })
 }
 

@@ -105,8 +105,9 @@ impl File {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
-                return Err(Error::usage(format!("{}: cannot read the config file", path.display()))
-                    .cause(error.to_string()));
+                return Err(
+                    Error::usage(format!("{}: cannot read the config file", path.display())).caused_by(error)
+                );
             }
         };
         let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -242,9 +243,9 @@ impl File {
                 return Err(Error::usage(format!("{}: not a regular file", path.display()))
                     .hint("name the config file: `--config FILE`"));
             }
-            Err(error) => return Err(Error::io("write", path, &error)),
+            Err(error) => return Err(Error::io("write", path, error)),
         };
-        fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, &error))?;
+        fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, error))?;
         // The folder is locked, since the file is another one after each change. Where a folder cannot be locked, two
         // changes at the same moment are one too many.
         let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
@@ -257,7 +258,7 @@ impl File {
     fn write(&self) -> Result<()> {
         let text = self.document.to_string();
         let written = files::replace(&self.path, text.trim_start_matches('\n').as_bytes(), false);
-        written.map_err(|error| Error::io("write", &self.path, &error))
+        written.map_err(|error| Error::io("write", &self.path, error))
     }
 
     fn profile_item(&mut self, name: &str) -> &mut Item {

@@ -61,7 +61,7 @@ pub(super) struct Doubt {
 impl Doubt {
     /// There is no doubt any more.
     pub(super) fn settled(self) -> Result<()> {
-        gone(fs::remove_file(&self.mark)).map_err(|error| Error::io("remove", &self.mark, &error))
+        gone(fs::remove_file(&self.mark)).map_err(|error| Error::io("remove", &self.mark, error))
     }
 }
 
@@ -72,7 +72,7 @@ impl Blobs {
         for directory in [root.to_owned(), blobs.incoming(), blobs.blobs(), blobs.links(), blobs.doubtful()] {
             make_private(&directory).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Error::failed(format!("{}: cannot be made", directory.display())),
-                _ => Error::io("make the directory", &directory, &error),
+                _ => Error::io("make the directory", &directory, error),
             })?;
         }
         Ok(blobs)
@@ -108,7 +108,7 @@ impl Blobs {
     /// Removes what dead processes were receiving.
     pub(super) fn clear_incoming(&self) -> Result<()> {
         let directory = self.incoming();
-        incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, &error))
+        incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, error))
     }
 
     /// The SHA-256 digests of all blobs on disk.
@@ -133,8 +133,7 @@ impl Blobs {
     /// Gives a file its place, so that it is still there after a power failure.
     pub(super) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
         let directory = target.parent().expect("a file in the store has a directory");
-        let failed =
-            |error: io::Error| Error::failed("the store cannot keep content").cause(error.to_string());
+        let failed = |error: io::Error| Error::failed("the store cannot keep content").caused_by(error);
         let is_new = !directory.exists();
         make_private(directory).map_err(failed)?;
         content.place(target).map_err(failed)?;
@@ -166,7 +165,7 @@ impl Blobs {
                 (path, removed)
             }
         };
-        gone(removed).map_err(|error| Error::io("remove", &path, &error))
+        gone(removed).map_err(|error| Error::io("remove", &path, error))
     }
 
     /// Marks something as in doubt.
@@ -177,7 +176,7 @@ impl Blobs {
         };
         // Unique: two processes may doubt the same content, and each removes its own mark only.
         let mark = self.doubtful().join(format!("{kind}.{name}.{}", Uuid::new_v4().simple()));
-        File::create_new(&mark).map_err(|error| Error::io("make", &mark, &error))?;
+        File::create_new(&mark).map_err(|error| Error::io("make", &mark, error))?;
         Ok(Doubt { subject, mark })
     }
 
@@ -203,7 +202,7 @@ impl Blobs {
 /// The paths in a directory.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
-    paths().map_err(|error| Error::io("read", directory, &error))
+    paths().map_err(|error| Error::io("read", directory, error))
 }
 
 /// Only lower-case letters and digits, so that nothing from the index or a directory listing can lead out of the store.

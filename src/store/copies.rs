@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::blobs::Subject;
 use super::incoming::Temporary;
 use super::{COPY, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
 use crate::model::{FileId, Object};
 
 /// A read-only copy of a file's content as it was when the copy was made. It goes when the file goes.
@@ -29,7 +29,7 @@ impl Store {
         let (file, content) = self.get(space, id)?;
         let incoming = inner.blobs.incoming();
         let failed =
-            |error: io::Error| Error::failed(format!("{id}: cannot be copied")).cause(error.to_string());
+            |error: io::Error| Error::failed(Message::file(id, ": cannot be copied")).caused_by(error);
         let mut temporary = Temporary::create(&incoming).map_err(failed)?;
         content.copy_to(&mut temporary.file).map_err(failed)?;
         make_read_only(&temporary.file).map_err(failed)?;

@@ -52,7 +52,7 @@ pub struct Blob {
 impl Incoming {
     pub(super) fn create(directory: &Path, sync: bool) -> Result<Self> {
         let temporary =
-            Temporary::create(directory).map_err(|error| Error::io("make a file", directory, &error))?;
+            Temporary::create(directory).map_err(|error| Error::io("make a file", directory, error))?;
         Ok(Self {
             temporary,
             sync,
@@ -91,9 +91,9 @@ impl Incoming {
 
     /// Ends it: everything written is on disk.
     pub fn finish(mut self) -> Result<Blob> {
-        let checksums = self.complete().map_err(|error| {
-            Error::failed("content cannot be written to the store").cause(error.to_string())
-        })?;
+        let checksums = self
+            .complete()
+            .map_err(|error| Error::failed("content cannot be written to the store").caused_by(error))?;
         Ok(Blob { size: self.size, checksums, temporary: self.temporary })
     }
 

@@ -29,7 +29,7 @@ pub use phase::{Phase, observe};
 pub use signing::sign_link;
 pub use transaction::Transaction;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::model::{Clock, File, FileId, Object, Warn, hex};
 use blobs::{Blobs, Doubt, Subject};
 use index::{Index, Rows};
@@ -74,10 +74,10 @@ impl Store {
         // Two processes that make or migrate a store at once would get in each other's way.
         let path = root.join("lock");
         let lock = fs::File::options().write(true).create(true).truncate(false).open(&path);
-        let lock = lock.map_err(|error| Error::io("open", &path, &error))?;
+        let lock = lock.map_err(|error| Error::io("open", &path, error))?;
         match lock.lock() {
             Err(error) if error.kind() != io::ErrorKind::Unsupported => {
-                return Err(Error::io("lock", &path, &error));
+                return Err(Error::io("lock", &path, error));
             }
             _ => {}
         }
@@ -105,17 +105,20 @@ impl Store {
                     let content = Content::new(bytes, &file);
                     return Ok((file, content));
                 }
-                Ok(_) => return Err(Error::failed(format!("{id}: its content is damaged"))),
+                Ok(_) => return Err(Error::failed(Message::file(id, ": its content is damaged"))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // Replaced or deleted between the two looks: look again, unless nothing has changed.
                     if tried.as_ref() == Some(&sha256) {
-                        return Err(Error::failed(format!("{id}: its content is missing from the store")));
+                        return Err(Error::failed(Message::file(
+                            id,
+                            ": its content is missing from the store",
+                        )));
                     }
                     tried = Some(sha256);
                 }
                 Err(error) => {
                     return Err(
-                        Error::failed(format!("{id}: its content cannot be read")).cause(error.to_string())
+                        Error::failed(Message::file(id, ": its content cannot be read")).caused_by(error)
                     );
                 }
             }
@@ -200,14 +203,14 @@ impl Inner {
 }
 
 fn no_such_file(id: &FileId) -> Error {
-    Error::not_found(format!("{id}: no such file"))
+    Error::not_found(Message::file(id, ": no such file"))
 }
 
 /// Rounds the times of a record to what the index keeps, so that a file is the same before and after.
 fn in_microseconds(file: &mut File) -> Result<()> {
     for time in [&mut file.created_at, &mut file.updated_at, &mut file.expires_at].into_iter().flatten() {
         *time = Timestamp::from_microsecond(listing::micros(*time)).map_err(|error| {
-            Error::failed(format!("{}: a time is out of range", file.id)).cause(error.to_string())
+            Error::failed(format!("{}: a time is out of range", file.id)).caused_by(error)
         })?;
     }
     Ok(())

@@ -120,7 +120,7 @@ fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
         match files::place(path) {
             Ok(Place::File(real)) => real,
             Ok(Place::Stream) => return Ok(Way::Stream),
-            Err(error) => return Err(Error::io("write", path, &error)),
+            Err(error) => return Err(Error::io("write", path, error)),
         }
     };
     let is_file = found.is_file() || found.is_symlink() || found.is_dir();
@@ -160,7 +160,7 @@ impl Fetch<'_> {
     /// Writes the file `real`, which `path` is or links to.
     async fn to_file(&self, path: &Path, real: &Path, options: DownloadOptions) -> Result<()> {
         let folder = files::folder_of(path);
-        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, error))?;
         let opening = Part::open(real, self.file, options.resume);
         let mut part =
             self.interrupt.run_until_cancelled(opening).await.unwrap_or_else(|| Err(interrupted()))?;

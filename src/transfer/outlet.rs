@@ -41,7 +41,7 @@ impl Outlet {
         thread::Builder::new()
             .name("write".to_owned())
             .spawn(work)
-            .map_err(|error| Error::failed("no thread can be started").cause(error.to_string()))?;
+            .map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
         Ok(Self { path: path.to_owned(), pieces: Some(pieces), outcome })
     }
 
@@ -59,7 +59,7 @@ impl Outlet {
         let outcome = (&mut self.outcome).await.unwrap_or_else(|_| Err(io::Error::other("writing stopped")));
         outcome.map_err(|error| {
             // A broken pipe is a failure here: unlike a reader of standard output, this one needs the whole file.
-            Error::failed(format!("{}: cannot write", self.path.display())).cause(error.to_string())
+            Error::failed(format!("{}: cannot write", self.path.display())).caused_by(error)
         })
     }
 }

@@ -59,7 +59,7 @@ impl Part {
         let is_small = file.size.is_some_and(|size| size <= SMALL);
         if is_small && target.symlink_metadata().is_err() && note_path.symlink_metadata().is_err() {
             let made = unnamed::create(files::folder_of(target))
-                .map_err(|error| Error::io("write", &path, &error))?;
+                .map_err(|error| Error::io("write", &path, error))?;
             if let Some(handle) = made {
                 return Ok(Self { path, handle, have: 0, version: Version::default(), record: None });
             }
@@ -99,7 +99,7 @@ impl Part {
                     Err(error) => {
                         pair.drop_note();
                         if error.kind() != io::ErrorKind::AlreadyExists {
-                            return Err(Error::io("write", &pair.path, &error));
+                            return Err(Error::io("write", &pair.path, error));
                         }
                     }
                 },
@@ -130,7 +130,7 @@ impl Part {
     pub(super) fn begin(&mut self, start: u64, version: Version) -> Result<()> {
         let anew = start < self.have || start == 0;
         if start < self.have {
-            let failed = |error: io::Error| Error::io("write", &self.path, &error);
+            let failed = |error: io::Error| Error::io("write", &self.path, error);
             self.handle.set_len(start).map_err(failed)?;
             self.handle.seek(SeekFrom::Start(start)).map_err(failed)?;
             self.have = start;
@@ -143,14 +143,14 @@ impl Part {
             }
             // After truncation, so that the note never describes bytes of another version.
             record.note.version.clone_from(&self.version);
-            record.write().map_err(|error| Error::io("write", &record.path, &error))?;
+            record.write().map_err(|error| Error::io("write", &record.path, error))?;
         }
         Ok(())
     }
 
     /// Appends bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.handle.write_all(bytes).map_err(|error| Error::io("write", &self.path, &error))?;
+        self.handle.write_all(bytes).map_err(|error| Error::io("write", &self.path, error))?;
         self.have += bytes.len() as u64;
         if let Some(record) = self.record.as_mut().filter(|record| record.is_due()) {
             record.take(&self.handle, self.have);
@@ -170,7 +170,7 @@ impl Part {
         let given = if overwrite { self.replace(target)? } else { self.rename_anew(target) };
         given.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(target),
-            _ => Error::io("write", target, &error),
+            _ => Error::io("write", target, error),
         })?;
         self.end();
         Ok(())
@@ -205,7 +205,7 @@ impl Part {
                 self.handle
                     .seek(SeekFrom::Start(0))
                     .and_then(|_| io::copy(&mut self.handle, &mut named.handle))
-                    .map_err(|error| Error::io("write", &named.path, &error))?;
+                    .map_err(|error| Error::io("write", &named.path, error))?;
                 Box::pin(named.publish(target, overwrite)).await
             }
         }
@@ -274,7 +274,7 @@ async fn prove(handle: Handle, note: &Note) -> Result<Found> {
         }
     };
     let found = tokio::task::spawn_blocking(work).await;
-    found.map_err(|error| Error::failed("reading the part stopped").cause(error.to_string()))
+    found.map_err(|error| Error::failed("reading the part stopped").caused_by(error))
 }
 
 impl Pair {
@@ -288,7 +288,7 @@ impl Pair {
             match Note::create(&note_path) {
                 Ok(note_handle) => return Ok(Some(Self { path, note_path, note_handle, earlier: None })),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("write", &path, &error)),
+                Err(error) => return Err(Error::io("write", &path, error)),
             }
         }
         if Note::at(&note_path).is_none() {

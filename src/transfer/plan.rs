@@ -64,9 +64,7 @@ pub fn plan(
     let found = match fs::metadata(argument) {
         Ok(found) => found,
         Err(error) => {
-            return once(
-                Err(Error::io("look at it", argument, &error).about(argument.display().to_string())),
-            );
+            return once(Err(Error::io("look at it", argument, error).about(argument.display().to_string())));
         }
     };
     if found.is_dir() && !selection.recursive {
@@ -156,9 +154,9 @@ fn not_walked(error: ignore::Error, place: &Path, skipped: &impl Fn(&Path, &str)
             // Its text names the path again; what kind it is, is enough.
             let error =
                 error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
-            Err(Error::io("read the folder", place, &error))
+            Err(Error::io("read the folder", place, error))
         }
-        error => Err(Error::failed(format!("{}: cannot be read", place.display())).cause(error.to_string())),
+        error => Err(Error::failed(format!("{}: cannot be read", place.display())).caused_by(error)),
     }
     .map_err(|error: Error| error.about(place.display().to_string()))
 }

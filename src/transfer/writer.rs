@@ -177,7 +177,7 @@ impl Heard {
             }
             Self::File(path, len) => (path, len),
         };
-        let failed = |error: std::io::Error| Error::io("read", &path, &error);
+        let failed = |error: std::io::Error| Error::io("read", &path, error);
         let mut file = fs::File::open(&path).map_err(failed)?;
         let mut piece = vec![0; 256 * 1024];
         while left > 0 {
@@ -204,8 +204,7 @@ impl Hash {
             Ok(hasher.finish())
         };
         let thread = thread::Builder::new().name("hash".to_owned()).spawn(work);
-        let thread =
-            thread.map_err(|error| Error::failed("no thread can be started").cause(error.to_string()))?;
+        let thread = thread.map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
         Ok(Self::Thread { kind, heard, thread })
     }
 

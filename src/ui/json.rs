@@ -42,7 +42,7 @@ impl Writer {
         };
         if let Err(error) = written {
             out.truncate(start);
-            return Err(Error::failed("output: cannot be written as JSON").cause(error.to_string()));
+            return Err(Error::failed("output: cannot be written as JSON").caused_by(error));
         }
         if !self.array {
             out.push(b'\n');

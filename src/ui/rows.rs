@@ -132,5 +132,5 @@ impl Drop for Rows {
 
 fn value(row: &impl Serialize) -> Result<serde_json::Value> {
     serde_json::to_value(row)
-        .map_err(|error| Error::failed("output: a row cannot be written").cause(error.to_string()))
+        .map_err(|error| Error::failed("output: a row cannot be written").caused_by(error))
 }

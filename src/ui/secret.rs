@@ -23,7 +23,7 @@ impl Ui {
         self.aside(|| rpassword::prompt_password(question)).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
             io::ErrorKind::UnexpectedEof => Error::usage("nothing was typed"),
-            _ => Error::failed("the terminal cannot be read").cause(error.to_string()),
+            _ => Error::failed("the terminal cannot be read").caused_by(error),
         })
     }
 
@@ -31,7 +31,7 @@ impl Ui {
         let mut bytes = Vec::new();
         let mut input = lock(&self.0.streams.input);
         let read = (&mut *input).take(LONGEST + 1).read_to_end(&mut bytes);
-        read.map_err(|error| Error::failed("stdin: cannot read").cause(error.to_string()))?;
+        read.map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
         if bytes.len() as u64 > LONGEST {
             return Err(Error::usage("stdin: more than any secret has"));
         }

@@ -104,7 +104,7 @@ impl Shared {
     pub fn out(&self, bytes: &[u8]) -> Result<()> {
         self.written.store(true, Ordering::Relaxed);
         let mut out = lock(&self.out);
-        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| out_error(&error))
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(out_error)
     }
 
     /// Whether [`out`](Self::out) was called.
@@ -125,14 +125,14 @@ impl Shared {
         // One byte of buffer takes nothing from whoever reads the input next.
         io::BufReader::with_capacity(1, &mut *input)
             .read_until(b'\n', &mut line)
-            .map_err(|error| Error::failed("stdin: cannot read").cause(error.to_string()))?;
+            .map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
         Ok((!line.is_empty()).then(|| String::from_utf8_lossy(&line).trim_end().to_owned()))
     }
 }
 
-fn out_error(error: &io::Error) -> Error {
+fn out_error(error: io::Error) -> Error {
     let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::ClosedPipe } else { Kind::Failed };
-    Error::new(kind, "stdout: cannot write").cause(error.to_string())
+    Error::new(kind, "stdout: cannot write").caused_by(error)
 }
 
 /// Takes a lock even if a thread died with it: a half-written line is better than silence.

@@ -21,7 +21,7 @@ pub(super) fn path(settings: &Settings, profile: &str) -> Result<PathBuf> {
 
 pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
     let failed = |error: io::Error| {
-        Error::new(Kind::Auth, format!("{}: cannot read the token", path.display())).cause(error.to_string())
+        Error::new(Kind::Auth, format!("{}: cannot read the token", path.display())).caused_by(error)
     };
     let mut file = match fs::File::open(path) {
         Ok(file) => file,
@@ -63,7 +63,7 @@ pub(super) fn write(path: &Path, secret: &Secret) -> Result<()> {
         builder.create(files::folder_of(path))?;
         files::replace(path, format!("{}\n", secret.expose()).as_bytes(), true)
     };
-    write().map_err(|error| Error::io("write the token", path, &error))
+    write().map_err(|error| Error::io("write the token", path, error))
 }
 
 /// Removes the token file; if it is a symbolic link, the file it links to.
@@ -75,6 +75,6 @@ pub(super) fn remove(path: &Path) -> Result<bool> {
     match removed {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("remove the token", path, &error)),
+        Err(error) => Err(Error::io("remove the token", path, error)),
     }
 }

@@ -109,7 +109,7 @@ fn refused(profile: &Profile, error: &Error) -> Error {
         format!("{name}: the token could not be checked, and is not kept")
     };
     let told = Error::new(error.kind(), message)
-        .cause(error.to_string())
+        .caused_by(error.clone())
         .with_request_id(error.request_id().map(str::to_owned));
     error
         .hints()

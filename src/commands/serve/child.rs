@@ -13,7 +13,7 @@ pub(super) async fn run(
     variables: Vec<(&'static str, String)>,
 ) -> Result<u8> {
     let failed = |error: std::io::Error| {
-        Error::failed(format!("{}: cannot be run", program.display())).cause(error.to_string())
+        Error::failed(format!("{}: cannot be run", program.display())).caused_by(error)
     };
     let mut command = tokio::process::Command::new(program);
     let mut child = command.args(arguments).envs(variables).kill_on_drop(true).spawn().map_err(failed)?;

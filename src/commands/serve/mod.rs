@@ -151,7 +151,7 @@ impl ServeArgs {
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_all()
             .build()
-            .map_err(|error| Error::failed("cannot start").cause(error.to_string()))?;
+            .map_err(|error| Error::failed("cannot start").caused_by(error))?;
         let status = runtime.block_on(self.serve(ctx, listener, address, store, options, faults));
         runtime.shutdown_background();
         if let Some(logging) = logging {
@@ -186,8 +186,7 @@ impl ServeArgs {
         let mut server = tokio::spawn(emulator::serve(listener, store, options, faults, async {
             let _ = stopped.await;
         }));
-        let broke =
-            |error: tokio::task::JoinError| Error::failed("the emulator broke off").cause(error.to_string());
+        let broke = |error: tokio::task::JoinError| Error::failed("the emulator broke off").caused_by(error);
         let status = if let Some((program, arguments)) = self.command.split_first() {
             child::run(program, arguments, variables).await
         } else {
@@ -270,7 +269,7 @@ fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, 
         None
     } else {
         let open = std::fs::File::options().create(true).append(true).open(path);
-        Some(open.map_err(|error| Error::io("write", path, &error))?)
+        Some(open.map_err(|error| Error::io("write", path, error))?)
     };
     let logging = thread::spawn(move || {
         while let Some(line) = lines.blocking_recv() {
@@ -285,7 +284,7 @@ fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, 
 
 fn temporary() -> Result<tempfile::TempDir> {
     let made = tempfile::Builder::new().prefix("haul-").tempdir();
-    made.map_err(|error| Error::failed("cannot make a temporary directory").cause(error.to_string()))
+    made.map_err(|error| Error::failed("cannot make a temporary directory").caused_by(error))
 }
 
 fn cannot_listen(listen: &str, why: &str) -> Error {

@@ -35,9 +35,8 @@ struct Link {
 
 impl Link {
     fn from_note(id: &str, note: Object) -> StoreResult<Self> {
-        let link: Self = serde_json::from_value(note.into()).map_err(|error| {
-            Error::failed(format!("{id}: the link's note is damaged")).cause(error.to_string())
-        })?;
+        let link: Self = serde_json::from_value(note.into())
+            .map_err(|error| Error::failed(format!("{id}: the link's note is damaged")).caused_by(error))?;
         Ok(Self { id: id.to_owned(), ..link })
     }
 

@@ -110,7 +110,7 @@ pub(super) async fn presign(
 fn inline(bytes: store::Content) -> Result<String, Error> {
     let mut text = Vec::new();
     let read = bytes.take(MOST_INLINE).read_to_end(&mut text);
-    read.map_err(|error| Error::failed("the content cannot be read").cause(error.to_string()))?;
+    read.map_err(|error| Error::failed("the content cannot be read").caused_by(error))?;
     Ok(STANDARD.encode(text))
 }
 

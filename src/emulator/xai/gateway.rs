@@ -67,7 +67,7 @@ pub(super) fn decode(text: &str, incoming: &mut Incoming) -> Result<Result<(), R
         };
         incoming
             .write_all(&piece[..length])
-            .map_err(|error| Error::failed("the store cannot take more content").cause(error.to_string()))?;
+            .map_err(|error| Error::failed("the store cannot take more content").caused_by(error))?;
     }
     Ok(Ok(()))
 }

@@ -17,7 +17,7 @@ use self::wire::{WireFile, WireList, files_of, in_order_of};
 use super::listing::next_cursor;
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Comparison, Equality, Expr, Filter, Op as Is, Value};
 use crate::http::{Body, Client, Content, Method, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, NewFile, Patch};
@@ -203,8 +203,9 @@ impl Provider for Activeloop {
         // The oldest servers answer without a body.
         let answer: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.get("deleted") == Some(&Json::Bool(false)) {
-            return Err(Error::platform(format!(
-                "{id}: activeloop answered that it did not delete the file"
+            return Err(Error::platform(Message::file(
+                id,
+                ": activeloop answered that it did not delete the file",
             )));
         }
         Ok(())
@@ -239,7 +240,7 @@ impl Provider for Activeloop {
         // Who answered may not be the platform. Instructions are carried out, not kept.
         let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
         if let Some((lost, _)) = set.find(|(key, _)| !is_told && !file.metadata.contains_key(*key)) {
-            return Err(Error::platform(format!("{id}: activeloop did not keep {lost}")));
+            return Err(Error::platform(Message::file(id, &format!(": activeloop did not keep {lost}"))));
         }
         // Keys that are new here may be the doing of `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
@@ -248,8 +249,10 @@ impl Provider for Activeloop {
         if kept.is_empty() {
             return Ok(file);
         }
-        let message =
-            format!("{id}: activeloop kept {}: this platform only merges metadata", kept.join(", "));
+        let message = Message::file(
+            id,
+            &format!(": activeloop kept {}: this platform only merges metadata", kept.join(", ")),
+        );
         Err(Error::new(Kind::Unsupported, message).hint("`haul meta set REF KEY=null` empties a key"))
     }
 }

@@ -24,7 +24,7 @@ use url::Url;
 
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, Rate, Request};
 use crate::model::{File, FileId, Link, NewFile};
@@ -264,7 +264,7 @@ impl Provider for LlamaCloud {
         let absent = match error.status() {
             Some(404) if !self.legacy => error,
             Some(405) if !self.legacy => {
-                Error::not_found(format!("{id}: no such file on llamacloud")).with_status(404)
+                Error::not_found(Message::file(id, ": no such file on llamacloud")).with_status(404)
             }
             _ => return Err(error),
         };
@@ -305,8 +305,11 @@ impl Provider for LlamaCloud {
     async fn link(&self, id: &FileId, lifetime: Option<SignedDuration>) -> Result<Link> {
         let url = self.presigned_url(id, lifetime.map(|lifetime| lifetime.as_secs())).await?;
         url.into_link().ok_or_else(|| {
-            Error::new(Kind::Unsupported, format!("{id}: llamacloud gave a form to post, which is no link"))
-                .hint(format!("`haul get {}`", word(&format!("{}:id:{id}", self.profile()))))
+            Error::new(
+                Kind::Unsupported,
+                Message::file(id, ": llamacloud gave a form to post, which is no link"),
+            )
+            .hint(format!("`haul get {}`", word(&format!("{}:id:{id}", self.profile()))))
         })
     }
 }

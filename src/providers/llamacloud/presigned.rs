@@ -92,7 +92,7 @@ impl LlamaCloud {
 pub(super) fn refused_by_store(error: Error) -> Error {
     match error.status() {
         Some(status @ (401 | 403)) => Error::platform("llamacloud's object store refused its presigned URL")
-            .cause(error.to_string())
+            .caused_by(error)
             .with_status(status),
         _ => error,
     }

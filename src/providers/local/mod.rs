@@ -23,7 +23,7 @@ use self::id::new_id;
 use super::capabilities::check_lifetime;
 use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::Progress;
@@ -144,7 +144,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         _ => serve_url.map(serve_base).transpose()?,
     };
     let root = connection.data.join("store");
-    let root = std::path::absolute(&root).map_err(|error| Error::io("find", &root, &error))?;
+    let root = std::path::absolute(&root).map_err(|error| Error::io("find", &root, error))?;
     let options = Options { ephemeral: false, clock: connection.clock, warn: connection.warn.clone() };
     let store = Store::open(&root, options)?;
     Ok(Box::new(Local { connection, store, served }))
@@ -312,16 +312,16 @@ impl Provider for Local {
         let link = match (link, links.as_slice()) {
             (Some(wanted), links) => {
                 let mut all = links.iter();
-                all.find(|link| link.id.as_deref() == Some(wanted) || link.url == wanted)
-                    .ok_or_else(|| Error::not_found(format!("{wanted}: no such link to {id}")))?
+                all.find(|link| link.id.as_deref() == Some(wanted) || link.url == wanted).ok_or_else(
+                    || Error::not_found(Message::about(&format!("{wanted}: no such link to "), id, "")),
+                )?
             }
             (None, [only]) => only,
-            (None, []) => return Err(Error::not_found(format!("{id} has no link"))),
+            (None, []) => return Err(Error::not_found(Message::file(id, " has no link"))),
             (None, several) => {
-                return Err(Error::usage(format!("{id} has {} links", several.len())).hint(format!(
-                    "`haul link --list {}` shows them, `--revoke LINK` takes one",
-                    word(id.as_str())
-                )));
+                return Err(Error::usage(Message::file(id, &format!(" has {} links", several.len()))).hint(
+                    format!("`haul link --list {}` shows them, `--revoke LINK` takes one", word(id.as_str())),
+                ));
             }
         };
         let copy = link.id.clone().unwrap_or_default();
@@ -337,7 +337,7 @@ impl Local {
     ) -> Result<T> {
         let store = self.store.clone();
         let done = task::spawn_blocking(move || work(&store)).await;
-        done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").cause(error.to_string())))
+        done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").caused_by(error)))
     }
 
     /// Names the profile that the file was reached by, not the one it was made with.
@@ -369,7 +369,7 @@ fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     }
     if let Some(lifetime) = new.expires {
         let expires_at = now.checked_add(lifetime).map_err(|error| {
-            Error::usage(format!("{}: its lifetime is too long", new.name)).cause(error.to_string())
+            Error::usage(format!("{}: its lifetime is too long", new.name)).caused_by(error)
         });
         file.expires_at = Some(expires_at?);
     }
@@ -412,7 +412,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
         }
         progress.read(position, read);
         incoming.write_all(read).map_err(|error| {
-            Error::failed(format!("{}: cannot be written to the store", new.name)).cause(error.to_string())
+            Error::failed(format!("{}: cannot be written to the store", new.name)).caused_by(error)
         })?;
         position = end;
         progress.at(position);
@@ -429,7 +429,7 @@ fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Con
     let start = range.filter(goes_on).map_or(0, |range| range.from);
     let name = file.name;
     let failed = move |error: io::Error| {
-        Error::failed(format!("{name}: cannot be read from the store")).cause(error.to_string())
+        Error::failed(format!("{name}: cannot be read from the store")).caused_by(error)
     };
     content.seek(SeekFrom::Start(start)).map_err(&failed)?;
     let (sender, mut receiver) = mpsc::channel(2);
@@ -455,7 +455,7 @@ fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Con
     thread::Builder::new()
         .name("read".to_owned())
         .spawn(read)
-        .map_err(|error| Error::failed("no thread to read with").cause(error.to_string()))?;
+        .map_err(|error| Error::failed("no thread to read with").caused_by(error))?;
     Ok(Content {
         derived: false,
         start,

@@ -29,7 +29,7 @@ use super::listing::SeenPages;
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{Overwrites, require, require_upload};
-use crate::error::{Error, Kind, Result, word};
+use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Op};
 use crate::http::{Body, Client, Rate, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
@@ -309,9 +309,8 @@ impl Provider for Metorial {
             return self.connection.http.content(&fetch(url)).await;
         }
         let link = self.make_link(id, Some(OWN_LINK), true).await?;
-        let url = Url::parse(&link.url).map_err(|error| {
-            Error::platform("metorial made a link that is no URL").cause(error.to_string())
-        })?;
+        let url = Url::parse(&link.url)
+            .map_err(|error| Error::platform("metorial made a link that is no URL").caused_by(error))?;
         match self.connection.http.content(&fetch(url)).await {
             Ok(content) => Ok(Content { release: Some(link), ..content }),
             Err(error) => {
@@ -365,7 +364,11 @@ impl Provider for Metorial {
             }
             // They are held in memory.
             if links.len() >= MOST_LINKS {
-                return Err(Error::platform(format!("metorial lists more than {MOST_LINKS} links of {id}")));
+                return Err(Error::platform(Message::about(
+                    &format!("metorial lists more than {MOST_LINKS} links of "),
+                    id,
+                    "",
+                )));
             }
         }
     }
@@ -465,7 +468,7 @@ impl Metorial {
         if !is_deleted {
             return error;
         }
-        Error::not_found(format!("{id} is deleted"))
+        Error::not_found(Message::file(id, " is deleted"))
             .cause(error.message())
             .with_status(403)
             .with_request_id(error.request_id().map(str::to_owned))
@@ -493,8 +496,8 @@ fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<Strin
         links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();
     match (found.len(), found.pop().and_then(|link| link.id)) {
         (1, Some(link)) => Ok(link),
-        (0 | 1, _) => Err(Error::not_found(format!("{id} has no such link"))),
-        (count, _) => Err(Error::usage(format!("{id} has {count} links"))
+        (0 | 1, _) => Err(Error::not_found(Message::file(id, " has no such link"))),
+        (count, _) => Err(Error::usage(Message::file(id, &format!(" has {count} links")))
             .hint(format!("`haul link {} --list` shows them", word(id.as_str())))
             .hint(format!("`haul link {} --revoke LINK` revokes one", word(id.as_str())))),
     }

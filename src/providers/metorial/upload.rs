@@ -109,9 +109,8 @@ impl Metorial {
             begin.insert(key.to_owned(), value);
         }
         let pending: Pending = self.post_upload(&Value::Object(begin)).await?.json("presigned upload")?;
-        let url = Url::parse(&pending.upload.url).map_err(|error| {
-            Error::platform("metorial gave an upload URL that is none").cause(error.to_string())
-        })?;
+        let url = Url::parse(&pending.upload.url)
+            .map_err(|error| Error::platform("metorial gave an upload URL that is none").caused_by(error))?;
         let body = Body::raw(&file.source, file.size, Some(&file.content_type));
         let put = Request::put(url, body).anonymous().bulk().repeatable();
         self.connection.http.upload(&put, progress).await?.acknowledges("upload")?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::wire::{Initialized, Presigned};
 use super::{SPEC, Spelling, Xai};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::http::{Body, Content, Piece, Range, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
@@ -103,8 +103,10 @@ impl Xai {
     /// Fetches by the deprecated presigned URL, which is another host's and never sees the token.
     pub(super) async fn download_presigned(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
         let link = self.presign(id).await?;
-        let url =
-            link.url.parse().map_err(|_| Error::platform(format!("{id}: xai sent a URL that is none")))?;
+        let url = link
+            .url
+            .parse()
+            .map_err(|_| Error::platform(Message::file(id, ": xai sent a URL that is none")))?;
         self.connection.http.content(&Request::get(url).anonymous().range(range).bulk()).await
     }
 
@@ -122,7 +124,8 @@ impl Xai {
         let reply: Presigned = reply.json("presigned URL")?;
         // It gives none where it transforms the file, and nobody says where the text is then.
         let url = reply.presigned_url.ok_or_else(|| {
-            Error::platform(format!("{id}: xai gave no presigned URL")).hint("leave out `--set via=download`")
+            Error::platform(Message::file(id, ": xai gave no presigned URL"))
+                .hint("leave out `--set via=download`")
         })?;
         let lifetime = reply.expires_in_seconds.and_then(|seconds| i64::try_from(seconds).ok());
         let expires_at = lifetime.filter(|seconds| *seconds > 0).and_then(|seconds| {

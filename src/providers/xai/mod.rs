@@ -23,7 +23,7 @@ use jiff::SignedDuration;
 use super::listing::next_cursor;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Equality, Expr, Filter};
 use crate::http::{Client, Content, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
@@ -264,7 +264,7 @@ impl Provider for Xai {
         // The gateway answers nothing or `{}`; openai says whether it did it.
         let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.deleted == Some(false) {
-            return Err(Error::platform(format!("{id}: xai answered that it did not delete the file")));
+            return Err(Error::platform(Message::file(id, ": xai answered that it did not delete the file")));
         }
         Ok(())
     }

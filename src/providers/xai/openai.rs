@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Xai;
 use super::wire::{PublicUrl, Revoked};
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
 use crate::http::{Body, Request};
 use crate::model::{File, FileId, Link};
 use crate::providers::{Provider, lenient};
@@ -45,12 +45,16 @@ impl Xai {
         if let Some(link) = link {
             let current = self.stat(id).await?.url;
             if current.as_deref() != Some(link) {
-                return Err(Error::not_found(format!("{id}: it has no public URL {link}")));
+                return Err(Error::not_found(Message::file(id, &format!(": it has no public URL {link}"))));
             }
         }
         let url = self.connection.url(&["files", id.as_str(), "public-url", "revoke"])?;
         let reply: Revoked =
             self.connection.http.json(&Request::post(url, Body::empty()), "revocation").await?;
-        if reply.revoked { Ok(()) } else { Err(Error::not_found(format!("{id}: it has no public URL"))) }
+        if reply.revoked {
+            Ok(())
+        } else {
+            Err(Error::not_found(Message::file(id, ": it has no public URL")))
+        }
     }
 }

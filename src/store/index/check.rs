@@ -14,7 +14,7 @@ use crate::store::schema::{COUNTS_CHANGES, STEPS};
 pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
     let how = match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
-        Err(error) => return Err(Error::io("open", path, &error)),
+        Err(error) => return Err(Error::io("open", path, error)),
         Ok(found) if found.len() == 0 => "is empty",
         Ok(_) => return Ok(false),
     };

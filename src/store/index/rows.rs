@@ -5,7 +5,7 @@ use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, named_params, params};
 
 use super::Index;
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
 use crate::model::{Checksums, File, FileId, Object};
 use crate::store::listing::{Bound, Listing, Place, expired, micros};
 
@@ -281,13 +281,13 @@ impl Rows<'_> {
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             other => format!("{other:?}"),
         };
-        self.index.warn_once(format!("{} (`{column}`): it is left out", damaged_record(&id)));
+        self.index.warn_once(format!("{} (`{column}`): it is left out", damaged_record(&id).as_str()));
         Ok(None)
     }
 }
 
-fn damaged_record(id: &str) -> String {
-    format!("{id}: its record in the store's index is damaged")
+fn damaged_record(id: &str) -> Message {
+    Message::file(id, ": its record in the store's index is damaged")
 }
 
 /// Reads a row. The inner error is the name of the column that cannot be read.

@@ -52,7 +52,7 @@ async fn a_certificate_for_another_host_or_time_is_refused() {
         (serving(&authority, Flaw::Expired), "its certificate has expired"),
     ] {
         let error = ask(&server, Some(authority.pem())).await.unwrap_err();
-        assert_eq!((error.kind(), error.causes()), (Kind::Unreachable, &[cause.to_owned()][..]));
+        assert_eq!((error.kind(), error.causes()), (Kind::Unreachable, vec![cause.to_owned()]));
         assert_eq!((server.connections(), error.hints().len()), (1, 0));
     }
 }

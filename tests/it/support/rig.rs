@@ -136,7 +136,7 @@ impl Rig {
         let url: url::Url = link.url.parse().unwrap();
         if url.scheme() == "file" {
             let path = url.to_file_path().unwrap();
-            return std::fs::read(&path).map_err(|error| haul::error::Error::io("read", &path, &error));
+            return std::fs::read(&path).map_err(|error| haul::error::Error::io("read", &path, error));
         }
         let client = Client::new(profile(&self.case, &url, TOKEN).config());
         let content = self.run(client.content(&Request::get(url).anonymous()))?;

@@ -1,24 +1,26 @@
-//! What went wrong, what to do about it, and the exit code.
+//! Errors: a kind with an exit code, a message, sources and hints.
 //!
-//! An error names the thing first and blames nobody: lower case, no full stop, backticks round what can be typed.
-//! Its [`Kind`] is for scripts (exit code and JSON), its message for people, its hints can be typed.
-
-mod nearest;
+//! A message names the thing first, in lower case and without a full stop, with backticks around what can be typed.
+//! The [`Kind`] is for scripts (exit code and JSON), the message for people; hints can be typed as printed. Sources are
+//! kept as values, and [`std::error::Error::source`] walks them.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use strsim::osa_distance;
 
-pub use nearest::nearest;
-
-/// The result of anything in this crate that can fail.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of failure it is. One exit code each; the table in the README and the man page is made from [`Kind::ALL`].
+/// The kind of a failure. Each has its own exit code; the table in the README and the man page is generated from
+/// [`Kind::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -43,13 +45,13 @@ pub enum Kind {
     Mismatch,
     /// Interrupted.
     Interrupted,
-    /// Whoever read our output has gone; not a failure.
+    /// The reader of the output has closed it; not a failure.
     #[schemars(skip)]
     ClosedPipe,
 }
 
 impl Kind {
-    /// Every kind that is a failure, in the order of the exit codes.
+    /// All kinds that are failures, in the order of their exit codes.
     pub const ALL: [Self; 10] = [
         Self::Failed,
         Self::Usage,
@@ -63,7 +65,7 @@ impl Kind {
         Self::Interrupted,
     ];
 
-    /// The process's exit code.
+    /// The exit code of the process.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::ClosedPipe => 0,
@@ -80,7 +82,7 @@ impl Kind {
         }
     }
 
-    /// What it means, for the exit-code table.
+    /// The meaning, for the exit-code table.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Failed => "failed otherwise, or several items failed for different reasons",
@@ -98,29 +100,86 @@ impl Kind {
     }
 }
 
-/// An error: kind, message, causes, hints. Boxed, so that a `Result` stays small.
+/// A message. If it names a file by its id, it keeps the place of the id, so that [`Error::called`] can name the file as
+/// the user did.
+#[derive(Clone, Debug)]
+pub struct Message {
+    text: String,
+    subject: Option<Range<usize>>,
+}
+
+impl Message {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The message `id` + `after`.
+    pub fn file(id: impl fmt::Display, after: &str) -> Self {
+        Self::about("", id, after)
+    }
+
+    /// The message `before` + `id` + `after`.
+    pub fn about(before: &str, id: impl fmt::Display, after: &str) -> Self {
+        let mut text = format!("{before}{id}");
+        let subject = before.len()..text.len();
+        text.push_str(after);
+        Self { text, subject: Some(subject) }
+    }
+
+    /// Names the subject as `typed` if it is named `id`.
+    fn rename(&mut self, id: &str, typed: &str) {
+        let Some(place) = self.subject.clone().filter(|place| &self.text[place.clone()] == id) else {
+            return;
+        };
+        self.text.replace_range(place.clone(), typed);
+        self.subject = Some(place.start..place.start + typed.len());
+    }
+}
+
+impl<T: Into<String>> From<T> for Message {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), subject: None }
+    }
+}
+
+/// A cause: an error, or a reason in words.
+#[derive(Clone, Debug)]
+enum Cause {
+    Words(String),
+    Source(Arc<dyn StdError + Send + Sync>),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) => f.write_str(words),
+            Self::Source(source) => source.fmt(f),
+        }
+    }
+}
+
+/// An error. Boxed, so that a `Result` stays small.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 
 #[derive(Debug, Clone)]
 struct Inner {
     kind: Kind,
-    message: String,
-    causes: Vec<String>,
+    message: Message,
+    causes: Vec<Cause>,
     details: Vec<String>,
     hints: Vec<String>,
     status: Option<u16>,
     request_id: Option<String>,
     reference: Option<String>,
-    /// Set where the request may have been carried out although no answer came.
     unanswered: bool,
-    /// Set once the ui has shown it, so that it is shown once.
     reported: bool,
 }
 
 impl Error {
-    /// An error of `kind`. The message names the thing first.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    /// An error of `kind`.
+    pub fn new(kind: Kind, message: impl Into<Message>) -> Self {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
@@ -136,27 +195,27 @@ impl Error {
     }
 
     /// Wrong usage: exit 2.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<Message>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
     /// No such file: exit 3.
-    pub fn not_found(message: impl Into<String>) -> Self {
+    pub fn not_found(message: impl Into<Message>) -> Self {
         Self::new(Kind::NotFound, message)
     }
 
-    /// The platform answered something that does not fit its own contract: exit 8.
-    pub fn platform(message: impl Into<String>) -> Self {
+    /// An answer that violates the platform's own contract: exit 8.
+    pub fn platform(message: impl Into<Message>) -> Self {
         Self::new(Kind::Platform, message)
     }
 
-    /// Failed otherwise: exit 1.
-    pub fn failed(message: impl Into<String>) -> Self {
+    /// Any other failure: exit 1.
+    pub fn failed(message: impl Into<Message>) -> Self {
         Self::new(Kind::Failed, message)
     }
 
-    /// A local read or write failed. `doing` says what was being done, such as `write`; a closed pipe is no failure.
-    pub fn io(doing: &str, path: &Path, source: &io::Error) -> Self {
+    /// A failed local operation. `doing` names it, such as `write`. A closed pipe is no failure.
+    pub fn io(doing: &str, path: &Path, source: io::Error) -> Self {
         let kind = match source.kind() {
             io::ErrorKind::NotFound => Kind::NotFound,
             io::ErrorKind::BrokenPipe => Kind::ClosedPipe,
@@ -166,7 +225,7 @@ impl Error {
         if kind == Kind::NotFound {
             return Self::new(kind, format!("{shown}: no such file or directory"));
         }
-        Self::new(kind, format!("{shown}: cannot {doing}")).cause(source.to_string())
+        Self::new(kind, format!("{shown}: cannot {doing}")).caused_by(source)
     }
 
     /// Adds a hint: a command or a fact, one line.
@@ -179,14 +238,14 @@ impl Error {
         self
     }
 
-    /// Drops the hints that `keep` says no to.
+    /// Keeps only the hints for which `keep` returns true.
     #[must_use]
     pub fn keep_hints(mut self, mut keep: impl FnMut(&str) -> bool) -> Self {
         self.0.hints.retain(|hint| keep(hint));
         self
     }
 
-    /// Suggests, before all other hints, the one of `names` that was probably meant by `typed`, if one is near enough.
+    /// Suggests, before all other hints, the name that is nearest to `typed`, if one is near enough.
     #[must_use]
     pub fn did_you_mean<'a>(mut self, typed: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let hint = nearest(typed, names).map(|near| format!("did you mean `{near}`?"));
@@ -194,10 +253,17 @@ impl Error {
         self
     }
 
-    /// Adds a cause, the nearest first.
+    /// Adds a cause in words. The nearest cause comes first.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.0.causes.push(cause.into());
+        self.0.causes.push(Cause::Words(cause.into()));
+        self
+    }
+
+    /// Adds an error as a cause, and keeps it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.causes.push(Cause::Source(Arc::new(source)));
         self
     }
 
@@ -208,42 +274,39 @@ impl Error {
         self
     }
 
-    /// Notes the HTTP status that said so.
+    /// Sets the HTTP status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
     }
 
-    /// Notes the platform's id of the request, for its support.
+    /// Sets the platform's id of the request.
     #[must_use]
     pub fn with_request_id(mut self, id: Option<String>) -> Self {
         self.0.request_id = id.or(self.0.request_id);
         self
     }
 
-    /// Notes the path or address that this is about, unless one is noted already.
+    /// Sets the path or address that the error is about, unless it is set.
     #[must_use]
     pub fn about(mut self, reference: impl Into<String>) -> Self {
         self.0.reference.get_or_insert_with(|| reference.into());
         self
     }
 
-    /// Says what the user typed wherever the message names the file by its id. Hints keep the id, which names one file
-    /// alone.
+    /// Names the file `id` as the user typed it, in the message and as the reference. Hints keep the id, which is unique.
     #[must_use]
     pub fn called(mut self, id: &str, typed: &str) -> Self {
         let inner = &mut self.0;
-        for text in inner.details.iter_mut().chain(&mut inner.causes).chain([&mut inner.message]) {
-            *text = renamed(text, id, typed);
-        }
+        inner.message.rename(id, typed);
         if inner.reference.as_deref().is_none_or(|reference| reference == id) {
             inner.reference = Some(typed.to_owned());
         }
         self
     }
 
-    /// Puts another kind in place, where whoever catches it knows better.
+    /// Changes the kind.
     #[must_use]
     pub fn with_kind(mut self, kind: Kind) -> Self {
         self.0.kind = kind;
@@ -257,26 +320,26 @@ impl Error {
         self
     }
 
-    /// Marks that the user has seen it; only the exit code is left of it.
+    /// Marks the error as printed: only its exit code still matters.
     #[must_use]
     pub fn reported(mut self) -> Self {
         self.0.reported = true;
         self
     }
 
-    /// What sort of failure it is.
+    /// The kind.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// The sentence.
+    /// The message, without causes.
     pub fn message(&self) -> &str {
-        &self.0.message
+        &self.0.message.text
     }
 
     /// The causes, the nearest first.
-    pub fn causes(&self) -> &[String] {
-        &self.0.causes
+    pub fn causes(&self) -> Vec<String> {
+        self.0.causes.iter().map(ToString::to_string).collect()
     }
 
     /// The lines that belong to the message.
@@ -289,7 +352,7 @@ impl Error {
         &self.0.hints
     }
 
-    /// The HTTP status that said so, if one did.
+    /// The HTTP status.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -299,7 +362,7 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// The path or address that it is about.
+    /// The path or address that the error is about.
     pub fn reference(&self) -> Option<&str> {
         self.0.reference.as_deref()
     }
@@ -309,35 +372,34 @@ impl Error {
         self.0.unanswered
     }
 
-    /// Whether what was asked may be done although the platform did not tell: no answer, or a success that cannot be
-    /// read.
+    /// Whether the request may have been carried out: no answer came, or a success that cannot be read.
     pub fn may_be_done(&self) -> bool {
         let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
         self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)
     }
 
-    /// Whether the user has seen it.
+    /// Whether the error is printed already.
     pub fn is_reported(&self) -> bool {
         self.0.reported
     }
 
-    /// The lines for people: the error, its details (without a label), its causes, the request id, its hints.
+    /// The lines for people, with their labels: the error, its details (without a label), its causes, the request id,
+    /// its hints.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let mut lines = vec![("error", self.0.message.clone())];
+        let mut lines = vec![("error", self.message().to_owned())];
         lines.extend(self.0.details.iter().map(|line| ("", line.clone())));
-        lines.extend(self.0.causes.iter().map(|cause| ("caused by", cause.clone())));
+        lines.extend(self.0.causes.iter().map(|cause| ("caused by", cause.to_string())));
         lines.extend(self.0.request_id.iter().map(|id| ("request id", id.clone())));
         lines.extend(self.0.hints.iter().map(|hint| ("hint", hint.clone())));
         lines
     }
 
-    /// The object for scripts, as `--json` prints it on stderr below the key `error`.
+    /// The object for scripts: with `--json`, the value of the key `error` on stderr.
     pub fn object(&self) -> ErrorObject<'_> {
-        let message = std::iter::once(&self.0.message).chain(&self.0.causes).map(String::as_str);
         ErrorObject {
             kind: self.0.kind,
             exit_code: self.0.kind.exit_code(),
-            message: message.collect::<Vec<_>>().join(": "),
+            message: self.to_string(),
             details: &self.0.details,
             hints: &self.0.hints,
             request_id: self.0.request_id.as_deref(),
@@ -345,28 +407,10 @@ impl Error {
         }
     }
 
-    /// What several failures come to: their kind if they share one, else [`Kind::Failed`].
+    /// The kind of several failures: the one they share, else [`Kind::Failed`].
     pub fn kind_of_all(kinds: impl IntoIterator<Item = Kind>) -> Option<Kind> {
         kinds.into_iter().reduce(|a, b| if a == b { a } else { Kind::Failed })
     }
-}
-
-/// The text with another name for `id`, where it stands as a word. Ids too short to be told from other words stay.
-fn renamed(text: &str, id: &str, name: &str) -> String {
-    const SHORTEST: usize = 6;
-    if id.len() < SHORTEST {
-        return text.to_owned();
-    }
-    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    let (mut renamed, mut rest, mut before) = (String::new(), text, None);
-    while let Some(at) = rest.find(id) {
-        let (head, tail) = (&rest[..at], &rest[at + id.len()..]);
-        let is_word = !joins(head.chars().last().or(before)) && !joins(tail.chars().next());
-        renamed.extend([head, if is_word { name } else { id }]);
-        before = id.chars().last();
-        rest = tail;
-    }
-    renamed + rest
 }
 
 /// A line about a failure, on stderr.
@@ -400,15 +444,21 @@ pub struct ErrorObject<'a> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(self.message())?;
         self.0.causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
     }
 }
 
-impl std::error::Error for Error {}
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.causes.iter().find_map(|cause| match cause {
+            Cause::Words(_) => None,
+            Cause::Source(source) => Some(&**source as &(dyn StdError + 'static)),
+        })
+    }
+}
 
-/// A word as a shell takes it, for hints: in quotes where it would be read as anything else. An id or a name in a hint
-/// may be of a server's choice, and hints are there to be pasted.
+/// Quotes `text` for a shell where needed. Hints are pasted, and a server may have chosen an id or a name in them.
 pub fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_alphanumeric() || "-_./:,@%+=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -417,18 +467,50 @@ pub fn word(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
+/// Longest name that [`nearest`] compares, in characters. Real names are shorter.
+const LONGEST_NAME: usize = 128;
+
+/// The name that is nearest to `typed`: few typing errors away, else a name that begins with it or contains it as a word.
+/// Ignores case.
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase();
+    let length = typed.chars().count();
+    if length > LONGEST_NAME {
+        return None;
+    }
+    // One error, and another for every five letters; none in a single letter.
+    let allowed = if length < 2 { 0 } else { 1 + length / 5 };
+    let mut best: Option<(usize, &str)> = None;
+    let mut beginning = None;
+    for name in names {
+        let lower = name.to_lowercase();
+        if lower.chars().count() > LONGEST_NAME {
+            continue;
+        }
+        let distance = osa_distance(&typed, &lower);
+        if distance <= allowed && distance < length && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, name));
+        }
+        let has_word = || lower.split(|c: char| !c.is_alphanumeric()).any(|word| word == typed);
+        if length >= 3 && beginning.is_none() && (lower.starts_with(&typed) || has_word()) {
+            beginning = Some(name);
+        }
+    }
+    best.map(|(_, name)| name).or(beginning)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn exit_codes_are_the_published_ones_and_differ() {
+    fn exit_codes_are_those_published() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
     }
 
     #[test]
-    fn a_word_is_one_word_for_a_shell() {
+    fn a_shell_reads_one_word() {
         for plain in ["report.pdf", "id:file_1", "xai:id:a-b", "日本.txt", "a=b,c@d+e%20"] {
             assert_eq!(word(plain), plain);
         }
@@ -441,16 +523,30 @@ mod tests {
 
     #[test]
     fn an_error_names_the_file_as_it_was_typed() {
-        let error = Error::usage("file_12 has 2 links, file_123 none").hint("`haul link --list file_12`");
-        let error = error.about("file_12").called("file_12", "a.txt");
-        assert_eq!(error.message(), "a.txt has 2 links, file_123 none");
-        assert_eq!(error.hints(), ["`haul link --list file_12`"]);
+        let message = || Message::about("the key of ", "file_1", " is not that of file_1");
+        let error = Error::usage(message()).hint("`haul link --list file_1`").about("file_1");
+        let other = error.clone().called("file_2", "b.txt");
+        assert_eq!(other.message(), "the key of file_1 is not that of file_1");
+        let error = error.called("file_1", "file_11").called("file_11", "a.txt");
+        assert_eq!(error.message(), "the key of a.txt is not that of file_1");
+        assert_eq!(error.hints(), ["`haul link --list file_1`"]);
         assert_eq!(error.reference(), Some("a.txt"));
-        assert_eq!(renamed("404: 4 is gone", "4", "a.txt"), "404: 4 is gone");
     }
 
     #[test]
-    fn several_failures_share_a_kind_or_come_to_failed() {
+    fn sources_can_be_walked_and_are_rendered_once() {
+        let disk = io::Error::other(io::Error::from(io::ErrorKind::StorageFull));
+        let written = Error::io("write", Path::new("a"), disk);
+        let error = Error::failed("b: not kept").cause("in words").caused_by(written);
+        assert_eq!(error.to_string(), "b: not kept: in words: a: cannot write: no storage space");
+        assert_eq!(error.causes(), ["in words", "a: cannot write: no storage space"]);
+        let chain: Vec<String> =
+            std::iter::successors(error.source(), |&error| error.source()).map(ToString::to_string).collect();
+        assert_eq!(chain, ["a: cannot write: no storage space", "no storage space"]);
+    }
+
+    #[test]
+    fn failures_of_different_kinds_are_of_kind_failed() {
         assert_eq!(Error::kind_of_all([]), None);
         assert_eq!(Error::kind_of_all([Kind::Auth, Kind::Auth]), Some(Kind::Auth));
         assert_eq!(Error::kind_of_all([Kind::Auth, Kind::NotFound]), Some(Kind::Failed));
@@ -463,5 +559,45 @@ mod tests {
             serde_json::to_string(&ErrorLine { error: error.object() }).unwrap(),
             r#"{"error":{"kind":"not_found","exit_code":3,"message":"x: no such file","details":[],"hints":["`haul ls`"],"request_id":null,"ref":"local:x"}}"#
         );
+    }
+
+    const NAMES: [&str; 9] = [
+        "ls",
+        "list",
+        "upload",
+        "name",
+        "content_type",
+        "created_at",
+        "xai",
+        "llamacloud",
+        "Report 2026.pdf",
+    ];
+
+    fn near(typed: &str) -> Option<&'static str> {
+        nearest(typed, NAMES)
+    }
+
+    #[test]
+    fn a_few_typing_errors_are_allowed() {
+        assert_eq!(near("lss"), Some("ls"));
+        assert_eq!(near("nmae"), Some("name"));
+        assert_eq!(near("UPLAOD"), Some("upload"));
+        assert_eq!(near("contnt_typ"), Some("content_type"));
+        assert_eq!(near("report 2025.pdf"), Some("Report 2026.pdf"));
+    }
+
+    #[test]
+    fn the_start_or_a_word_is_enough() {
+        assert_eq!(near("type"), Some("content_type"));
+        assert_eq!(near("llama"), Some("llamacloud"));
+        assert_eq!(near("report"), Some("Report 2026.pdf"));
+    }
+
+    #[test]
+    fn distant_names_are_not_suggested() {
+        for typed in ["", "x", "nope", "zebra_crossing", "li", &"upload".repeat(40)] {
+            assert_eq!(near(typed), if typed == "li" { Some("ls") } else { None }, "{typed}");
+        }
+        assert_eq!(nearest("upload", ["upload".repeat(40).as_str()]), None);
     }
 }
