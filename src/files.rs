@@ -1,6 +1,6 @@
-//! Output files: resolving paths, and replacing a file atomically.
+//! Output files: resolving paths, replacing a file atomically, locks, and files without a name.
 
-use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -132,6 +132,92 @@ pub fn kind(found: FileType) -> &'static str {
     if found.is_dir() { "a directory" } else { "not a regular file" }
 }
 
+/// Opens or creates a file and locks it until the handle is closed. None if another handle has the lock, here or in
+/// another process. A symbolic link is an error.
+pub fn lock_new(path: &Path) -> io::Result<Option<File>> {
+    lock(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+}
+
+/// Like [`lock_new`], but does not create the file.
+pub fn lock_existing(path: &Path) -> io::Result<Option<File>> {
+    lock(path, OpenOptions::new().read(true).write(true))
+}
+
+/// Opens or creates a file and waits for its lock.
+pub fn wait_for_lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    // Ignored on a file system without locks, as in `lock`.
+    let _ = file.lock();
+    Ok(file)
+}
+
+fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
+    loop {
+        if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            return Err(io::Error::other("it is a symbolic link"));
+        }
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            // On a file system without locks, two processes are not kept apart.
+            Err(TryLockError::Error(_)) => return Ok(Some(file)),
+            // The former owner may have renamed the file between opening and locking.
+            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
+            Ok(()) => {}
+        }
+    }
+}
+
+/// Whether this open file is at `path`.
+#[cfg(unix)]
+pub fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |metadata: io::Result<Metadata>| metadata.ok().map(|it| (it.dev(), it.ino()));
+    place(file.metadata()) == place(path.symlink_metadata())
+}
+
+/// Whether there is a file at `path`.
+#[cfg(not(unix))]
+pub fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Creates a file without a name, which disappears with the process unless it is linked. None if the file system does not
+/// support that.
+#[cfg(target_os = "linux")]
+pub fn create_unnamed(folder: &Path) -> io::Result<Option<File>> {
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::io::Errno;
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match open(folder, flags, Mode::from_raw_mode(0o666)) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Not supported on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn create_unnamed(_folder: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Links an unnamed file to `target`; fails if `target` exists.
+#[cfg(target_os = "linux")]
+pub fn link_unnamed(file: &File, target: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD, linkat};
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, open, CWD, target, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Not supported on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn link_unnamed(_file: &File, _target: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -211,5 +297,28 @@ mod tests {
         assert!(replace(&at("folder"), b"", false).is_err());
         assert!(replace(Path::new("/dev/null"), b"", false).is_err());
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 3, "nothing else is left");
+    }
+
+    #[test]
+    fn one_handle_at_a_time_and_only_the_file_of_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let first = lock_new(&path).unwrap().unwrap();
+        assert!(lock_new(&path).unwrap().is_none());
+        drop(first);
+        let second = lock_new(&path).unwrap().unwrap();
+        std::fs::rename(&path, folder.path().join("b")).unwrap();
+        assert!(!is_at(&second, &path));
+        assert!(lock_new(&path).unwrap().is_some(), "the renamed file keeps its lock, the name is free");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_opened_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("a"), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(lock_new(&path).is_err());
+        assert!(!elsewhere.exists());
     }
 }

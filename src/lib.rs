@@ -14,6 +14,7 @@ pub mod emulator;
 pub mod error;
 pub mod files;
 pub mod filter;
+pub mod hash;
 pub mod http;
 pub mod human;
 pub mod interrupt;

@@ -16,10 +16,10 @@ use super::Site;
 use super::site::Moving;
 use crate::error::{Error, Result};
 use crate::model::{File, FileId};
+use crate::source::CHUNK;
 use crate::store::{self, Store};
 
-/// Bytes read at a time, and when more than [`FEW`] files are being sent.
-const PIECE: u64 = 256 * 1024;
+/// Bytes per read when more than [`FEW`] files are being sent.
 const SMALL_PIECE: u64 = 64 * 1024;
 const FEW: usize = 16;
 
@@ -207,7 +207,8 @@ impl Reading {
     /// Begins to read the next piece, if there is one.
     fn read(&mut self, mut content: store::Content) {
         let many = self.moving.is_one_of_many(FEW);
-        let (from, length) = (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { PIECE }));
+        let (from, length) =
+            (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { CHUNK as u64 }));
         if length == 0 {
             return;
         }

@@ -19,14 +19,13 @@ use super::Site;
 use super::multipart::Parts;
 use super::site::{Load, Moving};
 use crate::error::{Error, Result};
+use crate::source::CHUNK;
 use crate::store::{Blob, Incoming};
 
 /// A text part may come to so many bytes.
 const MAX_TEXT: usize = 1024 * 1024;
 /// Beyond so many files at once, each is received with little memory and without threads of its own.
 const FEW: usize = 8;
-/// Bytes that are gathered while others are being written, where few files are received.
-const GATHER: usize = 256 * 1024;
 /// A form may have so many parts.
 const MAX_PARTS: usize = 1000;
 
@@ -218,7 +217,7 @@ impl Writing {
         };
         let load = Arc::clone(&site.load);
         let running = load.work(receive).await;
-        let gather = if many { 0 } else { GATHER };
+        let gather = if many { 0 } else { CHUNK };
         Self { running, waiting: Vec::new(), gathered: 0, gather, size: 0, limit, load, _moving: moving }
     }
 

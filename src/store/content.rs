@@ -4,9 +4,7 @@ use std::fs;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
 use crate::model::File;
-
-/// Bytes read at once.
-const PIECE: usize = 256 * 1024;
+use crate::source::CHUNK;
 
 /// The content of a file. A sequential read from the first byte computes the checksum; if it does not match, the read that
 /// reaches the end returns an error instead of the last bytes.
@@ -42,7 +40,7 @@ impl Content {
 
     /// Copies the verified content to `target`.
     pub fn copy_to(self, target: &mut impl Write) -> io::Result<u64> {
-        io::copy(&mut BufReader::with_capacity(PIECE, self), target)
+        io::copy(&mut BufReader::with_capacity(CHUNK, self), target)
     }
 
     /// The underlying file, without verification.

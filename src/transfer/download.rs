@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::outlet::Outlet;
 use super::part::{self, Part, Version, exists, in_the_way};
-use super::writer::{Sink, Writer};
+use super::writer::{Outlet, Sink, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, Place};
 use crate::interrupt::Interrupt;

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::hashes::Hashes;
-use super::locked;
+use crate::files;
 use crate::model::{FileId, NewFile, Source};
 
 /// What an interrupted command left is forgotten after this long.
@@ -128,7 +128,7 @@ impl Journal {
         }
         // The file itself is made with the first line, or read if it is there.
         if own.exists() {
-            let Ok(Some(mut file)) = locked::open(&own) else {
+            let Ok(Some(mut file)) = files::lock_new(&own) else {
                 return Self { hashes, ..Self::default() };
             };
             if is_old(&file) {
@@ -167,7 +167,7 @@ impl Journal {
         let key = Key::of(new)?;
         if state.file.is_none() {
             let gate = state.pass_gate();
-            state.file = locked::open(&state.path).ok().flatten();
+            state.file = files::lock_new(&state.path).ok().flatten();
             drop(gate);
             if state.file.is_none() {
                 // Another process has it: this run is not remembered.
@@ -226,12 +226,12 @@ impl Begun {
 impl State {
     /// Waits until nobody else opens a journal here.
     fn pass_gate(&self) -> Option<File> {
-        locked::wait(&self.gate).ok()
+        files::wait_for_lock(&self.gate).ok()
     }
 
     /// Learns what another command of the same profile had on its way, unless it is still running.
     fn learn_of_another(&mut self, path: &Path) {
-        let Ok(Some(mut file)) = locked::open_existing(path) else { return };
+        let Ok(Some(mut file)) = files::lock_existing(path) else { return };
         if is_old(&file) {
             let _ = fs::remove_file(path);
             return;

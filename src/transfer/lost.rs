@@ -11,10 +11,10 @@ use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-use super::digest::{Hasher, compare};
-use super::reading::digest_of;
+use super::digest::{compare, digest_of};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
+use crate::hash::Hasher;
 use crate::model::{File, FileId, NewFile};
 use crate::providers::{Download, Listing, Provider, Query};
 
@@ -100,7 +100,7 @@ impl LostUploads {
             return Ok(true);
         }
         let mut content = self.provider.download(&file.id, None).await?;
-        let mut theirs = Hasher::Blake3(Box::default());
+        let mut theirs = Hasher::blake3();
         let mut broken = Ok(());
         while let Some(chunk) = content.stream.next().await {
             match chunk {

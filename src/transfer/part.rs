@@ -12,7 +12,6 @@
 //! is complete. A second file for each small download would double the cost on disk.
 
 mod note;
-mod unnamed;
 
 use std::fs::{self, File as Handle, Metadata, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -22,13 +21,15 @@ use std::time::UNIX_EPOCH;
 pub(super) use self::note::Version;
 
 use self::note::{Note, Record};
-use super::locked;
 use super::names::LONGEST;
-use super::writer::SMALL;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::File;
+use crate::source::CHUNK;
 
+/// Files up to this size are hashed without a thread, and have no note: a thread or a second file costs more than it
+/// saves.
+pub(super) const SMALL: u64 = CHUNK as u64;
 /// Maximum number of name pairs to try.
 const PAIRS: u32 = 100;
 /// A part that only this process writes. When dropped, it is kept for another run unless it is empty.
@@ -58,7 +59,7 @@ impl Part {
         let (path, note_path) = names(target, 1);
         let is_small = file.size.is_some_and(|size| size <= SMALL);
         if is_small && target.symlink_metadata().is_err() && note_path.symlink_metadata().is_err() {
-            let made = unnamed::create(files::folder_of(target))
+            let made = files::create_unnamed(files::folder_of(target))
                 .map_err(|error| Error::io("write", &path, error))?;
             if let Some(handle) = made {
                 return Ok(Self { path, handle, have: 0, version: Version::default(), record: None });
@@ -196,7 +197,7 @@ impl Part {
 
     /// Links an unnamed file to `target`.
     async fn link(&mut self, target: &Path, overwrite: bool) -> Result<()> {
-        match unnamed::link(&self.handle, target) {
+        match files::link_unnamed(&self.handle, target) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => Err(exists(target)),
             Err(_) => {
@@ -294,7 +295,7 @@ impl Pair {
         if Note::at(&note_path).is_none() {
             return Ok(None);
         }
-        match locked::open_existing(&note_path) {
+        match files::lock_existing(&note_path) {
             Ok(Some(note_handle)) => {
                 // Read again under the lock.
                 let earlier = Note::read(&note_handle);

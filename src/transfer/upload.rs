@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::digest::{Hasher, Listener, compare};
+use super::digest::{UploadHash, compare};
 use super::journal::{Earlier, Journal};
 use super::lost::{LostUploads, NameLocks, is_same};
 use super::wait::{Patience, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
+use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile};
 use crate::progress::{Outcome, Progress, silent};
@@ -217,10 +218,10 @@ impl Uploads {
     pub(super) async fn plan<'a>(&self, new: &'a NewFile, item: &Arc<dyn Progress>) -> Result<Job<'a>> {
         let hasher = match Hasher::cheapest(self.provider.capabilities().checksums) {
             // The platform states none, but another `skip` will want to compare.
-            None if self.options.if_exists == IfExists::Skip => Some(Hasher::Blake3(Box::default())),
+            None if self.options.if_exists == IfExists::Skip => Some(Hasher::blake3()),
             hasher => hasher.filter(|_| self.options.verify),
         };
-        let metered = Arc::new(Metered { item: Arc::clone(item), listener: hasher.map(Listener::new) });
+        let metered = Arc::new(Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) });
         let mut job = Job {
             new,
             metered,
@@ -445,7 +446,7 @@ impl Job<'_> {
             let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));
         }
-        let sent = self.metered.listener.as_ref().and_then(|listener| listener.finish(new.size));
+        let sent = self.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));
         if let Some(computed) = &sent {
             compare(&new.name, computed, &file.checksums).map_err(hint)?;
         }
@@ -458,7 +459,7 @@ impl Job<'_> {
 /// Reports positions and passes the content to the hash.
 struct Metered {
     item: Arc<dyn Progress>,
-    listener: Option<Listener>,
+    hash: Option<UploadHash>,
 }
 
 impl Progress for Metered {
@@ -467,8 +468,8 @@ impl Progress for Metered {
     }
 
     fn read(&self, offset: u64, bytes: &[u8]) {
-        if let Some(listener) = &self.listener {
-            listener.hear(offset, bytes);
+        if let Some(hash) = &self.hash {
+            hash.update(offset, bytes);
         }
     }
 }

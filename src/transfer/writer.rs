@@ -1,30 +1,27 @@
-//! The receiving end of a download: bytes in order, counted, hashed and checked.
+//! The receiving end of a download: writes the bytes in order, hashes and verifies them.
 
-use std::fs;
-use std::io::Read as _;
-use std::path::PathBuf;
-use std::sync::mpsc;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
 
-use super::digest::{Hasher, compare};
-use super::outlet::Outlet;
-use super::part::{Part, Version};
+use super::digest::compare;
+use super::part::{Part, SMALL, Version};
 use crate::error::{Error, Kind, Result};
+use crate::files;
+use crate::hash::{HashInput, HashThread, Hasher};
 use crate::model::{Checksums, File};
 
-/// Files up to this size are hashed without a thread and are not resumed by another run: a thread or a second file costs
-/// more than it saves.
-pub(super) const SMALL: u64 = 256 * 1024;
-/// Pieces that may wait for the hash.
-const WAITING: usize = 4;
+/// Maximum number of chunks that wait to be written.
+const QUEUE: usize = 4;
 
-/// Writes in order and hears every byte for the hash.
+/// Writes the content of a download in order.
 pub(super) struct Writer<'a> {
     sink: Sink<'a>,
     position: u64,
-    /// Name and size of the file, where they are compared: more bytes than it has are not its own.
+    /// Name and size of the file, if the size is verified.
     stated: Option<(String, u64)>,
     hash: Option<Hash>,
     /// Version of the content received so far.
@@ -53,11 +50,11 @@ impl<'a> Writer<'a> {
         let hash = hasher.map(|hasher| Hash::start(hasher, small)).transpose()?;
         let stated = file.size.filter(|_| verify).map(|size| (file.name.clone(), size));
         let mut writer = Self { sink, position, stated, hash, version };
-        writer.hear_again();
+        writer.hash_existing();
         Ok(writer)
     }
 
-    /// How many bytes there are.
+    /// The number of bytes written.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
@@ -67,21 +64,21 @@ impl<'a> Writer<'a> {
         &self.version
     }
 
-    /// Whether the content is compared with a stated checksum at the end.
+    /// Whether the content is verified by a checksum at the end.
     pub(super) fn is_verified(&self) -> bool {
         self.hash.is_some() && !self.version.derived
     }
 
-    /// Prepares to write content of `version` from offset `start`: the current position, or before it if the server starts
-    /// over.
+    /// Prepares to write content of `version` from offset `start`: the current position, or an earlier one if the server
+    /// starts over.
     pub(super) fn start_at(&mut self, start: u64, version: Version) -> Result<()> {
         if start > self.position {
             let message = format!("asked for byte {}, the answer starts at {start}", self.position);
             return Err(Error::platform(message));
         }
-        let goes_on = start == self.position;
-        // Bytes that were passed on cannot be withdrawn.
-        let passed_on = match &mut self.sink {
+        let continues = start == self.position;
+        // Only a part can be overwritten.
+        let in_order = match &mut self.sink {
             Sink::Part(part) => {
                 part.begin(start, version.clone())?;
                 None
@@ -89,22 +86,23 @@ impl<'a> Writer<'a> {
             Sink::Stream(_) => Some("standard output".to_owned()),
             Sink::Outlet(outlet) => Some(outlet.path.display().to_string()),
         };
-        if let Some(place) = passed_on.filter(|_| !goes_on) {
+        if let Some(place) = in_order.filter(|_| !continues) {
             return Err(Error::platform(format!("the server starts over and {place} cannot"))
                 .hint("download to a file: `-o FILE`"));
         }
         self.version = version;
         self.position = start;
-        if !goes_on && let Some(hash) = self.hash.take() {
+        if !continues && let Some(hash) = self.hash.take() {
             self.hash = Some(hash.restarted()?);
-            self.hear_again();
+            self.hash_existing();
         }
         Ok(())
     }
 
+    /// Writes the next bytes.
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
-        // At once, not at the end: there may be none before the disk is full.
+        // Checked here and not at the end, before an endless answer fills the disk.
         if let Some((name, size)) = &self.stated
             && !self.version.derived
             && self.position + length > *size
@@ -117,18 +115,18 @@ impl<'a> Writer<'a> {
             Sink::Stream(sink) => sink(&bytes)?,
         }
         if let Some(hash) = &mut self.hash {
-            hash.hear(Heard::Bytes(bytes));
+            hash.update(HashInput::Bytes(bytes));
         }
         self.position += length;
         Ok(())
     }
 
-    /// Whether there are as many bytes as the platform states.
+    /// Whether the content has the size that the platform states.
     pub(super) fn is_whole(&self, file: &File) -> bool {
         !self.version.derived && file.size == Some(self.position)
     }
 
-    /// Compares length and checksum with what the platform states.
+    /// Verifies the size and the checksum that the platform states.
     pub(super) fn check(self, file: &File, verify: bool) -> Result<()> {
         if !verify || self.version.derived {
             return Ok(());
@@ -142,10 +140,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Has the hash hear what is in the file already.
-    fn hear_again(&mut self) {
+    /// Hashes the bytes that the part already has.
+    fn hash_existing(&mut self) {
         if let (Some(hash), Sink::Part(part), true) = (&mut self.hash, &self.sink, self.position > 0) {
-            hash.hear(Heard::File(part.path.clone(), self.position));
+            hash.update(HashInput::File(part.path.clone(), self.position));
         }
     }
 }
@@ -154,86 +152,92 @@ fn mismatch(name: &str, size: u64, came: &str) -> Error {
     Error::new(Kind::Mismatch, format!("{name}: the platform states {size} bytes and {came} came"))
 }
 
-/// A hash of what is written. That of a large file has a thread of its own: SHA-256 is slower than the network it
-/// checks.
+/// A running hash of the content. Large content is hashed on a thread of its own.
 enum Hash {
-    Here(Hasher, Result<()>),
-    Thread { kind: Hasher, heard: mpsc::SyncSender<Heard>, thread: thread::JoinHandle<Result<Checksums>> },
-}
-
-/// What a hash hears.
-enum Heard {
-    Bytes(Bytes),
-    /// The first bytes of a file, so many.
-    File(PathBuf, u64),
-}
-
-impl Heard {
-    fn by(self, hasher: &mut Hasher) -> Result<()> {
-        let (path, mut left) = match self {
-            Self::Bytes(bytes) => {
-                hasher.update(&bytes);
-                return Ok(());
-            }
-            Self::File(path, len) => (path, len),
-        };
-        let failed = |error: std::io::Error| Error::io("read", &path, error);
-        let mut file = fs::File::open(&path).map_err(failed)?;
-        let mut piece = vec![0; 256 * 1024];
-        while left > 0 {
-            let most = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
-            file.read_exact(&mut piece[..most]).map_err(failed)?;
-            hasher.update(&piece[..most]);
-            left -= most as u64;
-        }
-        Ok(())
-    }
+    Inline(Hasher, Result<()>),
+    Thread(Hasher, HashThread),
 }
 
 impl Hash {
-    fn start(mut hasher: Hasher, small: bool) -> Result<Self> {
+    fn start(hasher: Hasher, small: bool) -> Result<Self> {
         if small {
-            return Ok(Self::Here(hasher, Ok(())));
+            return Ok(Self::Inline(hasher, Ok(())));
         }
-        let kind = hasher.fresh();
-        let (heard, receiver) = mpsc::sync_channel::<Heard>(WAITING);
-        let work = move || {
-            for heard in receiver {
-                heard.by(&mut hasher)?;
-            }
-            Ok(hasher.finish())
-        };
-        let thread = thread::Builder::new().name("hash".to_owned()).spawn(work);
-        let thread = thread.map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
-        Ok(Self::Thread { kind, heard, thread })
+        let thread = HashThread::start(hasher.fresh())
+            .map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
+        Ok(Self::Thread(hasher, thread))
     }
 
     fn restarted(self) -> Result<Self> {
         match self {
-            Self::Here(hasher, _) => Self::start(hasher.fresh(), true),
-            Self::Thread { kind, .. } => Self::start(kind, false),
+            Self::Inline(hasher, _) => Self::start(hasher.fresh(), true),
+            Self::Thread(hasher, _) => Self::start(hasher, false),
         }
     }
 
-    fn hear(&mut self, what: Heard) {
+    fn update(&mut self, input: HashInput) {
         match self {
-            Self::Here(hasher, outcome) => {
-                if outcome.is_ok() {
-                    *outcome = what.by(hasher);
-                }
-            }
-            // The thread ends early only with an error, which `finish` tells.
-            Self::Thread { heard, .. } => drop(heard.send(what)),
+            Self::Inline(hasher, outcome) if outcome.is_ok() => *outcome = input.add_to(hasher),
+            Self::Inline(..) => {}
+            Self::Thread(_, thread) => thread.update(input),
         }
     }
 
     fn finish(self) -> Result<Checksums> {
         match self {
-            Self::Here(hasher, outcome) => outcome.map(|()| hasher.finish()),
-            Self::Thread { heard, thread, .. } => {
-                drop(heard);
-                thread.join().unwrap_or_else(|_| Err(Error::failed("hashing stopped")))
-            }
+            Self::Inline(hasher, outcome) => outcome.map(|()| hasher.finish()),
+            Self::Thread(_, thread) => thread.finish(),
         }
+    }
+}
+
+/// A device or a pipe that a thread of its own opens and writes. Opening a pipe blocks until it has a reader; on the thread,
+/// that does not prevent Ctrl-C.
+pub(super) struct Outlet {
+    pub(super) path: PathBuf,
+    /// None after [`finish`](Self::finish).
+    pieces: Option<mpsc::Sender<Bytes>>,
+    outcome: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Outlet {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let (pieces, mut waiting) = mpsc::channel::<Bytes>(QUEUE);
+        let (tell, outcome) = oneshot::channel();
+        let place = path.to_owned();
+        let work = move || {
+            let mut write = || {
+                let mut file = files::open_stream(&place)?;
+                while let Some(piece) = waiting.blocking_recv() {
+                    file.write_all(&piece)?;
+                }
+                Ok(())
+            };
+            // The receiver is dropped on Ctrl-C.
+            let _ = tell.send(write());
+        };
+        thread::Builder::new()
+            .name("write".to_owned())
+            .spawn(work)
+            .map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
+        Ok(Self { path: path.to_owned(), pieces: Some(pieces), outcome })
+    }
+
+    /// Queues bytes for writing.
+    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        match &self.pieces {
+            Some(pieces) if pieces.send(bytes).await.is_ok() => Ok(()),
+            _ => self.finish().await,
+        }
+    }
+
+    /// Waits until all bytes are written.
+    pub(super) async fn finish(&mut self) -> Result<()> {
+        self.pieces = None;
+        let outcome = (&mut self.outcome).await.unwrap_or_else(|_| Err(io::Error::other("writing stopped")));
+        outcome.map_err(|error| {
+            // A broken pipe is a failure here: unlike a reader of standard output, this one needs the whole file.
+            Error::failed(format!("{}: cannot write", self.path.display())).caused_by(error)
+        })
     }
 }

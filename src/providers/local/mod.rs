@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source};
 use crate::progress::Progress;
-use crate::source::Opened;
+use crate::source::{CHUNK, Opened};
 use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
@@ -123,9 +123,6 @@ const USUAL_LINK: i64 = 3600;
 const MAX_PAGE: u32 = 1000;
 /// Files of this provider in the store.
 const SPACE: &str = "local";
-/// Bytes read at once.
-const PIECE: usize = 256 * 1024;
-
 struct Local {
     connection: Connection,
     store: Store,
@@ -378,45 +375,42 @@ fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
 
 /// Reads a source into the store. A size other than the planned one, or a change during the read, is an error.
 fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
-    let about = |error: Error| error.about(new.name.clone());
-    let mut source = Opened::open(&new.source)?;
     let go_on = || {
         let stop = stopped.load(Ordering::Relaxed);
         let interrupted = || Error::new(Kind::Interrupted, format!("{}: interrupted", new.name));
         if stop { Err(interrupted()) } else { Ok(()) }
     };
+    let changed = |how: &str| {
+        let path = match &new.source {
+            Source::Path(path) => path,
+            Source::Spooled(_) | Source::Bytes(_) => Path::new(&new.name),
+        };
+        Error::failed(format!("{}: changed while it was read: {how} {} bytes", path.display(), new.size))
+    };
     let mut incoming = store.receive()?;
-    let mut piece = vec![0; PIECE.min(usize::try_from(new.size).unwrap_or(PIECE).saturating_add(1))];
     let mut position = 0;
-    loop {
+    go_on()?;
+    let received = Opened::open(&new.source)?.read_all(|chunk| {
         go_on()?;
-        let count = source.read(&mut piece).map_err(about)?;
-        let read = &piece[..count];
-        let end = position + read.len() as u64;
-        if end > new.size || (read.is_empty() && end < new.size) {
-            let how = if end > new.size { "more than" } else { "fewer than" };
-            let path = match &new.source {
-                Source::Path(path) => path,
-                Source::Spooled(_) | Source::Bytes(_) => Path::new(&new.name),
-            };
-            return Err(Error::failed(format!(
-                "{}: changed while it was read: {how} {} bytes",
-                path.display(),
-                new.size
-            )));
+        let end = position + chunk.len() as u64;
+        if end > new.size {
+            return Err(changed("more than"));
         }
-        if read.is_empty() {
-            let blob = incoming.finish()?;
-            go_on()?;
-            return Ok(blob);
-        }
-        progress.read(position, read);
-        incoming.write_all(read).map_err(|error| {
+        progress.read(position, chunk);
+        incoming.write_all(chunk).map_err(|error| {
             Error::failed(format!("{}: cannot be written to the store", new.name)).caused_by(error)
         })?;
         position = end;
         progress.at(position);
+        Ok(())
+    });
+    received.map_err(|error| error.about(new.name.clone()))?;
+    if position < new.size {
+        return Err(changed("fewer than"));
     }
+    let blob = incoming.finish()?;
+    go_on()?;
+    Ok(blob)
 }
 
 /// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
@@ -435,7 +429,7 @@ fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Con
     let (sender, mut receiver) = mpsc::channel(2);
     let read = move || {
         loop {
-            let mut piece = vec![0; PIECE];
+            let mut piece = vec![0; CHUNK];
             let piece = match content.read(&mut piece) {
                 Ok(0) => return,
                 Ok(read) => {

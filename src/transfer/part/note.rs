@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::unnamed;
 use crate::files;
-use crate::transfer::locked;
 
 /// Identifies a note.
 const MARK: &str = "haul get, to continue this download";
@@ -65,13 +63,13 @@ impl Note {
     /// other process takes it for a foreign file.
     pub(super) fn create(path: &Path) -> io::Result<Handle> {
         let begin = |mut file: Handle| {
-            // A failed lock is ignored, as in `locked`.
+            // A failed lock is ignored, as in `files`.
             let _ = file.lock();
             Self::begun().write(&mut file, 0).map(|_| file)
         };
-        if let Some(file) = unnamed::create(files::folder_of(path))? {
+        if let Some(file) = files::create_unnamed(files::folder_of(path))? {
             let file = begin(file)?;
-            match unnamed::link(&file, path) {
+            match files::link_unnamed(&file, path) {
                 Ok(()) => return Ok(file),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
                 // `/proc` is not mounted.
@@ -154,7 +152,7 @@ impl Record {
 
 /// Removes a note unless another file has taken its name.
 pub(super) fn remove(path: &Path, handle: &Handle) {
-    if locked::is_at(handle, path) {
+    if files::is_at(handle, path) {
         let _ = fs::remove_file(path);
     }
 }
