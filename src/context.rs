@@ -142,7 +142,6 @@ impl Context {
             cacert: self.settings.cacert().map(|path| path.value),
             insecure_http: self.settings.flags.insecure_http,
             rate: can.rate,
-            headers: Vec::new(),
             trace: self.trace(),
             read_problem: spec.read_problem,
         };

@@ -1,12 +1,27 @@
-//! What an answer that is no success means.
+//! Answers: their JSON, the errors that they state, and the errors of requests without a complete answer.
 
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use url::Url;
 
-use super::{Config, Problem, Reply};
+use super::retry::{Cause, Failure};
+use super::{Config, Problem, Reply, tls, transport};
 use crate::error::{Error, Kind};
+use crate::human::waiting_time;
 
 /// The longest sentence of a platform that is shown, in characters.
 const LONGEST: usize = 300;
+
+/// Maximum number of objects in an answer. A parsed object takes up to a kilobyte, a hundred times its minimum on the wire,
+/// so that the longest answer could exceed a machine's memory.
+pub(super) const MAX_OBJECTS: usize = 1 << 20;
 
 /// Headers that carry the platform's id of a request, the surest first.
 const REQUEST_IDS: [&str; 7] = [
@@ -207,6 +222,146 @@ fn clean(text: &str) -> String {
     clean
 }
 
+/// Whether an answer has more than [`MAX_OBJECTS`] objects. Braces in strings count, too, which makes no difference for the
+/// answers of any platform.
+pub(super) fn has_too_many_objects(body: &[u8]) -> bool {
+    body.len() > MAX_OBJECTS && memchr::memchr_iter(b'{', body).take(MAX_OBJECTS + 1).count() > MAX_OBJECTS
+}
+
+/// A struct from a JSON object. Serde also accepts an array, one element for each field: `[null,null]` would be an empty
+/// list.
+pub(super) struct JsonObject<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        from.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+/// The failure of a request that the transport gave up.
+pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, fully_sent: bool) -> Failure {
+    let (place, platform) = (place(url), config.platform);
+    let never_left = error.is_connect();
+    let timed_out = error.is_timeout();
+    // Without the URL: its query may hold a signature.
+    let error = error.without_url();
+    if let Some(why) = find::<rustls::Error>(&error).filter(|_| never_left) {
+        let (reason, other_authority) = tls::explain(why);
+        let mut error = unreachable(format!("no secure connection to {platform} at {place}"))
+            .caused_by(Explained { reason, source: error });
+        if other_authority {
+            error = error.hint("`--cacert FILE` trusts another authority");
+        }
+        return Failure::end(error);
+    }
+    let reason = if timed_out { "no connection in time".to_owned() } else { innermost(&error) };
+    let cause = Explained { reason, source: error };
+    if never_left {
+        let error = unreachable(format!("could not reach {platform} at {place}")).caused_by(cause);
+        return Failure { error, cause: Cause::NeverLeft, fully_sent: false, wait: None };
+    }
+    let error = unreachable(format!("{platform} at {place} broke off")).caused_by(cause);
+    Failure { error, cause: Cause::Lost, fully_sent, wait: None }
+}
+
+/// The failure of a request that was answered by silence.
+pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: bool) -> Failure {
+    let error = unreachable(format!(
+        "{} at {} did not answer within {}",
+        config.platform,
+        place(url),
+        waiting_time(limit)
+    ))
+    .hint("`--timeout` gives it longer");
+    Failure { error, cause: Cause::Lost, fully_sent, wait: None }
+}
+
+/// The error of a content that broke off: a new request may go on where it stopped.
+pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
+    let source = error.without_url();
+    unreachable(format!("{platform} broke off in the middle of the content"))
+        .caused_by(Explained { reason: innermost(&source), source })
+}
+
+/// Whether a broken body was nonsense, not merely cut: a wrong chunk header, bad gzip.
+pub(super) fn is_nonsense(error: &reqwest::Error) -> bool {
+    find::<io::Error>(error)
+        .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
+}
+
+pub(super) fn unreachable(message: String) -> Error {
+    Error::new(Kind::Unreachable, message)
+}
+
+/// Scheme, host and port: what may be shown of any URL.
+pub(super) fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// The same, with what stands between: who cannot reach it has to know whom to ask.
+fn place(url: &Url) -> String {
+    match transport::proxy_of(url) {
+        Some(proxy) => format!("{} through the proxy {proxy}", origin(url)),
+        None => origin(url),
+    }
+}
+
+/// An error of the transport that displays as its reason alone.
+#[derive(Debug)]
+struct Explained {
+    reason: String,
+    /// Without its URL, which may hold a signature.
+    source: reqwest::Error,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl StdError for Explained {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The first error of type `T` in a chain, also inside an [`io::Error`], whose own `source` skips what it wraps.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && let Some(found) = find(inner)
+        {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The sentence of the error at the bottom, which is the one that says why.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    last.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +444,26 @@ mod tests {
         #[test]
         fn no_markup_is_too_strange(body in "(<|>|/|title|message|&amp;|ß|İ| |\n|x){0,30}") {
             first_line(&body);
+        }
+    }
+
+    #[test]
+    fn a_million_objects_are_not_too_many() {
+        assert!(!has_too_many_objects("{}".repeat(MAX_OBJECTS).as_bytes()));
+        assert!(has_too_many_objects("{}".repeat(MAX_OBJECTS + 1).as_bytes()));
+        assert!(!has_too_many_objects("x".repeat(MAX_OBJECTS + 1).as_bytes()));
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            data: Option<Vec<u8>>,
+        }
+        let read = |text: &str| serde_json::from_str::<JsonObject<Page>>(text).map(|page| page.0.data);
+        assert_eq!(read(r#"{"data":[1]}"#).unwrap(), Some(vec![1]));
+        for other in ["[null]", "[[1]]", "null", "1", "\"data\""] {
+            assert!(read(other).unwrap_err().to_string().contains("expected an object"), "{other}");
         }
     }
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
-use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use url::Url;
 
-use super::body::{self, Sending};
-use super::build::{self, bare, without_user};
+use super::body::{self, SendState};
 use super::retry::{Cause, Failure, asked_wait};
-use super::{Client, Config, Method, Reply, Request, answer, content, lost};
-use crate::error::{Error, Result};
+use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, transport};
+use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
+use crate::secret::Secret;
 
 /// The longest chain of redirects that is followed.
 const REDIRECTS: usize = 10;
@@ -20,6 +21,8 @@ const REDIRECTS: usize = 10;
 const ERROR_BODY: usize = 64 * 1024;
 /// The longest answer that is kept in memory, in bytes.
 const REPLY_BODY: usize = 64 * 1024 * 1024;
+/// RFC 3986's unreserved characters stay, all others are encoded.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One attempt at a request.
 pub(super) struct Attempt<'a> {
@@ -30,7 +33,7 @@ pub(super) struct Attempt<'a> {
     url: Url,
     /// Whether it goes over the connections for contents.
     bulk: bool,
-    sending: Arc<Sending>,
+    state: Arc<SendState>,
 }
 
 /// Where an attempt has got to: a redirect may lead elsewhere.
@@ -59,9 +62,9 @@ impl<'a> Attempt<'a> {
             request,
             progress,
             number,
-            url: build::full_url(request),
+            url: full_url(request),
             bulk: content || request.bulk || request.body.has_file(),
-            sending: Sending::new(&request.body),
+            state: SendState::new(&request.body),
         }
     }
 
@@ -109,7 +112,7 @@ impl<'a> Attempt<'a> {
             if !self.bulk {
                 return tokio::time::sleep(limit).await;
             }
-            while let Some(left) = limit.checked_sub(self.sending.silence()).filter(|left| !left.is_zero()) {
+            while let Some(left) = limit.checked_sub(self.state.silence()).filter(|left| !left.is_zero()) {
                 tokio::time::sleep(left).await;
             }
         };
@@ -118,7 +121,7 @@ impl<'a> Attempt<'a> {
             result = work => result,
             () = silence => {
                 self.config().trace.attempt(&self.request.method, &self.url, self.number, limit, None);
-                Err(lost::silence(self.config(), &self.url, limit, self.sending.is_complete()))
+                Err(answer::silence(self.config(), &self.url, limit, self.state.is_complete()))
             }
         }
     }
@@ -137,7 +140,7 @@ impl<'a> Attempt<'a> {
             let next = next.and_then(|next| self.may_follow(&hop.url, next, &seen));
             let next = next.map_err(|error| Failure::end(error.with_status(status)))?;
             // Read to its end, so that the connection can be used again.
-            let _ = read_up_to(response, ERROR_BODY, &self.sending).await;
+            let _ = read_up_to(response, ERROR_BODY, &self.state).await;
             hop = Hop { home: hop.home && next.origin() == hop.url.origin(), url: next.clone() };
             seen.push(next);
         }
@@ -172,7 +175,7 @@ impl<'a> Attempt<'a> {
     /// The real request of one hop, its body opened.
     fn build(&self, hop: &Hop, content: bool) -> Result<reqwest::Request> {
         let trusted = hop.home && self.is_own(&hop.url);
-        let mut built = build::head(self.config(), self.request, &hop.url, hop.home, trusted)?;
+        let mut built = head(self.config(), self.request, &hop.url, hop.home, trusted)?;
         if content {
             // The file's own bytes are wanted, not a compression of them.
             built.headers_mut().insert("accept-encoding", HeaderValue::from_static("identity"));
@@ -180,7 +183,7 @@ impl<'a> Attempt<'a> {
         let body = &self.request.body;
         if !body.is_empty() {
             let active = &self.client.inner.active_bodies;
-            *built.body_mut() = Some(body::open(body, &self.sending, self.progress, active)?);
+            *built.body_mut() = Some(body::open(body, &self.state, self.progress, active)?);
         }
         Ok(built)
     }
@@ -193,12 +196,12 @@ impl<'a> Attempt<'a> {
         let result = pool.execute(request).await;
         let status = result.as_ref().ok().map(|response| response.status().as_u16());
         config.trace.attempt(&self.request.method, url, self.number, begun.elapsed(), status);
-        self.sending.moved();
-        if let Some(problem) = self.sending.problem() {
+        self.state.moved();
+        if let Some(problem) = self.state.problem() {
             return Err(Failure::end(problem));
         }
         let response =
-            result.map_err(|error| lost::failure_of(config, url, error, self.sending.is_complete()))?;
+            result.map_err(|error| answer::failure_of(config, url, error, self.state.is_complete()))?;
         if self.is_own(url) {
             self.client.note_date(response.headers());
         }
@@ -212,12 +215,12 @@ impl<'a> Attempt<'a> {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
         let id = answer::request_id(&headers);
         let told = |error: Error| error.with_status(status).with_request_id(id.clone());
-        if !self.sending.is_complete() {
+        if !self.state.is_complete() {
             let message = format!("{} answered {status} before it had the whole request", config.platform);
             let error = told(Error::platform(message));
             return Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }));
         }
-        match read_up_to(answer.response, REPLY_BODY, &self.sending).await {
+        match read_up_to(answer.response, REPLY_BODY, &self.state).await {
             Ok((body, true)) => Ok(Reply { status, headers, body: body.into() }),
             Ok((_, false)) => {
                 let limit = REPLY_BODY / 1024 / 1024;
@@ -225,14 +228,14 @@ impl<'a> Attempt<'a> {
                     Error::platform(format!("{} answered with more than {limit} MiB", config.platform));
                 Err(Failure::end(told(error)))
             }
-            Err((_, error)) if lost::is_nonsense(&error) => {
+            Err((_, error)) if answer::is_nonsense(&error) => {
                 let message = format!("{} sent an answer that cannot be read", config.platform);
                 let error = told(Error::platform(message).caused_by(error.without_url()));
-                // It was a success, whatever it said: sending it again would do it twice.
+                // It was a success, whatever it said: state it again would do it twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
             }
             Err((_, error)) => {
-                let mut failure = lost::failure_of(config, &self.url, error, true);
+                let mut failure = answer::failure_of(config, &self.url, error, true);
                 failure.error = failure.error.with_request_id(id);
                 Err(failure)
             }
@@ -243,7 +246,7 @@ impl<'a> Attempt<'a> {
     async fn refusal(&self, answer: Answer) -> Failure {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
         // The status is known: a body that does not come, or breaks off, only costs its words.
-        let reading = read_up_to(answer.response, ERROR_BODY, &self.sending);
+        let reading = read_up_to(answer.response, ERROR_BODY, &self.state);
         let body = match tokio::time::timeout(self.config().timeout, reading).await {
             Ok(Ok((body, _)) | Err((body, _))) => body,
             Err(_) => Vec::new(),
@@ -253,7 +256,7 @@ impl<'a> Attempt<'a> {
         Failure {
             error,
             cause: if is_final { Cause::Final } else { Cause::Status(status) },
-            fully_sent: self.sending.is_complete(),
+            fully_sent: self.state.is_complete(),
             wait: asked_wait(status, &reply.headers),
         }
     }
@@ -261,7 +264,7 @@ impl<'a> Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.sending.abandon();
+        self.state.abandon();
     }
 }
 
@@ -269,14 +272,14 @@ impl Drop for Attempt<'_> {
 async fn read_up_to(
     mut response: Response,
     limit: usize,
-    sending: &Sending,
+    state: &SendState,
 ) -> Result<(Vec<u8>, bool), (Vec<u8>, reqwest::Error)> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(None) => return Ok((body, true)),
             Ok(Some(bytes)) => {
-                sending.moved();
+                state.moved();
                 let room = limit - body.len();
                 body.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 if bytes.len() > room {
@@ -297,4 +300,102 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|text| from.join(text).ok());
     let target = target.map(without_user);
     Some(target.ok_or_else(|| Error::platform(format!("{} redirects to no valid URL", bare(from)))))
+}
+
+/// A request without its body. `home` says that no redirect has led to another origin, `trusted` that the token and the
+/// profile's headers belong there.
+fn head(
+    config: &Config,
+    request: &Request,
+    url: &Url,
+    home: bool,
+    trusted: bool,
+) -> Result<reqwest::Request> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Error::usage(format!("{} is not an http or https URL", bare(url))));
+    }
+    let mut built = reqwest::Request::new(request.method.clone(), url.clone());
+    let headers = built.headers_mut();
+    if trusted {
+        if let Some(token) = &config.token {
+            guard_plain(config, url)?;
+            headers.insert(AUTHORIZATION, bearer(config, token)?);
+        } else if !transport::is_loopback(url) {
+            // The platform could only refuse it. On this machine an emulator may ask for none.
+            let error = Error::new(Kind::Auth, format!("no token for {}", config.platform));
+            return Err(config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone())));
+        }
+    }
+    // What was said to one host is not repeated to another.
+    if home {
+        for (name, value) in &request.headers {
+            set(headers, name, value)?;
+        }
+    }
+    for (name, value) in request.range.iter().flat_map(content::range_headers) {
+        set(headers, name, &value)?;
+    }
+    if !request.body.is_empty() || matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.wire_len()));
+    }
+    if let Some(kind) = &request.body.content_type {
+        set(headers, CONTENT_TYPE.as_str(), kind)?;
+    }
+    Ok(built)
+}
+
+fn bearer(config: &Config, token: &Secret) -> Result<HeaderValue> {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut value = value.map_err(|_| {
+        let error = Error::new(Kind::Auth, "the token has characters that no token has");
+        config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone()))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn guard_plain(config: &Config, url: &Url) -> Result<()> {
+    if url.scheme() != "http" || config.insecure_http || transport::is_loopback(url) {
+        return Ok(());
+    }
+    let place = answer::origin(url);
+    Err(Error::usage(format!("{place} is not secure: anyone on the way could read the token"))
+        .hint("start the base URL with https://")
+        .hint("`--insecure-http` sends it all the same"))
+}
+
+fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
+    let known = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+    let (name, value) = known.ok_or_else(|| Error::usage(format!("`{name}` cannot be sent as a header")))?;
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// The URL with its query, without user and password.
+fn full_url(request: &Request) -> Url {
+    let mut url = without_user(request.url.clone());
+    if !request.query.is_empty() {
+        let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
+        let added = request.query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
+        let mut pairs: Vec<String> =
+            url.query().filter(|q| !q.is_empty()).map(str::to_owned).into_iter().collect();
+        pairs.extend(added);
+        url.set_query(Some(&pairs.join("&")));
+    }
+    url
+}
+
+fn without_user(mut url: Url) -> Url {
+    // Cannot fail where there is a host, and without one there is no user either.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    url
+}
+
+/// A URL as it may be shown in an error: without query.
+fn bare(url: &Url) -> String {
+    let mut url = without_user(url.clone());
+    url.set_query(None);
+    url.to_string()
 }

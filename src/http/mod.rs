@@ -6,16 +6,12 @@
 
 mod answer;
 mod body;
-mod build;
 mod content;
 mod exchange;
 mod form;
-mod lost;
-mod object;
-mod pace;
-mod reading;
 mod request;
 mod retry;
+mod throttle;
 mod tls;
 mod trace;
 mod transport;
@@ -63,9 +59,7 @@ pub struct Config {
     /// Whether a token may travel over plain http to a host that is not this machine.
     pub insecure_http: bool,
     /// A pace to keep unasked: so many requests in so long.
-    pub rate: Option<Rate>,
-    /// Headers of every request to the profile's own origins, such as a version or an organization.
-    pub headers: Vec<(String, String)>,
+    pub rate: Option<RateLimit>,
     /// Receives the client's events.
     pub trace: Trace,
     /// Reads the platform's error body; None takes the reading that fits every common shape.
@@ -74,7 +68,7 @@ pub struct Config {
 
 /// A published rate: `requests` in `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateLimit {
     /// How many.
     pub requests: u32,
     /// In how long.
@@ -123,8 +117,8 @@ impl Reply {
     }
 
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
-        if object::are_too_many(&self.body) {
-            let message = format!("{subject} has more than {} objects", object::MOST);
+        if answer::has_too_many_objects(&self.body) {
+            let message = format!("{subject} has more than {} objects", answer::MAX_OBJECTS);
             let id = answer::request_id(&self.headers);
             return Err(Error::platform(message).with_status(self.status).with_request_id(id));
         }
@@ -177,7 +171,7 @@ pub struct Client {
 struct Inner {
     config: Config,
     transport: transport::Transport,
-    gate: pace::Gate,
+    throttle: throttle::Throttle,
     /// Bodies that are being read by threads of their own.
     active_bodies: Arc<AtomicUsize>,
     /// The platform's clock less ours.
@@ -189,10 +183,10 @@ struct Inner {
 impl Client {
     /// A client. Opens nothing: the connection pools are made at the first request, TLS roots at the first https URL.
     pub fn new(config: Config) -> Self {
-        let gate = pace::Gate::new(config.rate);
+        let throttle = throttle::Throttle::new(config.rate);
         let (transport, active_bodies) = Default::default();
         let (ahead, throttled) = Default::default();
-        Self { inner: Arc::new(Inner { config, transport, gate, active_bodies, ahead, throttled }) }
+        Self { inner: Arc::new(Inner { config, transport, throttle, active_bodies, ahead, throttled }) }
     }
 
     /// A client that may show its token to the origin of `url`, too: another region of the same platform.
@@ -210,7 +204,7 @@ impl Client {
 
     /// Sends a small request and decodes the JSON object of the answer. `what` names the thing, for errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
-        let answer: object::Object<T> =
+        let answer: answer::JsonObject<T> =
             self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))?;
         Ok(answer.0)
     }
@@ -287,7 +281,7 @@ impl Client {
     async fn turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
         let counts = request.paced && self.is_own(&request.url);
-        let passed = self.inner.gate.pass(counts, config.policy.elapsed).await;
+        let passed = self.inner.throttle.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
             let message = format!("{} takes no more requests for now", config.platform);
             retry::come_back(Error::new(Kind::RateLimited, message).with_status(429), wait)
@@ -302,12 +296,12 @@ impl Client {
         }
         if let Some(asked) = failure.wait.filter(|_| limited) {
             // Also where it is too long for this request: the others need not find out one by one.
-            self.inner.gate.close(asked);
+            self.inner.throttle.close(asked);
         }
         let pause = tries.next(failure)?;
         if limited {
             // The next attempt, like every other request, waits at the gate.
-            self.inner.gate.close(pause);
+            self.inner.throttle.close(pause);
         } else {
             tokio::time::sleep(pause).await;
         }

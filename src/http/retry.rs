@@ -1,6 +1,5 @@
 //! When a request may go again, and after how long.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -182,10 +181,7 @@ pub(super) fn come_back(error: Error, asked: Duration) -> Error {
 
 /// A random part of `ceiling`: full jitter, so that many clients that failed together do not come back together.
 fn part_of(ceiling: Duration) -> Duration {
-    // The standard library's hash keys are the randomness that is already there.
-    let random = RandomState::new().build_hasher().finish() >> 32;
-    let part = f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-    ceiling.mul_f64(part)
+    ceiling.mul_f64(fastrand::f64())
 }
 
 /// The wait that an answer asks for: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
@@ -274,9 +270,9 @@ mod tests {
             let request = Request::get("http://h/".parse().unwrap()).repeatable();
             let error = Error::platform("x").with_status(status);
             let failure = Failure { error, cause: Cause::Status(status), fully_sent: true, wait };
-            let gate = crate::http::pace::Gate::new(None);
+            let throttle = crate::http::throttle::Throttle::new(None);
             if let Some(wait) = wait {
-                gate.close(wait);
+                throttle.close(wait);
             }
             // Waits that are kept and waits that are refused: the decision depends on the limit alone.
             match (Tries::new(Policy::default(), &request).next(failure), wait) {

@@ -6,7 +6,7 @@ use super::{REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Op as Comparator;
 pub use crate::filter::Precision;
-use crate::http::Rate;
+use crate::http::RateLimit;
 use crate::human;
 use crate::model::NewFile;
 
@@ -89,7 +89,7 @@ pub struct Capabilities {
     /// The keys of `--set` that scope files: workspace, team, project.
     pub scope: &'static [&'static str],
     /// The rate it publishes, which is kept to unasked.
-    pub rate: Option<Rate>,
+    pub rate: Option<RateLimit>,
     /// What to do instead of an operation it lacks: a hint that can be typed, `{ref}` standing for the file.
     pub instead: &'static [(Op, &'static str)],
 }

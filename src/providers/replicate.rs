@@ -27,7 +27,7 @@ use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, Upl
 use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
-use crate::http::{Client, Part, Rate, Reply, Request, form};
+use crate::http::{Client, Part, RateLimit, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile};
 use crate::progress::Progress;
 use crate::secret::Secret;
@@ -100,7 +100,7 @@ const API: Capabilities = Capabilities {
     replace: false,
     checksums: &["sha256", "md5"],
     scope: &[],
-    rate: Some(Rate { requests: 3000, per: Duration::from_mins(1) }),
+    rate: Some(RateLimit { requests: 3000, per: Duration::from_mins(1) }),
     instead: &[
         (Op::Download, "`haul info {ref}` shows what it knows about the file"),
         (

@@ -26,7 +26,7 @@ use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, S
 use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
-use crate::http::{Client, Range, Rate, Request};
+use crate::http::{Client, Range, RateLimit, Request};
 use crate::model::{File, FileId, Link, NewFile};
 use crate::progress::Progress;
 use wire::FileReply;
@@ -104,7 +104,7 @@ const CAN: Capabilities = Capabilities {
     checksums: &[],
     scope: &["organization_id", "project_id"],
     // Published for uploads (`POST /api/v1/files`) by project. Nothing is for the other calls, which are sent unpaced.
-    rate: Some(Rate { requests: 50, per: Duration::from_secs(5) }),
+    rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),
     instead: &[
         (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
         (Op::Links, "`haul link {ref}` makes another link"),

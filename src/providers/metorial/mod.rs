@@ -31,7 +31,7 @@ use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting,
 use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Op};
-use crate::http::{Body, Client, Rate, Reply, Request};
+use crate::http::{Body, Client, RateLimit, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
 
@@ -117,7 +117,7 @@ const SEED: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],
-    rate: Some(Rate { requests: 5000, per: Duration::from_mins(10) }),
+    rate: Some(RateLimit { requests: 5000, per: Duration::from_mins(10) }),
     instead: &[],
 };
 

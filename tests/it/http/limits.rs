@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use haul::error::Kind;
-use haul::http::{Client, Config, Policy, Problem, Rate};
+use haul::http::{Client, Config, Policy, Problem, RateLimit};
 use jiff::Timestamp;
 
 use crate::http::{client, config, get};
@@ -99,7 +99,7 @@ async fn a_503_waits_alone() {
 #[tokio::test]
 async fn a_published_rate_is_kept_unasked() {
     let server = Server::repeating(vec![Answer::ok()]);
-    let rate = Some(Rate { requests: 5, per: Duration::from_millis(300) });
+    let rate = Some(RateLimit { requests: 5, per: Duration::from_millis(300) });
     let policy = Policy { attempts: 1, ..config(&server).policy };
     let client = Client::new(Config { rate, policy, ..config(&server) });
     let (begun, done) = (Instant::now(), AtomicUsize::new(0));

@@ -30,7 +30,6 @@ fn config(server: &Server) -> Config {
             base: Duration::from_millis(1),
             cap: Duration::from_millis(5),
         },
-        headers: vec![("x-team".to_owned(), "blue".to_owned())],
         ..connection::config("testland", vec![server.url.clone()])
     }
 }

@@ -100,7 +100,6 @@ pub fn config(platform: &'static str, own: Vec<Url>) -> Config {
         cacert: None,
         insecure_http: false,
         rate: None,
-        headers: Vec::new(),
         trace: Trace::default(),
         read_problem: |_| None,
     }

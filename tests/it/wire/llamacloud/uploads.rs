@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haul::error::{Kind, Result};
-use haul::http::{Client, Config, Rate};
+use haul::http::{Client, Config, RateLimit};
 use haul::model::{File, NewFile};
 use haul::progress::silent;
 use haul::providers::{Connection, Provider, Query};
@@ -209,7 +209,7 @@ async fn only_uploads_fall_under_the_published_rate() {
         _ => reply(200, r#"{"items":[]}"#),
     });
     let profile = profile(&api, &[]);
-    let rate = Some(Rate { requests: 1, per: Duration::from_hours(1) });
+    let rate = Some(RateLimit { requests: 1, per: Duration::from_hours(1) });
     let http = Client::new(Config { rate, ..profile.config() });
     let provider = (profile.spec.open)(Connection { http, ..profile.connection() }).unwrap();
     upload(&*provider, hello()).await.unwrap();

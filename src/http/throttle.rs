@@ -1,4 +1,4 @@
-//! The gate that every request of a client passes: a published pace is kept, and a 429 stops them all.
+//! The throttle that every request of a client passes: a published pace is kept, and a 429 stops them all.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Rate;
+use super::RateLimit;
 
 /// Shared by all clones of a client.
 #[derive(Debug)]
-pub(super) struct Gate {
-    rate: Option<Rate>,
+pub(super) struct Throttle {
+    rate: Option<RateLimit>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the gate was closed, and for how long.
+    /// When the throttle was closed, and for how long.
     closed: Option<(Instant, Duration)>,
     /// When the latest requests left: as many as the rate allows in one period.
     left: VecDeque<Instant>,
 }
 
-impl Gate {
-    pub(super) fn new(rate: Option<Rate>) -> Self {
+impl Throttle {
+    pub(super) fn new(rate: Option<RateLimit>) -> Self {
         Self { rate, state: Mutex::default() }
     }
 
@@ -37,7 +37,7 @@ impl Gate {
         }
     }
 
-    /// Waits for a request's turn. `counts` says whether it falls under the rate. A gate that stays closed for longer
+    /// Waits for a request's turn. `counts` says whether it falls under the rate. A throttle that stays closed for longer
     /// than `patience` is an error, the time that is left.
     pub(super) async fn pass(&self, counts: bool, patience: Duration) -> Result<(), Duration> {
         while let Some(wait) = self.try_pass(counts, patience)? {
@@ -70,7 +70,7 @@ impl Gate {
 }
 
 impl State {
-    /// How much longer the gate stays closed.
+    /// How much longer the throttle stays closed.
     fn closed_for(&self, now: Instant) -> Duration {
         self.closed.map_or(Duration::ZERO, |(since, time)| left_of(time, since, now))
     }
@@ -90,39 +90,39 @@ mod tests {
     #[tokio::test]
     async fn a_rate_holds_in_every_window() {
         let per = Duration::from_millis(50);
-        let gate = Gate::new(Some(Rate { requests: 3, per }));
+        let throttle = Throttle::new(Some(RateLimit { requests: 3, per }));
         let mut times = Vec::new();
         for _ in 0..10 {
-            gate.pass(true, LONG).await.unwrap();
+            throttle.pass(true, LONG).await.unwrap();
             times.push(Instant::now());
         }
         assert!(times.windows(4).all(|four| four[3] - four[0] >= per), "{times:?}");
-        let gate = Gate::new(Some(Rate { requests: 1, per: LONG }));
-        gate.pass(true, LONG).await.unwrap();
-        assert_eq!(gate.try_pass(false, LONG), Ok(None), "what does not count does not wait");
-        assert!(gate.try_pass(true, Duration::ZERO).unwrap().is_some(), "a pace tries nobody's patience");
+        let throttle = Throttle::new(Some(RateLimit { requests: 1, per: LONG }));
+        throttle.pass(true, LONG).await.unwrap();
+        assert_eq!(throttle.try_pass(false, LONG), Ok(None), "what does not count does not wait");
+        assert!(throttle.try_pass(true, Duration::ZERO).unwrap().is_some(), "a pace tries nobody's patience");
     }
 
     #[tokio::test]
-    async fn a_closed_gate_stops_everyone_or_says_for_how_long() {
-        let gate = Gate::new(None);
+    async fn a_closed_throttle_stops_everyone_or_says_for_how_long() {
+        let throttle = Throttle::new(None);
         let begun = Instant::now();
-        gate.close(Duration::from_millis(80));
-        gate.close(Duration::from_millis(1));
-        let left = gate.pass(true, Duration::from_millis(5)).await.unwrap_err();
+        throttle.close(Duration::from_millis(80));
+        throttle.close(Duration::from_millis(1));
+        let left = throttle.pass(true, Duration::from_millis(5)).await.unwrap_err();
         assert!(left > Duration::from_millis(5) && left <= Duration::from_millis(80), "{left:?}");
-        let (one, two) = tokio::join!(gate.pass(true, LONG), gate.pass(false, LONG));
+        let (one, two) = tokio::join!(throttle.pass(true, LONG), throttle.pass(false, LONG));
         assert!(one.is_ok() && two.is_ok());
         assert!(begun.elapsed() >= Duration::from_millis(80));
     }
 
     #[tokio::test]
-    async fn a_gate_can_be_closed_for_longer_than_time_goes_on() {
-        let gate = Gate::new(Some(Rate { requests: 1, per: Duration::MAX }));
-        gate.pass(true, LONG).await.unwrap();
-        assert!(gate.try_pass(true, LONG).unwrap().is_some_and(|wait| wait > LONG));
-        gate.close(Duration::MAX);
-        gate.close(Duration::from_millis(1));
-        assert!(gate.pass(false, LONG).await.unwrap_err() > LONG);
+    async fn a_throttle_can_be_closed_for_longer_than_time_goes_on() {
+        let throttle = Throttle::new(Some(RateLimit { requests: 1, per: Duration::MAX }));
+        throttle.pass(true, LONG).await.unwrap();
+        assert!(throttle.try_pass(true, LONG).unwrap().is_some_and(|wait| wait > LONG));
+        throttle.close(Duration::MAX);
+        throttle.close(Duration::from_millis(1));
+        assert!(throttle.pass(false, LONG).await.unwrap_err() > LONG);
     }
 }
