@@ -12,7 +12,7 @@ use crate::model::{Address, Clock, Warn};
 use crate::providers::{Connection, Provider, REGISTRY, Spec};
 use crate::settings::{Origin, Profile, Settings};
 use crate::ui::Ui;
-use crate::vault::{self, Patience, Token};
+use crate::vault::{self, Timeout, Token};
 
 /// What a command is handed.
 pub struct Context {
@@ -90,18 +90,17 @@ impl Context {
         (profile.spec.open)(self.connection(profile, token, retries)?)
     }
 
-    /// Finds the token of a profile, None where no place is known that could hold one.
+    /// Finds the token of a profile. None if it has no source.
     pub fn token(&self, profile: &Profile) -> Result<Option<Token>> {
-        self.patiently(|patience| vault::token(&self.settings, profile, patience))
+        self.with_timeout(|timeout| vault::token(&self.settings, profile, timeout))
     }
 
-    /// Runs `work` with the time that a keyring may take here: long only where somebody can see its prompt.
-    pub fn patiently<T>(&self, work: impl FnOnce(&Patience) -> T) -> T {
-        let notice = |text: &str| self.ui.note(text);
+    /// Runs `work` with a time limit for keyrings, which is long only if the user can answer a prompt.
+    pub fn with_timeout<T>(&self, work: impl FnOnce(&Timeout) -> T) -> T {
         if self.ui.can_ask() && self.settings.env.has_display() {
-            work(&Patience::long(&notice))
+            work(&Timeout::after(Duration::from_mins(1)).with_notice(&|text: &str| self.ui.note(text)))
         } else {
-            work(&Patience::short())
+            work(&Timeout::after(Duration::from_secs(3)))
         }
     }
 

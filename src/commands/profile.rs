@@ -236,8 +236,8 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
     let mut rows = ctx.ui.rows(COLUMNS)?;
     // One that cannot be understood can still be removed.
     let row = row(settings, name);
-    if let Some(safe) = profile.token_store.as_deref().and_then(vault::Safe::parse) {
-        ctx.patiently(|patience| vault::remove(settings, name, safe, patience)).map_err(|error| {
+    if let Some(backend) = profile.token_store.as_deref().and_then(vault::Backend::parse) {
+        ctx.with_timeout(|timeout| vault::remove(settings, name, backend, timeout)).map_err(|error| {
             error.hint(format!("profile {name} is still there: its token could not be removed"))
         })?;
     }

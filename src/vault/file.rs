@@ -1,45 +1,88 @@
-//! The safe of last resort: a file for each profile that its owner alone can read. Only with `--insecure-storage`.
+//! The file backend: a private file for each profile, used only with `--insecure-storage`.
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::{Timeout, TokenStore};
 use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::secret::Secret;
 use crate::settings::Settings;
 
-/// Where a profile's token is kept.
-pub(super) fn path(settings: &Settings, profile: &str) -> Result<PathBuf> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if profile.is_empty() || !profile.chars().all(plain) {
-        return Err(Error::usage(format!("profile {profile:?}: no file can be named after it"))
-            .hint("give it a name of letters, digits and `-`"));
+/// The folder of the token files.
+pub(super) struct TokenFiles(PathBuf);
+
+impl TokenFiles {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self(settings.folders.config.join("tokens"))
     }
-    Ok(settings.folders.config.join("tokens").join(profile))
+
+    fn path(&self, account: &str) -> Result<PathBuf> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if account.is_empty() || !account.chars().all(plain) {
+            return Err(Error::usage(format!("profile {account:?}: no file can be named after it"))
+                .hint("give it a name of letters, digits and `-`"));
+        }
+        Ok(self.0.join(account))
+    }
 }
 
-pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
-    let failed = |error: io::Error| {
-        Error::new(Kind::Auth, format!("{}: cannot read the token", path.display())).caused_by(error)
-    };
-    let mut file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    // Of the open file, so that nobody can put another in its place in between.
-    if let Some(mode) = shared(&file.metadata().map_err(failed)?) {
-        let message = format!("{}: others can read the token in it (mode {mode:04o})", path.display());
-        return Err(Error::new(Kind::Auth, message)
-            .hint(format!("`chmod 600 {}`, and better make a new token", path.display())));
+impl TokenStore for TokenFiles {
+    fn read(&self, account: &str, _timeout: &Timeout) -> Result<Option<Secret>> {
+        let path = self.path(account)?;
+        let failed = |error: io::Error| {
+            Error::new(Kind::Auth, format!("{}: cannot read the token", path.display())).caused_by(error)
+        };
+        let mut file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        // Of the open file, which no other file can replace in between.
+        if let Some(mode) = shared(&file.metadata().map_err(failed)?) {
+            let message = format!("{}: others can read the token in it (mode {mode:04o})", path.display());
+            return Err(Error::new(Kind::Auth, message)
+                .hint(format!("`chmod 600 {}`, and better make a new token", path.display())));
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
+        Ok(Some(Secret::new(&text)).filter(|secret| !secret.expose().is_empty()))
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(failed)?;
-    Ok(Some(Secret::new(&text)).filter(|secret| !secret.expose().is_empty()))
+
+    fn peek(&self, account: &str, timeout: &Timeout) -> Option<Secret> {
+        self.read(account, timeout).ok().flatten()
+    }
+
+    fn write(&self, account: &str, secret: &Secret, _timeout: &Timeout) -> Result<()> {
+        let path = self.path(account)?;
+        let write = || {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(&self.0)?;
+            files::replace(&path, format!("{}\n", secret.expose()).as_bytes(), true)
+        };
+        write().map_err(|error| Error::io("write the token", &path, error))
+    }
+
+    /// Removes the token file; if it is a symbolic link, the file it links to.
+    fn remove(&self, account: &str, _timeout: &Timeout) -> Result<bool> {
+        let path = self.path(account)?;
+        let removed = files::place(&path).and_then(|place| match place {
+            files::Place::File(path) => fs::remove_file(path),
+            files::Place::Stream => Err(io::Error::other("it is not a regular file")),
+        });
+        match removed {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("remove the token", &path, error)),
+        }
+    }
 }
 
-/// The mode of a file that others than its owner can read or write.
+/// The mode of a file that users other than its owner can read or write.
 fn shared(metadata: &fs::Metadata) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -51,30 +94,5 @@ fn shared(metadata: &fs::Metadata) -> Option<u32> {
     {
         let _ = metadata;
         None
-    }
-}
-
-pub(super) fn write(path: &Path, secret: &Secret) -> Result<()> {
-    let write = || {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(files::folder_of(path))?;
-        files::replace(path, format!("{}\n", secret.expose()).as_bytes(), true)
-    };
-    write().map_err(|error| Error::io("write the token", path, error))
-}
-
-/// Removes the token file; if it is a symbolic link, the file it links to.
-pub(super) fn remove(path: &Path) -> Result<bool> {
-    let removed = files::place(path).and_then(|place| match place {
-        files::Place::File(path) => fs::remove_file(path),
-        files::Place::Stream => Err(io::Error::other("it is not a regular file")),
-    });
-    match removed {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("remove the token", path, error)),
     }
 }

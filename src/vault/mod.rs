@@ -1,33 +1,48 @@
-//! Where a token comes from: the environment, `token_command`, or a [`Safe`] of this machine that `auth login` recorded.
+//! Where a token comes from: the environment, `token_command`, or the [`Backend`] that `auth login` recorded.
 //!
-//! A command looks at one place after the other and opens only what it has to: with the token in a variable no keyring
-//! is asked.
+//! A command looks at the sources in order and opens only the one that it uses: with the token in a variable, no keyring
+//! is called.
 
-mod command;
+mod backend;
 mod file;
-mod patience;
-mod probe;
-mod safe;
+mod timeout;
 
-pub use patience::Patience;
-pub use probe::{Kept, keep};
-pub use safe::Safe;
+use std::io::IsTerminal as _;
+use std::process::{Command, Stdio};
+
+pub use backend::{Backend, Kept, keep};
+pub use timeout::Timeout;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::{Profile, Settings, env, profile_variable};
 
-/// Where a token is found; travels with it, so that a refusal can name the place.
+/// The tokens in a backend, by account.
+trait TokenStore {
+    /// Reads a token; None if there is none.
+    fn read(&self, account: &str, timeout: &Timeout) -> Result<Option<Secret>>;
+
+    /// Reads a token if that needs no prompt.
+    fn peek(&self, account: &str, timeout: &Timeout) -> Option<Secret>;
+
+    /// Writes a token.
+    fn write(&self, account: &str, secret: &Secret, timeout: &Timeout) -> Result<()>;
+
+    /// Removes a token. Returns whether there was one.
+    fn remove(&self, account: &str, timeout: &Timeout) -> Result<bool>;
+}
+
+/// Where a token comes from. It stays with the token, so that an error can name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Typed or piped in just now.
+    /// Typed or piped in.
     Given,
     /// An environment variable.
     Variable(String),
     /// The profile's `token_command`.
     Command,
-    /// Where `auth login` put it.
-    Safe(Safe),
+    /// The backend that `auth login` recorded.
+    Backend(Backend),
 }
 
 impl std::fmt::Display for Source {
@@ -36,49 +51,48 @@ impl std::fmt::Display for Source {
             Self::Given => f.write_str("what was given"),
             Self::Variable(name) => f.write_str(name),
             Self::Command => f.write_str("token_command"),
-            Self::Safe(safe) => f.write_str(safe.word()),
+            Self::Backend(backend) => f.write_str(backend.word()),
         }
     }
 }
 
-/// A token and where it was found.
+/// A token and its source.
 #[derive(Clone, Debug)]
 pub struct Token {
     /// The token.
     pub secret: Secret,
-    /// Where it was found.
+    /// Its source.
     pub source: Source,
 }
 
-/// Finds the token of a profile. None where no place is known that could hold one; an error of kind [`Kind::Auth`]
-/// where a place is known and gives none.
-pub fn token(settings: &Settings, profile: &Profile, patience: &Patience) -> Result<Option<Token>> {
+/// Finds the token of a profile. None if it has no source; an error of kind [`Kind::Auth`] if the source has no token.
+pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Result<Option<Token>> {
     let Some(source) = source(settings, profile)? else { return Ok(None) };
     let secret = match &source {
         Source::Given => None,
         Source::Variable(name) => settings.env.get(name).map(Secret::new),
         Source::Command => match &profile.file.token_command {
-            Some(words) => Some(command::run(&profile.name, words)?),
+            Some(words) => Some(run_command(&profile.name, words)?),
             None => None,
         },
-        Source::Safe(safe) => Some(read(settings, &profile.name, *safe, patience)?),
+        Source::Backend(backend) => Some(read(settings, &profile.name, *backend, timeout)?),
     };
     Ok(secret.map(|secret| Token { secret, source }))
 }
 
-/// The token of a profile, only if it can be had without asking anybody: for what nobody has asked for, such as the
-/// completion of a word. Not from a `token_command`, which may ask on the terminal, nor from a keyring that is locked.
-pub fn unasked(settings: &Settings, profile: &Profile, patience: &Patience) -> Option<Token> {
+/// The token of a profile if no prompt is needed, for background work such as completions. A `token_command`, which may
+/// ask on the terminal, and a locked keyring are not used.
+pub fn without_prompt(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Option<Token> {
     let source = source(settings, profile).ok()??;
     let secret = match &source {
         Source::Given | Source::Command => None,
         Source::Variable(name) => settings.env.get(name).map(Secret::new),
-        Source::Safe(safe) => safe.peek(settings, &profile.name, patience),
+        Source::Backend(backend) => backend.open(settings).peek(&profile.name, timeout),
     };
     secret.map(|secret| Token { secret, source })
 }
 
-/// Where the profile's token comes from, without opening it. None where no place is known.
+/// The source of a profile's token, which is not opened. None if it has none.
 pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> {
     let is_set = |source: &Source| match source {
         Source::Variable(name) => settings.env.get(name).is_some(),
@@ -87,11 +101,10 @@ pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> 
     Ok(sources(settings, profile)?.into_iter().find(is_set))
 }
 
-/// The places where a profile's token can be, in the order they are looked at, variables set or not.
+/// The possible sources of a profile's token in order, including variables that are not set.
 ///
-/// A built-in profile stands for the account that the platform's official variables name. A named one may be another
-/// account, so these come last there; and only if it reaches the vendor's own host, else a token would go to a
-/// foreign one.
+/// A built-in profile is the account of the platform's official variables. Another profile may be another account, so
+/// they come last there, and only if it uses the vendor's own host: a token must not go to a foreign one.
 fn sources(settings: &Settings, profile: &Profile) -> Result<Vec<Source>> {
     let official = || profile.spec.token_variables.iter().map(|name| Source::Variable((*name).to_owned()));
     let mut sources = Vec::new();
@@ -108,25 +121,25 @@ fn sources(settings: &Settings, profile: &Profile) -> Result<Vec<Source>> {
     if profile.file.token_command.is_some() {
         sources.push(Source::Command);
     }
-    sources.extend(recorded(settings, profile)?.map(Source::Safe));
+    sources.extend(recorded(settings, profile)?.map(Source::Backend));
     if !profile.is_built_in() && profile.is_vendors() {
         sources.extend(official());
     }
     Ok(sources)
 }
 
-/// The safe that `auth login` recorded in the config file.
-pub fn recorded(settings: &Settings, profile: &Profile) -> Result<Option<Safe>> {
+/// The backend that `auth login` recorded in the config file.
+pub fn recorded(settings: &Settings, profile: &Profile) -> Result<Option<Backend>> {
     let Some(word) = &profile.file.token_store else { return Ok(None) };
-    let safe = Safe::parse(word).ok_or_else(|| {
+    let backend = Backend::parse(word).ok_or_else(|| {
         let place = settings.file.origin(&["profiles", &profile.name, "token_store"]);
         Error::usage(format!("{place}: no token store is called {word:?}"))
             .hint(format!("run `haul auth login {}`", profile.name))
     })?;
-    Ok(Some(safe))
+    Ok(Some(backend))
 }
 
-/// What to type to give a profile its token, and where a refused one came from.
+/// Hints for a missing token, or the source of a refused one.
 pub fn hints(profile: &Profile, found: Option<&Token>) -> Vec<String> {
     match found {
         Some(Token { source: Source::Given, .. }) => Vec::new(),
@@ -145,15 +158,16 @@ pub fn variable(profile: &Profile) -> String {
     }
 }
 
-/// Reads a token from the safe that was recorded.
-fn read(settings: &Settings, profile: &str, safe: Safe, patience: &Patience) -> Result<Secret> {
-    let found = safe.read(settings, profile, patience).map_err(|error| {
+/// Reads a token from the recorded backend.
+fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout) -> Result<Secret> {
+    let found = backend.open(settings).read(profile, timeout).map_err(|error| {
         error.hint(format!("set {} to do without it", profile_variable(profile, "TOKEN")))
     })?;
     found.ok_or_else(|| {
-        let error = Error::new(Kind::Auth, format!("{profile}: its token is no longer in {}", safe.title()));
+        let error =
+            Error::new(Kind::Auth, format!("{profile}: its token is no longer in {}", backend.title()));
         let error = error.hint(format!("run `haul auth login {profile}`"));
-        if safe == Safe::KernelKeyring {
+        if backend == Backend::KernelKeyring {
             error.hint("the kernel forgets it when it has not been used for days, and at a restart")
         } else {
             error
@@ -161,7 +175,36 @@ fn read(settings: &Settings, profile: &str, safe: Safe, patience: &Patience) -> 
     })
 }
 
-/// Removes a profile's token from a safe. Whether it was there.
-pub fn remove(settings: &Settings, profile: &str, safe: Safe, patience: &Patience) -> Result<bool> {
-    safe.remove(settings, profile, patience)
+/// Removes a profile's token from a backend. Returns whether there was one.
+pub fn remove(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout) -> Result<bool> {
+    backend.open(settings).remove(profile, timeout)
+}
+
+/// Runs a `token_command`. The first line of its output is the token.
+fn run_command(profile: &str, words: &[String]) -> Result<Secret> {
+    let failed = |why: String| {
+        Error::new(Kind::Auth, format!("profile {profile}: token_command gave no token")).cause(why)
+    };
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(failed("it is empty".to_owned()));
+    };
+    // A password manager may ask on the terminal. Piped input belongs to haul: `haul upload -` reads it.
+    let input = if std::io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(input)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(format!("{program}: {error}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("{program}: {}", output.status)));
+    }
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| failed(format!("{program}: its output is not UTF-8")))?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() {
+        Err(failed(format!("{program}: it printed nothing")))
+    } else {
+        Ok(Secret::new(line))
+    }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::Profile;
 use crate::ui::Columns;
-use crate::vault::{self, Kept, Safe, Source, Token};
+use crate::vault::{self, Backend, Kept, Source, Token};
 
 pub(in crate::commands) const COLUMNS: Columns = Columns {
     all: &["profile", "provider", "token", "checked", "stored_in", "expires_at"],
@@ -66,7 +66,7 @@ impl LoginArgs {
             check(ctx, &profile, token, retries).await.map_err(|error| refused(&profile, &error))?;
         }
         let kept = keep(ctx, &profile, &secret, self.insecure_storage)?;
-        let expires_at = forgotten_at(ctx, kept.safe);
+        let expires_at = forgotten_at(ctx, kept.backend);
         tell(ctx, &profile, &kept, expires_at)?;
         let mut rows = ctx.ui.rows(COLUMNS)?;
         rows.push(&Row {
@@ -74,7 +74,7 @@ impl LoginArgs {
             provider: profile.spec.name,
             token: secret.redacted(),
             checked: !self.no_check,
-            stored_in: kept.safe.word(),
+            stored_in: kept.backend.word(),
             expires_at,
         })?;
         rows.finish()
@@ -122,23 +122,23 @@ fn refused(profile: &Profile, error: &Error) -> Error {
 fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Result<Kept> {
     let (settings, name) = (&ctx.settings, &profile.name);
     let before = vault::recorded(settings, profile).ok().flatten();
-    ctx.patiently(|patience| {
-        let kept = vault::keep(settings, name, secret, insecure, patience).map_err(|error| {
+    ctx.with_timeout(|timeout| {
+        let kept = vault::keep(settings, name, secret, insecure, timeout).map_err(|error| {
             error
                 .hint(format!("set {}, or name a program in `token_command`", vault::variable(profile)))
                 .hint(format!("`haul auth login {name} --insecure-storage` keeps it as plain text in a file"))
         })?;
-        if before == Some(kept.safe) {
+        if before == Some(kept.backend) {
             return Ok(kept);
         }
-        let recorded = settings.edit(|file| file.set_token_store(name, Some(kept.safe.word())));
+        let recorded = settings.edit(|file| file.set_token_store(name, Some(kept.backend.word())));
         if let Err(error) = recorded {
             // Nobody would look for it there.
-            let _ = vault::remove(settings, name, kept.safe, patience);
+            let _ = vault::remove(settings, name, kept.backend, timeout);
             return Err(error);
         }
         if let Some(old) = before
-            && let Err(error) = vault::remove(settings, name, old, patience)
+            && let Err(error) = vault::remove(settings, name, old, timeout)
         {
             ctx.ui.warn(&format!("{name}: the old token is still in {}: {error}", old.title()));
         }
@@ -148,7 +148,7 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
 
 fn tell(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timestamp>) -> Result<()> {
     let name = &profile.name;
-    for error in &kept.passed_over {
+    for error in &kept.skipped {
         ctx.ui.note(&error.to_string());
     }
     let until = match expires_at {
@@ -158,14 +158,14 @@ fn tell(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timest
         ),
         None => String::new(),
     };
-    ctx.ui.note(&format!("{name}: the token is kept in {}{until}", kept.safe.title()));
-    if kept.safe == Safe::File {
+    ctx.ui.note(&format!("{name}: the token is kept in {}{until}", kept.backend.title()));
+    if kept.backend == Backend::File {
         ctx.ui.warn("the file is plain text: whoever reads your files can read the token");
     }
-    let stored = Source::Safe(kept.safe);
+    let stored = Source::Backend(kept.backend);
     // As settings were read before it was recorded.
     let mut profile = profile.clone();
-    profile.file.token_store = Some(kept.safe.word().to_owned());
+    profile.file.token_store = Some(kept.backend.word().to_owned());
     match vault::source(&ctx.settings, &profile)? {
         Some(first) if first != stored => {
             ctx.ui.warn(&format!("{first} goes before the stored token while it is set"));

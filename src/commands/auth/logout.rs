@@ -42,19 +42,19 @@ impl LogoutArgs {
         let mut profile = profile_with_token(ctx)?;
         let name = profile.name.clone();
         let mut rows = ctx.ui.rows(COLUMNS)?;
-        if let Some(safe) = vault::recorded(&ctx.settings, &profile)? {
+        if let Some(backend) = vault::recorded(&ctx.settings, &profile)? {
             let removed = ctx
-                .patiently(|patience| vault::remove(&ctx.settings, &name, safe, patience))
+                .with_timeout(|timeout| vault::remove(&ctx.settings, &name, backend, timeout))
                 .map_err(|error| {
-                    let place = ctx.settings.file.origin(&["profiles", &name, "token_store"]);
-                    error.hint(format!("to forget about it, remove `token_store` at {place}"))
-                })?;
+                let place = ctx.settings.file.origin(&["profiles", &name, "token_store"]);
+                error.hint(format!("to forget about it, remove `token_store` at {place}"))
+            })?;
             ctx.settings.edit(|file| file.set_token_store(&name, None))?;
             profile.file.token_store = None;
             rows.push(&Row {
                 profile: &name,
                 provider: profile.spec.name,
-                removed_from: safe.word(),
+                removed_from: backend.word(),
                 removed,
             })?;
         } else {

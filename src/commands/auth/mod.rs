@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::providers::Query;
 use crate::settings::Profile;
-use crate::vault::{Safe, Token};
+use crate::vault::{Backend, Token};
 
 /// The commands of `haul auth`.
 #[derive(Debug, Subcommand)]
@@ -66,9 +66,9 @@ fn needs_none(profile: &Profile) -> bool {
     profile.spec.token_variables.is_empty()
 }
 
-/// When a safe forgets a token that was used just now, to the second. None is never.
-fn forgotten_at(ctx: &Context, safe: Safe) -> Option<Timestamp> {
-    let end = ctx.clock.now().checked_add(safe.keeps_for()?).ok()?;
+/// When a backend forgets a token that was used just now, to the second. None is never.
+fn forgotten_at(ctx: &Context, backend: Backend) -> Option<Timestamp> {
+    let end = ctx.clock.now().checked_add(backend.keeps_for()?).ok()?;
     Timestamp::from_second(end.as_second()).ok()
 }
 

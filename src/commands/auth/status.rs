@@ -117,7 +117,7 @@ impl StatusArgs {
             },
         };
         let expires_at = match &source {
-            Some(Source::Safe(safe)) if matches!(token, Ok(Some(_))) => forgotten_at(ctx, *safe),
+            Some(Source::Backend(backend)) if matches!(token, Ok(Some(_))) => forgotten_at(ctx, *backend),
             _ => None,
         };
         Row {
@@ -154,7 +154,7 @@ fn find_tokens(ctx: &Context, profiles: Vec<Profile>) -> Vec<Found> {
             Err(error) => return Found { profile, source: None, token: Err(error) },
         };
         let keyring = match &source {
-            Some(Source::Safe(safe)) => Some(safe.word()),
+            Some(Source::Backend(backend)) => Some(backend.word()),
             _ => None,
         };
         if let Some(error) = keyring.and_then(|word| broken.get(word)) {

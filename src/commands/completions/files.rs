@@ -19,7 +19,7 @@ use crate::model::{Address, Clock, Ref};
 use crate::providers::{Listing, Provider, Query, Sort};
 use crate::settings::{Env, Flags, Profile, Settings};
 use crate::ui::{Ui, is_unsafe, one_line};
-use crate::vault::{self, Patience};
+use crate::vault::{self, Timeout};
 
 /// The most that is offered at once.
 const OFFERED: usize = 2_000;
@@ -113,8 +113,8 @@ fn ask(
     let settings = Settings::load(flags, env).ok()?;
     let ctx = Context::new(Ui::silent(), settings, clock, Interrupt::default());
     let profile = ctx.profile(Some(profile)).ok()?;
-    let patience = Patience::brief(deadline.saturating_duration_since(Instant::now()));
-    let token = vault::unasked(&ctx.settings, &profile, &patience);
+    let timeout = Timeout::after(deadline.saturating_duration_since(Instant::now()));
+    let token = vault::without_prompt(&ctx.settings, &profile, &timeout);
     if token.is_none() && !profile.spec.token_variables.is_empty() {
         return None;
     }

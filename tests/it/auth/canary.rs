@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use haul::settings::{Env, Flags, Settings};
-use haul::vault::{self, Patience};
+use haul::vault::{self, Timeout};
 
 use super::support::Server;
 use crate::platforms::served;
@@ -136,7 +136,9 @@ fn debug_output_has_no_token_in_it() {
     let env: Env = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let settings = Settings::load(Flags::default(), env).unwrap();
     let profile = settings.profile("xai").unwrap();
-    let token = vault::token(&settings, &profile, &Patience::short()).unwrap().unwrap();
+    let token = vault::token(&settings, &profile, &Timeout::after(std::time::Duration::from_secs(3)))
+        .unwrap()
+        .unwrap();
     assert_eq!(token.secret.expose(), CANARY);
     let shown = format!("{settings:?} {settings:#?} {token:?} {:?}", settings.env);
     assert!(shown.contains("HAUL_TOKEN"), "{shown}");

@@ -1,38 +1,40 @@
-//! The places of this machine that keep tokens.
+//! The backends that store tokens on this machine: keyrings, and private files.
 
+use std::process;
 use std::time::Duration;
 
 use keyring::Entry;
 
-use super::{Patience, file};
+use super::file::TokenFiles;
+use super::{Timeout, TokenStore};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
-/// The name under which a keyring lists our entries; the account is the profile.
+/// The service name of our entries in a keyring. The account is the profile.
 const SERVICE: &str = "haul";
 
-/// A place of this machine that keeps tokens.
+/// A backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Safe {
+pub enum Backend {
     /// The desktop's keyring, over D-Bus: GNOME Keyring, `KWallet`, `KeePassXC`.
     SecretService,
-    /// The Linux kernel's keyring: in memory alone.
+    /// The keyring of the Linux kernel, in memory only.
     KernelKeyring,
     /// The keychain of macOS.
     Keychain,
     /// The Credential Manager of Windows.
     CredentialManager,
-    /// A file that its owner alone can read; never chosen unasked.
+    /// A private file, used only on request.
     File,
 }
 
-impl Safe {
+impl Backend {
     const ALL: [Self; 5] =
         [Self::SecretService, Self::KernelKeyring, Self::Keychain, Self::CredentialManager, Self::File];
 
-    /// The keyrings of this system, the better ones first.
-    pub const fn keyrings() -> &'static [Self] {
+    /// The keyrings of this system, best first.
+    const fn keyrings() -> &'static [Self] {
         if cfg!(target_os = "linux") {
             &[Self::SecretService, Self::KernelKeyring]
         } else if cfg!(target_os = "macos") {
@@ -66,13 +68,12 @@ impl Safe {
         }
     }
 
-    /// The safe of that word.
+    /// The backend of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|safe| safe.word() == word)
+        Self::ALL.into_iter().find(|backend| backend.word() == word)
     }
 
-    /// How long it keeps a token that is not used; None is for good. Each use starts the time anew, and a restart ends
-    /// it.
+    /// How long an unused token is kept; None is forever. Each use restarts the time; a restart of the machine ends it.
     pub fn keeps_for(self) -> Option<Duration> {
         if self != Self::KernelKeyring {
             return None;
@@ -81,51 +82,78 @@ impl Safe {
         text.trim().parse().ok().map(Duration::from_secs)
     }
 
-    /// Reads the token of `account`; None where it has none.
-    pub(super) fn read(
-        self,
-        settings: &Settings,
-        account: &str,
-        patience: &Patience,
-    ) -> Result<Option<Secret>> {
-        if self == Self::File {
-            return file::read(&file::path(settings, account)?);
+    /// The tokens in this backend.
+    pub(super) fn open(self, settings: &Settings) -> Box<dyn TokenStore> {
+        match self {
+            Self::File => Box::new(TokenFiles::new(settings)),
+            keyring => Box::new(Keyring(keyring)),
         }
-        let found = self.ask(account, patience, Entry::get_password)?;
+    }
+}
+
+/// Where a token is stored.
+pub struct Kept {
+    /// The backend.
+    pub backend: Backend,
+    /// Why each better backend was skipped.
+    pub skipped: Vec<Error>,
+}
+
+/// Stores the token of `account` in the first keyring that works, or in a file if `insecure` is set.
+///
+/// Reading cannot distinguish a locked or broken keyring from an empty one, so that a probe is written, read back and
+/// deleted. If no keyring works, the error has the reason for each.
+pub fn keep(
+    settings: &Settings,
+    account: &str,
+    secret: &Secret,
+    insecure: bool,
+    timeout: &Timeout,
+) -> Result<Kept> {
+    if insecure {
+        Backend::File.open(settings).write(account, secret, timeout)?;
+        return Ok(Kept { backend: Backend::File, skipped: Vec::new() });
+    }
+    let mut skipped = Vec::new();
+    for &backend in Backend::keyrings() {
+        let keyring = Keyring(backend);
+        match keyring.probe(timeout).and_then(|()| keyring.write(account, secret, timeout)) {
+            Ok(()) => return Ok(Kept { backend, skipped }),
+            Err(error) => skipped.push(error),
+        }
+    }
+    let error = Error::failed("no keyring of this machine can keep the token");
+    Err(skipped.iter().fold(error, |error, why| error.detail(why.to_string())))
+}
+
+/// A keyring.
+#[derive(Clone, Copy)]
+struct Keyring(Backend);
+
+impl TokenStore for Keyring {
+    fn read(&self, account: &str, timeout: &Timeout) -> Result<Option<Secret>> {
+        let found = self.call(account, timeout, Entry::get_password)?;
         Ok(found.map(|text| Secret::new(&text)))
     }
 
-    /// Reads the token of `account` if nobody is asked for that: a locked desktop keyring would show its prompt, and
-    /// macOS asks whether this program may.
-    pub(super) fn peek(self, settings: &Settings, account: &str, patience: &Patience) -> Option<Secret> {
-        match self {
-            Self::File | Self::KernelKeyring | Self::CredentialManager => {
-                self.read(settings, account, patience).ok().flatten()
-            }
-            Self::SecretService => {
+    fn peek(&self, account: &str, timeout: &Timeout) -> Option<Secret> {
+        match self.0 {
+            Backend::SecretService => {
                 let account = account.to_owned();
-                patience.wait(move || unlocked(&account)).flatten()
+                timeout.run(move || unlocked(&account)).flatten()
             }
-            Self::Keychain => None,
+            // macOS asks whether this program may read.
+            Backend::Keychain => None,
+            _ => self.read(account, timeout).ok().flatten(),
         }
     }
 
-    /// Writes the token of `account`.
-    pub(super) fn write(
-        self,
-        settings: &Settings,
-        account: &str,
-        secret: &Secret,
-        patience: &Patience,
-    ) -> Result<()> {
-        if self == Self::File {
-            return file::write(&file::path(settings, account)?, secret);
-        }
+    fn write(&self, account: &str, secret: &Secret, timeout: &Timeout) -> Result<()> {
         let secret = secret.clone();
-        let replace = self == Self::KernelKeyring;
+        let replace = self.0 == Backend::KernelKeyring;
         let write = move |entry: &Entry| {
-            // Every login session of the kernel's holds a link to the key that it used last, and would go on with it:
-            // only a key that is made invalid is gone for all of them.
+            // Each login session has a link to the key that it used last and would continue to use that. A deleted key is
+            // gone for all of them.
             if replace {
                 match entry.delete_credential() {
                     Ok(()) | Err(keyring::Error::NoEntry) => {}
@@ -134,63 +162,78 @@ impl Safe {
             }
             entry.set_password(secret.expose())
         };
-        let written = self.ask(account, patience, write)?;
-        written.ok_or_else(|| self.trouble("it does not take the token".to_owned()))
+        let written = self.call(account, timeout, write)?;
+        written.ok_or_else(|| self.unusable("it does not take the token".to_owned()))
     }
 
-    /// Removes the token of `account`; whether there was one.
-    pub(super) fn remove(self, settings: &Settings, account: &str, patience: &Patience) -> Result<bool> {
-        if self == Self::File {
-            return file::remove(&file::path(settings, account)?);
+    fn remove(&self, account: &str, timeout: &Timeout) -> Result<bool> {
+        Ok(self.call(account, timeout, Entry::delete_credential)?.is_some())
+    }
+}
+
+impl Keyring {
+    /// Writes, reads and deletes an entry.
+    fn probe(self, timeout: &Timeout) -> Result<()> {
+        // Two logins at the same time must not delete each other's probe.
+        let account = format!("probe-{}", process::id());
+        let worked = self.call(&account, timeout, |entry| {
+            entry.set_password("probe")?;
+            let read = entry.get_password();
+            entry.delete_credential()?;
+            Ok(read? == "probe")
+        })?;
+        if worked == Some(true) {
+            return Ok(());
         }
-        Ok(self.ask(account, patience, Entry::delete_credential)?.is_some())
+        Err(Error::failed(format!("{} does not give back what it was given", self.0.title())))
     }
 
-    /// Asks a keyring for something about `account`. None where it has no such entry.
-    pub(super) fn ask<T: Send + 'static>(
+    /// Calls the keyring with the entry of `account`. None if there is no such entry.
+    fn call<T: Send + 'static>(
         self,
         account: &str,
-        patience: &Patience,
-        question: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
+        timeout: &Timeout,
+        call: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
         let owned = account.to_owned();
-        let answer = patience.wait(move || {
+        let answer = timeout.run(move || {
             let entry = self.entry(&owned)?;
-            Some(entry.and_then(|entry| question(&entry)))
+            Some(entry.and_then(|entry| call(&entry)))
         });
         match answer {
-            None => Err(self.trouble(format!("no answer within {} seconds", patience.limit().as_secs()))),
-            Some(None) => Err(self.trouble("this system has no such thing".to_owned())),
+            None => Err(self.unusable(format!("no answer within {} seconds", timeout.limit.as_secs()))),
+            Some(None) => Err(self.unusable("this system has no such thing".to_owned())),
             Some(Some(Ok(answer))) => Ok(Some(answer)),
             Some(Some(Err(keyring::Error::NoEntry))) => Ok(None),
-            Some(Some(Err(error))) => Err(self.trouble(reason(&error))),
+            // In words: the error itself may hold the token.
+            Some(Some(Err(error))) => Err(self.unusable(reason(&error))),
         }
     }
 
-    /// The entry of `account`; None where this system has no such keyring.
+    /// The entry of `account`; None if this system has no such keyring.
     fn entry(self, account: &str) -> Option<keyring::Result<Entry>> {
         #[cfg(target_os = "linux")]
         {
             use keyring::secret_service::SsCredential;
-            let boxed = match self {
-                Self::SecretService => SsCredential::new_with_target(None, SERVICE, account)
+            let boxed = match self.0 {
+                Backend::SecretService => SsCredential::new_with_target(None, SERVICE, account)
                     .map(|credential| Entry::new_with_credential(Box::new(credential))),
-                Self::KernelKeyring => kernel_credential(account)
+                Backend::KernelKeyring => kernel_credential(account)
                     .map(|credential| Entry::new_with_credential(Box::new(credential))),
                 _ => return None,
             };
             Some(boxed)
         }
         #[cfg(not(target_os = "linux"))]
-        Self::keyrings().contains(&self).then(|| Entry::new(SERVICE, account))
+        Backend::keyrings().contains(&self.0).then(|| Entry::new(SERVICE, account))
     }
 
-    fn trouble(self, why: String) -> Error {
-        Error::new(Kind::Auth, format!("{} cannot be used", self.title())).cause(why)
+    fn unusable(self, why: String) -> Error {
+        Error::new(Kind::Auth, format!("{} cannot be used", self.0.title())).cause(why)
     }
 }
 
-/// The desktop keyring's token of `account`, unless it is locked. `keyring` itself unlocks whatever it finds.
+/// The desktop keyring's token of `account`, unless it is locked. The crate `keyring` always unlocks.
 #[cfg(target_os = "linux")]
 fn unlocked(account: &str) -> Option<Secret> {
     use dbus_secret_service::{EncryptionType, SecretService};
@@ -212,8 +255,8 @@ fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::Keyuti
     use keyring::keyutils::KeyutilsCredential;
     use linux_keyutils::{KeyRing, KeyRingIdentifier};
 
-    // Outside of a login session (cron, a container) there is no session keyring, and what is put into the user's own
-    // cannot be read back. One made for this thread gives access to the persistent keyring, which stays.
+    // Outside of a login session (cron, a container) there is no session keyring, and keys in the user's own cannot be
+    // read back. A session keyring for this thread gives access to the persistent keyring.
     let _ = KeyRing::from_special_id(KeyRingIdentifier::Session, true);
     let description = format!("{SERVICE}:{account}");
     let credential = KeyutilsCredential::new_with_target(Some(&description), SERVICE, account)?;
@@ -224,12 +267,12 @@ fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::Keyuti
     Err(keyring::Error::NoStorageAccess(why.into()))
 }
 
-/// What a keyring says, without the layers of wrapping.
+/// The message of a keyring, without the layers of wrapping.
 fn reason(error: &keyring::Error) -> String {
     match error {
         keyring::Error::NoStorageAccess(inner) | keyring::Error::PlatformFailure(inner) => {
             let text = inner.to_string();
-            // The libraries' words for common cases say little to somebody at a shell.
+            // Common messages of the libraries, in words for users.
             if text.contains("DBUS_SESSION_BUS_ADDRESS") || text.contains("autolaunch") {
                 "there is no D-Bus session here".to_owned()
             } else if text.contains("Did not receive a reply") {
@@ -245,7 +288,7 @@ fn reason(error: &keyring::Error) -> String {
                 "it has no default collection".to_owned()
             } else if let Some(number) = text.strip_prefix("Unknown(").and_then(|text| text.strip_suffix(')'))
             {
-                // An error of the kernel that its crate has no word for.
+                // An error of the kernel that its crate does not name.
                 number
                     .parse()
                     .map_or(text.clone(), |number| std::io::Error::from_raw_os_error(number).to_string())
