@@ -36,7 +36,7 @@ enum Source {
     /// Small content, already verified.
     Memory(Bytes),
     /// Large content, verified while it is sent: the response of a damaged file ends before the last piece.
-    Store(store::Content),
+    Store(store::BlobReader),
 }
 
 /// How content is sent.
@@ -178,7 +178,7 @@ fn part(bytes: &Bytes, first: u64, length: u64) -> impl Stream<Item = io::Result
 
 /// What [`pieces`] goes on with: the read that is under way, if one is, and the bytes that follow it.
 struct Reading {
-    running: Option<JoinHandle<io::Result<(store::Content, Bytes)>>>,
+    running: Option<JoinHandle<io::Result<(store::BlobReader, Bytes)>>>,
     next: u64,
     end: u64,
     moving: Moving,
@@ -186,7 +186,7 @@ struct Reading {
 
 /// The bytes in pieces: one is read while the one before it is sent. Nothing is read before the first is asked for.
 fn pieces(
-    content: store::Content,
+    content: store::BlobReader,
     first: u64,
     length: u64,
     moving: Moving,
@@ -205,7 +205,7 @@ fn pieces(
 
 impl Reading {
     /// Begins to read the next piece, if there is one.
-    fn read(&mut self, mut content: store::Content) {
+    fn read(&mut self, mut content: store::BlobReader) {
         let many = self.moving.is_one_of_many(FEW);
         let (from, length) =
             (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { CHUNK as u64 }));

@@ -1,40 +1,42 @@
-//! The store's directory: content by its SHA-256, copies for other programs, and what is in doubt.
+//! The store's directory: content by its SHA-256, copies for other programs, and marks of pending removals.
 //!
 //! ```text
 //! index.sqlite                the index, with its -wal and -shm
 //! generation                  number of changes that the index contains
 //! lock                        held while a process opens the store
-//! incoming/UNIQUE             content that is being received, locked by whoever receives it
+//! incoming/UNIQUE             content that is being received, locked by the receiving process
 //! blobs/ab/SHA256             content that rows refer to
 //! links/LINK/NAME             read-only copies for other programs
-//! doubtful/blob.SHA256.UNIQUE content that a change under way is about to refer to, or has ceased to
-//! doubtful/link.LINK.UNIQUE   the same of a copy
+//! doubtful/blob.SHA256.UNIQUE mark: a change may leave this content without a row
+//! doubtful/link.LINK.UNIQUE   the same for a copy
 //! ```
 //!
-//! A row and a file cannot change in one step. So whoever gives content its place or takes its last row away first
-//! leaves a mark that says which content is in doubt; the change is committed; then the mark goes, and the content,
-//! too, if nothing refers to it. After a crash the marks tell the next start where to look, however large the store.
+//! A row and a file cannot change in one step. Before content gets its final path or loses its last row, a mark is
+//! written. After the commit the content is removed if no row refers to it, and then the mark. After a crash, the next
+//! start checks only the marked content.
 
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use super::incoming::{self, Temporary};
 use crate::error::{Error, Result};
+use crate::model;
+use crate::source::CHUNK;
 
 const SHA256_DIGITS: usize = 64;
 
 /// The directory of a store.
 pub(super) struct Blobs {
     pub(super) root: PathBuf,
-    /// Whether what is written must survive a power failure.
+    /// Whether content must survive a power failure.
     pub(super) sync: bool,
 }
 
-/// What may have to go.
+/// A blob or copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// The content with this SHA-256.
@@ -51,22 +53,22 @@ impl Subject {
     }
 }
 
-/// A mark that something is in doubt. It stays until it is [settled](Doubt::settled).
+/// The mark of a pending removal.
 #[must_use]
-pub(super) struct Doubt {
+pub(super) struct Pending {
     pub(super) subject: Subject,
     mark: PathBuf,
 }
 
-impl Doubt {
-    /// There is no doubt any more.
-    pub(super) fn settled(self) -> Result<()> {
-        gone(fs::remove_file(&self.mark)).map_err(|error| Error::io("remove", &self.mark, error))
+impl Pending {
+    /// Removes the mark.
+    pub(super) fn clear(self) -> Result<()> {
+        ignore_missing(fs::remove_file(&self.mark)).map_err(|error| Error::io("remove", &self.mark, error))
     }
 }
 
 impl Blobs {
-    /// Makes what is missing of the directory.
+    /// Creates the missing parts of the directory.
     pub(super) fn create(root: &Path, sync: bool) -> Result<Self> {
         let blobs = Self { root: root.to_owned(), sync };
         for directory in [root.to_owned(), blobs.incoming(), blobs.blobs(), blobs.links(), blobs.doubtful()] {
@@ -94,7 +96,7 @@ impl Blobs {
         self.root.join("doubtful")
     }
 
-    /// Where content is. A SHA-256 that is none gets a path at which nothing is.
+    /// The path of content. An invalid SHA-256 maps to a path that never exists.
     pub(super) fn blob(&self, sha256: &str) -> PathBuf {
         let name = if is_name(sha256) { sha256 } else { "none" };
         self.blobs().join(&name[..2]).join(name)
@@ -105,7 +107,7 @@ impl Blobs {
         self.links().join(if is_name(id) { id } else { "none" })
     }
 
-    /// Removes what dead processes were receiving.
+    /// Removes the content that ended processes were receiving.
     pub(super) fn clear_incoming(&self) -> Result<()> {
         let directory = self.incoming();
         incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, error))
@@ -130,7 +132,7 @@ impl Blobs {
         self.put_in_place(content, &self.blob(sha256))
     }
 
-    /// Gives a file its place, so that it is still there after a power failure.
+    /// Moves a file to its final path, durably.
     pub(super) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
         let directory = target.parent().expect("a file in the store has a directory");
         let failed = |error: io::Error| Error::failed("the store cannot keep content").caused_by(error);
@@ -165,24 +167,24 @@ impl Blobs {
                 (path, removed)
             }
         };
-        gone(removed).map_err(|error| Error::io("remove", &path, error))
+        ignore_missing(removed).map_err(|error| Error::io("remove", &path, error))
     }
 
-    /// Marks something as in doubt.
-    pub(super) fn doubt(&self, subject: Subject) -> Result<Doubt> {
+    /// Marks a blob or copy.
+    pub(super) fn mark(&self, subject: Subject) -> Result<Pending> {
         let (kind, name) = match &subject {
             Subject::Blob(sha256) => ("blob", sha256),
             Subject::Link(id) => ("link", id),
         };
-        // Unique: two processes may doubt the same content, and each removes its own mark only.
+        // Unique: two processes may mark the same content, and each removes only its own mark.
         let mark = self.doubtful().join(format!("{kind}.{name}.{}", Uuid::new_v4().simple()));
         File::create_new(&mark).map_err(|error| Error::io("make", &mark, error))?;
-        Ok(Doubt { subject, mark })
+        Ok(Pending { subject, mark })
     }
 
     /// All marks.
-    pub(super) fn doubts(&self) -> Result<Vec<Doubt>> {
-        let mut doubts = Vec::new();
+    pub(super) fn pending(&self) -> Result<Vec<Pending>> {
+        let mut pending = Vec::new();
         for mark in entries(&self.doubtful())? {
             let name = mark.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let mut parts = name.splitn(3, '.');
@@ -192,10 +194,10 @@ impl Blobs {
                 _ => continue,
             };
             if subject.is_valid() {
-                doubts.push(Doubt { subject, mark });
+                pending.push(Pending { subject, mark });
             }
         }
-        Ok(doubts)
+        Ok(pending)
     }
 }
 
@@ -210,15 +212,15 @@ fn is_name(text: &str) -> bool {
     text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-/// Something that is gone already has been removed.
-fn gone(removed: io::Result<()>) -> io::Result<()> {
+/// Treats a missing file as removed.
+fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }
 
-/// Makes a directory that only its owner can read: the files in it are the user's own.
+/// Creates a directory that only its owner can read.
 fn make_private(directory: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -227,7 +229,67 @@ fn make_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-/// Makes the names in a directory survive a power failure; elsewhere than on Unix the system does so unasked.
+/// Syncs the names in a directory, which is needed only on Unix.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+/// The content of a file. A sequential read from the first byte computes the checksum; if it does not match, the read that
+/// reaches the end returns an error instead of the last bytes.
+#[derive(Debug)]
+pub struct BlobReader {
+    bytes: File,
+    size: u64,
+    position: u64,
+    /// The running hash and the expected digest; `None` when bytes are skipped.
+    check: Option<(Box<blake3::Hasher>, String)>,
+}
+
+impl BlobReader {
+    pub(super) fn new(bytes: File, file: &model::File) -> Self {
+        let size = file.size.unwrap_or_default();
+        let check = file.checksums.blake3.clone().map(|expected| (Box::default(), expected));
+        Self { bytes, size, position: 0, check }
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Continues at `position`. Skipping bytes turns verification off.
+    pub fn start_at(&mut self, position: u64) -> io::Result<()> {
+        if position != self.position {
+            self.position = self.bytes.seek(SeekFrom::Start(position))?;
+            self.check = None;
+        }
+        Ok(())
+    }
+
+    /// Copies the verified content to `target`.
+    pub fn copy_to(self, target: &mut impl Write) -> io::Result<u64> {
+        io::copy(&mut BufReader::with_capacity(CHUNK, self), target)
+    }
+
+    /// The underlying file, without verification.
+    pub fn into_file(self) -> File {
+        self.bytes
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.position += read as u64;
+        if let Some((hasher, _)) = &mut self.check {
+            hasher.update(&buffer[..read]);
+        }
+        if self.position >= self.size
+            && let Some((hasher, expected)) = self.check.take()
+            && hasher.finalize().to_hex().as_str() != expected
+        {
+            return Err(io::Error::other("its content is damaged"));
+        }
+        Ok(read)
+    }
 }

@@ -13,12 +13,12 @@ use super::{COPY, Store};
 use crate::error::{Error, Message, Result};
 use crate::model::{FileId, Object};
 
-/// A read-only copy of a file's content as it was when the copy was made. It goes when the file goes.
+/// A read-only copy of a file's content at the time of the copy. It is removed with the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// The copy's id.
     pub id: String,
-    /// Where it is: below the store's root, with a name like the file's.
+    /// The path below the store's root, with a name like the file's.
     pub path: PathBuf,
 }
 
@@ -41,16 +41,16 @@ impl Store {
         let path = inner.blobs.link(&copy).join(&name);
         let note = Object::from_iter([("name".to_owned(), Value::String(name))]);
         self.transaction(space, |change| {
-            // Deleted meanwhile, it must not leave a copy.
+            // Fails if the file was deleted in the meantime.
             change.stat(id)?;
             change.note(COPY, &copy, Some(id), &note)?;
-            change.doubt(Subject::Link(copy.clone()))?;
+            change.mark(Subject::Link(copy.clone()))?;
             inner.blobs.put_in_place(temporary, &path)
         })?;
         Ok(Copy { id: copy, path })
     }
 
-    /// The copies of a file that there are, oldest first.
+    /// The copies of a file, oldest first.
     pub fn copies(&self, space: &str, id: &FileId) -> Result<Vec<Copy>> {
         let notes = self.notes(space, COPY, Some(id))?;
         Ok(notes
@@ -62,12 +62,12 @@ impl Store {
             .collect())
     }
 
-    /// Removes a copy; whether it was there.
+    /// Removes a copy. Returns whether it existed.
     pub fn remove_copy(&self, space: &str, copy: &str) -> Result<bool> {
         self.transaction(space, |change| {
             let was_there = change.forget(COPY, copy)?;
             if was_there {
-                change.doubt(Subject::Link(copy.to_owned()))?;
+                change.mark(Subject::Link(copy.to_owned()))?;
             }
             Ok(was_there)
         })
@@ -86,7 +86,7 @@ fn make_read_only(file: &fs::File) -> io::Result<()> {
     file.set_permissions(permissions)
 }
 
-/// A name that is one name in a directory, whatever the file is called.
+/// Converts a file's name to a single path component.
 fn safe_name(name: &str) -> String {
     let bad = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
     let mut safe: String = name.chars().map(|c| if bad(c) { '_' } else { c }).collect();

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::phase::{self, Phase};
+use super::Failpoint;
 use crate::error::{Error, Result};
 use crate::hash::{HashInput, HashThread, Hasher};
 use crate::model::Checksums;
@@ -105,7 +105,7 @@ impl Incoming {
     fn complete(&mut self) -> io::Result<Checksums> {
         let chunk = mem::take(&mut self.chunk);
         self.store(&chunk)?;
-        phase::reached(Phase::Written);
+        Failpoint::Written.reached();
         let digests: Vec<Checksums> = match self.hashing.take() {
             Some(Hashing::Threads(threads)) => {
                 let chunk = Bytes::from(chunk);
@@ -130,7 +130,7 @@ impl Incoming {
         if self.sync {
             self.temporary.file.sync_all()?;
         }
-        phase::reached(Phase::Synced);
+        Failpoint::Synced.reached();
         let mut checksums =
             Checksums { blake3: Some(self.blake3.finalize().to_hex().to_string()), ..Checksums::default() };
         for digest in digests {

@@ -1,7 +1,6 @@
-//! The SQLite index: its connections and transactions.
+//! The SQLite index: its tables, connections and transactions.
 
 mod check;
-mod generation;
 mod rows;
 
 use std::collections::HashSet;
@@ -15,20 +14,88 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 pub(super) use rows::Rows;
 
 use super::blobs::Blobs;
-use super::schema::STEPS;
 use crate::error::{Error, Result, word};
 use crate::model::Warn;
-use generation::Generation;
+use check::Generation;
 
 /// How long a writer waits for those of other processes.
-const PATIENCE: Duration = Duration::from_mins(1);
+const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Reading connections that are kept open.
 const READERS_KEPT: usize = 4;
 /// Memory of a connection for pages, in KiB.
 const CACHE_KIB: i64 = 1024;
 
-/// The index of a store. One connection writes, so that the threads of a process wait for each other in turn and not
-/// by polling; readers have their own and wait for nobody.
+/// Step `n` turns format `n` into format `n + 1`; an empty database has format 0. A released step never changes.
+const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED, GENERATION];
+
+/// The first format that counts changes.
+const COUNTS_CHANGES: usize = 3;
+
+/// Times are microseconds since 1970. `metadata`, `extra` and `note` are JSON objects.
+const FILES_AND_NOTES: &str = "
+CREATE TABLE files (
+    seq INTEGER PRIMARY KEY,
+    space TEXT NOT NULL,
+    id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT,
+    purpose TEXT,
+    path TEXT,
+    status TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER,
+    expires_at INTEGER,
+    sha256 TEXT NOT NULL,
+    blake3 TEXT NOT NULL,
+    md5 TEXT,
+    metadata TEXT NOT NULL,
+    downloadable INTEGER,
+    url TEXT,
+    extra TEXT NOT NULL,
+    UNIQUE (space, id)
+);
+CREATE INDEX files_by_content ON files (sha256);
+CREATE INDEX files_by_expiry ON files (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE notes (
+    seq INTEGER PRIMARY KEY,
+    space TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    about TEXT,
+    note TEXT NOT NULL,
+    UNIQUE (kind, key, space)
+);
+CREATE INDEX notes_by_file ON notes (space, about, kind) WHERE about IS NOT NULL;
+";
+
+/// An index for each order of a listing, and where a deleted file was in them.
+const ORDERS_AND_DEPARTED: &str = "
+CREATE INDEX files_by_creation ON files (space, created_at, id);
+CREATE INDEX files_by_name ON files (space, name, id);
+CREATE INDEX files_by_size ON files (space, size, id);
+CREATE TABLE departed (
+    space TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    departed_at INTEGER NOT NULL,
+    PRIMARY KEY (space, id)
+) WITHOUT ROWID;
+CREATE INDEX departed_by_time ON departed (departed_at);
+";
+
+/// The number of changes in the index, which is compared with the number in a file next to it.
+const GENERATION: &str = "
+CREATE TABLE generation (number INTEGER NOT NULL);
+INSERT INTO generation VALUES (0);
+";
+
+/// The index of a store. One connection writes, so that the threads of a process queue for it instead of polling. Readers
+/// have their own connections and do not wait.
 pub(super) struct Index {
     path: PathBuf,
     ephemeral: bool,
@@ -72,7 +139,7 @@ impl Index {
         Ok(Self { path, ephemeral, writer, readers: Mutex::default(), warn, warned: Mutex::default() })
     }
 
-    /// Reads: one state of the rows, whatever others write meanwhile.
+    /// Runs a read transaction: `work` sees one state of the rows.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let idle = held(&self.readers).pop();
         let mut connection = idle.map_or_else(|| self.reader(), Ok)?;
@@ -92,7 +159,7 @@ impl Index {
         Ok(connection)
     }
 
-    /// Writes: all of `work` or, if it fails, nothing. Nobody else, in any process, writes meanwhile.
+    /// Runs an exclusive write transaction. If `work` fails, nothing is changed.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let mut writer = held(&self.writer);
         let Writer { connection, generation } = &mut *writer;
@@ -102,7 +169,7 @@ impl Index {
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let value = work(&Rows { connection: &transaction, index: self })?;
         let changed = transaction.total_changes() > before;
-        let number = if changed { generation::advance(&transaction).map_err(failed)? } else { None };
+        let number = if changed { check::advance(&transaction).map_err(failed)? } else { None };
         transaction.commit().map_err(failed)?;
         if let Some(number) = number.filter(|_| !self.ephemeral) {
             generation.note(number);
@@ -124,7 +191,7 @@ impl Index {
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic in a transaction has rolled it back: the connection is as good as before.
+    // A panic rolls the transaction back, so that the connection is still usable.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -132,7 +199,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(connection)
     };
     open().map_err(|error| failed(path, &error))
@@ -140,7 +207,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
 
 fn configure(connection: &Connection, ephemeral: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // FULL, since what was acknowledged must survive a power failure, too.
+    // FULL: an acknowledged change must survive a power failure.
     connection.pragma_update(None, "synchronous", if ephemeral { "OFF" } else { "FULL" })?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }
@@ -198,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_of_an_earlier_format_is_brought_up_to_date() {
+    fn an_index_of_an_earlier_format_is_migrated() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("index.sqlite");
         let old = Connection::open(&path).unwrap();
@@ -224,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_alike_is_found_by_an_index() {
+    fn a_prefix_is_searched_in_an_index() {
         let home = tempfile::tempdir().unwrap();
         let index = open(home.path());
         for (sort, field) in [(SortKey::Name, "name"), (SortKey::Id, "id")] {
@@ -266,7 +333,7 @@ mod tests {
                     .collect();
                 let expected = format!("SEARCH files USING INDEX {name} (space=?");
                 assert!(plan.len() == 1 && plan[0].starts_with(&expected), "{sort:?} {plan:?}");
-                // It starts at the place and does not walk there.
+                // The search starts at the place.
                 assert_eq!(plan[0].contains('<') || plan[0].contains('>'), after.is_some(), "{plan:?}");
             }
         }

@@ -3,47 +3,41 @@
 //! Blocking throughout; async callers come from their own thread or a blocking task.
 
 mod blobs;
-mod content;
 mod copies;
 mod incoming;
 mod index;
 mod listing;
-mod phase;
-mod schema;
 mod signing;
 mod transaction;
 
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use content::Content;
+pub use blobs::BlobReader;
 pub use copies::Copy;
 pub use incoming::{Blob, Incoming};
 pub use listing::{Listing, SortKey};
-#[doc(hidden)]
-pub use phase::{Phase, observe};
 pub use signing::sign_link;
 pub use transaction::Transaction;
 
 use crate::error::{Error, Kind, Message, Result};
 use crate::model::{Clock, File, FileId, Object, Warn, hex};
-use blobs::{Blobs, Doubt, Subject};
+use blobs::{Blobs, Pending, Subject};
 use index::{Index, Rows};
-use phase::reached;
 
-/// The kind of the notes that [`Copy`]s are kept as.
+/// The kind of the notes about [`Copy`]s.
 const COPY: &str = "copy";
-/// Files that expire in one transaction.
+/// Maximum number of expired files that one transaction deletes.
 const EXPIRE_AT_ONCE: usize = 256;
-/// How long a listing can go on after a file that was deleted.
+/// How long a listing can continue after a deleted file.
 const REMEMBER_DEPARTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A store. Several processes may have the same one open; each platform has its own space in it. Times are kept in
-/// whole microseconds.
+/// A store, which several processes can have open. Each platform has its own space in it. Times are stored in whole
+/// microseconds.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -55,10 +49,10 @@ struct Inner {
     clock: Clock,
 }
 
-/// How a store is opened.
+/// Options of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Do not sync: for a store that is thrown away.
+    /// Whether the store is temporary, so that nothing is synced.
     pub ephemeral: bool,
     /// The clock by which files expire.
     pub clock: Clock,
@@ -71,7 +65,7 @@ impl Store {
     /// are blobs, is damaged or has lost changes is an error, and the store is not modified.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
         let blobs = Blobs::create(root, !options.ephemeral)?;
-        // Two processes that make or migrate a store at once would get in each other's way.
+        // Only one process at a time creates or migrates the store.
         let path = root.join("lock");
         let lock = fs::File::options().write(true).create(true).truncate(false).open(&path);
         let lock = lock.map_err(|error| Error::io("open", &path, error))?;
@@ -84,30 +78,30 @@ impl Store {
         let index = Index::open(&blobs, options.ephemeral, options.warn)?;
         let store = Self { inner: Arc::new(Inner { blobs, index, clock: options.clock }) };
         store.inner.blobs.clear_incoming()?;
-        store.resolve(store.inner.blobs.doubts()?)?;
+        store.remove_unreferenced(store.inner.blobs.pending()?)?;
         store.expire_some(EXPIRE_AT_ONCE)?;
         Ok(store)
     }
 
-    /// Begins to receive content. Write to it, then [`finish`](Incoming::finish) it; dropped, it leaves nothing.
+    /// Begins to receive content, which is written and then [finished](Incoming::finish). Removed when dropped.
     pub fn receive(&self) -> Result<Incoming> {
         Incoming::create(&self.inner.blobs.incoming(), self.inner.blobs.sync)
     }
 
     /// Opens a file's content.
-    pub fn get(&self, space: &str, id: &FileId) -> Result<(File, Content)> {
+    pub fn get(&self, space: &str, id: &FileId) -> Result<(File, BlobReader)> {
         let mut tried = None;
         loop {
             let file = self.stat(space, id)?;
             let sha256 = file.checksums.sha256.clone().unwrap_or_default();
             match self.inner.blobs.open(&sha256) {
                 Ok(bytes) if bytes.metadata().is_ok_and(|found| Some(found.len()) == file.size) => {
-                    let content = Content::new(bytes, &file);
+                    let content = BlobReader::new(bytes, &file);
                     return Ok((file, content));
                 }
                 Ok(_) => return Err(Error::failed(Message::file(id, ": its content is damaged"))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // Replaced or deleted between the two looks: look again, unless nothing has changed.
+                    // The content may have been replaced after `stat`. Read the row again until it is unchanged.
                     if tried.as_ref() == Some(&sha256) {
                         return Err(Error::failed(Message::file(
                             id,
@@ -134,18 +128,18 @@ impl Store {
         }
     }
 
-    /// Tells all about one file; an expired one is not there.
+    /// The record of a file. An expired file is not found.
     pub fn stat(&self, space: &str, id: &FileId) -> Result<File> {
         let file = self.inner.index.read(|rows| rows.file(space, id, self.inner.now()))?;
         file.ok_or_else(|| no_such_file(id))
     }
 
-    /// Lists files: never more in memory than one page, `limit` of them.
+    /// Lists up to `limit` files.
     pub fn list(&self, space: &str, listing: &Listing) -> Result<Vec<File>> {
         self.inner.index.read(|rows| self.inner.list(rows, space, listing))
     }
 
-    /// Deletes what has expired; returns how many. Opening a store deletes a few of them.
+    /// Deletes all expired files and returns their number. Opening a store deletes some of them.
     pub fn expire(&self) -> Result<u64> {
         let mut count = 0;
         loop {
@@ -156,28 +150,28 @@ impl Store {
         }
     }
 
-    /// Removes what nothing refers to, while nobody else can begin to.
-    fn resolve(&self, doubts: Vec<Doubt>) -> Result<()> {
-        if doubts.is_empty() {
+    /// Removes the marked blobs and copies that nothing refers to, and the marks.
+    fn remove_unreferenced(&self, pending: Vec<Pending>) -> Result<()> {
+        if pending.is_empty() {
             return Ok(());
         }
         self.inner.index.write(|rows| {
-            for doubt in &doubts {
-                let is_needed = match &doubt.subject {
+            for Pending { subject, .. } in &pending {
+                let is_needed = match subject {
                     Subject::Blob(sha256) => rows.refers_to(sha256)?,
                     Subject::Link(id) => rows.has_note(COPY, id)?,
                 };
                 if !is_needed {
-                    self.inner.blobs.remove(&doubt.subject)?;
-                    reached(Phase::Freed);
+                    self.inner.blobs.remove(subject)?;
+                    Failpoint::Freed.reached();
                 }
             }
             Ok(())
         })?;
-        doubts.into_iter().try_for_each(Doubt::settled)
+        pending.into_iter().try_for_each(Pending::clear)
     }
 
-    /// One note.
+    /// A note.
     pub fn noted(&self, space: &str, kind: &str, key: &str) -> Result<Option<Object>> {
         self.inner.index.read(|rows| rows.noted(space, kind, key))
     }
@@ -206,7 +200,7 @@ fn no_such_file(id: &FileId) -> Error {
     Error::not_found(Message::file(id, ": no such file"))
 }
 
-/// Rounds the times of a record to what the index keeps, so that a file is the same before and after.
+/// Rounds the times of a record to the precision of the index.
 fn in_microseconds(file: &mut File) -> Result<()> {
     for time in [&mut file.created_at, &mut file.updated_at, &mut file.expires_at].into_iter().flatten() {
         *time = Timestamp::from_microsecond(listing::micros(*time)).map_err(|error| {
@@ -214,4 +208,41 @@ fn in_microseconds(file: &mut File) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// A point in a change at which a test kills the process, in order of time. Each leaves other traces in the store.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failpoint {
+    /// All bytes are written, but not synced.
+    Written,
+    /// All bytes are synced.
+    Synced,
+    /// The row of a new file or of new content is written, but not committed.
+    Inserted,
+    /// The content is at its final path.
+    Placed,
+    /// The row is committed. Its content is still marked.
+    Added,
+    /// The row of a file is removed, but not committed.
+    Removing,
+    /// The removal is committed. The content still exists.
+    Removed,
+    /// The content is removed. Its mark still exists.
+    Freed,
+}
+
+static FAILPOINT_HOOK: OnceLock<fn(Failpoint)> = OnceLock::new();
+
+impl Failpoint {
+    /// Calls `hook` at every failpoint of this process, for tests. The first hook stays.
+    pub fn set_hook(hook: fn(Self)) {
+        let _ = FAILPOINT_HOOK.set(hook);
+    }
+
+    fn reached(self) {
+        if let Some(hook) = FAILPOINT_HOOK.get() {
+            hook(self);
+        }
+    }
 }

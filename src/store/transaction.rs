@@ -1,28 +1,27 @@
 //! Transactions: every change of a store is part of one.
 
-use super::blobs::{Doubt, Subject};
+use super::blobs::{Pending, Subject};
 use super::index::Rows;
-use super::phase::{Phase, reached};
-use super::{Blob, COPY, Inner, Listing, REMEMBER_DEPARTED, Store, in_microseconds, no_such_file};
+use super::{Blob, COPY, Failpoint, Inner, Listing, REMEMBER_DEPARTED, Store, in_microseconds, no_such_file};
 use crate::error::{Error, Result};
 use crate::model::{File, FileId, Object};
 
-/// An exclusive write transaction on one space. Whatever decides a change must be read through it, since other threads and
-/// processes cannot change the store before it ends.
+/// An exclusive write transaction on one space. Values that decide a change must be read in it: no other thread or process
+/// can change the store before it ends.
 pub struct Transaction<'a> {
     inner: &'a Inner,
     rows: &'a Rows<'a>,
     space: &'a str,
-    doubts: &'a mut Doubts,
+    marks: &'a mut Marks,
 }
 
-/// The marks of a transaction, and what it did.
+/// The marks and the kind of changes of a transaction.
 #[derive(Default)]
-pub(super) struct Doubts {
+struct Marks {
     /// Blobs that were moved to their final path.
-    placed: Vec<Doubt>,
+    placed: Vec<Pending>,
     /// Blobs and copies that are removed after the commit if no row refers to them.
-    given_up: Vec<Doubt>,
+    released: Vec<Pending>,
     has_added: bool,
     has_removed: bool,
 }
@@ -30,7 +29,7 @@ pub(super) struct Doubts {
 impl Store {
     /// Runs `work` in a transaction on a space: if it fails, nothing is changed.
     pub fn transaction<T>(&self, space: &str, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
-        self.change(|rows, doubts| work(&mut Transaction { inner: &self.inner, rows, space, doubts }))
+        self.change(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
 
     /// Deletes up to `limit` expired files of all spaces and returns their number.
@@ -39,31 +38,31 @@ impl Store {
         if self.inner.index.read(|rows| rows.expired(now, 1))?.is_empty() {
             return Ok(0);
         }
-        self.change(|rows, doubts| {
+        self.change(|rows, marks| {
             let expired = rows.expired(now, limit)?;
             for (space, id) in &expired {
-                Transaction { inner: &self.inner, rows, space, doubts }.remove(id)?;
+                Transaction { inner: &self.inner, rows, space, marks }.remove(id)?;
             }
             Ok(expired.len() as u64)
         })
     }
 
-    fn change<T>(&self, work: impl FnOnce(&Rows, &mut Doubts) -> Result<T>) -> Result<T> {
-        let mut doubts = Doubts::default();
-        let outcome = self.inner.index.write(|rows| work(rows, &mut doubts));
+    fn change<T>(&self, work: impl FnOnce(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
+        let mut marks = Marks::default();
+        let outcome = self.inner.index.write(|rows| work(rows, &mut marks));
         if outcome.is_ok() {
-            if doubts.has_added {
-                reached(Phase::Added);
+            if marks.has_added {
+                Failpoint::Added.reached();
             }
-            if doubts.has_removed {
-                reached(Phase::Removed);
+            if marks.has_removed {
+                Failpoint::Removed.reached();
             }
             // The rows are committed. A mark that cannot be removed is checked again when the store is opened.
-            doubts.placed.drain(..).for_each(|doubt| drop(doubt.settled()));
+            marks.placed.drain(..).for_each(|pending| drop(pending.clear()));
         }
-        doubts.given_up.append(&mut doubts.placed);
-        // The transaction has ended either way. What cannot be removed stays marked until the store is opened again.
-        let _ = self.resolve(doubts.given_up);
+        marks.released.append(&mut marks.placed);
+        // After the transaction. What cannot be removed stays marked and is checked when the store is opened.
+        let _ = self.remove_unreferenced(marks.released);
         outcome
     }
 
@@ -98,12 +97,12 @@ impl Store {
         self.transaction(space, |change| change.delete(id))
     }
 
-    /// Removes a note; whether it was there.
+    /// Removes a note. Returns whether it existed.
     pub fn forget(&self, space: &str, kind: &str, key: &str) -> Result<bool> {
         self.transaction(space, |change| change.forget(kind, key))
     }
 
-    /// Makes sure that a note is there and returns it: `make` is called if it is not.
+    /// Returns a note, which `make` creates if it does not exist.
     pub fn note_once(&self, space: &str, kind: &str, key: &str, make: &dyn Fn() -> Object) -> Result<Object> {
         if let Some(note) = self.noted(space, kind, key)? {
             return Ok(note);
@@ -120,7 +119,7 @@ impl Store {
 }
 
 impl Transaction<'_> {
-    /// One file; an expired one is not there.
+    /// The record of a file. An expired file is not found.
     pub fn stat(&self, id: &FileId) -> Result<File> {
         self.rows.file(self.space, id, self.inner.now())?.ok_or_else(|| no_such_file(id))
     }
@@ -130,9 +129,8 @@ impl Transaction<'_> {
         self.inner.list(self.rows, self.space, listing)
     }
 
-    /// Adds a file: `blob` becomes part of the store and the row appears, both or neither. `file.size` and
-    /// `file.checksums` are taken from the blob; without a `created_at` it is created now; an id that is taken is an
-    /// error.
+    /// Adds a file and its content. `size` and `checksums` are those of the blob, and `created_at` defaults to now. An id
+    /// that is taken is an error.
     pub fn put(&mut self, mut file: File, blob: Blob) -> Result<File> {
         file.created_at = file.created_at.or_else(|| Some(self.inner.now()));
         let (rows, space) = (self.rows, self.space);
@@ -156,7 +154,7 @@ impl Transaction<'_> {
         let (before, file) = self.changed(id, record)?;
         let (rows, space) = (self.rows, self.space);
         let file = self.keep(file, blob, |file| rows.update(space, file).map(|_| ()))?;
-        self.give_up(before.checksums.sha256)?;
+        self.release(before.checksums.sha256)?;
         Ok(file)
     }
 
@@ -174,12 +172,12 @@ impl Transaction<'_> {
     pub fn delete(&mut self, id: &FileId) -> Result<File> {
         let file = self.stat(id)?;
         self.remove(id)?;
-        self.doubts.has_removed = true;
-        reached(Phase::Removing);
+        self.marks.has_removed = true;
+        Failpoint::Removing.reached();
         Ok(file)
     }
 
-    /// One note.
+    /// A note.
     pub fn noted(&self, kind: &str, key: &str) -> Result<Option<Object>> {
         self.rows.noted(self.space, kind, key)
     }
@@ -195,7 +193,7 @@ impl Transaction<'_> {
         self.rows.note(self.space, kind, key, about, note)
     }
 
-    /// Removes a note; whether it was there.
+    /// Removes a note. Returns whether it existed.
     pub fn forget(&mut self, kind: &str, key: &str) -> Result<bool> {
         self.rows.forget(self.space, kind, key)
     }
@@ -219,14 +217,14 @@ impl Transaction<'_> {
         let sha256 = file.checksums.sha256.clone().unwrap_or_default();
         let is_referred_to = self.rows.refers_to(&sha256)?;
         write(&file)?;
-        self.doubts.has_added = true;
-        reached(Phase::Inserted);
+        self.marks.has_added = true;
+        Failpoint::Inserted.reached();
         if !is_referred_to {
-            self.doubts.placed.push(blobs.doubt(Subject::Blob(sha256.clone()))?);
+            self.marks.placed.push(blobs.mark(Subject::Blob(sha256.clone()))?);
         }
         // An existing blob is replaced, too: it may be damaged or missing, and these bytes are known to be good.
         blobs.place(blob.temporary, &sha256)?;
-        reached(Phase::Placed);
+        Failpoint::Placed.reached();
         Ok(file)
     }
 
@@ -234,26 +232,26 @@ impl Transaction<'_> {
     fn remove(&mut self, id: &FileId) -> Result<()> {
         let now = self.inner.now();
         for copy in self.rows.keys_of_notes(self.space, COPY, id)? {
-            self.doubt(Subject::Link(copy))?;
+            self.mark(Subject::Link(copy))?;
         }
         let sha256 = self.rows.content_of(self.space, id)?;
         self.rows.remove(self.space, id, now)?;
         self.rows.forget_departed(now.saturating_sub(REMEMBER_DEPARTED).unwrap_or(jiff::Timestamp::MIN))?;
-        self.give_up(sha256)
+        self.release(sha256)
     }
 
     /// Marks content that a row no longer refers to.
-    fn give_up(&mut self, sha256: Option<String>) -> Result<()> {
+    fn release(&mut self, sha256: Option<String>) -> Result<()> {
         match sha256 {
-            Some(sha256) if !self.rows.refers_to(&sha256)? => self.doubt(Subject::Blob(sha256)),
+            Some(sha256) if !self.rows.refers_to(&sha256)? => self.mark(Subject::Blob(sha256)),
             _ => Ok(()),
         }
     }
 
     /// Marks a blob or copy for removal. Invalid names, which can only come from a damaged row, are ignored.
-    pub(super) fn doubt(&mut self, subject: Subject) -> Result<()> {
+    pub(super) fn mark(&mut self, subject: Subject) -> Result<()> {
         if subject.is_valid() {
-            self.doubts.given_up.push(self.inner.blobs.doubt(subject)?);
+            self.marks.released.push(self.inner.blobs.mark(subject)?);
         }
         Ok(())
     }

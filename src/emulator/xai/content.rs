@@ -107,7 +107,7 @@ pub(super) async fn presign(
 }
 
 /// The start of a text in base64, all of it where it is not long.
-fn inline(bytes: store::Content) -> Result<String, Error> {
+fn inline(bytes: store::BlobReader) -> Result<String, Error> {
     let mut text = Vec::new();
     let read = bytes.take(MOST_INLINE).read_to_end(&mut text);
     read.map_err(|error| Error::failed("the content cannot be read").caused_by(error))?;

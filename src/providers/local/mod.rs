@@ -414,7 +414,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
 }
 
 /// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
-fn send(file: File, content: store::Content, range: Option<Range>) -> Result<Content> {
+fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<Content> {
     // The download itself verifies the bytes, unless `--no-verify` is given.
     let mut content = content.into_file();
     let size = file.size.unwrap_or_default();

@@ -1,19 +1,22 @@
-//! Checks an index before it is used. Nothing here modifies it.
+//! Checks an index before it is used, which does not modify it, and counts its changes in a file next to it.
+//!
+//! The file is written after each commit, so that its number never exceeds that of an intact index. An index with a lower
+//! number has lost changes: its `-wal` is missing or damaged, or the index was replaced by an older copy.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::{failed, generation, unusable};
+use super::{COUNTS_CHANGES, STEPS, failed, unusable};
 use crate::error::{Error, Result, word};
 use crate::store::blobs::{Blobs, Subject};
-use crate::store::schema::{COUNTS_CHANGES, STEPS};
 
 /// Whether the store is new. A missing or empty index is an error if blobs or a write-ahead log exist.
 pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
     let how = match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is missing",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing",
         Err(error) => return Err(Error::io("open", path, error)),
         Ok(found) if found.len() == 0 => "is empty",
         Ok(_) => return Ok(false),
@@ -57,7 +60,7 @@ pub(super) fn is_whole(
 ) -> Result<()> {
     let failed = |error: rusqlite::Error| failed(path, &error);
     // Earlier formats do not count changes. If a number is noted, such an index is older than the last one.
-    let number = if format >= COUNTS_CHANGES { generation::of(connection).map_err(failed)? } else { 0 };
+    let number = if format >= COUNTS_CHANGES { changes_of(connection).map_err(failed)? } else { 0 };
     if let Some(noted) = noted.filter(|noted| format > 0 && *noted > number) {
         return Err(behind(path, noted - number));
     }
@@ -74,8 +77,8 @@ pub(super) fn is_whole(
         return Ok(());
     }
     let mut contents = blobs.contents()?;
-    for doubt in blobs.doubts()? {
-        if let Subject::Blob(sha256) = &doubt.subject {
+    for pending in blobs.pending()? {
+        if let Subject::Blob(sha256) = &pending.subject {
             contents.remove(sha256);
         }
     }
@@ -96,10 +99,61 @@ fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
 fn behind(path: &Path, changes: i64) -> Error {
     let shown = path.display();
     let changes = if changes == 1 { "change".to_owned() } else { format!("{changes} changes") };
-    let noted = generation::Generation::beside(path).path.display().to_string();
+    let noted = Generation::beside(path).path.display().to_string();
     unusable(path, &format!("has lost its last {changes}"))
         .cause(format!(
             "{shown}-wal is missing or damaged, or an older index is in the place of the last one"
         ))
         .hint(format!("`rm {}` accepts the index as it is", word(&noted)))
+}
+
+/// The file with the number.
+pub(super) struct Generation {
+    path: PathBuf,
+    open: Option<File>,
+}
+
+impl Generation {
+    /// The file next to an index.
+    pub(super) fn beside(index: &Path) -> Self {
+        Self { path: index.with_file_name("generation"), open: None }
+    }
+
+    /// The number in the file. `None` if the file is missing or incomplete, for example after a crash.
+    pub(super) fn read(&self) -> Option<i64> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let (number, again) = text.trim_end().split_once(' ')?;
+        number.parse().ok().filter(|_| number == again)
+    }
+
+    /// Writes the number. Errors are ignored: the change itself is already committed.
+    pub(super) fn note(&mut self, number: i64) {
+        if self.write(number).is_err() {
+            self.open = None;
+        }
+    }
+
+    fn write(&mut self, number: i64) -> io::Result<()> {
+        let file = match &mut self.open {
+            Some(file) => file,
+            none => {
+                none.insert(OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?)
+            }
+        };
+        file.seek(SeekFrom::Start(0))?;
+        // Fixed width, overwritten in place. The number is written twice, so that a torn write is not read as a number.
+        file.write_all(format!("{number:020} {number:020}\n").as_bytes())
+    }
+}
+
+/// Increments the number in the index and returns it; `None` if the index has none.
+pub(super) fn advance(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let sql = "UPDATE generation SET number = number + 1 RETURNING number";
+    connection.query_row(sql, [], |row| row.get(0)).optional()
+}
+
+/// The number of changes in the index.
+fn changes_of(connection: &Connection) -> rusqlite::Result<i64> {
+    let number = connection.query_row("SELECT number FROM generation", [], |row| row.get(0)).optional();
+    number.map(Option::unwrap_or_default)
 }

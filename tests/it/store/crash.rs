@@ -2,7 +2,7 @@
 //! acknowledged.
 //!
 //! A child process puts, replaces and deletes files and says on its standard output what it is about to do and what is
-//! done. It stops at a chosen place, a random byte of the content or a phase of the change, and is killed there; in
+//! done. It stops at a chosen place, a random byte of the content or a failpoint of the change, and is killed there; in
 //! one of ten rounds it does not stop and is killed wherever it is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use haul::store::{Listing, Phase, Store, observe};
+use haul::store::{Failpoint, Listing, Store};
 
 use crate::store::support::{child, child_input, contents, is_tidy, open, record, sha256};
 
@@ -23,32 +23,32 @@ use crate::store::support::{child, child_input, contents, is_tidy, open, record,
 enum Place {
     /// At a random byte of the content.
     Byte,
-    /// At the phase of this number in `PHASES`.
-    Phase(usize),
+    /// At the failpoint of this number in `FAILPOINTS`.
+    Failpoint(usize),
     /// Wherever it is after a random time.
     Anywhere,
 }
 
-const PHASES: [Phase; 8] = [
-    Phase::Written,
-    Phase::Synced,
-    Phase::Inserted,
-    Phase::Placed,
-    Phase::Added,
-    Phase::Removing,
-    Phase::Removed,
-    Phase::Freed,
+const FAILPOINTS: [Failpoint; 8] = [
+    Failpoint::Written,
+    Failpoint::Synced,
+    Failpoint::Inserted,
+    Failpoint::Placed,
+    Failpoint::Added,
+    Failpoint::Removing,
+    Failpoint::Removed,
+    Failpoint::Freed,
 ];
 
 impl Place {
     fn all() -> Vec<Self> {
-        let phases = (0..PHASES.len()).map(Self::Phase);
-        [Self::Byte, Self::Anywhere].into_iter().chain(phases).collect()
+        let failpoints = (0..FAILPOINTS.len()).map(Self::Failpoint);
+        [Self::Byte, Self::Anywhere].into_iter().chain(failpoints).collect()
     }
 
     fn name(self) -> String {
         match self {
-            Self::Phase(number) => format!("{:?}", PHASES[number]),
+            Self::Failpoint(number) => format!("{:?}", FAILPOINTS[number]),
             other => format!("{other:?}"),
         }
     }
@@ -107,9 +107,9 @@ fn is_the_place(place: Place) -> bool {
         && PASS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err()
 }
 
-fn observer(phase: Phase) {
-    let number = PHASES.iter().position(|other| *other == phase).unwrap();
-    if is_the_place(Place::Phase(number)) {
+fn observer(failpoint: Failpoint) {
+    let number = FAILPOINTS.iter().position(|other| *other == failpoint).unwrap();
+    if is_the_place(Place::Failpoint(number)) {
         wait_for_the_end();
     }
 }
@@ -123,7 +123,7 @@ fn child_that_is_killed() {
     let store = open(&root);
     STOP.set(Place::named(place)).unwrap();
     PASS.store(u32::try_from(random.below(4)).unwrap(), Ordering::SeqCst);
-    observe(observer);
+    Failpoint::set_hook(observer);
     let files = store.list("s", &Listing::default()).unwrap();
     let mut ids: Vec<String> = files.into_iter().map(|file| file.id.0).collect();
     for n in 0.. {
