@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 use futures_util::{FutureExt as _, Stream};
 
-use super::report::{Entry, Report, Reported, failed_of};
+use super::report::{Ended, Entry, Report, Reported, failed_of};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::model::FileId;
 use crate::transfer::{Jobs, Pool};
 use crate::ui::Rows;
 
@@ -37,15 +36,6 @@ impl BatchArgs {
     pub fn retried(&self) -> Result<Option<Vec<Entry>>> {
         self.retry_from.as_deref().map(failed_of).transpose()
     }
-}
-
-/// How an item ended, and its id where it has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// It was done.
-    Done(Option<FileId>),
-    /// There was nothing to do.
-    Skipped(Option<FileId>),
 }
 
 /// The words of a command.

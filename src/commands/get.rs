@@ -9,7 +9,8 @@ use futures_util::stream::StreamExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
+use super::report::Ended;
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result, word};

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
+use super::report::Ended;
 use super::select::Selector;
 use crate::context::Context;
 use crate::error::Result;

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
 use super::confirm::{ConfirmArgs, Deed};
 use super::ls::FILE_COLUMNS;
+use super::report::Ended;
 use super::select::{Chosen, Selector};
 use super::upload::lifetime;
 use crate::context::Context;

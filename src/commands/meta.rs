@@ -5,8 +5,9 @@ use clap::{Args, Subcommand};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
 use super::confirm::{ConfirmArgs, Deed};
+use super::report::Ended;
 use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
 use crate::context::Context;

@@ -8,7 +8,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
+use super::report::Ended;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::{File, NewFile};

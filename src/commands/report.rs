@@ -9,10 +9,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::batch::Ended;
 use crate::error::{Error, ErrorObject, Result};
 use crate::files::{self, Place};
 use crate::model::FileId;
+
+/// How an item ended, and its id where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was done.
+    Done(Option<FileId>),
+    /// There was nothing to do.
+    Skipped(Option<FileId>),
+}
 
 /// An item as it can be asked for again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

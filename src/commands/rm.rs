@@ -5,8 +5,9 @@ use futures_util::stream::{self, StreamExt as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
 use super::confirm::{ConfirmArgs, Deed};
+use super::report::Ended;
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::Result;

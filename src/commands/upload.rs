@@ -9,9 +9,9 @@ use clap::builder::NonEmptyStringValueParser;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
 
-use super::batch::{self, BatchArgs, Ended, Words};
+use super::batch::{self, BatchArgs, Words};
 use super::planned;
-use super::report::{Entry, Reported};
+use super::report::{Ended, Entry, Reported};
 use super::select::resolve;
 use super::sources::{Sources, Work, read_paths};
 use crate::context::Context;

@@ -17,7 +17,7 @@ pub use super::multipart::Head;
 
 use super::Site;
 use super::multipart::Parts;
-use super::site::{Load, Moving};
+use super::site::{Load, Moving, joined};
 use crate::error::{Error, Result};
 use crate::source::CHUNK;
 use crate::store::{Blob, Incoming};
@@ -253,11 +253,6 @@ impl Writing {
         let finishing = self.load.work(move || incoming.finish()).await;
         joined(finishing.await).map_err(Refused::Store)
     }
-}
-
-/// The result of a blocking task; a panic in it is an error.
-pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").caused_by(error)))
 }
 
 impl Field {

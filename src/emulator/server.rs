@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::answer::App;
-use super::form::joined;
 use super::options::reachable;
+use super::site::joined;
 use super::wire::{Ending, Socket};
 use super::{Faults, Options};
 use crate::error::{Error, Result};

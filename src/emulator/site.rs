@@ -11,8 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::Signer;
-use super::form::joined;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Clock;
 use crate::secret::Secret;
 use crate::store::Store;
@@ -175,4 +174,9 @@ impl Site {
         let store = self.store.clone();
         joined(self.load.work(move || work(&store)).await.await)
     }
+}
+
+/// The result of a blocking task; a panic in it is an error.
+pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").caused_by(error)))
 }

@@ -377,6 +377,16 @@ fn sort_key(file: &File, field: &str) -> SortKey {
     }
 }
 
+/// Whether a single file passes a filter. Asks the platform where only it can compare.
+pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) -> Result<bool> {
+    if left_to_check(provider.as_ref(), filter)? == *filter {
+        return Ok(filter.matches(file));
+    }
+    let filter = Filter::id_is(file.id.as_str()).and(filter.clone());
+    let query = Query { filter: Some(filter), limit: Some(1), ..Query::default() };
+    Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,8 +31,8 @@ pub use capabilities::{
     UploadAbility, check_lifetime, require, require_together, require_upload, supports,
 };
 
-pub use listing::Listing;
-pub use stated::{left_to_check, passes, require_ages, states};
+pub use listing::{Listing, passes};
+pub use stated::{left_to_check, require_ages, states};
 
 use crate::error::{Error, Result};
 use crate::filter::{Equality, Expr, Filter};

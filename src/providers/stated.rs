@@ -4,9 +4,7 @@
 //! Such a filter is refused before any request, unless the platform compares the field itself: then its answer is
 //! trusted.
 
-use std::sync::Arc;
-
-use super::{Listing, Provider, Query};
+use super::Provider;
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Filter, Precision};
 use crate::model::File;
@@ -41,16 +39,6 @@ pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter>
         }
     }
     Ok(left)
-}
-
-/// Whether a single file passes a filter. Asks the platform where only it can compare.
-pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) -> Result<bool> {
-    if left_to_check(provider.as_ref(), filter)? == *filter {
-        return Ok(filter.matches(file));
-    }
-    let filter = Filter::id_is(file.id.as_str()).and(filter.clone());
-    let query = Query { filter: Some(filter), limit: Some(1), ..Query::default() };
-    Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
 }
 
 /// Returns an error where files would be sorted by a field that is not stated.

@@ -7,7 +7,6 @@ use std::time::Instant;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
-use super::files;
 use crate::commands::help::{schema, topics::TOPICS};
 use crate::commands::ls;
 use crate::model::{Clock, File};
@@ -51,6 +50,9 @@ enum Meaning {
     HelpWord,
 }
 
+/// Completes a reference to a file.
+pub(super) type References = fn(&Line, &str) -> Option<Vec<CompletionCandidate>>;
+
 impl Line {
     /// Reads the words as far as they make sense: a line that is being typed is seldom complete.
     pub(super) fn read(
@@ -81,27 +83,28 @@ impl Line {
     }
 
     /// Tells the engine what the arguments can be.
-    pub(super) fn attach(self: &Arc<Self>, command: Command) -> Command {
+    pub(super) fn attach(self: &Arc<Self>, command: Command, references: References) -> Command {
         let name = command.get_name().to_owned();
         let of = |arg: Arg| match meaning(&name, arg.get_id().as_str()) {
             None => arg,
             Some(meaning) => {
                 let line = Arc::clone(self);
-                let complete = move |typed: &OsStr| line.complete(meaning, &typed.to_string_lossy());
+                let complete =
+                    move |typed: &OsStr| line.complete(meaning, &typed.to_string_lossy(), references);
                 arg.add(ArgValueCompleter::new(complete))
             }
         };
-        command.mut_args(of).mut_subcommands(|below| self.attach(below))
+        command.mut_args(of).mut_subcommands(|below| self.attach(below, references))
     }
 
-    fn complete(&self, meaning: Meaning, typed: &str) -> Vec<CompletionCandidate> {
+    fn complete(&self, meaning: Meaning, typed: &str, references: References) -> Vec<CompletionCandidate> {
         let starting = |words: Vec<(String, String)>| {
             let words = words.into_iter().filter(|(word, _)| word.starts_with(typed));
             words.map(|(word, help)| candidate(word, help)).collect()
         };
         let spec = || self.spec();
         match meaning {
-            Meaning::Reference => files::complete(self, typed).unwrap_or_default(),
+            Meaning::Reference => references(self, typed).unwrap_or_default(),
             Meaning::Profile => starting(self.profiles()),
             Meaning::Provider => {
                 starting(REGISTRY.iter().map(|spec| (spec.name.to_owned(), spec.title.to_owned())).collect())

@@ -102,7 +102,8 @@ fn offered(
     let words: Vec<OsString> = question.words.iter().map(OsString::from).collect();
     let index = words.len() - 1;
     let folder = std::env::current_dir().ok();
-    let mut candidates = complete(&mut line.attach(root.clone()), words, index, folder.as_deref()).ok()?;
+    let mut candidates =
+        complete(&mut line.attach(root.clone(), files::complete), words, index, folder.as_deref()).ok()?;
     // A name may hold what steers a terminal, and a shell shows what it is offered.
     candidates.retain(|candidate| !candidate.get_value().to_string_lossy().contains(is_unsafe));
     // Nobody looks for an option among a thousand files who has not typed the dash.

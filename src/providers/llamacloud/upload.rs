@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::presigned::{PresignedUrl, refused_by_store};
+use super::presigned::refused_by_store;
 use super::wire::FileReply;
+use super::wire::PresignedUrl;
 use super::{Connection, DEFAULT_PURPOSE, LlamaCloud};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Body, Part, Request, form};
