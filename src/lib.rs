@@ -23,6 +23,7 @@ pub mod progress;
 pub mod providers;
 pub mod secret;
 pub mod settings;
+pub mod signing;
 pub mod source;
 pub mod store;
 pub mod transfer;

@@ -16,10 +16,10 @@ use futures_util::{FutureExt, StreamExt};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
-use super::faults::{Faults, Trouble};
+use super::faults::{self, Faults, Trouble};
 use super::log::Entry;
 use super::wire::{Ending, Received, Sent};
-use super::{Options, Platform, Signer, Site, local, trouble};
+use super::{Options, Platform, Signer, Site, local};
 use crate::error::Result;
 use crate::store::Store;
 
@@ -37,7 +37,7 @@ pub(super) struct App {
 impl App {
     /// Builds the sites and their routes. Blocking: it asks the store for its signing key.
     pub(super) fn new(store: &Store, address: &str, options: Options, faults: Faults) -> Result<Self> {
-        let signer = Signer::of(store)?;
+        let signer = Signer::with_key(store.signing_key()?.as_bytes());
         let load = Arc::default();
         let site = |platform: &'static str, signer: Signer| Site {
             platform,
@@ -124,7 +124,7 @@ impl App {
         match fault {
             Some(Trouble::Refuse { status, close, retry_after }) => {
                 let mut response = error(status, scripted);
-                trouble::say_retry_after(&mut response, retry_after);
+                faults::set_retry_after(&mut response, retry_after);
                 if close {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -132,8 +132,12 @@ impl App {
             }
             Some(Trouble::Fail { status, html, retry_after }) => {
                 request.into_body().into_data_stream().for_each(|_| std::future::ready(())).await;
-                let mut response = if html { trouble::html(status) } else { error(status, scripted) };
-                trouble::say_retry_after(&mut response, retry_after);
+                let mut response = if html {
+                    faults::proxy_page(status, &status.to_string(), "proxy")
+                } else {
+                    error(status, scripted)
+                };
+                faults::set_retry_after(&mut response, retry_after);
                 return Ok(response);
             }
             Some(Trouble::Reset) => {
@@ -156,9 +160,9 @@ impl App {
                 tokio::time::sleep(wait).await;
                 Ok(response)
             }
-            Some(Trouble::TruncateJson) => Ok(trouble::truncated(response).await),
-            Some(Trouble::WrongByte(offset)) => Ok(trouble::flipped(response, offset)),
-            Some(Trouble::Drip(rate)) => Ok(trouble::dripping(response, rate)),
+            Some(Trouble::TruncateJson) => Ok(faults::truncated(response).await),
+            Some(Trouble::WrongByte(offset)) => Ok(faults::flipped(response, offset)),
+            Some(Trouble::Drip(rate)) => Ok(faults::dripping(response, rate)),
             _ => Ok(response),
         }
     }

@@ -5,8 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use globset::{GlobBuilder, GlobMatcher};
+use http_body::Body as _;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{Error, Result};
 
@@ -36,6 +43,11 @@ pub const KEYS: [(&str, &str); 6] = [
     ("seed=N", "another sequence of chances; the same seed gives the same one"),
     ("retry-after=SECONDS", "with a status: says Retry-After; `retry-after=date:SECONDS` says it as a date"),
 ];
+
+/// Larger bodies are not JSON and are not cut in half.
+const MAX_JSON: usize = 64 * 1024 * 1024;
+/// Pieces that a dripping body sends in a second.
+const DRIPS: u64 = 20;
 
 /// What goes wrong, and when. Clones share their counts.
 #[derive(Clone, Debug, Default)]
@@ -219,6 +231,90 @@ fn chance(seed: u64, number: u64) -> f64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Sets `Retry-After`. A date is a real one even with a fixed clock, since clients compare it with their own.
+pub(super) fn set_retry_after(response: &mut Response, retry_after: Option<RetryAfter>) {
+    let text = match retry_after {
+        None => return,
+        Some(RetryAfter::Seconds(seconds)) => seconds.to_string(),
+        Some(RetryAfter::Date(seconds)) => {
+            let wait = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+            let date = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+            date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        }
+    };
+    if let Ok(value) = HeaderValue::try_from(text) {
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+}
+
+/// The first half of the body, sent as a whole one.
+pub(super) async fn truncated(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, MAX_JSON).await else { return Response::from_parts(parts, Body::empty()) };
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(bytes.slice(..bytes.len() / 2)))
+}
+
+/// The body with one bit flipped at `offset`.
+pub(super) fn flipped(response: Response, offset: u64) -> Response {
+    let response = with_length(response);
+    response.map(|body| {
+        let mut before = 0;
+        Body::from_stream(body.into_data_stream().map(move |piece| {
+            let piece: Bytes = piece?;
+            let at = usize::try_from(offset - before.min(offset)).ok().filter(|at| *at < piece.len());
+            let hit = at.filter(|_| before <= offset);
+            before += piece.len() as u64;
+            let Some(at) = hit else { return Ok(piece) };
+            let mut wrong = piece.to_vec();
+            wrong[at] ^= 1;
+            Ok::<_, axum::Error>(Bytes::from(wrong))
+        }))
+    })
+}
+
+/// The body at `rate` bytes a second.
+pub(super) fn dripping(response: Response, rate: u64) -> Response {
+    let drop = usize::try_from(rate.div_ceil(DRIPS)).unwrap_or(usize::MAX);
+    let response = with_length(response);
+    response.map(|body| {
+        let slow = stream::try_unfold(
+            (body.into_data_stream(), Bytes::new()),
+            move |(mut body, mut rest)| async move {
+                while rest.is_empty() {
+                    match body.next().await {
+                        Some(piece) => rest = piece?,
+                        None => return Ok::<_, axum::Error>(None),
+                    }
+                }
+                let piece = rest.split_to(drop.min(rest.len()));
+                let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+                let pause = Duration::from_secs(piece.len() as u64).checked_div(rate);
+                tokio::time::sleep(pause.unwrap_or_default()).await;
+                Ok(Some((piece, (body, rest))))
+            },
+        );
+        Body::from_stream(slow)
+    })
+}
+
+/// States the length in a header, so that a stream in place of the body has the same framing.
+fn with_length(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    response
+}
+
+/// The HTML page of a proxy in front of a service.
+pub(super) fn proxy_page(status: StatusCode, title: &str, proxy: &str) -> Response {
+    let page = format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+        <hr><center>{proxy}</center>\r\n</body>\r\n</html>\r\n"
+    );
+    (status, [(CONTENT_TYPE, "text/html")], page).into_response()
 }
 
 fn vocabulary() -> String {

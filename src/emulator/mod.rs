@@ -10,8 +10,10 @@ mod activeloop;
 mod answer;
 mod content;
 mod disposition;
+mod fastapi;
 mod faults;
 mod form;
+mod gate;
 pub mod ids;
 mod llamacloud;
 mod local;
@@ -21,12 +23,9 @@ mod multipart;
 mod options;
 mod params;
 mod presigned;
-mod rates;
 mod replicate;
 mod server;
-mod signing;
 mod site;
-mod trouble;
 mod wire;
 mod xai;
 
@@ -36,18 +35,19 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+pub use crate::model::hex as to_hex;
+pub use crate::signing::{Signer, from_hex};
 pub use content::{Content, Sending};
 pub use disposition::content_disposition;
 pub use faults::{Faults, KEYS as FAULT_KEYS, WORDS as FAULT_WORDS};
 pub use form::{
     Field, Form, Head, Limits, Refused, Take, Upload, receive, receive_json, receive_raw, receive_text,
 };
+pub use gate::{Denied, Gate, Rate, RateLimiter};
 pub use options::Options;
 pub use params::Params;
-pub use rates::{Rate, RateLimiter};
 pub use server::serve;
-pub use signing::{Signer, from_hex, to_hex};
-pub use site::{Site, TokenCheck};
+pub use site::Site;
 
 /// Every emulated platform.
 pub static PLATFORMS: &[&Platform] = &[

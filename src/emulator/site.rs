@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -109,17 +109,6 @@ impl Drop for Moving {
     }
 }
 
-/// What a request's token is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenCheck {
-    /// Good.
-    Accepted,
-    /// No header, or one of another form.
-    Missing,
-    /// Not the token.
-    Wrong,
-}
-
 impl Site {
     /// Whether a quirk is on.
     pub fn quirk(&self, name: &str) -> bool {
@@ -141,21 +130,7 @@ impl Site {
         }
     }
 
-    /// What the `Authorization` header says. `schemes` are the accepted words before the token, compared without regard
-    /// to case. An empty token counts as missing.
-    pub fn check_token(&self, request: &HeaderMap, schemes: &[&str]) -> TokenCheck {
-        let token = request.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-            let (scheme, token) = value.trim().split_once(' ')?;
-            schemes.iter().any(|word| word.eq_ignore_ascii_case(scheme)).then(|| token.trim())
-        });
-        match token {
-            None | Some("") => TokenCheck::Missing,
-            Some(token) if self.accepts(token) => TokenCheck::Accepted,
-            Some(_) => TokenCheck::Wrong,
-        }
-    }
-
-    /// Whether a token is good, in constant time; for platforms that take it elsewhere than in `Authorization`.
+    /// Whether a token is accepted, in constant time.
     pub fn accepts(&self, token: &str) -> bool {
         let Some(expected) = &self.token else { return true };
         // Signatures are of one length, so not even the token's length shows in the time.

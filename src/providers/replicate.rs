@@ -14,12 +14,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::Sha256;
 use url::Url;
 
 use super::lenient::{self, Fields, Known};
@@ -31,6 +29,7 @@ use crate::http::{Client, Part, RateLimit, Reply, Request, form};
 use crate::model::{Checksums, File, FileId, Link, NewFile};
 use crate::progress::Progress;
 use crate::secret::Secret;
+use crate::signing;
 
 pub(super) static SPEC: Spec = Spec {
     name: "replicate",
@@ -352,10 +351,8 @@ fn linked_id(url: &Url) -> Option<String> {
 
 /// Base64 of HMAC-SHA256 over `{owner} {id} {expiry}`.
 fn signature(secret: &Secret, owner: &str, id: &FileId, expiry: i64) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("a key of any length is taken");
-    mac.update(format!("{owner} {id} {expiry}").as_bytes());
-    BASE64.encode(mac.finalize().into_bytes())
+    let signer = signing::Signer::with_key(secret.expose().as_bytes());
+    BASE64.encode(signer.sign(&format!("{owner} {id} {expiry}")))
 }
 
 /// What a failed download means. A bad or old signature and a file that is gone have the same answer.

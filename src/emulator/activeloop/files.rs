@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::SPACE;
 use super::object::{self, DEFAULT_WORKSPACE};
-use super::refusal::Refusal;
+use crate::emulator::fastapi::Refusal;
 use crate::emulator::{Content, Params, Sending, Site, content_disposition};
 use crate::model::{File, FileId};
 

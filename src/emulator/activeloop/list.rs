@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::filter::Condition;
 use super::object::{self, DEFAULT_WORKSPACE, WORKSPACE};
-use super::refusal::Refusal;
 use super::{SPACE, workspaces};
+use crate::emulator::fastapi::{Problem, Refusal};
 use crate::emulator::{Params, Site};
 use crate::error::{Kind, Result as StoreResult};
 use crate::filter::{Comparison, Expr, Filter, Op, Value as Compared};
@@ -28,18 +28,15 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
         None | Some("desc") => true,
         Some("asc") => false,
         Some(other) => {
-            return Err(Refusal::one_of(
-                "literal_error",
-                &["query", "order"],
-                &other.into(),
-                &["asc", "desc"],
-            ));
+            let problem = Problem::one_of(["query", "order"], "literal_error", &["asc", "desc"]);
+            return Err(problem.input(other).into());
         }
     };
     let purpose = params.get("purpose").filter(|word| !word.is_empty());
     purpose.map_or(Ok(()), |word| object::check_purpose("query", word))?;
     let condition = params.get("filter").filter(|text| !text.trim().is_empty()).map(Condition::parse);
-    let condition = condition.transpose().map_err(|why| Refusal::bad(format!("Invalid filter: {why}")))?;
+    let condition =
+        condition.transpose().map_err(|why| Refusal::bad_request(format!("Invalid filter: {why}")))?;
     let workspace = params.get("workspace").unwrap_or(DEFAULT_WORKSPACE);
     workspaces::check(&site, workspace).await?;
     let listing = Listing {
@@ -52,7 +49,7 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
     // One more shows whether there is another page.
     let read = site.blocking(move |store| read(store, listing, condition.as_ref(), limit + 1)).await;
     let mut files = read.map_err(|error| match error.kind() {
-        Kind::NotFound => Refusal::bad("Invalid cursor: after"),
+        Kind::NotFound => Refusal::bad_request("Invalid cursor: after"),
         _ => error.into(),
     })?;
     let has_more = files.len() > limit;
@@ -70,20 +67,19 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
 
 fn limit(params: &Params) -> Result<usize, Refusal> {
     let Some(text) = params.get("limit") else { return Ok(MOST) };
-    let wrong = |kind, message| Refusal::invalid(kind, json!(["query", "limit"]), message, &text.into());
+    let wrong = |kind, message| Problem::new(["query", "limit"], kind, message).input(text);
     let Ok(limit) = text.trim().parse::<i64>() else {
-        let message = "Input should be a valid integer, unable to parse string as an integer";
-        return Err(wrong("int_parsing", message));
+        return Err(Problem::not_an_integer(["query", "limit"]).input(text).into());
     };
     match usize::try_from(limit) {
         Ok(1..=MOST) => Ok(usize::try_from(limit).unwrap_or(MOST)),
         Ok(limit) if limit > MOST => {
             let message = "Input should be less than or equal to 10000";
-            Err(wrong("less_than_equal", message).because("le", MOST.into()))
+            Err(wrong("less_than_equal", message).context("le", MOST).into())
         }
         _ => {
             let message = "Input should be greater than or equal to 1";
-            Err(wrong("greater_than_equal", message).because("ge", 1.into()))
+            Err(wrong("greater_than_equal", message).context("ge", 1).into())
         }
     }
 }

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 
-use super::refusal::Refusal;
 use super::{SPACE, body, files, object};
+use crate::emulator::fastapi::Refusal;
 use crate::emulator::{Params, Site};
 use crate::model::{File, Object};
 

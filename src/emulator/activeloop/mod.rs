@@ -13,15 +13,14 @@ mod workspaces;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::header::{LOCATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 
-use super::{Platform, Quirk, Site, TokenCheck};
-use refusal::Refusal;
+use super::fastapi::Refusal;
+use super::{Denied, Gate, Platform, Quirk, Site};
 
 /// Its space in the store.
 const SPACE: &str = "activeloop";
@@ -70,7 +69,7 @@ pub static ACTIVELOOP: Platform = Platform {
         ]
     },
     routes,
-    error: |_, status, message| Refusal::new(status, message).into_response(),
+    error: |_, status, message| refusal::of(status, message).into_response(),
 };
 
 fn routes(site: Arc<Site>) -> Router {
@@ -87,7 +86,7 @@ fn routes(site: Arc<Site>) -> Router {
     ];
     let paths = protected.each_ref().map(|(path, _)| format!("{path}/"));
     let router = protected.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
-    let router = router.layer(from_fn_with_state(Arc::clone(&site), authorize));
+    let router = Gate::BEARER.protect(router, &site, denied);
     // Like FastAPI, which sends a path with a slash too many to the one without before it looks at the token.
     let router = paths.iter().fold(router, |router, path| router.route(path, any(without_slash)));
     router.with_state(site)
@@ -103,14 +102,11 @@ fn metadata_methods(site: &Site) -> MethodRouter<Arc<Site>> {
     }
 }
 
-/// Lets a request with a good token through.
-async fn authorize(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let detail = match site.check_token(request.headers(), &["Bearer"]) {
-        TokenCheck::Accepted => return next.run(request).await,
-        TokenCheck::Missing if site.quirk("auth-status") => "Not authenticated",
-        TokenCheck::Missing | TokenCheck::Wrong => "Invalid or missing token",
-    };
-    if site.quirk("auth-status") {
+fn denied(site: &Site, denied: &Denied) -> Response {
+    let forbids = site.quirk("auth-status");
+    let is_wrong = matches!(denied, Denied::Wrong(_));
+    let detail = if forbids && !is_wrong { "Not authenticated" } else { "Invalid or missing token" };
+    if forbids {
         return Refusal::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     ([(WWW_AUTHENTICATE, "Bearer")], Refusal::new(StatusCode::UNAUTHORIZED, detail)).into_response()

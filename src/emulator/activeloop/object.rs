@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::refusal::Refusal;
 use super::{ORG, SPACE, USER};
+use crate::emulator::fastapi::Problem;
 use crate::emulator::{Site, ids};
 use crate::model::{File, FileId};
 
@@ -47,11 +47,11 @@ pub(super) fn workspace(file: &File) -> &str {
 }
 
 /// Checks a purpose.
-pub(super) fn check_purpose(place: &str, word: &str) -> Result<(), Refusal> {
+pub(super) fn check_purpose(place: &str, word: &str) -> Result<(), Problem> {
     if PURPOSES.contains(&word) {
         return Ok(());
     }
-    Err(Refusal::one_of("enum", &[place, "purpose"], &word.into(), &PURPOSES))
+    Err(Problem::one_of([place, "purpose"], "enum", &PURPOSES).input(word))
 }
 
 /// Notes an order for an AI, which is no metadata. The quirk `instructions` says under which key it shows.

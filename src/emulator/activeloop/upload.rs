@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::object::{self, DEFAULT_WORKSPACE};
-use super::refusal::Refusal;
-use super::{SPACE, workspaces};
+use super::{SPACE, refusal, workspaces};
+use crate::emulator::fastapi::{Problem, Refusal};
 use crate::emulator::{Form, Head, Limits, Site, Take, receive};
 use crate::error::Result as StoreResult;
 use crate::model::{File, Object};
@@ -29,13 +29,13 @@ pub(super) async fn upload(
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // FastAPI looks for fields in forms only, and finds none in another body.
     if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        return Err(Refusal::required(&["body", "file"]));
+        return Err(Problem::missing(["body", "file"]).input(Value::Null).into());
     }
     let limits = Limits { file: Some(limit), body: Some(limit) };
-    let mut form = receive(&site, &headers, body, limits, decide).await?;
+    let mut form = receive(&site, &headers, body, limits, decide).await.map_err(refusal::of_body)?;
     let uploads = form.take_files();
     if uploads.is_empty() {
-        return Err(Refusal::required(&["body", "file"]));
+        return Err(Problem::missing(["body", "file"]).input(Value::Null).into());
     }
     let purpose = form.text("purpose").unwrap_or("user_data").to_owned();
     object::check_purpose("body", &purpose)?;
@@ -80,7 +80,7 @@ fn decide(_: &Form, head: &Head) -> Result<Take, Refusal> {
     match (head.name.as_str(), head.file_name.as_deref()) {
         ("file", None | Some("")) => {
             let message = "Value error, Expected UploadFile, received: <class 'str'>";
-            Err(Refusal::invalid("value_error", json!(["body", "file", 0]), message, &"".into()))
+            Err(Problem::new(("body", "file", 0), "value_error", message).input("").into())
         }
         ("file", Some(_)) => Ok(Take::File),
         ("purpose" | "metadata" | "instructions" | "workspace", None) => Ok(Take::Text),
@@ -95,7 +95,7 @@ fn metadata(text: Option<&str>) -> Result<Object, Refusal> {
         Some(text) => match serde_json::from_str(text) {
             Ok(Value::Object(metadata)) => Ok(metadata),
             Ok(Value::Null) => Ok(Object::new()),
-            _ => Err(Refusal::bad("Invalid metadata: not a JSON object")),
+            _ => Err(Refusal::bad_request("Invalid metadata: not a JSON object")),
         },
     }
 }

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::object::{DEFAULT_WORKSPACE, WORKSPACE};
-use super::refusal::Refusal;
 use super::{ORG, SPACE, USER, body};
 use crate::emulator::Site;
+use crate::emulator::fastapi::{Problem, Refusal};
 use crate::error::Result as StoreResult;
 use crate::filter::{Comparison, Expr, Filter, Op, Value as Compared};
 use crate::model::Object;
@@ -69,32 +69,32 @@ fn in_milliseconds(time: Timestamp) -> String {
 }
 
 /// A text of a request that must be there.
-fn required(request: &Object, name: &str) -> Result<String, Refusal> {
+fn required(request: &Object, name: &str) -> Result<String, Problem> {
     match request.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        None => Err(Refusal::required(&["body", name])),
+        None => Err(Problem::missing(["body", name]).input(Value::Null)),
         Some(other) => {
             let message = "Input should be a valid string";
-            Err(Refusal::invalid("string_type", json!(["body", name]), message, other))
+            Err(Problem::new(["body", name], "string_type", message).input(other.clone()))
         }
     }
 }
 
-fn check_id(id: &str) -> Result<(), Refusal> {
-    let wrong = |kind, message: &str| Refusal::invalid(kind, json!(["body", "id"]), message, &id.into());
+fn check_id(id: &str) -> Result<(), Problem> {
+    let wrong = |kind, message: &str| Problem::new(["body", "id"], kind, message).input(id);
     let is_word =
         |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     if id.is_empty() {
         let problem = wrong("string_too_short", "String should have at least 1 character");
-        return Err(problem.because("min_length", 1.into()));
+        return Err(problem.context("min_length", 1));
     }
     if id.chars().count() > LONGEST_ID {
         let problem = wrong("string_too_long", "String should have at most 34 characters");
-        return Err(problem.because("max_length", LONGEST_ID.into()));
+        return Err(problem.context("max_length", LONGEST_ID));
     }
     if !id.split(['-', '_']).all(is_word) {
         let problem = wrong("string_pattern_mismatch", &format!("String should match pattern '{PATTERN}'"));
-        return Err(problem.because("pattern", PATTERN.into()));
+        return Err(problem.context("pattern", PATTERN));
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ pub(super) async fn delete(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     if id == DEFAULT_WORKSPACE {
-        return Err(Refusal::bad("The default workspace cannot be deleted"));
+        return Err(Refusal::bad_request("The default workspace cannot be deleted"));
     }
     let work = move |change: &mut Transaction| {
         if !change.forget(NOTE, &id)? {
@@ -207,7 +207,7 @@ async fn set_user(site: &Site, id: String, body: Body, must_be_there: bool) -> R
     let request = body::receive(body).await?;
     let (user, access) = (required(&request, "user")?, required(&request, "access")?);
     if !ACCESSES.contains(&access.as_str()) {
-        return Err(Refusal::one_of("enum", &["body", "access"], &access.into(), &ACCESSES));
+        return Err(Problem::one_of(["body", "access"], "enum", &ACCESSES).input(access).into());
     }
     noted(site, id.clone()).await?;
     let now = in_milliseconds(site.clock.now());

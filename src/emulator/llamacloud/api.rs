@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::bucket::{self, MAX_LIFE, presign};
 use super::files::{self, MAX_SIZE, Order};
-use super::refusal::{Problem, Refusal};
 use super::service::{Call, parse_uuid};
+use crate::emulator::fastapi::{Problem, Refusal};
 use crate::emulator::{Form, Limits, Params, Refused, Take, Upload, receive, receive_json};
 use crate::filter::{Comparison, Expr, Filter, Op};
 use crate::model::{File, FileId, Object};
@@ -41,9 +41,7 @@ pub(super) async fn beta_upload(call: Call, body: Body) -> Answer {
     let purpose = last_text(&form, "purpose").unwrap_or_default();
     if !PURPOSES.contains(&purpose) {
         // Inferred: clients type it as free text, and the service's answer to an unknown one is not known.
-        let [first @ .., last] = PURPOSES.map(|word| format!("'{word}'"));
-        let message = format!("Input should be {} or {last}", first.join(", "));
-        return Err(Problem::new(&["body", "purpose"], "enum", message).into());
+        return Err(Problem::one_of(["body", "purpose"], "enum", &PURPOSES).into());
     }
     let expires_at = files::expiry(&call.service, purpose);
     let external_id = last_text(&form, "external_file_id");
@@ -85,7 +83,7 @@ async fn receive_form(
     let received = receive(&call.service.site, &call.headers, body, limits, |_, head| {
         if head.name == part && head.file_name.is_none() {
             let message = "Value error, Expected UploadFile, received: <class 'str'>";
-            return Err(Refusal::from(Problem::new(&["body", part], "value_error", message)));
+            return Err(Refusal::from(Problem::new(["body", part], "value_error", message)));
         }
         let is_text = required.iter().chain(optional).any(|name| *name == head.name);
         Ok(if head.name == part {
@@ -111,7 +109,7 @@ async fn receive_form(
     let upload = form.take_files().pop();
     let missing = upload.is_none().then_some(&part).into_iter();
     let missing = missing.chain(required.iter().filter(|name| last_text(&form, name).is_none()));
-    let problems: Vec<_> = missing.map(|name| Problem::missing(&["body", name])).collect();
+    let problems: Vec<_> = missing.map(|name| Problem::missing(["body", name])).collect();
     let Some(upload) = upload.filter(|_| problems.is_empty()) else { return Err(Refusal::Invalid(problems)) };
     let name = upload.head.file_name.as_deref().unwrap_or_default();
     if name.is_empty() {
@@ -129,7 +127,7 @@ pub(super) async fn beta_list(call: Call) -> Answer {
     let params = &call.params;
     let size = match params.get("page_size").map(|text| text.trim().parse::<i64>()) {
         None => PAGE,
-        Some(Err(_)) => return Err(Problem::not_an_integer(&["query", "page_size"]).into()),
+        Some(Err(_)) => return Err(Problem::not_an_integer(["query", "page_size"]).into()),
         Some(Ok(size)) => check_page_size(size)?,
     };
     let order = if call.service.site.quirk("old-order-by") {
@@ -161,7 +159,7 @@ fn filter(call: &Call, ids: &[String], name: Option<String>, external_id: Option
 fn check_page_size(size: i64) -> Result<usize, Problem> {
     let out_of_range = |kind, what, bound| {
         let message = format!("Input should be {what} than or equal to {bound}");
-        Problem::new(&["query", "page_size"], kind, message)
+        Problem::new(["query", "page_size"], kind, message)
     };
     match usize::try_from(size) {
         Ok(size) if size > MAX_PAGE => Err(out_of_range("less_than_equal", "less", MAX_PAGE)),
@@ -179,7 +177,7 @@ pub(super) async fn query(call: Call, body: Body) -> Answer {
         None => &empty,
         Some(Value::Object(filter)) => filter,
         Some(_) => {
-            return Err(Problem::wrong_type(&["body", "filter"], "a valid dictionary or object").into());
+            return Err(Problem::wrong_type(["body", "filter"], "a valid dictionary or object").into());
         }
     };
     let ids = match non_null(conditions, "file_ids") {
@@ -203,12 +201,12 @@ pub(super) async fn query(call: Call, body: Body) -> Answer {
         }
         Some(_) => {
             let loc = ["body", "filter", "only_manually_uploaded"];
-            return Err(Problem::wrong_type(&loc, "a valid boolean").into());
+            return Err(Problem::wrong_type(loc, "a valid boolean").into());
         }
     }
     let size = match non_null(&query, "page_size").map(Value::as_i64) {
         None => PAGE,
-        Some(None) => return Err(Problem::not_an_integer(&["body", "page_size"]).into()),
+        Some(None) => return Err(Problem::not_an_integer(["body", "page_size"]).into()),
         // The schema has no minimum.
         Some(Some(size)) => match usize::try_from(size) {
             Ok(0) | Err(_) => PAGE,
@@ -289,12 +287,12 @@ async fn content(call: &Call, id: FileId) -> Answer {
 
 /// The id in the path, which the beta API declares as plain text.
 fn beta_id(call: &Call) -> Result<FileId, Refusal> {
-    call.id.clone().map(FileId).ok_or_else(Refusal::no_such_file)
+    call.id.clone().map(FileId).ok_or_else(|| Refusal::missing("File"))
 }
 
 /// The id in the path, which must be a UUID in the legacy API, optionally after `dfl-`.
 fn legacy_id(call: &Call) -> Result<FileId, Refusal> {
-    let text = call.id.as_deref().ok_or_else(Refusal::no_such_file)?;
+    let text = call.id.as_deref().ok_or_else(|| Refusal::missing("File"))?;
     let (prefix, id) = text.strip_prefix("dfl-").map_or(("", text), |id| ("dfl-", id));
     Ok(FileId(format!("{prefix}{}", parse_uuid(&["path", "id"], id)?)))
 }
@@ -303,7 +301,7 @@ fn legacy_id(call: &Call) -> Result<FileId, Refusal> {
 fn life(params: &Params) -> Result<i64, Problem> {
     let Some(text) = params.get("expires_at_seconds") else { return Ok(DEFAULT_LIFE) };
     let seconds = text.trim().parse::<i64>();
-    let seconds = seconds.map_err(|_| Problem::not_an_integer(&["query", "expires_at_seconds"]))?;
+    let seconds = seconds.map_err(|_| Problem::not_an_integer(["query", "expires_at_seconds"]))?;
     Ok(seconds.clamp(0, MAX_LIFE))
 }
 
@@ -336,15 +334,15 @@ pub(super) async fn begin_upload(call: Call, body: Body) -> Answer {
 /// The record that a `FileCreate` describes.
 fn described_file(call: &Call, new: &Object) -> Result<File, Refusal> {
     let text = |name| text(new, &["body", name]);
-    let name = text("name")?.ok_or_else(|| Problem::missing(&["body", "name"]))?;
+    let name = text("name")?.ok_or_else(|| Problem::missing(["body", "name"]))?;
     files::check_name(&["body", "name"], &name)?;
     match non_null(new, "file_size") {
         Some(size) if size.is_i64() && !size.is_u64() => {
             let message = "Input should be greater than or equal to 0";
-            return Err(Problem::new(&["body", "file_size"], "greater_than_equal", message).into());
+            return Err(Problem::new(["body", "file_size"], "greater_than_equal", message).into());
         }
         Some(size) if !size.is_u64() => {
-            return Err(Problem::wrong_type(&["body", "file_size"], "a valid integer").into());
+            return Err(Problem::wrong_type(["body", "file_size"], "a valid integer").into());
         }
         _ => {}
     }
@@ -355,7 +353,7 @@ fn described_file(call: &Call, new: &Object) -> Result<File, Refusal> {
         file.extra.insert(files::DATA_SOURCE.to_owned(), id.into());
     }
     if let Some(text) = text("last_modified_at")? {
-        let invalid = || Problem::wrong_type(&["body", "last_modified_at"], "a valid datetime or date");
+        let invalid = || Problem::wrong_type(["body", "last_modified_at"], "a valid datetime or date");
         let time = parse_time(&text).ok_or_else(invalid)?;
         file.extra.insert(files::MODIFIED.to_owned(), files::format_time(time).into());
     }
@@ -363,7 +361,7 @@ fn described_file(call: &Call, new: &Object) -> Result<File, Refusal> {
         match non_null(new, key) {
             None => {}
             Some(info @ Value::Object(_)) => drop(file.extra.insert(key.to_owned(), info.clone())),
-            Some(_) => return Err(Problem::wrong_type(&["body", key], "a valid dictionary").into()),
+            Some(_) => return Err(Problem::wrong_type(["body", key], "a valid dictionary").into()),
         }
     }
     Ok(file)
@@ -378,9 +376,9 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 /// Validates the request and then refuses it: fetching a URL would make the emulator neither offline nor safe.
 pub(super) async fn upload_from_url(_call: Call, body: Body) -> Answer {
     let new = read_object(body).await?;
-    let url = text(&new, &["body", "url"])?.ok_or_else(|| Problem::missing(&["body", "url"]))?;
+    let url = text(&new, &["body", "url"])?.ok_or_else(|| Problem::missing(["body", "url"]))?;
     if url::Url::parse(&url).is_err() {
-        return Err(Problem::new(&["body", "url"], "url_parsing", "Input should be a valid URL").into());
+        return Err(Problem::new(["body", "url"], "url_parsing", "Input should be a valid URL").into());
     }
     if let Some(name) = text(&new, &["body", "name"])? {
         files::check_name(&["body", "name"], &name)?;
@@ -392,7 +390,7 @@ pub(super) async fn upload_from_url(_call: Call, body: Body) -> Answer {
 async fn read_object(body: Body) -> Result<Object, Refusal> {
     let body = receive_json(body, MAX_JSON).await.map_err(|refused: Refused<Refusal>| match refused {
         Refused::Malformed(why) => {
-            Problem::new(&["body"], "json_invalid", format!("JSON decode error: {why}")).into()
+            Problem::new(["body"], "json_invalid", format!("JSON decode error: {why}")).into()
         }
         Refused::TooLarge(_) => {
             Refusal::Detail(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large".to_owned())
@@ -402,8 +400,8 @@ async fn read_object(body: Body) -> Result<Object, Refusal> {
     })?;
     match body {
         Some(Value::Object(object)) => Ok(object),
-        Some(_) => Err(Problem::wrong_type(&["body"], "a valid dictionary or object").into()),
-        None => Err(Problem::missing(&["body"]).into()),
+        Some(_) => Err(Problem::wrong_type(["body"], "a valid dictionary or object").into()),
+        None => Err(Problem::missing(["body"]).into()),
     }
 }
 

@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::files::{MAX_SIZE, add, format_time};
-use super::refusal::Refusal;
 use super::service::{Call, Service};
+use crate::emulator::fastapi::Refusal;
 use crate::emulator::presigned::{Announced, store_content};
 use crate::emulator::{
     Content, Limits, Params, Refused, Sending, Take, content_disposition, ids, receive, receive_raw,

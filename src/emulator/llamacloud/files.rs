@@ -6,8 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::refusal::{Problem, Refusal};
 use super::service::{Call, Service};
+use crate::emulator::fastapi::{Problem, Refusal};
 use crate::emulator::ids;
 use crate::error::{Kind, Result as StoreResult};
 use crate::filter::Filter;
@@ -109,7 +109,7 @@ pub(super) async fn find(call: &Call, id: FileId) -> Result<File, Refusal> {
     let space = call.service.site.platform;
     let file = call.service.site.blocking(move |store| store.stat(space, &id)).await?;
     let is_own = file.extra.get(PROJECT).and_then(Value::as_str) == Some(&call.project);
-    if is_own { Ok(file) } else { Err(Refusal::no_such_file()) }
+    if is_own { Ok(file) } else { Err(Refusal::missing("File")) }
 }
 
 /// Deletes a file of the request's project.
@@ -198,7 +198,7 @@ impl Order {
             Some("name") => Ok(Self { key: SortKey::Name, descending: false }),
             Some("id") => Ok(Self { key: SortKey::Id, descending: false }),
             Some(_) => Err(Problem::new(
-                &["query", "order_by"],
+                ["query", "order_by"],
                 "value_error",
                 "Value error, order_by must be one of 'name', 'id' or 'created_at'",
             )),

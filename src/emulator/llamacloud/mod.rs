@@ -7,7 +7,6 @@
 mod api;
 mod bucket;
 mod files;
-mod refusal;
 mod service;
 
 use std::sync::Arc;
@@ -17,8 +16,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 
+use super::fastapi::Refusal;
 use super::{Platform, Quirk, Site};
-use refusal::Refusal;
 use service::Service;
 
 /// LlamaCloud.
@@ -79,9 +78,9 @@ fn routes(site: Arc<Site>) -> Router {
 
 /// Refuses unknown routes and methods in the words of the service's framework, and words scripted faults.
 fn error(_site: &Site, status: StatusCode, message: &str) -> Response {
-    let reason = match status {
-        StatusCode::UNAUTHORIZED => "Invalid authentication token",
-        status => status.canonical_reason().unwrap_or("Error"),
+    let message = match status {
+        StatusCode::UNAUTHORIZED if message.is_empty() => "Invalid authentication token",
+        _ => message,
     };
-    Refusal::Detail(status, if message.is_empty() { reason } else { message }.to_owned()).into_response()
+    Refusal::new(status, message).into_response()
 }

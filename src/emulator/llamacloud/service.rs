@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use uuid::Uuid;
 
-use super::refusal::{Problem, Refusal};
-use crate::emulator::{Params, RateLimiter, Site, TokenCheck};
+use crate::emulator::fastapi::{Problem, Refusal};
+use crate::emulator::{Denied, Gate, Params, RateLimiter, Site};
 
 /// The project of a key without the quirk `projects`.
 const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
@@ -101,7 +101,7 @@ impl Call {
         if !self.service.site.quirk("no-retry-after") {
             response.headers_mut().insert(RETRY_AFTER, rate.retry_after().into());
         }
-        Err(Refusal::Other(Box::new(response)))
+        Err(Refusal::other(response))
     }
 }
 
@@ -109,12 +109,11 @@ impl FromRequestParts<Arc<Service>> for Call {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let unauthorized = |detail: &str| Err(Refusal::Detail(StatusCode::UNAUTHORIZED, detail.to_owned()));
-        match service.site.check_token(&parts.headers, &["Bearer"]) {
-            TokenCheck::Accepted => {}
-            TokenCheck::Missing => return unauthorized("Not authenticated"),
-            TokenCheck::Wrong => return unauthorized("Invalid authentication token"),
-        }
+        Gate::BEARER.check(&service.site, &parts.headers, &parts.uri).map_err(|denied| {
+            let is_wrong = matches!(denied, Denied::Wrong(_));
+            let detail = if is_wrong { "Invalid authentication token" } else { "Not authenticated" };
+            Refusal::new(StatusCode::UNAUTHORIZED, detail)
+        })?;
         let params = Params::parse(parts.uri.query().unwrap_or_default());
         let project = service.project(&params)?;
         let id = Path::<String>::from_request_parts(parts, service).await.ok().map(|Path(id)| id);

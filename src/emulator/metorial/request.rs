@@ -6,15 +6,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::emulator::{Params, Refused, Site, receive_text};
+use crate::emulator::{Denied, Gate, Params, Refused, Site, receive_text};
 use crate::error::Result as StoreResult;
 use crate::model::Object;
 use crate::store::Store;
@@ -178,7 +178,7 @@ impl FromRequestParts<Arc<Site>> for Call {
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
         let params = Params::parse(parts.uri.query().unwrap_or_default());
         let dialect = Dialect::of_request(site, &parts.headers, &params)?;
-        let key = check_key(site, &parts.headers, &params)?;
+        let key = check_key(site, &parts.headers, &parts.uri)?;
         let ids = Path::<HashMap<String, String>>::from_request_parts(parts, site).await;
         let Path(ids) = ids.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
         let has_instance = ids.contains_key("instance") || parts.headers.contains_key("metorial-instance-id");
@@ -189,18 +189,15 @@ impl FromRequestParts<Arc<Site>> for Call {
 
 /// Checks the key in `Authorization` (exactly `Bearer KEY`), else in the parameter `token` or `key`. Its prefix tells the
 /// holder; a key without a known prefix counts as an instance's secret key.
-fn check_key(site: &Site, headers: &HeaderMap, params: &Params) -> Result<Owner, Problem> {
-    let key = if let Some(header) = headers.get(AUTHORIZATION) {
-        let key = header.to_str().unwrap_or_default().strip_prefix("Bearer ");
-        key.filter(|key| !key.is_empty() && !key.contains(' '))
-            .ok_or_else(|| Problem::unauthorized("the Authorization header is malformed"))?
-    } else {
-        let key = params.get("token").or_else(|| params.get("key")).filter(|key| !key.is_empty());
-        key.ok_or_else(|| Problem::unauthorized("there is no API key"))?
-    };
-    if !site.accepts(key) {
-        return Err(Problem::unauthorized("the API key is not known"));
-    }
+fn check_key(site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<Owner, Problem> {
+    let gate = Gate { params: &["token", "key"], exact: true, ..Gate::BEARER };
+    let key = gate.check(site, headers, uri).map_err(|denied| {
+        Problem::unauthorized(match denied {
+            Denied::Malformed => "the Authorization header is malformed",
+            Denied::Missing => "there is no API key",
+            Denied::Wrong(_) => "the API key is not known",
+        })
+    })?;
     match key.get(..12) {
         Some("metorial_pk_") => Err(Problem::forbidden("publishable keys have no access to files")),
         Some("metorial_uk_") => Ok(Owner::User),

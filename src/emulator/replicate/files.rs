@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::emulator::{
-    Content, Form, Limits, Params, Refused, Sending, Signer, Site, Take, TokenCheck, ids, receive,
+    Content, Form, Gate, Limits, Params, Refused, Sending, Signer, Site, Take, ids, receive,
 };
 use crate::error::Kind;
 use crate::model::{File, FileId, Object, later};
@@ -48,9 +48,8 @@ impl FromRequestParts<Arc<Site>> for Call {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        if site.check_token(&parts.headers, &["Bearer", "Token"]) != TokenCheck::Accepted {
-            return Err(Problem::unauthenticated());
-        }
+        let gate = Gate { schemes: &["Bearer", "Token"], ..Gate::BEARER };
+        gate.check(site, &parts.headers, &parts.uri).map_err(|_| Problem::unauthenticated())?;
         let params = Params::parse(parts.uri.query().unwrap_or_default());
         Ok(Self { site: Arc::clone(site), headers: parts.headers.clone(), params })
     }

@@ -7,6 +7,7 @@ use hyper::ext::ReasonPhrase;
 use serde_json::{Value, json};
 
 use crate::emulator::Refused;
+use crate::emulator::faults::proxy_page;
 use crate::error::{Error, Kind};
 
 /// A refusal with its response.
@@ -65,12 +66,8 @@ impl Problem {
 
     /// The proxy's page for a body that it refuses itself, with the recorded reason phrase.
     pub(super) fn refused_by_proxy() -> Self {
-        let title = "413 Request Entity Too Large";
-        let page = format!(
-            "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
-            <hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
-        );
-        let mut problem = Self::with_body(StatusCode::PAYLOAD_TOO_LARGE, "text/html", page);
+        let page = proxy_page(StatusCode::PAYLOAD_TOO_LARGE, "413 Request Entity Too Large", "cloudflare");
+        let mut problem = Self(Box::new(page));
         problem.0.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
         problem
     }

@@ -15,15 +15,15 @@ mod upload;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::{Params, Platform, Quirk, Site, TokenCheck, ids};
+use super::{Denied, Gate, Params, Platform, Quirk, Site, ids};
 use crate::model::FileId;
 use dialect::Dialect;
 use refusal::Refusal;
@@ -83,8 +83,8 @@ fn routes(site: Arc<Site>) -> Router {
             .route("/v1/files/{id}/public-url", post(public_url::create))
             .route("/v1/files/{id}/public-url/revoke", post(public_url::revoke));
     }
-    files
-        .layer(from_fn_with_state(Arc::clone(&site), authorize))
+    Gate::BEARER
+        .protect(files, &site, denied)
         .route("/files-cdn/{token}/{file}", get(public_url::fetch))
         .route("/storage/{id}", get(content::presigned))
         .layer(map_response(async |response: Response| identified(response)))
@@ -99,25 +99,17 @@ fn identified(mut response: Response) -> Response {
     response
 }
 
-/// Lets a request with a good key through.
-async fn authorize(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    match site.check_token(request.headers(), &["Bearer"]) {
-        TokenCheck::Accepted => next.run(request).await,
-        TokenCheck::Missing => {
-            let message = "No credentials were provided. Use the header `Authorization: Bearer <API key>`.";
-            Refusal::new(StatusCode::UNAUTHORIZED, message).into_response()
-        }
-        TokenCheck::Wrong => {
-            let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-            let key = header.and_then(|value| value.trim().split_once(' ')).map_or("", |(_, key)| key.trim());
-            // A wrong key is a bad request here, and no 401.
-            Refusal::invalid(format!(
-                "Incorrect API key provided: {}. You can obtain an API key from https://console.x.ai.",
-                masked(key)
-            ))
-            .into_response()
-        }
-    }
+fn denied(_: &Site, denied: &Denied) -> Response {
+    let Denied::Wrong(key) = denied else {
+        let message = "No credentials were provided. Use the header `Authorization: Bearer <API key>`.";
+        return Refusal::new(StatusCode::UNAUTHORIZED, message).into_response();
+    };
+    // A wrong key is a bad request here, and no 401.
+    Refusal::invalid(format!(
+        "Incorrect API key provided: {}. You can obtain an API key from https://console.x.ai.",
+        masked(key)
+    ))
+    .into_response()
 }
 
 /// A key of which only its first and last two characters show; `***` where that would be half of it.

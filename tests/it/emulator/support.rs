@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::header::ETAG;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use haul::emulator::{
-    Content, Limits, Params, Platform, Quirk, Refused, Sending, Site, Take, TokenCheck, ids, receive,
+    Content, Denied, Gate, Limits, Params, Platform, Quirk, Refused, Sending, Site, Take, ids, receive,
     receive_json, receive_raw,
 };
 use haul::error::Kind;
@@ -69,10 +69,11 @@ fn failed(site: &Site, error: &haul::error::Error) -> Response {
     (EXAMPLE.error)(site, status, error.message())
 }
 
-async fn upload(State(site): State<Arc<Site>>, headers: HeaderMap, body: Body) -> Response {
-    match site.check_token(&headers, &["Bearer", "Token"]) {
-        TokenCheck::Accepted => {}
-        check => return (EXAMPLE.error)(&site, StatusCode::UNAUTHORIZED, &format!("{check:?}")),
+async fn upload(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    let gate = Gate { schemes: &["Bearer", "Token"], ..Gate::BEARER };
+    if let Err(denied) = gate.check(&site, &headers, &uri) {
+        let why = if matches!(denied, Denied::Wrong(_)) { "Wrong" } else { "Missing" };
+        return (EXAMPLE.error)(&site, StatusCode::UNAUTHORIZED, why);
     }
     let limits = Limits { file: Some(LIMIT), body: Some(LIMIT + 1_000_000) };
     let form =

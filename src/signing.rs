@@ -1,33 +1,25 @@
-//! Signed, expiring links.
+//! HMAC-SHA256, the signature of expiring links.
 
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-pub use crate::model::hex as to_hex;
+use crate::model::hex;
 
-use crate::error::Result;
-use crate::store::Store;
-
-/// Signs text with HMAC-SHA256 and compares in constant time.
+/// Signs text and compares signatures in constant time.
 #[derive(Clone)]
 pub struct Signer {
     key: Arc<[u8]>,
 }
 
 impl Signer {
-    /// The signer of a store, which signs the links of its `local` space with the same key. Blocking.
-    pub fn of(store: &Store) -> Result<Self> {
-        Ok(Self::with_key(store.signing_key()?.as_ref()))
-    }
-
-    /// A signer with a given key: a secret that a platform's contract names.
+    /// A signer with a key of any length.
     pub fn with_key(key: &[u8]) -> Self {
         Self { key: key.into() }
     }
 
-    /// A signer for one purpose, whose signatures are worth nothing elsewhere.
+    /// A signer for one purpose. Its signatures are not valid for another purpose.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Self {
         Self::with_key(&self.sign(purpose))
@@ -40,15 +32,15 @@ impl Signer {
 
     /// The signature of `text` in lower-case hex.
     pub fn sign_hex(&self, text: &str) -> String {
-        to_hex(&self.sign(text))
+        hex(&self.sign(text))
     }
 
-    /// Whether `signature` is that of `text`, in constant time.
+    /// Whether `signature` is the signature of `text`, in constant time.
     pub fn verify(&self, text: &str, signature: &[u8]) -> bool {
         self.mac(text).verify_slice(signature).is_ok()
     }
 
-    /// Whether `signature`, in hex of either case, is that of `text`, in constant time.
+    /// Like [`verify`](Self::verify), for a signature in hex of either case.
     pub fn verify_hex(&self, text: &str, signature: &str) -> bool {
         from_hex(signature).is_some_and(|signature| self.verify(text, &signature))
     }
@@ -59,7 +51,7 @@ impl Signer {
     }
 }
 
-/// The bytes of hex of either case; None if it is something else.
+/// Decodes hex of either case; None if the text is not hex.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
@@ -92,7 +84,7 @@ mod tests {
         assert!(!signer.verify("a 1", b""));
         assert!(!Signer::with_key(b"kez").verify("a 1", &signature));
         assert!(!signer.derive("xai").verify("a 1", &signature));
-        assert!(!signer.verify_hex("a 1", &(to_hex(&signature) + "0")));
+        assert!(!signer.verify_hex("a 1", &(hex(&signature) + "0")));
         assert!(!signer.verify_hex("a 1", "not hex"));
     }
 }

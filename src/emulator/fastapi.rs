@@ -1,0 +1,150 @@
+//! Refusals as `FastAPI` words them: `{"detail": "…"}`, or a list of problems with parameters.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Refused;
+use crate::error::{Error, Kind};
+
+/// A refusal.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A status and `{"detail": "text"}`.
+    Detail(StatusCode, String),
+    /// 422 and `{"detail": [problem, …]}`.
+    Invalid(Vec<Problem>),
+    /// Another response, such as the page of a proxy.
+    Other(Box<Response>),
+}
+
+/// A problem with one parameter.
+#[derive(Debug)]
+pub struct Problem {
+    loc: Box<Value>,
+    kind: &'static str,
+    message: String,
+    /// The value that was sent. Services on the first version of Pydantic state neither this nor `context`.
+    input: Option<Box<Value>>,
+    context: Option<Box<(&'static str, Value)>>,
+}
+
+impl Problem {
+    /// A problem at `loc`, which leads from `query`, `path` or `body` inwards.
+    pub fn new(loc: impl Serialize, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { loc: Box::new(json!(loc)), kind, message: message.into(), input: None, context: None }
+    }
+
+    /// A required parameter that is missing.
+    pub fn missing(loc: impl Serialize) -> Self {
+        Self::new(loc, "missing", "Field required")
+    }
+
+    /// A JSON value of another type than `expected`.
+    pub fn wrong_type(loc: impl Serialize, expected: &str) -> Self {
+        Self::new(loc, "type_error", format!("Input should be {expected}"))
+    }
+
+    /// A text that is not an integer.
+    pub fn not_an_integer(loc: impl Serialize) -> Self {
+        let message = "Input should be a valid integer, unable to parse string as an integer";
+        Self::new(loc, "int_parsing", message)
+    }
+
+    /// A word that is none of `words`.
+    pub fn one_of(loc: impl Serialize, kind: &'static str, words: &[&str]) -> Self {
+        let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+        let expected = match quoted.as_slice() {
+            [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            words => words.concat(),
+        };
+        Self::new(loc, kind, format!("Input should be {expected}")).context("expected", expected)
+    }
+
+    /// States the value that was sent.
+    #[must_use]
+    pub fn input(self, value: impl Into<Value>) -> Self {
+        Self { input: Some(Box::new(value.into())), ..self }
+    }
+
+    /// States a value of the rule that is broken.
+    #[must_use]
+    pub fn context(self, name: &'static str, value: impl Into<Value>) -> Self {
+        Self { context: Some(Box::new((name, value.into()))), ..self }
+    }
+
+    fn to_json(&self) -> Value {
+        let Self { loc, kind, message, input, context } = self;
+        let Some(input) = input else { return json!({ "loc": loc, "msg": message, "type": kind }) };
+        let mut problem = json!({ "type": kind, "loc": loc, "msg": message, "input": input });
+        if let Some(context) = context {
+            let (name, value) = &**context;
+            problem["ctx"] = json!({ *name: value });
+        }
+        problem
+    }
+}
+
+impl Refusal {
+    /// A status with a text; an empty text becomes the usual words for the status.
+    pub fn new(status: StatusCode, message: &str) -> Self {
+        let words = status.canonical_reason().unwrap_or("Error");
+        Self::Detail(status, if message.is_empty() { words } else { message }.to_owned())
+    }
+
+    /// 400.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::Detail(StatusCode::BAD_REQUEST, message.into())
+    }
+
+    /// 404: `File not found`.
+    pub fn missing(what: &str) -> Self {
+        Self::Detail(StatusCode::NOT_FOUND, format!("{what} not found"))
+    }
+
+    /// Another response.
+    pub fn other(response: impl IntoResponse) -> Self {
+        Self::Other(Box::new(response.into_response()))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(vec![problem])
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            Kind::NotFound => Self::missing("File"),
+            _ => Self::Detail(StatusCode::INTERNAL_SERVER_ERROR, error.message().to_owned()),
+        }
+    }
+}
+
+impl From<Refused<Refusal>> for Refusal {
+    fn from(refused: Refused<Refusal>) -> Self {
+        match refused {
+            Refused::Malformed(_) => Self::bad_request("There was an error parsing the body"),
+            Refused::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
+            Refused::Rule(refusal) => refusal,
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Detail(status, detail) => (status, Json(json!({ "detail": detail }))).into_response(),
+            Self::Invalid(problems) => {
+                let detail: Vec<_> = problems.iter().map(Problem::to_json).collect();
+                (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": detail }))).into_response()
+            }
+            Self::Other(response) => *response,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The checks that a request passes before its handler: its token, and a limit on the rate of requests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+
+use super::{Params, Site};
+
+/// Where a platform's clients send their token. The places are read in the order of the fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// Words before the token in `Authorization`, compared without regard to case.
+    pub schemes: &'static [&'static str],
+    /// Headers that hold the token alone, such as `api-key`.
+    pub headers: &'static [&'static str],
+    /// Query parameters that hold the token, such as `key`.
+    pub params: &'static [&'static str],
+    /// Whether the scheme is compared with regard to case, and the token is one word after one space.
+    pub exact: bool,
+}
+
+/// Why a token is refused. It has no `Debug`, since it holds what the client sent.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// No token, or an empty one.
+    Missing,
+    /// An `Authorization` header of another form.
+    Malformed,
+    /// Another token than the accepted one.
+    Wrong(String),
+}
+
+impl Gate {
+    /// `Authorization: Bearer TOKEN`.
+    pub const BEARER: Self = Self { schemes: &["Bearer"], headers: &[], params: &[], exact: false };
+
+    /// The token of a request, if the site accepts it.
+    pub fn check(&self, site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
+        let token = self.token(headers, uri)?;
+        if site.accepts(&token) { Ok(token) } else { Err(Denied::Wrong(token)) }
+    }
+
+    /// Checks the token before every route of `router`. `refuse` words a refusal.
+    pub fn protect(
+        self,
+        router: Router<Arc<Site>>,
+        site: &Arc<Site>,
+        refuse: fn(&Site, &Denied) -> Response,
+    ) -> Router<Arc<Site>> {
+        let site = Arc::clone(site);
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let checked = self.check(&site, request.headers(), request.uri());
+            let refusal = checked.err().map(|denied| refuse(&site, &denied));
+            async move {
+                match refusal {
+                    Some(refusal) => refusal,
+                    None => next.run(request).await,
+                }
+            }
+        }))
+    }
+
+    fn token(&self, headers: &HeaderMap, uri: &Uri) -> Result<String, Denied> {
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        if let Some(value) = text(AUTHORIZATION.as_str()).filter(|_| !self.schemes.is_empty()) {
+            return self.authorization(value).map(str::to_owned).ok_or(Denied::Malformed);
+        }
+        let in_header = self.headers.iter().find_map(|name| text(name)).map(str::to_owned);
+        let in_query = || {
+            let params = Params::parse(uri.query().unwrap_or_default());
+            self.params.iter().find_map(|name| params.get(name).map(str::to_owned))
+        };
+        in_header.or_else(in_query).filter(|token| !token.is_empty()).ok_or(Denied::Missing)
+    }
+
+    /// The token after one of the schemes.
+    fn authorization<'a>(&self, value: &'a str) -> Option<&'a str> {
+        let (scheme, token) = if self.exact { value } else { value.trim() }.split_once(' ')?;
+        let is_known = |known: &&str| {
+            if self.exact { **known == *scheme } else { known.eq_ignore_ascii_case(scheme) }
+        };
+        self.schemes.iter().find(|known| is_known(known))?;
+        let token = if self.exact { token } else { token.trim() };
+        let is_token = !token.is_empty() && (!self.exact || !token.contains(' '));
+        is_token.then_some(token)
+    }
+}
+
+/// Allows a number of requests in each window of time. A window begins with its first request.
+#[derive(Clone)]
+pub struct RateLimiter {
+    limit: u32,
+    window: Duration,
+    state: Arc<Mutex<Option<(Instant, u32)>>>,
+}
+
+/// A limiter's answer to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Whether the request may pass.
+    pub allowed: bool,
+    /// Requests allowed in a window.
+    pub limit: u32,
+    /// Requests left in this window.
+    pub remaining: u32,
+    /// The time until the next window begins.
+    pub reset: Duration,
+}
+
+impl Rate {
+    /// Whole seconds until the next window, at least 1: the value of `Retry-After`.
+    pub fn retry_after(&self) -> u64 {
+        self.reset.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
+    }
+}
+
+impl RateLimiter {
+    /// Allows `limit` requests in each `window`.
+    pub fn new(limit: u32, window: Duration) -> Self {
+        Self { limit, window, state: Arc::default() }
+    }
+
+    /// Counts a request.
+    pub fn take(&self) -> Rate {
+        self.take_at(Instant::now())
+    }
+
+    fn take_at(&self, now: Instant) -> Rate {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (start, used) = match *state {
+            Some((start, used)) if self.left_of_window(start, now) > Duration::ZERO => (start, used),
+            _ => (now, 0),
+        };
+        let allowed = used < self.limit;
+        let used = used + u32::from(allowed);
+        *state = Some((start, used));
+        let reset = self.left_of_window(start, now);
+        Rate { allowed, limit: self.limit, remaining: self.limit - used, reset }
+    }
+
+    /// The time left of the window that began at `start`. A window may be too long for its end to be an instant.
+    fn left_of_window(&self, start: Instant, now: Instant) -> Duration {
+        self.window.saturating_sub(now.saturating_duration_since(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_in_all_places() {
+        let gate = Gate { headers: &["api-key"], params: &["key"], ..Gate::BEARER };
+        let token = |gate: Gate, name: &'static str, value: &str, uri: &str| {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]);
+            gate.token(&headers, &uri.parse().unwrap()).map_err(|denied| match denied {
+                Denied::Malformed => "malformed",
+                _ => "missing",
+            })
+        };
+        let found = Ok("a b".to_owned());
+        assert_eq!(token(gate, "authorization", " bearer  a b ", "/?key=c"), found);
+        assert_eq!(token(gate, "api-key", "a b", "/?key=c"), found);
+        assert_eq!(token(gate, "x-none", "", "/?key=a+b"), found);
+        assert_eq!(token(gate, "authorization", "Basic c", "/?key=c"), Err("malformed"));
+        assert_eq!(token(gate, "authorization", "Bearer ", "/?key=c"), Err("malformed"));
+        assert_eq!(token(gate, "x-none", "", "/?key="), Err("missing"));
+        let exact = Gate { exact: true, ..gate };
+        assert_eq!(token(exact, "authorization", "Bearer c", "/"), Ok("c".to_owned()));
+        for wrong in ["bearer c", "Bearer  c", "Bearer c d", "Bearer", "c"] {
+            assert_eq!(token(exact, "authorization", wrong, "/"), Err("malformed"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_window_allows_its_number_and_the_next_one_starts_again() {
+        let limiter = RateLimiter::new(2, Duration::from_secs(5));
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        assert_eq!(limiter.take_at(start).remaining, 1);
+        assert_eq!(limiter.clone().take_at(after(1500)).remaining, 0, "clones share a count");
+        let refused = limiter.take_at(after(1500));
+        assert!(!refused.allowed && refused.remaining == 0 && refused.retry_after() == 4, "{refused:?}");
+        assert!(limiter.take_at(after(5000)).allowed);
+    }
+
+    #[test]
+    fn a_window_may_have_no_end() {
+        let limiter = RateLimiter::new(1, Duration::MAX);
+        assert!(limiter.take().allowed);
+        let refused = limiter.take();
+        assert!(!refused.allowed && refused.retry_after() > u64::MAX / 2, "{refused:?}");
+    }
+}
