@@ -1,4 +1,4 @@
-//! What a command is handed: the ui, the settings and the clock; opens a provider by profile name.
+//! The context of a command: ui, settings, clock, cancellation, and the providers that it has opened.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,15 +14,15 @@ use crate::settings::{Origin, Profile, Settings};
 use crate::ui::Ui;
 use crate::vault::{self, Timeout, Token};
 
-/// What a command is handed.
+/// The context of a command.
 pub struct Context {
-    /// The two streams.
+    /// Output.
     pub ui: Ui,
     /// All settings.
     pub settings: Settings,
     /// The clock.
     pub clock: Clock,
-    /// Ctrl-C.
+    /// Cancellation by Ctrl-C.
     pub interrupt: Interrupt,
     opened: RefCell<BTreeMap<String, Arc<dyn Provider>>>,
 }
@@ -38,7 +38,7 @@ impl Context {
         Address::parse(text, |name| self.settings.is_profile(name))
     }
 
-    /// Resolves the profile of that name, or the command's own.
+    /// Resolves a profile by name, or the profile of the command.
     pub fn profile(&self, name: Option<&str>) -> Result<Profile> {
         match name {
             Some(name) => self.settings.profile(name),
@@ -46,7 +46,7 @@ impl Context {
         }
     }
 
-    /// Opens the provider of that profile, or of the command's own; the same one each time it is asked for.
+    /// Opens the provider of a profile, or of the profile of the command. Each is opened once.
     pub fn open(&self, name: Option<&str>) -> Result<Arc<dyn Provider>> {
         let name = name.map_or_else(|| self.settings.profile_name().value, str::to_owned);
         if let Some(provider) = self.opened.borrow().get(&name) {
@@ -61,7 +61,7 @@ impl Context {
         Ok(provider)
     }
 
-    /// Whoever has a token in the environment may expect its platform to be used.
+    /// Prints a hint if the default profile is used although the environment has a token of a platform.
     fn say_that_local_is_default(&self) {
         let chosen = self.settings.profile_name();
         if chosen.origin != Origin::BuiltIn || !self.opened.borrow().is_empty() {
@@ -75,12 +75,12 @@ impl Context {
         }
     }
 
-    /// How often the platforms that were opened have said that they get too many requests.
+    /// How often the open platforms have answered 429.
     pub fn throttled(&self) -> u64 {
         self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
     }
 
-    /// Opens the provider of a profile with this token, each request tried again no more than `retries` times.
+    /// Opens the provider of a profile with this token and number of retries.
     pub fn open_with(
         &self,
         profile: &Profile,

@@ -1,10 +1,10 @@
 //! haul: one command line for the Files APIs of AI platforms.
 //!
-//! The map: [`cli`] parses, [`context`] is what a command in [`commands`] is handed, [`providers`] are the platforms,
-//! [`http`] the client below them, [`transfer`] moves bytes, [`store`] is the embedded store, [`emulator`] the platforms
-//! on top of it, [`ui`] the two streams. The library serves the binary and its tests; it is not a public API.
+//! [`cli`] parses the command line, [`commands`] run with a [`context`], [`providers`] are the platforms, [`http`] is the
+//! client below them, [`transfer`] moves bytes, [`store`] is the embedded store, [`emulator`] serves the platforms on top
+//! of it, [`ui`] prints. The library is for the binary and its tests; it is not a public API.
 
-// Times come from servers and users: see `clippy.toml` for what this leaves.
+// Times come from servers and users. `clippy.toml` has the exceptions.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod cli;
@@ -57,7 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         let flags = |matches: &ArgMatches| Globals::from_arg_matches(matches).unwrap_or_default().settings();
         completions::answer(shell, &arguments, &env, &Cli::command(), flags)
     }) {
-        // The shell may have gone.
+        // The shell may have closed the pipe.
         let _ = Ui::new(ui::Options::default()).write_text(&answer);
         return ExitCode::SUCCESS;
     }
@@ -78,7 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let ui = Ui::new(cli.globals.output(&env, clock));
     let result = match cli.command {
-        // What tells about the program itself needs no settings, and works where they are broken.
+        // Works with broken settings.
         Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
         command => {
@@ -91,8 +91,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     conclude(&ui, result)
 }
 
-/// The commands that ask nobody run at once; the others get a runtime of this one thread, but `serve` has more. Each ends
-/// with status 0 or an error, but `serve` with that of the command it ran.
+/// Runs a command. Those with network access get a runtime on this thread; `serve` has its own. A command ends with status
+/// 0 or an error, `serve` with the status of its child.
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     let changes_files = matches!(command, Command::Upload(_) | Command::Rm(_) | Command::Meta(_));
     let done = match command {
@@ -148,14 +148,14 @@ fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
-            // One array, also where the command failed before its first row. Who reads it may have gone.
+            // Closes the JSON array, even before the first row. The reader may have closed the pipe.
             let _ = ui.close();
             ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
-/// Help and version go to stdout; wrong usage is an error like any other.
+/// Prints help and version to stdout, and wrong usage as an error.
 fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     let globals = Globals::guess(arguments);
@@ -168,13 +168,13 @@ fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode
             return conclude(&ui, Err(cli::usage::error(error, Cli::command(), arguments)));
         }
     }
-    // A closed pipe is no failure: `haul --help | head -3`.
+    // A closed pipe is not a failure: `haul --help | head -3`.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 })
 }
 
 fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
-    // `haul auth login work` is `haul -p work auth login`: the other flags are about that profile.
+    // `haul auth login work` is `haul -p work auth login`: the other flags apply to that profile.
     let named = if let Command::Auth(command) = command { command.profile() } else { None };
     if let (Some(flag), Some(named)) = (globals.profile.as_deref(), named)
         && flag != named

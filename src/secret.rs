@@ -1,4 +1,4 @@
-//! A value that must not be shown.
+//! Values that must not be printed.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps `text`, without what a copied token often has: white space round it, and the word `Bearer` before it.
+    /// Wraps `text` without surrounding white space and a leading `Bearer`, which copied tokens often have.
     pub fn new(text: &str) -> Self {
         let text = text.trim();
         let word = text.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case("bearer "));
         Self(SecretString::from(word.map_or(text, |(_, rest)| rest.trim_start()).to_owned()))
     }
 
-    /// The text itself. Call it only where the text leaves for the one place that may have it.
+    /// The text. Call it only to pass the text to its destination.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// A form that helps to tell two tokens apart and gives neither away: first and last characters of a long one.
+    /// A redacted form that distinguishes tokens: the first and last characters of a long one.
     pub fn redacted(&self) -> String {
         let text: Vec<char> = self.expose().chars().collect();
         if text.len() < 20 {

@@ -120,7 +120,7 @@ impl AddArgs {
         let name = self.name.as_str();
         check_name(name)?;
         let before = ctx.settings.file.profiles.get(name).cloned().unwrap_or_default();
-        // A token may be kept for a built-in profile that has no settings of its own.
+        // A built-in profile without settings may have a token.
         if before != (file::Profile { token_store: before.token_store.clone(), ..Default::default() }) {
             let place = ctx.settings.file.origin(&["profiles", name]);
             return Err(Error::usage(format!("profile {name} exists: {place}"))
@@ -143,7 +143,7 @@ impl AddArgs {
             token_store: before.token_store,
             ..Default::default()
         };
-        // As flags first: a mistake in one is then told of as such, before anything is written.
+        // Resolved as flags first, so that an error names the flag before anything is written.
         let mut trial = alone(ctx)?;
         trial.flags = Flags { profile: Some(name.to_owned()), ..given.clone() };
         trial.file.put_profile(name, profile.clone());
@@ -166,7 +166,7 @@ impl AddArgs {
     }
 }
 
-/// The config file as it is now, with no flags.
+/// The current config file, without flags.
 fn alone(ctx: &Context) -> Result<Settings> {
     Ok(Settings {
         flags: Flags::default(),
@@ -176,7 +176,7 @@ fn alone(ctx: &Context) -> Result<Settings> {
     })
 }
 
-/// A name has to work in `NAME:ref`, in `HAUL_PROFILE_NAME_TOKEN` and as a file's name; without `_`, so that no two
+/// A name must be valid in `NAME:ref`, in `HAUL_PROFILE_NAME_TOKEN` and as a file name. `_` is excluded, so that no two
 /// profiles share a variable.
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -192,7 +192,7 @@ fn list(ctx: &Context) -> Result<()> {
     for name in ctx.settings.profile_names() {
         match row(&ctx.settings, &name) {
             Ok(row) => rows.push(&row)?,
-            // The others can be listed all the same.
+            // The other profiles are still listed.
             Err(error) => ctx.ui.warn(&error.to_string()),
         }
     }
@@ -234,7 +234,7 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
         });
     };
     let mut rows = ctx.ui.rows(COLUMNS)?;
-    // One that cannot be understood can still be removed.
+    // An invalid profile can be removed, too.
     let row = row(settings, name);
     if let Some(backend) = profile.token_store.as_deref().and_then(vault::Backend::parse) {
         ctx.with_timeout(|timeout| vault::remove(settings, name, backend, timeout)).map_err(|error| {

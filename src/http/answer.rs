@@ -16,14 +16,14 @@ use super::{Config, Problem, Reply, tls, transport};
 use crate::error::{Error, Kind};
 use crate::human::waiting_time;
 
-/// The longest sentence of a platform that is shown, in characters.
+/// Maximum length of a platform's message, in characters.
 const LONGEST: usize = 300;
 
 /// Maximum number of objects in an answer. A parsed object takes up to a kilobyte, a hundred times its minimum on the wire,
 /// so that the longest answer could exceed a machine's memory.
 pub(super) const MAX_OBJECTS: usize = 1 << 20;
 
-/// Headers that carry the platform's id of a request, the surest first.
+/// Headers with the platform's id of a request, the most reliable first.
 const REQUEST_IDS: [&str; 7] = [
     "x-request-id",
     "request-id",
@@ -34,7 +34,7 @@ const REQUEST_IDS: [&str; 7] = [
     "cf-ray",
 ];
 
-/// The kind that a status alone tells.
+/// The kind of error for a status.
 fn kind_of(status: u16) -> Kind {
     match status {
         401 | 403 => Kind::Auth,
@@ -48,13 +48,13 @@ fn kind_of(status: u16) -> Kind {
     }
 }
 
-/// The error of an answer, and whether waiting cannot help. `own` says whether the token belongs there.
+/// The error of an answer, and whether a retry is useless. `own`: the answer comes from the profile's own origin.
 pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, bool) {
     let problem = (config.read_problem)(reply).or_else(|| read(reply)).unwrap_or_default();
     let kind = problem.kind.unwrap_or_else(|| kind_of(reply.status));
     let mut sentence = clean(&problem.message);
     if let Some(token) = config.token.as_ref().map(crate::secret::Secret::expose).filter(|t| !t.is_empty()) {
-        // Some platforms repeat the key that they refuse.
+        // Some platforms include the refused token.
         sentence = sentence.replace(token, "***");
     }
     if sentence.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, boo
     (error, problem.is_final)
 }
 
-/// The platform's id of the request, for its support.
+/// The platform's id of the request.
 pub(super) fn request_id(headers: &super::HeaderMap) -> Option<String> {
     REQUEST_IDS.iter().find_map(|name| {
         let id = clean(headers.get(*name)?.to_str().ok()?);
@@ -89,7 +89,7 @@ fn reason(status: u16) -> String {
     known.unwrap_or("no reason given").to_lowercase()
 }
 
-/// Reads an error body of any common shape; None where it says nothing.
+/// Reads an error body of any common shape; None if it has no message.
 pub(super) fn read(reply: &Reply) -> Option<Problem> {
     let message = match serde_json::from_slice::<Value>(&reply.body) {
         Ok(value) => sentence_of(&value)?,
@@ -99,7 +99,7 @@ pub(super) fn read(reply: &Reply) -> Option<Problem> {
     (!message.is_empty()).then_some(Problem { message, is_final, kind: None })
 }
 
-/// Whether a body says in OpenAI's words, which others borrow, that money is short and not patience.
+/// Whether a body has OpenAI's code for a spent quota, which others use, too.
 fn is_spent(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     [&body["error"]["code"], &body["error"]["type"], &body["code"]]
@@ -107,7 +107,7 @@ fn is_spent(body: &[u8]) -> bool {
         .any(|word| word == "insufficient_quota")
 }
 
-/// The sentence in a JSON error.
+/// The message of a JSON error.
 fn sentence_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => return Some(text.clone()),
@@ -141,7 +141,7 @@ fn sentence_of(value: &Value) -> Option<String> {
         .or_else(|| text("title"))
 }
 
-/// One of several complaints: where, and what.
+/// One of several messages, with its location.
 fn item_of(item: &Value) -> Option<String> {
     let message = ["msg", "message", "detail"].iter().find_map(|key| item[*key].as_str());
     let Some(message) = message else { return sentence_of(item) };
@@ -162,7 +162,7 @@ fn join(parts: impl Iterator<Item = String>) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// The first line of text or HTML that says something: a title, an XML message, else the first words between tags.
+/// The first line of text or HTML with words: a title, an XML message, else the first text between tags.
 fn first_line(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     for tag in ["title", "message"] {
@@ -178,7 +178,7 @@ fn first_line(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
-            // A `<` before anything else is a sign of text.
+            // Any other `<` is text.
             '<' => {
                 let begins = |next: &char| next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?');
                 in_tag |= characters.peek().is_some_and(begins);
@@ -186,7 +186,7 @@ fn first_line(text: &str) -> String {
                     bare.push('<');
                 }
             }
-            // A tag ends a line: what stands in two paragraphs is two sentences.
+            // A tag ends a line.
             '>' if in_tag => {
                 in_tag = false;
                 bare.push('\n');
@@ -204,7 +204,7 @@ fn unescape(text: &str) -> String {
     text.replace("&nbsp;", " ").replace("&amp;", "&")
 }
 
-/// Makes a platform's sentence fit for a message: one line, no control characters, not too long.
+/// Cleans a platform's message: one line without control characters, of limited length.
 fn clean(text: &str) -> String {
     let mut clean = String::new();
     for (count, character) in text.trim().trim_end_matches('.').chars().enumerate() {
@@ -248,7 +248,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     }
 }
 
-/// The failure of a request that the transport gave up.
+/// The failure of a request with an error of the transport.
 pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, fully_sent: bool) -> Failure {
     let (place, platform) = (place(url), config.platform);
     let never_left = error.is_connect();
@@ -274,7 +274,7 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The failure of a request that was answered by silence.
+/// The failure of a request without an answer in time.
 pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: bool) -> Failure {
     let error = unreachable(format!(
         "{} at {} did not answer within {}",
@@ -286,14 +286,14 @@ pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: b
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The error of a content that broke off: a new request may go on where it stopped.
+/// The error of an incomplete content, which a new request can continue.
 pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
     let source = error.without_url();
     unreachable(format!("{platform} broke off in the middle of the content"))
         .caused_by(Explained { reason: innermost(&source), source })
 }
 
-/// Whether a broken body was nonsense, not merely cut: a wrong chunk header, bad gzip.
+/// Whether a body is invalid and not just incomplete: a wrong chunk header, bad gzip.
 pub(super) fn is_nonsense(error: &reqwest::Error) -> bool {
     find::<io::Error>(error)
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
@@ -303,12 +303,12 @@ pub(super) fn unreachable(message: String) -> Error {
     Error::new(Kind::Unreachable, message)
 }
 
-/// Scheme, host and port: what may be shown of any URL.
+/// Scheme, host and port, which are never secret.
 pub(super) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// The same, with what stands between: who cannot reach it has to know whom to ask.
+/// The origin and the proxy in use.
 fn place(url: &Url) -> String {
     match transport::proxy_of(url) {
         Some(proxy) => format!("{} through the proxy {proxy}", origin(url)),
@@ -316,7 +316,7 @@ fn place(url: &Url) -> String {
     }
 }
 
-/// An error of the transport that displays as its reason alone.
+/// An error of the transport that displays only its reason.
 #[derive(Debug)]
 struct Explained {
     reason: String,
@@ -336,7 +336,7 @@ impl StdError for Explained {
     }
 }
 
-/// The first error of type `T` in a chain, also inside an [`io::Error`], whose own `source` skips what it wraps.
+/// The first error of type `T` in a chain, also inside an [`io::Error`], whose `source` skips the error that it wraps.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -353,7 +353,7 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// The sentence of the error at the bottom, which is the one that says why.
+/// The message of the innermost error, which has the reason.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut last = error;
     while let Some(next) = last.source() {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_no_matter_of_patience() {
+    fn a_spent_quota_is_final() {
         let is_final = |status, code: &str| {
             let body = format!(r#"{{"error":{{"message":"too much","type":"{code}","code":"{code}"}}}}"#);
             read(&Reply { status, headers: super::super::HeaderMap::new(), body: body.into() })
@@ -423,7 +423,7 @@ mod tests {
         };
         assert!(is_final(429, "insufficient_quota"));
         assert!(!is_final(429, "rate_limit_exceeded"));
-        assert!(!is_final(400, "insufficient_quota"), "which is final by itself");
+        assert!(!is_final(400, "insufficient_quota"), "a 400 is never retried");
     }
 
     #[test]

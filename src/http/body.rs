@@ -1,4 +1,4 @@
-//! Bodies on their way: handed to the transport in constant memory, and what is known about how far they got.
+//! Request bodies: read, encoded and passed to the transport in constant memory.
 
 use std::io::{self, Read as _};
 use std::pin::Pin;
@@ -21,23 +21,23 @@ use crate::model::Source;
 use crate::progress::Progress;
 use crate::source::{CHUNK, Watched};
 
-/// Bodies up to this size are read at once: a thread would cost more than the reading.
+/// Bodies up to this size are read without a thread, which would cost more than the read.
 const SMALL: u64 = 64 * 1024;
 /// Buffers in flight per body.
 const BUFFERS: usize = 4;
-/// Size of a buffer where many bodies are on their way at once.
+/// Size of a buffer when many bodies are being sent.
 const SMALLER_BUFFER: usize = 64 * 1024;
-/// How many bodies may have large buffers.
+/// Maximum number of bodies with large buffers.
 const FEW: usize = 4;
-/// Source bytes that are encoded to base64 at once: three quarters of a large buffer, so that they fill one.
+/// Bytes per base64 encoding step: three quarters of a large buffer, so that the result fills it.
 const SCRATCH: usize = 192 * 1024;
 
-/// What is known about a request on its way, shared by the body's stream and whoever waits for the answer.
+/// The state of a request that is being sent, shared by the body and the attempt that waits for the answer.
 #[derive(Debug)]
 pub(super) struct SendState {
     complete: AtomicBool,
     abandoned: AtomicBool,
-    /// Where the reading thread waits for empty buffers; one of no size ends it.
+    /// The queue of empty buffers for the reading thread. A buffer of size 0 ends the thread.
     reader: Mutex<Option<Sender<Vec<u8>>>>,
     problem: Mutex<Option<Error>>,
     last_sign: Mutex<Instant>,
@@ -54,32 +54,32 @@ impl SendState {
         })
     }
 
-    /// Whether the transport has the last byte, so that the server may have it too.
+    /// Whether the transport has the last byte, so that the server may have received it.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
 
-    /// What went wrong while reading the body.
+    /// The error of reading the body.
     pub(super) fn problem(&self) -> Option<Error> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops the body: nobody waits for the answer any more. The transport would send the rest all the same, and hold
-    /// on to it for as long as a silent server holds the connection.
+    /// Stops the body when its answer is no longer needed. The transport would otherwise send the rest, and keep it in
+    /// memory while a silent server keeps the connection.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Fails if the thread has ended by itself.
+            // Fails if the thread has ended.
             let _ = reader.send(Vec::new());
         }
     }
 
-    /// Notes that bytes moved.
+    /// Records that bytes moved.
     pub(super) fn moved(&self) {
         *self.last_sign.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// For how long no byte has moved.
+    /// Time since the last byte moved.
     pub(super) fn silence(&self) -> Duration {
         self.last_sign.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
@@ -89,13 +89,13 @@ impl SendState {
     }
 }
 
-/// A stretch of the wire, and how far the file pieces have come at its end.
+/// Bytes of a body, and the position in its file pieces after them.
 struct Chunk {
     bytes: Bytes,
     position: u64,
 }
 
-/// Opens a body for one attempt. `active` counts the bodies that are being read by threads.
+/// Opens a body for one attempt. `active` counts the bodies that have a reading thread.
 pub(super) fn open(
     body: &Body,
     state: &Arc<SendState>,
@@ -124,7 +124,7 @@ enum Chunks {
     Read(mpsc::Receiver<io::Result<Chunk>>),
 }
 
-/// The stream that the transport takes a body from.
+/// The body as a stream for the transport.
 struct Outgoing {
     source: Chunks,
     left: u64,
@@ -137,7 +137,7 @@ impl Stream for Outgoing {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.left > 0 && self.state.abandoned.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(io::Error::other("nobody waits for the answer"))));
+            return Poll::Ready(Some(Err(io::Error::other("the request was abandoned"))));
         }
         let next = match &mut self.source {
             Chunks::One(chunk) => Poll::Ready(chunk.take().map(Ok)),
@@ -159,7 +159,7 @@ impl Stream for Outgoing {
     }
 }
 
-/// A buffer in use by the transport; goes back to the reader when the last of it is sent.
+/// A buffer that the transport uses. It returns to the reader after it is sent.
 struct Lent {
     space: Vec<u8>,
     filled: usize,
@@ -174,20 +174,20 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // The reader may have ended: then nobody needs the buffer.
+        // Fails if the reader has ended.
         let _ = self.home.send(std::mem::take(&mut self.space));
     }
 }
 
-/// Reads a body in a thread of its own, which ends with the body, when the receiver is dropped
-/// or when the attempt is abandoned.
+/// Reads a body on a thread of its own, which ends with the body, when the receiver is dropped or when the attempt is
+/// abandoned.
 fn spawn_reader(
     body: Body,
     state: Arc<SendState>,
     progress: Arc<dyn Progress>,
     active: Arc<AtomicUsize>,
 ) -> Result<mpsc::Receiver<io::Result<Chunk>>> {
-    // Room for all buffers and an error: state never blocks.
+    // Room for all buffers and an error, so that sending never blocks.
     let (sender, receiver) = mpsc::channel(BUFFERS + 1);
     let size = if active.fetch_add(1, Ordering::Relaxed) < FEW { CHUNK } else { SMALLER_BUFFER };
     let (home, returned) = std::sync::mpsc::channel::<Vec<u8>>();
@@ -208,8 +208,8 @@ fn spawn_reader(
         if let Err(error) = result {
             let broken = io::Error::other(error.message().to_owned());
             state.fail(error);
-            // The announced length stays unreached: the transport drops the connection, and the server sees a body
-            // that broke off instead of a whole one.
+            // The body is shorter than announced: the transport drops the connection, and the server sees an incomplete
+            // body.
             let _ = sender.blocking_send(Err(broken));
         }
         active.fetch_sub(1, Ordering::Relaxed);
@@ -219,7 +219,7 @@ fn spawn_reader(
     Ok(receiver)
 }
 
-/// Where the file pieces of a body begin in their source.
+/// The position in the source at which the file pieces of a body begin.
 fn source_start(body: &Body) -> u64 {
     let from = body.pieces.iter().find_map(|piece| match piece {
         Piece::File { from, .. } => Some(*from),
@@ -229,8 +229,8 @@ fn source_start(body: &Body) -> u64 {
     from.unwrap_or_default()
 }
 
-/// Fills buffers with a body. `take` gets each with how much of it is filled and the position of the file pieces, and
-/// says whether to go on. A buffer has room for four bytes at least.
+/// Fills buffers with a body. `take` gets each buffer, its filled length and the position in the file pieces, and returns
+/// whether to continue. A buffer has room for at least four bytes.
 fn feed(
     body: &Body,
     progress: &dyn Progress,
@@ -245,7 +245,7 @@ fn feed(
         let mut filled = 0;
         while let Some(reader) = &mut piece {
             if reader.left == 0 {
-                // Before its last bytes go out: a changed file must not arrive as a whole one.
+                // Before the last bytes are sent: a changed file must not arrive as a complete one.
                 reader.check()?;
                 piece = pieces.next().transpose()?;
                 continue;
@@ -264,7 +264,7 @@ fn feed(
 struct PieceReader<'a> {
     from: PieceSource<'a>,
     left: u64,
-    /// Source bytes on their way to base64; empty where the bytes go as they are.
+    /// Buffer for bytes that are encoded to base64; empty if they are not.
     scratch: Vec<u8>,
 }
 
@@ -312,7 +312,7 @@ impl<'a> PieceReader<'a> {
         Ok(Self { from: PieceSource::Disk(file), left: len, scratch: scratch(base64) })
     }
 
-    /// Moves as much as fits into `space`: how many bytes of it are filled, None if too little is free.
+    /// Fills `space` and returns the number of bytes; None if there is not enough room.
     fn fill(
         &mut self,
         space: &mut [u8],
@@ -346,12 +346,12 @@ impl<'a> PieceReader<'a> {
         if !encode {
             return Ok(Some(count));
         }
-        // The room was computed for it: four characters for every three bytes begun.
+        // There is room: four characters for every three bytes.
         let written = STANDARD.encode_slice(&self.scratch[..count], space);
         written.map(Some).map_err(|error| Error::failed("base64 does not fit").caused_by(error))
     }
 
-    /// Fails if the file is not what it was when it was opened.
+    /// Fails if the file has changed since it was opened.
     fn check(&self) -> Result<()> {
         if let PieceSource::Disk(file) = &self.from { file.check() } else { Ok(()) }
     }

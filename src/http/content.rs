@@ -1,4 +1,4 @@
-//! The bytes of a file on their way down.
+//! The content of a file in an answer: its range, version and bytes.
 
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use super::{Config, Content, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
 use crate::human;
 
-/// The headers that ask for a range. A weak validator cannot tell whether bytes are the same: it is left out, and the
-/// date takes its place where that is what the caller kept.
+/// The headers of a range request. A weak validator is left out, because it does not identify the bytes.
 pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
     let mut headers = vec![("range", format!("bytes={}-", range.from))];
     headers.extend(range.validator.clone().filter(|v| !is_weak(v)).map(|v| ("if-range", v)));
@@ -20,18 +19,18 @@ pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
 }
 
 /// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. All bytes are then
-/// of the answer that came before, so the versions only have to be the same where that answer stated another size.
+/// from the previous answer, so that the version matters only if that answer stated another size.
 pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
     let whole: Option<u64> =
         text(headers, "content-range").and_then(|text| text.strip_prefix("bytes */")?.trim().parse().ok());
     let ours = range.validator.as_deref();
     let differs = ours.zip(validator(headers)).is_some_and(|(ours, theirs)| opaque(ours) != opaque(&theirs));
-    // A server compares `If-Range` before the range: it sends all bytes of another version.
+    // A server compares `If-Range` before the range, and sends all bytes of another version.
     let is_same = ours.is_some_and(|validator| !is_weak(validator));
     whole == Some(range.from) && !differs && (is_same || range.total.is_none_or(|total| total == range.from))
 }
 
-/// Content without bytes: the caller has them all.
+/// Content without bytes, for a caller that has all of them.
 pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> Content {
     Content {
         start: range.from,
@@ -80,7 +79,7 @@ pub(super) fn of_response(
     }))
 }
 
-/// The number of bytes of a `Content-Range` that starts at `from` and goes to the end; None if it is another.
+/// The number of bytes of a `Content-Range` from `from` to the end; None for any other range.
 fn check_range(from: u64, stated: &str) -> Option<u64> {
     let (span, whole) = stated.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = span.split_once('-')?;
@@ -111,7 +110,7 @@ fn stream_of(
     .boxed()
 }
 
-/// What identifies this state of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
+/// The validator of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
 fn validator(headers: &HeaderMap) -> Option<String> {
     let tag = text(headers, "etag").filter(|tag| !tag.is_empty());
     let (strong, weak) = (tag.filter(|tag| !is_weak(tag)), tag);

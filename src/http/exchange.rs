@@ -1,4 +1,4 @@
-//! One attempt: the real request, its redirects, its answer.
+//! One attempt at a request: the transport's request, redirects and the answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,13 +15,13 @@ use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
-/// The longest chain of redirects that is followed.
+/// Maximum number of redirects.
 const REDIRECTS: usize = 10;
-/// The longest error body that is read, in bytes.
+/// Maximum number of bytes read of an error body.
 const ERROR_BODY: usize = 64 * 1024;
-/// The longest answer that is kept in memory, in bytes.
+/// Maximum size of an answer in memory, in bytes.
 const REPLY_BODY: usize = 64 * 1024 * 1024;
-/// RFC 3986's unreserved characters stay, all others are encoded.
+/// All but the unreserved characters of RFC 3986 are encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One attempt at a request.
@@ -31,19 +31,19 @@ pub(super) struct Attempt<'a> {
     progress: &'a Arc<dyn Progress>,
     number: u32,
     url: Url,
-    /// Whether it goes over the connections for contents.
+    /// Whether it uses the connection pool for contents.
     bulk: bool,
     state: Arc<SendState>,
 }
 
-/// Where an attempt has got to: a redirect may lead elsewhere.
+/// The current URL of an attempt, which redirects change.
 struct Hop {
     url: Url,
-    /// Whether the chain has stayed on the origin it started from.
+    /// Whether all redirects stayed on the first origin.
     home: bool,
 }
 
-/// An answer whose body is still to be read, and whether the platform itself gave it.
+/// An answer whose body is not read yet, and whether it comes from the profile's own origin.
 struct Answer {
     response: Response,
     own: bool,
@@ -68,7 +68,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Makes the attempt and reads the whole answer.
+    /// Makes the attempt and reads the answer.
     pub(super) async fn reply(&self) -> Result<Reply, Failure> {
         self.in_time(async {
             let answer = self.exchange(false).await?;
@@ -105,7 +105,7 @@ impl<'a> Attempt<'a> {
         &self.client.inner.config
     }
 
-    /// Puts the time limit round an attempt: in whole for a small call, on silence for one that moves contents.
+    /// Applies the time limit: to the whole attempt for a small call, to silence if it moves contents.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let limit = self.config().timeout;
         let silence = async {
@@ -139,7 +139,7 @@ impl<'a> Attempt<'a> {
             let status = response.status().as_u16();
             let next = next.and_then(|next| self.may_follow(&hop.url, next, &seen));
             let next = next.map_err(|error| Failure::end(error.with_status(status)))?;
-            // Read to its end, so that the connection can be used again.
+            // Reading to the end allows the connection to be reused.
             let _ = read_up_to(response, ERROR_BODY, &self.state).await;
             hop = Hop { home: hop.home && next.origin() == hop.url.origin(), url: next.clone() };
             seen.push(next);
@@ -172,12 +172,12 @@ impl<'a> Attempt<'a> {
         !self.request.anonymous && self.client.is_own(url)
     }
 
-    /// The real request of one hop, its body opened.
+    /// The transport's request for one hop, with an open body.
     fn build(&self, hop: &Hop, content: bool) -> Result<reqwest::Request> {
         let trusted = hop.home && self.is_own(&hop.url);
         let mut built = head(self.config(), self.request, &hop.url, hop.home, trusted)?;
         if content {
-            // The file's own bytes are wanted, not a compression of them.
+            // Ranges and checksums are about the uncompressed bytes.
             built.headers_mut().insert("accept-encoding", HeaderValue::from_static("identity"));
         }
         let body = &self.request.body;
@@ -209,7 +209,7 @@ impl<'a> Attempt<'a> {
         Ok(response)
     }
 
-    /// The whole answer of a success.
+    /// Reads the answer of a success.
     async fn whole(&self, answer: Answer) -> Result<Reply, Failure> {
         let config = self.config();
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
@@ -231,7 +231,7 @@ impl<'a> Attempt<'a> {
             Err((_, error)) if answer::is_nonsense(&error) => {
                 let message = format!("{} sent an answer that cannot be read", config.platform);
                 let error = told(Error::platform(message).caused_by(error.without_url()));
-                // It was a success, whatever it said: state it again would do it twice.
+                // It was a success: sending it again could carry it out twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
             }
             Err((_, error)) => {
@@ -242,10 +242,10 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The failure of an answer that is no success.
+    /// The failure of an error answer.
     async fn refusal(&self, answer: Answer) -> Failure {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
-        // The status is known: a body that does not come, or breaks off, only costs its words.
+        // The status is enough: without a complete body, only the message is missing.
         let reading = read_up_to(answer.response, ERROR_BODY, &self.state);
         let body = match tokio::time::timeout(self.config().timeout, reading).await {
             Ok(Ok((body, _)) | Err((body, _))) => body,
@@ -268,7 +268,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Reads a body up to `limit` bytes, and says whether that was all; after an error, what came before it.
+/// Reads up to `limit` bytes of a body, and returns whether it is complete. An error includes the bytes before it.
 async fn read_up_to(
     mut response: Response,
     limit: usize,
@@ -291,7 +291,7 @@ async fn read_up_to(
     }
 }
 
-/// Where a redirect points; None if the answer is none.
+/// The target of a redirect; None if the answer is not one.
 fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -302,8 +302,8 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     Some(target.ok_or_else(|| Error::platform(format!("{} redirects to no valid URL", bare(from)))))
 }
 
-/// A request without its body. `home` says that no redirect has led to another origin, `trusted` that the token and the
-/// profile's headers belong there.
+/// The transport's request without its body. `home`: no redirect has led to another origin. `trusted`: the token may be
+/// sent.
 fn head(
     config: &Config,
     request: &Request,
@@ -321,12 +321,12 @@ fn head(
             guard_plain(config, url)?;
             headers.insert(AUTHORIZATION, bearer(config, token)?);
         } else if !transport::is_loopback(url) {
-            // The platform could only refuse it. On this machine an emulator may ask for none.
+            // The platform would refuse it. An emulator on this machine may not need a token.
             let error = Error::new(Kind::Auth, format!("no token for {}", config.platform));
             return Err(config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone())));
         }
     }
-    // What was said to one host is not repeated to another.
+    // The headers for one origin are not sent to another.
     if home {
         for (name, value) in &request.headers {
             set(headers, name, value)?;
@@ -386,14 +386,14 @@ fn full_url(request: &Request) -> Url {
 }
 
 fn without_user(mut url: Url) -> Url {
-    // Cannot fail where there is a host, and without one there is no user either.
+    // Fails only for a URL without a host, which has no user.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_fragment(None);
     url
 }
 
-/// A URL as it may be shown in an error: without query.
+/// The URL for errors: without its query.
 fn bare(url: &Url) -> String {
     let mut url = without_user(url.clone());
     url.set_query(None);

@@ -1,7 +1,7 @@
-//! `multipart/form-data`, framed as browsers do.
+//! `multipart/form-data` as browsers send it, of known length.
 //!
-//! Names are raw UTF-8 with `%22`, `%0D` and `%0A` for the three characters that would break the header; the whole
-//! has a known length. reqwest's own form writes a raw line feed into the part header.
+//! Names are raw UTF-8 with `%22`, `%0D` and `%0A` for the characters that would break the header. reqwest's own form
+//! writes a raw line feed into the header.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl Part {
             head = format!("{head}; filename=\"{}\"", quoted(name));
         }
         if let Some(kind) = &self.content_type {
-            // A content type is typed by the user: a line end in it must not become a header.
+            // Typed by the user: a line end must not begin a header.
             let kind: String = kind.chars().filter(|c| !c.is_control()).collect();
             head = format!("{head}\r\nContent-Type: {kind}");
         }
@@ -60,7 +60,7 @@ impl Part {
     }
 }
 
-/// The body of a form with these parts in this order.
+/// A body of these parts.
 pub fn form(parts: Vec<Part>) -> Body {
     form_with_boundary(parts, &uuid::Uuid::new_v4().simple().to_string())
 }
@@ -147,7 +147,7 @@ Hello, world!\r
 
     #[test]
     fn names_keep_their_letters_and_lose_what_breaks_a_header() {
-        // Captured likewise: 302 bytes.
+        // Captured in the same way: 302 bytes.
         let named = file("naïve \"q\" 日本.pdf", "application/pdf", b"Hello, world!");
         let parts = vec![Part::text("purpose", "user_data"), Part::file("file", &named)];
         let body = form_with_boundary(parts, "fc01dc54d4daf1ab646056a1348fdbdb");

@@ -1,8 +1,8 @@
-//! HTTP: one thin client that makes requests, judges answers and tries again.
+//! The HTTP client: requests as data, retries, rate limits and TLS.
 //!
-//! A [`Request`] is data. Each attempt (`exchange`) makes a real one of it (`build`, `body`, `reading`), sends it over a
-//! pool of connections (`transport`, `tls`) and judges what comes back (`answer`, `content`) or does not (`lost`);
-//! `retry` decides whether there is another attempt, `pace` when any may leave.
+//! Each attempt (`exchange`) converts a [`Request`] to one of the transport (`body`), sends it over a pool of connections
+//! (`transport`, `tls`) and interprets the answer (`answer`, `content`). `retry` decides about another attempt, `throttle`
+//! about the time of any request.
 
 mod answer;
 mod body;
@@ -39,61 +39,62 @@ use crate::model::Link;
 use crate::progress::{Progress, silent};
 use crate::secret::Secret;
 
-/// How a client behaves. One per profile and command: its connections, pace and token are shared by all its requests.
+/// The configuration of a client. Each profile of a command has one client, whose requests share connections, rate limit
+/// and token.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The platform's name, for messages.
     pub platform: &'static str,
-    /// The origins that may see the token: those of the profile's own base URLs.
+    /// The base URLs of the profile. Only their origins get the token.
     pub own: Vec<Url>,
     /// The token.
     pub token: Option<Secret>,
-    /// What to say when there is no token or it is refused: how to give one, and where this one came from.
+    /// Hints for a missing or refused token.
     pub token_hints: Vec<String>,
-    /// Time limit of a small call, and the longest silence of a transfer.
+    /// Time limit of a small call, and of silence in a transfer.
     pub timeout: Duration,
-    /// When to try again.
+    /// Limits of retries.
     pub policy: Policy,
-    /// A PEM file of certificate authorities to trust besides the system's.
+    /// A PEM file of certificate authorities in addition to those of the system.
     pub cacert: Option<std::path::PathBuf>,
-    /// Whether a token may travel over plain http to a host that is not this machine.
+    /// Whether a token may be sent over plain http to another machine.
     pub insecure_http: bool,
-    /// A pace to keep unasked: so many requests in so long.
+    /// The published rate limit, which is kept in advance.
     pub rate: Option<RateLimit>,
     /// Receives the client's events.
     pub trace: Trace,
-    /// Reads the platform's error body; None takes the reading that fits every common shape.
+    /// Reads the platform's error body. If it returns None, the common shapes are tried.
     pub read_problem: fn(&Reply) -> Option<Problem>,
 }
 
-/// A published rate: `requests` in `per`.
+/// A published rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many.
+    /// Number of requests.
     pub requests: u32,
-    /// In how long.
+    /// Period.
     pub per: Duration,
 }
 
-/// What an error answer means.
+/// The content of an error answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
-    /// The platform's own sentence.
+    /// The platform's message.
     pub message: String,
-    /// What sort of failure, where the status alone would mislead (xAI's 400 for a bad key).
+    /// The kind of error, if the status is misleading (xAI's 400 for a bad key).
     pub kind: Option<Kind>,
-    /// Whether waiting cannot help although the status says so: a quota, not a rate.
+    /// Whether a retry is useless although the status permits it: a quota, not a rate limit.
     pub is_final: bool,
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, whole and decoded.
+    /// The decoded body.
     pub body: Bytes,
 }
 
@@ -108,8 +109,8 @@ impl Reply {
         self.decode(&format!("the {what} in the answer"))
     }
 
-    /// Takes any answer to `what`, such as `deletion`, that the platform itself can have given: whoever stands between
-    /// (a portal, a proxy) answers with a page and has done nothing. Object stores answer in XML and say so.
+    /// Accepts any answer to `what`, such as `deletion`, that can come from the platform. A portal or proxy answers with an
+    /// HTML page and has done nothing; object stores answer with XML of that content type.
     pub fn acknowledges(&self, what: &str) -> Result<()> {
         let is_xml = self.header("content-type").is_some_and(|kind| kind.contains("xml"));
         let message = || format!("the answer to the {what} is HTML or XML, not JSON");
@@ -142,22 +143,22 @@ impl Reply {
     }
 }
 
-/// The bytes of a file on their way.
+/// The content of a file in an answer.
 pub struct Content {
-    /// The offset they start at: that of the range, or 0 if the answer does not continue it.
+    /// The offset of the first byte: that of the range, or 0 if the answer does not continue it.
     pub start: u64,
-    /// How many bytes follow, if the server says.
+    /// The number of bytes, if the server states it.
     pub length: Option<u64>,
-    /// What identifies this state of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
+    /// The validator: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
     pub validator: Option<String>,
-    /// The content type the server says.
+    /// The content type that the server states.
     pub content_type: Option<String>,
-    /// The bytes. An error ends them; one that a new request may mend has the kind [`Kind::Unreachable`].
+    /// The bytes. An error ends them; if a new request can continue, its kind is [`Kind::Unreachable`].
     pub stream: BoxStream<'static, Result<Bytes>>,
-    /// A link that was made for this download and has to be released afterwards.
+    /// A link that was created for this download and has to be revoked after it.
     pub release: Option<Link>,
-    /// Whether they are made from the file's own bytes, such as its extracted text: its size and checksums say
-    /// nothing about them.
+    /// Whether the content is derived from the file, such as its extracted text. The file's size and checksums do not
+    /// apply to it.
     pub derived: bool,
 }
 
@@ -172,16 +173,16 @@ struct Inner {
     config: Config,
     transport: transport::Transport,
     throttle: throttle::Throttle,
-    /// Bodies that are being read by threads of their own.
+    /// Number of bodies that have a reading thread.
     active_bodies: Arc<AtomicUsize>,
-    /// The platform's clock less ours.
+    /// How far the platform's clock is ahead.
     ahead: Mutex<Option<SignedDuration>>,
-    /// Answers of status 429 so far.
+    /// Number of answers with status 429.
     throttled: AtomicU64,
 }
 
 impl Client {
-    /// A client. Opens nothing: the connection pools are made at the first request, TLS roots at the first https URL.
+    /// A client. Connection pools are created at the first request, TLS roots loaded at the first https URL.
     pub fn new(config: Config) -> Self {
         let throttle = throttle::Throttle::new(config.rate);
         let (transport, active_bodies) = Default::default();
@@ -189,7 +190,7 @@ impl Client {
         Self { inner: Arc::new(Inner { config, transport, throttle, active_bodies, ahead, throttled }) }
     }
 
-    /// A client that may show its token to the origin of `url`, too: another region of the same platform.
+    /// A client that also sends its token to the origin of `url`, such as another region of the platform.
     #[must_use]
     pub fn trusting(&self, url: &Url) -> Self {
         let mut config = self.inner.config.clone();
@@ -197,23 +198,22 @@ impl Client {
         Self::new(config)
     }
 
-    /// Sends a small request and returns the whole answer if its status is 2xx; else the error.
+    /// Sends a small request. Any status but 2xx is an error.
     pub async fn send(&self, request: &Request) -> Result<Reply> {
         self.upload(request, silent()).await
     }
 
-    /// Sends a small request and decodes the JSON object of the answer. `what` names the thing, for errors.
+    /// Sends a small request and decodes the JSON object in the answer. `what` names it in errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
         let answer: answer::JsonObject<T> =
             self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))?;
         Ok(answer.0)
     }
 
-    /// As [`send`](Self::send), and reports how far the file pieces of the body have left.
+    /// Like [`send`](Self::send), with progress of the file pieces in the body.
     ///
-    /// Positions count from where the first file piece starts in its source, over all file pieces: with one file they
-    /// are positions in it, with several in one request they add up. A deletion that is found done when it is tried
-    /// again is answered with 204.
+    /// Positions start at that of the first file piece in its source and count all file pieces: with one file they are
+    /// positions in it. A retried deletion that finds no file returns 204.
     pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
         let mut tries = retry::Tries::new(self.inner.config.policy, request);
         loop {
@@ -241,35 +241,35 @@ impl Client {
                 exchange::Attempt::new(self, &request, &progress, tries.number(), true).content().await;
             match opened {
                 Ok(Some(content)) => return Ok(content),
-                // The bytes that the caller has belong to another version.
+                // The caller's bytes belong to another version.
                 Ok(None) => request.to_mut().range = None,
                 Err(failure) => self.rest(&mut tries, failure).await?,
             }
         }
     }
 
-    /// How far the platform's clock is ahead of this machine's, by the `Date` of its newest answer: never more than it
-    /// really is, since a date has whole seconds and is on its way for a while. None before the first answer.
+    /// How far the platform's clock is ahead of this machine's, by the `Date` of its latest answer. It is a lower bound,
+    /// because a date has whole seconds and takes time to arrive. None before the first answer.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the platform has said that it gets too many requests.
+    /// How often the platform has answered 429.
     pub fn throttled(&self) -> u64 {
         self.inner.throttled.load(Ordering::Relaxed)
     }
 
-    /// How often anything is tried in all.
+    /// Maximum number of attempts.
     pub fn attempts(&self) -> u32 {
         self.inner.config.policy.attempts
     }
 
-    /// Waits as long as the first pause between two attempts can be: for what may still be on its way.
+    /// Waits for the longest first pause between two attempts.
     pub async fn pause(&self) {
         tokio::time::sleep(self.inner.config.policy.base).await;
     }
 
-    /// Notes the platform's clock.
+    /// Records the platform's clock.
     fn note_date(&self, headers: &HeaderMap) {
         if let Some(date) = server_time(headers) {
             let ahead = date.duration_since(Timestamp::now());
@@ -277,7 +277,7 @@ impl Client {
         }
     }
 
-    /// Waits until the pace allows a request.
+    /// Waits until the throttle permits a request.
     async fn turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
         let counts = request.paced && self.is_own(&request.url);
@@ -288,19 +288,19 @@ impl Client {
         })
     }
 
-    /// Pauses after a failed attempt, this request or all of them; the error where there is to be no other attempt.
+    /// Pauses this request or all requests after a failed attempt. Returns the error if there is no further attempt.
     async fn rest(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
         let limited = failure.cause == retry::Cause::Status(429);
         if limited {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(asked) = failure.wait.filter(|_| limited) {
-            // Also where it is too long for this request: the others need not find out one by one.
+            // Even if that is too long for this request, so that the others are not refused one by one.
             self.inner.throttle.close(asked);
         }
         let pause = tries.next(failure)?;
         if limited {
-            // The next attempt, like every other request, waits at the gate.
+            // The throttle delays the next attempt like any other request.
             self.inner.throttle.close(pause);
         } else {
             tokio::time::sleep(pause).await;
@@ -308,13 +308,13 @@ impl Client {
         Ok(())
     }
 
-    /// Whether a URL is of the profile's own origins, so that the token may go there.
+    /// Whether a URL belongs to the profile's own origins, which get the token.
     fn is_own(&self, url: &Url) -> bool {
         self.inner.config.own.iter().any(|own| own.origin() == url.origin())
     }
 }
 
-/// What a segment of a path encodes.
+/// Characters that are encoded in a path segment.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -329,8 +329,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// Joins path segments onto a base URL, each percent-encoded, so that no id can leave its place in the path.
-/// A base with or without a trailing slash is the same. `.` and `..` are refused as segments.
+/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash of the base is
+/// ignored. `.` and `..` are errors.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
         return Err(Error::usage(format!("`{bad}` cannot be an id")));
@@ -338,8 +338,8 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if base.cannot_be_a_base() {
         return Err(Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"));
     }
-    // Not by the URL's own segments: those leave out tabs and line ends, so that another id would be meant, or another
-    // place: `.`, a tab and `.` would lead upwards.
+    // The URL's own segments would drop tabs and line ends, which changes the id or the path: `.`, a tab and `.` would
+    // lead upwards.
     let mut path = base.path().strip_suffix('/').unwrap_or(base.path()).to_owned();
     for segment in segments {
         path.push('/');
@@ -350,7 +350,7 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     Ok(url)
 }
 
-/// Now by the answer's `Date` header: the server's clock.
+/// The server's clock, by the `Date` header.
 pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get("date")?.to_str().ok()?)
 }

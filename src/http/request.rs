@@ -1,4 +1,4 @@
-//! An HTTP request as plain data, so that it can be made again.
+//! An HTTP request as data, which can be sent again.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -9,13 +9,12 @@ use crate::model::Source;
 /// The method of a request.
 pub use reqwest::Method;
 
-/// One request. Holds no open stream and no token: [`Client::send`](super::Client::send) opens and adds them afresh
-/// for each attempt.
+/// A request. It has no open stream and no token: [`Client::send`](super::Client::send) adds them for each attempt.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The whole URL without what is in `query`.
+    /// The URL without `query`.
     pub url: Url,
     /// Query pairs in order; encoded by RFC 3986 when sent (a space is `%20`).
     pub query: Vec<(String, String)>,
@@ -23,30 +22,30 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
-    /// Where in the content to start, and what must not have changed since: `Range` and `If-Range`.
+    /// The range of a download, for `Range` and `If-Range`.
     pub range: Option<Range>,
-    /// Whether it may be sent again after it was carried out: GET and DELETE are, a POST is not unless said.
+    /// Whether it may be sent again after it was carried out: by default only GET and DELETE.
     pub repeatable: bool,
-    /// Whether it must go without the token although it goes to the profile's own origin, such as a presigned URL.
+    /// Whether it is sent without the token even to the profile's own origin, such as a presigned URL.
     pub anonymous: bool,
-    /// Whether it falls under the platform's published rate; some are published for uploads alone.
+    /// Whether the published rate limit applies; some are for uploads only.
     pub paced: bool,
-    /// Whether it moves a file's content: sent over HTTP/1.1, which is faster for that.
+    /// Whether it moves a file's content, for which HTTP/1.1 is faster.
     pub bulk: bool,
-    /// A status besides 2xx that is an answer to it, not an error.
+    /// A status other than 2xx that is not an error.
     pub expects: Option<u16>,
 }
 
-/// Continue a download.
+/// The rest of a download.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    /// The first byte wanted.
+    /// The first byte.
     pub from: u64,
-    /// The validator (`ETag` or `Last-Modified`) of the content that the first bytes came from.
+    /// The validator (`ETag` or `Last-Modified`) of the earlier bytes.
     pub validator: Option<String>,
     /// The size of that content, if known.
     pub total: Option<u64>,
-    /// Whether the complete content is compared with a checksum at the end, which makes a missing validator acceptable.
+    /// Whether a checksum verifies the complete content, so that a validator is not needed.
     pub verified: bool,
 }
 
@@ -70,7 +69,7 @@ pub(super) fn is_weak(validator: &str) -> bool {
     validator.starts_with("W/")
 }
 
-/// A validator without the mark of a weak one.
+/// A validator without the prefix of a weak one.
 pub(super) fn opaque(validator: &str) -> &str {
     validator.strip_prefix("W/").unwrap_or(validator)
 }
@@ -142,42 +141,42 @@ impl Request {
         self
     }
 
-    /// Asks for the content from `from` on.
+    /// Requests a range.
     #[must_use]
     pub fn range(mut self, range: Option<Range>) -> Self {
         self.range = range;
         self
     }
 
-    /// Keeps the token out of it.
+    /// Sends it without the token.
     #[must_use]
     pub fn anonymous(mut self) -> Self {
         self.anonymous = true;
         self
     }
 
-    /// Leaves it out of the published rate.
+    /// Exempts it from the rate limit.
     #[must_use]
     pub fn unpaced(mut self) -> Self {
         self.paced = false;
         self
     }
 
-    /// Says that carrying it out twice is the same as once.
+    /// Marks it as safe to carry out twice.
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// Says that this status is an answer, too: whoever asks reads it.
+    /// Accepts this status. The caller inspects it.
     #[must_use]
     pub fn expecting(mut self, status: u16) -> Self {
         self.expects = Some(status);
         self
     }
 
-    /// Says that it moves a file's content.
+    /// Marks it as moving a file's content.
     #[must_use]
     pub fn bulk(mut self) -> Self {
         self.bulk = true;
@@ -185,43 +184,43 @@ impl Request {
     }
 }
 
-/// A body described: pieces in order, of known length.
+/// A body: pieces in order, of known length.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    /// The `Content-Type` of the whole.
+    /// The `Content-Type`.
     pub content_type: Option<String>,
-    /// What it is made of.
+    /// The pieces.
     pub pieces: Vec<Piece>,
 }
 
-/// One stretch of a body.
+/// A piece of a body.
 #[derive(Clone, Debug)]
 pub enum Piece {
     /// These bytes.
     Text(Bytes),
-    /// All bytes of a source. A file that is not of this size any more fails the request.
+    /// All bytes of a source. A file of another size is an error.
     Whole {
-        /// Where they come from.
+        /// The source.
         source: Source,
-        /// How many, as measured when the upload was planned.
+        /// Its size when the upload was planned.
         size: u64,
     },
-    /// `len` bytes of a source from byte `from` on, as they are or in base64.
+    /// Part of a source.
     File {
-        /// Where they come from.
+        /// The source.
         source: Source,
         /// The first byte.
         from: u64,
-        /// How many, before any encoding.
+        /// The number of bytes, before encoding.
         len: u64,
-        /// Whether they are sent in base64 (standard alphabet, padded). To join such pieces of one text, all but the
-        /// last must have a `len` that 3 divides.
+        /// Whether they are sent in base64 (standard alphabet, padded). Pieces that form one text must have a `len`
+        /// divisible by 3, except the last.
         base64: bool,
     },
 }
 
 impl Piece {
-    /// Bytes on the wire.
+    /// The number of bytes when sent.
     pub fn wire_len(&self) -> u64 {
         match self {
             Self::Text(text) => text.len() as u64,
@@ -254,17 +253,17 @@ impl Body {
         }
     }
 
-    /// Bytes on the wire.
+    /// The number of bytes when sent.
     pub fn wire_len(&self) -> u64 {
         self.pieces.iter().map(Piece::wire_len).fold(0, u64::saturating_add)
     }
 
-    /// Whether it holds a file's bytes.
+    /// Whether it has a file's bytes.
     pub fn has_file(&self) -> bool {
         !self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

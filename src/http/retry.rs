@@ -1,4 +1,4 @@
-//! When a request may go again, and after how long.
+//! Whether and when a request is retried.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use super::{HeaderMap, Method, Request, server_time};
 use crate::error::{Error, Kind};
 use crate::human::waiting_time;
 
-/// Limits of trying again, by count and by elapsed time, and the pauses in between.
+/// Limits of retries by count and time, and the pauses between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Attempts in all, the first included.
+    /// Maximum number of attempts, including the first.
     pub attempts: u32,
-    /// No new attempt this long after the first failure, so that a long upload that breaks late is tried again too.
-    /// A wait that the platform asks for may not be longer either.
+    /// Time for retries, from the first failure, so that a long upload that fails late is retried, too. A longer wait that
+    /// the platform asks for is an error.
     pub elapsed: Duration,
-    /// The longest first pause. Each pause is a random part of a limit that doubles from here.
+    /// The longest first pause. Each pause is a random part of a limit that doubles.
     pub base: Duration,
-    /// The longest pause of all.
+    /// The longest pause.
     pub cap: Duration,
 }
 
@@ -34,32 +34,32 @@ impl Default for Policy {
     }
 }
 
-/// How an attempt ended without success.
+/// The cause of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The request never left: no such host, refused, no connection.
+    /// The request was not sent: unknown host, refused connection.
     NeverLeft,
-    /// It left, and no whole answer came back.
+    /// The request was sent, and the answer is missing or incomplete.
     Lost,
-    /// An answer of this status came back.
+    /// An answer with this status.
     Status(u16),
-    /// Nothing that a new attempt could mend.
+    /// A failure that a retry cannot resolve.
     Final,
 }
 
-/// An attempt that failed.
+/// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) cause: Cause,
-    /// Whether the platform may have the whole request.
+    /// Whether the platform may have received the whole request.
     pub(super) fully_sent: bool,
-    /// How long the platform asks to wait.
+    /// The wait that the platform asks for.
     pub(super) wait: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure that ends the matter.
+    /// A failure without a retry.
     pub(super) fn end(error: Error) -> Self {
         Self { error, cause: Cause::Final, fully_sent: false, wait: None }
     }
@@ -69,9 +69,9 @@ impl Failure {
 enum Verdict {
     /// Send it again.
     Again,
-    /// Leave it.
+    /// Return the error.
     Never,
-    /// It may have been carried out, and sending it again would do it twice.
+    /// Return the error: the request may have been carried out, and must not be sent twice.
     Unanswered,
 }
 
@@ -80,7 +80,7 @@ fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
     let once_more = repeatable || !fully_sent;
     match cause {
         Cause::NeverLeft | Cause::Status(429) => Verdict::Again,
-        // What the platform does not implement, it will not implement in a second either.
+        // Not implemented.
         Cause::Final | Cause::Status(501 | 505) => Verdict::Never,
         Cause::Lost | Cause::Status(408 | 500..=599) if once_more => Verdict::Again,
         Cause::Lost | Cause::Status(408 | 500 | 502 | 503 | 504) => Verdict::Unanswered,
@@ -88,7 +88,7 @@ fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
     }
 }
 
-/// The attempts at one request so far.
+/// The attempts at a request.
 pub(super) struct Tries {
     policy: Policy,
     repeatable: bool,
@@ -96,7 +96,7 @@ pub(super) struct Tries {
     count: u32,
     begun: Instant,
     first_failure: Option<Instant>,
-    /// The longest pause before the next attempt; it doubles each time, up to the cap.
+    /// The longest next pause. Doubles with each attempt, up to the cap.
     ceiling: Duration,
     maybe_done: bool,
 }
@@ -115,23 +115,23 @@ impl Tries {
         }
     }
 
-    /// The number of the attempt that is about to be made, from 1.
+    /// The number of the next attempt, from 1.
     pub(super) fn number(&self) -> u32 {
         self.count + 1
     }
 
-    /// Whether this failure means that an earlier attempt at deleting had succeeded although its answer was lost.
+    /// Whether this failure shows that an earlier attempt, whose answer was lost, has deleted the file.
     pub(super) fn was_deleted(&self, failure: &Failure) -> bool {
         self.is_delete && self.maybe_done && matches!(failure.cause, Cause::Status(404 | 410))
     }
 
-    /// Counts a failed attempt, and tells how long to pause before the next or why there is none.
+    /// Counts a failed attempt. Returns the pause before the next, or the error if there is none.
     pub(super) fn next(&mut self, failure: Failure) -> Result<Duration, Error> {
         self.count += 1;
         let Failure { error, cause, fully_sent, wait } = failure;
         match judge(cause, self.repeatable, fully_sent) {
             Verdict::Again => {}
-            // The refusal is of this attempt: one before it may have done what was asked.
+            // An earlier attempt may have been carried out.
             Verdict::Never if self.is_delete && self.maybe_done => return Err(self.tell(error).unanswered()),
             Verdict::Never => return Err(self.tell(error)),
             Verdict::Unanswered => return Err(self.tell(error).unanswered()),
@@ -154,7 +154,7 @@ impl Tries {
         Ok(time)
     }
 
-    /// The error with what was tried, if it was tried more than once.
+    /// Adds the number of attempts to the error, if there were several.
     fn tell(&self, error: Error) -> Error {
         if self.count < 2 {
             return error;
@@ -167,19 +167,19 @@ impl Tries {
     }
 }
 
-/// The error of a platform that asks to wait longer than the policy allows.
+/// The error for a wait that is longer than the policy permits.
 pub(super) fn come_back(error: Error, asked: Duration) -> Error {
     let at = Timestamp::now().checked_add(asked).and_then(|at| at.round(jiff::Unit::Second));
     let error = error.with_kind(Kind::RateLimited);
     let cause = |wait: &str| format!("the platform asks to wait {wait}, longer than this command waits");
     match at {
         Ok(at) => error.cause(cause(&waiting_time(asked))).hint(format!("try again after {at}")),
-        // Timestamps end there.
+        // The end of the range of timestamps.
         Err(_) => error.cause(cause("until after the year 9999")),
     }
 }
 
-/// A random part of `ceiling`: full jitter, so that many clients that failed together do not come back together.
+/// A random part of `ceiling`: full jitter, so that clients that failed together do not retry together.
 fn part_of(ceiling: Duration) -> Duration {
     ceiling.mul_f64(fastrand::f64())
 }
@@ -189,7 +189,7 @@ fn part_of(ceiling: Duration) -> Duration {
 /// 1970. A number too large for a `Duration` is `Duration::MAX`.
 pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    // No words: `f64` also reads `inf` and `nan`.
+    // `f64` also parses `inf` and `nan`.
     let is_numeric = |text: &str| text.bytes().all(|c| c.is_ascii_digit() || b"+-.eE".contains(&c));
     let number = |text: &str| text.parse::<f64>().ok().filter(|_| is_numeric(text));
     let of_seconds = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
@@ -210,7 +210,7 @@ pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
         return None;
     }
     let reset = number(text("ratelimit-reset")?)?;
-    // Seconds since 1970 are above any sensible wait.
+    // Larger numbers are seconds since 1970.
     let since_1970 = of_seconds(reset);
     if reset < 1e9 {
         return Some(since_1970);

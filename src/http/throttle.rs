@@ -1,4 +1,4 @@
-//! The throttle that every request of a client passes: a published pace is kept, and a 429 stops them all.
+//! The throttle of a client: it keeps the published rate limit, and pauses all requests after a 429.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -17,9 +17,9 @@ pub(super) struct Throttle {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the throttle was closed, and for how long.
+    /// When the throttle was closed, and its duration.
     closed: Option<(Instant, Duration)>,
-    /// When the latest requests left: as many as the rate allows in one period.
+    /// The times of the latest requests, up to the number of the rate limit.
     left: VecDeque<Instant>,
 }
 
@@ -28,7 +28,7 @@ impl Throttle {
         Self { rate, state: Mutex::default() }
     }
 
-    /// Keeps every request back for `time` from now on, or for longer if that was said before.
+    /// Delays all requests for `time` from now, unless a longer delay is set.
     pub(super) fn close(&self, time: Duration) {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,27 +37,27 @@ impl Throttle {
         }
     }
 
-    /// Waits for a request's turn. `counts` says whether it falls under the rate. A throttle that stays closed for longer
-    /// than `patience` is an error, the time that is left.
-    pub(super) async fn pass(&self, counts: bool, patience: Duration) -> Result<(), Duration> {
-        while let Some(wait) = self.try_pass(counts, patience)? {
+    /// Waits until a request may be sent. `counts`: the rate limit applies. If the throttle stays closed for longer than
+    /// `limit`, the remaining time is the error.
+    pub(super) async fn pass(&self, counts: bool, limit: Duration) -> Result<(), Duration> {
+        while let Some(wait) = self.try_pass(counts, limit)? {
             sleep(wait).await;
         }
         Ok(())
     }
 
-    fn try_pass(&self, counts: bool, patience: Duration) -> Result<Option<Duration>, Duration> {
+    fn try_pass(&self, counts: bool, limit: Duration) -> Result<Option<Duration>, Duration> {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = state.closed_for(now);
         if !wait.is_zero() {
-            return if wait > patience { Err(wait) } else { Ok(Some(wait)) };
+            return if wait > limit { Err(wait) } else { Ok(Some(wait)) };
         }
         let Some(rate) = self.rate.filter(|_| counts) else { return Ok(None) };
         if state.left.len() >= rate.requests.max(1) as usize
             && let Some(first) = state.left.front()
         {
-            // The server counts arrivals, not departures: a twentieth more keeps the two from disagreeing.
+            // The server counts when requests arrive: 5 % more compensates for differences.
             let wait = left_of(rate.per.saturating_add(rate.per / 20), *first, now);
             if !wait.is_zero() {
                 return Ok(Some(wait));
@@ -70,13 +70,13 @@ impl Throttle {
 }
 
 impl State {
-    /// How much longer the throttle stays closed.
+    /// The remaining time.
     fn closed_for(&self, now: Instant) -> Duration {
         self.closed.map_or(Duration::ZERO, |(since, time)| left_of(time, since, now))
     }
 }
 
-/// The rest of `time`, which began at `since`. It subtracts instants: adding a duration to an instant may overflow.
+/// The rest of `time` since `since`. Adding a duration to an instant may overflow, so that instants are subtracted.
 fn left_of(time: Duration, since: Instant, now: Instant) -> Duration {
     time.saturating_sub(now.saturating_duration_since(since))
 }
@@ -99,8 +99,11 @@ mod tests {
         assert!(times.windows(4).all(|four| four[3] - four[0] >= per), "{times:?}");
         let throttle = Throttle::new(Some(RateLimit { requests: 1, per: LONG }));
         throttle.pass(true, LONG).await.unwrap();
-        assert_eq!(throttle.try_pass(false, LONG), Ok(None), "what does not count does not wait");
-        assert!(throttle.try_pass(true, Duration::ZERO).unwrap().is_some(), "a pace tries nobody's patience");
+        assert_eq!(throttle.try_pass(false, LONG), Ok(None), "an exempt request does not wait");
+        assert!(
+            throttle.try_pass(true, Duration::ZERO).unwrap().is_some(),
+            "the rate limit ignores the limit"
+        );
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! TLS by rustls with ring, and the authorities to trust.
+//! TLS by rustls with ring, and the trusted certificate authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use crate::error::{Error, Kind, Result};
 
-/// A client configuration. `http1` leaves HTTP/2 unoffered.
+/// A client configuration. `http1`: HTTP/2 is not offered.
 pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientConfig> {
-    // Named, not the process's default: another crate must not be able to swap it.
+    // Explicit, because another crate could change the default of the process.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -25,7 +25,7 @@ pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientCon
     Ok(config)
 }
 
-/// The system's authorities and those of a PEM file.
+/// The authorities of the system and of a PEM file.
 pub(super) fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     let system = rustls_native_certs::load_native_certs();
     gather(system.certs, system.errors.into_iter().next(), cacert)
@@ -72,7 +72,7 @@ fn not_authorities(path: &Path) -> Error {
     Error::usage(format!("{}: not a PEM file of certificate authorities", path.display()))
 }
 
-/// What a failed handshake means: the cause in words, and whether another authority would help.
+/// The reason of a failed handshake, and whether another authority would help.
 pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else {

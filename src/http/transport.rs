@@ -1,4 +1,4 @@
-//! The connections: reqwest clients, made when the first request wants one.
+//! Connection pools: reqwest clients, created at the first request.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use url::{Host, Url};
 use super::{Config, tls};
 use crate::error::{Error, Result};
 
-/// Up to eight pools: with or without TLS, for contents or for small calls, on this machine or elsewhere. A command
-/// rarely uses more than two.
+/// Up to eight pools: with or without TLS, for contents or small calls, for this machine or others. A command rarely uses
+/// more than two.
 #[derive(Debug, Default)]
 pub(super) struct Transport {
     pools: [OnceLock<reqwest::Client>; 8],
@@ -19,14 +19,14 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// The pool for a URL. Contents (`bulk`) go over HTTP/1.1 and undecoded.
+    /// The pool for a URL. Contents (`bulk`) use HTTP/1.1 and are not decoded.
     pub(super) fn pool(&self, url: &Url, bulk: bool, config: &Config) -> Result<&reqwest::Client> {
         let (secure, local) = (url.scheme() == "https", is_loopback(url));
         let pool = &self.pools[usize::from(secure) | usize::from(bulk) << 1 | usize::from(local) << 2];
         if let Some(client) = pool.get() {
             return Ok(client);
         }
-        // Loading the system's roots takes milliseconds that a plain-http command should not pay.
+        // Loading the roots takes milliseconds, which plain http does not need.
         let roots = if secure { self.roots(config)? } else { Arc::new(RootCertStore::empty()) };
         let client = build(tls::config(roots, bulk)?, bulk, local, config.timeout)?;
         Ok(pool.get_or_init(|| client))
@@ -45,18 +45,17 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
-        // Redirects and further attempts are this module's own: they decide who sees the token.
+        // This module follows redirects and retries itself, because they decide who gets the token.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        // Shorter than a small call's own limit, so that a connection that does not come about is told from an
-        // answer that does not come.
+        // Shorter than the limit of a small call, to distinguish a missing connection from a missing answer.
         .connect_timeout(timeout.mul_f64(0.9).min(Duration::from_secs(30)))
         .tcp_nodelay(true);
     if bulk {
         builder = builder.http1_only().no_gzip();
     }
     if local {
-        // A proxy has no business with what stays on this machine, least of all with its token.
+        // Local requests and their tokens must not go through a proxy.
         builder = builder.no_proxy();
     }
     builder
@@ -64,7 +63,7 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         .map_err(|error| Error::failed("the HTTP client cannot be set up").caused_by(error.without_url()))
 }
 
-/// The proxy that requests to a URL go through, without user and password. Read as reqwest reads it.
+/// The proxy for a URL, without user and password, determined as reqwest does.
 pub(super) fn proxy_of(url: &Url) -> Option<String> {
     if is_loopback(url) {
         return None;

@@ -1,11 +1,11 @@
-//! Base URLs as people write them.
+//! Base URLs as users write them.
 
 use url::Url;
 
 use super::Sourced;
 use crate::error::{Error, Result};
 
-/// Parses a base URL as people write it: with or without a scheme, with or without the version path.
+/// Parses a base URL with or without a scheme, with or without the version path.
 pub(super) fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
     let text = picked.value.trim().trim_end_matches('/');
     let with_scheme = if text.contains("://") {

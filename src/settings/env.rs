@@ -1,4 +1,4 @@
-//! Every environment variable that haul reads, and the only place that reads them.
+//! All environment variables that haul reads. Only this file reads them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,17 +16,17 @@ pub const DIALECT: &str = "HAUL_DIALECT";
 pub const TOKEN: &str = "HAUL_TOKEN";
 /// Config file.
 pub const CONFIG: &str = "HAUL_CONFIG";
-/// Directory that takes the place of the config, data, state and cache directories.
+/// Directory that replaces the config, data, state and cache directories.
 pub const HOME: &str = "HAUL_HOME";
 /// A fixed time (RFC 3339) for tests.
 pub const NOW: &str = "HAUL_NOW";
 /// Time limit of a request.
 pub const TIMEOUT: &str = "HAUL_TIMEOUT";
-/// How often a request is tried again.
+/// Number of retries of a request.
 pub const RETRIES: &str = "HAUL_RETRIES";
-/// PEM file of certificate authorities to trust besides the system's.
+/// PEM file of certificate authorities in addition to those of the system.
 pub const CACERT: &str = "HAUL_CACERT";
-/// Prefix of a profile that lives in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
+/// Prefix of a profile in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
 /// Prefix of a value of `--set`: `HAUL_SET_WORKSPACE`.
 pub const SET_PREFIX: &str = "HAUL_SET_";
@@ -38,16 +38,16 @@ pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
 pub const TERM: &str = "TERM";
 /// Width of the output.
 pub const COLUMNS: &str = "COLUMNS";
-/// The shell that asks for completions: set by the script of `haul completions`.
+/// The shell that requests completions, set by the script of `haul completions`.
 pub const COMPLETE: &str = "COMPLETE";
-/// Set by CI services: nothing ever prompts.
+/// Set by CI services. Disables prompts.
 pub const CI: &str = "CI";
 /// The X server. Without a display a keyring's prompt cannot be seen.
 pub const DISPLAY: &str = "DISPLAY";
-/// The Wayland server, likewise.
+/// The Wayland server, for the same purpose.
 pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 
-/// The variables with what they do, for `haul help environment` and the man page.
+/// The variables and their descriptions, for `haul help environment` and the man page.
 pub const DOCUMENTED: &[(&str, &str)] = &[
     (PROFILE, "profile that commands use, as `--profile`"),
     (TOKEN, "token of the profile in use"),
@@ -80,7 +80,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// The process's environment. Variables that are not UTF-8 are left out: none of ours can be.
+    /// The environment of the process, without variables that are not UTF-8.
     pub fn of_process() -> Self {
         Self(
             std::env::vars_os()
@@ -94,7 +94,7 @@ impl Env {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Whether a window can be shown, such as a keyring's prompt.
+    /// Whether a window, such as the prompt of a keyring, can be shown.
     pub fn has_display(&self) -> bool {
         !cfg!(target_os = "linux") || self.get(DISPLAY).or_else(|| self.get(WAYLAND_DISPLAY)).is_some()
     }
@@ -113,7 +113,7 @@ impl Env {
     }
 }
 
-/// The names alone: values can be tokens.
+/// Only the names: values can be tokens.
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

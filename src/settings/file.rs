@@ -1,4 +1,4 @@
-//! The config file: TOML, read with the line of each mistake, written with comments and unknown keys kept.
+//! The config file: TOML. Errors name the line; writing keeps comments and unknown keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +12,18 @@ use super::Origin;
 use crate::error::{Error, Result};
 use crate::files::{self, Place};
 
-/// The version of the file's form that this program writes and understands.
+/// The version of the format.
 const VERSION: i64 = 1;
 
-/// What a `token_command` of one line is run by.
+/// The shell that runs a `token_command` of one line.
 const SHELL: [&str; 2] = ["sh", "-c"];
 
-/// A line for the shell as a list of words.
+/// The words that run a line in the shell.
 pub fn shell(line: &str) -> Vec<String> {
     SHELL.into_iter().chain([line]).map(str::to_owned).collect()
 }
 
-/// The line, from 1, of the byte at `offset`.
+/// The number of the line, from 1, of the byte at `offset`.
 fn line_at(text: &[u8], offset: usize) -> usize {
     1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
 }
@@ -41,12 +41,12 @@ fn is_shared(path: &Path) -> bool {
     }
 }
 
-/// The config file's content.
+/// The content of the config file.
 #[derive(Default)]
 pub struct File {
-    /// Where it is, whether or not it exists.
+    /// The path, even if there is no file.
     pub path: PathBuf,
-    /// The profile that commands use.
+    /// The default profile.
     pub default_profile: Option<String>,
     /// The profiles by name.
     pub profiles: BTreeMap<String, Profile>,
@@ -61,23 +61,23 @@ pub struct File {
 /// One `[profiles.NAME]`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// The platform; a profile named after a platform may leave it out.
+    /// The platform. Optional for a profile that is named after one.
     pub provider: Option<String>,
-    /// Where the API is.
+    /// The base URL of the API.
     pub base_url: Option<String>,
-    /// Where files are uploaded.
+    /// The base URL of uploads.
     pub upload_base_url: Option<String>,
     /// The wire dialect.
     pub dialect: Option<String>,
     /// A command that prints the token, as one shell line or a list of words.
     pub token_command: Option<Vec<String>>,
-    /// Which store of this machine keeps the token, as `auth login` found.
+    /// The backend that stores the token, recorded by `auth login`.
     pub token_store: Option<String>,
     /// `[profiles.NAME.set]`.
     pub set: BTreeMap<String, String>,
 }
 
-/// Without the values of `set`: some are secrets.
+/// Omits the values of `set`, of which some are secrets.
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Profile")
@@ -89,7 +89,7 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// Without its text.
+/// Omits the text.
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File")
@@ -100,7 +100,7 @@ impl fmt::Debug for File {
 }
 
 impl File {
-    /// Reads the file; one that does not exist is empty. Every mistake names the file and the line.
+    /// Reads the file. A missing file is empty. Errors name the file and the line.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
@@ -153,7 +153,7 @@ impl File {
         Ok(file)
     }
 
-    /// The value at `keys` as an origin: the file and the line. The file's first line where there is no such value.
+    /// The file and line of the value at `keys`; the first line if there is no such value.
     pub fn origin(&self, keys: &[&str]) -> Origin {
         Origin::File(self.path.clone(), self.line(keys).unwrap_or(1))
     }
@@ -169,12 +169,12 @@ impl File {
         Some(line_at(parsed.raw().as_bytes(), start))
     }
 
-    /// Whether others than its owner can read it.
+    /// Whether users other than its owner can read it.
     pub fn is_shared(&self) -> bool {
         self.shared
     }
 
-    /// Records which store of this machine keeps a profile's token.
+    /// Records the backend that stores a profile's token.
     pub fn set_token_store(&mut self, name: &str, store: Option<&str>) {
         if let Some(store) = store {
             put(table_of(self.profile_item(name)), "token_store", Some(store.into()));
@@ -186,13 +186,13 @@ impl File {
         let is_default = *profile == Profile::default();
         let table = table_of(self.profile_item(name));
         table.remove("token_store");
-        // Made by a login, and of no use without it.
+        // Created by a login, and useless without it.
         if is_default && table.is_empty() {
             self.remove_profile(name);
         }
     }
 
-    /// Puts `profile` under `name`; keys that it leaves out are removed, keys that haul does not know stay.
+    /// Writes a profile. Keys that it lacks are removed; unknown keys are kept.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let item = self.profile_item(name);
         let table = table_of(item);
@@ -222,7 +222,7 @@ impl File {
         self.profiles.insert(name.to_owned(), profile);
     }
 
-    /// Removes a profile; whether it was there. The default stays: a profile may be built in, too.
+    /// Removes a profile and returns whether it existed. The default is kept: it may be a built-in profile, too.
     pub fn remove_profile(&mut self, name: &str) -> bool {
         if let Some(profiles) = self.document.get_mut("profiles").and_then(Item::as_table_like_mut) {
             profiles.remove(name);
@@ -230,13 +230,13 @@ impl File {
         self.profiles.remove(name).is_some()
     }
 
-    /// Sets the profile that commands use.
+    /// Sets the default profile.
     pub fn set_default(&mut self, name: Option<&str>) {
         put(self.document.as_table_mut(), "default_profile", name.map(Value::from));
         self.default_profile = name.map(str::to_owned);
     }
 
-    /// Changes the file at `path` as it is now, one haul after the other.
+    /// Reads, changes and writes the file at `path`, under a lock.
     pub fn edit(path: &Path, change: impl FnOnce(&mut Self)) -> Result<()> {
         let folder = match files::place(path) {
             Ok(Place::File(path)) => files::folder_of(&path).to_owned(),
@@ -247,8 +247,8 @@ impl File {
             Err(error) => return Err(Error::io("write", path, error)),
         };
         fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, error))?;
-        // The folder is locked, since the file is another one after each change. Where a folder cannot be locked, two
-        // changes at the same moment are one too many.
+        // The folder is locked, because each change replaces the file. Where a folder cannot be locked, simultaneous changes
+        // can be lost.
         let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
         let mut file = Self::read(path)?;
         change(&mut file);
@@ -272,19 +272,19 @@ impl File {
     }
 }
 
-/// The table under `key`, made in the form of its parent if it is not there.
+/// The table under `key`, created in the style of its parent if it does not exist.
 fn child<'a>(parent: &'a mut Item, key: &str) -> &'a mut Item {
     let inline = parent.is_inline_table();
     let new = || if inline { toml_edit::value(InlineTable::new()) } else { Item::Table(Table::new()) };
     table_of(parent).entry(key).or_insert_with(new)
 }
 
-/// What was read as a table or made one.
+/// An item that is known to be a table.
 fn table_of(item: &mut Item) -> &mut dyn TableLike {
     item.as_table_like_mut().expect("checked when the file was read")
 }
 
-/// Puts a value under `key`, with the comment that stands beside the one before; None removes it.
+/// Sets the value of `key` and keeps the comment after it; None removes it.
 fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
     let Some(mut new) = new else { return drop(table.remove(key)) };
     if let Some(old) = table.get(key).and_then(Item::as_value) {
@@ -293,7 +293,7 @@ fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
     table.insert(key, Item::Value(new));
 }
 
-/// Reads values and names the line of a wrong one.
+/// Reads values. Errors name the line.
 struct Reader<'a> {
     place: &'a dyn Fn(Option<usize>) -> String,
     shared: bool,

@@ -1,11 +1,11 @@
-//! Where the program keeps its things.
+//! The folders of the program.
 
 use std::path::PathBuf;
 
 use super::{Env, env};
 use crate::error::{Error, Result};
 
-/// The program's folders: the platform's usual ones, or below `HAUL_HOME`.
+/// The folders of the program: those of the system, or below `HAUL_HOME`.
 #[derive(Clone, Debug)]
 pub struct Folders {
     /// Settings.
@@ -14,7 +14,7 @@ pub struct Folders {
     pub data: PathBuf,
     /// The journal.
     pub state: PathBuf,
-    /// What can be made again.
+    /// Caches.
     pub cache: PathBuf,
 }
 

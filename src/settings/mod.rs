@@ -1,4 +1,4 @@
-//! One value for all settings: flags over environment over config file over built-in, each with its origin.
+//! All settings: flags before environment before config file before defaults, each with its origin.
 
 mod base_url;
 pub mod env;
@@ -17,7 +17,7 @@ pub use profile::{Profile, no_such_provider};
 use crate::error::{Error, Result};
 use crate::providers::{self, REGISTRY};
 
-/// What the command line says about settings.
+/// The settings on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `--profile`.
@@ -42,7 +42,7 @@ pub struct Flags {
     pub insecure_http: bool,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A flag.
@@ -71,25 +71,25 @@ impl std::fmt::Display for Origin {
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
 }
 
 /// All settings.
 #[derive(Debug)]
 pub struct Settings {
-    /// What the command line says.
+    /// The command line.
     pub flags: Flags,
     /// The environment.
     pub env: Env,
     /// The config file.
     pub file: file::File,
-    /// Where the program keeps its things.
+    /// The folders of the program.
     pub folders: Folders,
 }
 
 impl Settings {
-    /// Reads the settings; the config file only if it exists.
+    /// Reads the settings.
     pub fn load(flags: Flags, env: Env) -> Result<Self> {
         let folders = Folders::find(&env)?;
         let path = flags
@@ -103,12 +103,12 @@ impl Settings {
         Ok(Self { file: file::File::read(&path)?, flags, env, folders })
     }
 
-    /// Changes the config file: read again, so that what another haul has written since the start stays.
+    /// Changes the config file, which is read again to keep the changes of other processes.
     pub fn edit(&self, change: impl FnOnce(&mut file::File)) -> Result<()> {
         file::File::edit(&self.file.path, change)
     }
 
-    /// Where the profile is from: the environment, the config file or the program.
+    /// The origin of a profile: the environment, the config file or the program.
     pub fn profile_origin(&self, name: &str) -> Origin {
         let variable = profile_variable(name, "PROVIDER");
         if self.env.get(&variable).is_some() {
@@ -120,13 +120,13 @@ impl Settings {
         Origin::BuiltIn
     }
 
-    /// The fixed time of tests.
+    /// The fixed time for tests.
     pub fn fixed_now(env: &Env) -> Result<Option<Timestamp>> {
         let Some(text) = env.get(env::NOW) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| Error::usage(format!("{}={text}: not an RFC 3339 time", env::NOW)))
     }
 
-    /// The name of the profile that the command uses.
+    /// The name of the profile of the command.
     pub fn profile_name(&self) -> Sourced<String> {
         if let Some(name) = &self.flags.profile {
             return Sourced { value: name.clone(), origin: Origin::Flag("--profile") };
@@ -147,7 +147,7 @@ impl Settings {
             || self.env.get(&profile_variable(name, "PROVIDER")).is_some()
     }
 
-    /// The names of all profiles: built-in, of the config file, of the environment.
+    /// The names of all profiles: built-in, in the config file, in the environment.
     pub fn profile_names(&self) -> Vec<String> {
         let mut names: Vec<String> = REGISTRY.iter().map(|spec| spec.name.to_owned()).collect();
         names.extend(self.file.profiles.keys().cloned());
@@ -177,7 +177,7 @@ impl Settings {
         Ok(Sourced { value, origin })
     }
 
-    /// How often a request is tried again.
+    /// The number of retries of a request.
     pub fn retries(&self) -> Result<Sourced<u32>> {
         if let Some(value) = self.flags.retries {
             return Ok(Sourced { value, origin: Origin::Flag("--retries") });
@@ -190,7 +190,7 @@ impl Settings {
         Ok(Sourced { value, origin: Origin::Variable(env::RETRIES.to_owned()) })
     }
 
-    /// The PEM file of certificate authorities to trust besides the system's.
+    /// The PEM file of certificate authorities in addition to those of the system.
     pub fn cacert(&self) -> Option<Sourced<PathBuf>> {
         let flag = self.flags.cacert.clone().map(|value| Sourced { value, origin: Origin::Flag("--cacert") });
         flag.or_else(|| {

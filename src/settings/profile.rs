@@ -1,4 +1,4 @@
-//! A profile put together from flags, environment, config file and what the platform's own clients read.
+//! A profile, from flags, environment, config file and the variables of the platform's own clients.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +10,34 @@ use crate::error::{Error, Result};
 use crate::providers::{self, REGISTRY, Spec};
 use crate::secret::Secret;
 
-/// A profile with everything that is known about it.
+/// A resolved profile.
 #[derive(Clone)]
 pub struct Profile {
     /// Its name.
     pub name: String,
     /// Its platform.
     pub spec: &'static Spec,
-    /// Where the API is.
+    /// The base URL of the API.
     pub base_url: Sourced<Url>,
-    /// Where files are uploaded.
+    /// The base URL of uploads.
     pub upload_base_url: Sourced<Url>,
     /// The wire dialect.
     pub dialect: Sourced<String>,
     /// The values of `--set`.
     pub set: BTreeMap<String, Sourced<String>>,
-    /// The secret ones among them.
+    /// The secret ones.
     pub secrets: BTreeMap<String, Sourced<Secret>>,
-    /// What the config file says about it.
+    /// Its part of the config file.
     pub file: file::Profile,
 }
 
 impl Profile {
-    /// Whether it is the ready-made profile of its platform.
+    /// Whether it is the built-in profile of its platform.
     pub fn is_built_in(&self) -> bool {
         self.name == self.spec.name
     }
 
-    /// Whether it reaches the vendor's own host: only there may the vendor's own token variables be used by a named
-    /// profile.
+    /// Whether it uses the vendor's own host. Only then may a named profile use the vendor's token variables.
     pub fn is_vendors(&self) -> bool {
         let vendors = |url: &Url| {
             [Some(self.spec.base_url), self.spec.upload_base_url]
@@ -52,8 +51,8 @@ impl Profile {
 }
 
 impl Settings {
-    /// Resolves a profile. Flags and the unnamed variables (`HAUL_BASE_URL`, …) count for the command's own profile
-    /// alone, so that a second address on the same command line does not get the first one's URL.
+    /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the profile of the command, so
+    /// that another profile on the same command line does not get its URL.
     pub fn profile(&self, name: &str) -> Result<Profile> {
         let is_own = self.profile_name().value == name;
         let file = self.file.profiles.get(name).cloned().unwrap_or_default();
@@ -146,7 +145,7 @@ impl Settings {
             key: "base_url",
         };
         let vendors = || {
-            // A named profile without a base URL of its own is still that platform's: the vendor's variable counts.
+            // The vendor's variable also applies to a named profile without a base URL.
             spec.base_url_variables.iter().find_map(|variable| {
                 Some(Sourced {
                     value: self.env.get(variable)?.to_owned(),
@@ -184,7 +183,7 @@ impl Settings {
             return Ok(Sourced { value: parse_base_url(&picked, spec.base_path)?, origin: picked.origin });
         }
         match spec.upload_base_url {
-            // Whoever moves the API moves the uploads with it, else they would still go to the vendor.
+            // With another API host, uploads must not go to the vendor.
             Some(default) if base.origin == Origin::BuiltIn => {
                 let default = Sourced { value: default.to_owned(), origin: Origin::BuiltIn };
                 Ok(Sourced { value: parse_base_url(&default, spec.base_path)?, origin: Origin::BuiltIn })
@@ -208,7 +207,7 @@ impl Settings {
                 Sourced { value: value.clone(), origin: self.file.origin(&["profiles", name, "set", key]) },
             );
         }
-        // Variables are set for a whole job, for every platform at once: only keys that this platform knows count.
+        // Variables apply to all platforms: keys that this platform does not know are ignored.
         let prefixes = [env::SET_PREFIX.to_owned(), format!("{}SET_", profile_variable(name, ""))];
         for prefix in &prefixes {
             for (key, value) in self.env.with_prefix(prefix) {
@@ -260,7 +259,7 @@ impl Settings {
     }
 }
 
-/// One part of a profile and what it is called in each place.
+/// A part of a profile, with its name in each source.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     flag: Option<&'a String>,
@@ -270,7 +269,7 @@ struct Part<'a> {
     key: &'static str,
 }
 
-/// The error for a provider that does not exist; `origin` is where it is named.
+/// The error for an unknown provider, which is named in `origin`.
 pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
     let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
     Error::usage(format!("{origin}: no provider is called {provider:?}"))

@@ -1,29 +1,29 @@
-//! Which files of a space, in which order: what of it SQL can decide.
+//! Listings, and their translation to SQL as far as SQL decides exactly as the filter.
 
 use jiff::Timestamp;
 
 use crate::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use crate::model::FileId;
 
-/// Which files of a space, in which order, from where on.
+/// A listing of the files of a space.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Only these.
+    /// The filter.
     pub filter: Option<Filter>,
-    /// Whose meaning the filter has.
+    /// The platform whose rules the filter follows.
     pub equality: Equality,
     /// The order.
     pub sort: SortKey,
-    /// Largest or newest first.
+    /// Whether the largest or newest come first.
     pub descending: bool,
-    /// Start after the file of this id in that order, even if it has been deleted within the last day; an id that
-    /// is not and was not in the space gives an error of kind `NotFound`.
+    /// Starts after the file of this id, which may have been deleted within the last day. An unknown id is an error of kind
+    /// `NotFound`.
     pub after: Option<FileId>,
-    /// At most so many; 0 means all.
+    /// Maximum number of files; 0 means all.
     pub limit: usize,
 }
 
-/// What a listing is ordered by; the id decides between equals, and is reversed with the rest.
+/// The order of a listing. Equal files are ordered by id, in the same direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortKey {
     /// The time of creation.
@@ -46,7 +46,7 @@ pub(super) enum Bound {
     Integer(i64),
 }
 
-/// Where a file is in every order.
+/// The position of a file in every order.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) id: String,
@@ -55,17 +55,17 @@ pub(super) struct Place {
     pub(super) size: i64,
 }
 
-/// What follows `SELECT … FROM files`.
+/// The SQL after `SELECT … FROM files`.
 #[derive(Debug)]
 pub(super) struct Selection {
     pub(super) sql: String,
     pub(super) bound: Vec<Bound>,
-    /// Whether SQL has decided the whole filter, so that no row has to be asked again.
+    /// Whether SQL decides the whole filter, so that rows need no further check.
     pub(super) exact: bool,
 }
 
 impl Listing {
-    /// The listing of `space` as SQL: `after` is the place of its file, `now` what has expired by.
+    /// The listing of `space` as SQL. Starts after `after`; `now` decides which files have expired.
     pub(super) fn select(&self, space: &str, after: Option<Place>, now: Timestamp) -> Selection {
         let mut conditions = format!("space = ? AND NOT {}", expired());
         let mut bound = vec![Bound::Text(space.to_owned()), Bound::Integer(micros(now))];
@@ -102,7 +102,7 @@ impl SortKey {
         }
     }
 
-    /// What holds for the rows that come after a place in this order.
+    /// The condition for rows after a place in this order.
     fn beyond(self, descending: bool) -> &'static str {
         match (self, descending) {
             (Self::Created, false) => "(created_at, id) > (?, ?)",
@@ -116,7 +116,7 @@ impl SortKey {
         }
     }
 
-    /// The value that is compared before the id; none where the id is all.
+    /// The value that is compared before the id; None if only the id is.
     fn value(self, place: &Place) -> Option<Bound> {
         match self {
             Self::Created => Some(Bound::Integer(place.created_at)),
@@ -127,21 +127,21 @@ impl SortKey {
     }
 }
 
-/// A comparison that SQL decides exactly as the filter would: an exact id or name, bounds of either and of the creation time.
+/// A comparison that SQL decides exactly as the filter: an exact id or name, bounds of either and of the creation time.
 fn condition(comparison: &Comparison, equality: Equality) -> Option<(&'static str, Bound)> {
     let Comparison { field, op, value } = comparison;
-    // Where a `*` in a name is a wildcard, SQL cannot tell.
+    // SQL cannot decide a name with a wildcard.
     let is_name = |text: &str| equality == Equality::Exact || !text.contains('*');
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
         ("name", Op::Eq, Value::Text(text)) if is_name(text) => Some(("name = ?", Bound::Text(text.clone()))),
-        // Text is ordered byte by byte here as there.
+        // Both order text byte by byte.
         ("id", Op::Ge, Value::Text(text)) => Some(("id >= ?", Bound::Text(text.clone()))),
         ("id", Op::Lt, Value::Text(text)) => Some(("id < ?", Bound::Text(text.clone()))),
         ("name", Op::Ge, Value::Text(text)) => Some(("name >= ?", Bound::Text(text.clone()))),
         ("name", Op::Lt, Value::Text(text)) => Some(("name < ?", Bound::Text(text.clone()))),
         ("created_at", _, Value::Time(time)) => {
-            // Rows have whole microseconds. A bound between two of them moves to the one that leaves the same rows.
+            // Rows have whole microseconds. A bound between two is rounded so that the same rows match.
             let down = micros(*time);
             let up = down + i64::from(time.as_nanosecond().rem_euclid(1000) != 0);
             match op {

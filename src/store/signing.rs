@@ -10,11 +10,11 @@ use crate::model::Object;
 use crate::signing::Signer;
 
 impl Store {
-    /// The key that links are signed with: 64 hex digits, made once at random and kept as a note.
+    /// The key of signed links: 64 random hex digits, created once and kept as a note.
     pub fn signing_key(&self) -> Result<String> {
         let make = || {
             let (a, b) = (Uuid::new_v4(), Uuid::new_v4());
-            // A version 4 UUID has 122 random bits; the digest spreads those of two over all of the key.
+            // A version 4 UUID has 122 random bits; the digest spreads the bits of two over the key.
             let key = hex(&Sha256::new().chain_update(a).chain_update(b).finalize());
             Object::from_iter([("key".to_owned(), Value::String(key))])
         };
@@ -24,8 +24,8 @@ impl Store {
     }
 }
 
-/// The query of a signed link to a file of the space `local`: `expires=SECONDS&signature=HEX`. What is signed, with
-/// HMAC-SHA256 under the text of the key, is `"{id} {expires}"`; `expires` is in seconds since 1970.
+/// The query of a signed link to a file of the space `local`: `expires=SECONDS&signature=HEX`. The signature is the
+/// HMAC-SHA256 of `"{id} {expires}"` with the text of the key; `expires` is in seconds since 1970.
 pub fn sign_link(key: &str, id: &str, expires: i64) -> String {
     let signature = Signer::with_key(key.as_bytes()).sign_hex(&format!("{id} {expires}"));
     format!("expires={expires}&signature={signature}")

@@ -1,4 +1,4 @@
-//! One file down: to `NAME.part`, continued after a break or in the next run, checked, renamed.
+//! Downloads of a file: to `NAME.part`, resumed after a break or in the next run, verified, renamed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,43 +15,43 @@ use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress};
 use crate::providers::{Content, Provider, Range};
 
-/// Breaks in a row without a new byte after which a download is given up.
+/// Maximum number of consecutive breaks without a new byte.
 const FRUITLESS: u32 = 3;
 
-/// Where the bytes go.
+/// The target of a download.
 pub enum Target<'a> {
     /// A path given by the user. Symbolic links are followed; devices and pipes are written in place.
     Path(PathBuf),
     /// A path in a folder, derived from the name on the server. Symbolic links are not followed.
     Inside(PathBuf),
-    /// Whoever takes them, in order: standard output.
+    /// A consumer that gets the bytes in order: standard output.
     Sink(&'a mut dyn FnMut(&[u8]) -> Result<()>),
 }
 
 /// What to do when the target exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
-    /// Refuse.
+    /// Fail.
     #[default]
     Refuse,
     /// Overwrite it.
     Overwrite,
-    /// Leave it and go on.
+    /// Skip the download.
     Skip,
 }
 
-/// How a download is done.
+/// Options of a download.
 #[derive(Clone, Copy, Debug)]
 pub struct DownloadOptions {
     /// What to do when the target exists.
     pub existing: Existing,
-    /// Whether length and stated checksums are compared.
+    /// Whether size and stated checksums are verified.
     pub verify: bool,
-    /// Whether a `.part` file of an earlier run is continued.
+    /// Whether a `.part` file of an earlier run is resumed.
     pub resume: bool,
 }
 
-/// Downloads one file. Returns whether bytes moved: a target that was skipped is left as it is.
+/// Downloads a file. Returns false if the target was skipped.
 pub async fn download(
     provider: &Arc<dyn Provider>,
     file: &File,
@@ -84,7 +84,7 @@ pub async fn download(
     result.map_err(|error| error.about(file.id.to_string()))
 }
 
-/// Whether a download to this target would write it: false where what is there stays, an error where it is in the way.
+/// Whether a download would write this target: false if it is skipped, an error if it cannot be written.
 pub fn foresee(target: &Target<'_>, existing: Existing) -> Result<bool> {
     let way = match target {
         Target::Path(path) => way(path, true, existing)?,
@@ -167,7 +167,7 @@ impl Fetch<'_> {
         match written {
             Ok(()) => part.publish(real, options.existing == Existing::Overwrite).await,
             Err(error) => {
-                // Bytes of another content are no start for this one.
+                // Bytes of another content cannot be resumed.
                 if error.kind() == Kind::Mismatch {
                     part.discard();
                 }
@@ -176,7 +176,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Opens the content and writes it, again from where it broke, until it is whole.
+    /// Opens the content and writes it. After a break it continues, until the content is complete.
     async fn run(&self, writer: &mut Writer<'_>) -> Result<()> {
         let (mut from, mut fruitless) = (writer.position(), 0);
         loop {
@@ -200,12 +200,12 @@ impl Fetch<'_> {
             match result {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                // Whatever was to follow, it was not of the file.
+                // The file is complete: the rest was not part of it.
                 Err(error) if error.kind() == Kind::Unreachable && writer.is_whole(self.file) => {
                     return Ok(());
                 }
                 Err(error) if error.kind() == Kind::Unreachable => {
-                    // Starting over is not progress, however far it gets.
+                    // Starting over is no progress.
                     let went_on = start == before && writer.position() > before;
                     fruitless = if went_on { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {
@@ -218,7 +218,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Opens the content, which may make a link first: one that comes after the user stopped is released at once.
+    /// Opens the content, which may create a link first. A link that arrives after a cancellation is revoked at once.
     async fn open(&self, range: Option<Range>) -> Result<Content> {
         let mut opening = self.provider.download(&self.file.id, range);
         tokio::select! {
@@ -236,7 +236,7 @@ impl Fetch<'_> {
         let Content { start, length, validator, derived, mut stream, .. } = content;
         let before = writer.version();
         let version = Version {
-            // The rest of a content may come with fewer headers than its start.
+            // The rest of a content may have fewer headers than its start.
             validator: if start > 0 { before.validator.clone().or(validator) } else { validator },
             total: length.and_then(|length| start.checked_add(length)).or(before.total.filter(|_| start > 0)),
             derived,
@@ -249,7 +249,7 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// Revokes a link that was made only for this download. If that fails, it soon expires by itself.
+    /// Revokes a link that was created for this download. Errors are ignored: it expires soon.
     async fn release(&self, link: &Link) {
         let _ = self.provider.unlink(&self.file.id, link.id.as_deref().or(Some(&link.url))).await;
     }

@@ -1,9 +1,8 @@
-//! What was in the files that were sent from here, for platforms that state no checksum: `--if-exists skip` compares
-//! with it.
+//! Hashes of uploaded files, for platforms that state no checksum: `--if-exists skip` compares with them.
 //!
-//! One file a profile, `hashes-PROFILE.jsonl`, one line a file: `{"id":…,"blake3":…}`. Only uploads with
-//! `--if-exists skip` are noted, since a hash costs time. The oldest half goes when the file is large; what is not noted
-//! is sent again, no more.
+//! Each profile has one file, `hashes-PROFILE.jsonl`, with a line `{"id":…,"blake3":…}` for each file. Only uploads with
+//! `--if-exists skip` are recorded, because a hash costs time. The older half is dropped when the file is large. A file
+//! that is not recorded is sent again.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
@@ -15,13 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::FileId;
 
-/// Bytes after which the oldest half goes: some 10,000 files.
+/// Maximum size of the file in bytes, about 10,000 lines.
 const LARGE: usize = 1 << 20;
 
-/// The hashes of what was sent by one profile.
+/// The hashes of a profile's uploads.
 #[derive(Default)]
 pub(super) struct Hashes {
-    /// None where nothing is kept.
+    /// None if no hashes are kept.
     path: Option<PathBuf>,
     known: OnceLock<HashMap<FileId, String>>,
 }
@@ -37,12 +36,12 @@ impl Hashes {
         Self { path: Some(path), known: OnceLock::new() }
     }
 
-    /// The BLAKE3 of the file that became this id, if it was sent from here.
+    /// The BLAKE3 of the file with this id, if it is recorded.
     pub(super) fn of(&self, id: &FileId) -> Option<&str> {
         self.known.get_or_init(|| self.read()).get(id).map(String::as_str)
     }
 
-    /// Notes what was in a file.
+    /// Records the hash of a file.
     pub(super) fn note(&self, id: &FileId, blake3: &str) {
         let Some(path) = &self.path else { return };
         let line = Line { id: id.clone(), blake3: blake3.to_owned() };
@@ -59,7 +58,7 @@ impl Hashes {
             let half = text.len() - LARGE / 2;
             let end = text[half..].iter().position(|byte| *byte == b'\n');
             text.drain(..end.map_or(text.len(), |at| half + at + 1));
-            // In one step: another process reads the old file or the new one.
+            // Atomic: another process reads the old file or the new one.
             let shorter = path.with_extension("new");
             let _ = fs::write(&shorter, &text).and_then(|()| fs::rename(&shorter, path));
         }
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_noted_is_known_until_there_is_too_much_of_it() {
+    fn hashes_are_kept_until_the_file_is_too_large() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hashes.jsonl");
         let hashes = || Hashes::at(path.clone());

@@ -1,20 +1,18 @@
-//! What a command has sent so far, so that running it again after a kill goes on where it stopped.
+//! The journal of a command, which allows the next run to continue after a kill.
 //!
-//! The rule: **until a command has sent all its files, running the same command again goes on.** Files that it had
-//! finished are not sent again; a file that was on its way is looked for first and sent only if it is not there. A
-//! command that succeeded leaves nothing behind, so running it again does it again.
+//! Until a command has sent all its files, running the same command again continues: finished files are not sent again, and
+//! a file that was being sent is looked for first. A command that succeeded leaves no journal.
 //!
-//! A command writes one file, `PROFILE-COMMAND.jsonl` (two hashes) in the state directory, and holds its lock while
-//! it runs; the file goes when all is done. A file of another command that is no longer running still tells what that
-//! one had on its way, so that a file is looked for whoever sends it next. The lines:
+//! A command writes one file, `PROFILE-COMMAND.jsonl` (two hashes), in the state directory and holds its lock. Journals of
+//! other commands that have ended show which of their files were being sent. The lines:
 //!
-//! - `{"start":1,"path":…,"name":…,"size":…,"mtime":…,"at":…,"old":…}`: upload 1 is about to be sent; `old` is the file
-//!   whose place it takes
-//! - `{"finish":1,"id":…}`: it is there
-//! - `{"drop":1}`: it is not there, and nothing of it is on its way
+//! - `{"start":1,"path":…,"name":…,"size":…,"mtime":…,"at":…,"old":…}`: upload 1 is about to be sent; `old` is the file that
+//!   it replaces
+//! - `{"finish":1,"id":…}`: the file exists
+//! - `{"drop":1}`: the file does not exist and is not being sent
 //!
-//! A line is written at once, so that a killed process leaves whole lines; what cannot be read is left out. Nothing is
-//! synced: a journal that a power cut takes costs no more than one that never was. No token and no URL is ever in it.
+//! Each line is written at once, so that a killed process leaves complete lines; unreadable lines are ignored. Nothing is
+//! synced: losing the journal in a power failure is harmless. A journal has no token and no URL.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -30,35 +28,35 @@ use super::hashes::Hashes;
 use crate::files;
 use crate::model::{FileId, NewFile, Source};
 
-/// What an interrupted command left is forgotten after this long.
+/// How long the journal of an interrupted command is kept.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// The journal of one command.
 #[derive(Default)]
 pub struct Journal {
     state: Mutex<State>,
-    /// What was in files that were sent before.
+    /// Hashes of files that were sent before.
     pub(super) hashes: Hashes,
 }
 
 #[derive(Default)]
 struct State {
     path: PathBuf,
-    /// Locked while a journal is opened: whoever reads another's locks it for a moment, and must not be taken for the
-    /// same command running already.
+    /// Locked while a journal is opened. A process that reads the journal of another locks that one for a moment, which must
+    /// not look like a second run of the same command.
     gate: PathBuf,
-    /// None where no journal is kept.
+    /// None if no journal is kept.
     file: Option<File>,
-    /// The number of the last upload that was begun.
+    /// The number of the last upload.
     last: u64,
-    /// Uploads in the file that are finished or on their way: what another run could use.
+    /// Number of uploads in the file that are finished or begun.
     useful: usize,
-    /// What earlier runs left, used up by the uploads of this one.
+    /// Uploads of earlier runs. Each is used once.
     finished: HashMap<Key, Vec<FileId>>,
     begun: HashMap<Key, Vec<Begun>>,
 }
 
-/// A file of this machine in one state, under one name.
+/// A version of a local file, under one name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Key {
     path: String,
@@ -68,22 +66,22 @@ struct Key {
     mtime: u64,
 }
 
-/// An upload that was begun and not finished.
+/// An upload that began and did not finish.
 #[derive(Clone, Debug)]
 pub(super) struct Begun {
     number: Option<u64>,
-    /// When, by this machine's clock.
+    /// The time by this machine's clock.
     pub(super) at: Timestamp,
-    /// The file whose place it takes.
+    /// The file that it replaces.
     pub(super) old: Option<FileId>,
 }
 
-/// What an earlier run did about a file.
+/// The upload of a file by an earlier run.
 pub(super) enum Earlier {
     Nothing,
-    /// It began to send it.
+    /// It began.
     Begun(Begun),
-    /// It sent it.
+    /// It finished.
     Finished(FileId),
 }
 
@@ -109,8 +107,8 @@ enum Line {
 }
 
 impl Journal {
-    /// Opens the journal of a command, in `folder`. `profile` and `command` are whatever tells one from another. Where no
-    /// journal can be kept (a read-only folder, or the same command is running right now) nothing is remembered.
+    /// Opens the journal of a command, which `profile` and `command` identify, in `folder`. No journal is kept if the folder
+    /// is read-only or the same command is running.
     pub fn open(folder: &Path, profile: &str, command: &str) -> Self {
         let profile = short_hash(profile);
         let own = folder.join(format!("{profile}-{}.jsonl", short_hash(command)));
@@ -126,7 +124,7 @@ impl Journal {
                 state.learn_of_another(&path);
             }
         }
-        // The file itself is made with the first line, or read if it is there.
+        // The file is created with the first line, or read if it exists.
         if own.exists() {
             let Ok(Some(mut file)) = files::lock_new(&own) else {
                 return Self { hashes, ..Self::default() };
@@ -142,7 +140,7 @@ impl Journal {
         Self { state: Mutex::new(state), hashes }
     }
 
-    /// What an earlier run did about this file; told once, so that a file that is named twice is sent twice.
+    /// The upload of this file by an earlier run. Each is returned once, so that a file that is named twice is sent twice.
     pub(super) fn earlier(&self, new: &NewFile) -> Earlier {
         let mut state = self.state();
         if state.finished.is_empty() && state.begun.is_empty() {
@@ -158,7 +156,7 @@ impl Journal {
         }
     }
 
-    /// Notes that a file is about to be sent; None where nothing is remembered of it.
+    /// Records that a file is about to be sent; None if it is not recorded.
     pub(super) fn start(&self, new: &NewFile, at: Timestamp, old: Option<FileId>) -> Option<u64> {
         let mut state = self.state();
         if state.path.as_os_str().is_empty() {
@@ -170,12 +168,12 @@ impl Journal {
             state.file = files::lock_new(&state.path).ok().flatten();
             drop(gate);
             if state.file.is_none() {
-                // Another process has it: this run is not remembered.
+                // Another process has the lock: this run is not recorded.
                 state.path = PathBuf::new();
                 return None;
             }
         }
-        // Whatever number a damaged line has had.
+        // A damaged line can have any number.
         state.last = state.last.wrapping_add(1);
         state.useful += 1;
         let start = state.last;
@@ -183,14 +181,14 @@ impl Journal {
         Some(start)
     }
 
-    /// Notes that an upload is there.
+    /// Records that the file exists.
     pub(super) fn finish(&self, number: Option<u64>, id: &FileId) {
         if let Some(finish) = number {
             self.state().write(&Line::Finish { finish, id: id.clone() });
         }
     }
 
-    /// Notes that an upload is not there.
+    /// Records that the file does not exist.
     pub(super) fn forget(&self, number: Option<u64>) {
         if let Some(dropped) = number {
             let mut state = self.state();
@@ -199,13 +197,13 @@ impl Journal {
         }
     }
 
-    /// Ends the run. The journal goes if all is done; else it stays for the next run of the same command.
+    /// Ends the run. The journal is removed if all is done, else kept for the next run.
     pub fn end(&self, all_done: bool) {
         let mut state = self.state();
         if (all_done || state.useful == 0)
             && let Some(file) = state.file.take()
         {
-            // Removed while it is still locked, so that nobody else can have opened it in between.
+            // Removed under the lock, so that no other process can open it in between.
             let _ = fs::remove_file(&state.path);
             drop(file);
         }
@@ -217,19 +215,19 @@ impl Journal {
 }
 
 impl Begun {
-    /// Its number in this command's journal; None if another command began it.
+    /// Its number in the journal of this command; None if another command began it.
     pub(super) fn number(&self) -> Option<u64> {
         self.number
     }
 }
 
 impl State {
-    /// Waits until nobody else opens a journal here.
+    /// Waits until no other process opens a journal.
     fn pass_gate(&self) -> Option<File> {
         files::wait_for_lock(&self.gate).ok()
     }
 
-    /// Learns what another command of the same profile had on its way, unless it is still running.
+    /// Reads the begun uploads of another command of the profile, unless it is running.
     fn learn_of_another(&mut self, path: &Path) {
         let Ok(Some(mut file)) = files::lock_existing(path) else { return };
         if is_old(&file) {
@@ -239,7 +237,7 @@ impl State {
         self.learn(&mut file, false);
     }
 
-    /// Reads a journal, and returns its highest number. What was finished counts for the same command alone.
+    /// Reads a journal and returns its highest number. Finished uploads count only for the same command.
     fn learn(&mut self, file: &mut File, own: bool) -> u64 {
         let mut text = Vec::new();
         let _ = file.read_to_end(&mut text);
@@ -258,7 +256,7 @@ impl State {
                     }
                 }
                 Ok(Line::Drop { dropped }) => drop(open.remove(&dropped)),
-                // The end of a line that was being written, or of a later version.
+                // An incomplete line, or one of a later version.
                 Err(_) => {}
             }
         }
@@ -275,13 +273,13 @@ impl State {
     fn write(&mut self, line: &Line) {
         let (Some(file), Ok(mut text)) = (&mut self.file, serde_json::to_vec(line)) else { return };
         text.push(b'\n');
-        // A full disk must not stop an upload: what is not noted is sent again after a kill, no more.
+        // A full disk must not stop an upload: what is not recorded is sent again after a kill.
         let _ = file.write_all(&text);
     }
 }
 
 impl Key {
-    /// None for what is no file of this machine that could be found again.
+    /// None unless it is a local file.
     fn of(new: &NewFile) -> Option<Self> {
         let Source::Path(path) = &new.source else { return None };
         let modified = fs::metadata(path).ok()?.modified().ok()?;
@@ -468,7 +466,7 @@ mod tests {
             self.journal(command).state().path.clone()
         }
 
-        /// All that is told of each file: ids that it was sent as, and how often it was on its way.
+        /// The ids of each file, and the number of its begun uploads.
         fn told(&self, journal: &Journal) -> Vec<(Vec<String>, usize)> {
             let of = |new: &NewFile| {
                 let (mut finished, mut begun) = (Vec::new(), 0);
@@ -502,7 +500,7 @@ mod tests {
         prop::collection::vec(step, 0..12)
     }
 
-    /// What the lines of a journal mean, one after the other: the file of each number, its id once it is there.
+    /// The meaning of the lines: the file of each number, and its id if finished.
     #[derive(Clone, Debug)]
     enum Meaning {
         Start(u64, usize),
@@ -510,7 +508,7 @@ mod tests {
         Forget(u64),
     }
 
-    /// Takes the steps, and tells what each line that was written means.
+    /// Takes the steps, and returns the meaning of each line.
     fn take(home: &Files, journal: &Journal, steps: &[Step]) -> Vec<Meaning> {
         let (mut open, mut meanings) = (Vec::new(), Vec::new());
         for step in steps {
@@ -537,7 +535,7 @@ mod tests {
         meanings
     }
 
-    /// What whoever reads these lines should be told.
+    /// The expected uploads after these lines.
     fn expected(meanings: &[Meaning]) -> Vec<(Vec<String>, usize)> {
         let mut open: BTreeMap<u64, usize> = BTreeMap::new();
         let mut told = vec![(Vec::new(), 0); FILES];
@@ -562,7 +560,7 @@ mod tests {
         let home = Files::new();
         let path = home.path("up");
         let inputs = (steps(), any::<Index>(), steps());
-        holds("journal: cut anywhere, it tells of its whole lines", inputs, |(before, cut, after)| {
+        holds("journal: cut anywhere, it has its complete lines", inputs, |(before, cut, after)| {
             let _ = fs::remove_file(&path);
             let journal = home.journal("up");
             let mut meanings = take(&home, &journal, &before);
@@ -572,17 +570,17 @@ mod tests {
             if path.exists() {
                 fs::write(&path, kept).unwrap();
             }
-            // A line counts when all of it but its end is there.
+            // A line counts without its line end.
             let mut ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
             let lines = ends.by_ref().take_while(|end| *end <= kept.len()).count();
             meanings.truncate(lines);
             let journal = home.journal("up");
             prop_assert_eq!(home.told(&journal), expected(&meanings));
-            // And it can be gone on with: what is written then is read as well as what was there.
+            // The journal can be continued: old and new lines are read.
             meanings.extend(take(&home, &journal, &after));
             drop(journal);
             prop_assert_eq!(home.told(&home.journal("up")), expected(&meanings));
-            // Another command hears of what was on its way, and of nothing else.
+            // Another command reads only begun uploads.
             let others: Vec<_> =
                 expected(&meanings).into_iter().map(|(_, begun)| (Vec::new(), begun)).collect();
             prop_assert_eq!(home.told(&home.journal("another")), others);
@@ -619,7 +617,7 @@ mod tests {
             for (at, edit) in edits {
                 let at = at.index(lines.len() + 1);
                 match (edit, lines.get(at).cloned()) {
-                    // A line twice, or something else in between.
+                    // A repeated line, or an unknown one.
                     (None, Some(line)) => lines.insert(at, line),
                     (Some(junk), _) => lines.insert(at, junk),
                     (None, None) => {}
@@ -633,7 +631,7 @@ mod tests {
                 prop_assert!(told.iter().all(|id| done.contains(id)), "{:?} of {:?}", told, done);
                 prop_assert!(told.len() <= done.len(), "{:?} of {:?}", told, done);
             }
-            // Whatever is in it, what is done from now on is remembered.
+            // New uploads are recorded after any content.
             let more = take(&home, &journal, &after);
             drop(journal);
             let told = home.told(&home.journal("up"));

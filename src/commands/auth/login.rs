@@ -56,7 +56,7 @@ pub(in crate::commands) struct Row<'a> {
 }
 
 impl LoginArgs {
-    /// Takes, checks and keeps a token.
+    /// Reads, checks and stores a token.
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let profile = profile_with_token(ctx)?;
         let secret = ask(ctx, &profile)?;
@@ -81,7 +81,7 @@ impl LoginArgs {
     }
 }
 
-/// Takes the token from the terminal or from piped input.
+/// Reads the token from the terminal or from piped input.
 fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
     let name = &profile.name;
     let text =
@@ -118,7 +118,7 @@ fn refused(profile: &Profile, error: &Error) -> Error {
         .hint(format!("`haul auth login {name} --no-check` keeps it unchecked"))
 }
 
-/// Keeps the token and records where, so that other commands open that place alone.
+/// Stores the token and records the backend, so that other commands open only that one.
 fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Result<Kept> {
     let (settings, name) = (&ctx.settings, &profile.name);
     let before = vault::recorded(settings, profile).ok().flatten();
@@ -133,7 +133,7 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
         }
         let recorded = settings.edit(|file| file.set_token_store(name, Some(kept.backend.word())));
         if let Err(error) = recorded {
-            // Nobody would look for it there.
+            // No command would find it there.
             let _ = vault::remove(settings, name, kept.backend, timeout);
             return Err(error);
         }
@@ -163,7 +163,7 @@ fn tell(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timest
         ctx.ui.warn("the file is plain text: whoever reads your files can read the token");
     }
     let stored = Source::Backend(kept.backend);
-    // As settings were read before it was recorded.
+    // The settings were read before the backend was recorded.
     let mut profile = profile.clone();
     profile.file.token_store = Some(kept.backend.word().to_owned());
     match vault::source(&ctx.settings, &profile)? {

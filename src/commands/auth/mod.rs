@@ -41,7 +41,7 @@ impl AuthCommand {
         }
     }
 
-    /// The profile that it names.
+    /// The profile in the arguments.
     pub fn profile(&self) -> Option<&str> {
         match self {
             Self::Login(args) => args.profile.as_deref(),
@@ -52,7 +52,7 @@ impl AuthCommand {
     }
 }
 
-/// The command's profile, which must be one that has tokens.
+/// The profile of the command. It is an error if its platform needs no token.
 fn profile_with_token(ctx: &Context) -> Result<Profile> {
     let profile = ctx.profile(None)?;
     if needs_none(&profile) {
@@ -66,13 +66,13 @@ fn needs_none(profile: &Profile) -> bool {
     profile.spec.token_variables.is_empty()
 }
 
-/// When a backend forgets a token that was used just now, to the second. None is never.
+/// When a backend forgets a token that is used now, to the second; None is never.
 fn forgotten_at(ctx: &Context, backend: Backend) -> Option<Timestamp> {
     let end = ctx.clock.now().checked_add(backend.keeps_for()?).ok()?;
     Timestamp::from_second(end.as_second()).ok()
 }
 
-/// Asks the platform whether it takes the token: one call, as small as there is.
+/// Checks whether the platform accepts the token, with one small request.
 async fn check(ctx: &Context, profile: &Profile, token: Token, retries: u32) -> Result<()> {
     let provider = ctx.open_with(profile, Some(token), retries)?;
     let query = Query { limit: Some(1), page_size: Some(1), ..Query::default() };

@@ -66,7 +66,7 @@ struct Found {
 }
 
 impl StatusArgs {
-    /// Shows the profiles' tokens.
+    /// Prints the status of each token.
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let mut rows = ctx.ui.rows(COLUMNS)?;
         let named = ctx.settings.flags.profile.is_some();
@@ -92,7 +92,7 @@ impl StatusArgs {
             Err(error) => Err(error.clone()),
             Ok(None) => Err(super::token::missing(&found.profile)),
             Ok(Some(_)) if self.offline => Ok(()),
-            // What fails for a moment is a status, too.
+            // A temporary failure is a status, too.
             Ok(Some(token)) => check(ctx, &found.profile, token.clone(), 0).await,
         }
     }
@@ -133,7 +133,7 @@ impl StatusArgs {
     }
 }
 
-/// All profiles; one that is wrong in itself is told of and left out.
+/// All profiles. Invalid ones are skipped with a warning.
 fn profiles(ctx: &Context) -> Vec<Profile> {
     let resolve = |name: String| match ctx.settings.profile(&name) {
         Ok(profile) => Some(profile),
@@ -145,7 +145,7 @@ fn profiles(ctx: &Context) -> Vec<Profile> {
     ctx.settings.profile_names().into_iter().filter_map(resolve).collect()
 }
 
-/// Finds the tokens. A keyring that fails once is not waited for again.
+/// Finds the tokens. A keyring that has failed is not tried again.
 fn find_tokens(ctx: &Context, profiles: Vec<Profile>) -> Vec<Found> {
     let mut broken: HashMap<&'static str, Error> = HashMap::new();
     let mut find = |profile: Profile| {

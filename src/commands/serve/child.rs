@@ -1,12 +1,11 @@
-//! The command that `haul serve` runs, and the signals that end either.
+//! The command that `haul serve` runs, and the signals that end both.
 
 use std::ffi::OsString;
 use std::process::ExitStatus;
 
 use crate::error::{Error, Result};
 
-/// Runs the command to its end and returns its exit status. Ctrl-C reaches it from the terminal; a second one, or being
-/// asked to stop in another way, kills it.
+/// Runs the command and returns its exit status. It gets Ctrl-C from the terminal; a second Ctrl-C or SIGTERM kills it.
 pub(super) async fn run(
     program: &OsString,
     arguments: &[OsString],
@@ -32,7 +31,7 @@ pub(super) async fn run(
     }
 }
 
-/// The status as a shell would tell it: 128 and the signal where one ended the command.
+/// The exit status as in a shell: 128 plus the number of a signal.
 fn exit_code(status: ExitStatus) -> u8 {
     #[cfg(unix)]
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);

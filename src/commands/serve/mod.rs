@@ -21,10 +21,10 @@ use crate::secret::Secret;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format, wrap_text};
 
-/// Where it listens if nothing else is said; beside a command, on any free port.
+/// The default address: of the server alone, and with a command.
 const ADDRESS: &str = "127.0.0.1:8787";
 const ANY_PORT: &str = "127.0.0.1:0";
-/// Requests beyond these wait for the disk.
+/// Maximum number of threads for disk access.
 const BLOCKING_THREADS: usize = 128;
 
 /// The arguments of `haul serve`.
@@ -83,7 +83,7 @@ fn after_help() -> String {
         words.join("\n"),
         keys.join("\n")
     );
-    // Of the width of most terminals: clap, which makes it narrower where it must, knows nothing of columns.
+    // As wide as most terminals: clap wraps it further, but does not know the columns.
     wrap_text(&text, 80)
 }
 
@@ -117,7 +117,7 @@ const QUIRK_FIELDS: &[&str] = &["platform", "quirk", "value", "help"];
 pub(super) const QUIRK_COLUMNS: Columns = Columns { all: QUIRK_FIELDS, shown: QUIRK_FIELDS, piped: None };
 
 impl ServeArgs {
-    /// Serves until it is asked to stop or its command ends; returns the exit status.
+    /// Serves until a signal or the end of the command. Returns the exit status.
     pub fn run(&self, ctx: &Context) -> Result<u8> {
         let mut options = self.options(ctx)?;
         let faults = Faults::parse(self.faults.iter().map(String::as_str))?;
@@ -140,7 +140,7 @@ impl ServeArgs {
         let logging = self.log.as_deref().map(|path| log_to(ctx, path)).transpose()?;
         let (log, logging) = logging.map_or((None, None), |(log, logging)| (Some(log), Some(logging)));
         options.log = log;
-        // Its directory goes with it.
+        // Removed when dropped.
         let temporary = if self.ephemeral { Some(temporary()?) } else { None };
         let kept = || self.data.clone().unwrap_or_else(|| ctx.settings.folders.data.join("store"));
         let root = temporary.as_ref().map_or_else(kept, |directory| directory.path().to_owned());
@@ -234,11 +234,11 @@ fn announce(
     variables: &[(&'static str, String)],
 ) -> Result<()> {
     let printed = print_variables(ctx, Some(address), options, address, variables);
-    // It serves on though nobody reads.
+    // A closed output does not stop the server.
     if printed.as_ref().is_err_and(|error| error.kind() == Kind::ClosedPipe) { Ok(()) } else { printed }
 }
 
-/// The address, if it is to be told, and the variables: for `eval` in a shell, or as one JSON object.
+/// Prints the address, if given, and the variables: for `eval` in a shell, or as a JSON object.
 fn print_variables(
     ctx: &Context,
     told: Option<SocketAddr>,
@@ -261,7 +261,7 @@ fn print_variables(
     ctx.ui.write_text(&text)
 }
 
-/// Writes the log's lines on a thread of its own, until the emulator has stopped.
+/// Writes the log on a thread of its own, until the emulator stops.
 fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, thread::JoinHandle<()>)> {
     let (log, mut lines) = mpsc::unbounded_channel::<String>();
     let ui = ctx.ui.clone();
