@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use reqwest::Response;
 
 use super::request::{is_weak, opaque};
-use super::{Config, Content, HeaderMap, Range, answer};
+use super::{Config, ContentStream, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
 use crate::human;
 
@@ -31,8 +31,8 @@ pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
 }
 
 /// Content without bytes, for a caller that has all of them.
-pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> Content {
-    Content {
+pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> ContentStream {
+    ContentStream {
         start: range.from,
         length: Some(0),
         validator: validator(headers),
@@ -48,7 +48,7 @@ pub(super) fn of_response(
     config: &Config,
     range: Option<&Range>,
     response: Response,
-) -> Result<Option<Content>> {
+) -> Result<Option<ContentStream>> {
     let headers = response.headers();
     let announced = text(headers, "content-length").and_then(|length| length.parse::<u64>().ok());
     let validator = validator(headers);
@@ -68,7 +68,7 @@ pub(super) fn of_response(
                 .with_status(status));
         }
     };
-    Ok(Some(Content {
+    Ok(Some(ContentStream {
         start,
         length,
         validator,
@@ -235,7 +235,7 @@ mod tests {
             inputs,
             |(from, one, other, status)| {
                 if let Some(length) = check_range(from, &one) {
-                    // What is taken is of the one form that the standard has for it.
+                    // An accepted header has the only form of the standard.
                     let span = one.trim().strip_prefix("bytes ").and_then(|rest| rest.split_once('/'));
                     let (first, last) = span.and_then(|(span, _)| span.split_once('-')).unwrap_or_default();
                     let number = |text: &str| text.trim().parse::<u64>().ok();

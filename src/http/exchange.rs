@@ -83,7 +83,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Makes the attempt and opens the content of the answer; None if the answer does not continue the range.
-    pub(super) async fn content(&self) -> Result<Option<super::Content>, Failure> {
+    pub(super) async fn content(&self) -> Result<Option<super::ContentStream>, Failure> {
         let range = self.request.range.as_ref();
         self.in_time(async {
             let answer = self.exchange(true).await?;

@@ -144,7 +144,7 @@ impl Reply {
 }
 
 /// The content of a file in an answer.
-pub struct Content {
+pub struct ContentStream {
     /// The offset of the first byte: that of the range, or 0 if the answer does not continue it.
     pub start: u64,
     /// The number of bytes, if the server states it.
@@ -230,8 +230,8 @@ impl Client {
     }
 
     /// Sends a request for a file's bytes. If the answer does not continue [`Request::range`], requests all bytes instead;
-    /// [`Content::start`] says where they begin.
-    pub async fn content(&self, request: &Request) -> Result<Content> {
+    /// [`ContentStream::start`] says where they begin.
+    pub async fn content(&self, request: &Request) -> Result<ContentStream> {
         let progress = silent();
         let mut request = Cow::Borrowed(request);
         let mut tries = retry::Tries::new(self.inner.config.policy, &request);

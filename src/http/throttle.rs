@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_throttle_stops_everyone_or_says_for_how_long() {
+    async fn a_closed_throttle_delays_or_refuses_requests() {
         let throttle = Throttle::new(None);
         let begun = Instant::now();
         throttle.close(Duration::from_millis(80));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_throttle_can_be_closed_for_longer_than_time_goes_on() {
+    async fn a_throttle_can_be_closed_forever() {
         let throttle = Throttle::new(Some(RateLimit { requests: 1, per: Duration::MAX }));
         throttle.pass(true, LONG).await.unwrap();
         assert!(throttle.try_pass(true, LONG).unwrap().is_some_and(|wait| wait > LONG));

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_authorities_is_told_what_to_install() {
+    fn without_authorities_the_hint_is_what_to_install() {
         let error = gather(Vec::new(), Some(io::Error::other("no such directory")), None).unwrap_err();
         assert_eq!(error.kind(), Kind::Unreachable);
         assert_eq!(error.causes(), ["no such directory"]);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_authority_is_named() {
+    fn a_file_without_authorities_is_named() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"hello").unwrap();
         let error = gather(Vec::new(), None::<io::Error>, Some(file.path())).unwrap_err();

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use url::Url;
 
-pub use crate::http::{Content, Range};
+pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
     Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision,
     UploadAbility, check_lifetime, require, require_together, require_upload, supports,
@@ -265,7 +265,7 @@ pub trait Provider: Send + Sync {
     async fn delete(&self, id: &FileId) -> Result<()>;
 
     /// Opens a file's bytes.
-    async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<Content> {
+    async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<ContentStream> {
         Err(self.unsupported(Op::Download))
     }
 

@@ -22,7 +22,7 @@ use url::Url;
 
 use super::lenient::{self, Fields, Known};
 use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
-use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec};
+use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
 use crate::http::{Client, Part, RateLimit, Reply, Request, form};
@@ -210,7 +210,7 @@ impl Provider for Replicate {
         self.connection.http.send(&request).await?.acknowledges("deletion")
     }
 
-    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let url = match (self.given_link(id)?, &self.signer) {
             (Some(url), _) => url,
             (None, Some(signer)) => self.sign(signer, id, OWN_LINK)?.0,

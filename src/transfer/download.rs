@@ -13,7 +13,7 @@ use crate::files::{self, Place};
 use crate::interrupt::Interrupt;
 use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress};
-use crate::providers::{Content, Provider, Range};
+use crate::providers::{ContentStream, Provider, Range};
 
 /// Maximum number of consecutive breaks without a new byte.
 const FRUITLESS: u32 = 3;
@@ -219,21 +219,21 @@ impl Fetch<'_> {
     }
 
     /// Opens the content, which may create a link first. A link that arrives after a cancellation is revoked at once.
-    async fn open(&self, range: Option<Range>) -> Result<Content> {
+    async fn open(&self, range: Option<Range>) -> Result<ContentStream> {
         let mut opening = self.provider.download(&self.file.id, range);
         tokio::select! {
             biased;
             () = self.interrupt.cancelled() => {}
             opened = &mut opening => return opened,
         }
-        if let Some(Ok(Content { release: Some(link), .. })) = self.interrupt.clean_up(opening).await {
+        if let Some(Ok(ContentStream { release: Some(link), .. })) = self.interrupt.clean_up(opening).await {
             self.release(&link).await;
         }
         Err(interrupted())
     }
 
-    async fn copy(&self, content: Content, writer: &mut Writer<'_>) -> Result<()> {
-        let Content { start, length, validator, derived, mut stream, .. } = content;
+    async fn copy(&self, content: ContentStream, writer: &mut Writer<'_>) -> Result<()> {
+        let ContentStream { start, length, validator, derived, mut stream, .. } = content;
         let before = writer.version();
         let version = Version {
             // The rest of a content may have fewer headers than its start.

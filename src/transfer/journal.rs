@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_command_goes_on_and_a_finished_one_starts_over() {
+    fn the_same_command_continues_and_a_finished_one_starts_over() {
         let home = Home::new();
         let (a, b, c) = (home.file("a", "1"), home.file("b", "2"), home.file("c", "3"));
         let journal = home.journal("up");
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn another_command_hears_only_of_what_was_on_its_way() {
+    fn another_command_reads_only_begun_uploads() {
         let home = Home::new();
         let (a, b) = (home.file("a", "1"), home.file("b", "2"));
         let journal = home.journal("up a b");
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_a_journal_is_not_taken_for_its_owner() {
+    fn a_reader_of_a_journal_is_not_taken_for_its_owner() {
         let home = Home::new();
         let a = home.file("a", "1");
         let journal = home.journal("up a");
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_left_out() {
+    fn an_incomplete_line_is_ignored() {
         let home = Home::new();
         let (a, b) = (home.file("a", "1"), home.file("b", "2"));
         let journal = home.journal("up");
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_kept_nothing_is_remembered() {
+    fn without_a_folder_nothing_is_recorded() {
         let home = Home::new();
         let a = home.file("a", "1");
         let journal = Journal::open(&home.0.path().join("a"), "xai", "up");
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_a_journal_that_is_cut_anywhere_tells_of_its_whole_lines() {
+    fn properties_a_cut_journal_has_its_complete_lines() {
         let home = Files::new();
         let path = home.path("up");
         let inputs = (steps(), any::<Index>(), steps());
@@ -589,7 +589,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_nothing_is_done_that_was_not_however_lines_are_mixed() {
+    fn properties_mixed_lines_invent_no_upload() {
         let home = Files::new();
         let path = home.path("up");
         let junk = prop_oneof![
@@ -648,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_what_was_sent_is_known_by_its_hash_whatever_else_is_noted() {
+    fn properties_recorded_hashes_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let path: &Path = &folder.path().join("hashes.jsonl");
         let inputs = (any::<Vec<u8>>(), "[a-z]{1,4}", "[0-9a-f]{0,6}", any::<Index>());

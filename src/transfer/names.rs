@@ -1,35 +1,35 @@
-//! Names that servers give, made into paths that stay where they belong.
+//! Safe local paths from names on a server.
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Names that Windows keeps for devices, with any extension.
+/// Device names of Windows, which are reserved with any extension.
 const RESERVED: [&str; 30] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
     "com¹", "com²", "com³", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9", "lpt¹",
     "lpt²", "lpt³", "conin$", "conout$",
 ];
 
-/// The longest file name that common file systems take, in bytes.
+/// Maximum length of a file name on common file systems, in bytes.
 pub(super) const LONGEST: usize = 255;
-/// The longest path that common systems take, less room for `.part` and the like.
+/// Maximum length of a path on common systems, with room for `.part` and other suffixes.
 const LONGEST_PATH: usize = 4_000;
 
-/// A relative path below the chosen folder, made of the server's name: each component made safe, `.` and `..` and
-/// empty ones left out. None if nothing is left.
+/// A relative path from a name on the server: each component is made safe; `.`, `..` and empty ones are dropped. None if
+/// nothing is left.
 pub fn safe_path(name: &str) -> Option<PathBuf> {
     let path: PathBuf = name.split(['/', '\\']).filter_map(safe_component).collect();
     let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
     (inside && path != Path::new("")).then_some(path)
 }
 
-/// `relative` (from [`safe_path`]) below `folder`, unless a symbolic link on the way would lead out of it. The folder
-/// itself may be one: the user named it.
+/// Joins `folder` and `relative` (from [`safe_path`]). A symbolic link below the folder is an error; the folder itself, which
+/// the user named, may be one.
 pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     let bytes = relative.as_os_str().len();
     if bytes > LONGEST_PATH {
-        // Not repeated here: it would fill the screen.
+        // The whole name would fill the screen.
         let start: String = relative.to_string_lossy().chars().take(40).collect();
         return Err(Error::failed(format!("{start}…: a name of {bytes} bytes is too long for a path"))
             .hint("choose where to write it: `-o FILE`"));
@@ -49,7 +49,7 @@ pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     Ok(folder.join(relative))
 }
 
-/// The last component of the server's name, made safe. None if nothing is left.
+/// The last component of a name on the server, made safe. None if nothing is left.
 pub fn base_name(name: &str) -> Option<PathBuf> {
     name.rsplit(['/', '\\']).find_map(safe_component).map(PathBuf::from)
 }
@@ -59,25 +59,25 @@ fn safe_component(part: &str) -> Option<String> {
         .chars()
         .map(|c| if c.is_control() || matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c })
         .collect();
-    // A name of dots and blanks alone means another folder, here or on Windows.
+    // A name of only dots and spaces denotes another folder, here or on Windows.
     if safe.chars().all(|c| c == '.' || c == ' ') {
         return None;
     }
-    // First, for what is cut out can leave a device's name.
+    // First, because shortening can produce a device name.
     safe = shorten(safe);
     let stem = safe.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if RESERVED.contains(&stem.as_str()) {
         safe.insert(0, '_');
         safe = shorten(safe);
     }
-    // Windows drops dots and blanks at the end: two names would be one file.
+    // Windows drops trailing dots and spaces: two names would be one file.
     let end = safe.trim_end_matches(['.', ' ']).len();
     let dropped = safe.len() - end;
     safe.replace_range(end.., &"_".repeat(dropped));
     Some(safe)
 }
 
-/// Cuts a name that is too long, keeping a short extension.
+/// Shortens a name that is too long and keeps a short extension.
 fn shorten(name: String) -> String {
     if name.len() <= LONGEST {
         return name;

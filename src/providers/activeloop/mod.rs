@@ -19,7 +19,7 @@ use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, U
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Comparison, Equality, Expr, Filter, Op as Is, Value};
-use crate::http::{Body, Client, Content, Method, Part, Range, Reply, Request, form};
+use crate::http::{Body, Client, ContentStream, Method, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, NewFile, Patch};
 use crate::progress::Progress;
 
@@ -211,7 +211,7 @@ impl Provider for Activeloop {
         Ok(())
     }
 
-    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let request = Request::get(self.connection.url(&["files", id.as_str(), "content"])?);
         self.connection.http.content(&self.scoped(request).range(range).bulk()).await
     }

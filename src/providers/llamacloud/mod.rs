@@ -23,7 +23,9 @@ use jiff::SignedDuration;
 use url::Url;
 
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
-use super::{Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
+use super::{
+    ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility,
+};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, RateLimit, Request};
@@ -294,7 +296,7 @@ impl Provider for LlamaCloud {
         }
     }
 
-    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         match self.fetch(id, range.clone()).await {
             // The URL ended between the two requests: a fresh one has its whole life before it.
             Err(error) if presigned::is_refused(&error) => self.fetch(id, range).await,

@@ -3,7 +3,7 @@
 use super::wire::PresignedUrl;
 use super::{DOWNLOAD_LINK, LlamaCloud};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Content, Range, Request};
+use crate::http::{ContentStream, Range, Request};
 use crate::model::FileId;
 
 impl LlamaCloud {
@@ -14,7 +14,7 @@ impl LlamaCloud {
     }
 
     /// Opens the bytes through a URL made just for that.
-    pub(super) async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    pub(super) async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let url = self.presigned_url(id, Some(DOWNLOAD_LINK)).await?;
         self.connection.http.content(&url.fetch()?.range(range)).await.map_err(refused_by_store)
     }

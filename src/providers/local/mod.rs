@@ -21,7 +21,9 @@ use url::Url;
 
 use self::id::new_id;
 use super::capabilities::check_lifetime;
-use super::{Annotate, Content, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range};
+use super::{
+    Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range,
+};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op as Comparator};
@@ -231,7 +233,7 @@ impl Provider for Local {
         self.blocking(move |store| store.delete(SPACE, &id)).await.map(|_| ())
     }
 
-    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let id = id.clone();
         self.blocking(move |store| {
             let (file, content) = store.get(SPACE, &id)?;
@@ -414,7 +416,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
 }
 
 /// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
-fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<Content> {
+fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<ContentStream> {
     // The download itself verifies the bytes, unless `--no-verify` is given.
     let mut content = content.into_file();
     let size = file.size.unwrap_or_default();
@@ -450,7 +452,7 @@ fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<
         .name("read".to_owned())
         .spawn(read)
         .map_err(|error| Error::failed("no thread to read with").caused_by(error))?;
-    Ok(Content {
+    Ok(ContentStream {
         derived: false,
         start,
         length: Some(size - start),

@@ -27,7 +27,7 @@ use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::listing::SeenPages;
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
-use super::{Connection, Content, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
+use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Op};
@@ -302,7 +302,7 @@ impl Provider for Metorial {
         }
     }
 
-    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let fetch = |url: Url| Request::get(url).anonymous().bulk().range(range);
         if let Some(given) = self.connection.setting("link") {
             let url = Url::parse(given).map_err(|error| Error::usage(format!("link: {error}")))?;
@@ -312,7 +312,7 @@ impl Provider for Metorial {
         let url = Url::parse(&link.url)
             .map_err(|error| Error::platform("metorial made a link that is no URL").caused_by(error))?;
         match self.connection.http.content(&fetch(url)).await {
-            Ok(content) => Ok(Content { release: Some(link), ..content }),
+            Ok(content) => Ok(ContentStream { release: Some(link), ..content }),
             Err(error) => {
                 // Nobody else knows of the link; if it cannot be revoked either, it ends by itself.
                 let _ = self.unlink(id, link.id.as_deref().or(Some(&link.url))).await;

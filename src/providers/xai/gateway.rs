@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::wire::{Initialized, Presigned};
 use super::{SPEC, Spelling, Xai};
 use crate::error::{Error, Kind, Message, Result};
-use crate::http::{Body, Content, Piece, Range, Request};
+use crate::http::{Body, ContentStream, Piece, Range, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
 use crate::providers::{Op, Provider};
@@ -101,7 +101,11 @@ impl Xai {
     }
 
     /// Fetches by the deprecated presigned URL, which is another host's and never sees the token.
-    pub(super) async fn download_presigned(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    pub(super) async fn download_presigned(
+        &self,
+        id: &FileId,
+        range: Option<Range>,
+    ) -> Result<ContentStream> {
         let link = self.presign(id).await?;
         let url = link
             .url

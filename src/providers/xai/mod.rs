@@ -25,7 +25,7 @@ use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadA
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Equality, Expr, Filter};
-use crate::http::{Client, Content, Part, Range, Reply, Request, form};
+use crate::http::{Client, ContentStream, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
 use wire::{Deleted, Listed, Token, WireFile, WireList, read_problem};
@@ -269,7 +269,7 @@ impl Provider for Xai {
         Ok(())
     }
 
-    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<Content> {
+    async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let (format, page) = (self.connection.setting("format"), self.connection.setting("page_number"));
         let content = if self.connection.setting("via") == Some("download") {
             self.download_presigned(id, range).await?
@@ -281,7 +281,7 @@ impl Provider for Xai {
                 .maybe_query("page_number", page);
             self.connection.http.content(&request.range(range).bulk()).await?
         };
-        Ok(Content { derived: format == Some("text"), ..content })
+        Ok(ContentStream { derived: format == Some("text"), ..content })
     }
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {

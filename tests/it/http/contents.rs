@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use haul::error::{Kind, Result};
-use haul::http::{Client, Config, Content, Range, Request};
+use haul::http::{Client, Config, ContentStream, Range, Request};
 
 use crate::http::{client, config};
 use crate::support::server::{Answer, Server};
@@ -14,7 +14,7 @@ fn from(server: &Server, from: u64, validator: Option<&str>) -> Request {
     Request::get(server.at("f/content")).range(Some(range))
 }
 
-async fn whole(content: Content) -> Result<Vec<u8>> {
+async fn whole(content: ContentStream) -> Result<Vec<u8>> {
     content.stream.try_fold(Vec::new(), |all, bytes| async move { Ok([all, bytes.to_vec()].concat()) }).await
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use haul::error::Result;
-use haul::http::{Client, Content, Request};
+use haul::http::{Client, ContentStream, Request};
 use haul::model::{File, FileId, Link, NewFile, Object};
 use haul::progress::silent;
 use haul::providers::{self, Capabilities, Page, Provider, Query, Spec};
@@ -123,7 +123,7 @@ impl Rig {
             .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    pub fn bytes(&self, content: Content) -> Vec<u8> {
+    pub fn bytes(&self, content: ContentStream) -> Vec<u8> {
         self.run(content.stream.try_fold(Vec::new(), |mut all, piece| async move {
             all.extend_from_slice(&piece);
             Ok(all)

@@ -11,7 +11,7 @@ use haul::error::{Kind, Result};
 use haul::filter::Filter;
 use haul::model::{Clock, File, FileId, NewFile, Object, Patch, Source};
 use haul::progress::{Progress, silent};
-use haul::providers::{Content, Provider, Query, Range, Sort, find};
+use haul::providers::{ContentStream, Provider, Query, Range, Sort, find};
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
@@ -34,7 +34,7 @@ async fn upload(local: &dyn Provider, file: NewFile) -> Result<File> {
     local.upload(&file, silent()).await
 }
 
-async fn bytes(content: Content) -> Vec<u8> {
+async fn bytes(content: ContentStream) -> Vec<u8> {
     let pieces: Vec<Result<bytes::Bytes>> = content.stream.collect().await;
     pieces.into_iter().flat_map(Result::unwrap).collect()
 }

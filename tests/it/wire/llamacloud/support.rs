@@ -1,7 +1,7 @@
 //! LlamaCloud as the tests open it, and the answers that it gives.
 
 use futures_util::StreamExt;
-use haul::http::Content;
+use haul::http::ContentStream;
 use haul::providers::{Provider, find};
 
 use crate::support::connection::Profile;
@@ -47,7 +47,7 @@ pub fn open(server: &Server) -> Box<dyn Provider> {
 }
 
 /// All bytes of a download.
-pub async fn all(content: Content) -> Vec<u8> {
+pub async fn all(content: ContentStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut stream = content.stream;
     while let Some(chunk) = stream.next().await {

@@ -69,7 +69,7 @@ async fn upload(provider: &dyn Provider, file: NewFile) -> Result<haul::model::F
     provider.upload(&file, silent()).await
 }
 
-async fn bytes_of(content: haul::http::Content) -> Vec<u8> {
+async fn bytes_of(content: haul::http::ContentStream) -> Vec<u8> {
     content.stream.try_collect::<Vec<Bytes>>().await.expect("all bytes").concat()
 }
 

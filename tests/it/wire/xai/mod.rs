@@ -52,7 +52,7 @@ fn hello() -> NewFile {
     NewFile { content_type: "text/plain".to_owned(), ..NewFile::from_bytes("hello.txt", "hello") }
 }
 
-async fn bytes(content: haul::http::Content) -> Vec<u8> {
+async fn bytes(content: haul::http::ContentStream) -> Vec<u8> {
     content.stream.try_collect::<Vec<_>>().await.expect("the bytes").concat()
 }
 
