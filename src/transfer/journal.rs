@@ -44,7 +44,7 @@ struct State {
     path: PathBuf,
     /// Locked while a journal is opened. A process that reads the journal of another locks that one for a moment, which must
     /// not look like a second run of the same command.
-    gate: PathBuf,
+    opening: PathBuf,
     /// None if no journal is kept.
     file: Option<File>,
     /// The number of the last upload.
@@ -116,8 +116,8 @@ impl Journal {
         if fs::create_dir_all(folder).is_err() {
             return Self::default();
         }
-        let mut state = State { gate: folder.with_extension("lock"), ..State::default() };
-        let gate = state.pass_gate();
+        let mut state = State { opening: folder.with_extension("lock"), ..State::default() };
+        let opening = state.lock_opening();
         for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if path != own && name.starts_with(&profile) {
@@ -136,7 +136,7 @@ impl Journal {
             state.file = Some(file);
         }
         state.path = own;
-        drop(gate);
+        drop(opening);
         Self { state: Mutex::new(state), hashes }
     }
 
@@ -164,9 +164,9 @@ impl Journal {
         }
         let key = Key::of(new)?;
         if state.file.is_none() {
-            let gate = state.pass_gate();
+            let opening = state.lock_opening();
             state.file = files::lock_new(&state.path).ok().flatten();
-            drop(gate);
+            drop(opening);
             if state.file.is_none() {
                 // Another process has the lock: this run is not recorded.
                 state.path = PathBuf::new();
@@ -223,8 +223,8 @@ impl Begun {
 
 impl State {
     /// Waits until no other process opens a journal.
-    fn pass_gate(&self) -> Option<File> {
-        files::wait_for_lock(&self.gate).ok()
+    fn lock_opening(&self) -> Option<File> {
+        files::wait_for_lock(&self.opening).ok()
     }
 
     /// Reads the begun uploads of another command of the profile, unless it is running.
