@@ -1,6 +1,6 @@
-//! The tree keeps its shape: who may import whom, who may name which crate, how long a file may be.
+//! Rules for the source tree: which module may import which, which may name which crate, and how long a file may be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -177,6 +177,182 @@ fn no_module_imports_itself_through_others() {
     for (module, _) in MAY_IMPORT {
         assert!(!reaches(module, module, &mut BTreeSet::new()), "{module} reaches itself");
     }
+}
+
+/// A module of the crate: `["http", "body"]` for `http/body.rs`.
+type Module = Vec<String>;
+
+/// The imports of the crate, file by file.
+struct Graph {
+    files: BTreeMap<Module, String>,
+    code: BTreeMap<Module, String>,
+    /// The names that each module imports or re-exports, and their paths.
+    names: BTreeMap<Module, BTreeMap<String, Vec<String>>>,
+}
+
+impl Graph {
+    fn of(sources: Vec<(String, String)>) -> Self {
+        let (mut files, mut code, mut names) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (path, text) in sources {
+            let mut module: Module = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+            module.pop_if(|last| last == "mod");
+            let text = self::code(&path, &text);
+            let imported = declarations(&text).flat_map(|(_, declaration)| leaves(declaration));
+            names.insert(module.clone(), imported.collect());
+            code.insert(module.clone(), text);
+            files.insert(module, path);
+        }
+        Self { files, code, names }
+    }
+
+    /// The modules whose items a file uses. A parent composes its children, so that only other modules count. An item that
+    /// a module re-exports counts as an item of the module that defines it.
+    fn uses(&self, module: &Module) -> BTreeSet<Module> {
+        let mut paths = Vec::new();
+        let mut rest = self.code[module].clone();
+        for (is_public, declaration) in declarations(&self.code[module]) {
+            rest = rest.replace(&format!("use {declaration};"), "");
+            if !is_public {
+                paths.extend(leaves(declaration).into_iter().map(|(_, path)| path));
+            }
+        }
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let inline = rest.split(|c: char| !is_path(c)).filter(|path| path.contains("::"));
+        paths.extend(inline.map(|path| path.trim_matches(':').split("::").map(str::to_owned).collect()));
+        let used = paths.iter().filter_map(|path| self.resolve(module, path, 0));
+        used.filter(|used| !used.starts_with(module)).collect()
+    }
+
+    /// The module that defines what `path` names in `module`; None for another crate.
+    fn resolve(&self, module: &Module, path: &[String], depth: usize) -> Option<Module> {
+        let (mut at, mut rest) = match path.first()?.as_str() {
+            "crate" => (Module::new(), &path[1..]),
+            "self" => (module.clone(), &path[1..]),
+            "super" => {
+                let supers = path.iter().take_while(|part| *part == "super").count();
+                (module[..module.len().saturating_sub(supers)].to_vec(), &path[supers..])
+            }
+            first if self.files.contains_key(&child(module, first)) => (module.clone(), path),
+            _ => return None,
+        };
+        while let Some(first) = rest.first()
+            && self.files.contains_key(&child(&at, first))
+        {
+            at.push(first.clone());
+            rest = &rest[1..];
+        }
+        let re_exported = rest.first().and_then(|name| self.names.get(&at)?.get(name));
+        // A name can be imported from its own module by a glob or a macro: the depth ends that.
+        match re_exported.filter(|_| depth < 8).and_then(|path| self.resolve(&at, path, depth + 1)) {
+            Some(defining) => Some(defining),
+            None => self.files.contains_key(&at).then_some(at),
+        }
+    }
+}
+
+fn child(module: &[String], name: &str) -> Module {
+    module.iter().cloned().chain([name.to_owned()]).collect()
+}
+
+/// The `use` declarations of a file, and whether each is public.
+fn declarations(code: &str) -> impl Iterator<Item = (bool, &str)> {
+    code.match_indices("use ").filter_map(|(at, word)| {
+        let line = code[..at].rsplit('\n').next().unwrap_or_default().trim_start();
+        let declaration = code[at + word.len()..].split(';').next().unwrap_or_default();
+        let is_declaration =
+            (line.is_empty() || line == "pub " || (line.starts_with("pub(") && line.ends_with(") ")))
+                && !declaration.contains('"');
+        is_declaration.then_some((!line.is_empty(), declaration))
+    })
+}
+
+/// The names that a `use` tree imports, and their paths.
+fn leaves(tree: &str) -> Vec<(String, Vec<String>)> {
+    fn grow(prefix: &[String], tree: &str, into: &mut Vec<(String, Vec<String>)>) {
+        let parts = |text: &str| -> Vec<String> {
+            let parts = text.split("::").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty());
+            prefix.iter().cloned().chain(parts).collect()
+        };
+        if let Some((head, list)) = tree.split_once('{') {
+            let list = list.trim_end().strip_suffix('}').expect("a closing brace");
+            let prefix = parts(head);
+            let (mut depth, mut from) = (0, 0);
+            for (at, c) in list.char_indices().chain([(list.len(), ',')]) {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => {
+                        if !list[from..at].trim().is_empty() {
+                            grow(&prefix, &list[from..at], into);
+                        }
+                        from = at + 1;
+                    }
+                    _ => {}
+                }
+            }
+        } else {
+            let (path, alias) =
+                tree.split_once(" as ").map_or((tree, None), |(path, name)| (path, Some(name)));
+            let mut path = parts(path);
+            path.pop_if(|last| last == "self");
+            let name = alias.map(|name| name.trim().to_owned()).or_else(|| path.last().cloned());
+            into.push((name.unwrap_or_default(), path));
+        }
+    }
+    let mut found = Vec::new();
+    grow(&[], tree, &mut found);
+    found
+}
+
+/// The shortest circle through each file.
+fn circles(sources: Vec<(String, String)>) -> Vec<String> {
+    let graph = Graph::of(sources);
+    let uses: BTreeMap<&Module, BTreeSet<Module>> =
+        graph.files.keys().map(|module| (module, graph.uses(module))).collect();
+    let mut circles = BTreeSet::new();
+    for start in graph.files.keys() {
+        let mut ways = VecDeque::from([vec![start]]);
+        let mut seen = BTreeSet::new();
+        while let Some(way) = ways.pop_front() {
+            let next = &uses[way[way.len() - 1]];
+            if next.contains(start) {
+                let mut files: Vec<&str> = way.iter().map(|module| graph.files[*module].as_str()).collect();
+                files.sort_unstable();
+                circles.insert(files.join(", "));
+                break;
+            }
+            let new = next.iter().filter(|module| seen.insert(*module));
+            ways.extend(new.map(|module| way.iter().copied().chain([module]).collect::<Vec<_>>()));
+        }
+    }
+    circles.into_iter().collect()
+}
+
+/// Two files that need each other are one subject in two places.
+#[test]
+fn no_file_imports_itself_through_others() {
+    let found = circles(sources());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn circles_are_found_through_faces_and_not_between_parent_and_child() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let found = circles(vec![
+        file("a.rs", "use crate::b::{self, B};"),
+        file("b.rs", "fn b() { super::c::Face::new() }"),
+        file("c/mod.rs", "mod inner;\npub use inner::Face;\nuse inner::Other;\npub struct Base;"),
+        file("c/inner.rs", "use super::Base;\nuse crate::a::A;"),
+        file("d.rs", "use crate::a::A;\nuse crate::c::Base;"),
+    ]);
+    assert_eq!(found, ["a.rs, b.rs, c/inner.rs"]);
+}
+
+#[test]
+fn use_trees_are_read() {
+    let read = |tree| leaves(tree).into_iter().map(|(name, path)| format!("{name}={}", path.join("::")));
+    let found: Vec<String> = read("super::{a::{self, B as C}, d, e::{\n    F,\n},\n}").collect();
+    assert_eq!(found, ["a=super::a", "C=super::a::B", "d=super::d", "F=super::e::F"]);
 }
 
 #[test]
