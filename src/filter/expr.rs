@@ -141,16 +141,18 @@ impl Expr {
         }
     }
 
-    /// How well the platform compares the whole expression itself; None if a part is left out of the request.
-    pub fn precision(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Precision> {
-        let (expr, precision) = self.weakened(&mut accept)?;
-        (expr == *self).then_some(precision)
-    }
-
-    /// The accepted part of an expression, true for at least the same files, and how well it fits the whole.
+    /// The accepted part of an expression, true for at least the same files, and how well it fits the whole. `accept` says
+    /// how well a platform makes a comparison itself.
     ///
     /// An AND keeps the accepted ones of its parts. An OR needs all of its parts and a NOT an exact operand: otherwise
     /// the platform would leave out matching files.
+    pub fn native(
+        &self,
+        mut accept: impl FnMut(&Comparison) -> Option<Precision>,
+    ) -> Option<(Self, Precision)> {
+        self.weakened(&mut accept)
+    }
+
     fn weakened(
         &self,
         accept: &mut impl FnMut(&Comparison) -> Option<Precision>,
@@ -182,12 +184,9 @@ fn worst(precisions: &[Precision]) -> Precision {
 }
 
 impl Filter {
-    /// The part of this filter that a platform can be sent: it consists of comparisons that `accept` says the platform
-    /// makes itself, and is true for every file that this filter is true for. None if nothing narrows the listing.
-    ///
-    /// A platform without OR and NOT is sent the [`conjuncts`](Filter::conjuncts) of the result.
-    pub fn native(&self, mut accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
-        self.expr.weakened(&mut accept).map(|(expr, _)| Self { expr })
+    /// The part of this filter that a platform can be sent, as in [`Expr::native`]. None if nothing narrows the listing.
+    pub fn native(&self, accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
+        self.expr.native(accept).map(|(expr, _)| Self { expr })
     }
 }
 

@@ -2,10 +2,9 @@
 
 use jiff::SignedDuration;
 
+use super::pushdown::Native;
 use super::{REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result, word};
-use crate::filter::Op as Comparator;
-pub use crate::filter::Precision;
 use crate::http::RateLimit;
 use crate::human;
 use crate::model::NewFile;
@@ -168,17 +167,6 @@ impl ListAbility {
         let way = if sort.descending { '-' } else { '+' };
         self.sort.iter().any(|native| native.strip_prefix(way).unwrap_or(native) == sort.field)
     }
-}
-
-/// A comparison that a platform makes itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Native {
-    /// The field.
-    pub field: &'static str,
-    /// The comparators.
-    pub ops: &'static [Comparator],
-    /// How well it fits.
-    pub precision: Precision,
 }
 
 /// What can be changed about a file.

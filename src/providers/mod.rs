@@ -13,6 +13,7 @@ mod local;
 mod metorial;
 #[cfg(test)]
 mod properties;
+mod pushdown;
 mod replicate;
 mod stated;
 mod xai;
@@ -27,11 +28,13 @@ use url::Url;
 
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
-    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision,
-    UploadAbility, check_lifetime, require, require_together, require_upload, supports,
+    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility, check_lifetime,
+    require, require_together, require_upload, supports,
 };
 
+pub use crate::filter::Precision;
 pub use listing::{Listing, passes};
+pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};
 
 use crate::error::{Error, Result};

@@ -15,10 +15,11 @@ use serde_json::Value as Json;
 
 use self::wire::{WireFile, WireList, files_of, in_order_of};
 use super::listing::next_cursor;
-use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, Precision, UploadAbility};
+use super::pushdown::{Language, Parameter, Pushed, Spelling, text_of};
+use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
-use crate::filter::{Comparison, Equality, Expr, Filter, Op as Is, Value};
+use crate::filter::{Comparison, Equality, Op as Is, Value};
 use crate::http::{Body, Client, ContentStream, Method, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, NewFile, Patch};
 use crate::progress::Progress;
@@ -87,8 +88,8 @@ const CAN: Capabilities = Capabilities {
             "extra.user_id",
         ],
         native: &[
-            Native { field: "purpose", ops: &[Is::Eq], precision: Precision::Exact },
-            Native { field: "metadata", ops: &[Is::Eq], precision: Precision::Superset },
+            Native::exact("purpose", &[Is::Eq]).sent(Spelling::Once(purpose)),
+            Native::superset("metadata", &[Is::Eq]).sent(Spelling::Language(condition)),
         ],
         sort: &["created_at"],
         newest_first: true,
@@ -142,13 +143,13 @@ impl Provider for Activeloop {
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let size = page_size(query);
         let sort = query.sort.as_ref().filter(|sort| sort.field == "created_at");
-        let filter = query.filter.as_ref();
+        let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, Some(&LANGUAGE));
         let request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
             .maybe_query("order", sort.map(|sort| if sort.descending { "desc" } else { "asc" }))
-            .maybe_query("purpose", filter.and_then(purpose))
+            .maybe_query("purpose", pushed.parameter("purpose"))
             .maybe_query("workspace", self.connection.setting("workspace"))
-            .maybe_query("filter", filter.and_then(expression))
+            .maybe_query("filter", pushed.expression.as_deref())
             .maybe_query("after", cursor);
         let list: WireList = self.connection.http.json(&self.with_org(request), "list of files").await?;
         let files = list.data.into_iter().flatten().map(|file| file.into_file(self.profile()));
@@ -311,38 +312,17 @@ fn page_size(query: &Query) -> u32 {
     query.page_size.or(wanted.map(|wanted| wanted.min(PAGE))).unwrap_or(PAGE).clamp(1, CAN.list.max_page)
 }
 
-/// The purpose that all files must have. An unknown word is kept here: it would be refused there.
-fn purpose(filter: &Filter) -> Option<&'static str> {
-    filter
-        .conjuncts()
-        .into_iter()
-        .filter(|c| c.field == "purpose" && c.op == Is::Eq)
-        .find_map(|c| PURPOSES.iter().copied().find(|known| c.value == Value::Text((*known).to_owned())))
+/// A known purpose. The platform refuses unknown words.
+fn purpose(comparison: &Comparison) -> Option<Parameter> {
+    let purpose = text_of(comparison).filter(|word| PURPOSES.contains(&word.as_str()))?;
+    Some(("purpose", purpose))
 }
 
-/// The comparisons of metadata, in the platform's own language.
-fn expression(filter: &Filter) -> Option<String> {
-    let native = filter.native(|comparison| condition(comparison).map(|_| Precision::Superset))?;
-    Some(match &native.expr {
-        Expr::And(parts) => parts.iter().map(render).collect::<Vec<_>>().join(" and "),
-        other => render(other),
-    })
-}
+/// The platform's filter language, for metadata.
+const LANGUAGE: Language = Language { and: " and ", or: " or ", not: "not " };
 
-fn render(expr: &Expr) -> String {
-    let join =
-        |parts: &[Expr], word: &str| format!("({})", parts.iter().map(render).collect::<Vec<_>>().join(word));
-    match expr {
-        Expr::And(parts) => join(parts, " and "),
-        Expr::Or(parts) => join(parts, " or "),
-        Expr::Compare(comparison) => condition(comparison).unwrap_or_default(),
-        // The language has none, so none was accepted.
-        Expr::Not(_) => String::new(),
-    }
-}
-
-/// One comparison. Only what cannot lose a file: a number may be held as text, in more spellings than one, so
-/// numbers are compared here; and how a quote or a backslash is escaped, nobody says.
+/// A comparison in the filter language, if it cannot lose a file. A number may be kept as text in several spellings, and
+/// how a quote or a backslash is escaped is not documented.
 fn condition(comparison: &Comparison) -> Option<String> {
     const WORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
     let key = comparison.field.strip_prefix("metadata.")?;
@@ -357,7 +337,7 @@ fn condition(comparison: &Comparison) -> Option<String> {
         }
         (Value::Bool(yes), Is::Eq) => Some(format!("(metadata.{key} == {yes} or metadata.{key} == '{yes}')")),
         (Value::Text(text), Is::Eq) => {
-            // Text that JSON reads as something else may be held as that.
+            // Text that is also valid JSON may be kept as that.
             let is_text = serde_json::from_str::<Json>(text).is_err();
             let is_clean = !text.contains(|c: char| c.is_control() || c == '\\');
             let quote = ['\'', '"'].into_iter().find(|quote| !text.contains(*quote))?;

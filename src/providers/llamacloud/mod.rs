@@ -22,10 +22,9 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use url::Url;
 
+use super::pushdown::{Pushed, Spelling};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
-use super::{
-    ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, UploadAbility,
-};
+use super::{ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, UploadAbility};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, RateLimit, Request};
@@ -95,7 +94,12 @@ const CAN: Capabilities = Capabilities {
             "extra.file_type",
             "extra.last_modified_at",
         ],
-        native: &[equals("id"), equals("name"), equals("external_file_id"), equals("data_source_id")],
+        native: &[
+            Native::exact("id", &[Comparator::Eq]).sent(Spelling::Repeated(listing::IDS)),
+            equals("name"),
+            equals("external_file_id"),
+            equals("data_source_id"),
+        ],
         sort: &["+name", "+id", "-created_at"],
         // Not documented; listings have no time to tell it by.
         newest_first: true,
@@ -159,7 +163,7 @@ const fn setting(key: &'static str, help: &'static str) -> Setting {
 }
 
 const fn equals(field: &'static str) -> Native {
-    Native { field, ops: &[Comparator::Eq], precision: Precision::Exact }
+    Native::exact(field, &[Comparator::Eq]).sent(Spelling::Once(listing::equals))
 }
 
 struct LlamaCloud {
@@ -245,7 +249,7 @@ impl Provider for LlamaCloud {
     }
 
     fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
-        if self.legacy { Vec::new() } else { listing::decided(filter) }
+        Pushed::of(Some(filter), self.capabilities().list.native, None).decided
     }
 
     fn client(&self) -> Option<&Client> {

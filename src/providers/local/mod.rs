@@ -91,13 +91,9 @@ const CAN: Capabilities = Capabilities {
             "extra",
         ],
         native: &[
-            Native { field: "id", ops: &[Comparator::Eq], precision: Precision::Exact },
-            Native { field: "name", ops: &[Comparator::Eq], precision: Precision::Exact },
-            Native {
-                field: "created_at",
-                ops: &[Comparator::Lt, Comparator::Le, Comparator::Gt, Comparator::Ge],
-                precision: Precision::Exact,
-            },
+            Native::exact("id", &[Comparator::Eq]),
+            Native::exact("name", &[Comparator::Eq]),
+            Native::exact("created_at", &[Comparator::Lt, Comparator::Le, Comparator::Gt, Comparator::Ge]),
         ],
         sort: &["created_at", "name", "size", "id"],
         newest_first: true,

@@ -10,7 +10,6 @@
 //!   pulsar server refuses to delete at all (400), which is told as it is.
 //! - The rate limit is 5000 requests in 10 minutes (a development instance: 100), without `Retry-After`.
 
-mod query;
 mod upload;
 mod wire;
 
@@ -26,11 +25,12 @@ use url::Url;
 use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::listing::SeenPages;
-use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native, Precision};
+use super::pushdown::{Parameter, Pushed, Spelling, milliseconds, text_of};
+use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native};
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
 use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Message, Result, word};
-use crate::filter::{Equality, Op};
+use crate::filter::{Comparison, Equality, Op};
 use crate::http::{Body, Client, RateLimit, Reply, Request};
 use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
@@ -80,6 +80,21 @@ const MAX_PAGE: u32 = 100;
 /// Links of one file that are listed at most.
 const MOST_LINKS: usize = 100_000;
 
+const TIMES: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq];
+const ID: Native = Native::superset("id", &[Op::Eq]).sent(Spelling::Repeated("id"));
+const CREATED: Native = Native::superset("created_at", TIMES)
+    .sent(Spelling::Bounds { after: "created_at[gt]", before: "created_at[lt]" });
+/// Sent by magnetar alone, whose listing states the field.
+const UPDATED: Native = Native::superset("updated_at", TIMES)
+    .sent(Spelling::Bounds { after: "updated_at[gt]", before: "updated_at[lt]" });
+const PURPOSE: Native = Native::superset("purpose", &[Op::Eq]);
+
+/// A purpose of the dialect: the platform refuses a listing by an unknown one.
+fn purpose(comparison: &Comparison, can: &Capabilities) -> Option<Parameter> {
+    let purpose = text_of(comparison).filter(|word| can.upload.purposes.contains(&word.as_str()))?;
+    Some(("purpose", purpose))
+}
+
 const SEED: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: None,
@@ -100,15 +115,7 @@ const SEED: Capabilities = Capabilities {
     list: ListAbility {
         max_page: MAX_PAGE,
         stated: Wire::Seed.stated(),
-        native: &[
-            Native { field: "id", ops: &[Op::Eq], precision: Precision::Superset },
-            Native {
-                field: "created_at",
-                ops: &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq],
-                precision: Precision::Superset,
-            },
-            Native { field: "purpose", ops: &[Op::Eq], precision: Precision::Superset },
-        ],
+        native: &[ID, CREATED, PURPOSE.sent(Spelling::Once(|it| purpose(it, &SEED)))],
         sort: &["created_at"],
         newest_first: true,
     },
@@ -159,7 +166,11 @@ const MAGNETAR: Capabilities = Capabilities {
         ..SEED.upload
     },
     scope: &["instance_id", "organization_id", "store_id"],
-    list: ListAbility { stated: Wire::Magnetar.stated(), ..SEED.list },
+    list: ListAbility {
+        stated: Wire::Magnetar.stated(),
+        native: &[ID, CREATED, PURPOSE.sent(Spelling::Once(|it| purpose(it, &MAGNETAR)))],
+        ..SEED.list
+    },
     ..SEED
 };
 
@@ -243,10 +254,12 @@ impl Provider for Metorial {
             }
         }
         if let Some(filter) = &query.filter {
-            // The words for a purpose differ, and a wrong one would fail the listing: here the dialect matters.
-            let purposes =
-                if query::names_purpose(filter) { self.wire().await?.can().upload.purposes } else { &[] };
-            for (key, value) in query::native(filter, purposes) {
+            // The dialects differ in purposes, and an unknown one fails the listing.
+            let names_purpose = filter.conjuncts().iter().any(|comparison| comparison.field == "purpose");
+            let can = if names_purpose { self.wire().await?.can() } else { self.capabilities() };
+            let mut table = can.list.native.to_vec();
+            table.extend((self.wire.get() == Some(&Wire::Magnetar)).then_some(UPDATED));
+            for (key, value) in Pushed::of(Some(filter), &table, None).parameters {
                 request = request.query(key, value);
             }
         }
@@ -445,7 +458,7 @@ impl Metorial {
             Wire::Seed | Wire::Pulsar => self.connection.url(&["files", id.as_str(), "links"])?,
         };
         if let Some(ends) = ends {
-            body.insert("expires_at".to_owned(), query::stamp(ends).into());
+            body.insert("expires_at".to_owned(), milliseconds(ends).into());
         }
         let request = Request { repeatable, ..Request::post(url, Body::json(&Value::Object(body))) };
         match self.call(request).await {
@@ -500,5 +513,76 @@ fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<Strin
         (count, _) => Err(Error::usage(Message::file(id, &format!(" has {count} links")))
             .hint(format!("`haul link {} --list` shows them", word(id.as_str())))
             .hint(format!("`haul link {} --revoke LINK` revokes one", word(id.as_str())))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::{Expr, Filter, Value as Compared};
+
+    fn compare(field: &str, op: Op, value: Compared) -> Expr {
+        Expr::Compare(Comparison { field: field.to_owned(), op, value })
+    }
+
+    fn text(field: &str, value: &str) -> Expr {
+        compare(field, Op::Eq, Compared::Text(value.to_owned()))
+    }
+
+    fn created(op: Op, at: &str) -> Expr {
+        compare("created_at", op, Compared::Time(at.parse().unwrap()))
+    }
+
+    fn sent(expr: Expr) -> String {
+        let filter = Filter { expr };
+        let pushed = Pushed::of(Some(&filter), MAGNETAR.list.native, None);
+        pushed.parameters.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+    }
+
+    #[test]
+    fn bounds_are_strict_and_never_too_tight() {
+        let at = "2026-01-01T00:00:00Z";
+        assert_eq!(sent(created(Op::Gt, at)), "created_at[gt]=2026-01-01T00:00:00.000Z");
+        assert_eq!(sent(created(Op::Ge, at)), "created_at[gt]=2025-12-31T23:59:59.999Z");
+        assert_eq!(sent(created(Op::Lt, at)), "created_at[lt]=2026-01-01T00:00:00.000Z");
+        assert_eq!(sent(created(Op::Le, at)), "created_at[lt]=2026-01-01T00:00:00.001Z");
+        assert_eq!(
+            sent(created(Op::Eq, at)),
+            "created_at[gt]=2025-12-31T23:59:59.999Z&created_at[lt]=2026-01-01T00:00:00.001Z"
+        );
+        // Between two ticks: the file of the tick itself is older, and passes.
+        assert_eq!(
+            sent(created(Op::Lt, "2026-01-01T00:00:00.0005Z")),
+            "created_at[lt]=2026-01-01T00:00:00.001Z"
+        );
+        assert_eq!(
+            sent(created(Op::Gt, "2026-01-01T00:00:00.0005Z")),
+            "created_at[gt]=2026-01-01T00:00:00.000Z"
+        );
+        assert_eq!(sent(created(Op::Ne, at)), "");
+    }
+
+    #[test]
+    fn of_several_bounds_the_tightest_goes_once() {
+        let both = vec![created(Op::Gt, "2026-01-01T00:00:00Z"), created(Op::Gt, "2026-02-01T00:00:00Z")];
+        assert_eq!(sent(Expr::And(both)), "created_at[gt]=2026-02-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn ids_go_as_repeated_keys_also_when_joined_by_or() {
+        assert_eq!(sent(text("id", "a")), "id=a");
+        assert_eq!(sent(Expr::Or(vec![text("id", "a"), text("id", "b")])), "id=a&id=b");
+        assert_eq!(sent(Expr::Or(vec![text("id", "a"), text("name", "b")])), "");
+        let many = (0..=100).map(|n| text("id", &n.to_string())).collect();
+        assert_eq!(sent(Expr::Or(many)), "");
+    }
+
+    #[test]
+    fn only_a_purpose_that_the_dialect_has_is_sent() {
+        assert_eq!(sent(text("purpose", "generic")), "purpose=generic");
+        assert_eq!(sent(text("purpose", "assistants")), "");
+        assert_eq!(sent(Expr::Not(Box::new(text("purpose", "generic")))), "");
+        assert_eq!(sent(Expr::Or(vec![text("purpose", "generic"), text("name", "b")])), "");
+        assert_eq!(sent(compare("purpose", Op::Has, Compared::Text("generic".into()))), "");
     }
 }

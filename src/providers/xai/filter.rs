@@ -1,29 +1,32 @@
-//! What of a filter xAI is sent: the part made of comparisons that it understands the same way or looser.
+//! The comparisons that xAI makes itself, and its filter language.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{Native, Precision};
 use super::SPEC;
 use crate::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use crate::model::File;
+use crate::providers::Native;
+use crate::providers::pushdown::{Language, Parameter, Spelling};
+
+pub(super) const LANGUAGE: Language = Language { and: " AND ", or: " OR ", not: "NOT " };
 
 const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
 
-// How fuzzy the live match on a name is, nobody says. Where `=` is loose, `!=` would be too strict.
-const NAME: Native = loose("name", &[Op::Has, Op::Eq, Op::Glob]);
+// How the live service matches a name is not documented. As `=` may match more, `!=` may match too little.
+const NAME: Native = Native::superset("name", &[Op::Has, Op::Eq, Op::Glob]);
 const ID: Native = exact("id", &[Op::Eq]);
 const OWN_ID: Native = exact("user_defined_id", &[Op::Eq]);
 const SIZE: Native = exact("size", &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge]);
-const TYPE: Native = exact("content_type", &[Op::Has]);
-// A part of the type, too: see `precision`.
-const WHOLE_TYPE: Native = loose("content_type", &[Op::Eq, Op::Ne]);
+const TYPE: Native = exact("content_type", &[Op::Has]).exact_if(is_about_a_part);
+// The platform searches for a part of the type here, too.
+const WHOLE_TYPE: Native = loose("content_type", &[Op::Eq, Op::Ne]).exact_if(is_about_a_part);
 const CREATED: Native = loose("created_at", RANGE);
 const EXPIRES: Native = loose("expires_at", RANGE);
 const UPLOAD: Native = exact("upload_status", &[Op::Eq, Op::Ne]);
 
 /// Comparisons of the openai dialect.
 pub(super) const OPENAI: &[Native] = &[
-    NAME,
+    NAME.sent(Spelling::Language(spell)),
     ID,
     OWN_ID,
     SIZE,
@@ -37,63 +40,32 @@ pub(super) const OPENAI: &[Native] = &[
 ];
 
 /// Comparisons of the gateway dialect. It has no public URLs; its rows state both statuses, from which `status` is made.
-pub(super) const GATEWAY: &[Native] =
-    &[NAME, ID, OWN_ID, SIZE, TYPE, WHOLE_TYPE, CREATED, EXPIRES, UPLOAD, loose("status", &[Op::Eq])];
+/// A parameter of its own takes the start of a name.
+pub(super) const GATEWAY: &[Native] = &[
+    NAME.sent(Spelling::OnceOrLanguage(prefix, spell)),
+    ID,
+    OWN_ID,
+    SIZE,
+    TYPE,
+    WHOLE_TYPE,
+    CREATED,
+    EXPIRES,
+    UPLOAD,
+    loose("status", &[Op::Eq]),
+];
 
 const fn exact(field: &'static str, ops: &'static [Op]) -> Native {
-    Native { field, ops, precision: Precision::Exact }
+    Native::exact(field, ops).sent(Spelling::Language(spell))
 }
 
 const fn loose(field: &'static str, ops: &'static [Op]) -> Native {
-    Native { field, ops, precision: Precision::Superset }
+    Native::superset(field, ops).sent(Spelling::Language(spell))
 }
 
-/// A filter the way it goes out.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Pushed {
-    /// What `filter` is sent; None sends none.
-    pub(super) filter: Option<String>,
-    /// What `prefix` is sent: the gateway's own parameter for a name that starts so.
-    pub(super) prefix: Option<String>,
-}
-
-/// Spells what a dialect compares. Where `gateway`, the start of a name pattern has a parameter of its own.
-pub(super) fn push(filter: &Filter, gateway: bool) -> Pushed {
-    let native = filter.native(|comparison| precision(comparison, gateway)).unwrap_or_default();
-    let mut pushed = Pushed::default();
-    let mut texts = Vec::new();
-    for part in native.conditions() {
-        if let Expr::Compare(comparison) = part
-            && gateway
-            && comparison.op == Op::Glob
-            && pushed.prefix.is_none()
-        {
-            pushed.prefix = comparison.prefix();
-            continue;
-        }
-        texts.push(render(part));
-    }
-    pushed.filter = (!texts.is_empty()).then(|| texts.join(" AND "));
-    pushed
-}
-
-/// Whether the platform compares all of a condition exactly, so that its answer needs no check.
-pub(super) fn decides(condition: &Expr, gateway: bool) -> bool {
-    condition.precision(|comparison| precision(comparison, gateway)) == Some(Precision::Exact)
-}
-
-/// How well a dialect makes this comparison; None where it is not sent.
-fn precision(comparison: &Comparison, gateway: bool) -> Option<Precision> {
-    let mut table = if gateway { GATEWAY } else { OPENAI }.iter();
-    let native =
-        table.find(|native| native.field == comparison.field && native.ops.contains(&comparison.op))?;
-    spell(comparison)?;
-    match (comparison.field.as_str(), comparison.op) {
-        ("content_type", _) if is_about_a_part(comparison) => Some(Precision::Exact),
-        ("content_type", Op::Ne) => None,
-        ("content_type", _) => Some(Precision::Superset),
-        _ => Some(native.precision),
-    }
+/// The parameter for the literal start of a pattern.
+fn prefix(comparison: &Comparison) -> Option<Parameter> {
+    (comparison.op == Op::Glob).then(|| spell(comparison))??;
+    Some(("prefix", comparison.prefix()?))
 }
 
 /// Whether a comparison of the media type gives the same result as the platform's, which searches for a part of it. True
@@ -109,24 +81,11 @@ fn is_about_a_part(comparison: &Comparison) -> bool {
     })
 }
 
-/// The text that the platform searches for in a media type, without the wildcards that it does not know.
+/// The text that the platform searches for in a media type, without wildcards, which it does not know.
 fn core(comparison: &Comparison) -> Option<&str> {
     let Value::Text(text) = &comparison.value else { return None };
     let core = if comparison.op == Op::Has { text.trim_matches('*') } else { text };
     (!core.contains('*')).then_some(core)
-}
-
-fn render(expr: &Expr) -> String {
-    let join = |parts: &[Expr], word: &str| {
-        let parts: Vec<String> = parts.iter().map(render).collect();
-        format!("({})", parts.join(word))
-    };
-    match expr {
-        Expr::And(parts) => join(parts, " AND "),
-        Expr::Or(parts) => join(parts, " OR "),
-        Expr::Not(inner) => format!("NOT {}", render(inner)),
-        Expr::Compare(comparison) => spell(comparison).unwrap_or_default(),
-    }
 }
 
 fn spell(comparison: &Comparison) -> Option<String> {
@@ -139,11 +98,13 @@ fn spell(comparison: &Comparison) -> Option<String> {
         ("name", Value::Text(text)) => Some(format!("name{}{}", sign(*op), name(*op, text)?)),
         ("id", Value::Text(text)) => Some(format!("file_id = {}", quoted(text)?)),
         ("user_defined_id", Value::Text(text)) => Some(format!("user_defined_id = {}", quoted(text)?)),
+        // A search for a part does not tell which types differ.
+        ("content_type", _) if *op == Op::Ne && !is_about_a_part(comparison) => None,
         ("content_type", Value::Text(_)) => {
             Some(format!("content_type{}{}", sign(*op), quoted(core(comparison)?)?))
         }
         ("upload_status", Value::Text(word)) => Some(format!("upload_status{}{}", sign(*op), quoted(word)?)),
-        // Only whole bytes: what a platform makes of half a one is its own affair.
+        // Only whole bytes: how the platform rounds a fraction is unknown.
         ("size", Value::Number(bytes)) if bytes.fract() == 0.0 && bytes.abs() < 9e15 => {
             Some(format!("size_bytes{}{bytes:.0}", sign(*op)))
         }
@@ -158,7 +119,7 @@ fn spell(comparison: &Comparison) -> Option<String> {
     }
 }
 
-/// A star at an end is a wildcard of `:` there as here. Elsewhere, and after `=`, the two languages may differ.
+/// A star at an end is a wildcard of `:` in both languages. In another place, and after `=`, they may differ.
 fn name(op: Op, text: &str) -> Option<String> {
     let stars = text.matches('*').count();
     let at_ends = usize::from(text.starts_with('*')) + usize::from(text.len() > 1 && text.ends_with('*'));
@@ -171,7 +132,7 @@ fn name(op: Op, text: &str) -> Option<String> {
     if stars > 0 && text.chars().all(plain) { Some(text.to_owned()) } else { quoted(text) }
 }
 
-/// We see whole seconds of a time that the platform keeps finer. Rounding up keeps every file that we would.
+/// Listings state whole seconds of a more precise time. Rounding up keeps every file that matches.
 fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     let whole = time.subsec_nanosecond() == 0;
     let second = Timestamp::from_second(time.as_second()).ok()?;
@@ -184,7 +145,7 @@ fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     Some(format!("{field}{}\"{time}\"", sign(op)))
 }
 
-/// The upload status that a file of this status has: ours is the processing status once the upload is complete.
+/// The upload status of a file with this status, which is the processing status once the upload is complete.
 fn upload_status(word: &str) -> Option<&'static str> {
     match word {
         "Initializing" => Some("Initializing"),
@@ -215,7 +176,8 @@ fn quoted(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::Expr;
+    use crate::filter::Precision;
+    use crate::providers::pushdown::Pushed;
 
     fn compare(field: &str, op: Op, value: Value) -> Expr {
         Expr::Compare(Comparison { field: field.to_owned(), op, value })
@@ -226,7 +188,7 @@ mod tests {
     }
 
     fn sent(expr: Expr) -> Option<String> {
-        push(&Filter { expr }, false).filter
+        Pushed::of(Some(&Filter { expr }), OPENAI, Some(&LANGUAGE)).expression
     }
 
     #[test]
@@ -268,15 +230,17 @@ mod tests {
             (Op::Eq, "Application/PDF", Some(Precision::Superset)),
             (Op::Eq, "image/*", None),
         ] {
-            let comparison = Comparison { field: "content_type".to_owned(), op, value: text(value) };
-            for gateway in [false, true] {
-                assert_eq!(precision(&comparison, gateway), expected, "{comparison}");
+            let filter = Filter { expr: compare("content_type", op, text(value)) };
+            for table in [OPENAI, GATEWAY] {
+                let pushed = Pushed::of(Some(&filter), table, Some(&LANGUAGE));
+                let precision = if pushed.whole { Precision::Exact } else { Precision::Superset };
+                assert_eq!(pushed.expression.map(|_| precision), expected, "{filter}");
             }
         }
     }
 
     #[test]
-    fn what_could_lose_a_file_stays_here() {
+    fn comparisons_that_could_lose_a_file_are_not_sent() {
         let time = || Value::Time("2024-01-01T00:00:00Z".parse().unwrap());
         for expr in [
             compare("name", Op::Ne, text("a")),
@@ -334,8 +298,9 @@ mod tests {
         ]);
         let expected = "name:report-* AND size_bytes > 10 AND public_url != null";
         assert_eq!(sent(expr.clone()).as_deref(), Some(expected));
-        let pushed = push(&Filter { expr }, true);
-        assert_eq!(pushed.prefix.as_deref(), Some("report-"));
-        assert_eq!(pushed.filter.as_deref(), Some("size_bytes > 10"), "it knows no public URLs");
+        let filter = Filter { expr };
+        let pushed = Pushed::of(Some(&filter), GATEWAY, Some(&LANGUAGE));
+        assert_eq!(pushed.parameter("prefix"), Some("report-"));
+        assert_eq!(pushed.expression.as_deref(), Some("size_bytes > 10"), "it knows no public URLs");
     }
 }

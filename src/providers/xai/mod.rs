@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::listing::next_cursor;
+use super::pushdown::Pushed;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
@@ -201,7 +202,7 @@ impl Provider for Xai {
 
     fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
         let gateway = self.spelling == Spelling::Gateway;
-        filter.conditions().iter().filter(|condition| filter::decides(condition, gateway)).collect()
+        pushed(Some(filter), gateway).decided
     }
 
     fn client(&self) -> Option<&Client> {
@@ -220,7 +221,7 @@ impl Provider for Xai {
         };
         // The filter is the same on every page.
         let gateway = self.spelling == Spelling::Gateway;
-        let pushed = query.filter.as_ref().map(|filter| filter::push(filter, gateway)).unwrap_or_default();
+        let pushed = pushed(query.filter.as_ref(), gateway);
         let sort = native_sort(query);
         let order = sort.map(|(_, descending)| spelling.order(descending));
         // The gateway's own word for the default order shows a host of both dialects which one is meant.
@@ -228,8 +229,8 @@ impl Provider for Xai {
         let request = request
             .maybe_query("order", order)
             .maybe_query("sort_by", sort.map(|(field, _)| field))
-            .maybe_query("filter", pushed.filter)
-            .maybe_query("prefix", pushed.prefix);
+            .maybe_query("filter", pushed.expression.as_deref())
+            .maybe_query("prefix", pushed.parameter("prefix"));
         let request = match token {
             Some((parameter, value)) => request.query(parameter, value),
             None => request,
@@ -392,6 +393,12 @@ impl Spelling {
             Self::Gateway => format!("DOWNLOAD_FORMAT_{}", format.to_ascii_uppercase()),
         }
     }
+}
+
+/// The part of a filter that the platform is sent.
+fn pushed(filter: Option<&Filter>, gateway: bool) -> Pushed<'_> {
+    let table = if gateway { filter::GATEWAY } else { filter::OPENAI };
+    Pushed::of(filter, table, Some(&filter::LANGUAGE))
 }
 
 /// As many as are wanted, where nothing is filtered or sorted here.

@@ -1,0 +1,279 @@
+//! Push-down: which part of a filter a platform is sent, and how a request expresses it.
+//!
+//! The table of a dialect lists the comparisons that the platform makes itself. The output of `haul providers`, the
+//! request, and the conditions that the platform decides follow from it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::filter::{Comparison, Expr, Filter, Op, Precision, Value};
+use crate::model::File;
+
+/// The most values of a repeated parameter: more would make a URL that proxies refuse.
+const MOST_VALUES: usize = 100;
+
+/// A comparison that a platform makes itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Native {
+    /// The field, or the object of which it is a key.
+    pub field: &'static str,
+    /// The comparators. With `=` goes the question whether the field is set.
+    pub ops: &'static [Op],
+    /// How well the platform's answer fits.
+    pub precision: Precision,
+    /// A condition under which it fits exactly, if that depends on the value.
+    exact_if: Option<fn(&Comparison) -> bool>,
+    spelling: Spelling,
+}
+
+/// The name and value of a request parameter.
+pub(super) type Parameter = (&'static str, String);
+
+/// How a request expresses a comparison.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spelling {
+    /// Not in a request: `local` hands the filter to the store.
+    Unsent,
+    /// A parameter that can be given once.
+    Once(fn(&Comparison) -> Option<Parameter>),
+    /// A parameter that can be repeated: for `=`, and for several `=` joined by OR.
+    Repeated(&'static str),
+    /// Two parameters: strict bounds of a time, in whole milliseconds.
+    Bounds { after: &'static str, before: &'static str },
+    /// The platform's filter language.
+    Language(fn(&Comparison) -> Option<String>),
+    /// A parameter while it is free, else the filter language.
+    OnceOrLanguage(fn(&Comparison) -> Option<Parameter>, fn(&Comparison) -> Option<String>),
+}
+
+/// The operators of a filter language.
+pub(super) struct Language {
+    pub(super) and: &'static str,
+    pub(super) or: &'static str,
+    pub(super) not: &'static str,
+}
+
+impl Native {
+    pub(super) const fn exact(field: &'static str, ops: &'static [Op]) -> Self {
+        Self { field, ops, precision: Precision::Exact, exact_if: None, spelling: Spelling::Unsent }
+    }
+
+    pub(super) const fn superset(field: &'static str, ops: &'static [Op]) -> Self {
+        Self { precision: Precision::Superset, ..Self::exact(field, ops) }
+    }
+
+    pub(super) const fn sent(self, spelling: Spelling) -> Self {
+        Self { spelling, ..self }
+    }
+
+    pub(super) const fn exact_if(self, condition: fn(&Comparison) -> bool) -> Self {
+        Self { exact_if: Some(condition), ..self }
+    }
+
+    fn covers(&self, Comparison { field, op, value }: &Comparison) -> bool {
+        // A platform's own field is a key of `extra`, too.
+        let is_own = !File::FIELDS.contains(&self.field) && matches!(self.spelling, Spelling::Once(_));
+        let field = field.strip_prefix("extra.").filter(|_| is_own).unwrap_or(field);
+        let is_field =
+            field.strip_prefix(self.field).is_some_and(|key| key.is_empty() || key.starts_with('.'));
+        let asks_if_set = matches!((op, value), (Op::Ne, Value::Null) | (_, Value::Present));
+        is_field && (self.ops.contains(op) || (asks_if_set && self.ops.contains(&Op::Eq)))
+    }
+
+    fn precision_of(&self, comparison: &Comparison) -> Precision {
+        match self.exact_if {
+            Some(is_exact) if is_exact(comparison) => Precision::Exact,
+            Some(_) => Precision::Superset,
+            None => self.precision,
+        }
+    }
+}
+
+/// The part of a filter that a platform is sent. It lets through at least the files that match.
+#[derive(Debug, Default)]
+pub(super) struct Pushed<'a> {
+    /// The parameters, in the order of the table.
+    pub(super) parameters: Vec<Parameter>,
+    /// The expression in the platform's filter language.
+    pub(super) expression: Option<String>,
+    /// The [conditions](Filter::conditions) that the platform decides exactly.
+    pub(super) decided: Vec<&'a Expr>,
+    /// Whether it decides all of them.
+    pub(super) whole: bool,
+}
+
+impl<'a> Pushed<'a> {
+    /// The part of a filter that a platform with this table and language is sent.
+    pub(super) fn of(filter: Option<&'a Filter>, table: &[Native], language: Option<&Language>) -> Self {
+        let mut request =
+            Request { rows: table.iter().map(Row::of).collect(), language, expressions: Vec::new() };
+        let mut pushed = Self { whole: true, ..Self::default() };
+        for condition in filter.into_iter().flat_map(Filter::conditions) {
+            if request.place(condition) == Some(Precision::Exact) {
+                pushed.decided.push(condition);
+            } else {
+                pushed.whole = false;
+            }
+        }
+        let and = language.map_or("", |language| language.and);
+        pushed.expression = (!request.expressions.is_empty()).then(|| request.expressions.join(and));
+        pushed.parameters = request.rows.into_iter().flat_map(Row::into_parameters).collect();
+        pushed
+    }
+
+    /// The value of a parameter.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A row of a table and what the request says by it.
+struct Row<'t> {
+    native: &'t Native,
+    parameters: Vec<Parameter>,
+    after: Option<Timestamp>,
+    before: Option<Timestamp>,
+}
+
+struct Request<'t> {
+    rows: Vec<Row<'t>>,
+    language: Option<&'t Language>,
+    expressions: Vec<String>,
+}
+
+impl Request<'_> {
+    /// Adds a condition as far as possible. Returns how well the platform decides it; None if a part is left out.
+    fn place(&mut self, condition: &Expr) -> Option<Precision> {
+        if let Expr::And(parts) = condition {
+            let placed: Vec<_> = parts.iter().map(|part| self.place(part)).collect();
+            return placed.into_iter().try_fold(Precision::Exact, |worst, placed| {
+                if worst == Precision::Superset { placed.and(Some(worst)) } else { placed }
+            });
+        }
+        if let Some(precision) = self.rows.iter_mut().find_map(|row| row.place(condition)) {
+            return Some(precision);
+        }
+        let language = self.language?;
+        let (kept, precision) = condition.native(|comparison| {
+            let native = self.rows.iter().map(|row| row.native).find(|native| native.covers(comparison))?;
+            native.expressed(comparison).map(|_| native.precision_of(comparison))
+        })?;
+        self.expressions.push(language.render(&kept, |comparison| {
+            let mut natives =
+                self.rows.iter().map(|row| row.native).filter(|native| native.covers(comparison));
+            natives.find_map(|native| native.expressed(comparison)).unwrap_or_default()
+        }));
+        Some(precision)
+    }
+}
+
+impl Native {
+    /// The comparison in the filter language.
+    fn expressed(&self, comparison: &Comparison) -> Option<String> {
+        match self.spelling {
+            Spelling::Language(express) | Spelling::OnceOrLanguage(_, express) => express(comparison),
+            _ => None,
+        }
+    }
+}
+
+impl<'t> Row<'t> {
+    fn of(native: &'t Native) -> Self {
+        Self { native, parameters: Vec::new(), after: None, before: None }
+    }
+
+    /// Expresses a condition by a parameter that is still free.
+    fn place(&mut self, condition: &Expr) -> Option<Precision> {
+        if let Spelling::Repeated(name) = self.native.spelling {
+            let mut values = Vec::new();
+            if !self.parameters.is_empty() || !self.values(condition, &mut values) {
+                return None;
+            }
+            self.parameters = values.into_iter().map(|value| (name, value)).collect();
+            return Some(self.native.precision);
+        }
+        let Expr::Compare(comparison) = condition else { return None };
+        if !self.native.covers(comparison) {
+            return None;
+        }
+        match self.native.spelling {
+            Spelling::Once(parameter) | Spelling::OnceOrLanguage(parameter, _) => {
+                let (name, value) = parameter(comparison)?;
+                if self.parameters.iter().any(|(known, _)| *known == name) {
+                    return None;
+                }
+                self.parameters.push((name, value));
+            }
+            Spelling::Bounds { .. } => {
+                // A repeated parameter would be read as a list: only the tightest bound is sent.
+                let (after, before) = bounds(comparison)?;
+                self.after = self.after.max(after);
+                self.before = self.before.into_iter().chain(before).min();
+            }
+            Spelling::Unsent | Spelling::Repeated(_) | Spelling::Language(_) => return None,
+        }
+        Some(self.native.precision)
+    }
+
+    /// Collects the values of a comparison by `=`, or of several joined by OR.
+    fn values(&self, condition: &Expr, into: &mut Vec<String>) -> bool {
+        match condition {
+            Expr::Or(parts) => !parts.is_empty() && parts.iter().all(|part| self.values(part, into)),
+            Expr::Compare(comparison) if self.native.covers(comparison) => {
+                into.extend(text_of(comparison));
+                text_of(comparison).is_some() && into.len() <= MOST_VALUES
+            }
+            _ => false,
+        }
+    }
+
+    fn into_parameters(self) -> Vec<Parameter> {
+        let Spelling::Bounds { after, before } = self.native.spelling else { return self.parameters };
+        let bounds = [(after, self.after), (before, self.before)];
+        bounds.into_iter().filter_map(|(name, bound)| Some((name, milliseconds(bound?)))).collect()
+    }
+}
+
+impl Language {
+    fn render(&self, expr: &Expr, spell: impl Fn(&Comparison) -> String + Copy) -> String {
+        let join = |parts: &[Expr], operator: &str| {
+            let parts: Vec<String> = parts.iter().map(|part| self.render(part, spell)).collect();
+            format!("({})", parts.join(operator))
+        };
+        match expr {
+            Expr::And(parts) => join(parts, self.and),
+            Expr::Or(parts) => join(parts, self.or),
+            Expr::Not(inner) => format!("{}{}", self.not, self.render(inner, spell)),
+            Expr::Compare(comparison) => spell(comparison),
+        }
+    }
+}
+
+/// The text that a field is equal to; None for other comparisons and for the empty text.
+pub(super) fn text_of(comparison: &Comparison) -> Option<String> {
+    match comparison {
+        Comparison { op: Op::Eq, value: Value::Text(text), .. } if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// A time in UTC, with milliseconds and `Z`.
+pub(super) fn milliseconds(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// The strict bounds, in whole milliseconds, between which all files lie that match a comparison.
+fn bounds(comparison: &Comparison) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
+    const TICK: SignedDuration = SignedDuration::from_millis(1);
+    let Value::Time(at) = comparison.value else { return None };
+    let floor = at.as_nanosecond().div_euclid(1_000_000).try_into().ok()?;
+    let floor = Timestamp::from_millisecond(floor).ok()?;
+    let (before, after) = (floor.checked_sub(TICK).ok(), floor.checked_add(TICK).ok());
+    Some(match comparison.op {
+        Op::Gt => (Some(floor), None),
+        Op::Ge => (before, None),
+        Op::Lt if floor == at => (None, Some(floor)),
+        Op::Lt | Op::Le => (None, after),
+        Op::Eq => (before, after),
+        Op::Has | Op::Ne | Op::Glob => return None,
+    })
+}
