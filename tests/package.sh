@@ -22,11 +22,11 @@ cargo deb --locked --offline --no-build --quiet
 package=$(echo target/debian/haul_*.deb)
 dpkg-deb --info "$package"
 
-# The sizes that the README states, give or take a fifth.
+# The sizes that the guide states, give or take a fifth.
 about() {
   local stated bytes=$2
-  stated=$(grep -oE "$1 [0-9]+ MB" README.md | grep -oE '[0-9]+')
-  echo "README.md: $1 $stated MB; measured: $bytes bytes"
+  stated=$(grep -oE "$1 [0-9]+ MB" docs/guide.md | grep -oE '[0-9]+')
+  echo "docs/guide.md: $1 $stated MB; measured: $bytes bytes"
   [ $((bytes * 10)) -gt $((stated * 8000000)) ] && [ $((bytes * 10)) -lt $((stated * 12000000)) ]
 }
 about "one file of about" "$(stat -c %s "$haul")"
@@ -58,6 +58,10 @@ man --manpath="$root/usr/share/man" --where haul haul-upload
 man --manpath="$root/usr/share/man" haul-meta-set | grep '^HAUL-META-SET' >/dev/null
 for page in copyright changelog.gz changelog.Debian.gz; do
   [ -s "$root/usr/share/doc/haul/$page" ] || fail "no $page"
+done
+# The README's links to pages lead to them here, too.
+for page in $(grep -oE '\]\(docs/[^)#]*' README.md | cut -c3- | sort -u); do
+  [ -s "$root/usr/share/doc/haul/$page" ] || [ -s "$root/usr/share/doc/haul/$page.gz" ] || fail "no $page"
 done
 
 # Each shell finds its completions where Debian looks for them, and they know the commands.

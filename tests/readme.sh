@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the `sh` blocks of the README and the commands of its YAML blocks: tests/readme.sh BINARY
+# Runs the `sh` blocks of the documents for users and the commands of their YAML blocks: tests/readme.sh BINARY
 #
-# Each block runs in a folder with a few files, beside platforms that `haul serve` serves, and then once more among files whose
-# names hold spaces, quotes and newlines. Left to others: the blocks that build, which stand in .ci/run and tests/package.sh, and
-# those with pytest, which tests/clients/run has.
+# Each page has an empty home and a folder with a few files, with platforms that `haul serve` serves; then it runs once more among
+# files whose names hold spaces, quotes and newlines. Left to others: blocks that build haul (tests/docs looks for their commands in
+# the scripts of CI) and those with pytest (tests/clients/run). The contributor's pages build and test only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 haul=$(realpath "${1:-target/release/haul}")
@@ -15,76 +15,74 @@ trap 'rm -rf "$work"' EXIT
 trap 'echo "tests/readme.sh: line $LINENO failed" >&2' ERR
 mkdir "$work/bin" "$work/blocks"
 ln -s "$haul" "$work/bin/haul"
-# Nobody's own settings count.
+# The user's own settings do not count.
 while IFS= read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(HAUL|XAI|REPLICATE|ACTIVELOOP|METORIAL|LLAMA_CLOUD|OPENAI)_')
 export PATH="$work/bin:$PATH"
 
-# Writes each block to a file of its own, in the order of the page: NN.sh as it is, of NN.yaml the commands, one a line.
-awk -v out="$work/blocks/" '
-  $0 == "```sh" || $0 == "```yaml" { language = substr($0, 4); file = sprintf("%s%02d.%s", out, ++n, language); next }
-  $0 == "```" { language = ""; inside = 0 }
-  language == "sh" { print > file }
-  language == "yaml" && /^ *- run: / { sub(/^ *- run: /, ""); print > file; next }
-  language == "yaml" && /^ *script:$/ { inside = 1; next }
-  language == "yaml" && inside && /^ *- / { sub(/^ *- /, ""); print > file; next }
-  language == "yaml" { inside = 0; if (/haul [a-z]/) { print "no command of a runner: " $0 > "/dev/stderr"; exit 1 } }
-' README.md
-
-for line in cargo sudo; do
-  grep -h "^$line " "$work"/blocks/*.sh | while IFS= read -r line; do
-    cat .ci/run tests/package.sh | grep -F -- "${line#sudo }" > /dev/null || {
-      echo "tests/readme.sh: nobody runs this line of the README: $line" >&2
-      exit 1
-    }
-  done
+# Writes each block to a file PAGE.NN.LANGUAGE, in the order of the page: shell as it is, of YAML the commands, one a line.
+pages=()
+for page in README.md docs/*.md docs/platforms/*.md; do
+  case $page in docs/architecture.md | docs/adding-a-platform.md) continue ;; esac
+  pages+=("$(basename "$(dirname "$page")")-$(basename "$page" .md)")
+  awk -v out="$work/blocks/${pages[-1]}." '
+    $0 == "```sh" || $0 == "```yaml" { language = substr($0, 4); file = sprintf("%s%02d.%s", out, ++n, language); next }
+    $0 == "```" { language = ""; inside = 0 }
+    language == "sh" { print > file }
+    language == "yaml" && /^ *- run: / { sub(/^ *- run: /, ""); print > file; next }
+    language == "yaml" && /^ *script:$/ { inside = 1; next }
+    language == "yaml" && inside && /^ *- / { sub(/^ *- /, ""); print > file; next }
+    language == "yaml" { inside = 0; if (/haul [a-z]/) { print "no command of a runner: " $0 > "/dev/stderr"; exit 1 } }
+  ' "$page"
 done
 
-# run_all FOLDER: runs the blocks in it, with a home of its own.
-run_all() {
-  local block
-  count=0
-  cd "$1"
+shellcheck --shell=bash --severity=style "$work"/blocks/*
+
+# run_page PAGE FOLDER NAME...: runs the blocks of a page in a new folder with these files, with a home of its own.
+count=0
+run_page() {
+  local page=$1 folder=$2 block
+  shift 2
+  compgen -G "$work/blocks/$page.*" > /dev/null || return 0
+  mkdir -p "$folder/docs"
+  cd "$folder"
+  echo report > report.pdf
+  for name in "$@"; do echo "$name" | tee "./$name" > "docs/$name"; done
+  # Names that xAI, which some blocks use, does not take.
+  if [ "$#" -gt 2 ]; then for name in "${refused[@]}"; do echo "$name" > "./$name"; done; fi
   HAUL_HOME=$(mktemp -d "$work/home.XXXXXX")
   export HAUL_HOME
   echo the-token > "$work/typed"
-  for name in "${names[@]}"; do echo "$name" | haul upload --quiet --ids --type text/plain "--name=${name%.pdf}" - > /dev/null; done
-  for block in "$work"/blocks/*; do
-    if grep -qE '^cargo |pytest' "$block"; then continue; fi
+  for name in *.pdf; do echo "$name" | haul upload --quiet --ids --type text/plain "--name=${name%.pdf}" - > /dev/null; done
+  for block in "$work/blocks/$page".*; do
+    if grep -qE '^(cargo|sudo|just) |pytest' "$block"; then continue; fi
     echo "-- ${block##*/}: $(grep -v '^[#s]' "$block" | head -1)"
     local only=()
     # In a shell one platform is at hand, in CI all are.
     case $block in *.sh) only=(--only xai) ;; esac
     haul serve --ephemeral "${only[@]}" -- bash -euo pipefail "$block" < "$work/typed" > "$work/out" 2> "$work/err" || {
       cat "$work/out" "$work/err" >&2
-      echo "this block of the README failed" >&2
+      echo "a block of $page failed" >&2
       return 1
     }
     count=$((count + 1))
   done
 }
 
-shellcheck --shell=bash --severity=style "$work"/blocks/*
-
-mkdir -p "$work/plain/docs" "$work/hostile/docs"
-names=(report.pdf scans.pdf)
-cd "$work/plain"
-for name in "${names[@]}"; do echo "$name" | tee "$name" > "docs/$name"; done
-run_all "$work/plain"
-
 # shellcheck disable=SC2016 # Names that must not be carried out.
-names=('with  two spaces.pdf' ' leading and trailing .pdf' "quote'.pdf" '-dash.pdf' '--yes.pdf' 'star*.pdf' 'local:other.pdf' 'é日本.pdf'
+hostile=('with  two spaces.pdf' ' leading and trailing .pdf' "quote'.pdf" '-dash.pdf' '--yes.pdf' 'star*.pdf' 'local:other.pdf' 'é日本.pdf'
   '$(touch carried-out).pdf' '`touch carried-out`.pdf')
-cd "$work/hostile"
-echo report > report.pdf
-for name in "${names[@]}"; do echo "$name" > "docs/$name"; done
-# What xAI, which some blocks use, does not take.
-names+=($'new\nline.pdf' $'tab\there.pdf' 'quote".pdf' 'back\slash.pdf' 'semi;colon&.pdf')
-for name in "${names[@]}"; do echo "$name" > "./$name"; done
-run_all "$work/hostile"
+refused=($'new\nline.pdf' $'tab\there.pdf' 'quote".pdf' 'back\slash.pdf' 'semi;colon&.pdf')
+for page in "${pages[@]}"; do
+  run_page "$page" "$work/plain/$page" report.pdf scans.pdf
+  run_page "$page" "$work/hostile/$page" "${hostile[@]}"
+done
+
+# What the recipes for scripts have done among the hostile names.
+cd "$work/hostile/docs-scripts"
 [ ! -e carried-out ]
-jq -e --argjson wanted $((2 * ${#names[@]} - 5 + 1)) 'length == $wanted' uploaded.json > /dev/null
+jq -e --argjson wanted $((2 * ${#hostile[@]} + ${#refused[@]} + 1)) 'length == $wanted' uploaded.json > /dev/null
 [ "$(wc -l < infos.jsonl)" = "$(jq length uploaded.json)" ]
 [ "$(wc -l < removed.txt)" = "$(jq length uploaded.json)" ]
 
-echo "$count blocks of the README ran, twice"
-[ "$count" -ge 7 ]
+echo "$count runs of blocks of the documents"
+[ "$count" -ge 30 ]

@@ -1,9 +1,9 @@
-//! haul beside others: the same work, on the same server, in the same run, in turn.
+//! Compares haul with other programs: the same work, on the same server, in the same run, in turn.
 //!
 //! `cargo bench --bench speed` prints two Markdown tables: medians, their ratio, CPU time and peak memory, each with its
-//! goal; and what must hold whatever the clock says.
+//! goal; and limits that do not depend on the clock.
 //! After `--`: `--quick` does a tenth of the work; words choose rows by their names (`guards` the second table);
-//! `--markdown` also writes both tables into README.md. `HAUL_BENCH_ROUNDS` says how many rounds (5).
+//! `--markdown` also writes both tables into docs/speed.md. `HAUL_BENCH_ROUNDS` sets the number of rounds (5).
 //!
 //! Needs curl, on Linux. openssl, jq, rclone and Python with the clients `openai` and `replicate` are used where they are
 //! installed; `tests/clients/run` installs the clients.
@@ -26,7 +26,7 @@ mod world;
 
 use place::Place;
 
-/// What stands around the tables in README.md.
+/// The marks around the tables in docs/speed.md.
 const BEGIN: &str = "<!-- measured: speed -->\n";
 const END: &str = "<!-- end -->";
 
@@ -46,7 +46,7 @@ fn main() {
         tables.push_str(lines);
     };
     let load = place::load();
-    say("| work | haul | its peak | beside it | that one | haul ÷ it | CPU ÷ | its peak |\n");
+    say("| work | haul | peak | compared with | other | time ratio | CPU ratio | other's peak |\n");
     say("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |\n");
     for group in rows::GROUPS {
         for job in group(&place, part) {
@@ -56,26 +56,26 @@ fn main() {
         }
     }
     if is_chosen("guards") {
-        say("\n| whatever the clock says | |\n| --- | ---: |\n");
+        say("\n| independent of the clock | |\n| --- | ---: |\n");
         for line in guards::lines(&place, part) {
             say(&format!("{line}\n"));
         }
     }
     say(&format!(
-        "\n{}; medians of {rounds} rounds in turn, fewer where it says so; load of the machine {load} before, {} after. \
-         ≤ is a goal that is kept, ✗ one that is missed.\n",
+        "\n{}; medians of {rounds} rounds in turn, fewer where marked; load of the machine {load} before, {} after. \
+         ≤ marks a goal that is met, ✗ one that is missed.\n",
         place::description(),
         place::load(),
     ));
     if has("--markdown") {
-        write_into_readme(&tables);
+        write_into_document(&tables);
     }
 }
 
-fn write_into_readme(tables: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+fn write_into_document(tables: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/speed.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("README.md says where the tables go");
-    let (_, after) = rest.split_once(END).expect("README.md says where the tables end");
+    let (before, rest) = text.split_once(BEGIN).expect("docs/speed.md marks where the tables begin");
+    let (_, after) = rest.split_once(END).expect("docs/speed.md marks where the tables end");
     std::fs::write(path, format!("{before}{BEGIN}\n{tables}\n{END}{after}")).unwrap();
 }

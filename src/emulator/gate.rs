@@ -47,12 +47,12 @@ impl Gate {
     }
 
     /// Checks the token before every route of `router`. `refuse` words a refusal.
-    pub fn protect<S: Clone + Send + Sync + 'static>(
+    pub fn protect(
         self,
-        router: Router<S>,
+        router: Router<Arc<Site>>,
         site: &Arc<Site>,
         refuse: fn(&Site, &Denied) -> Response,
-    ) -> Router<S> {
+    ) -> Router<Arc<Site>> {
         let site = Arc::clone(site);
         router.layer(from_fn(move |request: Request, next: Next| {
             let checked = self.check(&site, request.headers(), request.uri());

@@ -20,7 +20,6 @@ mod local;
 mod log;
 mod metorial;
 mod multipart;
-pub mod openai;
 mod options;
 mod params;
 mod presigned;

@@ -330,7 +330,7 @@ mod tests {
         }
     }
 
-    fn shown(earlier: &Earlier) -> &str {
+    fn told(earlier: &Earlier) -> &str {
         match earlier {
             Earlier::Nothing => "nothing",
             Earlier::Begun(_) => "begun",
@@ -351,15 +351,15 @@ mod tests {
         drop(journal);
 
         let again = home.journal("up");
-        assert_eq!(shown(&again.earlier(&a)), "f1");
-        assert_eq!(shown(&again.earlier(&a)), "nothing", "named twice, it is sent twice");
+        assert_eq!(told(&again.earlier(&a)), "f1");
+        assert_eq!(told(&again.earlier(&a)), "nothing", "named twice, it is sent twice");
         let Earlier::Begun(begun) = again.earlier(&b) else { panic!("b was on its way") };
         assert_eq!((begun.number(), begun.old.clone()), (Some(2), Some("old".into())));
-        assert_eq!(shown(&again.earlier(&c)), "nothing");
+        assert_eq!(told(&again.earlier(&c)), "nothing");
         again.finish(begun.number(), &"f2".into());
         again.end(true);
         assert_eq!(home.left(), 0);
-        assert_eq!(shown(&home.journal("up").earlier(&a)), "nothing");
+        assert_eq!(told(&home.journal("up").earlier(&a)), "nothing");
     }
 
     #[test]
@@ -370,10 +370,10 @@ mod tests {
         let one = journal.start(&a, Timestamp::UNIX_EPOCH, None);
         journal.start(&b, Timestamp::UNIX_EPOCH, None);
         journal.finish(one, &"f1".into());
-        assert_eq!(shown(&home.journal("up b").earlier(&b)), "nothing", "it is still running");
+        assert_eq!(told(&home.journal("up b").earlier(&b)), "nothing", "it is still running");
         drop(journal);
         let other = home.journal("up b");
-        assert_eq!((shown(&other.earlier(&a)), shown(&other.earlier(&b))), ("nothing", "begun"));
+        assert_eq!((told(&other.earlier(&a)), told(&other.earlier(&b))), ("nothing", "begun"));
     }
 
     #[test]
@@ -390,10 +390,9 @@ mod tests {
                     home.journal("up b");
                 }
             });
-            let known: Vec<bool> =
-                (0..300).map(|_| shown(&home.journal("up a").earlier(&a)) == "f1").collect();
+            let told: Vec<bool> = (0..300).map(|_| told(&home.journal("up a").earlier(&a)) == "f1").collect();
             done.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(known.iter().all(|known| *known), "{known:?}");
+            assert!(told.iter().all(|known| *known), "{told:?}");
         });
         home.journal("up a").end(true);
         assert_eq!(home.left(), 0, "and nothing is made by reading");
@@ -406,7 +405,7 @@ mod tests {
         let journal = home.journal("up");
         journal.finish(journal.start(&a, Timestamp::UNIX_EPOCH, None), &"f1".into());
         drop(journal);
-        assert_eq!(shown(&home.journal("up").earlier(&home.file("a", "22"))), "nothing");
+        assert_eq!(told(&home.journal("up").earlier(&home.file("a", "22"))), "nothing");
     }
 
     #[test]
@@ -424,7 +423,7 @@ mod tests {
         again.finish(again.start(&b, Timestamp::UNIX_EPOCH, None), &"f2".into());
         drop(again);
         let third = home.journal("up");
-        assert_eq!((shown(&third.earlier(&a)), shown(&third.earlier(&b))), ("f1", "f2"));
+        assert_eq!((told(&third.earlier(&a)), told(&third.earlier(&b))), ("f1", "f2"));
     }
 
     #[test]
@@ -468,7 +467,7 @@ mod tests {
         }
 
         /// The ids of each file, and the number of its begun uploads.
-        fn uploads(&self, journal: &Journal) -> Vec<(Vec<String>, usize)> {
+        fn told(&self, journal: &Journal) -> Vec<(Vec<String>, usize)> {
             let of = |new: &NewFile| {
                 let (mut finished, mut begun) = (Vec::new(), 0);
                 loop {
@@ -539,21 +538,21 @@ mod tests {
     /// The expected uploads after these lines.
     fn expected(meanings: &[Meaning]) -> Vec<(Vec<String>, usize)> {
         let mut open: BTreeMap<u64, usize> = BTreeMap::new();
-        let mut found = vec![(Vec::new(), 0); FILES];
+        let mut told = vec![(Vec::new(), 0); FILES];
         for meaning in meanings {
             match meaning {
                 Meaning::Start(number, file) => drop(open.insert(*number, *file)),
-                Meaning::Finish(number, id) => found[open.remove(number).unwrap()].0.push(id.clone()),
+                Meaning::Finish(number, id) => told[open.remove(number).unwrap()].0.push(id.clone()),
                 Meaning::Forget(number) => drop(open.remove(number)),
             }
         }
         for file in open.into_values() {
-            found[file].1 += 1;
+            told[file].1 += 1;
         }
-        for (ids, _) in &mut found {
+        for (ids, _) in &mut told {
             ids.sort();
         }
-        found
+        told
     }
 
     #[test]
@@ -576,15 +575,15 @@ mod tests {
             let lines = ends.by_ref().take_while(|end| *end <= kept.len()).count();
             meanings.truncate(lines);
             let journal = home.journal("up");
-            prop_assert_eq!(home.uploads(&journal), expected(&meanings));
+            prop_assert_eq!(home.told(&journal), expected(&meanings));
             // The journal can be continued: old and new lines are read.
             meanings.extend(take(&home, &journal, &after));
             drop(journal);
-            prop_assert_eq!(home.uploads(&home.journal("up")), expected(&meanings));
+            prop_assert_eq!(home.told(&home.journal("up")), expected(&meanings));
             // Another command reads only begun uploads.
             let others: Vec<_> =
                 expected(&meanings).into_iter().map(|(_, begun)| (Vec::new(), begun)).collect();
-            prop_assert_eq!(home.uploads(&home.journal("another")), others);
+            prop_assert_eq!(home.told(&home.journal("another")), others);
             Ok(())
         });
     }
@@ -628,19 +627,19 @@ mod tests {
             fs::write(&path, lines.concat()).unwrap();
             let journal = home.journal("up");
             let truth = expected(&meanings);
-            for ((found, _), (done, _)) in home.uploads(&journal).iter().zip(&truth) {
-                prop_assert!(found.iter().all(|id| done.contains(id)), "{:?} of {:?}", found, done);
-                prop_assert!(found.len() <= done.len(), "{:?} of {:?}", found, done);
+            for ((told, _), (done, _)) in home.told(&journal).iter().zip(&truth) {
+                prop_assert!(told.iter().all(|id| done.contains(id)), "{:?} of {:?}", told, done);
+                prop_assert!(told.len() <= done.len(), "{:?} of {:?}", told, done);
             }
             // New uploads are recorded after any content.
             let more = take(&home, &journal, &after);
             drop(journal);
-            let found = home.uploads(&home.journal("up"));
+            let told = home.told(&home.journal("up"));
             for (file, (done, _)) in expected(&more).iter().enumerate() {
                 prop_assert!(
-                    done.iter().all(|id| found[file].0.contains(id)),
+                    done.iter().all(|id| told[file].0.contains(id)),
                     "{:?} of {:?}",
-                    found[file],
+                    told[file],
                     done
                 );
             }

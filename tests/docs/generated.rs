@@ -1,4 +1,4 @@
-//! `man/`, `completions/`, `haul.schema.json` and the marked parts of the README are what the code would write.
+//! `man/`, `completions/` and `haul.schema.json` are what the code would write.
 //!
 //! `HAUL_BLESS=1 cargo test --test docs` writes them.
 
@@ -8,8 +8,8 @@ use std::fs;
 use crate::support::generated::{agree, agree_all, root};
 use clap::CommandFactory as _;
 use haul::cli::Cli;
+use haul::commands::completions;
 use haul::commands::help::{man, schema, topics};
-use haul::commands::{completions, providers};
 use serde_json::Value;
 
 #[test]
@@ -33,19 +33,6 @@ fn completion_scripts() {
     let files = completions::files().expect("scripts");
     let files: Vec<_> = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
     agree_all("completions", &files);
-}
-
-#[test]
-fn parts_of_the_readme() {
-    let path = root().join("README.md");
-    let mut text = fs::read_to_string(&path).expect("a README");
-    for (mark, part) in [("providers", providers::table()), ("exit-codes", topics::exit_code_table())] {
-        let begin = format!("<!-- generated: {mark} -->\n");
-        let start = text.find(&begin).unwrap_or_else(|| panic!("README.md has no {begin}")) + begin.len();
-        let end = start + text[start..].find("<!-- end -->").expect("an end");
-        text.replace_range(start..end, &part);
-    }
-    agree(&path, &text);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod documents;
 mod generated;
 mod pictures;
-mod readme;
+mod platforms;

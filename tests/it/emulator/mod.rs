@@ -6,7 +6,6 @@ mod faults;
 mod forms;
 #[cfg(target_os = "linux")]
 mod memory;
-mod openai;
 mod serving;
 
 mod activeloop;
