@@ -90,6 +90,13 @@ pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> R
     }
 }
 
+/// The page size of a request: as given, or as many files as are wanted if the platform returns no others (`is_decided`),
+/// or the provider's default.
+pub(super) fn page_size(query: &Query, is_decided: bool, default: u32, max: u32) -> u32 {
+    let wanted = query.limit.filter(|_| is_decided).and_then(|limit| u32::try_from(limit).ok());
+    query.page_size.or(wanted.map(|wanted| wanted.min(default))).unwrap_or(default).clamp(1, max)
+}
+
 /// Files of a provider, page by page. The next page is asked for while this one is used.
 pub struct Listing {
     provider: Arc<dyn Provider>,

@@ -11,6 +11,7 @@ mod listing;
 mod llamacloud;
 mod local;
 mod metorial;
+mod openai;
 #[cfg(test)]
 mod properties;
 mod pushdown;

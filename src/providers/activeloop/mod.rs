@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 
-use self::wire::{WireFile, WireList, files_of, in_order_of};
-use super::listing::next_cursor;
+use self::wire::{FORMAT, WireFile, files_of, in_order_of};
+use super::listing::page_size;
+use super::openai::{self, List};
 use super::pushdown::{Language, Parameter, Pushed, Spelling, text_of};
 use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
@@ -65,7 +66,7 @@ const CAN: Capabilities = Capabilities {
         forbids_control: false,
         purpose: true,
         purposes: PURPOSES,
-        default_purpose: Some("user_data"),
+        default_purpose: FORMAT.default_purpose,
         metadata: true,
         lifetime: None,
         files_per_request: 1_000,
@@ -141,24 +142,19 @@ impl Provider for Activeloop {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        let size = page_size(query);
-        let sort = query.sort.as_ref().filter(|sort| sort.field == "created_at");
+        // A filter or another order needs all files.
+        let is_sorted = query.sort.as_ref().is_none_or(|sort| CAN.list.sorts(sort));
+        let size = page_size(query, is_sorted && query.filter.is_none(), PAGE, CAN.list.max_page);
         let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, Some(&LANGUAGE));
         let request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
-            .maybe_query("order", sort.map(|sort| if sort.descending { "desc" } else { "asc" }))
+            .maybe_query("order", openai::order(query))
             .maybe_query("purpose", pushed.parameter("purpose"))
             .maybe_query("workspace", self.connection.setting("workspace"))
             .maybe_query("filter", pushed.expression.as_deref())
             .maybe_query("after", cursor);
-        let list: WireList = self.connection.http.json(&self.with_org(request), "list of files").await?;
-        let files = list.data.into_iter().flatten().map(|file| file.into_file(self.profile()));
-        let files: Vec<File> = files.collect::<Result<_>>()?;
-        // Where it does not say that there is more, a full page does.
-        let full = files.len() as u64 >= u64::from(size);
-        let more = list.has_more.map_or(full, |said| said == "true");
-        let next = list.last_id.or_else(|| files.last().map(|file| file.id.0.clone()));
-        Ok(Page { next: next_cursor(SPEC.name, more, next)?, files })
+        let list: List = self.connection.http.json(&self.with_org(request), "list of files").await?;
+        list.into_page(SPEC.name, size, |fields| WireFile(fields).into_file(self.profile()))
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
@@ -176,12 +172,13 @@ impl Provider for Activeloop {
             return Err(Error::usage("files of one upload to activeloop share their purpose and metadata"));
         }
         let setting = |key| self.connection.setting(key).map(|value| Part::text(key, value));
-        let purpose = Part::text("purpose", first.purpose.as_deref().unwrap_or("user_data"));
         let metadata = (!first.metadata.is_empty())
             .then(|| Part::text("metadata", Json::Object(first.metadata.clone()).to_string()));
-        let fields = [Some(purpose), setting("workspace"), metadata, setting("instructions")];
-        let parts = fields.into_iter().flatten().chain(files.iter().map(|file| Part::file("file", file)));
-        let request = Request::post(self.connection.url(&["files"])?, form(parts.collect())).bulk();
+        let fields = [setting("workspace"), metadata, setting("instructions")];
+        let mut parts = FORMAT.form_fields(first);
+        parts.extend(fields.into_iter().flatten());
+        parts.extend(files.iter().map(|file| Part::file("file", file)));
+        let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
         let shares = Arc::new(Shares::new(files, progress));
         let reply = self.connection.http.upload(&self.with_org(request), shares).await?;
         // A success, whatever it says: the file may be there.
@@ -200,16 +197,7 @@ impl Provider for Activeloop {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = self.scoped(Request::delete(self.connection.url(&["files", id.as_str()])?));
         let reply = self.connection.http.send(&request).await?;
-        reply.acknowledges("deletion")?;
-        // The oldest servers answer without a body.
-        let answer: Json = serde_json::from_slice(&reply.body).unwrap_or_default();
-        if answer.get("deleted") == Some(&Json::Bool(false)) {
-            return Err(Error::platform(Message::file(
-                id,
-                ": activeloop answered that it did not delete the file",
-            )));
-        }
-        Ok(())
+        FORMAT.check_deleted(id, &reply)
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
@@ -302,14 +290,6 @@ impl Activeloop {
 
 fn known_verb(word: &str) -> Option<Method> {
     VERBS.into_iter().find(|verb| verb.as_str().eq_ignore_ascii_case(word.trim()))
-}
-
-/// As many as are wanted, where nothing is filtered or sorted here.
-fn page_size(query: &Query) -> u32 {
-    let sorted = query.sort.as_ref().is_none_or(|sort| CAN.list.sort.contains(&sort.field.as_str()));
-    let as_is = sorted && query.filter.is_none();
-    let wanted = query.limit.filter(|_| as_is).and_then(|limit| u32::try_from(limit).ok());
-    query.page_size.or(wanted.map(|wanted| wanted.min(PAGE))).unwrap_or(PAGE).clamp(1, CAN.list.max_page)
 }
 
 /// A known purpose. The platform refuses unknown words.

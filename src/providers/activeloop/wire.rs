@@ -1,57 +1,46 @@
-//! What Activeloop answers, and the [`File`]s that it means.
+//! Activeloop's replies.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
-use crate::model::{File, FileId, NewFile};
-use crate::providers::lenient::{self, Fields, word};
+use crate::model::{File, NewFile};
+use crate::providers::lenient::{self, Fields};
+use crate::providers::openai::Format;
 
-/// What the platform answers about a file.
+pub(super) const FORMAT: Format = Format {
+    platform: "activeloop",
+    id: &["id"],
+    name: &["filename"],
+    size: &["bytes"],
+    status: &["status"],
+    lifetime: None,
+    default_purpose: Some("user_data"),
+};
+
+/// A file object: OpenAI's with metadata.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct WireFile(Fields);
+pub(super) struct WireFile(pub(super) Fields);
 
 impl WireFile {
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
-        let id = fields.take_id(&["id"]);
-        let id = id.ok_or_else(|| Error::platform("activeloop sent a file without an id"))?;
-        // It went up as JSON text and may come back so.
+        let file = FORMAT.file(&mut fields, profile)?;
+        // Uploads send it as JSON text, and replies may return it as such.
         let metadata = |value: &Json| match value {
             Json::String(text) => serde_json::from_str(text).ok(),
             other => lenient::as_object(other),
         };
         Ok(File {
-            provider: "activeloop".to_owned(),
-            profile: profile.to_owned(),
-            id: FileId(id),
-            name: fields.take(&["filename"], lenient::as_text).unwrap_or_default(),
-            size: fields.take(&["bytes"], lenient::as_count),
-            purpose: fields.take(&["purpose"], lenient::as_word),
-            status: fields.take(&["status"], lenient::as_word),
-            created_at: fields.take(&["created_at"], lenient::as_time),
-            expires_at: fields.take(&["expires_at"], lenient::as_time),
             metadata: fields.take(&["metadata"], metadata).unwrap_or_default(),
             extra: fields.rest(),
-            ..File::default()
+            ..file
         })
     }
 }
 
-/// A page of a listing. Only `data` is certain.
-#[derive(Debug, Deserialize)]
-pub(super) struct WireList {
-    /// Null is an empty list; none at all is no list.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub(super) data: Option<Vec<WireFile>>,
-    #[serde(default, deserialize_with = "word")]
-    pub(super) has_more: Option<String>,
-    #[serde(default, deserialize_with = "word")]
-    pub(super) last_id: Option<String>,
-}
-
-/// The files of an upload's reply: one object, an array, or a list around one.
+/// The files in the reply to an upload: an object, an array, or a list.
 pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
     let items = match reply {
         Json::Array(items) => items,
@@ -70,7 +59,7 @@ pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
     items.into_iter().map(read).collect()
 }
 
-/// The answered files in the order in which they were sent, as far as names tell.
+/// Sorts the files of a reply in the order in which they were sent, by name.
 pub(super) fn in_order_of(sent: &[NewFile], mut answered: Vec<File>) -> Vec<File> {
     for (index, file) in sent.iter().enumerate() {
         if let Some(found) = answered[index..].iter().position(|other| other.name == file.name) {

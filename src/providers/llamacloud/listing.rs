@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::filter::{Comparison, Op, Value};
 use crate::http::{Body, Request};
 use crate::model::{File, FileId, Object};
+use crate::providers::listing::page_size;
 use crate::providers::pushdown::{Parameter, Pushed, text_of};
 use crate::providers::{Page, Provider, Query, Sort};
 
@@ -89,7 +90,7 @@ impl LlamaCloud {
             .into_iter()
             .fold(request, |request, (name, value)| request.query(name, value))
             .maybe_query("order_by", query.sort.as_ref().and_then(order_by))
-            .query("page_size", page_size(query, pushed.whole))
+            .query("page_size", page_size(query, pushed.whole, LARGEST_PAGE, LARGEST_PAGE))
             .maybe_query("page_token", cursor))
     }
 
@@ -106,7 +107,10 @@ impl LlamaCloud {
         if let Some(order) = query.sort.as_ref().and_then(order_by_words) {
             body.insert("order_by".to_owned(), json!(order));
         }
-        body.insert("page_size".to_owned(), json!(page_size(query, pushed.whole)));
+        body.insert(
+            "page_size".to_owned(),
+            json!(page_size(query, pushed.whole, LARGEST_PAGE, LARGEST_PAGE)),
+        );
         if let Some(token) = cursor {
             body.insert("page_token".to_owned(), json!(token));
         }
@@ -145,12 +149,6 @@ fn to_json(pushed: &Pushed<'_>) -> Object {
     }
     filter.sort_keys();
     filter
-}
-
-/// The page size. A limit makes it smaller only if the caller filters nothing out.
-fn page_size(query: &Query, whole: bool) -> u32 {
-    let wanted = query.limit.filter(|_| whole).and_then(|limit| u32::try_from(limit).ok());
-    query.page_size.or(wanted).unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE)
 }
 
 /// The three orders that servers of every age take; the newest refuse any word of direction. They list by
@@ -225,7 +223,10 @@ mod tests {
     #[test]
     fn a_limit_shrinks_a_page_only_if_the_platform_decides_the_filter() {
         let native = super::super::CAN.list.native;
-        let size = |query: &Query| page_size(query, Pushed::of(query.filter.as_ref(), native, None).whole);
+        let size = |query: &Query| {
+            let whole = Pushed::of(query.filter.as_ref(), native, None).whole;
+            page_size(query, whole, LARGEST_PAGE, LARGEST_PAGE)
+        };
         let query = |limit, page_size, filter: Option<Expr>| Query {
             limit,
             page_size,

@@ -24,7 +24,7 @@ use url::Url;
 
 use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
-use super::listing::SeenPages;
+use super::listing::{SeenPages, page_size};
 use super::pushdown::{Parameter, Pushed, Spelling, milliseconds, text_of};
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native};
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
@@ -239,10 +239,8 @@ impl Provider for Metorial {
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let by_age = query.sort.as_ref().is_none_or(|sort| sort.field == "created_at");
         let ascending = by_age && query.sort.as_ref().is_some_and(|sort| !sort.descending);
-        // Where the caller has to choose or sort, a page as small as the limit would only make more pages.
-        let few = query.limit.filter(|_| by_age && query.filter.is_none());
-        let few = few.and_then(|limit| u32::try_from(limit).ok());
-        let size = query.page_size.or(few).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+        // A filter or another order needs all files: small pages would only mean more requests.
+        let size = page_size(query, by_age && query.filter.is_none(), MAX_PAGE, MAX_PAGE);
         let mut request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
             .query("order", if ascending { "asc" } else { "desc" })

@@ -14,9 +14,6 @@ use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
 use crate::providers::{Op, Provider};
 
-/// The parameter that takes a page's token back.
-pub(super) const TOKEN: &str = "next_token";
-
 /// Bytes of a file in one message of a chunked upload: what the vendor's own client puts in one.
 const CHUNK: u64 = 3 * 1024 * 1024;
 

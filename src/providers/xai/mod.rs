@@ -11,7 +11,7 @@
 
 mod filter;
 mod gateway;
-mod openai;
+mod public_url;
 mod wire;
 
 use std::sync::Arc;
@@ -20,16 +20,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::listing::next_cursor;
+use super::listing::{next_cursor, page_size};
+use super::openai;
 use super::pushdown::Pushed;
 use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
-use crate::error::{Error, Kind, Message, Result};
+use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
 use crate::http::{Client, ContentStream, Part, Range, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Patch};
 use crate::progress::Progress;
-use wire::{Deleted, Listed, Token, WireFile, WireList, read_problem};
+use wire::{FORMAT, GATEWAY_TOKEN, Listed, OPENAI_TOKEN, Token, WireFile, WireList, read_problem};
 
 pub(super) static SPEC: Spec = Spec {
     name: "xai",
@@ -210,12 +211,15 @@ impl Provider for Xai {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        let size = page_size(query);
+        // A filter or another order needs all files.
+        let is_sorted = query.sort.is_none() || native_sort(query).is_some();
+        let max = OPENAI.list.max_page;
+        let size = page_size(query, is_sorted && query.filter.is_none(), max, max);
         let token = cursor.map(|cursor| self.token(cursor));
         let request = self.files(&[])?.query("limit", size);
         // Whoever gave the token is spoken to in the dialect it came in.
         let spelling = match token {
-            Some((gateway::TOKEN, _)) => Spelling::Gateway,
+            Some((GATEWAY_TOKEN, _)) => Spelling::Gateway,
             Some(_) => Spelling::OpenAi,
             None => self.spelling,
         };
@@ -261,13 +265,7 @@ impl Provider for Xai {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request { method: crate::http::Method::DELETE, ..self.files(&[id.as_str()])? };
         let reply = self.connection.http.send(&request).await?;
-        reply.acknowledges("deletion")?;
-        // The gateway answers nothing or `{}`; openai says whether it did it.
-        let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
-        if answer.deleted == Some(false) {
-            return Err(Error::platform(Message::file(id, ": xai answered that it did not delete the file")));
-        }
-        Ok(())
+        FORMAT.check_deleted(id, &reply)
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
@@ -309,7 +307,7 @@ impl Provider for Xai {
     async fn links(&self, id: &FileId) -> Result<Vec<Link>> {
         match self.dialect.name {
             "gateway" => Err(self.unsupported(Op::Links)),
-            _ => Ok(openai::public_url(&self.stat(id).await?).into_iter().collect()),
+            _ => Ok(public_url::public_url(&self.stat(id).await?).into_iter().collect()),
         }
     }
 
@@ -340,12 +338,11 @@ impl Xai {
     }
 
     async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
-        let lifetime = file.expires.map(|expires| Part::text("expires_after", expires.as_secs().to_string()));
-        let purpose = file.purpose.as_deref().map(|purpose| Part::text("purpose", purpose));
-        let team = self.team().map(|team| Part::text("team_id", team));
-        let parts = [lifetime, purpose, team, Some(Part::file("file", file))];
+        let mut parts = FORMAT.form_fields(file);
+        parts.extend(self.team().map(|team| Part::text("team_id", team)));
+        parts.push(Part::file("file", file));
         let url = self.connection.url(&["files"])?;
-        let request = Request::post(url, form(parts.into_iter().flatten().collect())).bulk();
+        let request = Request::post(url, form(parts)).bulk();
         let reply = self.connection.http.upload(&request, progress).await?;
         self.file_of(&reply, "uploaded file")
     }
@@ -359,7 +356,7 @@ impl Xai {
     /// A cursor is the token alone, or `PARAMETER:TOKEN` where the reply was not of the dialect that was spoken.
     fn token<'a>(&self, cursor: &'a str) -> (&'static str, &'a str) {
         let named = cursor.split_once(':').and_then(|(name, token)| {
-            [openai::TOKEN, gateway::TOKEN, "after"].into_iter().find(|known| *known == name).zip(Some(token))
+            [OPENAI_TOKEN, GATEWAY_TOKEN, "after"].into_iter().find(|known| *known == name).zip(Some(token))
         });
         named.unwrap_or((self.spelling.token(), cursor))
     }
@@ -373,15 +370,14 @@ impl Xai {
 impl Spelling {
     const fn token(self) -> &'static str {
         match self {
-            Self::OpenAi => openai::TOKEN,
-            Self::Gateway => gateway::TOKEN,
+            Self::OpenAi => OPENAI_TOKEN,
+            Self::Gateway => GATEWAY_TOKEN,
         }
     }
 
     const fn order(self, descending: bool) -> &'static str {
         match (self, descending) {
-            (Self::OpenAi, true) => "desc",
-            (Self::OpenAi, false) => "asc",
+            (Self::OpenAi, _) => openai::direction(descending),
             (Self::Gateway, true) => "DESCENDING",
             (Self::Gateway, false) => "ASCENDING",
         }
@@ -399,14 +395,6 @@ impl Spelling {
 fn pushed(filter: Option<&Filter>, gateway: bool) -> Pushed<'_> {
     let table = if gateway { filter::GATEWAY } else { filter::OPENAI };
     Pushed::of(filter, table, Some(&filter::LANGUAGE))
-}
-
-/// As many as are wanted, where nothing is filtered or sorted here.
-fn page_size(query: &Query) -> u32 {
-    let max = OPENAI.list.max_page;
-    let as_is = query.filter.is_none() && (query.sort.is_none() || native_sort(query).is_some());
-    let wanted = query.limit.filter(|_| as_is).and_then(|limit| u32::try_from(limit).ok());
-    query.page_size.or(wanted).unwrap_or(max).clamp(1, max)
 }
 
 /// A sort that the platform does, as its word for the field and whether it falls.

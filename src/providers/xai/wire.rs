@@ -1,45 +1,54 @@
-//! What xAI answers: one tolerant reading of both dialects, told apart reply by reply.
+//! The replies of xAI. One tolerant decoder reads both dialects, which are told apart by each reply.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::lenient::{Fields, as_count, as_hex, as_text, as_time, as_word, count, flag, time, word};
+use super::super::lenient::{Fields, as_hex, as_word, count, flag, time, word};
+use super::super::openai::{Format, error_message};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Problem, Reply};
-use crate::model::{File, FileId, Link, Object};
+use crate::model::{File, Link, Object};
 
-/// A file: openai's `File` or the gateway's `FileMetadata`. Where the two have a word each, the openai one is first.
+/// The parameter that takes the token of a page in the openai dialect.
+pub(super) const OPENAI_TOKEN: &str = "pagination_token";
+/// The same in the gateway dialect.
+pub(super) const GATEWAY_TOKEN: &str = "next_token";
+
+/// Both dialects; spellings of the openai one come first.
+pub(super) const FORMAT: Format = Format {
+    platform: "xai",
+    id: &["id", "file_id"],
+    name: &["filename", "name"],
+    size: &["bytes", "size_bytes"],
+    // See `status`.
+    status: &[],
+    lifetime: Some("expires_after"),
+    default_purpose: None,
+};
+
+/// A file: `File` of the openai dialect or `FileMetadata` of the gateway.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(Fields);
 
 impl WireFile {
-    /// The dialect whose word for the id it has.
+    /// The dialect, by the spelling of the id.
     pub(super) fn dialect(&self) -> &'static str {
         if self.0.get("id").is_some() { "openai" } else { "gateway" }
     }
 
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
-        let id = fields.take_id(&["id", "file_id"]);
-        let id = id.ok_or_else(|| Error::platform("xai sent a file without an id"))?;
+        let file = FORMAT.file(&mut fields, profile)?;
         // The documentation calls the hash BLAKE3; its form is taken from an example of the collections API.
         let blake3 = fields.take(&["hash"], as_hex(64));
         let mut file = File {
-            provider: "xai".to_owned(),
-            profile: profile.to_owned(),
-            id: FileId(id),
-            name: fields.take(&["filename", "name"], as_text).unwrap_or_default(),
-            size: fields.take(&["bytes", "size_bytes"], as_count),
             content_type: fields.take(&["content_type"], as_word),
-            purpose: fields.take(&["purpose"], as_word),
             path: fields.take(&["file_path"], as_word),
-            created_at: fields.take(&["created_at"], as_time),
-            expires_at: fields.take(&["expires_at"], as_time),
             url: fields.take(&["public_url"], as_word),
             extra: fields.rest(),
-            ..File::default()
+            ..file
         };
         file.checksums.blake3 = blake3;
         file.status = status(&file.extra);
@@ -88,15 +97,15 @@ pub(super) struct Listed {
 }
 
 impl WireList {
-    /// The dialect of its files; None where there are none.
+    /// The dialect of its files; None if it is empty.
     pub(super) fn dialect(&self) -> Option<&'static str> {
         self.data.iter().chain(&self.files).flatten().next().map(WireFile::dialect)
     }
 
-    /// The files and the token, whatever it is worth: who asked knows when to stop.
+    /// The files and the token. The caller decides whether the token leads to another page.
     pub(super) fn into_listed(self, profile: &str) -> Result<Listed> {
         let more = self.has_more.as_deref() == Some("true");
-        // The gateway leaves out what is empty, so `{}` is an empty list; an object of other things is none.
+        // The gateway omits empty fields, so `{}` is an empty list; an object with other fields is not a list.
         let Some(files) = self.data.or(self.files) else {
             if self.extra.is_empty() {
                 return Ok(Listed { files: Vec::new(), next: None, more });
@@ -106,20 +115,13 @@ impl WireList {
         let files: Vec<File> =
             files.into_iter().map(|file| file.into_file(profile)).collect::<Result<_>>()?;
         let token = |parameter| move |value| Token { parameter, value };
-        // A server that pages the OpenAI way says only that there is more; the last id leads on.
+        // A server with OpenAI's paging states only that there is more; the last id is the cursor.
         let last = files.last().filter(|_| more).map(|file| file.id.0.clone());
-        let next = (self.pagination_token.map(token("pagination_token")))
-            .or(self.next_token.map(token("next_token")))
+        let next = (self.pagination_token.map(token(OPENAI_TOKEN)))
+            .or(self.next_token.map(token(GATEWAY_TOKEN)))
             .or(last.map(token("after")));
         Ok(Listed { files, next, more })
     }
-}
-
-/// The answer to a delete. The gateway's is empty or `{}`.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Deleted {
-    #[serde(default)]
-    pub(super) deleted: Option<bool>,
 }
 
 /// The answer to a new public URL.
@@ -143,7 +145,7 @@ pub(super) struct Revoked {
     pub(super) revoked: bool,
 }
 
-/// The answer to `files:initialize`; the file's metadata beside it says nothing yet.
+/// The answer to `files:initialize`. The metadata in it is still empty.
 #[derive(Debug, Deserialize)]
 pub(super) struct Initialized {
     pub(super) file_id: String,
@@ -159,16 +161,11 @@ pub(super) struct Presigned {
 }
 
 /// Reads an error body: `{code, error}` of api.x.ai, OpenAI's `{error: {message}}`, the gateway's
-/// `{code: 5, message}`. None leaves plain text and HTML to the common reading.
+/// `{code: 5, message}`. None leaves plain text and HTML to the common reader.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Object = serde_json::from_slice(&reply.body).ok()?;
-    let said =
-        |value: Option<&Value>| Some(value?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty());
-    let message = said(body.get("error"))
-        .or_else(|| said(body.get("error")?.get("message")))
-        .or_else(|| said(body.get("message")))
-        .or_else(|| said(body.get("code")))?;
-    // A wrong key is told by a 400, and only its sentence says so.
+    let message = error_message(&body)?;
+    // A wrong key is answered with 400 and recognizable only by its sentence.
     let kind = message.starts_with("Incorrect API key provided").then_some(Kind::Auth);
     let spent = ["used all available credits", "monthly spending limit"];
     let is_final = reply.status == 429 && spent.iter().any(|words| message.contains(words));

@@ -1,4 +1,4 @@
-//! What only the dialect in the words of OpenAI has: public URLs.
+//! Public URLs, of the openai dialect alone.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -10,10 +10,7 @@ use crate::http::{Body, Request};
 use crate::model::{File, FileId, Link};
 use crate::providers::{Provider, lenient};
 
-/// The parameter that takes a page's token back.
-pub(super) const TOKEN: &str = "pagination_token";
-
-/// The public URL that a file has now: at most one.
+/// The current public URL of a file.
 pub(super) fn public_url(file: &File) -> Option<Link> {
     let expires_at = match file.extra.get("public_url_expires_at") {
         Some(Value::String(text)) => lenient::instant(text),

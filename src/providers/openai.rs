@@ -1,0 +1,122 @@
+//! The wire format of OpenAI's Files API, which other platforms have adopted with small differences.
+//!
+//! A platform states its differences in a constant [`Format`]. The query parameters that the platforms share are
+//! `limit`, `order` and `after`; the content of a file is at `files/ID/content`.
+
+use serde::Deserialize;
+
+use super::lenient::{Fields, as_count, as_text, as_time, as_word, word};
+use super::listing::next_cursor;
+use super::{Page, Query};
+use crate::error::{Error, Message, Result};
+use crate::http::{Part, Reply};
+use crate::model::{File, FileId, NewFile, Object};
+
+/// How a platform spells the format. Several spellings of a field are listed in the order of preference.
+pub(super) struct Format {
+    /// The platform, as in messages.
+    pub(super) platform: &'static str,
+    pub(super) id: &'static [&'static str],
+    pub(super) name: &'static [&'static str],
+    pub(super) size: &'static [&'static str],
+    /// Empty if the status needs more than one field.
+    pub(super) status: &'static [&'static str],
+    /// The form field for a lifetime in seconds.
+    pub(super) lifetime: Option<&'static str>,
+    /// The purpose of an upload for which none is given.
+    pub(super) default_purpose: Option<&'static str>,
+}
+
+impl Format {
+    /// Reads a file object; the caller takes the platform's own fields and moves the rest to `extra`.
+    pub(super) fn file(&self, fields: &mut Fields, profile: &str) -> Result<File> {
+        let id = fields.take_id(self.id);
+        let id = id.ok_or_else(|| Error::platform(format!("{} sent a file without an id", self.platform)))?;
+        Ok(File {
+            provider: self.platform.to_owned(),
+            profile: profile.to_owned(),
+            id: FileId(id),
+            name: fields.take(self.name, as_text).unwrap_or_default(),
+            size: fields.take(self.size, as_count),
+            purpose: fields.take(&["purpose"], as_word),
+            status: fields.take(self.status, as_word),
+            created_at: fields.take(&["created_at"], as_time),
+            expires_at: fields.take(&["expires_at"], as_time),
+            ..File::default()
+        })
+    }
+
+    /// The text fields of an upload. They precede the file: some servers stream the file on and cannot go back.
+    pub(super) fn form_fields(&self, file: &NewFile) -> Vec<Part> {
+        let lifetime = self.lifetime.zip(file.expires);
+        let lifetime = lifetime.map(|(field, expires)| Part::text(field, expires.as_secs().to_string()));
+        let purpose = file.purpose.as_deref().or(self.default_purpose);
+        lifetime.into_iter().chain(purpose.map(|purpose| Part::text("purpose", purpose))).collect()
+    }
+
+    /// Checks the answer to a delete. Some servers send no body, others state whether the file was deleted.
+    pub(super) fn check_deleted(&self, id: &FileId, reply: &Reply) -> Result<()> {
+        reply.acknowledges("deletion")?;
+        let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
+        if answer.deleted == Some(false) {
+            let message = format!(": {} answered that it did not delete the file", self.platform);
+            return Err(Error::platform(Message::file(id, &message)));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Deleted {
+    #[serde(default)]
+    deleted: Option<bool>,
+}
+
+/// A page of a listing. Only `data` is certain.
+#[derive(Deserialize)]
+pub(super) struct List {
+    /// Null is an empty list; an object without it is not a list.
+    #[serde(deserialize_with = "Option::deserialize")]
+    data: Option<Vec<Fields>>,
+    #[serde(default, deserialize_with = "word")]
+    has_more: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    last_id: Option<String>,
+}
+
+impl List {
+    /// The page, where a full one of `size` files that does not state `has_more` has a successor.
+    pub(super) fn into_page(
+        self,
+        platform: &str,
+        size: u32,
+        file: impl Fn(Fields) -> Result<File>,
+    ) -> Result<Page> {
+        let files: Vec<File> = self.data.into_iter().flatten().map(file).collect::<Result<_>>()?;
+        let is_full = files.len() as u64 >= u64::from(size);
+        let more = self.has_more.map_or(is_full, |stated| stated == "true");
+        let next = self.last_id.or_else(|| files.last().map(|file| file.id.0.clone()));
+        Ok(Page { next: next_cursor(platform, more, next)?, files })
+    }
+}
+
+/// The `order` of a listing that the platform sorts by age.
+pub(super) fn order(query: &Query) -> Option<&'static str> {
+    let sort = query.sort.as_ref().filter(|sort| sort.field == "created_at")?;
+    Some(direction(sort.descending))
+}
+
+pub(super) const fn direction(descending: bool) -> &'static str {
+    if descending { "desc" } else { "asc" }
+}
+
+/// The sentence of an error body: `{error: "text"}`, `{error: {message}}`, `{message}` or `{code}`.
+pub(super) fn error_message(body: &Object) -> Option<String> {
+    let text = |value: Option<&serde_json::Value>| {
+        Some(value?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    text(body.get("error"))
+        .or_else(|| text(body.get("error")?.get("message")))
+        .or_else(|| text(body.get("message")))
+        .or_else(|| text(body.get("code")))
+}
