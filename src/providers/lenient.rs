@@ -1,8 +1,8 @@
-//! Reading fields of a reply that a server may spell loosely.
+//! Tolerant decoding of replies.
 //!
-//! A number may come as text, a date as seconds; a field may be null or absent. A value of a shape that makes no
-//! sense reads as absent, so that one odd field does not hide a whole listing; of a file it stays in `extra` ([`Fields`]).
-//! The functions that take a deserializer are for `#[serde(deserialize_with)]`.
+//! A number may be text, a date may be seconds; a field may be null or absent. A value of an unexpected type counts as
+//! absent, so that one odd field does not fail a whole listing; in a file it stays in `extra` ([`Fields`]). The functions
+//! with a deserializer are for `#[serde(deserialize_with)]`.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use crate::model::Object;
 
-/// What a reply says of a file. Fields are taken out as they are translated; what is left is `extra`.
+/// The fields of a file in a reply. Translated fields are removed; the rest becomes `extra`.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Object);
 
 impl<'de> Deserialize<'de> for Fields {
-    /// A field that is there twice is an error: of two ids nobody knows which one is meant.
+    /// A duplicate field is an error: of two ids, either might be meant.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Once;
         impl<'de> Visitor<'de> for Once {
@@ -43,8 +43,8 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
-    /// The value of the first of these spellings that `read` understands. A spelling that says the same or nothing goes
-    /// with it; what is not understood or says something else stays.
+    /// The value of the first of these spellings that `read` can parse. Spellings with the same value or none are removed
+    /// with it; others stay.
     pub(super) fn take<T: PartialEq>(
         &mut self,
         spellings: &[&str],
@@ -72,19 +72,19 @@ impl Fields {
         self.take(spellings, as_word)
     }
 
-    /// A value that stays, too.
+    /// A value, which stays.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
 
-    /// Puts back what is left of an object that was taken apart.
+    /// Restores the rest of an object whose fields were taken.
     pub(super) fn put_back(&mut self, key: &str, left: Self) {
         if !left.0.is_empty() {
             self.0.insert(key.to_owned(), Value::Object(left.0));
         }
     }
 
-    /// What is left.
+    /// The rest.
     pub(super) fn rest(self) -> Object {
         self.0
     }
@@ -96,7 +96,7 @@ impl From<Object> for Fields {
     }
 }
 
-/// A file that has an id: the one field that must be there.
+/// A file with an id, the only required field.
 #[derive(serde::Deserialize)]
 #[serde(try_from = "Fields")]
 pub(super) struct Known {
@@ -123,7 +123,7 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Text that says something.
+/// Text that is not empty.
 pub(super) fn as_word(value: &Value) -> Option<String> {
     as_text(value).filter(|text| !text.is_empty())
 }
@@ -137,7 +137,7 @@ pub(super) fn as_count(value: &Value) -> Option<u64> {
     }
 }
 
-/// Some encoders write every number with a fraction.
+/// Accepts an integer with the fraction `.0`, which some encoders write.
 fn whole(text: &str) -> Option<u64> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
@@ -156,7 +156,7 @@ pub(super) fn as_object(value: &Value) -> Option<Object> {
     value.as_object().cloned()
 }
 
-/// A checksum of so many hexadecimal digits, in lower case.
+/// A checksum of `digits` hexadecimal digits, in lower case.
 pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
     move |value| {
         let text = value.as_str().filter(|text| text.len() == digits)?;
@@ -174,7 +174,7 @@ pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     Ok(as_text(&Value::deserialize(from)?))
 }
 
-/// [`as_word`]: the empty text is absent, too.
+/// [`as_word`]: empty text counts as absent.
 pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(as_word(&Value::deserialize(from)?))
 }
@@ -184,7 +184,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     Ok(as_count(&Value::deserialize(from)?))
 }
 
-/// A yes or no, as such or as text.
+/// A boolean, as such or as text.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(matches!(text(from)?.as_deref(), Some("true" | "1")))
 }
@@ -194,7 +194,7 @@ pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestam
     Ok(as_time(&Value::deserialize(from)?))
 }
 
-/// An instant as one of the texts that [`as_time`] reads.
+/// An instant in a text that [`as_time`] accepts.
 pub(super) fn instant(text: &str) -> Option<Timestamp> {
     let seconds = || Timestamp::from_second(text.strip_suffix(".0").unwrap_or(text).parse().ok()?).ok();
     text.parse().ok().or_else(seconds)
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn null_absent_and_senseless_read_as_absent() {
+    fn null_and_unexpected_types_count_as_absent() {
         let nothing = Loose::default();
         assert_eq!(read("{}"), nothing);
         assert_eq!(read(r#"{"text":null,"count":null,"flag":null,"time":null}"#), nothing);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_goes_and_what_is_not_understood_stays() {
+    fn taken_fields_are_removed_and_others_stay() {
         let mut fields: Fields =
             serde_json::from_str(r#"{"a":"many","b":7,"c":8,"d":"7","e":null,"f":"","g":[1]}"#).unwrap();
         assert_eq!(fields.take(&["a", "b", "c", "d", "e", "f", "z"], as_count), Some(7));

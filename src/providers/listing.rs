@@ -1,5 +1,5 @@
-//! A listing over any provider: pages followed to the end, every file checked against the filter where the platform
-//! does not decide it, order and limit kept where the platform does not.
+//! A listing over any provider. It follows the pages to the end, and applies the parts of filter, order and limit that the
+//! platform does not.
 
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::filter::{self, Filter};
 use crate::model::{File, hash_of};
 
-/// Empty pages in a row after which a listing is taken to have no end. A platform that filters page by page may send many
-/// of them before the first file that passes.
+/// Empty pages in a row after which a listing counts as endless. A platform that filters page by page may send many of them
+/// before the first matching file.
 const EMPTY_PAGES: u32 = 1_000;
 
 /// Detects a listing that repeats itself. It holds hashes of the cursors and pages so far, two per page, and of the ids of
@@ -32,9 +32,9 @@ impl SeenPages {
         Self { places: cursor.iter().map(hash_of).collect(), ..Self::default() }
     }
 
-    /// Adds a page and the cursor of the next one. Items that the page before had are left out. A cursor or a page that
-    /// was there already, a page without a new item that has another after it, and too many empty pages are errors: the
-    /// platform ignores the cursor, and the listing would never end.
+    /// Adds a page and the cursor of the next one. Removes items of the previous page. A repeated cursor or page, a page
+    /// without a new item that has a successor, and too many empty pages are errors: the platform ignores the cursor,
+    /// and the listing would never end.
     pub(super) fn add<T>(
         &mut self,
         platform: &str,
@@ -58,14 +58,14 @@ impl SeenPages {
         }
         self.empty = 0;
         if next.is_none() && self.ids.is_empty() {
-            // The only page has nothing to be compared with.
+            // A single page cannot repeat anything.
             return Ok(());
         }
         let ids: Vec<u64> = items.iter().map(|item| hash_of(&id(item))).collect();
         if !self.places.insert(hash_of(&ids)) {
             return repeats();
         }
-        // Pages that overlap do so at an end.
+        // Pages overlap at an end.
         if [ids.first(), ids.last()].into_iter().flatten().any(|id| self.ids.contains(id)) {
             let before: HashSet<u64> = self.ids.iter().copied().collect();
             let mut hashes = ids.iter();
@@ -79,8 +79,8 @@ impl SeenPages {
     }
 }
 
-/// The cursor of the next page on a platform that says whether there is `more`. More pages without a cursor are an error:
-/// the listing would look complete.
+/// The cursor of the next page on a platform that states whether there is `more`. More pages without a cursor are an
+/// error: the listing would look complete.
 pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
     match next {
         None if more => Err(Error::platform(format!(
@@ -97,33 +97,33 @@ pub(super) fn page_size(query: &Query, is_decided: bool, default: u32, max: u32)
     query.page_size.or(wanted.map(|wanted| wanted.min(default))).unwrap_or(default).clamp(1, max)
 }
 
-/// Files of a provider, page by page. The next page is asked for while this one is used.
+/// Files of a provider, page by page. The next page is requested while the current one is used.
 pub struct Listing {
     provider: Arc<dyn Provider>,
     query: Query,
-    /// The part of the filter that is checked here.
+    /// The part of the filter that is evaluated here.
     check: Option<Filter>,
-    /// The fields that the provider stated when that was decided.
+    /// The fields that the provider stated at that time.
     stated: &'static [&'static str],
-    /// The page under way.
+    /// The request for the next page.
     ahead: Option<JoinHandle<Result<Page>>>,
     cursor: Option<String>,
     seen: SeenPages,
     left: u64,
     started: bool,
     ended: bool,
-    /// Whether all files must be read before the first can be given.
+    /// Whether all files are read before the first is returned.
     collects: bool,
-    /// Whether it starts where another ended.
+    /// Whether it starts at a cursor.
     resumes: bool,
-    /// Whether the limit left out files of the last page.
+    /// Whether the limit cut off files of the last page.
     cut: bool,
-    /// Older files are not wanted.
+    /// Files older than this are not wanted.
     since: Option<Timestamp>,
 }
 
 impl Listing {
-    /// A listing of `query`, from `cursor` on if given. Refuses a filter or an order on fields that its files do not
+    /// A listing of `query`, from `cursor` on if given. Refuses a filter or an order on fields that the files do not
     /// state.
     pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Result<Self> {
         let collects = query.sort.as_ref().is_some_and(|sort| !provider.capabilities().list.sorts(sort));
@@ -147,7 +147,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Decides what is checked here, by what the provider states now.
+    /// Decides which part of the filter is evaluated here, by the fields that the provider states now.
     fn decide(&mut self) -> Result<()> {
         let provider = self.provider.as_ref();
         self.stated = provider.stated();
@@ -158,24 +158,24 @@ impl Listing {
         }
     }
 
-    /// Ends at the first page with a file from before `since`, where the platform lists the newest first.
+    /// Ends at the first page with a file older than `since`, if the platform lists the newest first.
     #[must_use]
     pub fn since(mut self, since: Timestamp) -> Self {
         self.since = Some(since).filter(|_| self.provider.capabilities().list.newest_first);
         self
     }
 
-    /// Whether the order forces all files to be read before the first can be given.
+    /// Whether all files are read before the first is returned.
     pub fn reads_all_first(&self) -> bool {
         self.collects
     }
 
-    /// Where the page after the last one given starts; None at the end, and where that would pass over files.
+    /// The cursor of the page after the last one returned; None at the end, and where it would skip files.
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref().filter(|_| !self.cut && !self.collects)
     }
 
-    /// The next files that pass, never none; None at the end.
+    /// The next matching files, at least one; None at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<File>>> {
         if self.left == 0 {
             return Ok(None);
@@ -202,7 +202,7 @@ impl Listing {
         Ok(None)
     }
 
-    /// All of them: for a few.
+    /// All of them, in memory.
     pub async fn all(mut self) -> Result<Vec<File>> {
         let mut all = Vec::new();
         while let Some(files) = self.next().await? {
@@ -211,7 +211,7 @@ impl Listing {
         Ok(all)
     }
 
-    /// One page of the platform's, filtered.
+    /// One page of the platform, filtered.
     async fn page(&mut self) -> Result<Option<Vec<File>>> {
         if self.ended {
             return Ok(None);
@@ -222,7 +222,7 @@ impl Listing {
             None => self.ask(self.cursor.clone()),
         };
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
-        // The answer may have told that the server states other fields.
+        // The answer may show that the server states other fields.
         if self.stated != self.provider.stated() {
             self.decide()?;
         }
@@ -237,13 +237,13 @@ impl Listing {
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {
-                // A page is asked for ahead only if it is sure to be wanted.
+                // A page is requested ahead only if it is certainly needed.
                 if self.collects || self.left > files.len() as u64 {
                     self.ahead = Some(self.ask(Some(next)));
                 }
             }
         }
-        // A listing that fits one page is shown newest first even where the server does not sort.
+        // A listing of a single page is sorted newest first even if the server does not sort.
         let whole = first && self.ended && !self.resumes;
         if whole && self.query.sort.is_none() && !self.provider.capabilities().list.newest_first {
             files.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
@@ -263,7 +263,7 @@ impl Listing {
         }
     }
 
-    /// Reads everything and sorts it; with a limit it holds no more than that many.
+    /// Reads and sorts all files; a limit bounds the number of files in memory.
     async fn collect(&mut self) -> Result<Vec<File>> {
         let sort = self
             .query
@@ -299,7 +299,7 @@ impl Drop for Listing {
     }
 }
 
-/// A file with its place in the order; the greatest is the last.
+/// A file with its sort key; the greatest comes last.
 struct Ranked {
     key: SortKey,
     descending: bool,
@@ -310,7 +310,7 @@ struct Ranked {
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let (a, b) = (&self.key, &other.key);
-        // What is not known comes last in either direction; equals keep the platform's order.
+        // Unknown values come last in either direction; equal ones keep the platform's order.
         let known = a.is_unknown().cmp(&b.is_unknown());
         let ordered = a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
         known
@@ -384,7 +384,7 @@ fn sort_key(file: &File, field: &str) -> SortKey {
     }
 }
 
-/// Whether a single file passes a filter. Asks the platform where only it can compare.
+/// Whether a single file matches a filter. Queries the platform if only it can compare.
 pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) -> Result<bool> {
     if left_to_check(provider.as_ref(), filter)? == *filter {
         return Ok(filter.matches(file));
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_goes_on_or_repeats_itself() {
+    fn a_repeated_page_is_an_error() {
         let (a, b): (&[&str], &[&str]) = (&["a1", "a2"], &["b1", "b2"]);
         assert_eq!(
             seen(None, &[(a, Some("1")), (b, Some("2")), (&["c"], None)]),
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_follows_has_a_cursor() {
+    fn a_next_page_has_a_cursor() {
         let next = |more, next: Option<&str>| next_cursor("p", more, next.map(str::to_owned)).ok();
         assert_eq!(next(true, Some("c")), Some(Some("c".to_owned())));
         assert_eq!(

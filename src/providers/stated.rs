@@ -1,4 +1,4 @@
-//! Which fields a platform states of its files, and the refusal of a filter or an order on any other.
+//! The fields that a platform states, and the refusal of filters and orders on other fields.
 //!
 //! A field that is not stated is unknown. A comparison with it is neither true nor false, and neither is its negation.
 //! Such a filter is refused before any request, unless the platform compares the field itself: then its answer is
@@ -12,7 +12,7 @@ use crate::model::File;
 /// Fields that every file has: the platform states the first two, haul sets the others.
 const ALWAYS: [&str; 4] = ["id", "name", "provider", "profile"];
 
-/// Whether a list of stated fields contains this field, or an object that it is a key of.
+/// Whether a list of stated fields contains this field, or the object of which it is a key.
 pub fn states(stated: &[&str], field: &str) -> bool {
     let contains = |known: &str, field: &str| {
         field.strip_prefix(known).is_some_and(|key| key.is_empty() || key.starts_with('.'))
@@ -26,8 +26,8 @@ pub fn states(stated: &[&str], field: &str) -> bool {
         })
 }
 
-/// The part of a filter that is checked here: the conditions on stated fields. Those that the platform decides are left
-/// out. Any other condition is refused.
+/// The part of a filter that is evaluated here: the conditions on stated fields. The others are refused, except those that
+/// the platform decides.
 pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter> {
     let (stated, decided) = (provider.stated(), provider.decides(filter));
     let mut left = Filter::default();
@@ -41,12 +41,12 @@ pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter>
     Ok(left)
 }
 
-/// Returns an error where files would be sorted by a field that is not stated.
+/// Refuses to sort by a field that is not stated.
 pub(super) fn require_sortable(provider: &dyn Provider, field: &str) -> Result<()> {
     if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, "sort")) }
 }
 
-/// Returns an error where the newest of several files is asked for and the creation time of one of them is unknown.
+/// Refuses to find the newest of several files if the creation time of one of them is unknown.
 pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
     if files.len() < 2 {
         return Ok(());
@@ -64,7 +64,7 @@ pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
     })
 }
 
-/// The error for a condition on a field that is not stated, which the platform cannot be asked to decide.
+/// The error for a condition on a field that is not stated and that the platform does not decide.
 fn undecided(provider: &dyn Provider, field: &str) -> Error {
     let mut natives = provider.capabilities().list.native.iter();
     let native = natives.find(|native| native.field == field && native.precision == Precision::Exact);
@@ -105,7 +105,7 @@ mod tests {
     use crate::providers::REGISTRY;
 
     #[test]
-    fn an_object_that_is_stated_is_so_with_all_of_its_keys() {
+    fn a_stated_object_states_its_keys() {
         let stated = ["size", "metadata.title", "extra.urls", "upload_status", "checksums.md5"];
         for field in [
             "id",

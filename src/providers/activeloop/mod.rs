@@ -1,10 +1,10 @@
-//! Activeloop Files: an API in OpenAI's words, with workspaces and metadata.
+//! Activeloop Files: OpenAI's wire format with workspaces and metadata. Little of it is documented.
 //!
-//! Little of it is documented. What shapes this file: `workspace` is a query parameter everywhere but on upload, where
-//! it is a form field; `metadata` is JSON text on upload and a JSON object later; the verb of the metadata call was
-//! lost from every copy of the documentation, so PUT is tried and a 405 tells another; nobody says whether that call
-//! merges or replaces, so it is always sent the whole object; and an upload may be answered with a file, an array or
-//! a list, however many files it had.
+//! - `workspace` is a form field of an upload and a query parameter everywhere else.
+//! - `metadata` is JSON text in an upload and a JSON object elsewhere.
+//! - The method of the metadata call is unknown: PUT is tried, and a 405 names another. Whether the call merges or
+//!   replaces is unknown, too, so it is always sent the whole object.
+//! - The answer to an upload is a file, an array or a list, independent of the number of files.
 
 mod wire;
 
@@ -46,19 +46,19 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// One is known; the others are OpenAI's, whose words the API borrows.
+/// The first is documented; the others are OpenAI's.
 const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
 
-/// Verbs that the metadata call may have, the likeliest first: the one other update of this API is a PUT.
+/// Possible methods of the metadata call, the likeliest first: the only other update of this API is a PUT.
 const VERBS: [Method; 3] = [Method::PUT, Method::PATCH, Method::POST];
 
-/// Files a page unless more are asked for: the platform's own default of 10,000 takes long to begin.
+/// The default page size: the first page of the platform's default of 10,000 takes long.
 const PAGE: u32 = 1_000;
 
 const CAN: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: None,
-        // What the self-hosted product takes; the hosted one does not say.
+        // The limit of the self-hosted product; the hosted one documents none.
         warn_bytes: Some(536_870_912),
         empty: true,
         name: NameLimit::Unlimited,
@@ -109,7 +109,7 @@ const CAN: Capabilities = Capabilities {
 
 struct Activeloop {
     connection: Connection,
-    /// The verb of the metadata call, as far as it is known yet.
+    /// The method of the metadata call, as far as it is known.
     verb: Mutex<Method>,
 }
 
@@ -181,12 +181,12 @@ impl Provider for Activeloop {
         let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
         let shares = Arc::new(Shares::new(files, progress));
         let reply = self.connection.http.upload(&self.with_org(request), shares).await?;
-        // A success, whatever it says: the file may be there.
+        // A success, whatever the body: the file may exist.
         let answered = files_of(reply.json("uploaded file")?, self.profile())
             .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
             let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
-            // With the status of a success: those that it did not tell of may be there all the same.
+            // With the status of a success: the other files may exist, too.
             return Err(Error::platform(message)
                 .with_status(reply.status)
                 .hint("`haul ls` shows which of them are there"));
@@ -213,7 +213,7 @@ impl Provider for Activeloop {
             )
             .hint("`haul upload FILE --name NAME` uploads it under another name, with a new id"));
         }
-        // Right whether the platform merges what it gets or puts it in the place of what it had.
+        // Correct whether the platform merges or replaces.
         let before = self.stat(id).await?.metadata;
         let after = patch.apply(&before);
         let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
@@ -226,12 +226,12 @@ impl Provider for Activeloop {
             Some(file) => file,
             None => self.stat(id).await?,
         };
-        // Who answered may not be the platform. Instructions are carried out, not kept.
+        // The answer may come from a proxy. Instructions are executed, not stored.
         let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
         if let Some((lost, _)) = set.find(|(key, _)| !is_told && !file.metadata.contains_key(*key)) {
             return Err(Error::platform(Message::file(id, &format!(": activeloop did not keep {lost}"))));
         }
-        // Keys that are new here may be the doing of `instructions`.
+        // Additional keys may come from `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
         let kept: Vec<&str> =
             gone.filter(|key| file.metadata.contains_key(*key)).map(String::as_str).collect();
@@ -260,7 +260,7 @@ impl Activeloop {
         }
     }
 
-    /// Sends the metadata by the verb that is known, and once more by the one that a 405 names.
+    /// Sends the metadata by the known method, and once more by the one that a 405 names.
     async fn put_metadata(&self, id: &FileId, metadata: &Json) -> Result<Reply> {
         let verb = self.verb.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reply = self.send_metadata(&verb, id, metadata).await?;
@@ -282,7 +282,7 @@ impl Activeloop {
     async fn send_metadata(&self, verb: &Method, id: &FileId, metadata: &Json) -> Result<Reply> {
         let url = self.connection.url(&["files", id.as_str(), "metadata"])?;
         let request = Request { method: verb.clone(), ..Request::put(url, Body::json(metadata)) };
-        // The whole object twice is the same as once, but for instructions, which an AI carries out.
+        // Sending the whole object is idempotent, except for instructions, which an AI executes.
         let request = if metadata.get("instructions").is_none() { request.repeatable() } else { request };
         self.connection.http.send(&self.scoped(request).expecting(405)).await
     }
@@ -327,7 +327,7 @@ fn condition(comparison: &Comparison) -> Option<String> {
     }
 }
 
-/// Hands the progress of one body with several files to the progress of each.
+/// Splits the progress of a body with several files into the progress of each file.
 struct Shares(Vec<(u64, u64, Arc<dyn Progress>)>);
 
 impl Shares {
@@ -350,7 +350,7 @@ impl Progress for Shares {
     }
 
     fn read(&self, offset: u64, bytes: &[u8]) {
-        // No stretch crosses from one file into the next.
+        // A chunk never spans two files.
         let after = self.0.partition_point(|(start, size, _)| start.saturating_add(*size) <= offset);
         if let Some((start, _, progress)) = self.0.get(after) {
             progress.read(offset - start, bytes);

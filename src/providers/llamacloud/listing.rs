@@ -36,7 +36,7 @@ pub(super) fn equals(comparison: &Comparison) -> Option<Parameter> {
 }
 
 impl LlamaCloud {
-    /// Lists one page. All but the token must stay the same from page to page.
+    /// Lists one page. Everything but the token is the same on every page.
     pub(super) async fn list_page(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let mut pushed = Pushed::of(query.filter.as_ref(), self.capabilities().list.native, None);
         if let Some(flag) = self.flag(MANUAL)?.filter(|_| pushed.parameter(MANUAL).is_none()) {
@@ -66,7 +66,7 @@ impl LlamaCloud {
         Ok(self.page(ListReply { items, next_page_token: None }))
     }
 
-    /// The file of that id, by the listing.
+    /// Finds a file by id in the listing.
     pub(super) async fn list_by_id(&self, id: &FileId) -> Result<Option<File>> {
         let request = self.expanded(Request::get(self.beta(&[])?)).query("file_ids", id);
         let page = self.page(self.call(request, "list of files").await?);
@@ -151,8 +151,8 @@ fn to_json(pushed: &Pushed<'_>) -> Object {
     filter
 }
 
-/// The three orders that servers of every age take; the newest refuse any word of direction. They list by
-/// `created_at` from the newest on; older ones are documented to start from the oldest.
+/// The three orders that every version of the server accepts; the newest refuses a direction. It lists by `created_at`
+/// from the newest on; older versions are documented to start from the oldest.
 fn order_by(sort: &Sort) -> Option<&'static str> {
     match (sort.field.as_str(), sort.descending) {
         ("name", false) => Some("name"),
@@ -162,7 +162,7 @@ fn order_by(sort: &Sort) -> Option<&'static str> {
     }
 }
 
-/// The same for the query, which kept the words.
+/// The same for the deprecated query, which accepts directions.
 fn order_by_words(sort: &Sort) -> Option<String> {
     let known = matches!(sort.field.as_str(), "name" | "id" | "created_at");
     known.then(|| format!("{}{}", sort.field, if sort.descending { " desc" } else { "" }))

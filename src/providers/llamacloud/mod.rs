@@ -1,13 +1,12 @@
 //! LlamaCloud: the Files API behind the parsing, extraction and indexing products of `LlamaIndex`.
 //!
-//! What shapes this code:
 //! - The beta endpoints answer with a short object: no size, no creation time, no media type. The legacy ones answer
 //!   with a long one that has them. [`wire`] decodes both.
-//! - A file cannot be changed once it is there: no rename, no metadata, no new content.
-//! - Bytes are never served by the API itself. `/content` gives a presigned URL of an object store, which is fetched
-//!   without the token: the store refuses a request with two credentials, and the token is none of its business.
-//! - A lost answer to an upload cannot be told from a failure by size or time, since the listing has neither. Each
-//!   upload therefore carries an `external_file_id` of ours, by which it can be found.
+//! - A file cannot be changed: no rename, no metadata, no new content.
+//! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is fetched without
+//!   the token: the store refuses a request with two credentials, and must not see the token.
+//! - Listings state neither size nor time, so that they cannot show whether an upload with a lost answer succeeded. Each
+//!   upload therefore has a generated `external_file_id`, by which it is found.
 //! - The scope is in the query of every call, uploads included.
 
 mod listing;
@@ -66,7 +65,7 @@ pub(super) static SPEC: Spec = Spec {
 
 const CAN: Capabilities = Capabilities {
     upload: UploadAbility {
-        // Published as "512 MB". Only what is too much in either reading is refused unasked.
+        // Documented as "512 MB". Only files over the limit in both readings are refused before sending.
         max_bytes: Some(512 * 1024 * 1024),
         warn_bytes: Some(512_000_000),
         empty: false,
@@ -101,7 +100,7 @@ const CAN: Capabilities = Capabilities {
             equals("data_source_id"),
         ],
         sort: &["+name", "+id", "-created_at"],
-        // Not documented; listings have no time to tell it by.
+        // Not documented, and listings state no time.
         newest_first: true,
     },
     annotate: None,
@@ -109,7 +108,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["organization_id", "project_id"],
-    // Published for uploads (`POST /api/v1/files`) by project. Nothing is for the other calls, which are sent unpaced.
+    // Documented for uploads (`POST /api/v1/files`) of a project. The other calls have no documented limit.
     rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),
     instead: &[
         (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
@@ -118,7 +117,7 @@ const CAN: Capabilities = Capabilities {
     ],
 };
 
-/// The legacy endpoints know no purpose, and list all files at once in no order that is told.
+/// The legacy endpoints have no purposes, and list all files at once in an undocumented order.
 const CAN_LEGACY: Capabilities = Capabilities {
     upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
     list: ListAbility {
@@ -145,13 +144,13 @@ const CAN_LEGACY: Capabilities = Capabilities {
     ..CAN
 };
 
-/// What a file is for when nothing is said: kept until deleted, other than what only a parse job reads.
+/// The default purpose: such a file is kept until deleted.
 const DEFAULT_PURPOSE: &str = "user_data";
-/// Seconds that a link can live: the limit of presigned URLs in S3; the platform publishes none.
+/// The longest lifetime of a link, in seconds: the limit of S3; the platform documents none.
 const LONGEST_LINK: i64 = 7 * 24 * 3600;
-/// Seconds that a link made only to download lives.
+/// Lifetime of a link created for a download, in seconds.
 const DOWNLOAD_LINK: i64 = 15 * 60;
-/// Where the API is in the other region.
+/// The base URL of the other region.
 const EUROPE: &str = "https://api.cloud.eu.llamaindex.ai";
 /// The endpoints with the short object.
 const BETA: [&str; 4] = ["api", "v1", "beta", "files"];
@@ -172,10 +171,10 @@ struct LlamaCloud {
     via: Via,
 }
 
-/// Which of the platform's routes a call takes where there are several.
+/// The route of a call, where there are several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
-    /// The plain one of the dialect.
+    /// The default of the dialect.
     Plain,
     /// Uploads by `FileCreate` and a presigned URL.
     Presigned,
@@ -209,7 +208,7 @@ fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
     Ok(Box::new(LlamaCloud { connection, legacy, via }))
 }
 
-/// The base URL of the region, if it is another than `base`.
+/// The base URL of the region, if it differs from `base`.
 fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
     let wanted = match region {
         None => return Ok(None),
@@ -266,7 +265,7 @@ impl Provider for LlamaCloud {
             Ok(reply) => return Ok(reply.into_file(self.profile())),
             Err(error) => error,
         };
-        // Older servers have no beta route for one file: only their listing knows whether it is there.
+        // Older servers have no beta route for one file: only their listing shows it.
         let absent = match error.status() {
             Some(404) if !self.legacy => error,
             Some(405) if !self.legacy => {
@@ -277,7 +276,7 @@ impl Provider for LlamaCloud {
         match self.list_by_id(id).await {
             Ok(Some(file)) => Ok(file),
             Ok(None) => Err(absent),
-            // A listing that cannot take the id as one knows no such file either.
+            // A listing that refuses the id does not have such a file either.
             Err(error) if matches!(error.status(), Some(404 | 422)) => Err(absent),
             Err(error) => Err(error),
         }
@@ -302,7 +301,7 @@ impl Provider for LlamaCloud {
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         match self.fetch(id, range.clone()).await {
-            // The URL ended between the two requests: a fresh one has its whole life before it.
+            // The URL expired between the two requests; a new one does not.
             Err(error) if presigned::is_refused(&error) => self.fetch(id, range).await,
             fetched => fetched,
         }
@@ -346,7 +345,7 @@ impl LlamaCloud {
         self.connection.http.json(&self.scoped(request).unpaced(), what).await
     }
 
-    /// Asks for the further parts of `--set expand=a,b`.
+    /// Adds the parameters of `--set expand=a,b`.
     fn expanded(&self, request: Request) -> Request {
         let words = self.connection.setting("expand").unwrap_or_default().split(',').map(str::trim);
         words.filter(|word| !word.is_empty()).fold(request, |request, word| request.query("expand", word))

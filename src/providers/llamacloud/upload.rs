@@ -13,13 +13,13 @@ use crate::http::{Body, Part, Request, form};
 use crate::model::{File, NewFile, Object};
 use crate::progress::Progress;
 
-/// The settings that `FileCreate` has a place for: texts.
+/// Settings for text fields of `FileCreate`.
 const TEXTS: [&str; 3] = ["last_modified_at", "data_source_id", "storage_type"];
-/// The same: JSON objects.
+/// Settings for JSON objects of `FileCreate`.
 const OBJECTS: [&str; 2] = ["resource_info", "permission_info"];
 
 impl LlamaCloud {
-    /// Uploads in one form. The file is its last part, so that a server knows what it is for first.
+    /// Uploads in one form. The file is its last part, so that a server reads the purpose first.
     pub(super) async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         self.refuse_presigned_settings()?;
         let mark = Mark::new(&self.connection);
@@ -41,7 +41,7 @@ impl LlamaCloud {
         let file = reply.and_then(|reply| reply.json::<FileReply>("uploaded file"));
         match (file, &mark) {
             (Ok(file), _) => Ok(file.into_file(&self.connection.profile)),
-            // It may be there: an id of our own making tells, one the user gave may be an older file's.
+            // The file may exist: a generated id finds it, one of the user may be an older file's.
             (Err(error), Mark::Ours(mark)) if error.may_be_done() => {
                 self.list_by_mark(mark).await.ok().flatten().ok_or(error)
             }
@@ -49,8 +49,8 @@ impl LlamaCloud {
         }
     }
 
-    /// Announces a file, stores its bytes at a presigned URL and asks what became of it. Where the bytes cannot be
-    /// stored, the announced file is taken back.
+    /// Creates a file, stores its bytes at a presigned URL and requests the result. If the bytes cannot be stored, the file
+    /// is deleted.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         if file.purpose.is_some() {
             return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned has no place for a purpose")
@@ -80,7 +80,7 @@ impl LlamaCloud {
         Ok(reply.into_file(&self.connection.profile))
     }
 
-    /// The `FileCreate` of a file: its name and size, and what the settings say.
+    /// The `FileCreate` of a file: name, size and settings.
     fn file_create(&self, file: &NewFile) -> Result<Object> {
         let mut create = Object::new();
         create.insert("name".to_owned(), json!(file.name));
@@ -103,7 +103,7 @@ impl LlamaCloud {
         Ok(create)
     }
 
-    /// Refuses settings that an upload in one form has no place for, rather than drop them.
+    /// Refuses settings that an upload in one form does not support, rather than ignore them.
     fn refuse_presigned_settings(&self) -> Result<()> {
         let given = |key: &&&str| self.connection.setting(key).is_some();
         let taken = |key: &&&str| self.legacy && **key == "storage_type";
@@ -120,7 +120,7 @@ impl LlamaCloud {
 
 /// The `external_file_id` of an upload.
 enum Mark {
-    /// Made for this upload alone.
+    /// Generated for this upload.
     Ours(String),
     /// The user's, not necessarily unique.
     Users(String),

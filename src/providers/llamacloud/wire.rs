@@ -1,4 +1,4 @@
-//! What the platform says, and what it means.
+//! The replies of the platform and their translation.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use crate::providers::lenient::{self, Known};
 
 /// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
 ///
-/// What is not translated stays in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type` (an
+/// Fields that are not translated stay in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type` (an
 /// extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
 /// `permission_info` and `download_url`.
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ impl FileReply {
     }
 }
 
-/// A page of files. No token, null or an empty one: it is the last.
+/// A page of files. The last one has no token, null or an empty token.
 #[derive(Deserialize)]
 pub(super) struct ListReply {
     pub(super) items: Vec<FileReply>,
@@ -63,8 +63,8 @@ fn download_url(value: &Value) -> Option<String> {
     PresignedUrl::deserialize(value).ok()?.into_link().map(|link| link.url)
 }
 
-/// Reads a complaint about the id in the path: one that is not even shaped like an id is 422, not 404, and still
-/// means that there is no such file.
+/// Reads an error about the id in the path. An id of another form is a 422 instead of a 404, and still means that there is
+/// no such file.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Value = serde_json::from_slice(&reply.body).ok()?;
     let of_id = |complaint: &&Value| {
@@ -75,24 +75,24 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     Some(Problem { message, kind: Some(Kind::NotFound), is_final: false })
 }
 
-/// A URL of an object store that does one thing for a while without a token.
+/// A URL of an object store that allows one operation for a limited time, without a token.
 #[derive(Deserialize)]
 pub(super) struct PresignedUrl {
     url: String,
     expires_at: Option<Value>,
-    /// For a form that is posted: its fields, in order.
+    /// The fields of the form to post, in order.
     form_fields: Option<Object>,
-    /// The file it will be, where it was made to upload one.
+    /// The id of the file to upload.
     pub(super) file_id: Option<String>,
 }
 
 impl PresignedUrl {
-    /// Whether it takes a form instead of a bare GET or PUT.
+    /// Whether it requires a form instead of a GET or PUT.
     pub(super) fn is_form(&self) -> bool {
         self.form_fields.as_ref().is_some_and(|fields| !fields.is_empty())
     }
 
-    /// The request that gives the bytes.
+    /// The request for the bytes.
     pub(super) fn fetch(&self) -> Result<Request> {
         let url = self.parsed()?;
         let request = if self.is_form() {
@@ -103,8 +103,8 @@ impl PresignedUrl {
         Ok(request.anonymous().bulk())
     }
 
-    /// The request that stores the bytes of `file`. A store refuses a content type that was not signed, and ignores
-    /// what follows the file in a form. It may go again: the place is the same.
+    /// The request that stores the bytes of `file`. A store refuses a content type that was not signed, and ignores fields
+    /// after the file in a form. The request may be repeated.
     pub(super) fn store(&self, file: &NewFile) -> Result<Request> {
         let url = self.parsed()?;
         let request = if self.is_form() {
@@ -117,7 +117,7 @@ impl PresignedUrl {
         Ok(request.anonymous().bulk().repeatable())
     }
 
-    /// The link that it is, unless it is a form.
+    /// The link, unless it requires a form.
     pub(super) fn into_link(self) -> Option<Link> {
         let expires_at = self.expires_at.as_ref().and_then(time);
         (!self.is_form()).then_some(Link { id: None, expires_at, url: self.url })
@@ -130,7 +130,7 @@ impl PresignedUrl {
             .collect()
     }
 
-    /// The URL, never shown in an error: who has it has the file.
+    /// The URL. It grants access to the file, so it is never shown in an error.
     pub(super) fn parsed(&self) -> Result<Url> {
         match Url::parse(&self.url) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),

@@ -1,13 +1,13 @@
 //! Metorial: files of an instance, of an organization or of a user.
 //!
-//! - Three wire dialects share hosts, auth and most paths: `seed` (the first documentation), `pulsar` (2025) and
-//!   `magnetar` (2026). One tolerant struct reads all their objects; how a request is spelled depends on the dialect
-//!   only for uploads and links. Every answer carries `metorial-version`; an answer without it is the seed's.
-//! - Uploads go to another host, `files.metorial.com`. Every success is 200, deleting included.
-//! - There is no content endpoint for a token: a download makes a short-lived public link and fetches that, without
-//!   the token, since the URL itself is the secret and may be on any host.
-//! - Deleting is soft: the file stays readable with `status: deleted`, and any further action on it is a 403. The
-//!   pulsar server refuses to delete at all (400), which is told as it is.
+//! - Three wire dialects share hosts, authentication and most paths: `seed` (the first documentation), `pulsar` (2025)
+//!   and `magnetar` (2026). One tolerant struct reads all their objects; only uploads, links and filters differ in the
+//!   request. Every answer carries `metorial-version`, except the seed's.
+//! - Uploads go to another host, `files.metorial.com`. Every success is 200, also of a deletion.
+//! - Content has no endpoint for a token: a download creates a short-lived public link and fetches it without the
+//!   token, since the URL itself is the secret and may be on any host.
+//! - Deletion is soft: the file stays readable with `status: deleted`, and any further action on it is a 403. The
+//!   pulsar server refuses to delete (400).
 //! - The rate limit is 5000 requests in 10 minutes (a development instance: 100), without `Retry-After`.
 
 mod upload;
@@ -69,15 +69,15 @@ const fn setting(key: &'static str, help: &'static str) -> Setting {
     Setting { key, help, secret: false }
 }
 
-/// Bytes of a direct upload at most in magnetar; the others state no limit.
+/// The largest direct upload in magnetar, in bytes; the other dialects document no limit.
 const DIRECT_LIMIT: u64 = 100 * 1024 * 1024;
-/// Bytes of a presigned upload at most.
+/// The largest presigned upload, in bytes.
 const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
-/// Lifetime of a link that is made only to download.
+/// Lifetime of a link created for a download.
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
-/// Items a page at most; the server refuses more.
+/// The largest page; the server refuses more.
 const MAX_PAGE: u32 = 100;
-/// Links of one file that are listed at most.
+/// The most links of a file that are listed.
 const MOST_LINKS: usize = 100_000;
 
 const TIMES: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq];
@@ -131,7 +131,7 @@ const SEED: Capabilities = Capabilities {
 const PULSAR: Capabilities = Capabilities {
     upload: UploadAbility {
         purposes: &["user_image", "organization_image"],
-        // An organization's upload has the other one: see `purpose`.
+        // An upload for an organization has the other one.
         default_purpose: Some("user_image"),
         ..SEED.upload
     },
@@ -142,7 +142,7 @@ const PULSAR: Capabilities = Capabilities {
         content_type: false,
         path: false,
     }),
-    // The server checks the purpose of a filter and then ignores it; it has no other.
+    // The server validates a purpose and ignores it; it has no other filter.
     list: ListAbility { native: &[], stated: Wire::Pulsar.stated(), ..SEED.list },
     ..SEED
 };
@@ -174,8 +174,8 @@ const MAGNETAR: Capabilities = Capabilities {
     ..SEED
 };
 
-/// What may turn out to be possible as long as the dialect is not known: the refusals that depend on it come when it is.
-/// A listing states only what it does in every dialect.
+/// The capabilities while the dialect is unknown: everything that a dialect may have. Refusals that depend on the dialect
+/// follow once it is known. A listing states the fields of every dialect.
 const AUTO: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: Some(PRESIGNED_LIMIT),
@@ -192,11 +192,11 @@ const AUTO: Capabilities = Capabilities {
 
 struct Metorial {
     connection: Connection,
-    /// The dialect that was asked for by name; None for `auto`.
+    /// The configured dialect; None for `auto`.
     chosen: Option<Wire>,
-    /// The dialect that is spoken, once known.
+    /// The dialect in use, once known.
     wire: OnceCell<Wire>,
-    /// The dialect of the last answer, which can be another one.
+    /// The dialect of the last answer, which may differ.
     answered: Mutex<Option<Wire>>,
 }
 
@@ -261,7 +261,7 @@ impl Provider for Metorial {
                 request = request.query(key, value);
             }
         }
-        // The page before may have ended in a file that is deleted by now: then the file before that one leads on.
+        // If the last file of the previous page has been deleted since, the page follows the file before it.
         for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
             let reply = self.call(request.clone().maybe_query("after", after)).await?;
             if let Some(page) = wire::page(&reply, &self.connection.profile, after)? {
@@ -305,7 +305,7 @@ impl Provider for Metorial {
             Err(error) => {
                 let by_us = error.is_unanswered();
                 match self.explain(id, error).await {
-                    // An attempt whose answer was lost had done it.
+                    // An earlier attempt, whose answer was lost, has deleted it.
                     error if by_us && error.kind() == Kind::NotFound => Ok(()),
                     error => Err(error),
                 }
@@ -325,7 +325,7 @@ impl Provider for Metorial {
         match self.connection.http.content(&fetch(url)).await {
             Ok(content) => Ok(ContentStream { release: Some(link), ..content }),
             Err(error) => {
-                // Nobody else knows of the link; if it cannot be revoked either, it ends by itself.
+                // If the link cannot be revoked either, it expires by itself.
                 let _ = self.unlink(id, link.id.as_deref().or(Some(&link.url))).await;
                 Err(error)
             }
@@ -352,7 +352,7 @@ impl Provider for Metorial {
         let wire = self.wire().await?;
         let mut links: Vec<Link> = Vec::new();
         let (mut cursor, mut seen) = (None, SeenPages::default());
-        // The one loop over pages in here: nobody above knows that links have pages.
+        // The provider reads all pages itself: callers do not know that links have pages.
         loop {
             let request = match wire {
                 Wire::Magnetar => Request::get(self.connection.url(&["file-links"])?)
@@ -373,7 +373,7 @@ impl Provider for Metorial {
             if cursor.is_none() {
                 return Ok(links);
             }
-            // They are held in memory.
+            // The links are held in memory.
             if links.len() >= MOST_LINKS {
                 return Err(Error::platform(Message::about(
                     &format!("metorial lists more than {MOST_LINKS} links of "),
@@ -398,20 +398,20 @@ impl Provider for Metorial {
 }
 
 impl Metorial {
-    /// Sends a small request to the API host, and learns the dialect from the answer if it is not known.
+    /// Sends a small request to the API host and records the dialect of the answer.
     async fn call(&self, request: Request) -> Result<Reply> {
         let mut request = self.versioned(request);
         if let Some(instance) = self.connection.setting("instance_id") {
             request = request.header("metorial-instance-id", instance);
         }
         let reply = self.connection.http.send(&request).await?;
-        // Fails if it is known already, which is as good.
+        // Fails if it is known already.
         let _ = self.wire.set(Wire::of(&reply));
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Wire::of(&reply));
         Ok(reply)
     }
 
-    /// Asks for the dialect that was chosen by name; with `auto` the server is left to answer in its own.
+    /// Requests the configured dialect; with `auto` the server answers in its own.
     fn versioned(&self, request: Request) -> Request {
         match self.chosen.and_then(Wire::version) {
             Some(version) => request.header("Metorial-Version", version),
@@ -419,7 +419,7 @@ impl Metorial {
         }
     }
 
-    /// The dialect, asked for by the cheapest request if no answer has told it yet.
+    /// The dialect. If no answer has stated it yet, the cheapest request finds it out.
     async fn wire(&self) -> Result<Wire> {
         if let Some(wire) = self.wire.get() {
             return Ok(*wire);
@@ -428,7 +428,7 @@ impl Metorial {
         Ok(*self.wire.get().unwrap_or(&Wire::of(&reply)))
     }
 
-    /// Refuses a setting that only magnetar has a place for.
+    /// Refuses a setting that only magnetar supports.
     async fn only_magnetar(&self, key: &str) -> Result<()> {
         match self.wire().await? {
             Wire::Magnetar => Ok(()),
@@ -436,8 +436,8 @@ impl Metorial {
         }
     }
 
-    /// Makes a link that ends after `lifetime`. The platform knows absolute times only. One more link than wanted does
-    /// no harm if it is short-lived: then the request may be repeated.
+    /// Creates a link that expires after `lifetime`. The platform takes absolute times only. The request may be repeated
+    /// if the link is short-lived, as an additional one does no harm.
     async fn make_link(
         &self,
         id: &FileId,
@@ -465,15 +465,14 @@ impl Metorial {
         }
     }
 
-    /// Says "no such file" where the platform says "forbidden" because the file is deleted. Its error has no code of
-    /// its own for that, so the file is asked.
+    /// Turns a 403 into "not found" if the file is deleted. The error has no code for that, so the file is requested.
     async fn explain(&self, id: &FileId, error: Error) -> Error {
         if error.status() != Some(403) {
             return error;
         }
         let is_deleted = match self.stat(id).await {
             Ok(file) => file.status.as_deref() == Some(DELETED),
-            // The seed does not tell about a file that was deleted.
+            // The seed does not return deleted files.
             Err(gone) => gone.kind() == Kind::NotFound,
         };
         if !is_deleted {
@@ -486,7 +485,7 @@ impl Metorial {
     }
 }
 
-/// The title that a patch sets; it can do nothing else.
+/// The title that a patch sets. Anything else is refused.
 fn new_title(patch: &Patch) -> Result<String> {
     if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
         return Err(Error::new(
@@ -501,7 +500,7 @@ fn new_title(patch: &Patch) -> Result<String> {
     })
 }
 
-/// The id of the link that has this URL, or of the only one there is.
+/// The id of the link with this URL, or of the only link.
 fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<String> {
     let mut found: Vec<Link> =
         links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();

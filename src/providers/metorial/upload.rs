@@ -25,8 +25,8 @@ impl Metorial {
         Ok(fields)
     }
 
-    /// The store that the upload is attached to, and where in it. The platform takes both or neither; without a path,
-    /// or in a folder, the file's name is used.
+    /// The store that the upload is attached to, and the path in it. The platform requires both or neither; without a path,
+    /// or in a folder, the name of the file is used.
     fn place(&self, wire: Wire, file: &NewFile) -> Result<Vec<(&'static str, String)>> {
         let given = ["store_id", "path", "store_replace"].map(|key| (key, self.connection.setting(key)));
         if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some() && wire != Wire::Magnetar) {
@@ -44,7 +44,7 @@ impl Metorial {
         Ok(fields)
     }
 
-    /// The path in the store of a file of this name: the `path` that was set, or a folder and the name.
+    /// The path of a file in the store: the setting `path`, or a folder and the name.
     pub(super) fn path_of(&self, name: &str) -> String {
         match self.connection.setting("path") {
             Some(path) if !path.ends_with('/') => path.to_owned(),
@@ -52,7 +52,7 @@ impl Metorial {
         }
     }
 
-    /// The purpose when none is given. In pulsar it has to fit the owner.
+    /// The default purpose. In pulsar it depends on the owner.
     fn purpose(&self, wire: Wire) -> &'static str {
         match wire.can().upload.default_purpose {
             Some(_) if wire == Wire::Pulsar && self.connection.setting("organization_id").is_some() => {
@@ -62,7 +62,7 @@ impl Metorial {
         }
     }
 
-    /// Whether an upload goes by a presigned URL: if asked for, or where it cannot go otherwise.
+    /// Whether an upload uses a presigned URL: if set, or if the file is too large for a direct upload.
     pub(super) fn presigned(&self, wire: Wire, file: &NewFile) -> Result<bool> {
         match self.connection.setting("via") {
             None => Ok(wire == Wire::Magnetar && file.size > DIRECT_LIMIT),
@@ -91,8 +91,8 @@ impl Metorial {
         self.connection.http.upload(&self.versioned(request), progress).await
     }
 
-    /// Asks for a URL, puts the bytes there without the token, and says that they are there. Each step may be
-    /// repeated: an upload that was begun for nothing ends after a day, and completing one twice gives the same file.
+    /// Requests a URL, puts the bytes there without the token, and completes the upload. Each step may be repeated: an
+    /// abandoned upload expires after a day, and completing one twice returns the same file.
     pub(super) async fn upload_presigned(
         &self,
         file: &NewFile,
@@ -127,18 +127,18 @@ impl Metorial {
     }
 }
 
-/// The refusal of what only another dialect has.
+/// The error for a feature of another dialect.
 pub(super) fn no_place(wire: Wire, what: &str) -> Error {
     Error::new(Kind::Unsupported, format!("metorial has no place for {what} in its {} dialect", wire.name()))
         .hint("`--wire-dialect magnetar` asks for the dialect that has one")
 }
 
-/// The title among the user's metadata: the only key that the platform keeps.
+/// The title in the user's metadata: the only key that the platform stores.
 pub(super) fn title(metadata: &Object) -> Result<Option<String>> {
     if let Some(key) = metadata.keys().find(|key| *key != "title") {
         return Err(Error::new(Kind::Unsupported, format!("metorial has no place for the metadata `{key}`"))
             .hint("the only key is `title`"));
     }
-    // A title such as 2024 was read as a number, being valid JSON.
+    // A title such as 2024 is valid JSON and was parsed as a number.
     Ok(metadata.get("title").map(|title| title.as_str().map_or_else(|| title.to_string(), str::to_owned)))
 }

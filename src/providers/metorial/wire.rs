@@ -1,4 +1,4 @@
-//! The objects on the wire, in all three dialects, and what they come to.
+//! The objects on the wire in all three dialects, and their translation.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::providers::Capabilities;
 use crate::providers::lenient::{self, Known};
 use crate::providers::listing::next_cursor;
 
-/// How the API is spelled.
+/// A wire dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
     Seed,
@@ -32,7 +32,7 @@ impl Wire {
         })
     }
 
-    /// The dialect of an answer. A version that is not known is a later one, and so nearest to the latest known.
+    /// The dialect of an answer. An unknown version is a later one and closest to the latest known.
     pub(super) fn of(reply: &Reply) -> Self {
         match reply.header("metorial-version") {
             None => Self::Seed,
@@ -49,7 +49,7 @@ impl Wire {
         }
     }
 
-    /// The value of `Metorial-Version` that asks for it.
+    /// The value of the request header `Metorial-Version`.
     pub(super) fn version(self) -> Option<&'static str> {
         match self {
             Self::Seed => None,
@@ -62,30 +62,8 @@ impl Wire {
     pub(super) const fn stated(self) -> &'static [&'static str] {
         match self {
             Self::Seed => &["size", "content_type", "purpose", "created_at", "downloadable"],
-            Self::Pulsar => &[
-                "size",
-                "content_type",
-                "purpose",
-                "status",
-                "created_at",
-                "updated_at",
-                "metadata.title",
-                "downloadable",
-                "extra.object",
-                "extra.purpose",
-            ],
-            Self::Magnetar => &[
-                "size",
-                "content_type",
-                "purpose",
-                "status",
-                "created_at",
-                "updated_at",
-                "metadata.title",
-                "downloadable",
-                "extra.object",
-                "extra.created_by",
-            ],
+            Self::Pulsar => const { &stated_with("extra.purpose") },
+            Self::Magnetar => const { &stated_with("extra.created_by") },
         }
     }
 
@@ -98,20 +76,36 @@ impl Wire {
     }
 }
 
-/// The status of a file that was deleted: the platform still tells about it.
+/// The fields that the later dialects state, and one more.
+const fn stated_with(own: &'static str) -> [&'static str; 10] {
+    [
+        "size",
+        "content_type",
+        "purpose",
+        "status",
+        "created_at",
+        "updated_at",
+        "metadata.title",
+        "downloadable",
+        "extra.object",
+        own,
+    ]
+}
+
+/// The status of a deleted file, which the platform still returns.
 pub(super) const DELETED: &str = "deleted";
 
-/// A file as any dialect spells it: seed `name`, `size`, `mime_type`; later `file_name`, `file_size`, `file_type`.
+/// A file in any dialect: seed `name`, `size`, `mime_type`; later `file_name`, `file_size`, `file_type`.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(Known);
 
 impl WireFile {
-    /// What it comes to, reached by this profile.
+    /// Translates it.
     pub(super) fn into_file(self, profile: &str) -> File {
         let Known { id, mut fields } = self.0;
-        // Text, or `{name, identifier}` in pulsar and in every upload's answer. The name would be lost, so the object
-        // is kept.
+        // Text, or `{name, identifier}` in pulsar and in the answer to every upload. The object is kept, since it has the
+        // name.
         let purpose = match fields.get("purpose") {
             Some(Value::Object(object)) => {
                 object.get("identifier").and_then(Value::as_str).map(str::to_owned)
@@ -143,7 +137,7 @@ impl WireFile {
     }
 }
 
-/// A link; the same in every dialect that documents one.
+/// A link; the same in every dialect that has links.
 #[derive(Deserialize)]
 pub(super) struct WireLink {
     #[serde(default, deserialize_with = "lenient::text")]
@@ -154,12 +148,12 @@ pub(super) struct WireLink {
 }
 
 impl WireLink {
-    /// The key that identifies the link.
+    /// The id of the link, or its URL.
     pub(super) fn key(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.url)
     }
 
-    /// What it comes to; `asked` is the end that was asked for, where the answer does not repeat it.
+    /// Translates it. `asked` is the requested expiry, which not every answer repeats.
     pub(super) fn into_link(self, asked: Option<Timestamp>) -> Link {
         Link { id: self.id, url: self.url, expires_at: self.expires_at.or(asked) }
     }
@@ -173,23 +167,23 @@ pub(super) struct Pending {
     pub(super) upload: Target,
 }
 
-/// Where the bytes of a presigned upload go.
+/// The destination of a presigned upload.
 #[derive(Deserialize)]
 pub(super) struct Target {
     pub(super) url: String,
 }
 
-/// One page of anything.
+/// A page of files or links.
 pub(super) struct Listing<T> {
     pub(super) items: Vec<T>,
     has_more: bool,
-    /// Whether the server says that nothing came before: of a page after an item, that it does not know the item.
+    /// Whether the server states that this is the first page. If one after an item was requested, it does not know the item.
     is_first: bool,
 }
 
 impl<T: DeserializeOwned> Listing<T> {
-    /// Reads `{items, pagination}`; `data` in the place of `items`, and a bare array, are read as well, since the
-    /// seed does not show its envelope.
+    /// Reads `{items, pagination}`, and also `{data, pagination}` and a bare array, since the envelope of the seed is not
+    /// documented.
     pub(super) fn read(reply: &Reply, what: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Envelope<T> {
@@ -217,17 +211,17 @@ impl<T: DeserializeOwned> Listing<T> {
         Ok(Self { items, has_more, is_first })
     }
 
-    /// Where the next page starts: after the last item, by its id.
+    /// The cursor of the next page: the id of the last item.
     pub(super) fn next(&self, id: impl Fn(&T) -> Option<&str>) -> Result<Option<String>> {
         next_cursor(SPEC.name, self.has_more, self.items.last().and_then(id).map(str::to_owned))
     }
 }
 
-/// How many items a page is left by, so that the next one is found although some of them are deleted meanwhile.
+/// Number of items in a cursor: the next page is found even if some of them are deleted meanwhile.
 const ANCHORS: usize = 5;
 
-/// A page of files after the file `after`; None if the server does not know that file (any more), which it tells by an
-/// empty page. The cursor has the ids of the last files, the very last first.
+/// A page of files after the file `after`; None if the server does not know that file, and answers with an empty first
+/// page. The cursor consists of the ids of the last files, in reverse order.
 pub(super) fn page(reply: &Reply, profile: &str, after: Option<&str>) -> Result<Option<Page>> {
     let listing = Listing::<WireFile>::read(reply, "list of files")?;
     if after.is_some() && listing.items.is_empty() && listing.is_first {

@@ -1,4 +1,4 @@
-//! The older dialect, and what only it has: PUT, chunked uploads, presigned URLs, teams.
+//! Operations of the older dialect: PUT, chunked uploads, presigned URLs, teams.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::model::{File, FileId, Link, NewFile, Object, Patch};
 use crate::progress::Progress;
 use crate::providers::{Op, Provider};
 
-/// Bytes of a file in one message of a chunked upload: what the vendor's own client puts in one.
+/// Bytes of a file in one message of a chunked upload, as in the vendor's own client.
 const CHUNK: u64 = 3 * 1024 * 1024;
 
 impl Xai {
-    /// Changes name, type and path by PUT. Its body is documented nowhere: this is the one of the sibling call for
-    /// documents, without what it lacks, so it has no place for the user's own keys.
+    /// Changes name, type and path by PUT. Its body is not documented; this one follows the sibling call for documents. It
+    /// has no place for user metadata.
     pub(super) async fn put_known(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.touches_metadata() {
             return Err(Error::new(Kind::Unsupported, "xai has no place for metadata of your own")
@@ -36,7 +36,7 @@ impl Xai {
         self.put(id, Body::json(&Value::Object(body)), crate::progress::silent(), Op::Annotate).await
     }
 
-    /// Puts new content in the place of a file's: the same PUT with the bytes in base64, streamed.
+    /// Replaces the content of a file by the same PUT, with the bytes streamed in base64.
     pub(super) async fn put_content(
         &self,
         id: &FileId,
@@ -55,16 +55,16 @@ impl Xai {
 
     async fn put(&self, id: &FileId, body: Body, progress: Arc<dyn Progress>, op: Op) -> Result<File> {
         let url = self.connection.url(&["files", id.as_str()])?;
-        // The same change twice is the same file.
+        // The change is idempotent.
         let request = Request::put(url, body).repeatable().bulk();
         let reply = self.connection.http.upload(&request, progress).await;
         let reply = self.or_refuse(reply, Some(id), self.unsupported(op)).await?;
         self.file_of(&reply, "changed file")
     }
 
-    /// Uploads in two calls: one that gives the id, one whose body is a line of JSON for every chunk.
+    /// Uploads in two calls: the first returns the id, the body of the second has a line of JSON per chunk.
     ///
-    /// No offset, part or resumption is documented, so a stream that broke is started again from nothing.
+    /// Resuming is not documented, so an interrupted stream starts from the beginning.
     pub(super) async fn upload_chunks(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         let mut start = self.team_object();
         start.insert("name".to_owned(), json!(file.name));
@@ -85,19 +85,19 @@ impl Xai {
         };
         let Err(error) = &sent else { return sent };
         if error.may_be_done() {
-            // The answer alone may have been lost: the id tells.
+            // Perhaps only the answer was lost: the id decides.
             match self.stat(&id).await {
                 Ok(there) if file.size > 0 && there.size == Some(file.size) => return Ok(there),
                 Err(other) if other.kind() != Kind::NotFound => return sent,
                 _ => {}
             }
         }
-        // What broke is not left behind half-done.
+        // An incomplete file is deleted.
         let _ = self.delete(&id).await;
         sent
     }
 
-    /// Fetches by the deprecated presigned URL, which is another host's and never sees the token.
+    /// Downloads through the deprecated presigned URL of another host, without the token.
     pub(super) async fn download_presigned(
         &self,
         id: &FileId,
@@ -111,7 +111,7 @@ impl Xai {
         self.connection.http.content(&Request::get(url).anonymous().range(range).bulk()).await
     }
 
-    /// Asks for a presigned URL. Its lifetime is the platform's.
+    /// Requests a presigned URL. The platform sets its lifetime.
     pub(super) async fn presign(&self, id: &FileId) -> Result<Link> {
         let mut body = self.team_object();
         body.insert("file_id".to_owned(), json!(id));
@@ -123,7 +123,7 @@ impl Xai {
         let reply = self.connection.http.send(&request).await;
         let reply = self.or_refuse(reply, Some(id), no_gateway("presigned URLs", "download")).await?;
         let reply: Presigned = reply.json("presigned URL")?;
-        // It gives none where it transforms the file, and nobody says where the text is then.
+        // There is none for a transformed file, and the place of its text is not documented.
         let url = reply.presigned_url.ok_or_else(|| {
             Error::platform(Message::file(id, ": xai gave no presigned URL"))
                 .hint("leave out `--set via=download`")
@@ -135,7 +135,7 @@ impl Xai {
         Ok(Link { id: None, url, expires_at })
     }
 
-    /// What a 404 or 405 to a call of the gateway means: this host does not speak it, unless the file is missing.
+    /// Replaces a 404 or 405 to a call of the gateway, which the host does not support, unless the file is missing.
     async fn or_refuse<T>(&self, result: Result<T>, id: Option<&FileId>, refusal: Error) -> Result<T> {
         let error = match result {
             Err(error) if matches!(error.status(), Some(404 | 405)) => error,
@@ -148,7 +148,7 @@ impl Xai {
         Err(refusal.cause(error.message()).with_request_id(request_id))
     }
 
-    /// A JSON body to begin with: the team, if one was named.
+    /// The start of a JSON body: the team, if one is set.
     fn team_object(&self) -> Object {
         self.team().map(|team| ("team_id".to_owned(), json!(team))).into_iter().collect()
     }
@@ -159,7 +159,7 @@ fn no_gateway(what: &str, via: &str) -> Error {
     Error::new(Kind::Unsupported, message).hint(format!("leave out `--set via={via}`"))
 }
 
-/// The lines of a chunked upload. An empty file is one empty chunk: an empty stream would be a failed upload.
+/// The lines of a chunked upload. An empty file has one empty chunk, as an empty stream fails.
 fn chunks(id: &FileId, file: &NewFile) -> Body {
     let count = file.size.div_ceil(CHUNK).max(1);
     let mut body = Body::json(&json!({}));
@@ -177,12 +177,12 @@ fn content(file: &NewFile, from: u64, len: u64) -> Piece {
     Piece::File { source: file.source.clone(), from, len, base64: true }
 }
 
-/// A JSON object with one more key, whose text is the piece, and what follows it.
+/// A JSON object with an additional key whose text is the piece, followed by `after`.
 fn around(object: Object, key: &str, piece: Piece, after: &str) -> Vec<Piece> {
     let mut object = object;
     object.insert(key.to_owned(), json!(""));
     let text = Value::Object(object).to_string();
-    // The new key is the last, so the text ends in `""}`.
+    // The additional key is the last, so the text ends in `""}`.
     let (head, tail) = text.split_at(text.len() - 2);
     vec![Piece::Text(Bytes::from(head.to_owned())), piece, Piece::Text(Bytes::from(format!("{tail}{after}")))]
 }

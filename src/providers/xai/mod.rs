@@ -2,12 +2,12 @@
 //!
 //! `openai` is what docs.x.ai describes since April 2026 (`id`, `filename`, `data`, unix seconds, public URLs);
 //! `gateway` is what it described before (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams).
-//! Which of them the live host answers is not for us to know, so every reply is read as either. The dialect decides
-//! only how requests are spelled; `auto` spells them the openai way, and the gateway's way where only the gateway has
-//! the thing, in which case a 404 or 405 is the platform's "no".
+//! Which of them the live host answers in is unknown, so every reply is read as either. The dialect decides only how
+//! requests are spelled; `auto` uses the openai spelling, and the gateway's for operations that only the gateway has.
+//! There a 404 or 405 means that the platform lacks the operation.
 //!
-//! The lifetime must come before the file in an upload: the server streams the file on and cannot go back. It answers
-//! a wrong key with 400. A listing never says that it ended; a page that is short or without a token does.
+//! The lifetime precedes the file in an upload, because the server streams the file. It answers a wrong key with 400. The
+//! last page of a listing is short or has no token; nothing else marks it.
 
 mod filter;
 mod gateway;
@@ -61,12 +61,12 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// A lifetime in seconds, of a file and of a public URL alike: an hour to thirty days.
+/// The lifetime of a file or a public URL, in seconds: an hour to thirty days.
 const LIFETIME: Option<(i64, i64)> = Some((3_600, 2_592_000));
 
 const OPENAI: Capabilities = Capabilities {
     upload: UploadAbility {
-        // The reference says 50 MB, the guide 48 MB; nobody says which million is meant.
+        // 50 MB in the reference and 48 MB in the guide; whether decimal or binary is not documented.
         max_bytes: Some(52_428_800),
         warn_bytes: Some(48_000_000),
         empty: true,
@@ -84,7 +84,7 @@ const OPENAI: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: 100,
-        // Not the purpose: a host may answer with an empty one, whatever was uploaded.
+        // Not the purpose: a host may return an empty one.
         stated: &["size", "created_at", "expires_at", "url", "public_url_expires_at", "extra.object"],
         native: filter::OPENAI,
         sort: &["created_at", "name", "size"],
@@ -104,7 +104,7 @@ const OPENAI: Capabilities = Capabilities {
 
 const GATEWAY: Capabilities = Capabilities {
     annotate: Some(Annotate { metadata: false, keys: &[], name: true, content_type: true, path: true }),
-    // The deprecated presigned URL: its lifetime is the platform's, and it cannot be taken back.
+    // The deprecated presigned URL: the platform sets its lifetime, and it cannot be revoked.
     link: Some(LinkAbility { lifetime: None, list: false, revoke: false }),
     replace: true,
     checksums: &["blake3"],
@@ -131,10 +131,10 @@ const GATEWAY: Capabilities = Capabilities {
 const AUTO: Capabilities =
     Capabilities { link: OPENAI.link, list: ListAbility { stated: COMMON, ..OPENAI.list }, ..GATEWAY };
 
-/// What the files of both dialects state.
+/// Fields that files of both dialects state.
 const COMMON: &[&str] = &["size", "created_at", "expires_at"];
 
-/// How requests are spelled.
+/// The spelling of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spelling {
     OpenAi,
@@ -145,7 +145,7 @@ struct Xai {
     connection: Connection,
     dialect: &'static Dialect,
     spelling: Spelling,
-    /// Whether an answer came in another dialect than the one that was asked for.
+    /// Whether a reply was in another dialect than the configured one.
     is_mixed: AtomicBool,
 }
 
@@ -174,7 +174,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         )
         .hint("`--wire-dialect gateway` has it"));
     }
-    // A team is something that only the gateway knows, so whoever names one is talking to it.
+    // Only the gateway has teams, so a team implies its spelling.
     let spelling = match dialect.name {
         "gateway" => Spelling::Gateway,
         _ if connection.setting("team_id").is_some() => Spelling::Gateway,
@@ -217,7 +217,7 @@ impl Provider for Xai {
         let size = page_size(query, is_sorted && query.filter.is_none(), max, max);
         let token = cursor.map(|cursor| self.token(cursor));
         let request = self.files(&[])?.query("limit", size);
-        // Whoever gave the token is spoken to in the dialect it came in.
+        // The next page is requested in the dialect of its token.
         let spelling = match token {
             Some((GATEWAY_TOKEN, _)) => Spelling::Gateway,
             Some(_) => Spelling::OpenAi,
@@ -228,7 +228,7 @@ impl Provider for Xai {
         let pushed = pushed(query.filter.as_ref(), gateway);
         let sort = native_sort(query);
         let order = sort.map(|(_, descending)| spelling.order(descending));
-        // The gateway's own word for the default order shows a host of both dialects which one is meant.
+        // The gateway's word for the default order tells a host of both dialects which one is meant.
         let order = order.or(gateway.then_some(spelling.order(true)));
         let request = request
             .maybe_query("order", order)
@@ -242,7 +242,7 @@ impl Provider for Xai {
         let list: WireList = self.connection.http.json(&request, "list of files").await?;
         self.heed(list.dialect());
         let Listed { files, next, more } = list.into_listed(self.profile())?;
-        // A token comes with the last page, too: a short page is the last one unless it says otherwise.
+        // The last page has a token, too: a short page is the last one unless `has_more` is true.
         let next =
             next.filter(|_| more || files.len() as u64 >= u64::from(size)).map(|next| self.cursor(next));
         let more = more || next.is_some();
@@ -320,13 +320,13 @@ impl Provider for Xai {
 }
 
 impl Xai {
-    /// A GET below `/files`, in the team if one was named.
+    /// A GET below `/files`, with the team if one is set.
     fn files(&self, below: &[&str]) -> Result<Request> {
         let url = self.connection.url(&[&["files"], below].concat())?;
         Ok(Request::get(url).maybe_query("team_id", self.team()))
     }
 
-    /// Notes the dialect of an answer.
+    /// Records the dialect of a reply.
     fn heed(&self, answered: Option<&str>) {
         if answered.is_some_and(|answered| answered != self.dialect.name) {
             self.is_mixed.store(true, Ordering::Relaxed);
@@ -347,13 +347,13 @@ impl Xai {
         self.file_of(&reply, "uploaded file")
     }
 
-    /// The file of a success. It may be there even where the answer does not tell its id.
+    /// Reads the file of a successful reply. The file may exist even if the reply lacks its id.
     fn file_of(&self, reply: &Reply, what: &str) -> Result<File> {
         let file = reply.json::<WireFile>(what)?.into_file(self.profile());
         file.map_err(|error| error.with_status(reply.status))
     }
 
-    /// A cursor is the token alone, or `PARAMETER:TOKEN` where the reply was not of the dialect that was spoken.
+    /// Splits a cursor: the token alone, or `PARAMETER:TOKEN` if the reply was in the other dialect.
     fn token<'a>(&self, cursor: &'a str) -> (&'static str, &'a str) {
         let named = cursor.split_once(':').and_then(|(name, token)| {
             [OPENAI_TOKEN, GATEWAY_TOKEN, "after"].into_iter().find(|known| *known == name).zip(Some(token))
@@ -397,7 +397,7 @@ fn pushed(filter: Option<&Filter>, gateway: bool) -> Pushed<'_> {
     Pushed::of(filter, table, Some(&filter::LANGUAGE))
 }
 
-/// A sort that the platform does, as its word for the field and whether it falls.
+/// An order that the platform supports: its name for the field, and whether it is descending.
 fn native_sort(query: &Query) -> Option<(&'static str, bool)> {
     let sort = query.sort.as_ref()?;
     let field = match sort.field.as_str() {

@@ -21,7 +21,7 @@ pub(super) fn public_url(file: &File) -> Option<Link> {
 }
 
 impl Xai {
-    /// Makes the file's public URL, or changes the lifetime of the one it has.
+    /// Creates the public URL of a file, or changes the lifetime of the existing one.
     pub(super) async fn create_public_url(
         &self,
         id: &FileId,
@@ -37,7 +37,7 @@ impl Xai {
         Ok(reply.into())
     }
 
-    /// Revokes the public URL. The platform says `revoked: false` where there is none, the file included.
+    /// Revokes the public URL. The platform answers `revoked: false` if there is no URL or no file.
     pub(super) async fn revoke_public_url(&self, id: &FileId, link: Option<&str>) -> Result<()> {
         if let Some(link) = link {
             let current = self.stat(id).await?.url;
