@@ -83,7 +83,7 @@ pub fn checked(place: &Place, part: usize) -> Vec<Job> {
     )
     .memory(16.0)
     .beside(
-        Peer::new("`curl -F` beside `openssl dgst -sha256`", shell(&line, &["curl", "openssl"]))
+        Peer::new("`curl -F` and `openssl dgst -sha256` at once", shell(&line, &["curl", "openssl"]))
             .goal(1.1, 1.0),
     );
 
