@@ -47,12 +47,12 @@ impl Gate {
     }
 
     /// Checks the token before every route of `router`. `refuse` words a refusal.
-    pub fn protect(
+    pub fn protect<S: Clone + Send + Sync + 'static>(
         self,
-        router: Router<Arc<Site>>,
+        router: Router<S>,
         site: &Arc<Site>,
         refuse: fn(&Site, &Denied) -> Response,
-    ) -> Router<Arc<Site>> {
+    ) -> Router<S> {
         let site = Arc::clone(site);
         router.layer(from_fn(move |request: Request, next: Next| {
             let checked = self.check(&site, request.headers(), request.uri());

@@ -20,6 +20,7 @@ mod local;
 mod log;
 mod metorial;
 mod multipart;
+pub mod openai;
 mod options;
 mod params;
 mod presigned;

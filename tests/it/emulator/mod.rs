@@ -6,6 +6,7 @@ mod faults;
 mod forms;
 #[cfg(target_os = "linux")]
 mod memory;
+mod openai;
 mod serving;
 
 mod activeloop;

@@ -1,0 +1,438 @@
+//! OpenAI's Files API: objects, lists, pages, uploads and refusals. [`Vendor`] describes a service with this API by its
+//! differences from OpenAI, and [`routes`] serves it.
+//!
+//! ```ignore
+//! static GROQ: Vendor = Vendor { prefix: "/openai/v1", purposes: &["batch"], page: None, ..Vendor::OPENAI };
+//! pub static PLATFORM: Platform = Platform {
+//!     routes: |site| openai::routes(site, &GROQ),
+//!     error: |_, status, message| GROQ.refuse(&Refusal::new(status, message)),
+//!     …
+//! };
+//! ```
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{
+    Content, Denied, Form, Gate, Head, Limits, Params, Refused, Sending, Site, Take, content_disposition,
+    ids, receive,
+};
+use crate::error::{Error, Kind, Result as StoreResult};
+use crate::filter::Filter;
+use crate::model::{File, FileId, Object, later};
+use crate::store::{Listing, SortKey, Store};
+
+/// Files that are read from the store at once: minimum and maximum.
+const BATCH: (usize, usize) = (256, 10_001);
+/// Size of a form beyond the bytes of its file.
+const FORM_OVERHEAD: u64 = 1024 * 1024;
+
+/// A file as an object, without a status.
+pub fn object(file: &File) -> Object {
+    let object = json!({
+        "id": file.id,
+        "object": "file",
+        "bytes": file.size,
+        "created_at": file.created_at.map(Timestamp::as_second),
+        "expires_at": file.expires_at.map(Timestamp::as_second),
+        "filename": file.name,
+        "purpose": file.purpose.as_deref().unwrap_or_default(),
+    });
+    object.as_object().cloned().unwrap_or_default()
+}
+
+/// The answer to a deletion.
+pub fn deleted(id: &str) -> Value {
+    json!({ "id": id, "object": "file", "deleted": true })
+}
+
+/// The envelope of a list.
+pub fn list(data: &[Value], has_more: bool) -> Value {
+    let id = |object: Option<&Value>| object.map_or(Value::Null, |object| object["id"].clone());
+    let (first, last) = (id(data.first()), id(data.last()));
+    json!({ "object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more })
+}
+
+/// A page of files.
+pub struct Page {
+    /// The files.
+    pub files: Vec<File>,
+    /// Whether files follow.
+    pub has_more: bool,
+}
+
+impl Page {
+    /// Reads up to `limit` files that pass `accept`, and looks for one more. Blocking.
+    pub fn read(
+        store: &Store,
+        space: &str,
+        mut listing: Listing,
+        limit: usize,
+        accept: impl Fn(&File) -> bool,
+    ) -> StoreResult<Self> {
+        let wanted = limit.saturating_add(1);
+        listing.limit = wanted.clamp(BATCH.0, BATCH.1);
+        let mut files = Vec::new();
+        loop {
+            let batch = store.list(space, &listing)?;
+            let is_last = batch.len() < listing.limit;
+            listing.after = batch.last().map(|file| file.id.clone());
+            files.extend(batch.into_iter().filter(&accept).take(wanted - files.len()));
+            if is_last || files.len() == wanted {
+                break;
+            }
+        }
+        let has_more = files.len() > limit;
+        files.truncate(limit);
+        Ok(Self { files, has_more })
+    }
+}
+
+/// The lifetime in seconds that `expires_after[anchor]` and `expires_after[seconds]` state.
+pub fn expires_after(form: &Form) -> Result<Option<i64>, String> {
+    match (form.text("expires_after[anchor]"), form.text("expires_after[seconds]")) {
+        (None, None) => Ok(None),
+        (Some("created_at"), Some(text)) => {
+            text.trim().parse().map(Some).map_err(|_| "expires_after must be an integer".to_owned())
+        }
+        (Some("created_at") | None, _) => {
+            Err("expires_after needs both expires_after[anchor] and expires_after[seconds]".to_owned())
+        }
+        (Some(_), _) => Err("expires_after[anchor] must be `created_at`".to_owned()),
+    }
+}
+
+/// A refusal. As a response it has no body yet: the vendor words it.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// The text.
+    pub message: String,
+    /// The code in one word.
+    pub code: Option<&'static str>,
+    /// The parameter that is not valid.
+    pub param: Option<&'static str>,
+}
+
+impl Refusal {
+    /// A status with a text; an empty text becomes the usual words for the status.
+    pub fn new(status: StatusCode, message: &str) -> Self {
+        let words = status.canonical_reason().unwrap_or("Error");
+        let message = if message.is_empty() { words } else { message }.to_owned();
+        let code = (status == StatusCode::UNAUTHORIZED).then_some("invalid_api_key");
+        Self { status, message, code, param: None }
+    }
+
+    /// 400 for a parameter.
+    pub fn invalid(param: &'static str, message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: Some(param), ..Self::new(StatusCode::BAD_REQUEST, "") }
+    }
+
+    fn missing(param: &'static str) -> Self {
+        let message = format!("Missing required parameter: '{param}'.");
+        Self { code: Some("missing_required_parameter"), ..Self::invalid(param, message) }
+    }
+
+    fn no_such_file(id: &str) -> Self {
+        let message = format!("No such File object: {id}");
+        Self { param: Some("id"), ..Self::new(StatusCode::NOT_FOUND, &message) }
+    }
+
+    /// A failure of the store with the file `id`.
+    fn about(id: &str) -> impl FnOnce(Error) -> Self + use<> {
+        let id = id.to_owned();
+        move |error| if error.kind() == Kind::NotFound { Self::no_such_file(&id) } else { error.into() }
+    }
+
+    /// OpenAI's body.
+    pub fn to_json(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            429 => "requests",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        };
+        let Self { message, code, param, .. } = self;
+        json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.message())
+    }
+}
+
+impl From<Refused<Refusal>> for Refusal {
+    fn from(refused: Refused<Refusal>) -> Self {
+        match refused {
+            Refused::Malformed(why) => Self::new(StatusCode::BAD_REQUEST, &why),
+            Refused::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, ""),
+            Refused::Rule(refusal) => refusal,
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Lifetimes of files.
+#[derive(Clone, Copy, Debug)]
+pub enum Expiry {
+    /// An upload states a lifetime between two numbers of seconds, or none.
+    Chosen(i64, i64),
+    /// All files have a lifetime of so many seconds, and an upload that states one is refused.
+    Fixed(i64),
+    /// Files do not expire, and a stated lifetime is ignored.
+    Never,
+}
+
+/// A service with OpenAI's Files API.
+pub struct Vendor {
+    /// The path before `/files`.
+    pub prefix: &'static str,
+    /// Where the token is sent.
+    pub gate: Gate,
+    /// The start of ids.
+    pub id_prefix: &'static str,
+    /// The purposes of uploads; empty accepts any.
+    pub purposes: &'static [&'static str],
+    /// The purpose of an upload without one; None requires a purpose.
+    pub default_purpose: Option<&'static str>,
+    /// Largest file in bytes.
+    pub max_size: u64,
+    /// Lifetimes.
+    pub expiry: Expiry,
+    /// Default and maximum of files on a page; None lists all files at once.
+    pub page: Option<(usize, usize)>,
+    /// Whether the newest file comes first without the parameter `order`.
+    pub newest_first: bool,
+    /// Whether files with a purpose can be downloaded.
+    pub downloads: fn(purpose: &str) -> bool,
+    /// A file as an object.
+    pub object: fn(&Site, &File) -> Object,
+    /// The envelope of a list.
+    pub list: fn(data: &[Value], has_more: bool) -> Value,
+    /// The body of a refusal.
+    pub error: fn(&Refusal) -> Value,
+}
+
+impl Vendor {
+    /// OpenAI. The limits and the purposes that cannot be downloaded are documented or observed.
+    pub const OPENAI: Self = Self {
+        prefix: "/v1",
+        gate: Gate::BEARER,
+        id_prefix: "file-",
+        purposes: &["assistants", "batch", "fine-tune", "vision", "user_data", "evals"],
+        default_purpose: None,
+        max_size: 512 * 1024 * 1024,
+        expiry: Expiry::Chosen(3600, 2_592_000),
+        page: Some((10_000, 10_000)),
+        newest_first: true,
+        downloads: |purpose| !matches!(purpose, "assistants" | "user_data" | "fine-tune" | "evals"),
+        object: |_, file| {
+            let mut object = object(file);
+            object.insert("status".to_owned(), "processed".into());
+            object
+        },
+        list,
+        error: Refusal::to_json,
+    };
+
+    /// A refusal as a response.
+    pub fn refuse(&self, refusal: &Refusal) -> Response {
+        identified((refusal.status, Json((self.error)(refusal))).into_response())
+    }
+
+    fn show(&self, site: &Site, file: &File) -> Json<Value> {
+        Json((self.object)(site, file).into())
+    }
+
+    /// The text of `purpose`, or the default. Checks it.
+    fn purpose(&self, form: &Form) -> Result<String, Refusal> {
+        let purpose = form.text("purpose").filter(|text| !text.is_empty()).or(self.default_purpose);
+        let purpose = purpose.ok_or_else(|| Refusal::missing("purpose"))?;
+        if self.purposes.is_empty() || self.purposes.contains(&purpose) {
+            return Ok(purpose.to_owned());
+        }
+        let words: Vec<_> = self.purposes.iter().map(|word| format!("'{word}'")).collect();
+        let message = format!("'{purpose}' is not one of [{}] - 'purpose'", words.join(", "));
+        Err(Refusal::invalid("purpose", message))
+    }
+
+    /// The lifetime in seconds.
+    fn lifetime(&self, form: &Form) -> Result<Option<i64>, Refusal> {
+        let param = "expires_after";
+        let stated = expires_after(form).map_err(|message| Refusal::invalid(param, message))?;
+        if form.text(param).is_some() {
+            return Err(Refusal::invalid(param, "Invalid type for 'expires_after': expected an object."));
+        }
+        match (self.expiry, stated) {
+            (Expiry::Never, _) | (Expiry::Chosen(..), None) => Ok(None),
+            (Expiry::Fixed(seconds), None) => Ok(Some(seconds)),
+            (Expiry::Fixed(_), Some(_)) => Err(Refusal::invalid(param, "expires_after is not supported")),
+            (Expiry::Chosen(min, max), Some(seconds)) if (min..=max).contains(&seconds) => Ok(Some(seconds)),
+            (Expiry::Chosen(min, max), Some(_)) => {
+                Err(Refusal::invalid(param, format!("expires_after must be between {min} and {max} seconds")))
+            }
+        }
+    }
+}
+
+/// A served vendor.
+#[derive(Clone)]
+struct Service {
+    site: Arc<Site>,
+    vendor: &'static Vendor,
+}
+
+/// The routes of a vendor. Further routes can be merged with them.
+pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
+    let path = |rest: &str| format!("{}/files{rest}", vendor.prefix);
+    let router = Router::new()
+        .route(&path(""), get(list_files).post(upload))
+        .route(&path("/{id}"), get(info).delete(delete))
+        .route(&path("/{id}/content"), get(content));
+    let router = vendor.gate.protect(router, &site, |_, denied| {
+        let message = match denied {
+            Denied::Wrong(_) => "Incorrect API key provided.",
+            _ => "You didn't provide an API key.",
+        };
+        Refusal::new(StatusCode::UNAUTHORIZED, message).into_response()
+    });
+    let word = move |mut response: Response| async move {
+        match response.extensions_mut().remove::<Refusal>() {
+            Some(refusal) => vendor.refuse(&refusal),
+            None => identified(response),
+        }
+    };
+    router.layer(map_response(word)).with_state(Service { site, vendor })
+}
+
+/// Adds a request id.
+fn identified(mut response: Response) -> Response {
+    if let Ok(id) = HeaderValue::try_from(format!("req_{}", ids::hex(16))) {
+        response.headers_mut().entry("x-request-id").or_insert(id);
+    }
+    response
+}
+
+async fn upload(
+    State(Service { site, vendor }): State<Service>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let max = vendor.max_size;
+    let limits = Limits { file: Some(max), body: Some(max.saturating_add(FORM_OVERHEAD)) };
+    let decide = |_: &Form, head: &Head| match (head.name.as_str(), &head.file_name) {
+        ("file", Some(_)) => Ok(Take::File),
+        ("file", None) => Err(Refusal::missing("file")),
+        _ => Ok(Take::Text),
+    };
+    let mut form = receive(&site, &headers, body, limits, decide).await?;
+    let upload = form.take_files().pop().ok_or_else(|| Refusal::missing("file"))?;
+    let name = upload.head.file_name.unwrap_or_default();
+    let now = site.clock.now();
+    let lifetime = vendor.lifetime(&form)?;
+    let file = File {
+        provider: site.platform.to_owned(),
+        id: FileId(format!("{}{}", vendor.id_prefix, ids::base62(22))),
+        // The base name of a path. Inferred.
+        name: name.rsplit('/').next().unwrap_or_default().to_owned(),
+        content_type: upload.head.content_type,
+        purpose: Some(vendor.purpose(&form)?),
+        created_at: Some(now),
+        expires_at: lifetime.map(|seconds| later(now, SignedDuration::from_secs(seconds))),
+        ..File::default()
+    };
+    let space = site.platform;
+    let file = site.blocking(move |store| store.put(space, file, upload.blob)).await?;
+    Ok(vendor.show(&site, &file).into_response())
+}
+
+async fn list_files(
+    State(Service { site, vendor }): State<Service>,
+    params: Params,
+) -> Result<Response, Refusal> {
+    let descending = match params.get("order").filter(|_| vendor.page.is_some()) {
+        None => vendor.newest_first,
+        Some("desc") => true,
+        Some("asc") => false,
+        Some(_) => return Err(Refusal::invalid("order", "order must be 'asc' or 'desc'")),
+    };
+    let limit = match (vendor.page, params.get("limit")) {
+        (None, _) => usize::MAX,
+        (Some((default, _)), None) => default,
+        (Some((_, max)), Some(text)) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=max).contains(limit))
+            .ok_or_else(|| Refusal::invalid("limit", format!("limit must be between 1 and {max}")))?,
+    };
+    let given = |name| params.get(name).filter(|text| !text.is_empty());
+    let listing = Listing {
+        filter: given("purpose").map(|purpose| Filter::equals("purpose", purpose)),
+        sort: SortKey::Created,
+        descending,
+        after: given("after").filter(|_| vendor.page.is_some()).map(FileId::from),
+        ..Listing::default()
+    };
+    let space = site.platform;
+    let page = site.blocking(move |store| Page::read(store, space, listing, limit, |_| true)).await;
+    let page = page.map_err(|error| match error.kind() {
+        Kind::NotFound => Refusal::invalid("after", "after is not the id of a file"),
+        _ => error.into(),
+    })?;
+    let data: Vec<_> = page.files.iter().map(|file| (vendor.object)(&site, file).into()).collect();
+    Ok(Json((vendor.list)(&data, page.has_more)).into_response())
+}
+
+async fn info(
+    State(Service { site, vendor }): State<Service>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let (space, file) = (site.platform, FileId(id.clone()));
+    let file = site.blocking(move |store| store.stat(space, &file)).await.map_err(Refusal::about(&id))?;
+    Ok(vendor.show(&site, &file))
+}
+
+async fn delete(
+    State(Service { site, .. }): State<Service>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let (space, file) = (site.platform, FileId(id.clone()));
+    site.blocking(move |store| store.delete(space, &file)).await.map_err(Refusal::about(&id))?;
+    Ok(Json(deleted(&id)))
+}
+
+async fn content(
+    State(Service { site, vendor }): State<Service>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let content = Content::open(&site, &FileId(id.clone())).await.map_err(Refusal::about(&id))?;
+    let purpose = content.file.purpose.as_deref().unwrap_or_default();
+    if !(vendor.downloads)(purpose) {
+        let message = format!("Not allowed to download files of purpose: {purpose}");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, &message));
+    }
+    let disposition = (CONTENT_DISPOSITION, content_disposition("attachment", &content.file.name));
+    let how = Sending { ranges: site.quirk("ranges"), headers: vec![disposition], ..Sending::default() };
+    Ok(content.send(&headers, how))
+}
