@@ -1,13 +1,15 @@
 //! Refusals as `FastAPI` words them: `{"detail": "…"}`, or a list of problems with parameters.
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Refused;
+use super::{Refused, receive_text};
 use crate::error::{Error, Kind};
+use crate::model::Object;
 
 /// A refusal.
 #[derive(Debug)]
@@ -107,6 +109,36 @@ impl Refusal {
     /// Another response.
     pub fn other(response: impl IntoResponse) -> Self {
         Self::Other(Box::new(response.into_response()))
+    }
+}
+
+/// Receives a JSON object of at most `limit` bytes. Other bodies are refused in the words of Pydantic.
+pub async fn receive_object(body: Body, limit: usize) -> Result<Object, Refusal> {
+    let text = receive_text(body, limit).await?;
+    if text.trim_ascii().is_empty() {
+        return Err(Problem::missing(["body"]).input(Value::Null).into());
+    }
+    match serde_json::from_slice(&text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => {
+            Err(Problem::new(["body"], "dict_type", "Input should be a valid dictionary").input(other).into())
+        }
+        Err(error) => {
+            let problem = Problem::new(("body", error.column()), "json_invalid", "JSON decode error");
+            Err(problem.input(json!({})).context("error", error.to_string()).into())
+        }
+    }
+}
+
+/// A required text of a JSON object.
+pub fn required_text(object: &Object, name: &str) -> Result<String, Problem> {
+    match object.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        None => Err(Problem::missing(["body", name]).input(Value::Null)),
+        Some(other) => {
+            let message = "Input should be a valid string";
+            Err(Problem::new(["body", name], "string_type", message).input(other.clone()))
+        }
     }
 }
 

@@ -11,14 +11,12 @@
 //! column    = name { "." name | "[" number "]" } ;
 //! ```
 //!
-//! Keywords in any case. A name before which `metadata.` does not stand means the same with it. A comparison with what is
-//! not there, or null, is false, but for `is null`. In strings `\` or doubling escapes a quote; in `like`, `%` is any text.
-
-mod parse;
+//! Keywords have any case, and `metadata.` before a name is optional. A comparison with a missing or null value is false,
+//! except `is null`. In strings `\` or doubling escapes a quote; in `like`, `%` matches any text.
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::model::Object;
 
@@ -30,7 +28,7 @@ pub(super) enum Condition {
     Compare(Column, Test),
 }
 
-/// Where a value is: keys and list indexes, without `metadata` before them.
+/// The path of a value: keys and list indexes, without a leading `metadata`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Column(Vec<Step>);
 
@@ -40,7 +38,7 @@ enum Step {
     Index(usize),
 }
 
-/// What is asked of a value.
+/// A test of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Test {
     Is(Op, Value),
@@ -61,12 +59,12 @@ pub(super) enum Op {
 }
 
 impl Condition {
-    /// Parses a filter; an error says what is wrong and where.
+    /// Parses a filter. An error states the reason and the column.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        parse::parse(text)
+        parse(text)
     }
 
-    /// Whether it holds for a file's metadata.
+    /// Whether the condition holds for the metadata of a file.
     pub(super) fn holds(&self, metadata: &Object) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.holds(metadata)),
@@ -77,7 +75,7 @@ impl Condition {
 }
 
 impl Column {
-    /// The value; None where there is none, or null.
+    /// The value; None if it is missing or null.
     fn value<'a>(&self, metadata: &'a Object) -> Option<&'a Value> {
         let (Step::Key(first), rest) = self.0.split_first()? else { return None };
         let value = rest.iter().try_fold(metadata.get(first)?, |value, step| match step {
@@ -108,7 +106,7 @@ impl Test {
     }
 }
 
-/// Equal, where numbers are equal by value.
+/// Whether two values are equal. Numbers are compared by value.
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(_), Value::Number(_)) => compare(a, b).is_some_and(Ordering::is_eq),
@@ -117,7 +115,7 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The order of two numbers or two texts; there is none between others.
+/// The order of two numbers or two texts; other values have none.
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
@@ -129,17 +127,227 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-/// Whether `text` is `pattern`, where each `%` stands for any text. Case matters.
+/// Whether `text` matches `pattern`, in which each `%` matches any text. Case matters.
 fn like(text: &str, pattern: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('%') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('%').unwrap_or(("", rest));
-    // The first place for each part is the best: it leaves the most to the others.
+    // The first match of a part leaves the most text to the others.
     for part in middle.split('%') {
         let Some(at) = text.find(part) else { return false };
         text = &text[at + part.len()..];
     }
     text.ends_with(end)
+}
+
+/// Longest filter in bytes, and deepest nesting of parentheses and lists.
+const LONGEST: usize = 64 * 1024;
+const DEEPEST: usize = 50;
+
+/// The operators. A longer one comes before its own beginning.
+const OPERATORS: [(&str, Op); 8] = [
+    ("==", Op::Eq),
+    ("!=", Op::Ne),
+    ("<>", Op::Ne),
+    (">=", Op::Ge),
+    ("<=", Op::Le),
+    ("=", Op::Eq),
+    (">", Op::Gt),
+    ("<", Op::Lt),
+];
+
+type Parsed<T> = Result<T, String>;
+
+fn parse(text: &str) -> Parsed<Condition> {
+    if text.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
+    let mut parser = Parser { text, rest: text.trim_start(), depth: 0 };
+    let condition = parser.any()?;
+    if parser.rest.is_empty() { Ok(condition) } else { Err(parser.expected("`and`, `or` or the end")) }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    /// The text that has not been read, without leading blanks.
+    rest: &'a str,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn any(&mut self) -> Parsed<Condition> {
+        let mut parts = vec![self.all()?];
+        while self.take_word("or") {
+            parts.push(self.all()?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
+    }
+
+    fn all(&mut self) -> Parsed<Condition> {
+        let mut parts = vec![self.simple()?];
+        while self.take_word("and") {
+            parts.push(self.simple()?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::All(parts) })
+    }
+
+    fn simple(&mut self) -> Parsed<Condition> {
+        if !self.take("(") {
+            let column = self.column()?;
+            return Ok(Condition::Compare(column, self.test()?));
+        }
+        self.enter()?;
+        let condition = self.any()?;
+        self.depth -= 1;
+        if self.take(")") { Ok(condition) } else { Err(self.expected("`)`")) }
+    }
+
+    fn test(&mut self) -> Parsed<Test> {
+        if self.take_word("is") {
+            let test = if self.take_word("not") { Test::IsNotNull } else { Test::IsNull };
+            return if self.take_word("null") { Ok(test) } else { Err(self.expected("`null`")) };
+        }
+        if self.take_word("in") {
+            return match self.literal()? {
+                Value::Array(list) => Ok(Test::In(list)),
+                _ => Err(self.expected("a list after `in`")),
+            };
+        }
+        if self.take_word("like") {
+            return match self.literal()? {
+                Value::String(pattern) => Ok(Test::Like(pattern)),
+                _ => Err(self.expected("a string after `like`")),
+            };
+        }
+        let Some((_, op)) = OPERATORS.into_iter().find(|(symbol, _)| self.take(symbol)) else {
+            return Err(self.expected("an operator"));
+        };
+        Ok(Test::Is(op, self.literal()?))
+    }
+
+    fn column(&mut self) -> Parsed<Column> {
+        let mut steps = vec![Step::Key(self.name()?)];
+        loop {
+            if self.take(".") {
+                steps.push(Step::Key(self.name()?));
+            } else if self.take("[") {
+                let digits = self.split(|c| !c.is_ascii_digit());
+                let index = digits.parse().map_err(|_| self.expected("a list index"))?;
+                if !self.take("]") {
+                    return Err(self.expected("`]`"));
+                }
+                steps.push(Step::Index(index));
+            } else {
+                break;
+            }
+        }
+        // `metadata.author` and `author` are the same.
+        if steps.len() > 1 && steps[0] == Step::Key("metadata".to_owned()) && matches!(steps[1], Step::Key(_))
+        {
+            steps.remove(0);
+        }
+        Ok(Column(steps))
+    }
+
+    fn name(&mut self) -> Parsed<String> {
+        let starts = |c: char| c.is_alphabetic() || c == '_';
+        if !self.rest.starts_with(starts) {
+            return Err(self.expected("a column"));
+        }
+        Ok(self.split(|c| !is_in_word(c)).to_owned())
+    }
+
+    fn literal(&mut self) -> Parsed<Value> {
+        match self.rest.chars().next() {
+            Some(quote @ ('\'' | '"')) => self.string(quote).map(Value::String),
+            Some('[') => self.list(),
+            Some('0'..='9' | '-' | '.') => self.number(),
+            _ if self.take_word("true") => Ok(Value::Bool(true)),
+            _ if self.take_word("false") => Ok(Value::Bool(false)),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    fn string(&mut self, quote: char) -> Parsed<String> {
+        let mut text = String::new();
+        let mut characters = self.rest.char_indices().skip(1).peekable();
+        while let Some((at, c)) = characters.next() {
+            let next = characters.peek().map(|(_, c)| *c);
+            if c == quote && next != Some(quote) {
+                self.rest = self.rest[at + 1..].trim_start();
+                return Ok(text);
+            }
+            // A doubled quote or an escaped character stands for itself.
+            let is_escape = c == quote || (c == '\\' && next.is_some_and(|c| c == quote || c == '\\'));
+            text.push(if is_escape { characters.next().map_or(c, |(_, c)| c) } else { c });
+        }
+        Err(self.expected("a string with an end"))
+    }
+
+    fn list(&mut self) -> Parsed<Value> {
+        self.take("[");
+        self.enter()?;
+        let mut items = Vec::new();
+        while !self.take("]") {
+            if !items.is_empty() && !self.take(",") {
+                return Err(self.expected("`,` or `]`"));
+            }
+            items.push(self.literal()?);
+        }
+        self.depth -= 1;
+        Ok(items.into())
+    }
+
+    fn number(&mut self) -> Parsed<Value> {
+        let before = self.rest;
+        let word = self.split(|c| !(c.is_ascii_alphanumeric() || "+-.".contains(c)));
+        let number = match word.parse::<i64>() {
+            Ok(integer) => Some(integer.into()),
+            Err(_) => word.parse().ok().and_then(Number::from_f64),
+        };
+        number.map(Value::Number).ok_or_else(|| {
+            self.rest = before;
+            self.expected("a number")
+        })
+    }
+
+    fn enter(&mut self) -> Parsed<()> {
+        self.depth += 1;
+        if self.depth > DEEPEST { Err(format!("it nests more than {DEEPEST} deep")) } else { Ok(()) }
+    }
+
+    /// Takes the text up to the first character that `end` matches, and the blanks after it.
+    fn split(&mut self, end: impl Fn(char) -> bool) -> &'a str {
+        let (taken, rest) = self.rest.split_at(self.rest.find(end).unwrap_or(self.rest.len()));
+        self.rest = rest.trim_start();
+        taken
+    }
+
+    /// Takes a symbol if it is next.
+    fn take(&mut self, symbol: &str) -> bool {
+        let rest = self.rest.strip_prefix(symbol);
+        self.rest = rest.map_or(self.rest, str::trim_start);
+        rest.is_some()
+    }
+
+    /// Takes a keyword of any case if it is next, and not a part of a longer word.
+    fn take_word(&mut self, word: &str) -> bool {
+        let Some((start, rest)) = self.rest.split_at_checked(word.len()) else { return false };
+        let is_next = start.eq_ignore_ascii_case(word) && !rest.starts_with(is_in_word);
+        if is_next {
+            self.rest = rest.trim_start();
+        }
+        is_next
+    }
+
+    fn expected(&self, what: &str) -> String {
+        let before = &self.text[..self.text.len() - self.rest.len()];
+        format!("expected {what} at column {}", before.chars().count() + 1)
+    }
+}
+
+fn is_in_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '-'
 }
 
 #[cfg(test)]
@@ -159,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds() {
+    fn filters_that_match() {
         let filters = [
             "metadata.author == 'hegel'",
             "author = \"hegel\"",
@@ -198,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold() {
+    fn filters_that_do_not_match() {
         let filters = [
             "author == 'Hegel'",
             "author == 'kant' or done == false",
@@ -228,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter() {
+    fn texts_that_are_not_filters() {
         let deep = "(".repeat(200) + "a == 1" + &")".repeat(200);
         let filters = [
             "",
@@ -269,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_it_panic() {
+    fn no_text_panics() {
         let text =
             "métadata.tags[0] == 'a''b\\'' and x in [1, -2.5, \"é\"] or (y like '%' and z is not null)";
         let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();

@@ -1,20 +1,14 @@
 //! Activeloop: files with metadata, in workspaces. Errors and validation are `FastAPI`'s.
 
-mod body;
 mod files;
 mod filter;
-mod list;
-mod metadata;
-mod object;
-mod refusal;
-mod upload;
 mod workspaces;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{LOCATION, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
@@ -22,15 +16,9 @@ use axum::routing::{MethodRouter, any, get, post};
 use super::fastapi::Refusal;
 use super::{Denied, Gate, Platform, Quirk, Site};
 
-/// Its space in the store.
-const SPACE: &str = "activeloop";
-/// Whose everything is.
-const ORG: &str = "emulated-org";
-const USER: &str = "emulated-user";
-
 /// Activeloop.
 pub static ACTIVELOOP: Platform = Platform {
-    name: SPACE,
+    name: "activeloop",
     base_path: "",
     dialects: &[],
     md5: false,
@@ -69,12 +57,12 @@ pub static ACTIVELOOP: Platform = Platform {
         ]
     },
     routes,
-    error: |_, status, message| refusal::of(status, message).into_response(),
+    error: |_, status, message| refusal(status, message).into_response(),
 };
 
 fn routes(site: Arc<Site>) -> Router {
     let protected = [
-        ("/files", get(list::list).post(upload::upload)),
+        ("/files", get(files::list).post(files::upload)),
         ("/files/{id}", get(files::info).delete(files::delete)),
         ("/files/{id}/content", get(files::content)),
         ("/files/{id}/metadata", metadata_methods(&site)),
@@ -87,18 +75,32 @@ fn routes(site: Arc<Site>) -> Router {
     let paths = protected.each_ref().map(|(path, _)| format!("{path}/"));
     let router = protected.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
     let router = Gate::BEARER.protect(router, &site, denied);
-    // Like FastAPI, which sends a path with a slash too many to the one without before it looks at the token.
+    // Like FastAPI, which redirects a path with a trailing slash before it checks the token.
     let router = paths.iter().fold(router, |router, path| router.route(path, any(without_slash)));
     router.with_state(site)
 }
 
-/// Which method updates metadata is nowhere documented: all three do, unless a quirk chooses.
+/// The method that updates metadata is not documented: all three do, unless a quirk chooses one.
 fn metadata_methods(site: &Site) -> MethodRouter<Arc<Site>> {
     match site.quirk_value("metadata-method") {
-        Some("PUT") => axum::routing::put(metadata::update),
-        Some("PATCH") => axum::routing::patch(metadata::update),
-        Some("POST") => post(metadata::update),
-        _ => axum::routing::put(metadata::update).patch(metadata::update).post(metadata::update),
+        Some("PUT") => axum::routing::put(files::update_metadata),
+        Some("PATCH") => axum::routing::patch(files::update_metadata),
+        Some("POST") => post(files::update_metadata),
+        _ => axum::routing::put(files::update_metadata)
+            .patch(files::update_metadata)
+            .post(files::update_metadata),
+    }
+}
+
+/// A refusal by the web server, the proxy or the service.
+fn refusal(status: StatusCode, message: &str) -> Refusal {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => files::too_large(),
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
+            Refusal::other((status, headers, "Internal Server Error"))
+        }
+        status => Refusal::new(status, message),
     }
 }
 

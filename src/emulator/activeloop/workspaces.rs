@@ -1,4 +1,4 @@
-//! Workspaces and who may use them. `default` is always there.
+//! Workspaces and their users. The workspace `default` always exists.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,26 +11,34 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::object::{DEFAULT_WORKSPACE, WORKSPACE};
-use super::{ORG, SPACE, USER, body};
 use crate::emulator::Site;
-use crate::emulator::fastapi::{Problem, Refusal};
+use crate::emulator::fastapi::{Problem, Refusal, receive_object, required_text};
 use crate::error::Result as StoreResult;
-use crate::filter::{Comparison, Expr, Filter, Op, Value as Compared};
+use crate::filter::Filter;
 use crate::model::Object;
 use crate::store::{Listing, Store, Transaction};
+
+/// The workspace of requests that name none.
+pub(super) const DEFAULT_WORKSPACE: &str = "default";
+/// The key of a file's workspace in `extra`.
+pub(super) const WORKSPACE: &str = "workspace_id";
+/// The owner of all objects.
+pub(super) const ORG: &str = "emulated-org";
+pub(super) const USER: &str = "emulated-user";
+/// Largest JSON body in bytes.
+pub(super) const MAX_JSON: usize = 4 * 1024 * 1024;
 
 /// Kinds of notes: workspaces by their id, users by `WORKSPACE/USER`.
 const NOTE: &str = "workspace";
 const USER_NOTE: &str = "workspace-user";
-/// Characters of an id.
+/// Longest id in characters.
 const LONGEST_ID: usize = 34;
 const PATTERN: &str = "^[a-z0-9]+(?:[-_][a-z0-9]+)*$";
 const ACCESSES: [&str; 2] = ["writer", "viewer"];
-/// Files that are deleted at a time.
+/// Files that are deleted at once.
 const BATCH: usize = 256;
 
-/// Refuses a workspace that is not there.
+/// Refuses a workspace that does not exist.
 pub(super) async fn check(site: &Site, id: &str) -> Result<(), Refusal> {
     if id == DEFAULT_WORKSPACE {
         return Ok(());
@@ -39,10 +47,10 @@ pub(super) async fn check(site: &Site, id: &str) -> Result<(), Refusal> {
 }
 
 async fn noted(site: &Site, id: String) -> Result<Object, Refusal> {
-    let now = site.clock.now();
+    let (space, now) = (site.platform, site.clock.now());
     let note = site.blocking(move |store| {
-        ensure_default(store, now)?;
-        store.noted(SPACE, NOTE, &id)
+        ensure_default(store, space, now)?;
+        store.noted(space, NOTE, &id)
     });
     note.await?.ok_or_else(|| Refusal::missing("Workspace"))
 }
@@ -52,9 +60,14 @@ pub(super) fn exists(change: &Transaction, id: &str) -> StoreResult<bool> {
     Ok(id == DEFAULT_WORKSPACE || change.noted(NOTE, id)?.is_some())
 }
 
-fn ensure_default(store: &Store, now: Timestamp) -> StoreResult<()> {
+/// Selects the files of a workspace.
+pub(super) fn files_of(workspace: &str) -> Filter {
+    Filter::equals(&format!("extra.{WORKSPACE}"), workspace)
+}
+
+fn ensure_default(store: &Store, space: &str, now: Timestamp) -> StoreResult<()> {
     let make = || workspace(DEFAULT_WORKSPACE, "Default", now);
-    store.note_once(SPACE, NOTE, DEFAULT_WORKSPACE, &make).map(|_| ())
+    store.note_once(space, NOTE, DEFAULT_WORKSPACE, &make).map(|_| ())
 }
 
 fn workspace(id: &str, name: &str, now: Timestamp) -> Object {
@@ -66,18 +79,6 @@ fn workspace(id: &str, name: &str, now: Timestamp) -> Object {
 
 fn in_milliseconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
-/// A text of a request that must be there.
-fn required(request: &Object, name: &str) -> Result<String, Problem> {
-    match request.get(name) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        None => Err(Problem::missing(["body", name]).input(Value::Null)),
-        Some(other) => {
-            let message = "Input should be a valid string";
-            Err(Problem::new(["body", name], "string_type", message).input(other.clone()))
-        }
-    }
 }
 
 fn check_id(id: &str) -> Result<(), Problem> {
@@ -99,20 +100,20 @@ fn check_id(id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What untyped answers hold: nothing.
+/// The body of answers without a type.
 fn nothing() -> Response {
     Json(Value::Null).into_response()
 }
 
 pub(super) async fn create(State(site): State<Arc<Site>>, body: Body) -> Result<Response, Refusal> {
-    let request = body::receive(body).await?;
-    let (id, name) = (required(&request, "id")?, required(&request, "name")?);
+    let request = receive_object(body, MAX_JSON).await?;
+    let (id, name) = (required_text(&request, "id")?, required_text(&request, "name")?);
     check_id(&id)?;
-    let now = site.clock.now();
+    let (space, now) = (site.platform, site.clock.now());
     let created = site.blocking(move |store| {
-        ensure_default(store, now)?;
+        ensure_default(store, space, now)?;
         let is_new = Cell::new(false);
-        store.note_once(SPACE, NOTE, &id, &|| {
+        store.note_once(space, NOTE, &id, &|| {
             is_new.set(true);
             workspace(&id, &name, now)
         })?;
@@ -125,10 +126,10 @@ pub(super) async fn create(State(site): State<Arc<Site>>, body: Body) -> Result<
 }
 
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Refusal> {
-    let now = site.clock.now();
+    let (space, now) = (site.platform, site.clock.now());
     let notes = site.blocking(move |store| {
-        ensure_default(store, now)?;
-        store.notes(SPACE, NOTE, None)
+        ensure_default(store, space, now)?;
+        store.notes(space, NOTE, None)
     });
     let data: Vec<Value> = notes.await?.into_iter().map(|(_, note)| note.into()).collect();
     Ok(Json(json!({ "data": data })).into_response())
@@ -138,7 +139,7 @@ pub(super) async fn info(State(site): State<Arc<Site>>, Path(id): Path<String>) 
     Ok(Json(noted(&site, id).await?).into_response())
 }
 
-/// A workspace goes with its files and users.
+/// Deletes a workspace with its files and users.
 pub(super) async fn delete(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -153,9 +154,7 @@ pub(super) async fn delete(
         for (key, _) in of_workspace(change.notes(USER_NOTE, None)?, &id) {
             change.forget(USER_NOTE, &key)?;
         }
-        let value = Compared::Text(id);
-        let expr = Expr::Compare(Comparison { field: format!("extra.{WORKSPACE}"), op: Op::Eq, value });
-        let listing = Listing { filter: Some(Filter { expr }), limit: BATCH, ..Listing::default() };
+        let listing = Listing { filter: Some(files_of(&id)), limit: BATCH, ..Listing::default() };
         loop {
             let files = change.list(&listing)?;
             if files.is_empty() {
@@ -166,7 +165,8 @@ pub(super) async fn delete(
             }
         }
     };
-    let deleted = site.blocking(move |store| store.transaction(SPACE, work));
+    let space = site.platform;
+    let deleted = site.blocking(move |store| store.transaction(space, work));
     if deleted.await? { Ok(nothing()) } else { Err(Refusal::missing("Workspace")) }
 }
 
@@ -181,9 +181,9 @@ pub(super) async fn users(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     noted(&site, id.clone()).await?;
-    let notes =
-        site.blocking(move |store| Ok(of_workspace(store.notes(SPACE, USER_NOTE, None)?, &id))).await?;
-    let data: Vec<Value> = notes.into_iter().map(|(_, note)| note.into()).collect();
+    let space = site.platform;
+    let notes = site.blocking(move |store| Ok(of_workspace(store.notes(space, USER_NOTE, None)?, &id)));
+    let data: Vec<Value> = notes.await?.into_iter().map(|(_, note)| note.into()).collect();
     Ok(Json(json!({ "data": data })).into_response())
 }
 
@@ -203,9 +203,9 @@ pub(super) async fn change_user(
     set_user(&site, id, body, true).await
 }
 
-async fn set_user(site: &Site, id: String, body: Body, must_be_there: bool) -> Result<Response, Refusal> {
-    let request = body::receive(body).await?;
-    let (user, access) = (required(&request, "user")?, required(&request, "access")?);
+async fn set_user(site: &Site, id: String, body: Body, must_exist: bool) -> Result<Response, Refusal> {
+    let request = receive_object(body, MAX_JSON).await?;
+    let (user, access) = (required_text(&request, "user")?, required_text(&request, "access")?);
     if !ACCESSES.contains(&access.as_str()) {
         return Err(Problem::one_of(["body", "access"], "enum", &ACCESSES).input(access).into());
     }
@@ -217,7 +217,7 @@ async fn set_user(site: &Site, id: String, body: Body, must_be_there: bool) -> R
         }
         let key = format!("{id}/{user}");
         let before = change.noted(USER_NOTE, &key)?;
-        if before.is_none() && must_be_there {
+        if before.is_none() && must_exist {
             return Ok(Err(Refusal::missing("User")));
         }
         let since = before.and_then(|note| note.get("created_at").cloned()).unwrap_or_else(|| now.into());
@@ -226,7 +226,8 @@ async fn set_user(site: &Site, id: String, body: Body, must_be_there: bool) -> R
         change.note(USER_NOTE, &key, None, &note)?;
         Ok(Ok(nothing()))
     };
-    site.blocking(move |store| store.transaction(SPACE, set)).await?
+    let space = site.platform;
+    site.blocking(move |store| store.transaction(space, set)).await?
 }
 
 pub(super) async fn remove_user(
@@ -234,6 +235,7 @@ pub(super) async fn remove_user(
     Path((id, user)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     noted(&site, id.clone()).await?;
-    let removed = site.blocking(move |store| store.forget(SPACE, USER_NOTE, &format!("{id}/{user}")));
+    let space = site.platform;
+    let removed = site.blocking(move |store| store.forget(space, USER_NOTE, &format!("{id}/{user}")));
     if removed.await? { Ok(nothing()) } else { Err(Refusal::missing("User")) }
 }
