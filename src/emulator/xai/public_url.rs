@@ -1,4 +1,4 @@
-//! Public URLs: unauthenticated, one a file, on the content delivery network.
+//! Public URLs: one per file, without authentication, on the content delivery network.
 
 use std::sync::Arc;
 
@@ -13,15 +13,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::SPACE;
-use super::record::{self, COMPLETE, PUBLIC_TOKEN, PUBLIC_URL_EXPIRES_AT, Record as _};
-use super::refusal::Refusal;
+use super::record::{self, COMPLETE, PUBLIC_TOKEN, PUBLIC_URL_EXPIRES_AT, Record as _, Refusal};
 use crate::emulator::{Content, Sending, Signer, Site, ids, receive_text};
 use crate::error::{Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
 use crate::store::Transaction;
 
-/// What may have a public URL, by extension.
+/// Types of files that can have a public URL, by extension.
 const TYPES: [(&str, &str); 5] = [
     ("png", "image/png"),
     ("jpg", "image/jpeg"),
@@ -29,13 +27,13 @@ const TYPES: [(&str, &str); 5] = [
     ("mp4", "video/mp4"),
     ("pdf", "application/pdf"),
 ];
-/// Bytes that it may have.
-const MOST_BYTES: u64 = 50 * 1024 * 1024;
-/// Public URLs of a team at a time.
-const MOST_ACTIVE: usize = 1000;
-/// Bytes of a request.
-const MOST_JSON: usize = 64 * 1024;
-/// The kind of the notes that say which files have a public URL, by the file's id.
+/// Largest file with a public URL in bytes.
+const MAX_SIZE: u64 = 50 * 1024 * 1024;
+/// Valid public URLs of a team.
+const MAX_ACTIVE: usize = 1000;
+/// Largest JSON body in bytes.
+const MAX_JSON: usize = 64 * 1024;
+/// The kind of the notes about public URLs, by file id.
 const NOTE: &str = "public-url";
 
 pub(super) async fn create(
@@ -48,18 +46,18 @@ pub(super) async fn create(
     let now = site.clock.now();
     let end = lifetime.map(|seconds| now.as_second() + seconds);
     let root = site.root(&headers);
-    let asked = FileId(id.clone());
+    let (space, wanted) = (site.platform, FileId(id.clone()));
     let created = site.blocking(move |store| {
-        store.transaction(SPACE, |change| {
-            let file = change.stat(&asked)?;
+        store.transaction(space, |change| {
+            let file = change.stat(&wanted)?;
             if let Err(refusal) = check(&file, end) {
                 return Ok(Err(refusal));
             }
-            if file.public_url("", now).is_none() && active(change, now)? >= MOST_ACTIVE {
-                let message = format!("The team has {MOST_ACTIVE} active public URLs");
+            if file.public_url("", now).is_none() && active(change, now)? >= MAX_ACTIVE {
+                let message = format!("The team has {MAX_ACTIVE} active public URLs");
                 return Ok(Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, &message)));
             }
-            publish(change, &asked, end, now).map(Ok)
+            publish(change, &wanted, end, now).map(Ok)
         })
     });
     let file = created.await.map_err(Refusal::about(&id))??;
@@ -71,14 +69,14 @@ pub(super) async fn create(
     Ok(Json(answer).into_response())
 }
 
-/// Reads the request: a JSON body is a must, `{}` will do. These refusals are the web framework's.
+/// Reads the lifetime from the required JSON body, which may be `{}`. The web framework refuses others.
 async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.trim_start().to_ascii_lowercase().starts_with("application/json") {
         let message = "Expected request with `Content-Type: application/json`";
         return Err(Refusal::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let text = receive_text(body, MOST_JSON).await?;
+    let text = receive_text(body, MAX_JSON).await?;
     let request: Value = serde_json::from_slice(&text).map_err(|error| {
         let message = format!("Failed to parse the request body as JSON: {error}");
         Refusal::plain(StatusCode::BAD_REQUEST, message)
@@ -105,7 +103,7 @@ fn check(file: &File, end: Option<i64>) -> Result<(), Refusal> {
     }
     match file.size.unwrap_or_default() {
         0 => Err(Refusal::invalid("The file is empty")),
-        size if size > MOST_BYTES => Err(Refusal::invalid("The file is larger than 50 MiB")),
+        size if size > MAX_SIZE => Err(Refusal::invalid("The file is larger than 50 MiB")),
         _ => match file.expires_at.map(Timestamp::as_second) {
             Some(file_end) if end > Some(file_end) => {
                 Err(Refusal::invalid("expires_after is beyond the file's own expiry"))
@@ -119,7 +117,7 @@ fn media_type(extension: &str) -> Option<&'static str> {
     TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, kind)| *kind)
 }
 
-/// How many public URLs work now; forgets those that do not. Blocking.
+/// Counts the valid public URLs and forgets the expired ones. Blocking.
 fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     let mut count = 0;
     for (id, note) in change.notes(NOTE, None)? {
@@ -133,7 +131,7 @@ fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     Ok(count)
 }
 
-/// Gives a file a public URL, or the one it has another end. Blocking.
+/// Gives a file a public URL, or a present one a new end. Blocking.
 fn publish(change: &mut Transaction, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
     let file = change.annotate(id, |file| {
         let end = if let Some((_, before)) = file.public_url("", now) {
@@ -155,15 +153,15 @@ fn publish(change: &mut Transaction, id: &FileId, end: Option<i64>, now: Timesta
     Ok(file)
 }
 
-/// Revoking what is not there, or not public, succeeds and says so.
+/// Revokes a public URL. Without a file or a URL it succeeds with `"revoked": false`.
 pub(super) async fn revoke(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (file, root, now) = (FileId(id.clone()), site.root(&headers), site.clock.now());
+    let (space, file, root, now) = (site.platform, FileId(id.clone()), site.root(&headers), site.clock.now());
     let revoked = site.blocking(move |store| {
-        store.transaction(SPACE, |change| {
+        store.transaction(space, |change| {
             change.forget(NOTE, file.as_str())?;
             let mut revoked = None;
             let result = change.annotate(&file, |file| {
@@ -185,7 +183,7 @@ pub(super) async fn revoke(
     .into_response())
 }
 
-/// `GET /files-cdn/TOKEN/ID.EXTENSION`: what a public URL leads to.
+/// `GET /files-cdn/TOKEN/ID.EXTENSION`: content behind a public URL.
 pub(super) async fn fetch(
     State(site): State<Arc<Site>>,
     Path((token, file)): Path<(String, String)>,
@@ -209,7 +207,7 @@ pub(super) async fn fetch(
     content.send(&headers, Sending { ranges: true, etag, content_type, ..Sending::default() })
 }
 
-/// Whether a token is the right one, in constant time.
+/// Compares tokens in constant time.
 fn is_token(signer: &Signer, right: Option<&str>, token: &str) -> bool {
     right.is_some_and(|right| signer.verify(token, &signer.sign(right)))
 }

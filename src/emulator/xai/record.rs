@@ -1,30 +1,36 @@
-//! What the store keeps of a file here, and the rules for what may be kept.
+//! Files as the store keeps them and as either dialect shows them, rules for what may be stored, and refusals.
 
+use axum::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::SPACE;
-use super::refusal::Refusal;
-use crate::emulator::{Site, ids};
+use crate::emulator::{Params, Refused, Site, ids, openai};
+use crate::error::{Error, Kind};
 use crate::model::{File, FileId};
 
-/// The upload status of a file whose content is there.
+/// The team of every key without the quirk `team`.
+const TEAM: &str = "3d1bd8a8-6a52-4c0f-9e6d-0f2b6a4f7c11";
+
+/// The upload status of a file with content.
 pub(super) const COMPLETE: &str = "Complete";
-/// Lifetimes in seconds that a file or a public URL may have.
+/// Lifetimes of files and public URLs in seconds.
 const LIFETIMES: std::ops::RangeInclusive<i64> = 3600..=2_592_000;
-/// Characters of a name.
+/// Longest name in characters.
 const LONGEST_NAME: usize = 255;
 
-/// Keys of `extra`: the token of the file's public URL, when that ends (Unix seconds; missing where it does not).
+/// Keys of `extra`: the token of the public URL, and its end in Unix seconds, if it has one.
 pub(super) const PUBLIC_TOKEN: &str = "public_token";
 pub(super) const PUBLIC_URL_EXPIRES_AT: &str = "public_url_expires_at";
 
-/// What this platform reads from a file of the store.
+/// What the platform reads from the record of a file.
 pub(super) trait Record {
     /// A text in `extra`.
     fn noted(&self, key: &str) -> Option<&str>;
 
-    /// The file's public URL while it works, and when it ends in Unix seconds.
+    /// The public URL while it is valid, and its end in Unix seconds.
     fn public_url(&self, root: &str, now: Timestamp) -> Option<(String, Option<i64>)>;
 }
 
@@ -36,23 +42,23 @@ impl Record for File {
     fn public_url(&self, root: &str, now: Timestamp) -> Option<(String, Option<i64>)> {
         let token = self.noted(PUBLIC_TOKEN)?;
         let expires_at = self.extra.get(PUBLIC_URL_EXPIRES_AT).and_then(Value::as_i64);
-        let works = expires_at.is_none_or(|end| now.as_second() < end);
+        let is_valid = expires_at.is_none_or(|end| now.as_second() < end);
         let extension = extension(&self.name);
-        works.then(|| (format!("{root}/files-cdn/{token}/{}.{extension}", self.id), expires_at))
+        is_valid.then(|| (format!("{root}/files-cdn/{token}/{}.{extension}", self.id), expires_at))
     }
 }
 
-/// What follows the last dot of a name; nothing where there is none.
+/// The extension of a name; empty without a dot.
 pub(super) fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// A file that begins now, under a new id.
+/// A new file with a new id.
 pub(super) fn new(site: &Site, name: &str, content_type: Option<&str>, lifetime: Option<i64>) -> File {
     let now = site.clock.now();
     let by_name = || mime_guess::from_path(name).first_or_octet_stream().to_string();
     File {
-        provider: SPACE.to_owned(),
+        provider: site.platform.to_owned(),
         id: FileId(format!("file_{}", ids::uuid())),
         name: name.to_owned(),
         content_type: Some(content_type.map_or_else(by_name, str::to_owned)),
@@ -62,19 +68,19 @@ pub(super) fn new(site: &Site, name: &str, content_type: Option<&str>, lifetime:
     }
 }
 
-/// Marks a file's content as there and processed.
+/// Marks the content of a file as uploaded and processed.
 pub(super) fn complete(file: &mut File) {
     file.status = Some(COMPLETE.to_owned());
     file.extra.insert("processing_status".to_owned(), "complete".into());
 }
 
-/// One file.
+/// The record of a file.
 pub(super) async fn stat(site: &Site, id: &FileId) -> Result<File, Refusal> {
-    let asked = id.clone();
-    site.blocking(move |store| store.stat(SPACE, &asked)).await.map_err(Refusal::about(id.as_str()))
+    let (space, wanted) = (site.platform, id.clone());
+    site.blocking(move |store| store.stat(space, &wanted)).await.map_err(Refusal::about(id.as_str()))
 }
 
-/// Refuses names that the service refuses. A `/` is allowed: a name is never a path here.
+/// Refuses the names that the service refuses. A `/` is allowed, since a name is never a path.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let is_forbidden = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '"' | ';' | '\\');
     if name.is_empty() || name.chars().any(is_forbidden) {
@@ -92,6 +98,199 @@ pub(super) fn check_lifetime(seconds: i64) -> Result<i64, Refusal> {
         return Ok(seconds);
     }
     Err(Refusal::invalid("expires_after must be between 3600 and 2592000 seconds"))
+}
+
+/// The team of the key.
+pub(super) fn team(site: &Site) -> &str {
+    site.quirk_value("team").unwrap_or(TEAM)
+}
+
+/// Refuses another team than the one that the quirk `team` names. Without the quirk every team is accepted.
+pub(super) fn check_team(site: &Site, requested: Option<&str>) -> Result<(), Refusal> {
+    match (requested, site.quirk_value("team")) {
+        (Some(id), Some(team)) if !id.is_empty() && id != team => {
+            Err(Refusal::new(StatusCode::NOT_FOUND, &format!("Team {id} not found")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A wire dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// `id`, `bytes`, Unix seconds.
+    OpenAi,
+    /// `file_id`, `size_bytes` as text, RFC 3339.
+    Gateway,
+}
+
+impl Dialect {
+    /// The dialect of a request: the chosen one, or the one that its parameters belong to.
+    pub(super) fn of(site: &Site, params: &Params) -> Self {
+        let says = |name: &str, has: fn(&str) -> bool| params.get(name).is_some_and(has);
+        let by_request = || {
+            ["next_token", "team_id", "prefix"].iter().any(|name| params.has(name))
+                || says("order", |word| word.to_ascii_uppercase().ends_with("SCENDING"))
+                || says("sort_by", |word| word.to_ascii_uppercase().starts_with("FILES_SORT_BY_"))
+                || says("format", |word| word.to_ascii_uppercase().starts_with("DOWNLOAD_FORMAT_"))
+        };
+        match site.dialect.as_str() {
+            "gateway" => Self::Gateway,
+            "auto" if by_request() => Self::Gateway,
+            _ => Self::OpenAi,
+        }
+    }
+
+    /// A file's object.
+    pub(super) fn show(self, site: &Site, request: &HeaderMap, file: &File) -> Value {
+        match self {
+            Self::OpenAi => openai_object(file, &site.root(request), site.clock.now()),
+            Self::Gateway => gateway_object(file),
+        }
+    }
+}
+
+fn openai_object(file: &File, root: &str, now: Timestamp) -> Value {
+    let mut object = openai::object(file);
+    if let Some((url, expires_at)) = file.public_url(root, now) {
+        object.insert("public_url".to_owned(), url.into());
+        if let Some(expires_at) = expires_at {
+            object.insert("public_url_expires_at".to_owned(), expires_at.into());
+        }
+    }
+    object.into()
+}
+
+/// The first seven fields are always present, the others if they are set.
+fn gateway_object(file: &File) -> Value {
+    let is_complete = file.status.as_deref() == Some(COMPLETE);
+    // Incomplete content has no hash.
+    let hash = file.checksums.blake3.as_deref().filter(|_| is_complete).unwrap_or_default();
+    let mut object = Map::from_iter([
+        ("file_id".to_owned(), json!(file.id)),
+        ("name".to_owned(), json!(file.name)),
+        ("size_bytes".to_owned(), json!(file.size.unwrap_or_default().to_string())),
+        ("content_type".to_owned(), json!(file.content_type)),
+        ("created_at".to_owned(), json!(file.created_at.map(in_microseconds))),
+        ("expires_at".to_owned(), json!(file.expires_at.map(in_microseconds))),
+        ("hash".to_owned(), json!(hash)),
+    ]);
+    let optional = [
+        ("upload_status", file.status.as_deref()),
+        ("upload_error_message", file.noted("upload_error_message")),
+        ("processing_status", file.noted("processing_status")),
+        ("file_path", file.path.as_deref()),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            object.insert(name.to_owned(), value.into());
+        }
+    }
+    object.into()
+}
+
+/// `2025-09-16T19:06:53.472088Z`.
+fn in_microseconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// gRPC's `FAILED_PRECONDITION`.
+const WRONG_STATE: &str = "The system is not in a state required for the operation's execution";
+
+/// A refusal: `{"code": …, "error": …}`, whose code is the description of a gRPC status, or plain text where the web
+/// framework answers before the service.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: Option<&'static str>,
+    message: String,
+}
+
+impl Refusal {
+    /// A refusal with the code of the status, which also replaces an empty message.
+    pub(super) fn new(status: StatusCode, message: &str) -> Self {
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::plain(status, "length limit exceeded");
+        }
+        let code = code(status);
+        let message = if message.is_empty() { code } else { message }.to_owned();
+        Self { status, code: Some(code), message }
+    }
+
+    /// 400 for a parameter.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        let status = StatusCode::BAD_REQUEST;
+        Self { status, code: Some(code(status)), message: message.into() }
+    }
+
+    /// 400 for the state of a file.
+    pub(super) fn state(message: impl Into<String>) -> Self {
+        Self { code: Some(WRONG_STATE), ..Self::invalid(message) }
+    }
+
+    /// 404 for a file.
+    pub(super) fn missing(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, &format!("File {id} not found"))
+    }
+
+    /// A refusal by the web framework, in plain text.
+    pub(super) fn plain(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, code: None, message: message.into() }
+    }
+
+    /// The text.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// A failure of the store with the file `id`.
+    pub(super) fn about(id: &str) -> impl FnOnce(Error) -> Self + use<> {
+        let id = id.to_owned();
+        move |error| if error.kind() == Kind::NotFound { Self::missing(&id) } else { error.into() }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.message())
+    }
+}
+
+impl From<Refused<Refusal>> for Refusal {
+    fn from(refused: Refused<Refusal>) -> Self {
+        match refused {
+            Refused::Malformed(why) => Self::invalid(why),
+            Refused::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, ""),
+            Refused::Rule(refusal) => refusal,
+            Refused::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self.code {
+            Some(code) => (self.status, Json(json!({ "code": code, "error": self.message }))).into_response(),
+            None => {
+                (self.status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], self.message).into_response()
+            }
+        }
+    }
+}
+
+fn code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "The request does not have valid authentication credentials",
+        403 => "The caller does not have permission to execute the specified operation",
+        404 => "Some requested entity was not found",
+        405 | 501 => "Operation is not implemented or not supported",
+        408 | 504 => "Deadline expired before operation could complete",
+        409 => "Some entity that we attempted to create already exists",
+        429 => "Some resource has been exhausted",
+        503 | 529 => "The service is currently unavailable",
+        400..=499 => "Client specified an invalid argument",
+        _ => "Internal error",
+    }
 }
 
 #[cfg(test)]
@@ -126,5 +325,13 @@ mod tests {
         let allowed = [3600, 2_592_000].map(|seconds| check_lifetime(seconds).is_ok());
         let refused = [0, -1, 3599, 2_592_001, i64::MAX].map(|seconds| check_lifetime(seconds).is_err());
         assert!(allowed.into_iter().chain(refused).all(|as_expected| as_expected));
+    }
+
+    #[test]
+    fn a_missing_file_differs_from_a_failed_store() {
+        let refusal = |error: Error| Refusal::about("file_1")(error);
+        let missing = refusal(Error::not_found("file_1: no such file"));
+        assert_eq!((missing.status.as_u16(), missing.message.as_str()), (404, "File file_1 not found"));
+        assert_eq!(refusal(Error::failed("disk full")).status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
