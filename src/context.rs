@@ -53,7 +53,7 @@ impl Context {
             return Ok(Arc::clone(provider));
         }
         let profile = self.settings.profile(&name)?;
-        self.say_that_local_is_default();
+        self.hint_default_profile();
         let token = self.token(&profile)?;
         let retries = self.settings.retries()?.value;
         let provider: Arc<dyn Provider> = Arc::from(self.open_with(&profile, token, retries)?);
@@ -62,7 +62,7 @@ impl Context {
     }
 
     /// Prints a hint if the default profile is used although the environment has a token of a platform.
-    fn say_that_local_is_default(&self) {
+    fn hint_default_profile(&self) {
         let chosen = self.settings.profile_name();
         if chosen.origin != Origin::BuiltIn || !self.opened.borrow().is_empty() {
             return;

@@ -52,8 +52,8 @@ use crate::ui::Ui;
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::of_process();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let asked = env.get(env::COMPLETE);
-    if let Some(answer) = asked.and_then(|shell| {
+    let shell = env.get(env::COMPLETE);
+    if let Some(answer) = shell.and_then(|shell| {
         let flags = |matches: &ArgMatches| Globals::from_arg_matches(matches).unwrap_or_default().settings();
         completions::answer(shell, &arguments, &env, &Cli::command(), flags)
     }) {
@@ -65,7 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Cli::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return say_usage(&error, &arguments, &env),
+        Err(error) => return print_usage(&error, &arguments, &env),
     };
     if let Some(error) = cli::usage::missing_value(Cli::command, &arguments) {
         return conclude(&Ui::new(Globals::guess(&arguments).output(&env, Clock::default())), Err(error));
@@ -156,7 +156,7 @@ fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
 }
 
 /// Prints help and version to stdout, and wrong usage as an error.
-fn say_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
+fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     let globals = Globals::guess(arguments);
     let is_json = globals.json || globals.jsonl;

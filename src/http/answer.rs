@@ -366,7 +366,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
 mod tests {
     use super::*;
 
-    fn told(body: &str) -> Option<String> {
+    fn message_of(body: &str) -> Option<String> {
         let reply =
             Reply { status: 400, headers: super::super::HeaderMap::new(), body: body.to_owned().into() };
         read(&reply).map(|problem| clean(&problem.message))
@@ -406,10 +406,10 @@ mod tests {
             (r#"{"detail": "cut off in the mid"#, r#"{"detail": "cut off in the mid"#),
             ("5 < 6", "5 < 6"),
         ] {
-            assert_eq!(told(body).as_deref(), Some(expected), "{body}");
+            assert_eq!(message_of(body).as_deref(), Some(expected), "{body}");
         }
         for silent in ["", "  \n", "{}", "[]", "null", "42", "<html></html>", r#"{"error":null}"#] {
-            assert_eq!(told(silent), None, "{silent}");
+            assert_eq!(message_of(silent), None, "{silent}");
         }
     }
 

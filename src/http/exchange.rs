@@ -214,10 +214,10 @@ impl<'a> Attempt<'a> {
         let config = self.config();
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
         let id = answer::request_id(&headers);
-        let told = |error: Error| error.with_status(status).with_request_id(id.clone());
+        let with_answer = |error: Error| error.with_status(status).with_request_id(id.clone());
         if !self.state.is_complete() {
             let message = format!("{} answered {status} before it had the whole request", config.platform);
-            let error = told(Error::platform(message));
+            let error = with_answer(Error::platform(message));
             return Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }));
         }
         match read_up_to(answer.response, REPLY_BODY, &self.state).await {
@@ -226,11 +226,11 @@ impl<'a> Attempt<'a> {
                 let limit = REPLY_BODY / 1024 / 1024;
                 let error =
                     Error::platform(format!("{} answered with more than {limit} MiB", config.platform));
-                Err(Failure::end(told(error)))
+                Err(Failure::end(with_answer(error)))
             }
             Err((_, error)) if answer::is_nonsense(&error) => {
                 let message = format!("{} sent an answer that cannot be read", config.platform);
-                let error = told(Error::platform(message).caused_by(error.without_url()));
+                let error = with_answer(Error::platform(message).caused_by(error.without_url()));
                 // It was a success: sending it again could carry it out twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
             }

@@ -217,14 +217,14 @@ impl Client {
     pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
         let mut tries = retry::Tries::new(self.inner.config.policy, request);
         loop {
-            self.turn(request).await?;
+            self.wait_for_turn(request).await?;
             let attempt = exchange::Attempt::new(self, request, &progress, tries.number(), false);
             match attempt.reply().await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) if tries.was_deleted(&failure) => {
                     return Ok(Reply { status: 204, headers: HeaderMap::new(), body: Bytes::new() });
                 }
-                Err(failure) => self.rest(&mut tries, failure).await?,
+                Err(failure) => self.pause_after(&mut tries, failure).await?,
             }
         }
     }
@@ -236,14 +236,14 @@ impl Client {
         let mut request = Cow::Borrowed(request);
         let mut tries = retry::Tries::new(self.inner.config.policy, &request);
         loop {
-            self.turn(&request).await?;
+            self.wait_for_turn(&request).await?;
             let opened =
                 exchange::Attempt::new(self, &request, &progress, tries.number(), true).content().await;
             match opened {
                 Ok(Some(content)) => return Ok(content),
                 // The caller's bytes belong to another version.
                 Ok(None) => request.to_mut().range = None,
-                Err(failure) => self.rest(&mut tries, failure).await?,
+                Err(failure) => self.pause_after(&mut tries, failure).await?,
             }
         }
     }
@@ -278,18 +278,18 @@ impl Client {
     }
 
     /// Waits until the throttle permits a request.
-    async fn turn(&self, request: &Request) -> Result<()> {
+    async fn wait_for_turn(&self, request: &Request) -> Result<()> {
         let config = &self.inner.config;
         let counts = request.paced && self.is_own(&request.url);
         let passed = self.inner.throttle.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
             let message = format!("{} takes no more requests for now", config.platform);
-            retry::come_back(Error::new(Kind::RateLimited, message).with_status(429), wait)
+            retry::retry_later(Error::new(Kind::RateLimited, message).with_status(429), wait)
         })
     }
 
     /// Pauses this request or all requests after a failed attempt. Returns the error if there is no further attempt.
-    async fn rest(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
+    async fn pause_after(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
         let limited = failure.cause == retry::Cause::Status(429);
         if limited {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);

@@ -132,30 +132,32 @@ impl Tries {
         match judge(cause, self.repeatable, fully_sent) {
             Verdict::Again => {}
             // An earlier attempt may have been carried out.
-            Verdict::Never if self.is_delete && self.maybe_done => return Err(self.tell(error).unanswered()),
-            Verdict::Never => return Err(self.tell(error)),
-            Verdict::Unanswered => return Err(self.tell(error).unanswered()),
+            Verdict::Never if self.is_delete && self.maybe_done => {
+                return Err(self.with_attempts(error).unanswered());
+            }
+            Verdict::Never => return Err(self.with_attempts(error)),
+            Verdict::Unanswered => return Err(self.with_attempts(error).unanswered()),
         }
         self.maybe_done |= fully_sent && !matches!(cause, Cause::NeverLeft | Cause::Status(429));
         let spent = self.first_failure.get_or_insert_with(Instant::now).elapsed();
         let left = self.policy.elapsed.saturating_sub(spent);
         if let Some(asked) = wait.filter(|asked| *asked > left) {
-            return Err(self.tell(come_back(error, asked)));
+            return Err(self.with_attempts(retry_later(error, asked)));
         }
         if self.count >= self.policy.attempts {
-            return Err(self.tell(error));
+            return Err(self.with_attempts(error));
         }
         let ceiling = self.ceiling;
         self.ceiling = ceiling.saturating_mul(2).min(self.policy.cap);
         let time = wait.unwrap_or_else(|| part_of(ceiling));
         if time > left {
-            return Err(self.tell(error));
+            return Err(self.with_attempts(error));
         }
         Ok(time)
     }
 
     /// Adds the number of attempts to the error, if there were several.
-    fn tell(&self, error: Error) -> Error {
+    fn with_attempts(&self, error: Error) -> Error {
         if self.count < 2 {
             return error;
         }
@@ -168,7 +170,7 @@ impl Tries {
 }
 
 /// The error for a wait that is longer than the policy permits.
-pub(super) fn come_back(error: Error, asked: Duration) -> Error {
+pub(super) fn retry_later(error: Error, asked: Duration) -> Error {
     let at = Timestamp::now().checked_add(asked).and_then(|at| at.round(jiff::Unit::Second));
     let error = error.with_kind(Kind::RateLimited);
     let cause = |wait: &str| format!("the platform asks to wait {wait}, longer than this command waits");

@@ -1,16 +1,13 @@
 //! All settings: flags before environment before config file before defaults, each with its origin.
 
-mod base_url;
 pub mod env;
 pub mod file;
-mod folders;
 mod profile;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use env::Env;
-pub use folders::Folders;
 use jiff::{SignedDuration, Timestamp};
 pub use profile::{Profile, no_such_provider};
 
@@ -196,6 +193,44 @@ impl Settings {
         flag.or_else(|| {
             let value = self.env.path(env::CACERT)?;
             Some(Sourced { value, origin: Origin::Variable(env::CACERT.to_owned()) })
+        })
+    }
+}
+
+/// The folders of the program: those of the system, or below `HAUL_HOME`.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Settings.
+    pub config: PathBuf,
+    /// The embedded store.
+    pub data: PathBuf,
+    /// The journal.
+    pub state: PathBuf,
+    /// Caches.
+    pub cache: PathBuf,
+}
+
+impl Folders {
+    fn find(env: &Env) -> Result<Self> {
+        if let Some(home) = env.path(env::HOME) {
+            let below = |name| home.join(name);
+            return Ok(Self {
+                config: home.clone(),
+                data: below("data"),
+                state: below("state"),
+                cache: below("cache"),
+            });
+        }
+        let missing = || {
+            Error::failed("no home directory: there is no place for the store and the settings")
+                .hint(format!("name one: {}=/path/to/a/folder", env::HOME))
+        };
+        let below = |folder: Option<PathBuf>| folder.map(|folder| folder.join("haul")).ok_or_else(missing);
+        Ok(Self {
+            config: below(dirs::config_dir())?,
+            data: below(dirs::data_dir())?,
+            state: below(dirs::state_dir().or_else(dirs::data_local_dir))?,
+            cache: below(dirs::cache_dir())?,
         })
     }
 }

@@ -330,7 +330,7 @@ mod tests {
         }
     }
 
-    fn told(earlier: &Earlier) -> &str {
+    fn shown(earlier: &Earlier) -> &str {
         match earlier {
             Earlier::Nothing => "nothing",
             Earlier::Begun(_) => "begun",
@@ -351,15 +351,15 @@ mod tests {
         drop(journal);
 
         let again = home.journal("up");
-        assert_eq!(told(&again.earlier(&a)), "f1");
-        assert_eq!(told(&again.earlier(&a)), "nothing", "named twice, it is sent twice");
+        assert_eq!(shown(&again.earlier(&a)), "f1");
+        assert_eq!(shown(&again.earlier(&a)), "nothing", "named twice, it is sent twice");
         let Earlier::Begun(begun) = again.earlier(&b) else { panic!("b was on its way") };
         assert_eq!((begun.number(), begun.old.clone()), (Some(2), Some("old".into())));
-        assert_eq!(told(&again.earlier(&c)), "nothing");
+        assert_eq!(shown(&again.earlier(&c)), "nothing");
         again.finish(begun.number(), &"f2".into());
         again.end(true);
         assert_eq!(home.left(), 0);
-        assert_eq!(told(&home.journal("up").earlier(&a)), "nothing");
+        assert_eq!(shown(&home.journal("up").earlier(&a)), "nothing");
     }
 
     #[test]
@@ -370,10 +370,10 @@ mod tests {
         let one = journal.start(&a, Timestamp::UNIX_EPOCH, None);
         journal.start(&b, Timestamp::UNIX_EPOCH, None);
         journal.finish(one, &"f1".into());
-        assert_eq!(told(&home.journal("up b").earlier(&b)), "nothing", "it is still running");
+        assert_eq!(shown(&home.journal("up b").earlier(&b)), "nothing", "it is still running");
         drop(journal);
         let other = home.journal("up b");
-        assert_eq!((told(&other.earlier(&a)), told(&other.earlier(&b))), ("nothing", "begun"));
+        assert_eq!((shown(&other.earlier(&a)), shown(&other.earlier(&b))), ("nothing", "begun"));
     }
 
     #[test]
@@ -390,9 +390,10 @@ mod tests {
                     home.journal("up b");
                 }
             });
-            let told: Vec<bool> = (0..300).map(|_| told(&home.journal("up a").earlier(&a)) == "f1").collect();
+            let known: Vec<bool> =
+                (0..300).map(|_| shown(&home.journal("up a").earlier(&a)) == "f1").collect();
             done.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(told.iter().all(|known| *known), "{told:?}");
+            assert!(known.iter().all(|known| *known), "{known:?}");
         });
         home.journal("up a").end(true);
         assert_eq!(home.left(), 0, "and nothing is made by reading");
@@ -405,7 +406,7 @@ mod tests {
         let journal = home.journal("up");
         journal.finish(journal.start(&a, Timestamp::UNIX_EPOCH, None), &"f1".into());
         drop(journal);
-        assert_eq!(told(&home.journal("up").earlier(&home.file("a", "22"))), "nothing");
+        assert_eq!(shown(&home.journal("up").earlier(&home.file("a", "22"))), "nothing");
     }
 
     #[test]
@@ -423,7 +424,7 @@ mod tests {
         again.finish(again.start(&b, Timestamp::UNIX_EPOCH, None), &"f2".into());
         drop(again);
         let third = home.journal("up");
-        assert_eq!((told(&third.earlier(&a)), told(&third.earlier(&b))), ("f1", "f2"));
+        assert_eq!((shown(&third.earlier(&a)), shown(&third.earlier(&b))), ("f1", "f2"));
     }
 
     #[test]
@@ -467,7 +468,7 @@ mod tests {
         }
 
         /// The ids of each file, and the number of its begun uploads.
-        fn told(&self, journal: &Journal) -> Vec<(Vec<String>, usize)> {
+        fn uploads(&self, journal: &Journal) -> Vec<(Vec<String>, usize)> {
             let of = |new: &NewFile| {
                 let (mut finished, mut begun) = (Vec::new(), 0);
                 loop {
@@ -538,21 +539,21 @@ mod tests {
     /// The expected uploads after these lines.
     fn expected(meanings: &[Meaning]) -> Vec<(Vec<String>, usize)> {
         let mut open: BTreeMap<u64, usize> = BTreeMap::new();
-        let mut told = vec![(Vec::new(), 0); FILES];
+        let mut found = vec![(Vec::new(), 0); FILES];
         for meaning in meanings {
             match meaning {
                 Meaning::Start(number, file) => drop(open.insert(*number, *file)),
-                Meaning::Finish(number, id) => told[open.remove(number).unwrap()].0.push(id.clone()),
+                Meaning::Finish(number, id) => found[open.remove(number).unwrap()].0.push(id.clone()),
                 Meaning::Forget(number) => drop(open.remove(number)),
             }
         }
         for file in open.into_values() {
-            told[file].1 += 1;
+            found[file].1 += 1;
         }
-        for (ids, _) in &mut told {
+        for (ids, _) in &mut found {
             ids.sort();
         }
-        told
+        found
     }
 
     #[test]
@@ -575,15 +576,15 @@ mod tests {
             let lines = ends.by_ref().take_while(|end| *end <= kept.len()).count();
             meanings.truncate(lines);
             let journal = home.journal("up");
-            prop_assert_eq!(home.told(&journal), expected(&meanings));
+            prop_assert_eq!(home.uploads(&journal), expected(&meanings));
             // The journal can be continued: old and new lines are read.
             meanings.extend(take(&home, &journal, &after));
             drop(journal);
-            prop_assert_eq!(home.told(&home.journal("up")), expected(&meanings));
+            prop_assert_eq!(home.uploads(&home.journal("up")), expected(&meanings));
             // Another command reads only begun uploads.
             let others: Vec<_> =
                 expected(&meanings).into_iter().map(|(_, begun)| (Vec::new(), begun)).collect();
-            prop_assert_eq!(home.told(&home.journal("another")), others);
+            prop_assert_eq!(home.uploads(&home.journal("another")), others);
             Ok(())
         });
     }
@@ -627,19 +628,19 @@ mod tests {
             fs::write(&path, lines.concat()).unwrap();
             let journal = home.journal("up");
             let truth = expected(&meanings);
-            for ((told, _), (done, _)) in home.told(&journal).iter().zip(&truth) {
-                prop_assert!(told.iter().all(|id| done.contains(id)), "{:?} of {:?}", told, done);
-                prop_assert!(told.len() <= done.len(), "{:?} of {:?}", told, done);
+            for ((found, _), (done, _)) in home.uploads(&journal).iter().zip(&truth) {
+                prop_assert!(found.iter().all(|id| done.contains(id)), "{:?} of {:?}", found, done);
+                prop_assert!(found.len() <= done.len(), "{:?} of {:?}", found, done);
             }
             // New uploads are recorded after any content.
             let more = take(&home, &journal, &after);
             drop(journal);
-            let told = home.told(&home.journal("up"));
+            let found = home.uploads(&home.journal("up"));
             for (file, (done, _)) in expected(&more).iter().enumerate() {
                 prop_assert!(
-                    done.iter().all(|id| told[file].0.contains(id)),
+                    done.iter().all(|id| found[file].0.contains(id)),
                     "{:?} of {:?}",
-                    told[file],
+                    found[file],
                     done
                 );
             }

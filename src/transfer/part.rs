@@ -129,17 +129,17 @@ impl Part {
 
     /// Prepares to write content of `version` from offset `start`, which must not exceed [`have`](Self::have).
     pub(super) fn begin(&mut self, start: u64, version: Version) -> Result<()> {
-        let anew = start < self.have || start == 0;
+        let restarts = start < self.have || start == 0;
         if start < self.have {
             let failed = |error: io::Error| Error::io("write", &self.path, error);
             self.handle.set_len(start).map_err(failed)?;
             self.handle.seek(SeekFrom::Start(start)).map_err(failed)?;
             self.have = start;
         }
-        let changed = anew || version != self.version;
+        let changed = restarts || version != self.version;
         self.version = version;
         if let Some(record) = self.record.as_mut().filter(|_| changed) {
-            if anew {
+            if restarts {
                 record.reset();
             }
             // After truncation, so that the note never describes bytes of another version.

@@ -203,7 +203,7 @@ pub(super) struct Outlet {
 impl Outlet {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let (pieces, mut waiting) = mpsc::channel::<Bytes>(QUEUE);
-        let (tell, outcome) = oneshot::channel();
+        let (sender, outcome) = oneshot::channel();
         let place = path.to_owned();
         let work = move || {
             let mut write = || {
@@ -214,7 +214,7 @@ impl Outlet {
                 Ok(())
             };
             // The receiver is dropped on Ctrl-C.
-            let _ = tell.send(write());
+            let _ = sender.send(write());
         };
         thread::Builder::new()
             .name("write".to_owned())

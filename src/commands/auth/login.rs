@@ -67,7 +67,7 @@ impl LoginArgs {
         }
         let kept = keep(ctx, &profile, &secret, self.insecure_storage)?;
         let expires_at = forgotten_at(ctx, kept.backend);
-        tell(ctx, &profile, &kept, expires_at)?;
+        report(ctx, &profile, &kept, expires_at)?;
         let mut rows = ctx.ui.rows(COLUMNS)?;
         rows.push(&Row {
             profile: &profile.name,
@@ -108,13 +108,13 @@ fn refused(profile: &Profile, error: &Error) -> Error {
     } else {
         format!("{name}: the token could not be checked, and is not kept")
     };
-    let told = Error::new(error.kind(), message)
+    let refused = Error::new(error.kind(), message)
         .caused_by(error.clone())
         .with_request_id(error.request_id().map(str::to_owned));
     error
         .hints()
         .iter()
-        .fold(told, |told, hint| told.hint(hint.clone()))
+        .fold(refused, |refused, hint| refused.hint(hint.clone()))
         .hint(format!("`haul auth login {name} --no-check` keeps it unchecked"))
 }
 
@@ -146,7 +146,7 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
     })
 }
 
-fn tell(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timestamp>) -> Result<()> {
+fn report(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Timestamp>) -> Result<()> {
     let name = &profile.name;
     for error in &kept.skipped {
         ctx.ui.note(&error.to_string());

@@ -1,12 +1,11 @@
 //! `haul serve`
 
-mod child;
-
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::thread;
 
 use clap::Args;
@@ -188,17 +187,17 @@ impl ServeArgs {
         }));
         let broke = |error: tokio::task::JoinError| Error::failed("the emulator broke off").caused_by(error);
         let status = if let Some((program, arguments)) = self.command.split_first() {
-            child::run(program, arguments, variables).await
+            run_command(program, arguments, variables).await
         } else {
             tokio::select! {
                 ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
-                () = child::asked_to_stop() => Ok(0),
+                () = stop_signal() => Ok(0),
             }
         };
         let _ = stop.send(());
         tokio::select! {
             ended = server => ended.map_err(broke)??,
-            () = child::asked_to_stop() => return Err(Error::new(Kind::Interrupted, "interrupted")),
+            () = stop_signal() => return Err(Error::new(Kind::Interrupted, "interrupted")),
         }
         status
     }
@@ -241,7 +240,7 @@ fn announce(
 /// Prints the address, if given, and the variables: for `eval` in a shell, or as a JSON object.
 fn print_variables(
     ctx: &Context,
-    told: Option<SocketAddr>,
+    printed: Option<SocketAddr>,
     options: &emulator::Options,
     address: SocketAddr,
     variables: &[(&'static str, String)],
@@ -254,7 +253,7 @@ fn print_variables(
             env: variables.iter().cloned().collect(),
         });
     }
-    let mut text = told.map_or_else(String::new, |address| format!("http://{address}\n"));
+    let mut text = printed.map_or_else(String::new, |address| format!("http://{address}\n"));
     for (name, value) in variables {
         text.extend(["export ", name, "='", &value.replace('\'', r"'\''"), "'\n"]);
     }
@@ -289,4 +288,57 @@ fn temporary() -> Result<tempfile::TempDir> {
 
 fn cannot_listen(listen: &str, why: &str) -> Error {
     Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
+}
+
+/// Runs the command and returns its exit status. It gets Ctrl-C from the terminal; a second Ctrl-C or SIGTERM kills it.
+async fn run_command(
+    program: &OsString,
+    arguments: &[OsString],
+    variables: Vec<(&'static str, String)>,
+) -> Result<u8> {
+    let failed =
+        |error: io::Error| Error::failed(format!("{}: cannot be run", program.display())).caused_by(error);
+    let mut command = tokio::process::Command::new(program);
+    let mut child = command.args(arguments).envs(variables).kill_on_drop(true).spawn().map_err(failed)?;
+    let mut interrupts = 0;
+    loop {
+        tokio::select! {
+            status = child.wait() => return status.map(exit_code).map_err(failed),
+            _ = tokio::signal::ctrl_c() => {
+                interrupts += 1;
+                if interrupts > 1 {
+                    child.start_kill().map_err(failed)?;
+                }
+            }
+            () = terminated() => child.start_kill().map_err(failed)?,
+        }
+    }
+}
+
+/// The exit status as in a shell: 128 plus the number of a signal.
+fn exit_code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal = None;
+    let code = status.code().or_else(|| signal.map(|signal: i32| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn stop_signal() {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated() => {}
+    }
+}
+
+/// Waits for SIGTERM.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        signal.recv().await;
+        return;
+    }
+    std::future::pending::<()>().await;
 }
