@@ -7,24 +7,19 @@
 //! unknown routes, refusals that a sending client can read, and stopping are done for them here.
 
 mod activeloop;
-mod answer;
+mod body;
 mod content;
 mod disposition;
 mod fastapi;
 mod faults;
-mod form;
-mod gate;
 pub mod ids;
 mod llamacloud;
-mod local;
-mod log;
 mod metorial;
 mod multipart;
 pub mod openai;
 mod options;
-mod params;
-mod presigned;
 mod replicate;
+mod request;
 mod server;
 mod site;
 mod wire;
@@ -38,15 +33,14 @@ use axum::response::Response;
 
 pub use crate::model::hex as to_hex;
 pub use crate::signing::{Signer, from_hex};
+pub use body::{
+    Field, Form, Head, Limits, Refused, Take, Upload, receive, receive_json, receive_raw, receive_text,
+};
 pub use content::{Content, Sending};
 pub use disposition::content_disposition;
 pub use faults::{Faults, KEYS as FAULT_KEYS, WORDS as FAULT_WORDS};
-pub use form::{
-    Field, Form, Head, Limits, Refused, Take, Upload, receive, receive_json, receive_raw, receive_text,
-};
-pub use gate::{Denied, Gate, Rate, RateLimiter};
 pub use options::Options;
-pub use params::Params;
+pub use request::{Denied, Gate, Params, Rate, RateLimiter};
 pub use server::serve;
 pub use site::Site;
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::files::{MAX_SIZE, add, format_time};
 use super::service::{Call, Service};
+use crate::emulator::body::{Announced, store_content};
 use crate::emulator::fastapi::Refusal;
-use crate::emulator::presigned::{Announced, store_content};
 use crate::emulator::{
     Content, Limits, Params, Refused, Sending, Take, content_disposition, ids, receive, receive_raw,
 };

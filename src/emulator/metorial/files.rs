@@ -7,8 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use serde_json::{Value, json};
 
-use super::problem::Problem;
-use super::request::{self, Answer, Call, Dialect};
+use super::request::{self, Answer, Call, Dialect, Problem};
 use crate::emulator::Params;
 use crate::error::{Kind, Result as StoreResult};
 use crate::filter::{Expr, Filter, Op};

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::files::{self, LINK, Page, SPACE};
-use super::problem::Problem;
-use super::request::{self, Answer, Call, Dialect};
+use super::request::{self, Answer, Call, Dialect, Problem};
 use crate::emulator::{Content, Params, Sending, Site, content_disposition, ids};
 use crate::error::{Error, Result as StoreResult};
 use crate::model::{FileId, Object};

@@ -6,7 +6,6 @@
 
 mod files;
 mod links;
-mod problem;
 mod request;
 mod uploads;
 
@@ -23,8 +22,7 @@ use axum::routing::{get, put};
 use jiff::Timestamp;
 
 use super::{Params, Platform, Quirk, Rate, RateLimiter, Site, ids};
-use problem::Problem;
-use request::Dialect;
+use request::{Dialect, Problem};
 
 /// The service's rate limit per organization or user.
 const RATE: u32 = 5000;

@@ -13,9 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::files::{self, ACTIVE, DELETED_FILE, PENDING, SPACE, TITLE};
-use super::problem::Problem;
-use super::request::{self, Answer, Call, Dialect, Owner};
-use crate::emulator::presigned::{Announced, store_content};
+use super::request::{self, Answer, Call, Dialect, Owner, Problem};
+use crate::emulator::body::{Announced, store_content};
 use crate::emulator::{Limits, Params, Refused, Site, Take, ids, receive, receive_raw};
 use crate::error::Result as StoreResult;
 use crate::model::{File, FileId, Object, later};

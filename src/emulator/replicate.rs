@@ -1,26 +1,34 @@
-//! The endpoints: upload, list, get, delete, and signed download links.
+//! Replicate's Files API.
+//!
+//! Served below `/v1` and below `/v1/v1`: of its two Python clients, which read the same variable, the older one adds the
+//! version to the base URL itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::header::{CONTENT_TYPE, SERVER, VARY};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hyper::ext::ReasonPhrase;
 use jiff::SignedDuration;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::problem::Problem;
-use crate::emulator::{
-    Content, Form, Gate, Limits, Params, Refused, Sending, Signer, Site, Take, ids, receive,
+use super::faults::proxy_page;
+use super::{
+    Content, Form, Gate, Limits, Params, Platform, Quirk, RateLimiter, Refused, Sending, Signer, Site, Take,
+    ids, receive,
 };
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Listing, SortKey};
 
@@ -37,8 +45,77 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// Deepest nesting of `metadata[key]` fields.
 const MAX_DEPTH: usize = 32;
 
+/// The platform.
+pub static REPLICATE: Platform = Platform {
+    name: "replicate",
+    base_path: "/v1",
+    dialects: &[],
+    md5: true,
+    quirks: &[
+        Quirk {
+            name: "list_order",
+            value: "id|created",
+            help: "lists by id, as was recorded, or newest first",
+        },
+        Quirk { name: "page-size", value: "N", help: "lists N files a page instead of 100" },
+        Quirk { name: "max-size", value: "BYTES", help: "takes files up to this size instead of 100 MiB" },
+        Quirk {
+            name: "bracket-metadata",
+            value: "keep|ignore",
+            help: "keeps or ignores metadata sent as `metadata[key]` fields",
+        },
+        Quirk { name: "ranges", value: "", help: "honours ranges in downloads" },
+        Quirk {
+            name: "signing-secret",
+            value: "SECRET",
+            help: "the key that download links are signed with",
+        },
+        Quirk { name: "owner", value: "NAME", help: "the account's user name, which download links need" },
+        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests a minute" },
+    ],
+    variables: |root, token| {
+        vec![("REPLICATE_BASE_URL", format!("{root}/v1")), ("REPLICATE_API_TOKEN", token.to_owned())]
+    },
+    routes,
+    error: |_, status, message| with_headers(Problem::of(status, message).into_response()),
+};
+
+fn routes(site: Arc<Site>) -> Router {
+    let limit = site.quirk_value("rate-limit").and_then(|value| value.parse().ok());
+    let limiter = limit.map(|limit| RateLimiter::new(limit, Duration::from_mins(1)));
+    let api = Router::new()
+        .route("/files", get(list).post(create))
+        .route("/files/{id}", get(one).delete(delete))
+        .route("/files/{id}/download", get(download))
+        .route("/account", get(account));
+    Router::new()
+        .nest("/v1", api.clone())
+        .nest("/v1/v1", api)
+        .layer(middleware::from_fn_with_state(limiter, limit_rate))
+        .with_state(site)
+}
+
+async fn limit_rate(State(limiter): State<Option<RateLimiter>>, request: Request, next: Next) -> Response {
+    let refused = limiter.map(|limiter| limiter.take()).filter(|rate| !rate.allowed);
+    with_headers(match refused {
+        Some(rate) => Problem::throttled(rate.retry_after()).into_response(),
+        None => next.run(request).await,
+    })
+}
+
+/// Adds the headers that all recorded responses have.
+fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("cloudflare"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if let Ok(ray) = HeaderValue::try_from(format!("{}-SJC", ids::hex(8))) {
+        headers.insert("cf-ray", ray);
+    }
+    response
+}
+
 /// A request whose token has been checked.
-pub(super) struct Call {
+struct Call {
     site: Arc<Site>,
     headers: HeaderMap,
     params: Params,
@@ -84,7 +161,7 @@ fn file_object(call: &Call, file: &File) -> Value {
 }
 
 /// `POST /v1/files`.
-pub(super) async fn create(call: Call, body: Body) -> Result<Response, Problem> {
+async fn create(call: Call, body: Body) -> Result<Response, Problem> {
     let max_size = call.site.quirk_value("max-size").and_then(|value| value.parse().ok()).unwrap_or(MAX_SIZE);
     let limits = Limits { file: Some(max_size), body: Some(MAX_BODY.max(max_size)) };
     let received = receive(&call.site, &call.headers, body, limits, |before, head| {
@@ -176,7 +253,7 @@ fn insert(into: &mut Value, keys: &[&str], text: &str) {
 }
 
 /// `GET /v1/files`. A cursor is the base64 of `p=ID` for the page after a file, or of `r=1&p=ID` for the page before it.
-pub(super) async fn list(call: Call) -> Result<Response, Problem> {
+async fn list(call: Call) -> Result<Response, Problem> {
     let invalid = || Problem::bad_request("Invalid cursor");
     let cursor = match call.params.get("cursor").filter(|text| !text.is_empty()) {
         Some(text) => Some(read_cursor(text).ok_or_else(invalid)?),
@@ -229,20 +306,20 @@ fn read_cursor(text: &str) -> Option<(bool, FileId)> {
     Some((backwards, position.strip_prefix("p=")?.into()))
 }
 
-pub(super) async fn get(call: Call, id: Id) -> Result<Response, Problem> {
+async fn one(call: Call, id: Id) -> Result<Response, Problem> {
     let (space, id) = (call.site.platform, file_id(id)?);
     let file = call.site.blocking(move |store| store.stat(space, &id)).await?;
     Ok(json_response(StatusCode::OK, file_object(&call, &file)))
 }
 
-pub(super) async fn delete(call: Call, id: Id) -> Result<Response, Problem> {
+async fn delete(call: Call, id: Id) -> Result<Response, Problem> {
     let (space, id) = (call.site.platform, file_id(id)?);
     call.site.blocking(move |store| store.delete(space, &id)).await?;
     Ok((StatusCode::NO_CONTENT, [(CONTENT_TYPE, "text/plain; charset=UTF-8")]).into_response())
 }
 
 /// `GET /v1/files/{id}/download`. The signature is the credential; a token is ignored.
-pub(super) async fn download(
+async fn download(
     State(site): State<Arc<Site>>,
     id: Id,
     params: Params,
@@ -290,7 +367,7 @@ fn signature_bytes(text: &str) -> Vec<u8> {
     STANDARD.decode(text).unwrap_or_default()
 }
 
-pub(super) async fn account(call: Call) -> Response {
+async fn account(call: Call) -> Response {
     let owner = owner(&call.site);
     let account = json!({
         "type": "user", "username": owner, "name": owner, "github_url": format!("https://github.com/{owner}"),
@@ -301,6 +378,101 @@ pub(super) async fn account(call: Call) -> Response {
 /// The user name of the account that every token belongs to.
 fn owner(site: &Site) -> &str {
     site.quirk_value("owner").unwrap_or("local-user")
+}
+
+/// A refusal with its response.
+#[derive(Debug)]
+struct Problem(Box<Response>);
+
+impl Problem {
+    fn new(status: StatusCode, body: &Value) -> Self {
+        Self::with_body(status, "application/problem+json", body.to_string())
+    }
+
+    fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self(Box::new((status, [(CONTENT_TYPE, content_type)], body).into_response()))
+    }
+
+    /// The refusal for unknown routes and scripted faults.
+    fn of(status: StatusCode, message: &str) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::unauthenticated(),
+            StatusCode::TOO_MANY_REQUESTS => Self::throttled(1),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            status => {
+                let reason = status.canonical_reason().unwrap_or("Error");
+                let detail = if message.is_empty() { reason } else { message };
+                Self::new(status, &json!({ "detail": detail, "status": status.as_u16() }))
+            }
+        }
+    }
+
+    fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, &json!({ "detail": detail.into(), "status": 400 }))
+    }
+
+    /// Responses of the main API end in a newline.
+    fn unauthenticated() -> Self {
+        let detail = "You did not pass a valid authentication token";
+        let body = json!({ "title": "Unauthenticated", "detail": detail, "status": 401 });
+        Self::with_body(StatusCode::UNAUTHORIZED, "application/problem+json", format!("{body}\n"))
+    }
+
+    fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, &json!({ "detail": "File not found" }))
+    }
+
+    /// A refused download. The service gives one answer for every reason; the emulator states it in a header.
+    fn no_download(reason: &'static str) -> Self {
+        let mut problem = Self::not_found();
+        problem.0.headers_mut().insert("x-emulator-reason", HeaderValue::from_static(reason));
+        problem
+    }
+
+    fn too_large() -> Self {
+        let detail = "Files must be less than 100MB in size";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "detail": detail }))
+    }
+
+    /// The proxy's page for a body that it refuses itself, with the recorded reason phrase.
+    fn refused_by_proxy() -> Self {
+        let page = proxy_page(StatusCode::PAYLOAD_TOO_LARGE, "413 Request Entity Too Large", "cloudflare");
+        let mut problem = Self(Box::new(page));
+        problem.0.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
+        problem
+    }
+
+    fn throttled(seconds: u64) -> Self {
+        let plural = if seconds == 1 { "" } else { "s" };
+        let detail = format!("Request was throttled. Expected available in {seconds} second{plural}.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, &json!({ "detail": detail }))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            Kind::NotFound => Self::not_found(),
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, error.message()),
+        }
+    }
+}
+
+impl From<Refused<Problem>> for Problem {
+    fn from(refused: Refused<Problem>) -> Self {
+        match refused {
+            Refused::Malformed(why) => Self::bad_request(why),
+            Refused::TooLarge(_) => Self::too_large(),
+            Refused::Rule(problem) => problem,
+            Refused::Store(error) => error.into(),
+        }
+    }
 }
 
 #[cfg(test)]
