@@ -20,82 +20,82 @@ pub use super::multipart::Head;
 
 use super::Site;
 use super::multipart::Parts;
-use super::site::{Load, Moving, joined};
+use super::site::{Load, Transfer, joined};
 use crate::error::{Error, Kind, Result};
 use crate::model::File;
 use crate::source::CHUNK;
 use crate::store::{Blob, Incoming, Transaction};
 
-/// A text part may come to so many bytes.
+/// Largest text part in bytes.
 const MAX_TEXT: usize = 1024 * 1024;
-/// Beyond so many files at once, each is received with little memory and without threads of its own.
+/// Files that can be received at once with large buffers. Beyond this number each takes little memory and no thread.
 const FEW: usize = 8;
-/// A form may have so many parts.
+/// Maximum number of parts of a form.
 const MAX_PARTS: usize = 1000;
 
-/// A form that has arrived, parts in their order.
+/// A received form.
 #[derive(Default)]
 pub struct Form {
-    /// The parts.
+    /// The parts in their order.
     pub fields: Vec<Field>,
 }
 
 /// One part.
 pub enum Field {
-    /// A part that was taken for text.
+    /// A part that was received as text.
     Text {
-        /// What its head says.
+        /// Its head.
         head: Head,
         /// Its text; bytes that are not UTF-8 are replaced.
         value: String,
     },
-    /// A part that was taken for a file.
+    /// A part that was received as a file.
     File(Upload),
 }
 
-/// A file whose bytes are in the store and not referred to yet; dropped, they are gone.
+/// A received file, whose bytes are in the store but belong to no record yet. Dropping it deletes them.
 pub struct Upload {
-    /// What the part's head says; empty where the file was no part of a form.
+    /// The head of the part.
     pub head: Head,
     /// The bytes.
     pub blob: Blob,
 }
 
-/// What becomes of a part.
+/// How a part is received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
-    /// It is text, at most 1 MiB.
+    /// As text of at most 1 MiB.
     Text,
-    /// It is a file and goes to the store.
+    /// As a file, into the store.
     File,
-    /// It is read and forgotten.
+    /// Read and discarded.
     Nothing,
 }
 
-/// How much may arrive; None for any amount.
+/// Size limits; None is unlimited.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Bytes of one file. Counted as they arrive.
+    /// Bytes of a file, counted as they arrive.
     pub file: Option<u64>,
-    /// Bytes of the whole body by its `Content-Length`. Refused before any of it is read.
+    /// `Content-Length` of the body, checked before it is read.
     pub body: Option<u64>,
 }
 
-/// Why a body was refused. `E` is whatever the platform's own rules gave.
+/// The reason why a body was refused. `E` is the error of the platform's rules.
 #[derive(Debug)]
 pub enum Refused<E> {
-    /// Not a form or not JSON, or a broken one, or the client went away: why.
+    /// A form or JSON that is invalid or incomplete, and the reason.
     Malformed(String),
-    /// Larger than allowed: the limit in bytes that it is over.
+    /// The exceeded limit in bytes.
     TooLarge(u64),
-    /// The platform's own refusal.
+    /// A refusal by the platform.
     Rule(E),
     /// The store failed.
     Store(Error),
 }
 
-/// Receives a form. `decide` says what becomes of each part from its head and the parts before it, before any of its
-/// bytes is read, and may refuse: that is how rules on the order of parts are kept. A refusal leaves nothing in the store.
+/// Receives a form. Before a part is read, `decide` chooses how to receive it, or refuses the form, from the part's head and
+/// the parts before it. A refusal leaves nothing in the store.
 ///
 /// ```ignore
 /// let form = receive(&site, &headers, body, Limits { file: Some(50 << 20), body: None }, |before, head| {
@@ -162,8 +162,7 @@ pub async fn receive_raw<E>(
     writing.finish().await
 }
 
-/// Receives JSON whatever its `Content-Type`; None where there is no body. At most `limit` bytes, which are held in
-/// memory.
+/// Receives JSON of at most `limit` bytes into memory, regardless of its `Content-Type`; None without a body.
 pub async fn receive_json<E>(body: Body, limit: usize) -> Result<Option<Value>, Refused<E>> {
     let text = receive_text(body, limit).await?;
     if text.trim_ascii().is_empty() {
@@ -172,7 +171,7 @@ pub async fn receive_json<E>(body: Body, limit: usize) -> Result<Option<Value>, 
     serde_json::from_slice(&text).map(Some).map_err(|error| Refused::Malformed(error.to_string()))
 }
 
-/// Receives a small body, at most `limit` bytes, into memory.
+/// Receives a body of at most `limit` bytes into memory.
 pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refused<E>> {
     let mut text = Vec::new();
     let mut body = body.into_data_stream();
@@ -194,35 +193,44 @@ fn check_length<E>(headers: &HeaderMap, limit: Option<u64>) -> Result<(), Refuse
     }
 }
 
-/// Content on its way into the store. Some of it is being written while the next arrives, and no thread is held while the
-/// client is slow.
+/// Writes content to the store. One batch of pieces is written while the next one arrives, and a slow client occupies no
+/// thread.
 struct Writing {
     running: JoinHandle<Result<Incoming>>,
-    /// Pieces that wait to be written, and their bytes.
-    waiting: Vec<Bytes>,
-    gathered: usize,
-    /// Bytes that may wait.
-    gather: usize,
+    /// The pieces of the next batch.
+    batch: Vec<Bytes>,
+    batch_size: usize,
+    /// The size at which a batch is written even if the previous one is still being written.
+    max_batch: usize,
     size: u64,
     limit: Option<u64>,
     load: Arc<Load>,
-    _moving: Moving,
+    _transfer: Transfer,
 }
 
 impl Writing {
     async fn begin(site: &Site, limit: Option<u64>) -> Self {
         let (store, md5) = (site.store.clone(), site.md5);
-        let moving = Moving::receiving(&site.load);
-        let many = moving.is_one_of_many(FEW);
+        let transfer = Transfer::receiving(&site.load);
+        let many = transfer.exceeds(FEW);
         let receive = move || {
             let incoming = store.receive()?;
             let incoming = if md5 { incoming.with_md5() } else { incoming };
             Ok(if many { incoming.inline() } else { incoming })
         };
         let load = Arc::clone(&site.load);
-        let running = load.work(receive).await;
-        let gather = if many { 0 } else { CHUNK };
-        Self { running, waiting: Vec::new(), gathered: 0, gather, size: 0, limit, load, _moving: moving }
+        let running = load.run(receive).await;
+        let max_batch = if many { 0 } else { CHUNK };
+        Self {
+            running,
+            batch: Vec::new(),
+            batch_size: 0,
+            max_batch,
+            size: 0,
+            limit,
+            load,
+            _transfer: transfer,
+        }
     }
 
     async fn write<E>(&mut self, piece: Bytes) -> Result<(), Refused<E>> {
@@ -230,31 +238,31 @@ impl Writing {
         if let Some(limit) = self.limit.filter(|limit| self.size > *limit) {
             return Err(Refused::TooLarge(limit));
         }
-        self.gathered += piece.len();
-        self.waiting.push(piece);
-        if self.gathered >= self.gather || self.running.is_finished() {
-            self.pass_on().await.map_err(Refused::Store)?;
+        self.batch_size += piece.len();
+        self.batch.push(piece);
+        if self.batch_size >= self.max_batch || self.running.is_finished() {
+            self.write_batch().await.map_err(Refused::Store)?;
         }
         Ok(())
     }
 
-    /// Has the pieces written that have been gathered while others were.
-    async fn pass_on(&mut self) -> Result<()> {
+    /// Starts to write the batch once the previous one is written.
+    async fn write_batch(&mut self) -> Result<()> {
         let mut incoming = joined((&mut self.running).await)?;
-        self.gathered = 0;
-        let pieces = mem::take(&mut self.waiting);
+        self.batch_size = 0;
+        let pieces = mem::take(&mut self.batch);
         let write = move || match pieces.iter().try_for_each(|piece| incoming.write_all(piece)) {
             Ok(()) => Ok(incoming),
             Err(error) => Err(Error::failed("the store cannot take more content").caused_by(error)),
         };
-        self.running = self.load.work(write).await;
+        self.running = self.load.run(write).await;
         Ok(())
     }
 
     async fn finish<E>(mut self) -> Result<Blob, Refused<E>> {
-        self.pass_on().await.map_err(Refused::Store)?;
+        self.write_batch().await.map_err(Refused::Store)?;
         let incoming = joined(self.running.await).map_err(Refused::Store)?;
-        let finishing = self.load.work(move || incoming.finish()).await;
+        let finishing = self.load.run(move || incoming.finish()).await;
         joined(finishing.await).map_err(Refused::Store)
     }
 }
@@ -269,12 +277,12 @@ impl Field {
 }
 
 impl Form {
-    /// The first text of that name.
+    /// The first text with this name.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.texts().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// All texts with their names, in their order.
+    /// The names and values of all texts, in their order.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().filter_map(|field| match field {
             Field::Text { head, value } => Some((head.name.as_str(), value.as_str())),
@@ -287,7 +295,7 @@ impl Form {
         self.fields.iter().any(|field| matches!(field, Field::File(_)))
     }
 
-    /// The files, taken out.
+    /// Removes the files from the form and returns them.
     pub fn take_files(&mut self) -> Vec<Upload> {
         let mut files = Vec::new();
         let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! Sends a file's bytes.
+//! Sends the content of files.
 
 use std::io::{self, Read as _};
 
@@ -13,49 +13,50 @@ use futures_util::{Stream, stream};
 use tokio::task::JoinHandle;
 
 use super::Site;
-use super::site::Moving;
+use super::site::Transfer;
 use crate::error::{Error, Result};
 use crate::model::{File, FileId};
 use crate::source::CHUNK;
 use crate::store::{self, Store};
 
-/// Bytes per read when more than [`FEW`] files are being sent.
+/// Bytes per read while more than [`FEW`] files are being sent, and the largest content that is read at once.
 const SMALL_PIECE: u64 = 64 * 1024;
+/// Files that can be sent at once with large reads.
 const FEW: usize = 16;
 
 /// A file that is open for sending.
 pub struct Content {
-    /// All about it.
+    /// The record.
     pub file: File,
     bytes: Source,
-    moving: Moving,
+    transfer: Transfer,
 }
 
 /// The source of the bytes.
 enum Source {
     /// Small content, already verified.
     Memory(Bytes),
-    /// Large content, verified while it is sent: the response of a damaged file ends before the last piece.
+    /// Large content, verified while it is sent. The response for a damaged file ends before the last piece.
     Store(store::BlobReader),
 }
 
 /// How content is sent.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Whether the request's `Range` is honoured (a single one; `If-Range` with the `ETag`).
+    /// Whether a `Range` with a single range is honoured, also with `If-Range` and the `ETag`.
     pub ranges: bool,
-    /// Whether `Content-Length` is said; otherwise chunked.
+    /// Whether the response has a `Content-Length`; otherwise it is chunked.
     pub length: bool,
-    /// The `ETag` without its quotes.
+    /// The `ETag` without quotes.
     pub etag: Option<String>,
     /// The `Content-Type`.
     pub content_type: String,
-    /// Further headers; a value that cannot stand in a header is left out.
+    /// More headers. A value that is not valid in a header is omitted.
     pub headers: Vec<(HeaderName, String)>,
 }
 
 impl Default for Sending {
-    /// All of it, with its length, as `application/octet-stream`.
+    /// Whole content with its length, as `application/octet-stream`.
     fn default() -> Self {
         let content_type = "application/octet-stream".to_owned();
         Self { ranges: false, length: true, etag: None, content_type, headers: Vec::new() }
@@ -63,8 +64,8 @@ impl Default for Sending {
 }
 
 impl Content {
-    /// Opens a file of the site's space; a missing one is an error of kind `NotFound`. Small content is read and verified
-    /// here, so that a damaged file gets an error response.
+    /// Opens a file of the site's space. A missing file is an error of kind `NotFound`. Small content is read and verified
+    /// here, so that a damaged file results in an error response.
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
         let (space, id) = (site.platform, id.clone());
         let open = move |store: &Store| {
@@ -78,51 +79,51 @@ impl Content {
             Ok((file, Source::Memory(bytes.into())))
         };
         let (file, bytes) = site.blocking(open).await?;
-        Ok(Self { file, bytes, moving: Moving::sending(&site.load) })
+        Ok(Self { file, bytes, transfer: Transfer::sending(&site.load) })
     }
 
-    /// The answer: 200, 206 or 416. Reads as fast as the client takes it, two pieces ahead at most.
+    /// The response: 200, 206 or 416. Content is read at the speed of the client, at most two pieces ahead.
     pub fn send(self, request: &HeaderMap, how: Sending) -> Response {
-        // What is said must be what is sent, so the length comes from the bytes and not from the record.
+        // The length is that of the stored bytes, which may differ from the record if the file is damaged.
         let size = match &self.bytes {
             Source::Memory(bytes) => bytes.len() as u64,
             Source::Store(content) => content.size(),
         };
         let etag = how.etag.map(|tag| format!("\"{tag}\""));
-        let asked = if how.ranges { range(request, etag.as_deref(), size) } else { Asked::All };
+        let range = if how.ranges { parse_range(request, etag.as_deref(), size) } else { Range::All };
         let mut headers = HeaderMap::new();
-        let mut say = |name: HeaderName, value: String| {
+        let mut set = |name: HeaderName, value: String| {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }
         };
-        say(CONTENT_TYPE, how.content_type);
+        set(CONTENT_TYPE, how.content_type);
         if how.ranges {
-            say(ACCEPT_RANGES, "bytes".to_owned());
+            set(ACCEPT_RANGES, "bytes".to_owned());
         }
         if let Some(etag) = etag {
-            say(ETAG, etag);
+            set(ETAG, etag);
         }
         for (name, value) in how.headers {
-            say(name, value);
+            set(name, value);
         }
-        let (status, first, length) = match asked {
-            Asked::All => (StatusCode::OK, 0, size),
-            Asked::Part(first, last) => {
-                say(CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
+        let (status, first, length) = match range {
+            Range::All => (StatusCode::OK, 0, size),
+            Range::Part(first, last) => {
+                set(CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
                 (StatusCode::PARTIAL_CONTENT, first, last + 1 - first)
             }
-            Asked::Impossible => {
-                say(CONTENT_RANGE, format!("bytes */{size}"));
+            Range::Unsatisfiable => {
+                set(CONTENT_RANGE, format!("bytes */{size}"));
                 (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0)
             }
         };
         if how.length || length == 0 {
-            say(CONTENT_LENGTH, length.to_string());
+            set(CONTENT_LENGTH, length.to_string());
         }
         let body = match self.bytes {
             Source::Memory(bytes) => Body::from_stream(part(&bytes, first, length)),
-            Source::Store(content) => Body::from_stream(pieces(content, first, length, self.moving)),
+            Source::Store(content) => Body::from_stream(pieces(content, first, length, self.transfer)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -131,40 +132,41 @@ impl Content {
     }
 }
 
-/// What a request's `Range` asks for.
+/// The requested part of content.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum Range {
     All,
     /// From the first byte to the last one, inclusive.
     Part(u64, u64),
-    Impossible,
+    Unsatisfiable,
 }
 
-/// Understands one range of bytes. Anything else (other units, several ranges, nonsense) means all, as RFC 9110 allows.
-fn range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Asked {
+/// Parses a `Range` header with one range of bytes. Other units, several ranges and invalid values select all content, as
+/// RFC 9110 permits.
+fn parse_range(headers: &HeaderMap, etag: Option<&str>, size: u64) -> Range {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
     if text(IF_RANGE).is_some_and(|tag| Some(tag) != etag) {
-        return Asked::All;
+        return Range::All;
     }
     let Some((first, last)) = text(RANGE).and_then(|text| text.strip_prefix("bytes=")?.split_once('-'))
     else {
-        return Asked::All;
+        return Range::All;
     };
     let number =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok());
     match (first.trim(), last.trim()) {
         ("", suffix) => match number(suffix).flatten() {
-            None => Asked::All,
-            Some(0) => Asked::Impossible,
-            Some(_) if size == 0 => Asked::Impossible,
-            Some(length) => Asked::Part(size.saturating_sub(length), size - 1),
+            None => Range::All,
+            Some(0) => Range::Unsatisfiable,
+            Some(_) if size == 0 => Range::Unsatisfiable,
+            Some(length) => Range::Part(size.saturating_sub(length), size - 1),
         },
         (first, last) => match (number(first).flatten(), last.is_empty(), number(last).flatten()) {
-            (Some(first), false, Some(last)) if first > last => Asked::All,
-            (Some(first), true, _) | (Some(first), _, Some(_)) if first >= size => Asked::Impossible,
-            (Some(first), true, _) => Asked::Part(first, size - 1),
-            (Some(first), false, Some(last)) => Asked::Part(first, last.min(size - 1)),
-            _ => Asked::All,
+            (Some(first), false, Some(last)) if first > last => Range::All,
+            (Some(first), true, _) | (Some(first), _, Some(_)) if first >= size => Range::Unsatisfiable,
+            (Some(first), true, _) => Range::Part(first, size - 1),
+            (Some(first), false, Some(last)) => Range::Part(first, last.min(size - 1)),
+            _ => Range::All,
         },
     }
 }
@@ -176,22 +178,22 @@ fn part(bytes: &Bytes, first: u64, length: u64) -> impl Stream<Item = io::Result
     stream::iter((!part.is_empty()).then_some(Ok(part)))
 }
 
-/// What [`pieces`] goes on with: the read that is under way, if one is, and the bytes that follow it.
+/// The state of [`pieces`]: the running read and the range of bytes after it.
 struct Reading {
     running: Option<JoinHandle<io::Result<(store::BlobReader, Bytes)>>>,
     next: u64,
     end: u64,
-    moving: Moving,
+    transfer: Transfer,
 }
 
-/// The bytes in pieces: one is read while the one before it is sent. Nothing is read before the first is asked for.
+/// Content in pieces. Each is read while the previous one is sent; the first is read when it is polled.
 fn pieces(
     content: store::BlobReader,
     first: u64,
     length: u64,
-    moving: Moving,
+    transfer: Transfer,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let start = Reading { running: None, next: first, end: first + length, moving };
+    let start = Reading { running: None, next: first, end: first + length, transfer };
     stream::try_unfold((Some(content), start), |(content, mut at)| async move {
         if let Some(content) = content {
             at.read(content);
@@ -204,9 +206,9 @@ fn pieces(
 }
 
 impl Reading {
-    /// Begins to read the next piece, if there is one.
+    /// Starts to read the next piece unless all have been read.
     fn read(&mut self, mut content: store::BlobReader) {
-        let many = self.moving.is_one_of_many(FEW);
+        let many = self.transfer.exceeds(FEW);
         let (from, length) =
             (self.next, (self.end - self.next).min(if many { SMALL_PIECE } else { CHUNK as u64 }));
         if length == 0 {
@@ -229,41 +231,41 @@ impl Reading {
 mod tests {
     use super::*;
 
-    fn asked(range_text: &str, size: u64) -> Asked {
+    fn parsed(range_text: &str, size: u64) -> Range {
         let mut headers = HeaderMap::new();
         headers.insert(RANGE, range_text.parse().unwrap());
-        range(&headers, Some("\"tag\""), size)
+        parse_range(&headers, Some("\"tag\""), size)
     }
 
     #[test]
     fn single_ranges() {
-        assert_eq!(asked("bytes=0-0", 10), Asked::Part(0, 0));
-        assert_eq!(asked("bytes=2-", 10), Asked::Part(2, 9));
-        assert_eq!(asked("bytes=2-99", 10), Asked::Part(2, 9));
-        assert_eq!(asked("bytes=-3", 10), Asked::Part(7, 9));
-        assert_eq!(asked("bytes=-30", 10), Asked::Part(0, 9));
+        assert_eq!(parsed("bytes=0-0", 10), Range::Part(0, 0));
+        assert_eq!(parsed("bytes=2-", 10), Range::Part(2, 9));
+        assert_eq!(parsed("bytes=2-99", 10), Range::Part(2, 9));
+        assert_eq!(parsed("bytes=-3", 10), Range::Part(7, 9));
+        assert_eq!(parsed("bytes=-30", 10), Range::Part(0, 9));
         for impossible in ["bytes=10-", "bytes=10-12", "bytes=-0"] {
-            assert_eq!(asked(impossible, 10), Asked::Impossible, "{impossible}");
+            assert_eq!(parsed(impossible, 10), Range::Unsatisfiable, "{impossible}");
         }
-        assert_eq!(asked("bytes=0-", 0), Asked::Impossible);
-        assert_eq!(asked("bytes=-1", 0), Asked::Impossible);
+        assert_eq!(parsed("bytes=0-", 0), Range::Unsatisfiable);
+        assert_eq!(parsed("bytes=-1", 0), Range::Unsatisfiable);
     }
 
     #[test]
-    fn what_is_not_one_range_means_all() {
+    fn other_values_select_all_content() {
         for other in ["bytes=0-1,3-4", "lines=0-1", "bytes=5-2", "bytes=-", "bytes=a-b", "bytes=+1-", "bytes"]
         {
-            assert_eq!(asked(other, 10), Asked::All, "{other}");
+            assert_eq!(parsed(other, 10), Range::All, "{other}");
         }
     }
 
     #[test]
-    fn a_range_of_another_version_means_all() {
+    fn a_range_of_another_version_selects_all_content() {
         let mut headers = HeaderMap::new();
         headers.insert(RANGE, "bytes=1-".parse().unwrap());
         headers.insert(IF_RANGE, "\"tag\"".parse().unwrap());
-        assert_eq!(range(&headers, Some("\"tag\""), 10), Asked::Part(1, 9));
-        assert_eq!(range(&headers, Some("\"new\""), 10), Asked::All);
-        assert_eq!(range(&headers, None, 10), Asked::All);
+        assert_eq!(parse_range(&headers, Some("\"tag\""), 10), Range::Part(1, 9));
+        assert_eq!(parse_range(&headers, Some("\"new\""), 10), Range::All);
+        assert_eq!(parse_range(&headers, None, 10), Range::All);
     }
 }

@@ -1,12 +1,12 @@
-//! `Content-Disposition`, read as browsers, curl and the HTTP libraries write it, and written for downloads.
+//! `Content-Disposition`: parsing of the forms that browsers, curl and HTTP libraries send, and formatting for downloads.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-/// What RFC 5987 lets stand in `filename*`.
+/// The characters that RFC 5987 requires to be encoded in `filename*`.
 const EXTENDED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'!').remove(b'#');
 
-/// The name and file name of a form part; None if it has no name or is no form part.
+/// The name and file name of a form part; None without a name or with another type than `form-data`.
 pub(super) fn parse(value: &[u8]) -> Option<(String, Option<String>)> {
     let (kind, rest) = value.split_at(value.iter().position(|byte| *byte == b';')?);
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
@@ -19,7 +19,7 @@ pub(super) fn parse(value: &[u8]) -> Option<(String, Option<String>)> {
     Some((name, file_name.or_else(|| find("filename").map(|value| text(value)))))
 }
 
-/// The parameters of a header value, names in lower case; a quoted value comes without quotes and backslashes.
+/// The parameters of a header value: names in lower case, and values with quotes and escapes removed.
 pub(super) fn parameters(mut rest: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     loop {
@@ -41,7 +41,7 @@ pub(super) fn parameters(mut rest: &[u8]) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// A value up to its end, and what follows it.
+/// The value at the start, and the rest.
 fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let [b'"', quoted @ ..] = text else {
         let end = text.iter().position(|byte| *byte == b';').unwrap_or(text.len());
@@ -53,7 +53,7 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
         at += 1;
         match (byte, quoted.get(at)) {
             (b'"', _) => break,
-            // Only these two are ever escaped: a lone backslash is part of a name that an old client sends as it is.
+            // Other backslashes are literal: old clients send names without escaping them.
             (b'\\', Some(escaped @ (b'"' | b'\\'))) => {
                 value.push(*escaped);
                 at += 1;
@@ -64,7 +64,7 @@ fn read_value(text: &[u8]) -> (Vec<u8>, &[u8]) {
     (value, &quoted[at..])
 }
 
-/// Raw UTF-8 with the three escapes of the HTML form rules; any other `%` stands for itself.
+/// Decodes UTF-8 with the three escapes of HTML forms; any other `%` is literal.
 fn text(value: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(value).into_owned();
     for (escape, character) in [("%22", "\""), ("%0D", "\r"), ("%0d", "\r"), ("%0A", "\n"), ("%0a", "\n")] {
@@ -75,7 +75,7 @@ fn text(value: &[u8]) -> String {
     text
 }
 
-/// `UTF-8'language'percent-encoded`.
+/// Decodes `UTF-8'language'percent-encoded`.
 fn extended(value: &[u8]) -> Option<String> {
     let value = std::str::from_utf8(value).ok()?;
     let (charset, rest) = value.split_once('\'')?;
@@ -88,8 +88,8 @@ fn extended(value: &[u8]) -> Option<String> {
     }
 }
 
-/// A `Content-Disposition` for a download: `kind` is `attachment` or `inline`. Says the name twice, in ASCII for old
-/// clients and in UTF-8.
+/// The `Content-Disposition` of a download; `kind` is `attachment` or `inline`. It holds the name in ASCII for old clients and
+/// in UTF-8.
 pub fn content_disposition(kind: &str, name: &str) -> String {
     let plain = |character: char| match character {
         '"' | '\\' => '_',
@@ -128,8 +128,8 @@ mod tests {
         assert_eq!(parse(b"attachment; name=\"x\""), None);
     }
 
-    /// Texts that look like a header more or less.
-    fn soup() -> impl Strategy<Value = Vec<u8>> {
+    /// Random sequences of parts of headers.
+    fn random_header() -> impl Strategy<Value = Vec<u8>> {
         const PARTS: &[&str] = &[
             "form-data",
             "attachment",
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn properties_no_header_is_too_strange() {
-        let value = prop_oneof![soup(), prop::collection::vec(any::<u8>(), 0..60)];
+        let value = prop_oneof![random_header(), prop::collection::vec(any::<u8>(), 0..60)];
         holds("content-disposition: no header is too strange", value, |value| {
             parse(&value);
             parse(&[b"form-data; ", value.as_slice()].concat());

@@ -55,7 +55,7 @@ impl Problem {
         Self::new(loc, "int_parsing", message)
     }
 
-    /// A word that is none of `words`.
+    /// A value other than the allowed `words`.
     pub fn one_of(loc: impl Serialize, kind: &'static str, words: &[&str]) -> Self {
         let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
         let expected = match quoted.as_slice() {

@@ -1,4 +1,4 @@
-//! Scripted trouble: `WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]`, such as `lose POST xai/v1/files times=1`.
+//! Scripted faults: `WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]`, such as `lose POST xai/v1/files times=1`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{Error, Result};
 
-/// The words, what their value is and what they do: for `--help` and for errors.
+/// The faults: word, value, and help text.
 pub const WORDS: [(&str, &str, &str); 13] = [
     ("refuse", "STATUS", "answers STATUS (503) before the body is read, and closes the connection"),
     ("fail", "STATUS", "reads the whole body, stores nothing, answers STATUS (500)"),
@@ -34,7 +34,7 @@ pub const WORDS: [(&str, &str, &str); 13] = [
     ("drip", "BYTES", "sends the answer's body at BYTES (1024) a second"),
 ];
 
-/// The keys and what they do.
+/// The keys that restrict a fault to some requests, and their help texts.
 pub const KEYS: [(&str, &str); 6] = [
     ("times=N", "the first N matching requests only"),
     ("nth=N", "the Nth matching request only, counted from 1"),
@@ -44,16 +44,16 @@ pub const KEYS: [(&str, &str); 6] = [
     ("retry-after=SECONDS", "with a status: says Retry-After; `retry-after=date:SECONDS` says it as a date"),
 ];
 
-/// Larger bodies are not JSON and are not cut in half.
+/// Largest body that `truncate-json` cuts in half, in bytes. A larger one is replaced by an empty body.
 const MAX_JSON: usize = 64 * 1024 * 1024;
-/// Pieces that a dripping body sends in a second.
+/// Pieces per second of a body that `drip` slows down.
 const DRIPS: u64 = 20;
 
-/// What goes wrong, and when. Clones share their counts.
+/// The scripted faults. Clones share their counts.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Vec<Fault>>);
 
-/// One script.
+/// A fault and the requests that it applies to.
 #[derive(Debug)]
 struct Fault {
     word: &'static str,
@@ -69,7 +69,7 @@ struct Fault {
     done: AtomicU64,
 }
 
-/// What goes wrong with one request.
+/// The effect of a fault on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     Refuse { status: StatusCode, close: bool, retry_after: Option<RetryAfter> },
@@ -93,15 +93,16 @@ pub(super) enum RetryAfter {
 }
 
 impl Faults {
-    /// Parses one script each. A path is a pattern for the whole path, platform first: `*` is one folder's part, `**`
-    /// any number of them, and a platform's name alone means all of it. No path means every request.
+    /// Parses scripts. A path is a pattern for the whole path, which begins with the platform's name: `*` matches within a
+    /// segment, `**` any number of segments. A platform's name alone matches all of its paths, and without a path a script
+    /// applies to all requests.
     pub fn parse<'a>(scripts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let faults: Result<Vec<_>> = scripts.into_iter().map(Fault::parse).collect();
         Ok(Self(Arc::new(faults?)))
     }
 
-    /// What is to go wrong with this request, and the word for it: the first script that applies counts it. `path` begins
-    /// with the platform's name.
+    /// The word and effect of the first script that applies to a request, which it counts. `path` begins with the
+    /// platform's name.
     pub(super) fn choose(&self, method: &Method, path: &str) -> Option<(&'static str, Trouble)> {
         let path = path.trim_matches('/');
         let fault = self.0.iter().find(|fault| fault.applies(method, path))?;
@@ -197,7 +198,7 @@ impl Fault {
         Ok(fault)
     }
 
-    /// Whether this request is one of those; counts it if it matches.
+    /// Whether the fault applies to a request. Counts the request if method and path match.
     fn applies(&self, method: &Method, path: &str) -> bool {
         if self.method.as_ref().is_some_and(|wanted| wanted != method)
             || self.path.as_ref().is_some_and(|pattern| !pattern.is_match(path))
@@ -216,7 +217,7 @@ impl Fault {
     }
 }
 
-/// A path's pattern.
+/// Compiles the pattern of a path.
 fn pattern(text: &str) -> std::result::Result<GlobMatcher, String> {
     let text = text.trim_matches('/');
     let all = if text.contains(['/', '*']) { text.to_owned() } else { format!("{text}{{,/**}}") };
@@ -224,8 +225,8 @@ fn pattern(text: &str) -> std::result::Result<GlobMatcher, String> {
     glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{text}`: {}", error.kind()))
 }
 
-/// A number from 0 to 1 that looks random, the same for the same seed and request (splitmix64).
-#[allow(clippy::cast_precision_loss)] // 53 bits are what a float holds exactly.
+/// A pseudorandom number from 0 to 1 for a seed and the number of a request (splitmix64).
+#[allow(clippy::cast_precision_loss)] // A float holds 53 bits exactly.
 fn chance(seed: u64, number: u64) -> f64 {
     let mut mixed = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -233,7 +234,7 @@ fn chance(seed: u64, number: u64) -> f64 {
     ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Sets `Retry-After`. A date is a real one even with a fixed clock, since clients compare it with their own.
+/// Sets `Retry-After`. A date is in real time even with a fixed clock, since clients compare it with their own clock.
 pub(super) fn set_retry_after(response: &mut Response, retry_after: Option<RetryAfter>) {
     let text = match retry_after {
         None => return,
@@ -249,7 +250,7 @@ pub(super) fn set_retry_after(response: &mut Response, retry_after: Option<Retry
     }
 }
 
-/// The first half of the body, sent as a whole one.
+/// A complete response with the first half of the body.
 pub(super) async fn truncated(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, MAX_JSON).await else { return Response::from_parts(parts, Body::empty()) };
@@ -257,7 +258,7 @@ pub(super) async fn truncated(response: Response) -> Response {
     Response::from_parts(parts, Body::from(bytes.slice(..bytes.len() / 2)))
 }
 
-/// The body with one bit flipped at `offset`.
+/// The response with one bit of the body flipped at `offset`.
 pub(super) fn flipped(response: Response, offset: u64) -> Response {
     let response = with_length(response);
     response.map(|body| {
@@ -275,7 +276,7 @@ pub(super) fn flipped(response: Response, offset: u64) -> Response {
     })
 }
 
-/// The body at `rate` bytes a second.
+/// The response with a body of `rate` bytes per second.
 pub(super) fn dripping(response: Response, rate: u64) -> Response {
     let drop = usize::try_from(rate.div_ceil(DRIPS)).unwrap_or(usize::MAX);
     let response = with_length(response);
@@ -300,7 +301,7 @@ pub(super) fn dripping(response: Response, rate: u64) -> Response {
     })
 }
 
-/// States the length in a header, so that a stream in place of the body has the same framing.
+/// Adds `Content-Length`, so that a streamed body has the framing of the original one.
 fn with_length(mut response: Response) -> Response {
     if let Some(length) = response.body().size_hint().exact() {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
@@ -332,7 +333,7 @@ fn vocabulary() -> String {
 mod tests {
     use super::*;
 
-    /// Which of the first requests to a path a script hits.
+    /// The numbers of the requests that a script applies to.
     fn hits(script: &str, method: &Method, path: &str, requests: u64) -> Vec<u64> {
         let faults = Faults::parse([script]).expect(script);
         (1..=requests).filter(|_| faults.choose(method, path).is_some()).collect()

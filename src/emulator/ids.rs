@@ -1,4 +1,4 @@
-//! Ids as the platforms make them.
+//! Random ids in the platforms' forms.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,7 +15,7 @@ pub fn uuid() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// `bytes` random bytes in lower-case hex: twice as many characters.
+/// `bytes` random bytes in lower-case hex.
 pub fn hex(bytes: usize) -> String {
     to_hex(&random().take(bytes).collect::<Vec<_>>())
 }
@@ -27,13 +27,13 @@ pub fn bytes(bytes: usize) -> Vec<u8> {
 
 /// `length` random characters of `0-9A-Za-z`.
 pub fn base62(length: usize) -> String {
-    // Bytes from 248 on would make some characters likelier than others.
+    // 248 is a multiple of 62, so all characters have the same probability.
     let even = random().filter(|byte| *byte < 248);
     even.take(length).map(|byte| char::from(BASE62[usize::from(byte % 62)])).collect()
 }
 
-/// An id that sorts by the time it was made: nine characters of `0-9a-z` for the millisecond, then `random` of
-/// `0-9A-Za-z`. Ids made in one millisecond, or under a fixed clock, still come out in ascending order.
+/// An id that sorts by creation time: nine characters of `0-9a-z` for the millisecond, then `random` of `0-9A-Za-z`. Ids
+/// of one millisecond, or under a fixed clock, also ascend.
 pub fn time_sorted(now: Timestamp, random: usize) -> String {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let now = now.as_millisecond().max(0);
@@ -48,7 +48,7 @@ pub fn time_sorted(now: Timestamp, random: usize) -> String {
     digits.iter().map(|byte| char::from(*byte)).chain(base62(random).chars()).collect()
 }
 
-/// Random bytes without end. A UUID's bytes 6 and 8 are not all random.
+/// An endless sequence of random bytes. Bytes 6 and 8 of a UUID are skipped because they hold fixed bits.
 fn random() -> impl Iterator<Item = u8> {
     std::iter::repeat_with(|| Uuid::new_v4().into_bytes())
         .flat_map(|bytes| bytes.into_iter().enumerate())

@@ -1,10 +1,10 @@
-//! The platforms' wire formats on top of the Store, written from the platforms' contracts and from nothing in
-//! `providers/`: the two meet over a socket only.
+//! The platforms' wire formats on top of the store. They follow the platforms' contracts and share no code with
+//! `providers/`: client and emulator meet over a socket only.
 //!
-//! A platform is one [`Platform`] value in a file or folder of its name. Its handlers get an `Arc<Site>` as state,
+//! A platform is one [`Platform`] value in a file or folder of its name. Its handlers have an `Arc<Site>` as state,
 //! receive bodies with [`receive`], [`receive_raw`] and [`receive_json`], read queries with [`Params`], send files with
-//! [`Content`], reach the store through [`Site::blocking`], and build every URL from [`Site::root`]. Faults, the log,
-//! unknown routes, refusals that a sending client can read, and stopping are done for them here.
+//! [`Content`], access the store through [`Site::blocking`], and build every URL from [`Site::root`]. The core handles
+//! faults, the log, unknown routes, early refusals of uploads, and shutdown.
 
 mod activeloop;
 mod body;
@@ -55,34 +55,33 @@ pub static PLATFORMS: &[&Platform] = &[
 
 /// One emulated platform.
 pub struct Platform {
-    /// Its name, which is also its prefix (`/xai/v1/files`) and its space in the store.
+    /// The name, which is also the path prefix (`/xai/v1/files`) and the space in the store.
     pub name: &'static str,
-    /// What follows the prefix in the base URL that its official clients want: `/v1`, or nothing.
+    /// The path after the prefix in the base URL of official clients: `/v1`, or empty.
     pub base_path: &'static str,
-    /// Wire dialects of `--dialect NAME=WORD`, the default first; empty where there is one.
+    /// Wire dialects for `--dialect NAME=WORD`, the default first; empty if there is only one.
     pub dialects: &'static [&'static str],
-    /// Whether it states the MD5 of content; computing it costs time.
+    /// Whether the platform states the MD5 of content, which takes time to compute.
     pub md5: bool,
-    /// What `--quirk` can turn on.
+    /// The switches of `--quirk`.
     pub quirks: &'static [Quirk],
-    /// Environment variables that point its official clients here: name and value, given the platform's root URL
-    /// (`http://127.0.0.1:8787/xai`) and the token. A name that two platforms claim is exported only where one of them is
-    /// served alone.
+    /// Environment variables that direct official clients to the emulator, from the platform's root URL
+    /// (`http://127.0.0.1:8787/xai`) and the token. A variable of two platforms is exported only if one of them is served
+    /// alone.
     pub variables: fn(root: &str, token: &str) -> Vec<(&'static str, String)>,
-    /// Its routes, without the prefix. Unknown paths and methods are answered by `error`, so no fallback is needed.
+    /// The routes, without the prefix. They need no fallback: `error` answers unknown paths and methods.
     pub routes: fn(Arc<Site>) -> Router,
-    /// An error with this status as the platform words it. The message is empty where the platform has words of its own
-    /// for the status; else it is one of [`Refused`], or of a scripted fault.
+    /// The platform's error response for a status. An empty message stands for the platform's own text.
     pub error: fn(&Site, StatusCode, message: &str) -> Response,
 }
 
-/// A switch that a contract names.
+/// A documented or observed deviation that can be switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirk {
     /// The word after `--quirk`.
     pub name: &'static str,
-    /// What its value is, such as `id|created`; empty where it takes none.
+    /// The form of its value, such as `id|created`; empty if it has none.
     pub value: &'static str,
-    /// What it does, in a few words.
+    /// One line of help.
     pub help: &'static str,
 }

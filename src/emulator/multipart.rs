@@ -1,4 +1,4 @@
-//! Takes a `multipart/form-data` body apart as it arrives. Holds one piece of the body and one part's head, never more.
+//! Parses a `multipart/form-data` body as it arrives. Memory holds one piece of the body and the head of one part.
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::HeaderMap;
@@ -9,32 +9,31 @@ use memchr::memmem;
 
 use super::disposition;
 
-/// A part's head lines may come to so many bytes.
+/// Largest head of a part in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// What a part's head says.
+/// The head of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The part's name.
     pub name: String,
-    /// The file name with `%22`, `%0D`, `%0A` and backslash escapes decoded and `filename*` understood; None where the
-    /// part has none.
+    /// The file name, from `filename*` or else `filename` with `%22`, `%0D`, `%0A` and backslash escapes decoded.
     pub file_name: Option<String>,
-    /// Its `Content-Type`, as it was sent.
+    /// The `Content-Type` as sent.
     pub content_type: Option<String>,
 }
 
-/// The parts of a body, one after the other.
+/// A parser of the parts of a body.
 pub(super) struct Parts {
     body: BodyDataStream,
-    /// What has arrived and has not been handed out.
+    /// Received bytes that have not been parsed.
     buffer: Bytes,
     /// CR LF, two dashes, the boundary.
     delimiter: memmem::Finder<'static>,
 }
 
 impl Parts {
-    /// Begins to read a form; an error says why the headers are not those of one.
+    /// Creates the parser. An error states why the headers are not those of a form.
     pub(super) fn new(headers: &HeaderMap, body: Body) -> Result<Self, String> {
         let content_type = headers.get(CONTENT_TYPE).map(axum::http::HeaderValue::as_bytes);
         let content_type = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
@@ -49,13 +48,13 @@ impl Parts {
         let delimiter = [b"\r\n--", boundary.as_slice()].concat();
         Ok(Self {
             body: body.into_data_stream(),
-            // The first delimiter may stand at the very start, without the line end that belongs to it.
+            // The first delimiter may be at the start of the body, without a line end before it.
             buffer: Bytes::from_static(b"\r\n"),
             delimiter: memmem::Finder::new(&delimiter).into_owned(),
         })
     }
 
-    /// The next part's head, after whatever is left of the part before it; None after the last part.
+    /// Skips the rest of the current part and returns the head of the next one; None after the last part.
     pub(super) async fn next(&mut self) -> Result<Option<Head>, String> {
         while self.chunk().await?.is_some() {}
         self.buffer.advance(self.delimiter.needle().len());
@@ -63,7 +62,7 @@ impl Parts {
             self.fill().await?;
         }
         if self.buffer.starts_with(b"--") {
-            // What follows the last delimiter means nothing, but the client wants to be rid of it.
+            // The epilogue has no meaning but is read, since the client sends it.
             while let Some(Ok(_)) = self.body.next().await {}
             return Ok(None);
         }
@@ -77,14 +76,14 @@ impl Parts {
             self.fill().await?;
         };
         let lines = self.buffer.split_to(length);
-        // The line end before a part's content is also the first half of a delimiter that follows at once.
+        // Keep the second line end: if the part is empty, it belongs to the delimiter.
         self.buffer.advance(2);
         let head = parse_head(&lines)?;
         self.skip_line_end().await?;
         Ok(Some(head))
     }
 
-    /// The next bytes of this part's content; None at its end.
+    /// The next bytes of the current part; None at its end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             if let Some(at) = self.delimiter.find(&self.buffer) {
@@ -98,7 +97,7 @@ impl Parts {
         }
     }
 
-    /// How many of the last bytes may be the beginning of a delimiter.
+    /// The number of bytes at the end of the buffer that may be the start of a delimiter.
     fn tail(&self) -> usize {
         let delimiter = self.delimiter.needle();
         let from = self.buffer.len().saturating_sub(delimiter.len() - 1);
@@ -107,7 +106,7 @@ impl Parts {
             .map_or(0, |at| self.buffer.len() - at)
     }
 
-    /// Drops the line end between head and content, unless it begins a delimiter: an empty part without one.
+    /// Drops the line end between head and content, unless it is the start of the delimiter after an empty part.
     async fn skip_line_end(&mut self) -> Result<(), String> {
         while self.buffer.len() < self.delimiter.needle().len() {
             self.fill().await?;
@@ -118,7 +117,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Adds the body's next piece to the buffer.
+    /// Appends the next piece of the body to the buffer.
     async fn fill(&mut self) -> Result<(), String> {
         match self.body.next().await {
             Some(Ok(piece)) if self.buffer.is_empty() => self.buffer = piece,
@@ -135,7 +134,7 @@ impl Parts {
     }
 }
 
-/// Parses head lines. `Content-Disposition` must be there with a name.
+/// Parses the lines of a head, which must have a `Content-Disposition` with a name.
 fn parse_head(lines: &[u8]) -> Result<Head, String> {
     let mut named = None;
     let mut content_type = None;
@@ -167,7 +166,7 @@ mod tests {
 
     const BOUNDARY: &str = "B:1-x";
 
-    /// Reads a form with `BOUNDARY` whose bytes arrive in pieces that end at `cuts`.
+    /// Parses a form that has the boundary `BOUNDARY` and arrives in pieces that end at `cuts`.
     fn read(body: &[u8], cuts: &[usize]) -> Read {
         read_as(&format!("multipart/form-data; boundary=\"{BOUNDARY}\""), body, cuts)
     }
@@ -246,8 +245,8 @@ mod tests {
     /// Name, file name and content of a part.
     type Plain = (String, Option<String>, Vec<u8>);
 
-    /// The same by another reader; None where it refuses the form.
-    fn second_opinion(body: &[u8]) -> Option<Vec<Plain>> {
+    /// The parts according to multer; None if it refuses the form.
+    fn read_with_multer(body: &[u8]) -> Option<Vec<Plain>> {
         let stream = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]);
         let mut form = multer::Multipart::new(stream, BOUNDARY);
         block_on(async {
@@ -260,7 +259,7 @@ mod tests {
         })
     }
 
-    /// Content that looks like the end of a part, more or less.
+    /// Content with sequences that resemble delimiters.
     fn content() -> impl Strategy<Value = Vec<u8>> {
         let look_alike = prop::sample::select(
             &[
@@ -286,7 +285,7 @@ mod tests {
         prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat()).prop_filter(
             "holds the delimiter",
             |content| {
-                // After its own line end a part would really end there.
+                // Content with the whole delimiter ends there.
                 let framed = [b"\r\n", content.as_slice(), b"\r\n"].concat();
                 memchr::memmem::find(&framed, format!("\r\n--{BOUNDARY}").as_bytes()).is_none()
             },
@@ -363,7 +362,7 @@ mod tests {
                 .iter()
                 .map(|part| (part.name.clone(), part.file_name.clone(), part.content.clone()))
                 .collect();
-            prop_assert_eq!(second_opinion(&framed(&parts)), Some(expected));
+            prop_assert_eq!(read_with_multer(&framed(&parts)), Some(expected));
             Ok(())
         });
     }
@@ -377,7 +376,7 @@ mod tests {
         );
         holds("multipart: a form that breaks off is never whole", inputs, |(parts, end, cuts)| {
             let body = framed(&parts);
-            // Without the line end after the last delimiter it is whole.
+            // The form is complete without the line end after the last delimiter.
             let end = end.index(body.len() - 2);
             let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(end + 1)).collect();
             prop_assert!(read(&body[..end], &cuts).is_err(), "{}", end);
@@ -417,10 +416,10 @@ mod tests {
             let whole = read(&body, &[]);
             let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
             prop_assert_eq!(&read(&body, &cuts), &whole, "cut at {:?}", cuts);
-            // Where both readers take a body that begins as a form does, they read as many bytes for as many parts. Of other
-            // beginnings, such as `----B:1-x--`, they think differently: to multer that is an end, to us it is no delimiter.
+            // Both parsers find the same lengths if they accept a body that starts with a delimiter. Other starts differ: for
+            // multer `----B:1-x--` is the end of a form, here it is no delimiter.
             let begins = body.starts_with(format!("--{BOUNDARY}\r\n").as_bytes());
-            if let (true, Ok(ours), Some(theirs)) = (begins, &whole, second_opinion(&body)) {
+            if let (true, Ok(ours), Some(theirs)) = (begins, &whole, read_with_multer(&body)) {
                 let ours: Vec<_> = ours.iter().map(|(_, content)| content.len()).collect();
                 let theirs: Vec<_> = theirs.iter().map(|(_, _, content)| content.len()).collect();
                 prop_assert_eq!(ours, theirs);

@@ -197,7 +197,7 @@ impl IntoResponse for Refusal {
 pub enum Expiry {
     /// An upload states a lifetime between two numbers of seconds, or none.
     Chosen(i64, i64),
-    /// All files have a lifetime of so many seconds, and an upload that states one is refused.
+    /// All files have the same lifetime in seconds, and an upload that states one is refused.
     Fixed(i64),
     /// Files do not expire, and a stated lifetime is ignored.
     Never,

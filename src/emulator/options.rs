@@ -1,4 +1,4 @@
-//! What is served and how, and what clients must be told to find it.
+//! The settings of the emulator, and the environment variables that direct clients to it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,25 +10,25 @@ use crate::error::{Error, Result};
 use crate::model::Clock;
 use crate::secret::Secret;
 
-/// What the variables of official clients hold where any token is accepted.
+/// The token in the variables of official clients if any token is accepted.
 const ANY_TOKEN: &str = "any-token";
 
-/// What is served and how.
+/// The settings of the emulator.
 #[derive(Clone)]
 pub struct Options {
-    /// What there is to serve.
+    /// All platforms that can be served.
     pub platforms: &'static [&'static Platform],
-    /// Serve only this platform, at the root too.
+    /// Serves only this platform, also without its prefix.
     pub only: Option<String>,
-    /// The wire dialect by platform; fill it with [`set_dialect`](Self::set_dialect).
+    /// The wire dialect by platform. Use [`set_dialect`](Self::set_dialect).
     pub dialects: BTreeMap<String, String>,
-    /// Quirks and their values, `NAME` or `PLATFORM.NAME`; fill it with [`set_quirk`](Self::set_quirk).
+    /// The values of quirks, by `NAME` or `PLATFORM.NAME`. Use [`set_quirk`](Self::set_quirk).
     pub quirks: BTreeMap<String, String>,
-    /// The only token accepted.
+    /// The accepted token; None accepts any.
     pub token: Option<Secret>,
     /// The clock.
     pub clock: Clock,
-    /// One JSON line a request goes here, without its line end.
+    /// Receives one line of JSON per request, without a line end.
     pub log: Option<UnboundedSender<String>>,
 }
 
@@ -47,13 +47,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Takes one `--only PLATFORM`.
+    /// Sets `--only PLATFORM`.
     pub fn set_only(&mut self, name: &str) -> Result<()> {
         self.only = Some(self.platform(name)?.name.to_owned());
         Ok(())
     }
 
-    /// Takes one `--dialect NAME=WORD`.
+    /// Adds a `--dialect NAME=WORD`.
     pub fn set_dialect(&mut self, text: &str) -> Result<()> {
         let Some((name, word)) = text.split_once('=') else {
             return Err(Error::usage(format!("dialect `{text}`: it has the form PLATFORM=WORD"))
@@ -69,7 +69,7 @@ impl Options {
         Ok(())
     }
 
-    /// Takes one `--quirk NAME[=VALUE]`. `PLATFORM.NAME` turns it on for one of several platforms that have it.
+    /// Adds a `--quirk NAME[=VALUE]`. `PLATFORM.NAME` applies to one platform only.
     pub fn set_quirk(&mut self, text: &str) -> Result<()> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         let (only, name) = match key.split_once('.') {
@@ -106,13 +106,13 @@ impl Options {
         self.platforms.iter().copied().filter(move |platform| only.is_none_or(|only| only == platform.name))
     }
 
-    /// The wire dialect of a platform: the one chosen, else its default, else nothing.
+    /// The wire dialect of a platform: the chosen one or the default; empty if it has only one.
     pub(super) fn dialect(&self, platform: &Platform) -> String {
         let chosen = self.dialects.get(platform.name).map(String::as_str);
         chosen.or(platform.dialects.first().copied()).unwrap_or_default().to_owned()
     }
 
-    /// The quirks of a platform that are on.
+    /// The active quirks of a platform.
     pub(super) fn quirks_of(&self, platform: &Platform) -> BTreeMap<String, String> {
         let on = platform.quirks.iter().filter_map(|quirk| {
             let own = self.quirks.get(&format!("{}.{}", platform.name, quirk.name));
@@ -122,7 +122,7 @@ impl Options {
         on.collect()
     }
 
-    /// What stands before a platform's paths: `/xai`, or nothing where it is served alone.
+    /// The path prefix of a platform: `/xai`, or empty if it is served alone.
     pub(super) fn prefix(&self, platform: &Platform) -> String {
         if self.only.is_some() { String::new() } else { format!("/{}", platform.name) }
     }
@@ -133,7 +133,7 @@ impl Options {
         self.served().map(|platform| (platform, format!("http://{host}{}", self.prefix(platform)))).collect()
     }
 
-    /// The environment variables that point the official clients at a server that listens on `address`.
+    /// The environment variables that direct official clients to a server that listens on `address`.
     pub fn variables(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
         let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
         let roots = self.roots(address);
@@ -159,7 +159,7 @@ impl Options {
     }
 }
 
-/// Where a client on this machine finds a server that listens on `address`.
+/// The address at which a client on this machine reaches a server that listens on `address`.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,

@@ -1,4 +1,4 @@
-//! What the core reads from a request's head: query parameters, the token, the rate.
+//! Query parameters, tokens and rate limits of requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,24 +14,24 @@ use axum::response::Response;
 
 use super::Site;
 
-/// A query's parameters, decoded, in their order. Extract it in a handler; nothing in it is ever refused.
+/// The decoded parameters of a query in their order. As an extractor it never fails.
 ///
 /// A list may come as `id=a&id=b`, `id[]=a&id[]=b` or `id[0]=a&id[1]=b`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Parses what follows the `?`. A `+` and `%20` are both a space.
+    /// Parses the text after the `?`. Both `+` and `%20` are a space.
     pub fn parse(query: &str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// The last value of that very name, as most servers take it.
+    /// The last value of a name, as in most servers.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// All values of a list, whichever of the three forms it has.
+    /// All values of a list in any of the three forms.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let listed = |key: &str| match key.strip_prefix(name).map(str::as_bytes) {
             Some([]) => true,
@@ -46,7 +46,7 @@ impl Params {
         self.get(&format!("{name}[{key}]"))
     }
 
-    /// Whether the name is there, with or without a value.
+    /// Whether the name is present, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

@@ -29,23 +29,23 @@ use tokio::task::JoinSet;
 use super::faults::{self, Trouble};
 use super::options::reachable;
 use super::site::joined;
-use super::wire::{Ending, Entry, Received, Sent, Socket};
+use super::wire::{Closing, Entry, Received, Sent, Socket};
 use super::{Content, Faults, Options, Params, Platform, Sending, Signer, Site, content_disposition};
 use crate::error::{Error, Kind, Result};
 use crate::model::FileId;
 use crate::store::Store;
 
-/// Bytes a connection reads at a time and holds at most. Hundreds of uploads at once must fit in tens of MiB.
+/// Read buffer of a connection in bytes. Hundreds of concurrent uploads must fit in tens of MiB.
 const BUFFER: usize = 32 * 1024;
-/// Running requests may take so long to end after the stop.
+/// Time for running requests to finish after shutdown begins.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long to wait before accepting again where the system has no more descriptors.
+/// Pause before the next accept if the system is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What a handler's own extractor may hold in memory: the largest JSON of a contract is 50 MiB in base64.
+/// Largest body of axum's own extractors in bytes. The largest JSON of a contract holds 50 MiB in base64.
 const MAX_EXTRACTED: usize = 80 * 1024 * 1024;
 
-/// Serves the platforms on `listener` until `shutdown`, then takes no more connections and lets running requests end, for
-/// five seconds at most. Runs on the caller's runtime, which should have more than one thread.
+/// Serves the platforms on `listener` until `shutdown` completes. Then it accepts no more connections and waits up to five
+/// seconds for running requests. The caller's runtime should have more than one thread.
 pub async fn serve(
     listener: TcpListener,
     store: Store,
@@ -82,14 +82,14 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves one connection to its end.
+/// Serves one connection.
 async fn connection(stream: TcpStream, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let ending = Arc::new(Ending::default());
-    let socket = Socket { stream, ending: Arc::clone(&ending) };
+    let closing = Arc::new(Closing::default());
+    let socket = Socket { stream, closing: Arc::clone(&closing) };
     let service = service_fn(move |request| {
-        let (app, ending) = (Arc::clone(&app), Arc::clone(&ending));
-        async move { app.answer(ending, request).await }
+        let (app, closing) = (Arc::clone(&app), Arc::clone(&closing));
+        async move { app.answer(closing, request).await }
     });
     let mut connection =
         pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(socket), service));
@@ -97,7 +97,7 @@ async fn connection(stream: TcpStream, app: Arc<App>, mut stopping: watch::Recei
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     tokio::select! {
-        // An error here is a client that went away or a scripted fault.
+        // Errors are disconnected clients or scripted faults.
         _ = connection.as_mut() => return,
         () = stop => {}
     }
@@ -105,7 +105,7 @@ async fn connection(stream: TcpStream, app: Arc<App>, mut stopping: watch::Recei
     let _: Result<(), hyper::Error> = connection.await;
 }
 
-/// All that is served.
+/// The served platforms.
 struct App {
     router: TowerToHyperService<Router>,
     sites: Vec<(&'static Platform, Arc<Site>)>,
@@ -114,7 +114,7 @@ struct App {
 }
 
 impl App {
-    /// Builds the sites and their routes. Blocking: it asks the store for its signing key.
+    /// Builds the sites and their routes. Blocks, since it reads the signing key from the store.
     fn new(store: &Store, address: &str, options: Options, faults: Faults) -> Result<Self> {
         let signer = Signer::with_key(store.signing_key()?.as_bytes());
         let load = Arc::default();
@@ -161,17 +161,17 @@ impl App {
         Ok(Self { router, sites, options, faults })
     }
 
-    /// Answers a request; an error closes the connection without an answer.
+    /// Answers a request. An error closes the connection without a response.
     async fn answer(
         &self,
-        ending: Arc<Ending>,
+        closing: Arc<Closing>,
         request: Request<hyper::body::Incoming>,
     ) -> io::Result<Response> {
         let mut entry =
             Entry::new(self.options.log.clone(), self.options.clock, request.method(), request.uri());
         let site = self.site_of(request.uri());
         entry.platform = site.map(|(platform, _)| platform.name);
-        // What is served alone is scripted by the same paths as beside others.
+        // Scripts contain the platform's name even if it is served alone.
         let path = match site {
             Some((platform, _)) if !begins_with(request.uri(), platform.name) => {
                 format!("{}{}", platform.name, request.uri().path())
@@ -185,15 +185,15 @@ impl App {
         let request = request.map(|body| Body::new(Received::new(Body::new(body), received, drain)));
         let fault = fault.map(|(_, trouble)| trouble);
         let cut =
-            if let Some(Trouble::Cut(bytes)) = fault { Some((bytes, Arc::clone(&ending))) } else { None };
-        let response = self.respond(&ending, site, fault, request).await?;
+            if let Some(Trouble::Cut(bytes)) = fault { Some((bytes, Arc::clone(&closing))) } else { None };
+        let response = self.respond(&closing, site, fault, request).await?;
         entry.status = Some(response.status().as_u16());
         Ok(response.map(|body| Body::new(Sent::new(body, entry, cut))))
     }
 
     async fn respond(
         &self,
-        ending: &Ending,
+        closing: &Closing,
         site: Option<&(&'static Platform, Arc<Site>)>,
         fault: Option<Trouble>,
         mut request: Request<Body>,
@@ -223,7 +223,7 @@ impl App {
                 return Ok(response);
             }
             Some(Trouble::Reset) => {
-                ending.reset();
+                closing.reset();
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
             Some(Trouble::Slow(wait)) => tokio::time::sleep(wait).await,
@@ -249,7 +249,7 @@ impl App {
         }
     }
 
-    /// The platform that a path belongs to.
+    /// The platform of a path.
     fn site_of(&self, uri: &Uri) -> Option<&(&'static Platform, Arc<Site>)> {
         let named = self.sites.iter().find(|(platform, _)| begins_with(uri, platform.name));
         let alone =
@@ -258,7 +258,7 @@ impl App {
     }
 }
 
-/// A platform's routes, with its words for unknown paths and methods.
+/// The routes of a platform, with its errors for unknown paths and methods.
 fn routes(platform: &'static Platform, site: &Arc<Site>) -> Router {
     let unknown = |status: StatusCode| {
         let site = Arc::clone(site);
@@ -272,7 +272,7 @@ fn routes(platform: &'static Platform, site: &Arc<Site>) -> Router {
         .method_not_allowed_fallback(unknown(StatusCode::METHOD_NOT_ALLOWED))
 }
 
-/// Whether a path's first part is `name`.
+/// Whether the first segment of a path is `name`.
 fn begins_with(uri: &Uri, name: &str) -> bool {
     uri.path().trim_start_matches('/').split('/').next() == Some(name)
 }
@@ -310,7 +310,7 @@ async fn download(
                 etag: file.checksums.sha256.clone().or_else(|| file.checksums.blake3.clone()),
                 content_type: file.content_type.clone().unwrap_or_else(octets),
                 headers: vec![
-                    // What somebody uploaded must not run in a browser as a page of this server.
+                    // Uploaded content must not be rendered as a page of this host.
                     (CONTENT_DISPOSITION, content_disposition("attachment", &file.name)),
                     (HeaderName::from_static("x-content-type-options"), "nosniff".to_owned()),
                 ],

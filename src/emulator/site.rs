@@ -1,4 +1,4 @@
-//! What a platform's handlers are handed.
+//! The state of a served platform.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,40 +16,40 @@ use crate::model::Clock;
 use crate::secret::Secret;
 use crate::store::Store;
 
-/// One served platform: its space in the store, its switches, its keys.
+/// A served platform: its space in the store, settings and keys.
 pub struct Site {
     /// The platform's name: its space in the store.
     pub platform: &'static str,
-    /// The store. Blocking: async handlers reach it through [`Site::blocking`].
+    /// The store. Its methods block; async handlers call them through [`Site::blocking`].
     pub store: Store,
-    /// The wire dialect chosen; empty where the platform has one only.
+    /// The wire dialect; empty if the platform has only one.
     pub dialect: String,
-    /// Quirks of this platform that are on, with their values (empty for none).
+    /// Active quirks and their values (empty for none).
     pub quirks: BTreeMap<String, String>,
-    /// Signs and checks this platform's links; worth nothing on another platform.
+    /// Signs and verifies links of this platform. Each platform has its own key.
     pub signer: Signer,
     /// The clock.
     pub clock: Clock,
     /// Whether content gets an MD5.
     pub(super) md5: bool,
-    /// The only token accepted; None accepts any.
+    /// The accepted token; None accepts any.
     pub(super) token: Option<Secret>,
-    /// Where a client is that does not say by what name it came: `127.0.0.1:8787`.
+    /// The host of URLs for requests without a valid `Host` header: `127.0.0.1:8787`.
     pub(super) address: String,
-    /// What stands before the platform's paths: `/xai`, or nothing where it is served alone.
+    /// The path prefix: `/xai`, or empty if the platform is served alone.
     pub(super) prefix: String,
-    /// How much is going on, on all platforms together.
+    /// The load of all platforms together.
     pub(super) load: Arc<Load>,
 }
 
-/// Threads that work on the store at once. More would not be faster, and each has memory of its own.
+/// Maximum number of threads that access the store at once. More are not faster, and each takes memory.
 const WORKERS: usize = 16;
 
-/// What is going on now. One of many takes less memory than one of few.
+/// The current load. Under high load each transfer takes less memory.
 pub(super) struct Load {
     receiving: AtomicUsize,
     sending: AtomicUsize,
-    working: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
 }
 
 impl Default for Load {
@@ -57,33 +57,34 @@ impl Default for Load {
         Self {
             receiving: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
-            working: Arc::new(Semaphore::new(WORKERS)),
+            workers: Arc::new(Semaphore::new(WORKERS)),
         }
     }
 }
 
 impl Load {
-    /// Works on the store on a thread that may block. A slow client keeps no thread busy, so no turn is waited for long.
-    pub(super) async fn work<T: Send + 'static>(
+    /// Runs `work` on a thread that may block, once one of the workers is free. The wait is short, because a slow client
+    /// occupies no worker.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> JoinHandle<Result<T>> {
-        // It is never closed, so there is always a turn.
-        let turn = Arc::clone(&self.working).acquire_owned().await;
+        // The semaphore is never closed, so this cannot fail.
+        let permit = Arc::clone(&self.workers).acquire_owned().await;
         tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         })
     }
 }
 
-/// A file that is being received or sent.
-pub(super) struct Moving {
+/// A file that is being received or sent, counted until it is dropped.
+pub(super) struct Transfer {
     load: Arc<Load>,
     count: fn(&Load) -> &AtomicUsize,
 }
 
-impl Moving {
+impl Transfer {
     pub(super) fn receiving(load: &Arc<Load>) -> Self {
         Self::begin(load, |load| &load.receiving)
     }
@@ -97,13 +98,13 @@ impl Moving {
         Self { load: Arc::clone(load), count }
     }
 
-    /// Whether more than `few` are on their way.
-    pub(super) fn is_one_of_many(&self, few: usize) -> bool {
-        (self.count)(&self.load).load(Ordering::Relaxed) > few
+    /// Whether more than `number` files move in this direction.
+    pub(super) fn exceeds(&self, number: usize) -> bool {
+        (self.count)(&self.load).load(Ordering::Relaxed) > number
     }
 }
 
-impl Drop for Moving {
+impl Drop for Transfer {
     fn drop(&mut self) {
         (self.count)(&self.load).fetch_sub(1, Ordering::Relaxed);
     }
@@ -120,8 +121,8 @@ impl Site {
         self.quirks.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Root URL of this platform as the client reached it, without a trailing slash: `http://127.0.0.1:8787/xai`. Build
-    /// every URL in an answer from it, so that links work from a container or another machine too.
+    /// The root URL of this platform at the host that the client used, without a trailing slash:
+    /// `http://127.0.0.1:8787/xai`. URLs in responses begin with it, so they also work from a container or another machine.
     pub fn root(&self, request: &HeaderMap) -> String {
         let host = request.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
         match host.filter(|host| !host.as_str().contains('@')) {
@@ -133,11 +134,11 @@ impl Site {
     /// Whether a token is accepted, in constant time.
     pub fn accepts(&self, token: &str) -> bool {
         let Some(expected) = &self.token else { return true };
-        // Signatures are of one length, so not even the token's length shows in the time.
+        // Signatures have one length, so the time does not depend on the length of the token.
         self.signer.verify(token, &self.signer.sign(expected.expose()))
     }
 
-    /// Does something with the store on a thread that may block.
+    /// Runs `work` with the store on a thread that may block.
     ///
     /// ```ignore
     /// let file = site.blocking(move |store| store.stat("xai", &id)).await?;
@@ -147,11 +148,11 @@ impl Site {
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store.clone();
-        joined(self.load.work(move || work(&store)).await.await)
+        joined(self.load.run(move || work(&store)).await.await)
     }
 }
 
-/// The result of a blocking task; a panic in it is an error.
+/// The result of a blocking task. A panic in it becomes an error.
 pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").caused_by(error)))
 }

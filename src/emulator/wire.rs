@@ -1,5 +1,4 @@
-//! The connection's two sides: its socket and the bodies that pass, which faults cut and the log counts. The log has one
-//! JSON line per request.
+//! Connections: sockets that faults can cut or reset, bodies that are counted, and the log, one line of JSON per request.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -21,34 +20,34 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::Params;
 use crate::model::Clock;
 
-/// So long a refused client may go on sending; what it sends is thrown away. A client that is cut off in the middle of
-/// its request would not read the refusal.
+/// How long the rest of a refused request is read and discarded. A client that is disconnected while it sends does not read
+/// the refusal.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// How a connection is to end, said by the answer and done by the socket.
+/// How a connection closes: set by the response, applied by the socket.
 #[derive(Default)]
-pub(super) struct Ending {
-    /// Close once everything handed to the socket has been taken by the system.
+pub(super) struct Closing {
+    /// Close after everything written so far has been sent.
     cut: AtomicBool,
-    /// Reset instead of an orderly close.
+    /// Send a TCP reset instead of an orderly close.
     reset: AtomicBool,
 }
 
-impl Ending {
+impl Closing {
     pub(super) fn reset(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
 }
 
-/// A socket that can be told how to end.
+/// The socket of a connection.
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
-    pub(super) ending: Arc<Ending>,
+    pub(super) closing: Arc<Closing>,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.ending.reset.load(Ordering::Relaxed) {
+        if self.closing.reset.load(Ordering::Relaxed) {
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -83,8 +82,8 @@ impl AsyncWrite for Socket {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        // hyper flushes the socket only when it has nothing left to write.
-        if self.ending.cut.load(Ordering::Relaxed) {
+        // hyper flushes the socket only after it has written everything.
+        if self.closing.cut.load(Ordering::Relaxed) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Poll::Ready(Ok(()))
@@ -95,7 +94,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A request's body: counted, and read to its end even if the handler does not want it.
+/// The body of a request. Counts bytes, and reads the rest after the handler drops it.
 pub(super) struct Received {
     body: Option<Body>,
     count: Arc<AtomicU64>,
@@ -103,7 +102,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// `drain` says whether the client sends on without being asked, that is without `Expect: 100-continue`.
+    /// `drain` is false for `Expect: 100-continue`, where the client sends no body after a refusal.
     pub(super) fn new(body: Body, count: Arc<AtomicU64>, drain: bool) -> Self {
         Self { body: Some(body), count, drain }
     }
@@ -151,16 +150,16 @@ impl Drop for Received {
     }
 }
 
-/// An answer's body: counted for the log, whose line is written when it is gone, and cut where a fault says so.
+/// The body of a response. Counts bytes for the log, whose line is written when it is dropped, and applies the fault `cut`.
 pub(super) struct Sent {
     body: Body,
     entry: Entry,
-    /// Bytes left until the connection is cut.
-    cut: Option<(u64, Arc<Ending>)>,
+    /// Bytes until the connection is cut.
+    cut: Option<(u64, Arc<Closing>)>,
 }
 
 impl Sent {
-    pub(super) fn new(body: Body, entry: Entry, cut: Option<(u64, Arc<Ending>)>) -> Self {
+    pub(super) fn new(body: Body, entry: Entry, cut: Option<(u64, Arc<Closing>)>) -> Self {
         Self { body, entry, cut }
     }
 }
@@ -173,18 +172,18 @@ impl http_body::Body for Sent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.cut.as_ref().is_some_and(|(_, ending)| ending.cut.load(Ordering::Relaxed)) {
+        if self.cut.as_ref().is_some_and(|(_, closing)| closing.cut.load(Ordering::Relaxed)) {
             return Poll::Pending;
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
         let Ok(mut bytes) = frame.into_data() else { return Poll::Ready(None) };
-        if let Some((left, ending)) = &mut self.cut {
+        if let Some((left, closing)) = &mut self.cut {
             let keep = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
             *left -= keep as u64;
             if keep < bytes.len() {
-                // From here on the body is pending for ever, and the socket ends it all when it has sent what it has.
-                ending.cut.store(true, Ordering::Relaxed);
+                // The body stays pending from here on. The socket closes after it has sent the bytes so far.
+                closing.cut.store(true, Ordering::Relaxed);
                 if keep == 0 {
                     return Poll::Pending;
                 }
@@ -204,7 +203,7 @@ impl http_body::Body for Sent {
     }
 }
 
-/// What is known of a request so far; the line is written when it is dropped, that is when the answer has gone.
+/// The log entry of a request. The line is written when it is dropped, after the response has been sent.
 pub(super) struct Entry {
     to: Option<UnboundedSender<String>>,
     clock: Clock,
@@ -213,13 +212,13 @@ pub(super) struct Entry {
     path: String,
     /// The platform's name.
     pub(super) platform: Option<&'static str>,
-    /// The scripted fault's word.
+    /// The word of the scripted fault.
     pub(super) fault: Option<&'static str>,
-    /// The status; None where there was no answer.
+    /// The status; None without a response.
     pub(super) status: Option<u16>,
-    /// Bytes of the request's body that were read.
+    /// Bytes read from the body of the request.
     pub(super) received: Arc<AtomicU64>,
-    /// Bytes of the answer's body that were sent.
+    /// Bytes sent of the body of the response.
     pub(super) sent: u64,
 }
 
@@ -259,7 +258,7 @@ impl Drop for Entry {
     }
 }
 
-/// Path and query, with `***` for what would let a reader of the log in.
+/// Path and query, with credentials replaced by `***`.
 fn public(uri: &Uri) -> String {
     let Some(query) = uri.query() else { return uri.path().to_owned() };
     let secret = |name: &str| {

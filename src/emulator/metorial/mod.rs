@@ -1,8 +1,8 @@
 //! Metorial's Files API in its three dialects: the seed page's, `2025-01-01-pulsar` and `2026-01-01-magnetar`. A request
 //! chooses one by the version that it names, otherwise the served dialect applies.
 //!
-//! What the seed page does not describe follows the later dialects: paging, most link endpoints, title, deletion,
-//! presigned uploads.
+//! Paging, most link endpoints, title, deletion and presigned uploads follow the later dialects, since the seed page does
+//! not describe them.
 
 mod files;
 mod links;

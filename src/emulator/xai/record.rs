@@ -25,7 +25,7 @@ const LONGEST_NAME: usize = 255;
 pub(super) const PUBLIC_TOKEN: &str = "public_token";
 pub(super) const PUBLIC_URL_EXPIRES_AT: &str = "public_url_expires_at";
 
-/// What the platform reads from the record of a file.
+/// The platform's view of a record.
 pub(super) trait Record {
     /// A text in `extra`.
     fn noted(&self, key: &str) -> Option<&str>;
