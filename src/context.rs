@@ -70,8 +70,10 @@ impl Context {
         let has_token =
             |spec: &&&Spec| spec.token_variables.iter().any(|name| self.settings.env.get(name).is_some());
         if let Some(spec) = REGISTRY.iter().find(has_token) {
-            self.ui
-                .hint(&format!("this is {}; `-p {1}` or HAUL_PROFILE={1} uses {1}", chosen.value, spec.name));
+            self.ui.hint(&format!(
+                "using profile {}; to use {1}: `-p {1}` or HAUL_PROFILE={1}",
+                chosen.value, spec.name
+            ));
         }
     }
 

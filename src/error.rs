@@ -25,27 +25,27 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Kind {
-    /// Failed otherwise, or several items failed for different reasons.
+    /// Any other failure, or several items failed for different reasons.
     Failed,
-    /// Wrong usage.
+    /// Invalid arguments, settings or filter.
     Usage,
-    /// No such file, here or there.
+    /// File not found, locally or on the platform.
     NotFound,
-    /// No token, or refused.
+    /// Token missing or rejected.
     Auth,
-    /// Not supported by this platform, or over its limit.
+    /// Not supported by the platform, or over one of its limits.
     Unsupported,
-    /// Rate limit or quota, after retries.
+    /// Rate limit or quota exceeded, after retries.
     RateLimited,
-    /// Could not reach it, after retries.
+    /// Platform unreachable, after retries.
     Unreachable,
-    /// The platform failed or answered nonsense.
+    /// Platform error or invalid response.
     Platform,
-    /// Bytes do not match after a transfer.
+    /// Size or checksum mismatch after a transfer.
     Mismatch,
     /// Interrupted.
     Interrupted,
-    /// The reader of the output has closed it; not a failure.
+    /// The reader of the output closed it; not a failure.
     #[schemars(skip)]
     ClosedPipe,
 }
@@ -85,15 +85,15 @@ impl Kind {
     /// The meaning, for the exit-code table.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Failed => "failed otherwise, or several items failed for different reasons",
-            Self::Usage => "wrong usage",
-            Self::NotFound => "no such file, here or there",
-            Self::Auth => "no token, or refused",
-            Self::Unsupported => "not supported by this platform, or over its limit",
-            Self::RateLimited => "rate limit or quota, after retries",
-            Self::Unreachable => "could not reach it, after retries",
-            Self::Platform => "the platform failed or answered nonsense",
-            Self::Mismatch => "bytes do not match after a transfer",
+            Self::Failed => "any other failure, or several items failed for different reasons",
+            Self::Usage => "invalid arguments, settings or filter",
+            Self::NotFound => "file not found, locally or on the platform",
+            Self::Auth => "token missing or rejected",
+            Self::Unsupported => "not supported by the platform, or over one of its limits",
+            Self::RateLimited => "rate limit or quota exceeded, after retries",
+            Self::Unreachable => "platform unreachable, after retries",
+            Self::Platform => "platform error or invalid response",
+            Self::Mismatch => "size or checksum mismatch after a transfer",
             Self::Interrupted => "interrupted",
             Self::ClosedPipe => "done",
         }
@@ -417,27 +417,27 @@ impl Error {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "error_line")]
 pub struct ErrorLine<'a> {
-    /// What failed.
+    /// The failure.
     pub error: ErrorObject<'a>,
 }
 
-/// What went wrong and what to do about it.
+/// An error and how to fix it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "error")]
 pub struct ErrorObject<'a> {
-    /// What sort of failure it is.
+    /// The kind of failure.
     pub kind: Kind,
-    /// The exit code that goes with the kind.
+    /// The exit code of the kind.
     pub exit_code: u8,
-    /// What failed, then why: the message and its causes.
+    /// The message, followed by its causes.
     pub message: String,
-    /// Lines that belong to the message: candidates, the text with the mistake marked.
+    /// Further lines of the message, such as candidates, or the text with the error marked.
     pub details: &'a [String],
-    /// What to do about it.
+    /// How to fix it.
     pub hints: &'a [String],
-    /// The platform's id of the request, for its support.
+    /// The platform's id of the request, for support requests.
     pub request_id: Option<&'a str>,
-    /// The path or address that it is about.
+    /// The path or file reference that failed.
     #[serde(rename = "ref")]
     pub reference: Option<&'a str>,
 }

@@ -27,7 +27,7 @@ pub fn place(path: &Path) -> io::Result<Place> {
         Err(error) => Err(error),
         Ok(found) if found.is_file() => Ok(Place::File(path)),
         Ok(found) if is_stream(found.file_type()) => Ok(Place::Stream),
-        Ok(found) => Err(io::Error::other(format!("it is {}", kind(found.file_type())))),
+        Ok(found) => Err(io::Error::other(format!("is {}", kind(found.file_type())))),
     }
 }
 
@@ -46,7 +46,7 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
 /// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file it links to is replaced. A new
 /// file has mode 0600; an existing one keeps its mode unless `private` is set.
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
-    let Place::File(path) = place(path)? else { return Err(io::Error::other("it is not a regular file")) };
+    let Place::File(path) = place(path)? else { return Err(io::Error::other("not a regular file")) };
     // A temporary file has mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder_of(&path))?;
     file.write_all(content)?;
@@ -154,7 +154,7 @@ pub fn wait_for_lock(path: &Path) -> io::Result<File> {
 fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
     loop {
         if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
-            return Err(io::Error::other("it is a symbolic link"));
+            return Err(io::Error::other("is a symbolic link"));
         }
         let file = options.open(path)?;
         match file.try_lock() {
@@ -254,8 +254,8 @@ mod tests {
             assert_eq!(place(stream).unwrap(), Place::Stream, "{}", stream.display());
         }
         for (name, why) in [
-            ("folder", "it is a directory"),
-            ("socket", "it is a socket"),
+            ("folder", "is a directory"),
+            ("socket", "is a socket"),
             ("circle", "too many levels of symbolic links"),
         ] {
             assert_eq!(place(&at(name)).unwrap_err().to_string(), why);

@@ -102,7 +102,7 @@ impl Watched {
 
     /// The error for a file that has changed.
     pub fn changed(&self) -> Error {
-        Error::failed(format!("{} changed while it was being uploaded", self.path.display()))
+        Error::failed(format!("{}: changed during the upload", self.path.display()))
     }
 
     /// The error for a failed read.

@@ -128,7 +128,7 @@ impl GetArgs {
             rows,
             |rows, (file, path, moved)| {
                 if !moved {
-                    ctx.ui.note(&format!("{}: exists already, skipped", path.display()));
+                    ctx.ui.note(&format!("{}: already exists, skipped", path.display()));
                 }
                 let id = Some(file.id.clone());
                 let saved_to = (path != Path::new("-")).then(|| path.display().to_string());

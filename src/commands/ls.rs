@@ -156,7 +156,7 @@ impl LsArgs {
         if let Some(text) = &self.expiring {
             let span = parse_lifetime(text).filter(|span| !span.is_negative());
             let end = span.and_then(|span| now.checked_add(span).ok()).ok_or_else(|| {
-                Error::usage(format!("--expiring {text}: not a length of time")).hint("write `24h` or `7d`")
+                Error::usage(format!("--expiring {text}: invalid duration")).hint("write `24h` or `7d`")
             })?;
             parts.push(Filter::time("expires_at", Op::Le, end));
         }

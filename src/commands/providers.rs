@@ -164,7 +164,7 @@ impl ProvidersArgs {
         };
         let spec = providers::find(name).ok_or_else(|| {
             let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
-            Error::not_found(format!("no provider is called {name:?}"))
+            Error::not_found(format!("unknown provider {name:?}"))
                 .did_you_mean(name, names.iter().copied())
                 .hint(format!("providers: {}", names.join(", ")))
         })?;

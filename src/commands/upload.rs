@@ -295,7 +295,7 @@ fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> Stri
 /// The value of `--expires`.
 pub fn lifetime(text: &str) -> Result<SignedDuration> {
     let wrong = |what: &str| Error::usage(format!("--expires {text}: {what}")).hint("write `24h` or `7d`");
-    let span = parse_lifetime(text).ok_or_else(|| wrong("not a length of time"))?;
+    let span = parse_lifetime(text).ok_or_else(|| wrong("invalid duration"))?;
     if span.is_positive() { Ok(span) } else { Err(wrong("it would be over before it begins")) }
 }
 

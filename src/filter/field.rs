@@ -67,12 +67,12 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
     let mut hints = Vec::new();
     let shown = clipped(typed);
     if OBJECTS.contains(&name.trim_end_matches('.')) {
-        hints.push(format!("name one of its keys: `{}.KEY`", name.trim_end_matches('.')));
-        return Err((format!("`{shown}` has no value of its own"), hints));
+        hints.push(format!("use one of its keys: `{}.KEY`", name.trim_end_matches('.')));
+        return Err((format!("`{shown}` is an object and cannot be compared"), hints));
     }
     if name == "checksums" || name.starts_with("checksums.") {
         hints.push(format!("checksums: {}", CHECKSUMS.join(", ")));
-        return Err((format!("`{shown}` is not a checksum"), hints));
+        return Err((format!("unknown checksum `{shown}`"), hints));
     }
     hints.extend(near(typed, platform).map(|near| format!("did you mean `{near}`?")));
     hints.push(format!(
@@ -80,7 +80,7 @@ pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), 
         names(platform).join(", "),
         CHECKSUMS.join(", ")
     ));
-    Err((format!("`{shown}` is not a field"), hints))
+    Err((format!("unknown field `{shown}`"), hints))
 }
 
 /// The kind of a common field; None for a platform's own.

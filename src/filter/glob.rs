@@ -26,7 +26,7 @@ impl PathGlobs {
     pub fn new(patterns: &[String]) -> Result<Self, String> {
         let mut all = Vec::new();
         for pattern in patterns {
-            let refused = |reason: String| format!("{pattern:?} is not a glob: {reason}");
+            let refused = |reason: String| format!("invalid glob {pattern:?}: {reason}");
             check(pattern).map_err(refused)?;
             let expanded = expand_as(Kind::Paths, pattern);
             all.extend(expanded.ok_or_else(|| refused(format!("more than {MOST_OF_PATHS} alternatives")))?);
@@ -365,7 +365,7 @@ mod tests {
             ("a\\", "dangling '\\'"),
         ] {
             let message = globs(pattern).unwrap_err();
-            assert_eq!(message, format!("{pattern:?} is not a glob: {reason}"));
+            assert_eq!(message, format!("invalid glob {pattern:?}: {reason}"));
         }
         assert!(globs(&"{a,b}".repeat(11)).is_err());
     }

@@ -66,7 +66,7 @@ impl<'a> Parser<'a> {
     fn filter(&mut self) -> Parsed<Expr> {
         if self.text.len() > LONGEST {
             let at = self.text.floor_char_boundary(LONGEST);
-            let what = format!("the text is {} bytes long; a filter has at most {LONGEST}", self.text.len());
+            let what = format!("the filter is {} bytes long; the maximum is {LONGEST}", self.text.len());
             return Err(Problem::new(at, at, what));
         }
         self.skip_blanks();
@@ -75,7 +75,7 @@ impl<'a> Parser<'a> {
         }
         let expr = self.expr()?;
         // Only a closing parenthesis ends an expression before the end of the text.
-        if self.rest().is_empty() { Ok(expr) } else { Err(self.here("`)` without a `(` before it")) }
+        if self.rest().is_empty() { Ok(expr) } else { Err(self.here("unmatched `)`")) }
     }
 
     fn expr(&mut self) -> Parsed<Expr> {
@@ -112,13 +112,13 @@ impl<'a> Parser<'a> {
     fn parenthesised(&mut self) -> Parsed<Expr> {
         let open = self.at;
         if self.depth == DEEPEST {
-            return Err(self.here(format!("parentheses nest more than {DEEPEST} deep")));
+            return Err(self.here(format!("parentheses are nested more than {DEEPEST} deep")));
         }
         self.take("(");
         self.depth += 1;
         let expr = self.expr()?;
         self.depth -= 1;
-        if self.take(")") { Ok(expr) } else { Err(Problem::new(open, open + 1, "`(` is never closed")) }
+        if self.take(")") { Ok(expr) } else { Err(Problem::new(open, open + 1, "unclosed `(`")) }
     }
 
     fn comparison(&mut self) -> Parsed<Expr> {
@@ -154,11 +154,11 @@ impl<'a> Parser<'a> {
             return Ok(word);
         }
         if !word.text.is_empty() {
-            return Err(word.problem(format!("`{}` where a comparison is expected", word.text)));
+            return Err(word.problem(format!("expected a comparison, found `{}`", word.text)));
         }
         Err(match self.rest().chars().next() {
-            None => self.here("the text ends where a comparison is expected"),
-            Some(c) => self.here(format!("`{}` where a field is expected", clipped(&c.to_string()))),
+            None => self.here("expected a comparison, found the end of the filter"),
+            Some(c) => self.here(format!("expected a field, found `{}`", clipped(&c.to_string()))),
         }
         .hint("for example `size > 10MB` or `name:report`"))
     }
@@ -188,15 +188,15 @@ impl<'a> Parser<'a> {
         }
         let typed = clipped(&field.text);
         let problem = match self.rest().chars().next() {
-            Some('!') => self.here("`!` is not an operator").hint("not equal is `!=`"),
-            _ => field.problem(format!("`{typed}` is not compared with anything")),
+            Some('!') => self.here("`!` is not an operator").hint("for not equal: `!=`"),
+            _ => field.problem(format!("expected an operator after `{typed}`")),
         };
         Err(match field.text.as_str() {
             "and" | "or" | "not" => {
                 problem.hint(format!("operators are upper case: `{}`", typed.to_uppercase()))
             }
-            _ if field.quoted => problem.hint("for a part of a name: `name:\"…\"`"),
-            _ => problem.hint(format!("for a part of a name: `name:{typed}`")),
+            _ if field.quoted => problem.hint("to search in names: `name:\"…\"`"),
+            _ => problem.hint(format!("to search in names: `name:{typed}`")),
         })
     }
 
@@ -204,8 +204,8 @@ impl<'a> Parser<'a> {
         self.skip_blanks();
         let at = self.at;
         let missing = |parser: &Self| {
-            Problem::new(at, parser.at, format!("`{}` is compared with nothing", clipped(&field.text)))
-                .hint("put quotes round a value that is empty or an operator: `\"\"`, `\"AND\"`")
+            Problem::new(at, parser.at, format!("expected a value for `{}`", clipped(&field.text)))
+                .hint("quote a value that is empty or an operator: `\"\"`, `\"AND\"`")
         };
         if self.rest().starts_with(['"', '\'']) {
             let text = self.quoted()?;
@@ -216,8 +216,8 @@ impl<'a> Parser<'a> {
             return Err(missing(self));
         }
         if text.starts_with(['=', '<', '>', '!']) {
-            return Err(Problem::new(at, at + 1, format!("`{}` where a value is expected", &text[..1]))
-                .hint("operators: `:` `=` `!=` `<` `<=` `>` `>=` `~`; quote a value that starts like one"));
+            return Err(Problem::new(at, at + 1, format!("expected a value, found `{}`", &text[..1]))
+                .hint("operators: `:` `=` `!=` `<` `<=` `>` `>=` `~`; quote a value that starts with one"));
         }
         Ok(Word { text: text.to_owned(), quoted: false, at, end: self.at })
     }
@@ -242,7 +242,7 @@ impl<'a> Parser<'a> {
                 _ => text.push(c),
             }
         }
-        Err(Problem::new(open, open + 1, format!("`{quote}` is never closed")))
+        Err(Problem::new(open, open + 1, format!("unclosed `{quote}`")))
     }
 
     fn rest(&self) -> &'a str {
@@ -287,13 +287,13 @@ fn is_blank(c: char) -> bool {
 /// Builds a comparison in its canonical form: `:` becomes `=` where both mean the same, `= *` becomes `:*`, `!= *` becomes
 /// `= null`, and a pattern with braces becomes several.
 fn build(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed<Expr> {
-    let refuse = |what: &str| Err(word.problem(format!("{what} cannot be compared by `{}`", op.symbol())));
+    let refuse = |what: &str| Err(word.problem(format!("`{}` does not apply to {what}", op.symbol())));
     let shown = clipped(field);
     let one = |op, value| Ok(Expr::Compare(Comparison { field: field.to_owned(), op, value }));
     if !kind.takes(op) {
         let ops = Op::ALL.iter().filter(|op| kind.takes(**op)).map(|op| format!("`{}`", op.symbol()));
-        let fits = format!("`{shown}` takes {}", ops.collect::<Vec<_>>().join(" "));
-        return Err(word.problem(format!("`{shown}` cannot be compared by `{}`", op.symbol())).hint(fits));
+        let fits = format!("operators for `{shown}`: {}", ops.collect::<Vec<_>>().join(" "));
+        return Err(word.problem(format!("`{}` does not apply to `{shown}`", op.symbol())).hint(fits));
     }
     if !word.quoted && word.text == "null" {
         return match op {
@@ -321,8 +321,7 @@ fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed
     let text = &word.text;
     let field = clipped(field);
     let bad = |what: &str, hint: &str| {
-        word.problem(format!("`{}` is not {what}, which `{field}` is compared with", clipped(text)))
-            .hint(hint)
+        word.problem(format!("expected {what} for `{field}`, found `{}`", clipped(text))).hint(hint)
     };
     Ok(match kind {
         Kind::Text | Kind::Exact => Value::Text(text.clone()),
@@ -352,10 +351,10 @@ fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed
 /// `field ~ pattern`: one comparison for each alternative in braces. The error is a sentence.
 pub(super) fn any_glob(field: &str, pattern: &str) -> std::result::Result<Expr, String> {
     if pattern.len() > glob::LONGEST {
-        return Err(format!("the pattern is {} bytes long; it may have {}", pattern.len(), glob::LONGEST));
+        return Err(format!("the pattern is {} bytes long; the maximum is {}", pattern.len(), glob::LONGEST));
     }
     let patterns = glob::expand(pattern).ok_or_else(|| {
-        format!("the braces of `{}` make more than {} patterns", clipped(pattern), glob::MOST)
+        format!("the braces in `{}` expand to more than {} patterns", clipped(pattern), glob::MOST)
     })?;
     let compare = |pattern| {
         Expr::Compare(Comparison { field: field.to_owned(), op: Op::Glob, value: Value::Text(pattern) })

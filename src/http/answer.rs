@@ -63,8 +63,8 @@ pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, boo
     let platform = config.platform;
     let message = match reply.status {
         400 | 422 => format!("{platform} refused the request: {sentence}"),
-        407 => format!("the proxy answered 407: {sentence}"),
-        status => format!("{platform} answered {status}: {sentence}"),
+        407 => format!("the proxy returned 407: {sentence}"),
+        status => format!("{platform} returned {status}: {sentence}"),
     };
     let mut error =
         Error::new(kind, message).with_status(reply.status).with_request_id(request_id(&reply.headers));
@@ -260,36 +260,36 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
         let mut error = unreachable(format!("no secure connection to {platform} at {place}"))
             .caused_by(Explained { reason, source: error });
         if other_authority {
-            error = error.hint("`--cacert FILE` trusts another authority");
+            error = error.hint("to trust another certificate authority: `--cacert FILE`");
         }
         return Failure::end(error);
     }
-    let reason = if timed_out { "no connection in time".to_owned() } else { innermost(&error) };
+    let reason = if timed_out { "connection timed out".to_owned() } else { innermost(&error) };
     let cause = Explained { reason, source: error };
     if never_left {
         let error = unreachable(format!("could not reach {platform} at {place}")).caused_by(cause);
         return Failure { error, cause: Cause::NeverLeft, fully_sent: false, wait: None };
     }
-    let error = unreachable(format!("{platform} at {place} broke off")).caused_by(cause);
+    let error = unreachable(format!("{platform} at {place} closed the connection")).caused_by(cause);
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
 /// The failure of a request without an answer in time.
 pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: bool) -> Failure {
     let error = unreachable(format!(
-        "{} at {} did not answer within {}",
+        "{} at {} did not respond within {}",
         config.platform,
         place(url),
         waiting_time(limit)
     ))
-    .hint("`--timeout` gives it longer");
+    .hint("to wait longer: `--timeout 5m`");
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
 /// The error of an incomplete content, which a new request can continue.
 pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
     let source = error.without_url();
-    unreachable(format!("{platform} broke off in the middle of the content"))
+    unreachable(format!("{platform} closed the connection in the middle of the content"))
         .caused_by(Explained { reason: innermost(&source), source })
 }
 

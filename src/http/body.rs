@@ -137,7 +137,7 @@ impl Stream for Outgoing {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.left > 0 && self.state.abandoned.load(Ordering::Acquire) {
-            return Poll::Ready(Some(Err(io::Error::other("the request was abandoned"))));
+            return Poll::Ready(Some(Err(io::Error::other("the request was cancelled"))));
         }
         let next = match &mut self.source {
             Chunks::One(chunk) => Poll::Ready(chunk.take().map(Ok)),
@@ -215,7 +215,7 @@ fn spawn_reader(
         active.fetch_sub(1, Ordering::Relaxed);
     };
     let started = std::thread::Builder::new().name("body".to_owned()).spawn(read);
-    started.map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
+    started.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
     Ok(receiver)
 }
 
@@ -292,7 +292,7 @@ impl<'a> PieceReader<'a> {
                 let range = usize::try_from(from).ok().zip(usize::try_from(from + len).ok());
                 let part = range.and_then(|(from, to)| bytes.get(from..to));
                 let part =
-                    part.ok_or_else(|| Error::failed("the content is shorter than its announced size"))?;
+                    part.ok_or_else(|| Error::failed("the content is shorter than its stated size"))?;
                 return Ok(Self {
                     from: PieceSource::Memory(part, true),
                     left: len,
@@ -348,7 +348,7 @@ impl<'a> PieceReader<'a> {
         }
         // There is room: four characters for every three bytes.
         let written = STANDARD.encode_slice(&self.scratch[..count], space);
-        written.map(Some).map_err(|error| Error::failed("base64 does not fit").caused_by(error))
+        written.map(Some).map_err(|error| Error::failed("base64 encoding failed").caused_by(error))
     }
 
     /// Fails if the file has changed since it was opened.

@@ -64,7 +64,7 @@ pub(super) fn of_response(
             (range.from, rest)
         }
         (status, _) => {
-            return Err(nonsense(config, headers, &format!("answered {status} instead of the content"))
+            return Err(nonsense(config, headers, &format!("returned {status} instead of the content"))
                 .with_status(status));
         }
     };
@@ -102,8 +102,8 @@ fn stream_of(
             Ok(Err(error)) => Err(answer::broken(platform, error)),
             Err(_) => {
                 let limit = human::waiting_time(silence);
-                let message = format!("{platform} sent nothing for {limit} in the middle of the content");
-                Err(answer::unreachable(message).hint("`--timeout` gives it longer"))
+                let message = format!("{platform} sent no data for {limit} in the middle of the content");
+                Err(answer::unreachable(message).hint("to wait longer: `--timeout 5m`"))
             }
         }
     })

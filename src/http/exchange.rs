@@ -154,16 +154,16 @@ impl<'a> Attempt<'a> {
             return refuse(&format!(", which is not followed for a {}", self.request.method));
         }
         if !matches!(next.scheme(), "http" | "https") {
-            return refuse(", which is not HTTP");
+            return refuse(", which is not an http or https URL");
         }
         if from.scheme() == "https" && next.scheme() == "http" {
-            return refuse(", which would leave the secure connection");
+            return refuse(", which is not a secure connection");
         }
         if seen.contains(&next) {
-            return refuse(" in a circle");
+            return refuse(" in a loop");
         }
         if seen.len() > REDIRECTS {
-            return refuse(&format!(", the end of a chain of {REDIRECTS}"));
+            return refuse(&format!(", after {REDIRECTS} other redirects"));
         }
         Ok(next)
     }
@@ -216,7 +216,8 @@ impl<'a> Attempt<'a> {
         let id = answer::request_id(&headers);
         let with_answer = |error: Error| error.with_status(status).with_request_id(id.clone());
         if !self.state.is_complete() {
-            let message = format!("{} answered {status} before it had the whole request", config.platform);
+            let message =
+                format!("{} returned {status} before it received the whole request", config.platform);
             let error = with_answer(Error::platform(message));
             return Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }));
         }
@@ -225,11 +226,11 @@ impl<'a> Attempt<'a> {
             Ok((_, false)) => {
                 let limit = REPLY_BODY / 1024 / 1024;
                 let error =
-                    Error::platform(format!("{} answered with more than {limit} MiB", config.platform));
+                    Error::platform(format!("{} sent a response larger than {limit} MiB", config.platform));
                 Err(Failure::end(with_answer(error)))
             }
             Err((_, error)) if answer::is_nonsense(&error) => {
-                let message = format!("{} sent an answer that cannot be read", config.platform);
+                let message = format!("{} sent an invalid response", config.platform);
                 let error = with_answer(Error::platform(message).caused_by(error.without_url()));
                 // It was a success: sending it again could carry it out twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
@@ -299,7 +300,7 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     let location = response.headers().get(LOCATION)?;
     let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|text| from.join(text).ok());
     let target = target.map(without_user);
-    Some(target.ok_or_else(|| Error::platform(format!("{} redirects to no valid URL", bare(from)))))
+    Some(target.ok_or_else(|| Error::platform(format!("{} redirects to an invalid URL", bare(from)))))
 }
 
 /// The transport's request without its body. `home`: no redirect has led to another origin. `trusted`: the token may be
@@ -347,7 +348,7 @@ fn head(
 fn bearer(config: &Config, token: &Secret) -> Result<HeaderValue> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
     let mut value = value.map_err(|_| {
-        let error = Error::new(Kind::Auth, "the token has characters that no token has");
+        let error = Error::new(Kind::Auth, "the token contains invalid characters");
         config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone()))
     })?;
     value.set_sensitive(true);
@@ -359,14 +360,14 @@ fn guard_plain(config: &Config, url: &Url) -> Result<()> {
         return Ok(());
     }
     let place = answer::origin(url);
-    Err(Error::usage(format!("{place} is not secure: anyone on the way could read the token"))
-        .hint("start the base URL with https://")
-        .hint("`--insecure-http` sends it all the same"))
+    Err(Error::usage(format!("{place} is not secure: the token would be sent unencrypted"))
+        .hint("use a base URL that starts with https://")
+        .hint("to send it anyway: `--insecure-http`"))
 }
 
 fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()> {
     let known = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-    let (name, value) = known.ok_or_else(|| Error::usage(format!("`{name}` cannot be sent as a header")))?;
+    let (name, value) = known.ok_or_else(|| Error::usage(format!("invalid header `{name}`")))?;
     headers.insert(name, value);
     Ok(())
 }

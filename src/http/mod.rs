@@ -106,20 +106,20 @@ impl Reply {
 
     /// The body as JSON of type `T`. `what` names the thing, such as `list of files`.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
-        self.decode(&format!("the {what} in the answer"))
+        self.decode(&format!("the {what} in the response"))
     }
 
     /// Accepts any answer to `what`, such as `deletion`, that can come from the platform. A portal or proxy answers with an
     /// HTML page and has done nothing; object stores answer with XML of that content type.
     pub fn acknowledges(&self, what: &str) -> Result<()> {
         let is_xml = self.header("content-type").is_some_and(|kind| kind.contains("xml"));
-        let message = || format!("the answer to the {what} is HTML or XML, not JSON");
+        let message = || format!("the response to the {what} is HTML or XML, not JSON");
         if self.is_page() && !is_xml { Err(self.nonsense(message())) } else { Ok(()) }
     }
 
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
         if answer::has_too_many_objects(&self.body) {
-            let message = format!("{subject} has more than {} objects", answer::MAX_OBJECTS);
+            let message = format!("{subject} contains more than {} objects", answer::MAX_OBJECTS);
             let id = answer::request_id(&self.headers);
             return Err(Error::platform(message).with_status(self.status).with_request_id(id));
         }
@@ -283,7 +283,7 @@ impl Client {
         let counts = request.paced && self.is_own(&request.url);
         let passed = self.inner.throttle.pass(counts, config.policy.elapsed).await;
         passed.map_err(|wait| {
-            let message = format!("{} takes no more requests for now", config.platform);
+            let message = format!("{} accepts no more requests for now", config.platform);
             retry::retry_later(Error::new(Kind::RateLimited, message).with_status(429), wait)
         })
     }
@@ -333,10 +333,11 @@ const SEGMENT: &AsciiSet = &CONTROLS
 /// ignored. `.` and `..` are errors.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
-        return Err(Error::usage(format!("`{bad}` cannot be an id")));
+        return Err(Error::usage(format!("`{bad}` is not a valid id")));
     }
     if base.cannot_be_a_base() {
-        return Err(Error::usage(format!("{base} cannot be a base URL")).hint("start it with https://"));
+        return Err(Error::usage(format!("{base} is not a valid base URL"))
+            .hint("use a URL that starts with https://"));
     }
     // The URL's own segments would drop tabs and line ends, which changes the id or the path: `.`, a tab and `.` would
     // lead upwards.

@@ -16,7 +16,7 @@ pub struct Request {
     pub method: Method,
     /// The URL without `query`.
     pub url: Url,
-    /// Query pairs in order; encoded by RFC 3986 when sent (a space is `%20`).
+    /// Query pairs, encoded by RFC 3986 when sent (a space is `%20`).
     pub query: Vec<(String, String)>,
     /// Extra headers.
     pub headers: Vec<(&'static str, String)>,
@@ -184,7 +184,7 @@ impl Request {
     }
 }
 
-/// A body: pieces in order, of known length.
+/// A body: a list of pieces of known length.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
     /// The `Content-Type`.

@@ -125,7 +125,7 @@ impl Tries {
         self.is_delete && self.maybe_done && matches!(failure.cause, Cause::Status(404 | 410))
     }
 
-    /// Counts a failed attempt. Returns the pause before the next, or the error if there is none.
+    /// Counts a failed attempt. Returns the pause before the next, or the error if this was the last.
     pub(super) fn next(&mut self, failure: Failure) -> Result<Duration, Error> {
         self.count += 1;
         let Failure { error, cause, fully_sent, wait } = failure;
@@ -173,7 +173,7 @@ impl Tries {
 pub(super) fn retry_later(error: Error, asked: Duration) -> Error {
     let at = Timestamp::now().checked_add(asked).and_then(|at| at.round(jiff::Unit::Second));
     let error = error.with_kind(Kind::RateLimited);
-    let cause = |wait: &str| format!("the platform asks to wait {wait}, longer than this command waits");
+    let cause = |wait: &str| format!("the platform asks to wait {wait}, which is longer than haul waits");
     match at {
         Ok(at) => error.cause(cause(&waiting_time(asked))).hint(format!("try again after {at}")),
         // The end of the range of timestamps.
@@ -283,7 +283,7 @@ mod tests {
                 (Err(error), wait) => {
                     proptest::prop_assert!(wait.is_some_and(|wait| wait > Policy::default().elapsed));
                     proptest::prop_assert_eq!(error.kind(), Kind::RateLimited);
-                    proptest::prop_assert!(error.to_string().contains("longer than this command waits"));
+                    proptest::prop_assert!(error.to_string().contains("longer than haul waits"));
                 }
             }
             Ok(())

@@ -15,7 +15,7 @@ pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientCon
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::failed("TLS cannot be set up").caused_by(error))?
+        .map_err(|error| Error::failed("cannot initialize TLS").caused_by(error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     if !http1 {
@@ -46,14 +46,14 @@ fn gather(
     if roots.is_empty() {
         let mut error = Error::new(
             Kind::Unreachable,
-            "this machine has no certificate authorities, so no https URL can be trusted",
+            "no certificate authorities are installed, so no https server can be verified",
         );
         if let Some(why) = why {
             error = error.caused_by(why);
         }
         return Err(error
             .hint("`apt-get install ca-certificates`")
-            .hint("`--cacert FILE` names them by hand"));
+            .hint("or use a file of your own: `--cacert FILE`"));
     }
     Ok(roots)
 }
@@ -63,7 +63,7 @@ fn read_pem(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(not_authorities(path).cause("no certificate in it")),
+        Ok(_) => Err(not_authorities(path).cause("it contains no certificate")),
         Err(error) => Err(not_authorities(path).caused_by(error)),
     }
 }
@@ -77,25 +77,25 @@ pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else {
         return match error {
-            rustls::Error::InvalidMessage(_) => ("it does not speak TLS there".to_owned(), false),
+            rustls::Error::InvalidMessage(_) => ("the server does not speak TLS".to_owned(), false),
             other => (other.to_string(), false),
         };
     };
     match bad {
         Bad::UnknownIssuer => {
-            ("its certificate comes from an authority that is not trusted here".to_owned(), true)
+            ("the certificate was issued by an authority that this machine does not trust".to_owned(), true)
         }
         Bad::BadSignature => {
-            ("its certificate was not signed by the authority of that name here".to_owned(), true)
+            ("the certificate was not signed by the trusted authority of that name".to_owned(), true)
         }
-        Bad::Expired | Bad::ExpiredContext { .. } => ("its certificate has expired".to_owned(), false),
+        Bad::Expired | Bad::ExpiredContext { .. } => ("the certificate has expired".to_owned(), false),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            ("its certificate is not valid yet; is this machine's clock right?".to_owned(), false)
+            ("the certificate is not valid yet; check the clock of this machine".to_owned(), false)
         }
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            ("its certificate is for another host".to_owned(), false)
+            ("the certificate is for another host".to_owned(), false)
         }
-        Bad::Revoked => ("its certificate has been revoked".to_owned(), false),
+        Bad::Revoked => ("the certificate has been revoked".to_owned(), false),
         other => (other.to_string(), false),
     }
 }

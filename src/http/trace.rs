@@ -43,7 +43,7 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{method} {url}: ")?;
                 match status {
                     Some(status) => write!(f, "{status} in {took:.1?}")?,
-                    None => write!(f, "no answer in {took:.1?}")?,
+                    None => write!(f, "no response in {took:.1?}")?,
                 }
                 if *number > 1 { write!(f, ", attempt {number}") } else { Ok(()) }
             }

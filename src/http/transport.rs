@@ -60,7 +60,7 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
     }
     builder
         .build()
-        .map_err(|error| Error::failed("the HTTP client cannot be set up").caused_by(error.without_url()))
+        .map_err(|error| Error::failed("cannot initialize the HTTP client").caused_by(error.without_url()))
 }
 
 /// The proxy for a URL, without user and password, determined as reqwest does.

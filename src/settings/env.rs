@@ -30,11 +30,11 @@ pub const CACERT: &str = "HAUL_CACERT";
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
 /// Prefix of a value of `--set`: `HAUL_SET_WORKSPACE`.
 pub const SET_PREFIX: &str = "HAUL_SET_";
-/// No colour, if not empty (see no-color.org).
+/// Disables colour if not empty (see no-color.org).
 pub const NO_COLOR: &str = "NO_COLOR";
-/// Colour even in a pipe, if neither empty nor 0.
+/// Enables colour even in a pipe, unless empty or 0.
 pub const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
-/// `dumb` means no colour and no bars.
+/// `dumb` disables colour and progress bars.
 pub const TERM: &str = "TERM";
 /// Width of the output.
 pub const COLUMNS: &str = "COLUMNS";
@@ -49,30 +49,30 @@ pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 
 /// The variables and their descriptions, for `haul help environment` and the man page.
 pub const DOCUMENTED: &[(&str, &str)] = &[
-    (PROFILE, "profile that commands use, as `--profile`"),
-    (TOKEN, "token of the profile in use"),
-    (BASE_URL, "base URL of the profile in use, as `--base-url`"),
-    (UPLOAD_BASE_URL, "upload base URL, where a platform has another host for uploads"),
-    (DIALECT, "wire dialect of the profile in use, as `--wire-dialect`"),
+    (PROFILE, "profile to use, as `--profile`"),
+    (TOKEN, "token of the current profile"),
+    (BASE_URL, "base URL of the current profile, as `--base-url`"),
+    (UPLOAD_BASE_URL, "base URL for uploads, on platforms with a separate upload host"),
+    (DIALECT, "wire dialect of the current profile, as `--wire-dialect`"),
     (
         "HAUL_PROFILE_NAME_PROVIDER",
-        "makes a profile `name` without a config file; `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY` go with it",
+        "defines a profile `name` without a config file; its other settings are `…_BASE_URL`, `…_TOKEN`, `…_DIALECT` and `…_SET_KEY`",
     ),
-    ("HAUL_SET_KEY", "a value of `--set key=…`; the way to give a secret one"),
+    ("HAUL_SET_KEY", "setting `key` of the platform, as `--set key=…`; use this for secrets"),
     (TIMEOUT, "time limit of a request, as `--timeout`"),
-    (RETRIES, "how often a request is tried again, as `--retries`"),
-    (CACERT, "PEM file of certificate authorities to trust besides the system's, as `--cacert`"),
+    (RETRIES, "number of retries of a failed request, as `--retries`"),
+    (CACERT, "PEM file of additional certificate authorities to trust, as `--cacert`"),
     (CONFIG, "config file, as `--config`"),
     (HOME, "directory for config, data, state and cache"),
-    (NO_COLOR, "no colour, if not empty"),
-    (CLICOLOR_FORCE, "colour even in a pipe, if neither empty nor 0"),
-    (TERM, "`dumb` means no colour and no bars"),
+    (NO_COLOR, "disables colour if not empty"),
+    (CLICOLOR_FORCE, "enables colour even in a pipe, unless empty or 0"),
+    (TERM, "`dumb` disables colour and progress bars"),
     (COLUMNS, "width of tables and help"),
-    (CI, "nothing ever prompts, if set"),
-    (DISPLAY, "without it and `WAYLAND_DISPLAY`, no keyring is waited for: its prompt could not be seen"),
-    (WAYLAND_DISPLAY, "as `DISPLAY`"),
-    (COMPLETE, "the shell that asks for completions, set by the script of `haul completions`"),
-    (NOW, "a fixed time (RFC 3339), for tests"),
+    (CI, "disables prompts if set"),
+    (DISPLAY, "X display; without it and `WAYLAND_DISPLAY`, haul does not wait for the prompt of a keyring"),
+    (WAYLAND_DISPLAY, "Wayland display, see `DISPLAY`"),
+    (COMPLETE, "shell to complete for, set by the script from `haul completions`"),
+    (NOW, "fixed current time (RFC 3339), for tests"),
 ];
 
 /// The environment as it was at the start.

@@ -44,7 +44,7 @@ fn is_shared(path: &Path) -> bool {
 /// The content of the config file.
 #[derive(Default)]
 pub struct File {
-    /// The path, even if there is no file.
+    /// The path, even if the file does not exist.
     pub path: PathBuf,
     /// The default profile.
     pub default_profile: Option<String>,
@@ -113,7 +113,7 @@ impl File {
         };
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let line = line_at(&bytes, error.valid_up_to());
-            Error::usage(format!("{}:{line}: not UTF-8 text", path.display()))
+            Error::usage(format!("{}:{line}: invalid UTF-8", path.display()))
         })?;
         Self::parse(path, text, is_shared(path))
     }
@@ -123,7 +123,7 @@ impl File {
             format!("{}:{}", path.display(), line_at(text.as_bytes(), offset.unwrap_or_default()))
         };
         let placed: Document<String> = text.parse().map_err(|error: toml_edit::TomlError| {
-            Error::usage(format!("{}: not valid TOML", place(error.span().map(|span| span.start))))
+            Error::usage(format!("{}: invalid TOML", place(error.span().map(|span| span.start))))
                 .cause(error.message().to_owned())
         })?;
         let reader = Reader { place: &place, shared };
@@ -131,9 +131,9 @@ impl File {
         if let Some(version) = reader.integer(root, "version")?.filter(|version| *version > VERSION) {
             let at = place(root.get("version").and_then(Item::span).map(|span| span.start));
             return Err(Error::usage(format!(
-                "{at}: version {version} is newer than this haul understands ({VERSION})"
+                "{at}: unsupported version {version}: this haul supports up to version {VERSION}"
             ))
-            .hint("update haul, or name another file with `--config FILE`"));
+            .hint("update haul, or use another file: `--config FILE`"));
         }
         let mut file = Self {
             path: path.to_owned(),
@@ -145,7 +145,7 @@ impl File {
         };
         for (name, item) in reader.table(root, "profiles")?.into_iter().flat_map(TableLike::iter) {
             let Some(table) = item.as_table_like() else {
-                return Err(reader.mistake(item, &format!("profiles.{name} is not a table")));
+                return Err(reader.mistake(item, &format!("profiles.{name} must be a table")));
             };
             file.profiles.insert(name.to_owned(), reader.profile(table)?);
         }
@@ -153,7 +153,7 @@ impl File {
         Ok(file)
     }
 
-    /// The file and line of the value at `keys`; the first line if there is no such value.
+    /// The file and line of the value at `keys`; the first line if the value does not exist.
     pub fn origin(&self, keys: &[&str]) -> Origin {
         Origin::File(self.path.clone(), self.line(keys).unwrap_or(1))
     }
@@ -242,11 +242,11 @@ impl File {
             Ok(Place::File(path)) => files::folder_of(&path).to_owned(),
             Ok(Place::Stream) => {
                 return Err(Error::usage(format!("{}: not a regular file", path.display()))
-                    .hint("name the config file: `--config FILE`"));
+                    .hint("use another config file: `--config FILE`"));
             }
             Err(error) => return Err(Error::io("write", path, error)),
         };
-        fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, error))?;
+        fs::create_dir_all(&folder).map_err(|error| Error::io("create the directory", &folder, error))?;
         // The folder is locked, because each change replaces the file. Where a folder cannot be locked, simultaneous changes
         // can be lost.
         let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
@@ -308,18 +308,18 @@ impl Reader<'_> {
         let Some(item) = table.get(key) else { return Ok(None) };
         match item.as_str() {
             Some(text) => Ok(Some(text.to_owned())),
-            None => Err(self.mistake(item, &format!("{key} is not text in quotes"))),
+            None => Err(self.mistake(item, &format!("{key} must be a string"))),
         }
     }
 
     fn integer(&self, table: &dyn TableLike, key: &str) -> Result<Option<i64>> {
         let Some(item) = table.get(key) else { return Ok(None) };
-        item.as_integer().map(Some).ok_or_else(|| self.mistake(item, &format!("{key} is not a whole number")))
+        item.as_integer().map(Some).ok_or_else(|| self.mistake(item, &format!("{key} must be an integer")))
     }
 
     fn table<'t>(&self, table: &'t dyn TableLike, key: &str) -> Result<Option<&'t dyn TableLike>> {
         let Some(item) = table.get(key) else { return Ok(None) };
-        item.as_table_like().map(Some).ok_or_else(|| self.mistake(item, &format!("{key} is not a table")))
+        item.as_table_like().map(Some).ok_or_else(|| self.mistake(item, &format!("{key} must be a table")))
     }
 
     fn words(&self, table: &dyn TableLike, key: &str) -> Result<Option<Vec<String>>> {
@@ -332,7 +332,7 @@ impl Reader<'_> {
             .and_then(|words| words.iter().map(|word| word.as_str().map(str::to_owned)).collect());
         match words {
             Some(words) => Ok(Some(words)),
-            None => Err(self.mistake(item, &format!("{key} is neither text nor a list of words"))),
+            None => Err(self.mistake(item, &format!("{key} must be a string or an array of strings"))),
         }
     }
 
@@ -340,16 +340,16 @@ impl Reader<'_> {
         if let Some(item) = table.get("token") {
             let (what, hint) = if self.shared {
                 (
-                    "a token does not belong into the config file, and others can read this one",
-                    "remove the line and make a new token: this one may be known",
+                    "tokens are not allowed in the config file, and other users can read this one",
+                    "remove the line and create a new token: this one may have leaked",
                 )
             } else {
-                ("a token does not belong into the config file", "remove the line")
+                ("tokens are not allowed in the config file", "remove the line")
             };
             return Err(self
                 .mistake(item, what)
                 .hint(hint)
-                .hint("keep a token with `haul auth login`, or name a program in `token_command`"));
+                .hint("store the token with `haul auth login`, or set `token_command`"));
         }
         let mut set = BTreeMap::new();
         for (key, item) in self.table(table, "set")?.into_iter().flat_map(TableLike::iter) {
@@ -357,7 +357,11 @@ impl Reader<'_> {
                 Some(toml_edit::Value::String(text)) => text.value().clone(),
                 Some(toml_edit::Value::Integer(number)) => number.value().to_string(),
                 Some(toml_edit::Value::Boolean(yes)) => yes.value().to_string(),
-                _ => return Err(self.mistake(item, &format!("set.{key} is neither text nor a number"))),
+                _ => {
+                    return Err(
+                        self.mistake(item, &format!("set.{key} must be a string, an integer or a boolean"))
+                    );
+                }
             };
             set.insert(key.to_owned(), text);
         }
@@ -387,18 +391,15 @@ mod tests {
     #[test]
     fn mistakes_name_the_line() {
         let message = |text: &str| parse(text).expect_err("a mistake").message().to_owned();
-        assert_eq!(message("a = 1\nb = = 2\n"), "config.toml:2: not valid TOML");
-        assert_eq!(
-            message("\n\ndefault_profile = 3"),
-            "config.toml:3: default_profile is not text in quotes"
-        );
+        assert_eq!(message("a = 1\nb = = 2\n"), "config.toml:2: invalid TOML");
+        assert_eq!(message("\n\ndefault_profile = 3"), "config.toml:3: default_profile must be a string");
         assert_eq!(
             message("[profiles.w]\nprovider = 'xai'\ntoken = 't'"),
-            "config.toml:3: a token does not belong into the config file"
+            "config.toml:3: tokens are not allowed in the config file"
         );
         assert_eq!(
             message("version = 2"),
-            "config.toml:1: version 2 is newer than this haul understands (1)"
+            "config.toml:1: unsupported version 2: this haul supports up to version 1"
         );
     }
 
@@ -531,7 +532,7 @@ mod tests {
             let key = toml_edit::Key::new(NAMES[name]).to_string();
             match style {
                 0 => format!(
-                    "# before {key}\n[profiles.{key}] # beside {key}\nprovider = \"xai\" # first\n# inside\nunknown = 1\n"
+                    "# before {key}\n[profiles.{key}] # after {key}\nprovider = \"xai\" # first\n# inside\nunknown = 1\n"
                 ),
                 1 => {
                     format!(
@@ -646,7 +647,7 @@ mod tests {
             for name in NAMES {
                 let key = toml_edit::Key::new(name).to_string();
                 let named = edits.iter().any(|edit| touched(name, edit));
-                for kept in [format!("# before {key}\n"), format!("[profiles.{key}] # beside {key}\n")] {
+                for kept in [format!("# before {key}\n"), format!("[profiles.{key}] # after {key}\n")] {
                     let may_go = removed && named;
                     prop_assert!(
                         may_go || !text.contains(&kept) || after.contains(&kept),

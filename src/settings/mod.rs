@@ -169,7 +169,7 @@ impl Settings {
             .and_then(|span| Duration::try_from(span).ok())
             .filter(|span| !span.is_zero());
         let value = value.ok_or_else(|| {
-            Error::usage(format!("{origin} {text}: not a length of time")).hint("write `30s` or `2m`")
+            Error::usage(format!("{origin} {text}: invalid duration")).hint("for example `30s` or `2m`")
         })?;
         Ok(Sourced { value, origin })
     }
@@ -183,7 +183,7 @@ impl Settings {
             return Ok(Sourced { value: 4, origin: Origin::BuiltIn });
         };
         let value =
-            text.parse().map_err(|_| Error::usage(format!("{}={text}: not a whole number", env::RETRIES)))?;
+            text.parse().map_err(|_| Error::usage(format!("{}={text}: not an integer", env::RETRIES)))?;
         Ok(Sourced { value, origin: Origin::Variable(env::RETRIES.to_owned()) })
     }
 
@@ -222,8 +222,8 @@ impl Folders {
             });
         }
         let missing = || {
-            Error::failed("no home directory: there is no place for the store and the settings")
-                .hint(format!("name one: {}=/path/to/a/folder", env::HOME))
+            Error::failed("no home directory for the store and the config file")
+                .hint(format!("set {}=/path/to/directory", env::HOME))
         };
         let below = |folder: Option<PathBuf>| folder.map(|folder| folder.join("haul")).ok_or_else(missing);
         Ok(Self {

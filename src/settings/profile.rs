@@ -79,9 +79,9 @@ impl Settings {
             let names = self.profile_names();
             let own = self.profile_name();
             let error = Error::usage(if own.value == name && !matches!(own.origin, Origin::Flag(_)) {
-                format!("{}: no profile is called {name:?}", own.origin)
+                format!("{}: unknown profile {name:?}", own.origin)
             } else {
-                format!("no profile is called {name:?}")
+                format!("unknown profile {name:?}")
             });
             error
                 .did_you_mean(name, names.iter().map(String::as_str))
@@ -232,10 +232,10 @@ impl Settings {
             if setting.secret {
                 if sourced.origin == Origin::Flag("--set") {
                     return Err(Error::usage(format!(
-                        "{key} is a secret: an argument can be read by every process"
+                        "{key} is a secret: other processes can read arguments"
                     ))
                     .hint(format!(
-                        "set it in the environment: {}{}",
+                        "set the environment variable {}{}",
                         env::SET_PREFIX,
                         key.to_uppercase()
                     )));
@@ -245,9 +245,12 @@ impl Settings {
                 {
                     let origin = &sourced.origin;
                     return Err(Error::usage(format!(
-                        "{origin}: {key} is a secret, and others can read this file"
+                        "{origin}: {key} is a secret, and other users can read this file"
                     ))
-                    .hint(format!("`chmod 600 {}`, and better make a new one", self.file.path.display())));
+                    .hint(format!(
+                        "run `chmod 600 {}`, and replace the secret: it may have leaked",
+                        self.file.path.display()
+                    )));
                 }
                 let secret = Sourced { value: Secret::new(&sourced.value), origin: sourced.origin.clone() };
                 secrets.insert(key.clone(), secret);
@@ -271,7 +274,7 @@ struct Part<'a> {
 /// The error for an unknown provider, which is named in `origin`.
 pub fn no_such_provider(provider: &str, origin: &Origin) -> Error {
     let names: Vec<&str> = REGISTRY.iter().map(|spec| spec.name).collect();
-    Error::usage(format!("{origin}: no provider is called {provider:?}"))
+    Error::usage(format!("{origin}: unknown provider {provider:?}"))
         .did_you_mean(provider, names.iter().copied())
         .hint(format!("providers: {}", names.join(", ")))
 }
@@ -302,21 +305,21 @@ fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
         format!("{scheme}://{text}")
     };
     let wrong = |why: &str| {
-        Error::usage(format!("{}: {:?} is not a base URL: {why}", picked.origin, picked.value))
-            .hint("write it like https://api.example.com")
+        Error::usage(format!("{}: invalid base URL {:?}: {why}", picked.origin, picked.value))
+            .hint("for example https://api.example.com")
     };
     let url = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("only http and https can be reached"));
+        return Err(wrong("the scheme must be http or https"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::usage(format!(
-            "{}: a base URL has no place for a user name or password",
+            "{}: a base URL must not contain a user name or password",
             picked.origin
         )));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it has a query or a fragment"));
+        return Err(wrong("it must not contain a query or a fragment"));
     }
     if base_path.is_empty() || url.path().trim_end_matches('/').ends_with(base_path) {
         return Ok(url);

@@ -73,8 +73,10 @@ impl Blobs {
         let blobs = Self { root: root.to_owned(), sync };
         for directory in [root.to_owned(), blobs.incoming(), blobs.blobs(), blobs.links(), blobs.doubtful()] {
             make_private(&directory).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::failed(format!("{}: cannot be made", directory.display())),
-                _ => Error::io("make the directory", &directory, error),
+                io::ErrorKind::NotFound => {
+                    Error::failed(format!("{}: cannot create the directory", directory.display()))
+                }
+                _ => Error::io("create the directory", &directory, error),
             })?;
         }
         Ok(blobs)
@@ -135,7 +137,7 @@ impl Blobs {
     /// Moves a file to its final path, durably.
     pub(super) fn put_in_place(&self, content: Temporary, target: &Path) -> Result<()> {
         let directory = target.parent().expect("a file in the store has a directory");
-        let failed = |error: io::Error| Error::failed("the store cannot keep content").caused_by(error);
+        let failed = |error: io::Error| Error::failed("cannot write content to the store").caused_by(error);
         let is_new = !directory.exists();
         make_private(directory).map_err(failed)?;
         content.place(target).map_err(failed)?;

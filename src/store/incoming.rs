@@ -54,7 +54,7 @@ pub struct Blob {
 impl Incoming {
     pub(super) fn create(directory: &Path, sync: bool) -> Result<Self> {
         let temporary =
-            Temporary::create(directory).map_err(|error| Error::io("make a file", directory, error))?;
+            Temporary::create(directory).map_err(|error| Error::io("create a file", directory, error))?;
         Ok(Self {
             temporary,
             sync,
@@ -98,7 +98,7 @@ impl Incoming {
     pub fn finish(mut self) -> Result<Blob> {
         let checksums = self
             .complete()
-            .map_err(|error| Error::failed("content cannot be written to the store").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot write content to the store").caused_by(error))?;
         Ok(Blob { size: self.size, checksums, temporary: self.temporary })
     }
 
@@ -228,7 +228,7 @@ impl Syncing {
     /// The system reports a failed write only once, so an error of this thread counts.
     fn finish(self) -> io::Result<()> {
         drop(self.wake);
-        self.thread.join().map_err(|_| io::Error::other("the syncing thread stopped"))?
+        self.thread.join().map_err(|_| io::Error::other("the sync thread stopped"))?
     }
 }
 

@@ -238,7 +238,7 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::failed(format!(
             "{shown}: the store is busy: another process has been writing for a minute"
         )),
-        _ => Error::failed(format!("{shown}: the store's index failed")).cause(reason),
+        _ => Error::failed(format!("{shown}: cannot access the store's index")).cause(reason),
     }
 }
 
@@ -247,7 +247,7 @@ fn unusable(path: &Path, how: &str) -> Error {
     let root = path.parent().unwrap_or(path).display().to_string();
     let aside = format!("{root}.damaged");
     Error::failed(format!("{}: the store's index {how}", path.display())).hint(format!(
-        "`mv {} {}` sets the store aside; the next command starts an empty one",
+        "to move the store away and start with an empty one: `mv {} {}`",
         word(&root),
         word(&aside)
     ))

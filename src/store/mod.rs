@@ -210,7 +210,7 @@ fn in_microseconds(file: &mut File) -> Result<()> {
     Ok(())
 }
 
-/// A point in a change at which a test kills the process, in order of time. Each leaves other traces in the store.
+/// A point in a change at which a test kills the process, from first to last. Each leaves other traces in the store.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failpoint {

@@ -138,7 +138,7 @@ impl Transaction<'_> {
             if rows.insert(space, file)? {
                 Ok(())
             } else {
-                Err(Error::failed(format!("{}: this id is taken", file.id)))
+                Err(Error::failed(format!("{}: the id already exists", file.id)))
             }
         })
     }

@@ -33,7 +33,7 @@ pub(super) fn compare(name: &str, computed: &Checksums, stated: &Checksums) -> R
         {
             return Err(Error::new(
                 Kind::Mismatch,
-                format!("{name}: the {kind} is {ours} here and {theirs} there"),
+                format!("{name}: the {kind} does not match: {ours} here, {theirs} on the platform"),
             ));
         }
     }
@@ -47,7 +47,7 @@ struct State {
     hasher: Hasher,
     /// Number of bytes hashed.
     position: u64,
-    /// Whether the bytes came in order from the first.
+    /// Whether the bytes arrived sequentially from the first.
     in_order: bool,
 }
 

@@ -24,7 +24,7 @@ pub enum Target<'a> {
     Path(PathBuf),
     /// A path in a folder, derived from the name on the server. Symbolic links are not followed.
     Inside(PathBuf),
-    /// A consumer that gets the bytes in order: standard output.
+    /// A sequential consumer of the bytes: standard output.
     Sink(&'a mut dyn FnMut(&[u8]) -> Result<()>),
 }
 
@@ -124,7 +124,7 @@ fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
     };
     let is_file = found.is_file() || found.is_symlink() || found.is_dir();
     match existing {
-        _ if !is_file => Err(in_the_way(path, &found).hint("choose where to write it: `-o FILE`")),
+        _ if !is_file => Err(in_the_way(path, &found).hint("choose another path: `-o FILE`")),
         Existing::Overwrite => Ok(Way::File(real)),
         _ => Err(exists(path)),
     }
@@ -159,7 +159,7 @@ impl Fetch<'_> {
     /// Writes the file `real`, which `path` is or links to.
     async fn to_file(&self, path: &Path, real: &Path, options: DownloadOptions) -> Result<()> {
         let folder = files::folder_of(path);
-        fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, error))?;
+        fs::create_dir_all(folder).map_err(|error| Error::io("create the directory", folder, error))?;
         let opening = Part::open(real, self.file, options.resume);
         let mut part =
             self.interrupt.run_until_cancelled(opening).await.unwrap_or_else(|| Err(interrupted()))?;
@@ -209,7 +209,7 @@ impl Fetch<'_> {
                     let went_on = start == before && writer.position() > before;
                     fruitless = if went_on { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {
-                        return Err(error.hint("run the same command again to go on from where it stopped"));
+                        return Err(error.hint("run the same command again to resume"));
                     }
                     from = writer.position();
                 }

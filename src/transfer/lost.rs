@@ -125,12 +125,12 @@ impl LostUploads {
     fn undecidable(&self, new: &NewFile, found: &File) -> Error {
         let platform = self.provider.spec().name;
         let message = format!(
-            "{}: {platform} gave no answer, and does not tell whether {} is this file or an older one",
+            "{}: no response from {platform}, and {} may be this file or an older one",
             new.name, found.id
         );
         Error::new(Kind::Unreachable, message)
             .hint(format!(
-                "look before you send it again: `haul ls -p {} {}`",
+                "check before you upload it again: `haul ls -p {} {}`",
                 self.provider.profile(),
                 word(&new.name)
             ))

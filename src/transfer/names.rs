@@ -31,8 +31,8 @@ pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
     if bytes > LONGEST_PATH {
         // The whole name would fill the screen.
         let start: String = relative.to_string_lossy().chars().take(40).collect();
-        return Err(Error::failed(format!("{start}…: a name of {bytes} bytes is too long for a path"))
-            .hint("choose where to write it: `-o FILE`"));
+        return Err(Error::failed(format!("{start}…: the name is too long for a file ({bytes} bytes)"))
+            .hint("choose another path: `-o FILE`"));
     }
     let mut path = folder.to_owned();
     let parents = relative.parent().into_iter().flat_map(Path::components);
@@ -40,10 +40,10 @@ pub fn inside(folder: &Path, relative: &Path) -> Result<PathBuf> {
         path.push(part);
         if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
             return Err(Error::failed(format!(
-                "{}: a symbolic link; nothing is written through it",
+                "{}: is a symbolic link; haul does not write through links",
                 path.display()
             ))
-            .hint("choose where to write it: `-o FILE`"));
+            .hint("choose another path: `-o FILE`"));
         }
     }
     Ok(folder.join(relative))

@@ -107,8 +107,8 @@ impl Part {
             }
         }
         let (path, _) = names(target, 1);
-        Err(Error::failed(format!("{}: exists already, and is no part of a download", path.display()))
-            .hint("give it another name, or choose another target: `-o FILE`"))
+        Err(Error::failed(format!("{}: already exists and is not a partial download", path.display()))
+            .hint("rename it, or choose another path: `-o FILE`"))
     }
 
     fn new(pair: Pair, handle: Handle, hasher: Box<blake3::Hasher>, note: Note) -> Self {
@@ -275,7 +275,7 @@ async fn prove(handle: Handle, note: &Note) -> Result<Found> {
         }
     };
     let found = tokio::task::spawn_blocking(work).await;
-    found.map_err(|error| Error::failed("reading the part stopped").caused_by(error))
+    found.map_err(|error| Error::failed("reading the partial download stopped").caused_by(error))
 }
 
 impl Pair {
@@ -361,7 +361,7 @@ pub(super) fn sweep(target: &Path) {
 
 /// The refusal to overwrite.
 pub(super) fn exists(path: &Path) -> Error {
-    Error::failed(format!("{}: exists already", path.display()))
+    Error::failed(format!("{}: already exists", path.display()))
         .hint("add `--overwrite` or `--skip-existing`")
 }
 

@@ -36,8 +36,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Restricts it to names that match one of `include` (all, if there is none) and none of `exclude`. A pattern
-    /// without a slash is matched against the last component too.
+    /// Restricts it to names that match one of `include` (all, if it is empty) and none of `exclude`. A pattern without a
+    /// slash is also matched against the last component.
     pub fn with_globs(mut self, include: &[String], exclude: &[String]) -> Result<Self> {
         (self.include, self.exclude) = (globs(include)?, globs(exclude)?);
         Ok(self)
@@ -55,7 +55,7 @@ fn globs(patterns: &[String]) -> Result<Option<PathGlobs>> {
     globs.transpose().map_err(Error::usage)
 }
 
-/// The files of one argument, found while they are used. `skipped` hears of each link that is not followed, and why.
+/// The files of one argument, found lazily. `skipped` is called with each link that is not followed and the reason.
 pub fn plan(
     argument: &Path,
     selection: &Selection,
@@ -64,7 +64,9 @@ pub fn plan(
     let found = match fs::metadata(argument) {
         Ok(found) => found,
         Err(error) => {
-            return once(Err(Error::io("look at it", argument, error).about(argument.display().to_string())));
+            return once(Err(
+                Error::io("read the metadata", argument, error).about(argument.display().to_string())
+            ));
         }
     };
     if found.is_dir() && !selection.recursive {
@@ -91,8 +93,7 @@ pub fn plan(
     Box::new(walk.filter_map(move |entry| file_of(entry, &root, &selection, &skipped).transpose()))
 }
 
-/// Refuses what is neither a file nor a folder: a pipe would be waited for, a device may never end, and neither can be
-/// read a second time.
+/// Refuses anything but files and folders: reading a pipe or a device may block or never end, and cannot be repeated.
 pub fn refuse_special(path: &Path, found: &fs::Metadata) -> Result<()> {
     if found.is_file() || found.is_dir() {
         return Ok(());
@@ -115,7 +116,7 @@ fn file_of(
     };
     let Some(kind) = entry.file_type() else { return Ok(None) };
     if kind.is_symlink() {
-        skipped(entry.path(), "a symbolic link, skipped (`--follow`)");
+        skipped(entry.path(), "symbolic link skipped; to follow links: `--follow`");
         return Ok(None);
     }
     if !kind.is_file() {
@@ -141,32 +142,32 @@ fn file_of(
     Ok(Some(Planned { path: entry.path().to_owned(), name, size: found.len() }))
 }
 
-/// A folder that cannot be read is an error. A link back to a folder above is none: what is there is taken already.
+/// Handles an error of the walk. A folder that cannot be read is an error; a link back to a parent folder is skipped.
 fn not_walked(error: ignore::Error, place: &Path, skipped: &impl Fn(&Path, &str)) -> Result<()> {
     match error {
         ignore::Error::WithDepth { err, .. } => not_walked(*err, place, skipped),
         ignore::Error::WithPath { path, err } => not_walked(*err, &path, skipped),
         ignore::Error::Loop { ancestor, child } => {
-            skipped(&child, &format!("leads back to {}, skipped", ancestor.display()));
+            skipped(&child, &format!("skipped: it links back to {}", ancestor.display()));
             Ok(())
         }
         ignore::Error::Io(error) => {
-            // Its text names the path again; what kind it is, is enough.
+            // Its text repeats the path; the kind of error is enough.
             let error =
                 error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
-            Err(Error::io("read the folder", place, error))
+            Err(Error::io("read the directory", place, error))
         }
         error => Err(Error::failed(format!("{}: cannot be read", place.display())).caused_by(error)),
     }
     .map_err(|error: Error| error.about(place.display().to_string()))
 }
 
-/// The name of a path, which a platform can only take in UTF-8.
+/// The name of a path. Platforms accept only UTF-8 names.
 fn named(path: &Path, name: Option<&OsStr>) -> Result<String> {
     let name = name.ok_or_else(|| Error::usage(format!("{}: has no file name", path.display())))?;
     name.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::usage(format!("{}: the name is not UTF-8", path.display()))
-            .hint("give it another: `--name NAME`")
+        Error::usage(format!("{}: the name is not valid UTF-8", path.display()))
+            .hint("choose another name: `--name NAME`")
             .about(path.display().to_string())
     })
 }

@@ -1,4 +1,4 @@
-//! Many at a time, on one thread.
+//! Runs work on many items concurrently, on one thread.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,39 +10,39 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 use crate::error::{Error, Kind, Result};
 use crate::interrupt::Interrupt;
 
-/// How many at a time where nobody said: from so many to so many.
+/// Default range of concurrent transfers: initial and maximum.
 const USUAL: (usize, usize) = (8, 32);
-/// An item that takes so long, and no longer, waits for answers more than it moves bytes: others can wait beside it.
+/// An item that takes a time in this range spends it on latency, not on moving bytes, so more items can run concurrently.
 const WAITING: std::ops::Range<Duration> = Duration::from_millis(15)..Duration::from_secs(2);
 
-/// How many at a time.
+/// The number of concurrent items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Jobs {
-    /// So many.
+    /// A fixed number.
     Fixed(usize),
-    /// Eight, growing to 32 while answers are slow, and back to eight for good at the first "too many requests".
+    /// Eight, growing to 32 while responses are slow. The first "too many requests" sets it back to eight for good.
     #[default]
     Usual,
 }
 
-/// How many at a time, and when to stop early.
+/// The number of concurrent items, and when to stop early.
 pub struct Pool<'a> {
-    /// How many in flight.
+    /// The number of concurrent items.
     pub jobs: Jobs,
-    /// Whether the first failure stops the rest from being started.
+    /// Whether the first failure prevents further items from being started.
     pub fail_fast: bool,
-    /// The user's wish to stop.
+    /// Stops the pool early.
     pub interrupt: Interrupt,
-    /// How often a platform has said "too many requests".
+    /// The number of "too many requests" responses so far.
     pub throttled: &'a dyn Fn() -> u64,
 }
 
 impl Pool<'_> {
-    /// Does `work` on every item, so many at a time on this one thread, and tells `done` each result as it comes.
-    /// Items are taken only when there is room, so that a listing or a walk can still be under way.
+    /// Runs `work` on every item concurrently and passes each result to `done` as it completes. Items are taken from the
+    /// stream only when they can start, so the listing or walk that produces them can still be running.
     ///
-    /// A refused token stops the rest from being started: it would be refused for all. An error from `done` stops
-    /// everything. Returns whether every item was started.
+    /// A rejected token prevents further items from being started, since it would be rejected for all. An error from
+    /// `done` stops everything. Returns whether every item was started.
     pub async fn run<T, R, F>(
         &self,
         items: impl Stream<Item = Result<T>>,
@@ -86,7 +86,7 @@ impl Pool<'_> {
                 },
             }
         }
-        // What runs watches the interrupt itself and only puts things in order.
+        // Running items watch the interrupt themselves and only clean up.
         let tidy = async {
             while let Some((_, result)) = running.next().await {
                 done(result)?;
@@ -100,12 +100,12 @@ impl Pool<'_> {
     }
 }
 
-/// Whether the error says that no request of this command can succeed. A 403 may be about one file.
+/// Whether no further request of this command can succeed. A 403 may be about one file.
 fn is_refused_token(error: &Error) -> bool {
     error.kind() == Kind::Auth && error.status() != Some(403)
 }
 
-/// How many may run now.
+/// The current limit of concurrent items.
 struct Limit {
     jobs: usize,
     most: usize,

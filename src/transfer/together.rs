@@ -76,9 +76,9 @@ impl Uploads {
         let sent = self.provider.upload_together(&files, &progress).await?;
         if sent.len() != jobs.len() {
             let platform = self.provider.spec().name;
-            let message = format!("{platform} answered an upload of {} with {}", jobs.len(), sent.len());
+            let message = format!("{platform} received {} files but returned {}", jobs.len(), sent.len());
             return Err(Error::platform(message)
-                .hint(format!("look before you send again: `haul ls -p {}`", self.provider.profile())));
+                .hint(format!("check before you upload again: `haul ls -p {}`", self.provider.profile())));
         }
         for (job, file) in jobs.iter_mut().zip(sent) {
             self.accept(job, file, Action::Uploaded)?;

@@ -1,4 +1,4 @@
-//! Waiting until a platform has processed a file: the only place beside `http/` that sleeps.
+//! Waits until a platform has processed a file. Apart from `http/`, only this module sleeps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::error::{Error, Result, word};
 use crate::model::File;
 use crate::providers::Provider;
 
-/// Status words after which a platform does no more; so is an absent status.
+/// Final statuses. A missing status also counts as final.
 const SETTLED: [&str; 7] = ["complete", "completed", "indexed", "processed", "skipped", "active", "ready"];
 const BROKEN: [&str; 4] = ["failed", "error", "cancelled", "deleted"];
 
-/// How a file is waited for.
+/// The polling schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// The pause before a file is asked about again grows from the first to the second.
+    /// The first and the longest pause between requests.
     pub pauses: (Duration, Duration),
-    /// The wait goes on no longer than this.
+    /// The maximum wait.
     pub longest: Duration,
 }
 
@@ -31,8 +31,8 @@ impl Default for Patience {
     }
 }
 
-/// Asks again until the platform has processed the file. A failure there is an error of kind Platform, and so is a wait
-/// that is at its end.
+/// Polls until the platform has processed the file. Failed processing and the end of the maximum wait are errors of kind
+/// Platform.
 pub async fn wait_until_processed(
     provider: &Arc<dyn Provider>,
     file: File,
@@ -49,7 +49,7 @@ pub async fn wait_until_processed(
         if BROKEN.contains(&status.as_str()) {
             let why = ["status_details", "upload_error_message", "processing_error_message"];
             let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
-            let error = Error::platform(format!("{}: {platform} could not process it: {status}", file.name));
+            let error = Error::platform(format!("{}: {platform} failed to process it: {status}", file.name));
             let error = why.into_iter().fold(error, Error::cause);
             return Err(error.about(file.id.to_string()));
         }
@@ -58,8 +58,7 @@ pub async fn wait_until_processed(
             let error =
                 Error::platform(format!("{}: still {status} on {platform} after {minutes} min", file.name));
             let reference = format!("id:{}", file.id);
-            let look =
-                format!("`haul info -p {} {}` tells when it is done", provider.profile(), word(&reference));
+            let look = format!("to check again: `haul info -p {} {}`", provider.profile(), word(&reference));
             return Err(error.hint(look).about(file.id.to_string()));
         }
         sleep(pause).await;

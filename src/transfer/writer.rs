@@ -1,4 +1,4 @@
-//! The receiving end of a download: writes the bytes in order, hashes and verifies them.
+//! The receiving end of a download: writes, hashes and verifies the bytes sequentially.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::model::{Checksums, File};
 /// Maximum number of chunks that wait to be written.
 const QUEUE: usize = 4;
 
-/// Writes the content of a download in order.
+/// Writes the content of a download sequentially.
 pub(super) struct Writer<'a> {
     sink: Sink<'a>,
     position: u64,
@@ -73,7 +73,7 @@ impl<'a> Writer<'a> {
     /// starts over.
     pub(super) fn start_at(&mut self, start: u64, version: Version) -> Result<()> {
         if start > self.position {
-            let message = format!("asked for byte {}, the answer starts at {start}", self.position);
+            let message = format!("requested byte {}, but the response starts at {start}", self.position);
             return Err(Error::platform(message));
         }
         let continues = start == self.position;
@@ -87,8 +87,10 @@ impl<'a> Writer<'a> {
             Sink::Outlet(outlet) => Some(outlet.path.display().to_string()),
         };
         if let Some(place) = in_order.filter(|_| !continues) {
-            return Err(Error::platform(format!("the server starts over and {place} cannot"))
-                .hint("download to a file: `-o FILE`"));
+            return Err(Error::platform(format!(
+                "the server restarted the download, and {place} cannot be rewound"
+            ))
+            .hint("download to a file: `-o FILE`"));
         }
         self.version = version;
         self.position = start;
@@ -149,7 +151,7 @@ impl<'a> Writer<'a> {
 }
 
 fn mismatch(name: &str, size: u64, came: &str) -> Error {
-    Error::new(Kind::Mismatch, format!("{name}: the platform states {size} bytes and {came} came"))
+    Error::new(Kind::Mismatch, format!("{name}: expected {size} bytes, received {came}"))
 }
 
 /// A running hash of the content. Large content is hashed on a thread of its own.
@@ -164,7 +166,7 @@ impl Hash {
             return Ok(Self::Inline(hasher, Ok(())));
         }
         let thread = HashThread::start(hasher.fresh())
-            .map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
         Ok(Self::Thread(hasher, thread))
     }
 
@@ -219,7 +221,7 @@ impl Outlet {
         thread::Builder::new()
             .name("write".to_owned())
             .spawn(work)
-            .map_err(|error| Error::failed("no thread can be started").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
         Ok(Self { path: path.to_owned(), pieces: Some(pieces), outcome })
     }
 
@@ -234,7 +236,8 @@ impl Outlet {
     /// Waits until all bytes are written.
     pub(super) async fn finish(&mut self) -> Result<()> {
         self.pieces = None;
-        let outcome = (&mut self.outcome).await.unwrap_or_else(|_| Err(io::Error::other("writing stopped")));
+        let outcome =
+            (&mut self.outcome).await.unwrap_or_else(|_| Err(io::Error::other("the write thread stopped")));
         outcome.map_err(|error| {
             // A broken pipe is a failure here: unlike a reader of standard output, this one needs the whole file.
             Error::failed(format!("{}: cannot write", self.path.display())).caused_by(error)

@@ -35,7 +35,7 @@ impl Ui {
         if bytes.len() as u64 > LONGEST {
             return Err(Error::usage("stdin: more than any secret has"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| Error::usage("stdin: not UTF-8 text"))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::usage("stdin: invalid UTF-8"))?;
         let mut lines = text.trim().lines();
         let line = lines.next().unwrap_or_default().to_owned();
         if lines.any(|line| !line.trim().is_empty()) {

@@ -60,7 +60,7 @@ impl Backend {
     /// The name for people.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::SecretService => "the keyring of this desktop (Secret Service)",
+            Self::SecretService => "the desktop keyring (Secret Service)",
             Self::KernelKeyring => "the kernel keyring",
             Self::Keychain => "the keychain",
             Self::CredentialManager => "the Credential Manager",
@@ -122,7 +122,7 @@ pub fn keep(
             Err(error) => skipped.push(error),
         }
     }
-    let error = Error::failed("no keyring of this machine can keep the token");
+    let error = Error::failed("no keyring on this machine can store the token");
     Err(skipped.iter().fold(error, |error, why| error.detail(why.to_string())))
 }
 
@@ -163,7 +163,7 @@ impl TokenStore for Keyring {
             entry.set_password(secret.expose())
         };
         let written = self.call(account, timeout, write)?;
-        written.ok_or_else(|| self.unusable("it does not take the token".to_owned()))
+        written.ok_or_else(|| self.unusable("it did not store the token".to_owned()))
     }
 
     fn remove(&self, account: &str, timeout: &Timeout) -> Result<bool> {
@@ -185,10 +185,10 @@ impl Keyring {
         if worked == Some(true) {
             return Ok(());
         }
-        Err(Error::failed(format!("{} does not give back what it was given", self.0.title())))
+        Err(Error::failed(format!("{} did not return a stored test value", self.0.title())))
     }
 
-    /// Calls the keyring with the entry of `account`. None if there is no such entry.
+    /// Calls the keyring with the entry of `account`. Returns None if the entry does not exist.
     fn call<T: Send + 'static>(
         self,
         account: &str,
@@ -201,8 +201,8 @@ impl Keyring {
             Some(entry.and_then(|entry| call(&entry)))
         });
         match answer {
-            None => Err(self.unusable(format!("no answer within {} seconds", timeout.limit.as_secs()))),
-            Some(None) => Err(self.unusable("this system has no such thing".to_owned())),
+            None => Err(self.unusable(format!("no response within {} seconds", timeout.limit.as_secs()))),
+            Some(None) => Err(self.unusable("not available on this system".to_owned())),
             Some(Some(Ok(answer))) => Ok(Some(answer)),
             Some(Some(Err(keyring::Error::NoEntry))) => Ok(None),
             // In words: the error itself may hold the token.
@@ -263,7 +263,7 @@ fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::Keyuti
     if credential.persistent.is_some() {
         return Ok(credential);
     }
-    let why = "it would forget the token with this session: the kernel has no persistent keyrings";
+    let why = "the token would be lost with this session: the kernel has no persistent keyrings";
     Err(keyring::Error::NoStorageAccess(why.into()))
 }
 
@@ -274,16 +274,16 @@ fn reason(error: &keyring::Error) -> String {
             let text = inner.to_string();
             // Common messages of the libraries, in words for users.
             if text.contains("DBUS_SESSION_BUS_ADDRESS") || text.contains("autolaunch") {
-                "there is no D-Bus session here".to_owned()
+                "no D-Bus session".to_owned()
             } else if text.contains("Did not receive a reply") {
-                "it does not answer".to_owned()
+                "no response".to_owned()
             } else if text.contains("ServiceUnknown") || text.contains("not provided by any") {
-                "no such service is installed".to_owned()
+                "no keyring service is installed".to_owned()
             } else if ["prompt was dismissed", "object locked", "locked collection"]
                 .iter()
                 .any(|word| text.contains(word))
             {
-                "it is locked, and was not unlocked".to_owned()
+                "it is locked".to_owned()
             } else if text.contains("no result found") {
                 "it has no default collection".to_owned()
             } else if let Some(number) = text.strip_prefix("Unknown(").and_then(|text| text.strip_suffix(')'))

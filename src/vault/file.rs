@@ -21,8 +21,8 @@ impl TokenFiles {
     fn path(&self, account: &str) -> Result<PathBuf> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if account.is_empty() || !account.chars().all(plain) {
-            return Err(Error::usage(format!("profile {account:?}: no file can be named after it"))
-                .hint("give it a name of letters, digits and `-`"));
+            return Err(Error::usage(format!("profile {account:?}: the name cannot be used as a file name"))
+                .hint("use only letters, digits, `-` and `_` in the name"));
         }
         Ok(self.0.join(account))
     }
@@ -41,9 +41,12 @@ impl TokenStore for TokenFiles {
         };
         // Of the open file, which no other file can replace in between.
         if let Some(mode) = shared(&file.metadata().map_err(failed)?) {
-            let message = format!("{}: others can read the token in it (mode {mode:04o})", path.display());
-            return Err(Error::new(Kind::Auth, message)
-                .hint(format!("`chmod 600 {}`, and better make a new token", path.display())));
+            let message =
+                format!("{}: other users can read this token file (mode {mode:04o})", path.display());
+            return Err(Error::new(Kind::Auth, message).hint(format!(
+                "run `chmod 600 {}`, and replace the token: it may have leaked",
+                path.display()
+            )));
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
@@ -72,7 +75,7 @@ impl TokenStore for TokenFiles {
         let path = self.path(account)?;
         let removed = files::place(&path).and_then(|place| match place {
             files::Place::File(path) => fs::remove_file(path),
-            files::Place::Stream => Err(io::Error::other("it is not a regular file")),
+            files::Place::Stream => Err(io::Error::other("not a regular file")),
         });
         match removed {
             Ok(()) => Ok(true),

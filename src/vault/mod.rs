@@ -1,7 +1,7 @@
 //! Where a token comes from: the environment, `token_command`, or the [`Backend`] that `auth login` recorded.
 //!
-//! A command looks at the sources in order and opens only the one that it uses: with the token in a variable, no keyring
-//! is called.
+//! A command tries the sources by precedence and opens only the one that it uses: with the token in a variable, no
+//! keyring is called.
 
 mod backend;
 mod file;
@@ -19,7 +19,7 @@ use crate::settings::{Profile, Settings, env, profile_variable};
 
 /// The tokens in a backend, by account.
 trait TokenStore {
-    /// Reads a token; None if there is none.
+    /// Reads a token. Returns None if it does not exist.
     fn read(&self, account: &str, timeout: &Timeout) -> Result<Option<Secret>>;
 
     /// Reads a token if that needs no prompt.
@@ -48,7 +48,7 @@ pub enum Source {
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Given => f.write_str("what was given"),
+            Self::Given => f.write_str("the input"),
             Self::Variable(name) => f.write_str(name),
             Self::Command => f.write_str("token_command"),
             Self::Backend(backend) => f.write_str(backend.word()),
@@ -101,7 +101,7 @@ pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> 
     Ok(sources(settings, profile)?.into_iter().find(is_set))
 }
 
-/// The possible sources of a profile's token in order, including variables that are not set.
+/// The possible sources of a profile's token by precedence, including variables that are not set.
 ///
 /// A built-in profile is the account of the platform's official variables. Another profile may be another account, so
 /// they come last there, and only if it uses the vendor's own host: a token must not go to a foreign one.
@@ -133,7 +133,7 @@ pub fn recorded(settings: &Settings, profile: &Profile) -> Result<Option<Backend
     let Some(word) = &profile.file.token_store else { return Ok(None) };
     let backend = Backend::parse(word).ok_or_else(|| {
         let place = settings.file.origin(&["profiles", &profile.name, "token_store"]);
-        Error::usage(format!("{place}: no token store is called {word:?}"))
+        Error::usage(format!("{place}: unknown token store {word:?}"))
             .hint(format!("run `haul auth login {}`", profile.name))
     })?;
     Ok(Some(backend))
@@ -160,15 +160,16 @@ pub fn variable(profile: &Profile) -> String {
 
 /// Reads a token from the recorded backend.
 fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout) -> Result<Secret> {
-    let found = backend.open(settings).read(profile, timeout).map_err(|error| {
-        error.hint(format!("set {} to do without it", profile_variable(profile, "TOKEN")))
-    })?;
+    let found = backend
+        .open(settings)
+        .read(profile, timeout)
+        .map_err(|error| error.hint(format!("or set the token in {}", profile_variable(profile, "TOKEN"))))?;
     found.ok_or_else(|| {
         let error =
-            Error::new(Kind::Auth, format!("{profile}: its token is no longer in {}", backend.title()));
+            Error::new(Kind::Auth, format!("{profile}: the token is no longer in {}", backend.title()));
         let error = error.hint(format!("run `haul auth login {profile}`"));
         if backend == Backend::KernelKeyring {
-            error.hint("the kernel forgets it when it has not been used for days, and at a restart")
+            error.hint("the kernel removes a token that is not used for days, and all tokens at a reboot")
         } else {
             error
         }
@@ -182,11 +183,10 @@ pub fn remove(settings: &Settings, profile: &str, backend: Backend, timeout: &Ti
 
 /// Runs a `token_command`. The first line of its output is the token.
 fn run_command(profile: &str, words: &[String]) -> Result<Secret> {
-    let failed = |why: String| {
-        Error::new(Kind::Auth, format!("profile {profile}: token_command gave no token")).cause(why)
-    };
+    let failed =
+        |why: String| Error::new(Kind::Auth, format!("profile {profile}: token_command failed")).cause(why);
     let Some((program, arguments)) = words.split_first() else {
-        return Err(failed("it is empty".to_owned()));
+        return Err(failed("the command is empty".to_owned()));
     };
     // A password manager may ask on the terminal. Piped input belongs to haul: `haul upload -` reads it.
     let input = if std::io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
@@ -200,10 +200,10 @@ fn run_command(profile: &str, words: &[String]) -> Result<Secret> {
         return Err(failed(format!("{program}: {}", output.status)));
     }
     let text = String::from_utf8(output.stdout)
-        .map_err(|_| failed(format!("{program}: its output is not UTF-8")))?;
+        .map_err(|_| failed(format!("{program}: the output is not valid UTF-8")))?;
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() {
-        Err(failed(format!("{program}: it printed nothing")))
+        Err(failed(format!("{program}: the first line of the output is empty")))
     } else {
         Ok(Secret::new(line))
     }

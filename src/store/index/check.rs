@@ -41,12 +41,12 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
         Ok(0) if is_empty => Ok(0),
         Ok(format @ 1..) if format <= STEPS.len() => Ok(format),
         Ok(format @ 1..) => Err(Error::failed(format!(
-            "{}: the store has format {format}; this haul knows up to {}",
+            "{}: unsupported store format {format}: this haul supports up to format {}",
             path.display(),
             STEPS.len()
         ))
-        .hint("use a later haul, or another store: `HAUL_HOME=DIR haul …`")),
-        _ => Err(unusable(path, "is a database of another program")),
+        .hint("update haul, or use another store: `HAUL_HOME=DIR haul …`")),
+        _ => Err(unusable(path, "is the database of another program")),
     }
 }
 
@@ -101,10 +101,8 @@ fn behind(path: &Path, changes: i64) -> Error {
     let changes = if changes == 1 { "change".to_owned() } else { format!("{changes} changes") };
     let noted = Generation::beside(path).path.display().to_string();
     unusable(path, &format!("has lost its last {changes}"))
-        .cause(format!(
-            "{shown}-wal is missing or damaged, or an older index is in the place of the last one"
-        ))
-        .hint(format!("`rm {}` accepts the index as it is", word(&noted)))
+        .cause(format!("{shown}-wal is missing or damaged, or the index was replaced with an older one"))
+        .hint(format!("to accept the index as it is: `rm {}`", word(&noted)))
 }
 
 /// The file with the number.

@@ -281,7 +281,7 @@ impl Rows<'_> {
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             other => format!("{other:?}"),
         };
-        self.index.warn_once(format!("{} (`{column}`): it is left out", damaged_record(&id).as_str()));
+        self.index.warn_once(format!("{} (`{column}`): skipped", damaged_record(&id).as_str()));
         Ok(None)
     }
 }

@@ -102,13 +102,13 @@ impl Rule {
     }
 }
 
-const BROKE: &str = "{p} at http://127.0.0.1:* broke off*";
-const SILENT: &str = "{p} at http://127.0.0.1:* did not answer within 2.0 s*";
+const BROKE: &str = "{p} at http://127.0.0.1:* closed the connection*";
+const SILENT: &str = "{p} at http://127.0.0.1:* did not respond within 2.0 s*";
 const UNREACHED: &str = "could not reach {p} at http://*gave up after 2 attempts*";
-const TOO_MUCH: &str = "{p} answered with more than 64 MiB*";
+const TOO_MUCH: &str = "{p} sent a response larger than 64 MiB*";
 const MISMATCH: &str = "*the platform states 300000 bytes and *came*";
-const STARTS_OVER: &str = "the server starts over and standard output cannot*";
-const DROPPED: &str = "{p} broke off in the middle of the content*";
+const STARTS_OVER: &str = "the server restarted the download, and standard output cannot be rewound*";
+const DROPPED: &str = "{p} closed the connection in the middle of the content*";
 
 /// Every fault's rule.
 pub const RULES: &[Rule] = &[
@@ -196,7 +196,7 @@ pub const RULES: &[Rule] = &[
         .deleting(ok(1))
         .sending(ok(1))
         .placing(but(8, "*is not valid: EOF*", 2)),
-    Rule::all("chunked garbage", but(8, "{p} sent an answer that cannot be read*", 1))
+    Rule::all("chunked garbage", but(8, "{p} sent an invalid response*", 1))
         .fetching(ok(2))
         .sending(ok(1))
         .placing(ok(2)),
@@ -211,7 +211,7 @@ pub const RULES: &[Rule] = &[
         .placing(no(8, TOO_MUCH, 2)),
     Rule::all("head without an end", no(7, BROKE, 2)).making(no(7, BROKE, 1)),
     // Redirects.
-    Rule::redirect("redirect in a circle", no(8, "{p} redirects to http://127.0.0.1:* in a circle*", 1)),
+    Rule::redirect("redirect in a loop", no(8, "{p} redirects to http://127.0.0.1:* in a loop*", 1)),
     Rule::redirect("301", ok(2)),
     Rule::redirect("302", ok(2)),
     Rule::redirect("303", ok(2)),
@@ -219,7 +219,10 @@ pub const RULES: &[Rule] = &[
     Rule::redirect("308", ok(2)),
     Rule::redirect("redirect to another port", no(1, "{p} answered 418*", 1)),
     Rule::redirect("redirect to another host", no(1, "{p} answered 418*", 1)),
-    Rule::redirect("redirect to a file", no(8, "{p} redirects to file:///etc/passwd, which is not HTTP*", 1)),
+    Rule::redirect(
+        "redirect to a file",
+        no(8, "{p} redirects to file:///etc/passwd, which is not an http or https URL*", 1),
+    ),
     Rule::all("redirect to nowhere", no(8, "{p} answered 302*", 1)),
     // Contents.
     Rule::of_upload(

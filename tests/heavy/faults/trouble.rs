@@ -186,7 +186,7 @@ pub const FAULTS: &[Fault] = &[
         it.pour(format!("x-more: {}\r\n", "x".repeat(1000)).as_bytes(), FLOOD)?;
         Ok(Next::Close)
     }),
-    always("redirect in a circle", |it| {
+    always("redirect in a loop", |it| {
         let same = it.asked.head.split(' ').nth(1).unwrap_or_default().to_owned();
         it.answer(302, &[("location", &same)], "")
     }),

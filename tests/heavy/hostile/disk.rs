@@ -155,7 +155,7 @@ fn folders_that_cannot_be_written_to() {
         |arguments: &[&str]| sane(&format!("{arguments:?}"), env.run(&mut env.unprivileged(arguments)));
     for (arguments, said) in [
         (&["get", "up", "-o", "closed/"][..], "closed/up.part: cannot write"),
-        (&["get", "up", "-o", "closed/sub/"], "closed/sub: cannot make the folder"),
+        (&["get", "up", "-o", "closed/sub/"], "closed/sub: cannot create the directory"),
         (&["get", "up", "-o", "got", "--report", "closed/r"], "closed/r: cannot write the report"),
     ] {
         let run = nobody(arguments).fails(1);
@@ -252,7 +252,7 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
         assert_eq!(whole, arrives, "{what}: {came} bytes came: {run}");
         assert_eq!(run.status, i32::from(!arrives), "{what}: {run}");
         if !arrives {
-            assert!(run.stderr().contains("big changed while it was being uploaded"), "{what}: {run}");
+            assert!(run.stderr().contains("big: changed during the upload"), "{what}: {run}");
         }
     }
 }

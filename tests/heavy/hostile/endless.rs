@@ -1,4 +1,4 @@
-//! Servers whose listings have no end: they ignore the cursor, go in a circle or announce pages that never come.
+//! Servers whose listings have no end: they ignore the cursor, go in a loop or announce pages that never come.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

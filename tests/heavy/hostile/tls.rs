@@ -36,11 +36,19 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
     let trusted = Authority::new("trusted");
     let stranger = Authority::new("stranger");
     for (authority, flaw, cause) in [
-        (&trusted, Flaw::Expired, "its certificate has expired"),
-        (&trusted, Flaw::NotYetValid, "its certificate is not valid yet; is this machine's clock right?"),
-        (&trusted, Flaw::OtherHost, "its certificate is for another host"),
-        (&stranger, Flaw::None, "its certificate comes from an authority that is not trusted here"),
-        (&stranger, Flaw::SelfSigned, "its certificate comes from an authority that is not trusted here"),
+        (&trusted, Flaw::Expired, "the certificate has expired"),
+        (&trusted, Flaw::NotYetValid, "the certificate is not valid yet; check the clock of this machine"),
+        (&trusted, Flaw::OtherHost, "the certificate is for another host"),
+        (
+            &stranger,
+            Flaw::None,
+            "the certificate was issued by an authority that this machine does not trust",
+        ),
+        (
+            &stranger,
+            Flaw::SelfSigned,
+            "the certificate was issued by an authority that this machine does not trust",
+        ),
     ] {
         let server = Server::tls(authority.session("localhost", flaw), |_, _| json_answer(200, "{}"));
         let mut env = sandbox(&format!("{}v1", server.url));
@@ -52,7 +60,8 @@ fn a_server_that_cannot_prove_who_it_is_hears_nothing() {
             let said = format!("no secure connection to {} at https://localhost:", plain().provider);
             assert!(run.stderr().contains(&said), "{run}");
             assert!(run.stderr().contains(&format!("caused by: {cause}")), "{run}");
-            let helps = run.stderr().contains("hint: `--cacert FILE` trusts another authority");
+            let helps =
+                run.stderr().contains("hint: to trust another certificate authority: `--cacert FILE`");
             assert_eq!(helps, cause.contains("authority"), "{run}");
             assert_eq!(server.connections() - before, 1, "{verb:?}: not tried again");
         }
@@ -84,7 +93,7 @@ fn a_machine_without_authorities_says_what_to_install() {
         env.set("SSL_CERT_DIR", "/nonexistent");
         for verb in VERBS {
             let run = sane("no authorities", env.haul(verb)).fails(7);
-            let said = "this machine has no certificate authorities, so no https URL can be trusted";
+            let said = "no certificate authorities are installed, so no https server can be verified";
             assert!(run.stderr().contains(said), "{run}");
             assert!(run.stderr().contains("hint: `apt-get install ca-certificates`"), "{run}");
         }
@@ -106,7 +115,7 @@ fn a_scheme_that_is_not_the_server_s_is_told() {
     env.set("SSL_CERT_FILE", pem.to_str().unwrap());
     for (count, verb) in VERBS.iter().enumerate() {
         let run = sane("http on https", env.haul(*verb)).fails(7);
-        assert!(run.stderr().contains("caused by: it does not speak TLS there"), "{run}");
+        assert!(run.stderr().contains("caused by: the server does not speak TLS"), "{run}");
         assert_eq!(heard.load(Ordering::SeqCst), count + 1, "{verb:?}: not tried again");
     }
 

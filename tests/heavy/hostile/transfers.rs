@@ -156,7 +156,7 @@ fn waiting_ends(dialect: &'static Dialect, members: fn(&str, &str) -> String) {
             let message = run.errors()[0]["error"]["message"].as_str().unwrap().to_owned();
             assert_eq!(
                 message,
-                format!("up: {} could not process it: {said}: page 3 \u{1b}[31m", dialect.provider)
+                format!("up: {} failed to process it: {said}: page 3 \u{1b}[31m", dialect.provider)
             );
             assert_eq!(run.errors()[0]["error"]["ref"], "f1");
         } else {
@@ -185,7 +185,7 @@ fn waiting_is_limited(case: Case) {
         error.message().starts_with("doc: still ")
             && error.message().ends_with(&format!("on {} after 0 min", case.provider))
     );
-    assert_eq!(error.hints(), [format!("`haul info -p work id:{}` tells when it is done", file.id)]);
+    assert_eq!(error.hints(), [format!("to check again: `haul info -p work id:{}`", file.id)]);
     assert_eq!(Patience::default().longest, Duration::from_hours(1));
     let asked = rig.served.requests();
     assert!(asked.len() > 1 && asked[1..].iter().all(|request| request.starts_with("GET")), "{asked:?}");

@@ -27,7 +27,7 @@ fn two_downloads_of_one_file_to_one_place() {
             for run in &ended {
                 let (status, err) = (run.status, run.stderr());
                 let told = err.contains("copy.part: another download is writing to it")
-                    || err.contains("copy: exists already");
+                    || err.contains("copy: already exists");
                 assert!(status == 0 || (status == 1 && told), "{platform} {wish}: {ended:?}");
             }
             assert!(served.env.read("copy") == content, "{platform}: the bytes are right whoever wrote them");

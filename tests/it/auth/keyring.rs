@@ -31,7 +31,7 @@ fn a_token_in_the_environment_opens_no_bus_and_one_in_the_keyring_does() {
     assert!(bus.accept().is_err(), "`haul ls` opened the bus");
     // The bus would have seen it: without the variable it does, and is not waited for longer than 3 seconds.
     let home = Sandbox::new().with_config(RECORDED).with_var("DBUS_SESSION_BUS_ADDRESS", &address);
-    let ran = home.line(&ls).fails(4).says("no answer within 3 seconds").says("HAUL_PROFILE_XAI_TOKEN");
+    let ran = home.line(&ls).fails(4).says("no response within 3 seconds").says("HAUL_PROFILE_XAI_TOKEN");
     assert!(ran.stderr().contains("cannot be used"), "{ran:?}");
     assert!(bus.accept().is_ok(), "nobody asked the bus");
     assert_eq!(server.seen(), ["Bearer tok-env"]);
@@ -43,5 +43,5 @@ fn a_keyring_of_another_system_is_told() {
     home.line("auth token xai")
         .fails(4)
         .says("the keychain cannot be used")
-        .says("this system has no such thing");
+        .says("not available on this system");
 }

@@ -92,10 +92,12 @@ fn a_second_profile_on_the_line_does_not_get_the_first_ones_token() {
 #[test]
 fn a_token_command_that_fails_is_told_without_its_output() {
     let home = Sandbox::new().with_config("[profiles.xai]\ntoken_command = 'echo half-a-token; exit 3'\n");
-    let ran = home.line("-p xai ls").fails(4).says("token_command gave no token").says("exit status: 3");
+    let ran = home.line("-p xai ls").fails(4).says("token_command failed").says("exit status: 3");
     assert!(!ran.stderr().contains("half-a-token"), "{ran:?}");
     let home = home.with_config("[profiles.xai]\ntoken_command = ['no-such-program-here']\n");
     home.line("-p xai ls").fails(4).says("no-such-program-here");
     let home = home.with_config("[profiles.xai]\ntoken_command = 'cat'\n");
-    home.line_reading("piped input is not for it", "-p xai ls").fails(4).says("it printed nothing");
+    home.line_reading("piped input is not for it", "-p xai ls")
+        .fails(4)
+        .says("the first line of the output is empty");
 }

@@ -17,7 +17,7 @@ fn a_profile_is_added_chosen_and_removed_and_comments_stay() {
     home.line("profile add work --provider xai").fails(2).says("profile work exists");
     home.line("profile rm work").ok();
     assert_eq!(home.config_text().trim(), "# mine\nunknown = 1");
-    home.line("profile rm work").fails(2).says("no profile is called \"work\"");
+    home.line("profile rm work").fails(2).says("unknown profile \"work\"");
     home.line("profile rm xai").fails(2).says("built in");
 }
 
@@ -29,7 +29,7 @@ fn what_would_not_work_is_refused_before_it_is_written() {
         assert!(home.contents().is_empty(), "{line}: {:?}", home.contents());
     };
     refused("eu", "profile eu needs a provider");
-    refused("eu --provider xia", "--provider: no provider is called \"xia\"");
+    refused("eu --provider xia", "--provider: unknown provider \"xia\"");
     refused("e_u --provider xai", "cannot be a profile's name");
     refused("a:b --provider xai", "cannot be a profile's name");
     refused("../x --provider xai", "cannot be a profile's name");

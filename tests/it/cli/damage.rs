@@ -86,7 +86,7 @@ fn a_damaged_record_is_told_and_hides_no_other() {
     c.txt
     a.txt
     --- err
-    warning: [id]............: its record in the store's index is damaged (`expires_at`): it is left out
+    warning: [id]............: its record in the store's index is damaged (`expires_at`): skipped
     ");
     check!(env.haul(["ls", "--json", "--fields", "name"]), @r#"
     status 0
@@ -96,7 +96,7 @@ fn a_damaged_record_is_told_and_hides_no_other() {
     {"name":"a.txt"}
     ]
     --- err
-    {"warning":"[id]............: its record in the store's index is damaged (`expires_at`): it is left out"}
+    {"warning":"[id]............: its record in the store's index is damaged (`expires_at`): skipped"}
     "#);
     check!(env.haul(["info", &format!("id:{id}")]), @"
     status 1
@@ -107,7 +107,7 @@ fn a_damaged_record_is_told_and_hides_no_other() {
     check!(env.haul(["get", "b.txt", "-o", "-"]), @"
     status 3
     --- err
-    warning: [id]............: its record in the store's index is damaged (`expires_at`): it is left out
+    warning: [id]............: its record in the store's index is damaged (`expires_at`): skipped
     error: b.txt: no file on local has this id or name
     hint: did you mean `c.txt`?
     hint: `haul ls -p local` lists what is there
@@ -130,7 +130,7 @@ fn a_damaged_record_is_told_and_hides_no_other() {
     d.txt
     c.txt
     --- err
-    warning: [id]............: its record in the store's index is damaged (`expires_at`): it is left out
+    warning: [id]............: its record in the store's index is damaged (`expires_at`): skipped
     ");
     // Nothing is said while a word is completed.
     let run = env.run(env.command().env("COMPLETE", "fish").args(["--", "haul", "get", "c"])).ok();
@@ -149,14 +149,14 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is missing
     caused by: 2 blobs are still in [box]/home/data/store/blobs
-    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     check!(env.haul(["upload", "c.txt"]), @"
     status 1
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is missing
     caused by: 2 blobs are still in [box]/home/data/store/blobs
-    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     fs::write(&index, "").unwrap();
     check!(env.haul(["get", "a.txt", "--json"]), @r#"
@@ -164,7 +164,7 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["`mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
     "#);
     fs::write(&index, "this is no database, but long enough to look like one").unwrap();
     check!(env.haul(["ls"]), @"
@@ -172,14 +172,14 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: file is not a database
-    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     check!(env.haul(["serve", "--listen", "127.0.0.1:0"]), @"
     status 1
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: file is not a database
-    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     fs::write(&index, &good).unwrap();
     fs::remove_file(env.store().join("generation")).unwrap();
@@ -189,14 +189,14 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: index files_by_creation already exists
-    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
+    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     env.index().pragma_update(None, "user_version", 9).unwrap();
     check!(env.haul(["ls"]), @"
     status 1
     --- err
-    error: [box]/home/data/store/index.sqlite: the store has format 9; this haul knows up to 3
-    hint: use a later haul, or another store: `HAUL_HOME=DIR haul …`
+    error: [box]/home/data/store/index.sqlite: unsupported store format 9: this haul supports up to format 3
+    hint: update haul, or use another store: `HAUL_HOME=DIR haul …`
     ");
     // The store as it was before the last change.
     fs::write(&index, &good).unwrap();
@@ -206,9 +206,9 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     status 1
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index has lost its last change
-    caused by: [box]/home/data/store/index.sqlite-wal is missing or damaged, or an older index is in the place of the last one
-    hint: `mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one
-    hint: `rm [box]/home/data/store/generation` accepts the index as it is
+    caused by: [box]/home/data/store/index.sqlite-wal is missing or damaged, or the index was replaced with an older one
+    hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
+    hint: to accept the index as it is: `rm [box]/home/data/store/generation`
     ");
     fs::remove_file(env.store().join("generation")).unwrap();
     assert_eq!(env.ids().len(), 2);

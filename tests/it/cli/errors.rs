@@ -130,28 +130,28 @@ fn settings_that_are_wrong() {
     check!(env.haul(["ls", "--config", "broken.toml"]), @"
     status 2
     --- err
-    error: broken.toml:1: not valid TOML
+    error: broken.toml:1: invalid TOML
     caused by: string values must be quoted, expected literal string
     ");
     env.write("token.toml", "[profiles.work]\nprovider = \"local\"\ntoken = \"secret\"\n");
     check!(env.haul(["ls", "--config", "token.toml"]), @"
     status 2
     --- err
-    error: token.toml:3: a token does not belong into the config file, and others can read this one
-    hint: remove the line and make a new token: this one may be known
-    hint: keep a token with `haul auth login`, or name a program in `token_command`
+    error: token.toml:3: tokens are not allowed in the config file, and other users can read this one
+    hint: remove the line and create a new token: this one may have leaked
+    hint: store the token with `haul auth login`, or set `token_command`
     ");
     check!(env.haul(["ls", "--base-url", "ftp://x", "-p", remote().name]), @r#"
     status 2
     --- err
-    error: --base-url: "ftp://x" is not a base URL: only http and https can be reached
-    hint: write it like https://api.example.com
+    error: --base-url: invalid base URL "ftp://x": the scheme must be http or https
+    hint: for example https://api.example.com
     "#);
     check!(env.haul(["ls", "--timeout", "never", "-p", remote().name]), @"
     status 2
     --- err
-    error: --timeout never: not a length of time
-    hint: write `30s` or `2m`
+    error: --timeout never: invalid duration
+    hint: for example `30s` or `2m`
     ");
     env.set("HAUL_NOW", "today");
     check!(env.haul(["ls", "--json"]), @r#"
@@ -174,7 +174,7 @@ fn a_store_that_cannot_be_opened() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["`mv [box]/home/data/store [box]/home/data/store.damaged` sets the store aside; the next command starts an empty one"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
     "#);
     fs::remove_dir_all(env.home().join("data")).unwrap();
     env.open_to_all();
@@ -182,7 +182,7 @@ fn a_store_that_cannot_be_opened() {
     check!(env.run(&mut env.unprivileged(&["ls"])), @"
     status 1
     --- err
-    error: [box]/home/data/store: cannot make the directory
+    error: [box]/home/data/store: cannot create the directory
     caused by: Permission denied (os error 13)
     ");
     let mut env = Sandbox::new();

@@ -14,7 +14,7 @@ fn one_several_and_missing() {
     check!(env.haul(["get", "a.txt"]), @"
     status 1
     --- err
-    error: a.txt: exists already
+    error: a.txt: already exists
     hint: add `--overwrite` or `--skip-existing`
     ");
     assert_eq!(env.read("a.txt"), b"old");
@@ -65,7 +65,7 @@ fn what_is_there_is_never_overwritten_unasked() {
     --- out
     [id]............	a.txt	5	a.txt
     --- err
-    a.txt: exists already, skipped
+    a.txt: already exists, skipped
     ");
     assert_eq!(env.read("a.txt"), b"mine");
     check!(env.haul(["get", "a.txt", "--overwrite"]), @"
@@ -85,7 +85,7 @@ fn what_is_there_is_never_overwritten_unasked() {
     check!(env.haul(["get", "a.txt", "-o", "link"]), @"
     status 1
     --- err
-    error: link: exists already
+    error: link: already exists
     hint: add `--overwrite` or `--skip-existing`
     ");
     assert!(!env.work().join("nowhere").exists());
@@ -105,7 +105,7 @@ fn a_dry_run_tells_where_files_would_go() {
     check!(env.haul(["get", "a.txt", "--dry-run"]), @"
     status 1
     --- err
-    error: a.txt: exists already
+    error: a.txt: already exists
     hint: add `--overwrite` or `--skip-existing`
     ");
     check!(env.haul(["get", "a.txt", "--dry-run", "--skip-existing", "--fields", "saved_to"]), @"
@@ -113,7 +113,7 @@ fn a_dry_run_tells_where_files_would_go() {
     --- out
     a.txt
     --- err
-    a.txt: exists already, skipped
+    a.txt: already exists, skipped
     dry run: nothing was written
     ");
     check!(env.haul(["get", "a.txt", "--dry-run", "--overwrite", "--fields", "saved_to"]), @"
@@ -185,7 +185,7 @@ fn output_is_a_file_a_folder_or_a_stream() {
     check!(env.haul(["get", "a.txt", "-o", "a.txt/below"]), @"
     status 1
     --- err
-    error: a.txt: cannot make the folder
+    error: a.txt: cannot create the directory
     caused by: File exists (os error 17)
     ");
 }
@@ -236,7 +236,7 @@ fn bytes_that_do_not_match_are_not_kept() {
     check!(env.haul(["get", "a.txt", "-o", "b.txt"]), @"
     status 9
     --- err
-    error: a.txt: the blake3 is 388df24aa531b242574d2e7361810b44b19b4c9efaa5b886305fe5fe83dae220 here and 0c1b1bc9896253c19131abb26e3b1342f8ea0fb3148a5dcbe06ebe141831a5d5 there
+    error: a.txt: the blake3 does not match: 388df24aa531b242574d2e7361810b44b19b4c9efaa5b886305fe5fe83dae220 here, 0c1b1bc9896253c19131abb26e3b1342f8ea0fb3148a5dcbe06ebe141831a5d5 on the platform
     ");
     assert_eq!(env.files(), ["a.txt"]);
     check!(env.haul(["get", "a.txt", "-o", "b.txt", "--no-verify", "--fields", "name"]), @"

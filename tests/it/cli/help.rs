@@ -123,15 +123,15 @@ fn topics() {
     Exit codes:
 
         0  done, also when a reader closes the pipe
-        1  failed otherwise, or several items failed for different reasons
-        2  wrong usage
-        3  no such file, here or there
-        4  no token, or refused
-        5  not supported by this platform, or over its limit
-        6  rate limit or quota, after retries
-        7  could not reach it, after retries
-        8  the platform failed or answered nonsense
-        9  bytes do not match after a transfer
+        1  any other failure, or several items failed for different reasons
+        2  invalid arguments, settings or filter
+        3  file not found, locally or on the platform
+        4  token missing or rejected
+        5  not supported by the platform, or over one of its limits
+        6  rate limit or quota exceeded, after retries
+        7  platform unreachable, after retries
+        8  platform error or invalid response
+        9  size or checksum mismatch after a transfer
       130  interrupted
 
     Several failures for one reason give that reason's code, for different reasons

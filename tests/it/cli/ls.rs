@@ -119,15 +119,15 @@ fn globs_and_filters() {
     check!(names(&["--filter", "size > "]), @r#"
     status 2
     --- err
-    error: filter, column 8: `size` is compared with nothing
+    error: filter, column 8: expected a value for `size`
       size > 
              ^
-    hint: put quotes round a value that is empty or an operator: `""`, `"AND"`
+    hint: quote a value that is empty or an operator: `""`, `"AND"`
     "#);
     check!(names(&["--filter", "sise > 1"]), @"
     status 2
     --- err
-    error: filter, column 1: `sise` is not a field
+    error: filter, column 1: unknown field `sise`
       sise > 1
       ^^^^
     hint: did you mean `size`?
@@ -136,7 +136,7 @@ fn globs_and_filters() {
     check!(names(&["--filter", "size > 1 AND (name:a"]), @"
     status 2
     --- err
-    error: filter, column 14: `(` is never closed
+    error: filter, column 14: unclosed `(`
       size > 1 AND (name:a
                    ^
     ");
@@ -275,7 +275,7 @@ fn one_profile_after_the_other() {
     check!(env.haul(["ls", "-p", "lokal"]), @r#"
     status 2
     --- err
-    error: no profile is called "lokal"
+    error: unknown profile "lokal"
     hint: did you mean `local`?
     hint: profiles: local, replicate, activeloop, metorial, llamacloud, xai
     "#);
@@ -302,7 +302,7 @@ fn one_profile_after_the_other() {
     check!(env.haul(["ls"]), @r#"
     status 2
     --- err
-    error: HAUL_PROFILE: no profile is called "nowhere"
+    error: HAUL_PROFILE: unknown profile "nowhere"
     hint: profiles: local, replicate, activeloop, metorial, llamacloud, xai, mine
     "#);
 }

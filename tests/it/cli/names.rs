@@ -94,15 +94,15 @@ fn a_name_that_is_not_utf_8() {
     check!(env.haul([OsStr::new("upload"), name]), @"
     status 2
     --- err
-    error: bad�.txt: the name is not UTF-8
-    hint: give it another: `--name NAME`
+    error: bad�.txt: the name is not valid UTF-8
+    hint: choose another name: `--name NAME`
     ");
     check!(env.haul([OsStr::new("upload"), name, OsStr::new("--json")]), @r#"
     status 2
     --- out
     []
     --- err
-    {"error":{"kind":"usage","exit_code":2,"message":"bad�.txt: the name is not UTF-8","details":[],"hints":["give it another: `--name NAME`"],"request_id":null,"ref":"bad�.txt"}}
+    {"error":{"kind":"usage","exit_code":2,"message":"bad�.txt: the name is not valid UTF-8","details":[],"hints":["choose another name: `--name NAME`"],"request_id":null,"ref":"bad�.txt"}}
     "#);
     check!(env.haul([OsStr::new("upload"), name, OsStr::new("--name"), OsStr::new("ok"), OsStr::new("-q")]), @"
     status 0
@@ -114,8 +114,8 @@ fn a_name_that_is_not_utf_8() {
     --- out
     good.txt
     --- err
-    error: folder/bad�.txt: the name is not UTF-8
-    hint: give it another: `--name NAME`
+    error: folder/bad�.txt: the name is not valid UTF-8
+    hint: choose another name: `--name NAME`
     1 uploaded, 1 failed
     ");
     check!(env.haul([OsStr::new("info"), name]), @"

@@ -90,7 +90,7 @@ fn a_datasheet() {
     check!(env.haul(["providers", "xia"]), @r#"
     status 3
     --- err
-    error: no provider is called "xia"
+    error: unknown provider "xia"
     hint: did you mean `xai`?
     hint: providers: local, replicate, activeloop, metorial, llamacloud, xai
     "#);

@@ -90,10 +90,10 @@ fn without_a_terminal_a_pattern_needs_yes() {
     check!(env.haul(["rm", "--filter", "size >", "--yes"]), @r#"
     status 2
     --- err
-    error: filter, column 7: `size` is compared with nothing
+    error: filter, column 7: expected a value for `size`
       size >
             ^
-    hint: put quotes round a value that is empty or an operator: `""`, `"AND"`
+    hint: quote a value that is empty or an operator: `""`, `"AND"`
     "#);
     check!(env.haul(["rm", "c.pdf", "--filter", "size > 1kB", "--yes"]), @"
     status 0

@@ -204,13 +204,13 @@ fn sockets_and_unnamed_pipes_are_refused() {
     let _socket = UnixListener::bind(env.work().join("socket")).unwrap();
     for wish in ["--quiet", "--overwrite"] {
         let run = env.haul(["get", "new", "-o", "socket", wish]).fails(1);
-        assert_eq!(run.stderr(), "error: socket: cannot write\ncaused by: it is a socket\n");
+        assert_eq!(run.stderr(), "error: socket: cannot write\ncaused by: is a socket\n");
     }
     // A name from the server does not select a pipe.
     env.shell("mkdir out; mkfifo out/new").ok();
     for wish in ["--quiet", "--overwrite", "--dry-run"] {
         let run = env.haul(["get", "new", "-o", "out/", wish]).fails(1);
-        assert_eq!(run.stderr(), "error: out/new: is a pipe\nhint: choose where to write it: `-o FILE`\n");
+        assert_eq!(run.stderr(), "error: out/new: is a pipe\nhint: choose another path: `-o FILE`\n");
     }
     env.haul(["get", "new", "-o", "out/", "--skip-existing"]).ok();
     assert!(fs::symlink_metadata(env.work().join("out/new")).unwrap().file_type().is_fifo());

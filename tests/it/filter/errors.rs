@@ -17,65 +17,70 @@ fn refusal(text: &str) -> (String, usize, String) {
 #[test]
 fn errors_name_what_is_wrong_and_where() {
     let cases = [
-        ("creatd_at > -7d", 1, "`creatd_at` is not a field", "did you mean `created_at`?"),
-        ("size > 1 AND Name:x", 14, "`Name` is not a field", "did you mean `name`?"),
-        ("metadata = 3", 1, "`metadata` has no value of its own", "name one of its keys: `metadata.KEY`"),
+        ("creatd_at > -7d", 1, "unknown field `creatd_at`", "did you mean `created_at`?"),
+        ("size > 1 AND Name:x", 14, "unknown field `Name`", "did you mean `name`?"),
+        (
+            "metadata = 3",
+            1,
+            "`metadata` is an object and cannot be compared",
+            "use one of its keys: `metadata.KEY`",
+        ),
         (
             "checksums.sha1 = x",
             1,
-            "`checksums.sha1` is not a checksum",
+            "unknown checksum `checksums.sha1`",
             "checksums: checksums.sha256, checksums.md5, checksums.blake3",
         ),
-        ("name:a and name:b", 8, "`and` is not compared with anything", "operators are upper case: `AND`"),
-        ("report", 1, "`report` is not compared with anything", "for a part of a name: `name:report`"),
-        (
-            "size > many",
-            8,
-            "`many` is not a size, which `size` is compared with",
-            "sizes: 1000, 10MB, 1.5GiB",
-        ),
+        ("name:a and name:b", 8, "expected an operator after `and`", "operators are upper case: `AND`"),
+        ("report", 1, "expected an operator after `report`", "to search in names: `name:report`"),
+        ("size > many", 8, "expected a size for `size`, found `many`", "sizes: 1000, 10MB, 1.5GiB"),
         (
             "downloadable = yes",
             16,
-            "`yes` is not `true` or `false`, which `downloadable` is compared with",
+            "expected `true` or `false` for `downloadable`, found `yes`",
             "`downloadable = true`",
         ),
-        ("name < b", 8, "`name` cannot be compared by `<`", "`name` takes `:` `=` `!=` `~`"),
-        ("size ~ 1*", 8, "`size` cannot be compared by `~`", "`size` takes `:` `=` `!=` `<` `<=` `>` `>=`"),
-        ("size > null", 8, "`null` cannot be compared by `>`", ""),
-        ("(name:a", 1, "`(` is never closed", ""),
-        ("name:a)", 7, "`)` without a `(` before it", ""),
-        ("name:\"a", 6, "`\"` is never closed", ""),
+        ("name < b", 8, "`<` does not apply to `name`", "operators for `name`: `:` `=` `!=` `~`"),
+        (
+            "size ~ 1*",
+            8,
+            "`~` does not apply to `size`",
+            "operators for `size`: `:` `=` `!=` `<` `<=` `>` `>=`",
+        ),
+        ("size > null", 8, "`>` does not apply to `null`", ""),
+        ("(name:a", 1, "unclosed `(`", ""),
+        ("name:a)", 7, "unmatched `)`", ""),
+        ("name:\"a", 6, "unclosed `\"`", ""),
         (
             "id = 'é' AND name = ",
             21,
-            "`name` is compared with nothing",
-            "put quotes round a value that is empty or an operator: `\"\"`, `\"AND\"`",
+            "expected a value for `name`",
+            "quote a value that is empty or an operator: `\"\"`, `\"AND\"`",
         ),
         (
             "name = AND size > 1",
             8,
-            "`name` is compared with nothing",
-            "put quotes round a value that is empty or an operator: `\"\"`, `\"AND\"`",
+            "expected a value for `name`",
+            "quote a value that is empty or an operator: `\"\"`, `\"AND\"`",
         ),
         (
             "name == x",
             7,
-            "`=` where a value is expected",
-            "operators: `:` `=` `!=` `<` `<=` `>` `>=` `~`; quote a value that starts like one",
+            "expected a value, found `=`",
+            "operators: `:` `=` `!=` `<` `<=` `>` `>=` `~`; quote a value that starts with one",
         ),
         (
             "name:a AND",
             11,
-            "the text ends where a comparison is expected",
+            "expected a comparison, found the end of the filter",
             "for example `size > 10MB` or `name:report`",
         ),
-        ("OR name:a", 1, "`OR` where a comparison is expected", ""),
-        ("name:a OR OR name:b", 11, "`OR` where a comparison is expected", ""),
-        ("NOT NOT name:a", 5, "`NOT` where a comparison is expected", ""),
-        ("()", 2, "`)` where a field is expected", "for example `size > 10MB` or `name:report`"),
-        ("name:a, name:b", 7, "`,` where a field is expected", "for example `size > 10MB` or `name:report`"),
-        ("name ! x", 6, "`!` is not an operator", "not equal is `!=`"),
+        ("OR name:a", 1, "expected a comparison, found `OR`", ""),
+        ("name:a OR OR name:b", 11, "expected a comparison, found `OR`", ""),
+        ("NOT NOT name:a", 5, "expected a comparison, found `NOT`", ""),
+        ("()", 2, "expected a field, found `)`", "for example `size > 10MB` or `name:report`"),
+        ("name:a, name:b", 7, "expected a field, found `,`", "for example `size > 10MB` or `name:report`"),
+        ("name ! x", 6, "`!` is not an operator", "for not equal: `!=`"),
     ];
     for (text, column, what, hint) in cases {
         let expected = (format!("filter, column {column}: {what}"), column, hint.to_owned());
@@ -90,7 +95,7 @@ fn an_error_is_shown_under_the_text() {
     assert_eq!(
         lines,
         [
-            "error: filter, column 14: `creatd_at` is not a field",
+            "error: filter, column 14: unknown field `creatd_at`",
             ": size > 1 AND creatd_at\\t> -7d",
             ":              ^^^^^^^^^",
             "hint: did you mean `created_at`?",
@@ -106,10 +111,7 @@ fn times_that_are_none_list_the_ways_to_write_one() {
     for value in ["yesterday", "7d", "-7y", "2026-02-30", "+999999999999w"] {
         let text = format!("created_at > {value}");
         let (message, column, hint) = refusal(&text);
-        assert_eq!(
-            message,
-            format!("filter, column 14: `{value}` is not a time, which `created_at` is compared with")
-        );
+        assert_eq!(message, format!("filter, column 14: expected a time for `created_at`, found `{value}`"));
         assert_eq!(column, 14);
         assert!(hint.starts_with("times: 2026-01-31, "), "{hint}");
     }
@@ -120,14 +122,14 @@ fn nesting_and_length_have_limits() {
     let nested = |depth: usize| format!("{}id = x{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Filter::parse(&nested(100), now()).is_ok());
     let (message, ..) = refusal(&nested(101));
-    assert_eq!(message, "filter, column 101: parentheses nest more than 100 deep");
+    assert_eq!(message, "filter, column 101: parentheses are nested more than 100 deep");
     refusal(&"(".repeat(60_000));
     refusal(&"-(".repeat(30_000));
 
     let long = |bytes: usize| format!("id = {}", "x".repeat(bytes - 5));
     assert!(Filter::parse(&long(65_536), now()).is_ok());
     let (message, ..) = refusal(&long(65_537));
-    assert_eq!(message, "filter, column 65537: the text is 65537 bytes long; a filter has at most 65536");
+    assert_eq!(message, "filter, column 65537: the filter is 65537 bytes long; the maximum is 65536");
 }
 
 #[test]

@@ -50,9 +50,9 @@ fn short_spellings_a_pattern_and_a_filter_are_one_filter() {
         assert_eq!(names(&ran.files()), expected, "{arguments:?}");
     }
     for (arguments, message) in [
-        (&["--expiring", "soon"][..], "error: --expiring soon: not a length of time"),
+        (&["--expiring", "soon"][..], "error: --expiring soon: invalid duration"),
         (&["--since", "recently"], "error: --since recently: neither a length of time nor a date"),
-        (&["--filter", "sze > 1"], "error: filter, column 1: `sze` is not a field"),
+        (&["--filter", "sze > 1"], "error: filter, column 1: unknown field `sze`"),
         (&["--sort", "sze"], "error: --sort: no field is called \"sze\""),
     ] {
         let ran = haul(&rig, &[&["ls"], arguments].concat());

@@ -35,8 +35,8 @@ fn a_value_may_begin_with_a_minus_sign() {
         assert_eq!(named, found, "{arguments:?}");
     }
     for (arguments, message) in [
-        (&["ls", "--expiring", "-1h"][..], "--expiring -1h: not a length of time"),
-        (&["ls", "--filter", "-nope"], "filter, column 2: `nope` is not compared with anything"),
+        (&["ls", "--expiring", "-1h"][..], "--expiring -1h: invalid duration"),
+        (&["ls", "--filter", "-nope"], "filter, column 2: expected an operator after `nope`"),
         // An option is not taken for the value of the one before it.
         (&["ls", "--filter", "--long"], "--filter: needs a value"),
         (&["rm", "--filter", "--dry-run"], "--filter: needs a value"),

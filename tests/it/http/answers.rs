@@ -81,12 +81,12 @@ async fn what_is_not_the_json_that_was_expected_is_said_in_words() {
 #[tokio::test]
 async fn html_and_silence_make_messages_too() {
     for (status, body, expected) in [
-        (502, "<html><head><title>Bad gateway</title></head></html>", "testland answered 502: Bad gateway"),
-        (503, "", "testland answered 503: service unavailable"),
+        (502, "<html><head><title>Bad gateway</title></head></html>", "testland returned 502: Bad gateway"),
+        (503, "", "testland returned 503: service unavailable"),
         (400, "", "testland refused the request: bad request"),
         (422, r#"{"detail":"too long"}"#, "testland refused the request: too long"),
-        (407, "", "the proxy answered 407: proxy authentication required"),
-        (599, "", "testland answered 599: no reason given"),
+        (407, "", "the proxy returned 407: proxy authentication required"),
+        (599, "", "testland returned 599: no reason given"),
     ] {
         let server = Server::repeating(vec![Answer::status(status, &[], body)]);
         let error = client_once(&server).send(&get(&server)).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn a_token_that_the_platform_repeats_is_hidden() {
     let server =
         Server::repeating(vec![Answer::status(401, &[], format!(r#"{{"error":"bad key {TOKEN}"}}"#))]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
-    assert_eq!(error.message(), "testland answered 401: bad key ***");
+    assert_eq!(error.message(), "testland returned 401: bad key ***");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_huge_error_body_is_not_read() {
     body.resize(200_000, b' ');
     let server = Server::repeating(vec![Answer::raw(body).hang()]);
     let error = client_once(&server).send(&get(&server)).await.unwrap_err();
-    assert_eq!(error.message(), "testland answered 500: out of order");
+    assert_eq!(error.message(), "testland returned 500: out of order");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn an_error_body_that_does_not_come_costs_only_its_words() {
     let server =
         Server::repeating(vec![Answer::raw("HTTP/1.1 404 Gone\r\nContent-Length: 50\r\n\r\nnot here")]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
-    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "testland answered 404: not here"));
+    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "testland returned 404: not here"));
 }
 
 #[tokio::test]
@@ -139,5 +139,5 @@ async fn a_reply_larger_than_memory_should_hold_is_refused() {
     let server = Server::repeating(vec![Answer::status(200, &[], body)]);
     let client = Client::new(Config { timeout: Duration::from_mins(1), ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
-    assert_eq!((error.message(), server.count()), ("testland answered with more than 64 MiB", 1));
+    assert_eq!((error.message(), server.count()), ("testland sent a response larger than 64 MiB", 1));
 }

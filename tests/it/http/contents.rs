@@ -180,7 +180,7 @@ async fn a_content_that_falls_silent_is_broken() {
     let content = client.content(&Request::get(server.at("f"))).await.unwrap();
     let error = whole(content).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
-    assert!(error.message().contains("sent nothing for 0.2 s"), "{error}");
+    assert!(error.message().contains("sent no data for 0.2 s"), "{error}");
 }
 
 #[tokio::test]
@@ -194,5 +194,5 @@ async fn opening_a_content_is_tried_again() {
     assert_eq!((whole(content).await.unwrap(), server.count()), (b"abc".to_vec(), 3));
     let server = Server::repeating(vec![Answer::status(404, &[], r#"{"detail":"gone"}"#)]);
     let error = client(&server).content(&Request::get(server.at("f"))).await.err().unwrap();
-    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "testland answered 404: gone"));
+    assert_eq!((error.kind(), error.message()), (Kind::NotFound, "testland returned 404: gone"));
 }

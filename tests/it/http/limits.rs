@@ -85,7 +85,7 @@ async fn a_quota_is_final() {
     let server = Server::repeating(vec![limited(&[("Retry-After", "0"), ("x-why", "credit spent")])]);
     let client = Client::new(Config { read_problem: spent, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
-    assert_eq!((error.message(), server.count()), ("testland answered 429: credit spent", 1));
+    assert_eq!((error.message(), server.count()), ("testland returned 429: credit spent", 1));
 }
 
 #[tokio::test]

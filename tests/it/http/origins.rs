@@ -63,10 +63,10 @@ async fn redirects_that_lead_nowhere_are_refused() {
     let file = Server::repeating(vec![to("file:///etc/passwd")]);
     let broken = Server::repeating(vec![to("http://[")]);
     for (server, expected, count) in [
-        (circle, "in a circle", 2),
-        (endless, "the end of a chain of 10", 11),
-        (file, "which is not HTTP", 1),
-        (broken, "redirects to no valid URL", 1),
+        (circle, "in a loop", 2),
+        (endless, "after 10 other redirects", 11),
+        (file, "which is not an http or https URL", 1),
+        (broken, "redirects to an invalid URL", 1),
     ] {
         let error = client(&server).send(&get(&server)).await.unwrap_err();
         assert_eq!((error.kind(), error.status(), server.count()), (Kind::Platform, Some(302), count));

@@ -29,7 +29,7 @@ async fn a_server_error_goes_again_where_it_may() {
         let error = client(&server).send(&get(&server)).await.unwrap_err();
         assert_eq!(server.count(), 3, "{status}: the policy's number of attempts");
         assert_eq!(error.status(), Some(status));
-        assert_eq!(error.message(), format!("testland answered {status}: no luck"));
+        assert_eq!(error.message(), format!("testland returned {status}: no luck"));
         assert_eq!(error.request_id(), Some("req-7"));
         assert!(error.causes()[0].starts_with("gave up after 3 attempts in 0."), "{:?}", error.causes());
         assert!(!error.is_unanswered());
@@ -116,7 +116,7 @@ async fn silence_is_a_lost_answer() {
         let server = Server::repeating(vec![silent]);
         let error = impatient(&server).send(&post(&server)).await.unwrap_err();
         assert_eq!((error.kind(), server.count(), error.is_unanswered()), (Kind::Unreachable, 1, true));
-        assert!(error.message().ends_with("did not answer within 0.2 s"), "{error}");
+        assert!(error.message().ends_with("did not respond within 0.2 s"), "{error}");
     }
 }
 

@@ -38,8 +38,11 @@ async fn an_unknown_authority_is_not() {
     let trusted = Authority::new("trusted");
     let error = ask(&server, Some(trusted.pem())).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Unreachable, 0));
-    assert_eq!(error.causes(), ["its certificate comes from an authority that is not trusted here"]);
-    assert_eq!(error.hints(), ["`--cacert FILE` trusts another authority"]);
+    assert_eq!(
+        error.causes(),
+        ["the certificate was issued by an authority that this machine does not trust"]
+    );
+    assert_eq!(error.hints(), ["to trust another certificate authority: `--cacert FILE`"]);
     assert_eq!(server.connections(), 1, "not tried again");
     assert!(!error.is_unanswered());
 }
@@ -48,8 +51,8 @@ async fn an_unknown_authority_is_not() {
 async fn a_certificate_for_another_host_or_time_is_refused() {
     let authority = Authority::new("trusted");
     for (server, cause) in [
-        (serving(&authority, Flaw::OtherHost), "its certificate is for another host"),
-        (serving(&authority, Flaw::Expired), "its certificate has expired"),
+        (serving(&authority, Flaw::OtherHost), "the certificate is for another host"),
+        (serving(&authority, Flaw::Expired), "the certificate has expired"),
     ] {
         let error = ask(&server, Some(authority.pem())).await.unwrap_err();
         assert_eq!((error.kind(), error.causes()), (Kind::Unreachable, vec![cause.to_owned()]));
@@ -68,7 +71,7 @@ async fn a_server_that_speaks_no_tls_is_said_to() {
     let server = Server::repeating(vec![Answer::ok()]);
     let config = Config { own: vec![url.clone()], cacert: Some(authority.pem()), ..config(&server) };
     let error = Client::new(config).send(&Request::get(url)).await.unwrap_err();
-    assert_eq!(error.causes(), ["it does not speak TLS there"]);
+    assert_eq!(error.causes(), ["the server does not speak TLS"]);
 }
 
 #[tokio::test]
@@ -80,7 +83,7 @@ async fn a_redirect_to_plain_http_is_refused() {
     let server = Server::tls(authority.session("localhost", Flaw::None), moved);
     let client = Client::new(Config { cacert: Some(authority.pem()), ..config(&server) });
     let error = client.send(&Request::get(server.at("files"))).await.unwrap_err();
-    assert!(error.message().ends_with("which would leave the secure connection"), "{error}");
+    assert!(error.message().ends_with("which is not a secure connection"), "{error}");
     assert_eq!((error.kind(), plain.count()), (Kind::Platform, 0));
 }
 

@@ -128,7 +128,7 @@ async fn a_success_that_comes_too_early_is_none() {
     let body = Body::raw(&Source::Path(file.path().to_owned()), 50_000_000, None);
     let server = Server::repeating(vec![Answer::ok().early()]);
     let error = client(&server).send(&Request::post(server.at("f"), body)).await.unwrap_err();
-    assert_eq!(error.message(), "testland answered 200 before it had the whole request");
+    assert_eq!(error.message(), "testland returned 200 before it received the whole request");
     assert_eq!((error.kind(), error.is_unanswered(), server.count()), (Kind::Platform, true, 1));
 }
 
@@ -156,7 +156,7 @@ async fn a_file_of_another_size_is_never_sent_as_whole() {
         let body = Body::raw(&source, planned, None);
         let error = client(&server).send(&put(&server, body)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Failed, "{error}");
-        assert_eq!(error.message(), format!("{} changed while it was being uploaded", file.path().display()));
+        assert_eq!(error.message(), format!("{}: changed during the upload", file.path().display()));
         assert!(server.count() <= 1 && server.requests().iter().all(|seen| !seen.whole), "and never again");
     }
 }
@@ -188,7 +188,7 @@ async fn a_file_that_changes_on_the_way_is_never_sent_as_whole() {
         let request = put(&server, Body::raw(&source, 3_000_000, None));
         let meddler = Arc::new(Meddler(file.path().to_owned(), meddle));
         let error = client(&server).upload(&request, meddler).await.unwrap_err();
-        assert!(error.message().ends_with("changed while it was being uploaded"), "{error}");
+        assert!(error.message().ends_with(": changed during the upload"), "{error}");
         assert!(!error.is_unanswered());
         assert!(server.count() <= 1 && server.requests().iter().all(|seen| !seen.whole));
     }
@@ -240,7 +240,7 @@ async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
         let error = client(&server).send(&Request::post(server.at("f"), body.clone())).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.message()),
-            (kind, &*format!("testland answered {status}: too much"))
+            (kind, &*format!("testland returned {status}: too much"))
         );
         assert_eq!(server.count(), 1);
     }
@@ -262,7 +262,7 @@ async fn an_upload_is_limited_by_silence_not_by_time() {
     config.policy.attempts = 1;
     let client = Client::new(Config { timeout: Duration::from_millis(300), ..config });
     let error = client.send(&Request::post(server.at("f"), body)).await.unwrap_err();
-    assert!(error.message().ends_with("did not answer within 0.3 s"), "{error}");
+    assert!(error.message().ends_with("did not respond within 0.3 s"), "{error}");
     assert!(!error.is_unanswered(), "the server cannot have all of it");
 }
 

@@ -122,7 +122,8 @@ fn refused(root: &Path) -> Error {
     assert!(snapshot(root) == before, "{error}");
     assert_eq!(error.kind(), Kind::Failed);
     assert!(error.message().starts_with(&format!("{}: ", root.join("index.sqlite").display())), "{error}");
-    let aside = format!("`mv {0} {0}.damaged` sets the store aside", root.display());
+    let aside =
+        format!("to move the store away and start with an empty one: `mv {0} {0}.damaged`", root.display());
     assert!(error.hints().iter().any(|hint| hint.starts_with(&aside)), "{error} {:?}", error.hints());
     error
 }
@@ -186,7 +187,7 @@ fn an_index_that_has_lost_changes_is_refused_until_they_are_back_or_given_up() {
     cut(log.len() - 1);
     let error = refused(root);
     assert!(error.message().ends_with("the store's index has lost its last change"), "{error}");
-    let accept = format!("`rm {}` accepts the index as it is", root.join("generation").display());
+    let accept = format!("to accept the index as it is: `rm {}`", root.join("generation").display());
     assert!(error.hints().contains(&accept), "{:?}", error.hints());
     fs::remove_file(root.join("generation")).unwrap();
     let store = open(root);
@@ -272,8 +273,8 @@ fn a_store_that_is_empty_for_a_reason_opens() {
 #[test]
 fn an_index_of_another_form_is_refused_in_plain_words() {
     let forms: [(&str, &str, &str); 6] = [
-        ("PRAGMA user_version = -1", "is a database of another program", ""),
-        ("PRAGMA user_version = 0", "is a database of another program", ""),
+        ("PRAGMA user_version = -1", "is the database of another program", ""),
+        ("PRAGMA user_version = 0", "is the database of another program", ""),
         ("PRAGMA user_version = 1", "is damaged", "index files_by_creation already exists"),
         ("DROP TABLE files", "is damaged", "no such table: files"),
         ("DROP TABLE generation", "is damaged", "no such table: generation"),
@@ -299,7 +300,10 @@ fn an_index_of_another_form_is_refused_in_plain_words() {
     index.execute_batch("PRAGMA user_version = 4").unwrap();
     drop(index);
     let error = Store::open(home.path(), Options::default()).err().unwrap();
-    assert!(error.message().ends_with("the store has format 4; this haul knows up to 3"), "{error}");
+    assert!(
+        error.message().ends_with("unsupported store format 4: this haul supports up to format 3"),
+        "{error}"
+    );
 }
 
 /// A store whose warnings are kept.
@@ -355,8 +359,7 @@ fn a_damaged_row_hides_only_itself() {
             assert_eq!(ids(&listed), ["a", "c"], "{column} {value}");
         }
         let id = if column == "id" { "b\u{fffd}" } else { "bad" };
-        let warning =
-            format!("{id}: its record in the store's index is damaged (`{column}`): it is left out");
+        let warning = format!("{id}: its record in the store's index is damaged (`{column}`): skipped");
         assert_eq!(*warned.lock().unwrap(), [warning], "{column} {value}");
         if column != "id" {
             let error = store.stat("s", &"bad".into()).unwrap_err();
@@ -422,7 +425,7 @@ fn a_damaged_note_hides_only_itself() {
     }
     assert_eq!(
         *warned.lock().unwrap(),
-        ["bad: its record in the store's index is damaged (`note`): it is left out"]
+        ["bad: its record in the store's index is damaged (`note`): skipped"]
     );
     let error = store.noted("s", "k", "bad").unwrap_err();
     assert_eq!(error.to_string(), "bad: its record in the store's index is damaged: `note` cannot be read");

@@ -98,7 +98,7 @@ fn a_put_that_fails_or_is_given_up_leaves_nothing() {
     let store = open(home.path());
     put(&store, "a", b"first");
     let taken = store.put("s", record("a"), receive(&store, b"second")).unwrap_err();
-    assert_eq!(taken.to_string(), "a: this id is taken");
+    assert_eq!(taken.to_string(), "a: the id already exists");
     assert_eq!(content(&store, "a"), b"first");
     let missing = store.replace("s", &"z".into(), receive(&store, b"third"), |_| Ok(())).unwrap_err();
     assert_eq!(missing.kind(), Kind::NotFound);
@@ -252,7 +252,10 @@ fn an_index_that_is_damaged_or_too_new_is_said_to_be() {
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     fs::write(&index, &bytes).unwrap();
     let error = Store::open(home.path(), Options::default()).err().unwrap();
-    assert!(error.message().ends_with("the store has format 99; this haul knows up to 3"), "{error}");
+    assert!(
+        error.message().ends_with("unsupported store format 99: this haul supports up to format 3"),
+        "{error}"
+    );
     assert!(!error.hints().is_empty());
     for damage in [b"not a database, but long enough to be looked at".as_slice(), &bytes[..3000]] {
         fs::write(&index, damage).unwrap();

@@ -214,7 +214,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
     };
     let cut = || fs::File::options().write(true).open(&path).unwrap().set_len(400_000).unwrap();
     let changes: [&dyn Fn(); 3] = [&|| write_over(&vec![2; 1_000_000]), &|| write_over(b"2"), &cut];
-    let message = format!("{} changed while it was being uploaded", path.display());
+    let message = format!("{}: changed during the upload", path.display());
     for change in changes {
         fs::write(&path, vec![1; 1_000_000]).unwrap();
         let uploaded = interrupted(

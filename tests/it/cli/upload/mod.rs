@@ -81,7 +81,7 @@ fn folders_give_names_relative_to_the_argument() {
     sub/.hidden
     sub/b.md
     --- err
-    docs/link.md: a symbolic link, skipped (`--follow`)
+    docs/link.md: symbolic link skipped; to follow links: `--follow`
     ");
     check!(env.haul(["upload", "-r", "docs", "--flat", "--include", "*.md", "--fields", "name"]).sorted(), @"
     status 0
@@ -89,7 +89,7 @@ fn folders_give_names_relative_to_the_argument() {
     a.md
     b.md
     --- err
-    docs/link.md: a symbolic link, skipped (`--follow`)
+    docs/link.md: symbolic link skipped; to follow links: `--follow`
     ");
     check!(env.haul(["upload", "-r", "docs", "--exclude", "sub/*", "--follow", "--fields", "name"]).sorted(), @"
     status 0
@@ -101,7 +101,7 @@ fn folders_give_names_relative_to_the_argument() {
     check!(env.haul(["upload", "-r", "docs", "--include", "[", "--fields", "name"]), @r#"
     status 2
     --- err
-    error: "[" is not a glob: unclosed character class; missing ']'
+    error: invalid glob "[": unclosed character class; missing ']'
     "#);
 }
 
@@ -115,7 +115,7 @@ fn a_link_that_leads_back_ends() {
     --- out
     sub/a.md
     --- err
-    docs/sub/up: leads back to docs, skipped
+    docs/sub/up: skipped: it links back to docs
     ");
 }
 

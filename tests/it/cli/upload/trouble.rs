@@ -77,7 +77,7 @@ fn unreadable_files_and_folders() {
     1 uploaded, 2 failed
     caused by: Permission denied (os error 13)
     caused by: permission denied
-    error: docs/closed: cannot read the folder
+    error: docs/closed: cannot read the directory
     error: docs/secret.txt: cannot open
     ");
     check!(env.run(&mut env.unprivileged(&["ls", "--fields", "name"])), @"

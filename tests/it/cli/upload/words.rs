@@ -103,13 +103,13 @@ fn lifetimes() {
     check!(upload("soon"), @"
     status 2
     --- err
-    error: --expires soon: not a length of time
+    error: --expires soon: invalid duration
     hint: write `24h` or `7d`
     ");
     check!(upload("99999999d"), @"
     status 2
     --- err
-    error: --expires 99999999d: not a length of time
+    error: --expires 99999999d: invalid duration
     hint: write `24h` or `7d`
     ");
 }
