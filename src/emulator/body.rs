@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -183,6 +183,12 @@ pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refuse
         text.extend_from_slice(&piece);
     }
     Ok(text)
+}
+
+/// The `Content-Type` of a request without parameters, in lower case; empty without one.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn check_length<E>(headers: &HeaderMap, limit: Option<u64>) -> Result<(), Refused<E>> {

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_what_is_written_for_a_download_is_read_back() {
+    fn properties_a_download_header_is_parsed_to_the_same_name() {
         let name = prop_oneof!["\\PC*", any::<String>()];
         holds("content-disposition: what is written is read back", name, |name| {
             let written = content_disposition("form-data; name=f", &name);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_no_header_is_too_strange() {
+    fn properties_any_header_is_parsed_without_a_panic() {
         let value = prop_oneof![random_header(), prop::collection::vec(any::<u8>(), 0..60)];
         holds("content-disposition: no header is too strange", value, |value| {
             parse(&value);

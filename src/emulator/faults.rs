@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_say_which_requests() {
+    fn counts_select_requests() {
         let hit = |script| hits(script, &Method::POST, "/xai/v1/files", 9);
         assert_eq!(hit("lose"), (1..=9).collect::<Vec<_>>());
         assert_eq!(hit("lose times=2"), [1, 2]);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_and_paths_say_which_requests() {
+    fn methods_and_paths_select_requests() {
         let hit = |script, path| !hits(script, &Method::GET, path, 1).is_empty();
         assert!(hit("lose GET xai/v1/files", "/xai/v1/files"));
         assert!(hit("lose /xai/v1/files", "/xai/v1/files/"));
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_script_that_applies_takes_the_request() {
+    fn the_first_script_that_applies_wins() {
         let faults = Faults::parse(["fail=502 times=1", "429 times=1 retry-after=date:3"]).unwrap();
         let words: Vec<_> = (0..3).map(|_| faults.choose(&Method::GET, "/x").map(|(word, _)| word)).collect();
         assert_eq!(words, [Some("fail"), Some("429"), None]);

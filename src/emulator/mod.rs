@@ -34,7 +34,8 @@ use axum::response::Response;
 pub use crate::model::hex as to_hex;
 pub use crate::signing::{Signer, from_hex};
 pub use body::{
-    Field, Form, Head, Limits, Refused, Take, Upload, receive, receive_json, receive_raw, receive_text,
+    Field, Form, Head, Limits, Refused, Take, Upload, media_type, receive, receive_json, receive_raw,
+    receive_text,
 };
 pub use content::{Content, Sending};
 pub use disposition::content_disposition;

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_forms_say_why() {
+    fn invalid_forms_state_the_reason() {
         let no_name = b"--B:1-x\r\nContent-Type: text/plain\r\n\r\nx\r\n--B:1-x--";
         assert_eq!(read(no_name, &[9, 18, 27]).unwrap_err(), "a part has no name");
         let cut = b"--B:1-x\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--B:1-x";
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_another_reader_reads_the_same() {
+    fn properties_multer_finds_the_same_parts() {
         holds("multipart: multer reads the same", prop::collection::vec(part(), 0..5), |parts| {
             let expected: Vec<_> = parts
                 .iter()
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_a_form_that_breaks_off_is_never_whole() {
+    fn properties_an_incomplete_form_is_an_error() {
         let inputs = (
             prop::collection::vec(part(), 1..4),
             any::<Index>(),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_no_body_is_too_strange() {
+    fn properties_any_body_is_parsed_the_same_in_any_pieces() {
         let line = prop::sample::select(
             &[
                 "\r\n",

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_two_claim_is_exported_only_where_one_is_served_alone() {
+    fn a_variable_of_two_platforms_is_exported_only_if_one_is_served_alone() {
         let mut options = options();
         let address = "0.0.0.0:80".parse().unwrap();
         assert_eq!(options.variables(address), [("ONE_URL", "http://127.0.0.1:80/one/v1".to_owned())]);

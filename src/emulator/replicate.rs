@@ -81,7 +81,7 @@ pub static REPLICATE: Platform = Platform {
 };
 
 fn routes(site: Arc<Site>) -> Router {
-    let limit = site.quirk_value("rate-limit").and_then(|value| value.parse().ok());
+    let limit = site.quirk_number("rate-limit");
     let limiter = limit.map(|limit| RateLimiter::new(limit, Duration::from_mins(1)));
     let api = Router::new()
         .route("/files", get(list).post(create))
@@ -162,7 +162,7 @@ fn file_object(call: &Call, file: &File) -> Value {
 
 /// `POST /v1/files`.
 async fn create(call: Call, body: Body) -> Result<Response, Problem> {
-    let max_size = call.site.quirk_value("max-size").and_then(|value| value.parse().ok()).unwrap_or(MAX_SIZE);
+    let max_size = call.site.quirk_number("max-size").unwrap_or(MAX_SIZE);
     let limits = Limits { file: Some(max_size), body: Some(MAX_BODY.max(max_size)) };
     let received = receive(&call.site, &call.headers, body, limits, |before, head| {
         match (head.name.as_str(), &head.file_name) {
@@ -260,7 +260,7 @@ async fn list(call: Call) -> Result<Response, Problem> {
         None => None,
     };
     let backwards = matches!(cursor, Some((true, _)));
-    let size = call.site.quirk_value("page-size").and_then(|value| value.parse().ok());
+    let size = call.site.quirk_number("page-size");
     let size: usize = size.filter(|size| *size > 0).unwrap_or(PAGE);
     let by_id = call.site.quirk_value("list_order") == Some("id");
     let has_cursor = cursor.is_some();

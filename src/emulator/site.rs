@@ -1,6 +1,7 @@
 //! The state of a served platform.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -119,6 +120,11 @@ impl Site {
     /// A quirk's value.
     pub fn quirk_value(&self, name: &str) -> Option<&str> {
         self.quirks.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A quirk's value as a number; None if it is not one.
+    pub fn quirk_number<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.quirk_value(name)?.parse().ok()
     }
 
     /// The root URL of this platform at the host that the client used, without a trailing slash:

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -16,7 +16,8 @@ use crate::emulator::fastapi::{Problem, Refusal, receive_object};
 use crate::emulator::faults::proxy_page;
 use crate::emulator::openai::{self, Page};
 use crate::emulator::{
-    Content, Form, Head, Limits, Params, Refused, Sending, Site, Take, content_disposition, ids, receive,
+    Content, Form, Head, Limits, Params, Refused, Sending, Site, Take, content_disposition, ids, media_type,
+    receive,
 };
 use crate::error::{Kind, Result as StoreResult};
 use crate::filter::Filter;
@@ -76,7 +77,7 @@ fn workspace(file: &File) -> &str {
 /// The object. By its age a file is uploaded, then processing, then indexed.
 fn show(site: &Site, file: &File) -> Value {
     let age = file.created_at.map_or(0, |created| site.clock.now().as_second() - created.as_second());
-    let total = site.quirk_value("index-after").and_then(|text| text.parse().ok()).unwrap_or(INDEX_AFTER);
+    let total = site.quirk_number("index-after").unwrap_or(INDEX_AFTER);
     let (status, details) = match site.quirk_value("index-error") {
         _ if age < total / 2 => ("uploaded", None),
         _ if age < total => ("processing", None),
@@ -110,11 +111,10 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let limit = site.quirk_value("upload-limit").and_then(|bytes| bytes.parse().ok()).unwrap_or(LIMIT);
+    let limit = site.quirk_number("upload-limit").unwrap_or(LIMIT);
     let missing = || Refusal::from(Problem::missing(["body", "file"]).input(Value::Null));
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // FastAPI finds no fields in a body that is not a form.
-    if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+    if !media_type(&headers).starts_with("multipart/form-data") {
         return Err(missing());
     }
     let limits = Limits { file: Some(limit), body: Some(limit) };

@@ -76,7 +76,7 @@ fn routes(site: Arc<Site>) -> Router {
         .with_state(Arc::new(Service::new(site)))
 }
 
-/// Refuses unknown routes and methods in the words of the service's framework, and words scripted faults.
+/// Refuses unknown routes and methods as the service's framework does, and formats scripted faults.
 fn error(_site: &Site, status: StatusCode, message: &str) -> Response {
     let message = match status {
         StatusCode::UNAUTHORIZED if message.is_empty() => "Invalid authentication token",

@@ -29,7 +29,7 @@ pub(super) struct Service {
     projects: Vec<String>,
     /// The limiters by project; empty without a limit.
     limiters: HashMap<String, RateLimiter>,
-    /// How many of the next presigned URLs are to be stale.
+    /// The number of the next presigned URLs that are already expired.
     stale: AtomicU64,
 }
 
@@ -43,11 +43,11 @@ impl Service {
             Some((project.clone(), RateLimiter::new(count, Duration::from_secs(seconds))))
         });
         let limiters = limiters.collect();
-        let stale = site.quirk_value("stale-links").and_then(|count| count.parse().ok()).unwrap_or_default();
+        let stale = site.quirk_number("stale-links").unwrap_or_default();
         Self { site, projects, limiters, stale: AtomicU64::new(stale) }
     }
 
-    /// Whether the next presigned URL is to be stale.
+    /// Whether the next presigned URL is already expired. Counts it.
     pub(super) fn next_link_is_stale(&self) -> bool {
         let next = |left: u64| left.checked_sub(1);
         self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()

@@ -58,7 +58,7 @@ fn routes(site: Arc<Site>) -> Router {
         .route("/files/{file}/links/{link}", get(links::get).patch(links::update).delete(links::delete))
         .route("/file-links", get(links::list).post(links::create))
         .route("/file-links/{link}", get(links::get).delete(links::delete));
-    let limit = site.quirk_value("rate-limit").and_then(|value| value.parse().ok());
+    let limit = site.quirk_number("rate-limit");
     let limiter = limit.map(|limit| RateLimiter::new(limit, WINDOW));
     api.clone()
         .nest("/instances/{instance}", api.clone())

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
 
-use crate::emulator::{Denied, Gate, Params, Refused, Site, receive_text};
+use crate::emulator::{Denied, Gate, Params, Refused, Site, media_type, receive_text};
 use crate::error::{Error, Result as StoreResult};
 use crate::model::Object;
 use crate::store::Store;
@@ -30,7 +29,7 @@ const MAX_TEXT: usize = 100_000;
 /// A wire dialect, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// The seed page's.
+    /// The dialect of the seed page.
     Seed,
     /// `mt_2025_01_01_pulsar`.
     Pulsar,
@@ -145,7 +144,7 @@ impl Call {
         if text.trim_ascii().is_empty() {
             return Ok(Object::new());
         }
-        match self.media_type().as_str() {
+        match media_type(&self.headers).as_str() {
             "" | "application/json" => match serde_json::from_slice(&text) {
                 Ok(Value::Object(object)) => Ok(object),
                 Ok(other) => Err(Problem::invalid(
@@ -163,12 +162,6 @@ impl Call {
             }
             _ => Err(Problem::body("unsupported_content_type", "the body must be JSON")),
         }
-    }
-
-    /// The content type without parameters, in lower case.
-    pub(super) fn media_type(&self) -> String {
-        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 }
 
@@ -252,7 +245,8 @@ fn json_type(value: &Value) -> &'static str {
     }
 }
 
-/// A refusal. Status, code, entity and errors are the contract; the sentences are our own. As a response it has no body until the middleware renders it for the dialect.
+/// A refusal. Status, code, entity and errors follow the contract; the messages are the emulator's own. As a response it
+/// has no body until the middleware renders it for the dialect.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     status: StatusCode,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::files::{self, ACTIVE, DELETED_FILE, PENDING, SPACE, TITLE};
 use super::request::{self, Answer, Call, Dialect, Owner, Problem};
 use crate::emulator::body::{Announced, store_content};
-use crate::emulator::{Limits, Params, Refused, Site, Take, ids, receive, receive_raw};
+use crate::emulator::{Limits, Params, Refused, Site, Take, ids, media_type, receive, receive_raw};
 use crate::error::Result as StoreResult;
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Store, Transaction};
@@ -34,7 +34,7 @@ const URL_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
 const UPLOAD_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn upload(call: Call, body: Body) -> Answer {
-    if call.media_type() == "application/json" {
+    if media_type(&call.headers) == "application/json" {
         presigned(&call, body).await
     } else {
         form(&call, body).await

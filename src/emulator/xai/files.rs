@@ -27,7 +27,7 @@ const MAX_PAGE: usize = 100;
 
 /// Largest file in bytes.
 pub(super) fn max_size(site: &Site) -> u64 {
-    site.quirk_value("upload-limit").and_then(|bytes| bytes.parse().ok()).unwrap_or(LIMIT)
+    site.quirk_number("upload-limit").unwrap_or(LIMIT)
 }
 
 /// Limits of a form and its file.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::files::{Format, limits, max_size};
 use super::record::{self, Dialect, Refusal, check_team};
-use crate::emulator::{Content, Params, Sending, Site, Take, receive, receive_json};
+use crate::emulator::{Content, Params, Sending, Site, Take, media_type, receive, receive_json};
 use crate::error::{Error, Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
 use crate::store::{Blob, BlobReader, Incoming, Store};
@@ -347,8 +347,7 @@ pub(super) async fn update(
     check_team(&site, params.get("team_id"))?;
     let id = FileId(id);
     record::stat(&site, &id).await?;
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut change = if kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
+    let mut change = if media_type(&headers).starts_with("multipart/") {
         from_form(&site, &headers, body).await?
     } else {
         from_message(&site, receive_message(body).await?).await?

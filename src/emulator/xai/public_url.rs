@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -14,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{self, COMPLETE, PUBLIC_TOKEN, PUBLIC_URL_EXPIRES_AT, Record as _, Refusal};
-use crate::emulator::{Content, Sending, Signer, Site, ids, receive_text};
+use crate::emulator::{Content, Sending, Signer, Site, ids, media_type, receive_text};
 use crate::error::{Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
 use crate::store::Transaction;
@@ -71,8 +70,7 @@ pub(super) async fn create(
 
 /// Reads the lifetime from the required JSON body, which may be `{}`. The web framework refuses others.
 async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusal> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.trim_start().to_ascii_lowercase().starts_with("application/json") {
+    if !media_type(headers).starts_with("application/json") {
         let message = "Expected request with `Content-Type: application/json`";
         return Err(Refusal::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
@@ -98,7 +96,7 @@ fn check(file: &File, end: Option<i64>) -> Result<(), Refusal> {
     if file.status.as_deref() != Some(COMPLETE) {
         return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));
     }
-    if media_type(record::extension(&file.name)).is_none() {
+    if type_of(record::extension(&file.name)).is_none() {
         return Err(Refusal::invalid("Public URLs are for images, videos and PDFs only"));
     }
     match file.size.unwrap_or_default() {
@@ -113,7 +111,7 @@ fn check(file: &File, end: Option<i64>) -> Result<(), Refusal> {
     }
 }
 
-fn media_type(extension: &str) -> Option<&'static str> {
+fn type_of(extension: &str) -> Option<&'static str> {
     TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, kind)| *kind)
 }
 
@@ -202,7 +200,7 @@ pub(super) async fn fetch(
     if !is_public {
         return missing();
     }
-    let content_type = media_type(extension).unwrap_or("application/octet-stream").to_owned();
+    let content_type = type_of(extension).unwrap_or("application/octet-stream").to_owned();
     let etag = content.file.checksums.blake3.clone();
     content.send(&headers, Sending { ranges: true, etag, content_type, ..Sending::default() })
 }
