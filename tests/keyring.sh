@@ -69,9 +69,9 @@ unlocked='
     wait_for secret-tool store --label ready service ready </dev/null'
 on_bus auth::bus::service_ "$unlocked"
 on_bus auth::bus::locked_ "$unlocked"
-on_bus auth::bus::nobody_ '
+on_bus auth::bus::absent_ '
     if busctl --user status org.freedesktop.secrets >/dev/null 2>&1; then exit 1; fi'
-on_bus auth::bus::silence_ '
+on_bus auth::bus::silent_ '
     dbus-test-tool black-hole --name=org.freedesktop.secrets &
     trap "kill $!" EXIT
     wait_for busctl --user status org.freedesktop.secrets'

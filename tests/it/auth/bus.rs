@@ -1,7 +1,7 @@
-//! A real Secret Service: gnome-keyring on a bus of its own, its secrets read back with `secret-tool`.
+//! A real Secret Service: gnome-keyring on its own bus, with secrets read back by `secret-tool`.
 //!
-//! `tests/keyring.sh` sets it up, runs these with `--ignored` one by one, and fails where something is missing. They are
-//! ignored in the ordinary run, which must not touch the keyring of whoever runs it.
+//! `tests/keyring.sh` sets it up, runs these tests one by one with `--ignored`, and fails if something is missing.
+//! They are ignored in an ordinary run, which must not touch the user's keyring.
 
 use std::fs;
 use std::process::Command;
@@ -11,13 +11,14 @@ use crate::support::sandbox::Sandbox;
 
 const IGNORED: &str = "HAUL_TEST_BUS";
 
-/// A sandbox on the bus of `tests/keyring.sh`. It fails on any other: these tests lock and unlock what they find.
+/// A sandbox on the bus of `tests/keyring.sh`. It fails on any other bus, because these tests lock and unlock
+/// keyrings.
 fn on_bus() -> Sandbox {
     assert_eq!(std::env::var(IGNORED).as_deref(), Ok("1"), "run tests/keyring.sh");
     Sandbox::new().with_var("DBUS_SESSION_BUS_ADDRESS", &std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap())
 }
 
-/// What another program finds in the keyring.
+/// The secret that another program finds in the keyring.
 fn lookup(account: &str) -> Option<String> {
     let found = Command::new("secret-tool")
         .args(["lookup", "service", "haul", "username", account])
@@ -26,7 +27,7 @@ fn lookup(account: &str) -> Option<String> {
     found.status.success().then(|| String::from_utf8(found.stdout).unwrap())
 }
 
-/// All that haul has in the keyring.
+/// Everything that haul stored in the keyring.
 fn everything() -> String {
     let found = Command::new("secret-tool").args(["search", "--all", "service", "haul"]).output().unwrap();
     String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned()
@@ -54,7 +55,7 @@ fn service_stores_reads_replaces_and_deletes() {
     let ran = ran.says("xai: the token is kept in the desktop keyring (Secret Service)");
     assert_eq!(ran.json()[0]["stored_in"], "secret-service");
     assert_eq!(lookup("xai").as_deref(), Some("tok-first-first-first-first"));
-    // The probe is gone, and the token is nowhere else.
+    // The probe is deleted, and the token is nowhere else.
     assert!(!everything().contains("probe"), "{}", everything());
     assert_eq!(home.config_text(), "[profiles.xai]\ntoken_store = \"secret-service\"\n");
     assert_eq!(home.contents().len(), 1);
@@ -69,13 +70,13 @@ fn service_stores_reads_replaces_and_deletes() {
     assert_eq!(lookup("xai").as_deref(), Some("tok-second"));
     assert_eq!(home.line("auth token xai").ok().stdout(), "tok-second\n");
 
-    // Each profile has an account of its own.
+    // Each profile has its own account.
     home.line_reading("tok-other", "auth login replicate --no-check").ok();
     assert_eq!(lookup("xai").as_deref(), Some("tok-second"));
     assert_eq!(lookup("replicate").as_deref(), Some("tok-other"));
     home.line("auth logout replicate").ok();
 
-    // To another store: the first does not keep a copy.
+    // After a move to another store the first keeps no copy.
     home.line_reading("tok-third", "auth login xai --no-check --insecure-storage").ok();
     assert_eq!(lookup("xai"), None);
     home.line_reading("tok-fourth", "auth login xai --no-check").ok();
@@ -89,7 +90,7 @@ fn service_stores_reads_replaces_and_deletes() {
 
 #[test]
 #[ignore = "needs a Secret Service: tests/keyring.sh"]
-fn service_that_lost_the_token_is_told() {
+fn service_without_the_token_is_reported() {
     let home = on_bus();
     home.line_reading("tok-1", "auth login xai --no-check").ok();
     let clear = Command::new("secret-tool").args(["clear", "service", "haul", "username", "xai"]).status();
@@ -103,7 +104,7 @@ fn service_that_lost_the_token_is_told() {
 
 #[test]
 #[ignore = "needs a Secret Service: tests/keyring.sh"]
-fn service_serves_a_tab() {
+fn service_is_used_for_completions() {
     let (home, server) = (on_bus(), Server::willing());
     home.line_reading("tok-tab", "auth login xai --no-check").ok();
     let home = home.with_var("COMPLETE", "fish");
@@ -114,11 +115,11 @@ fn service_serves_a_tab() {
 
 #[test]
 #[ignore = "needs a Secret Service: tests/keyring.sh"]
-fn locked_keyring_is_told_and_passed_over() {
+fn locked_keyring_is_reported_and_skipped() {
     let (home, server) = (on_bus(), Server::willing());
     home.line_reading("tok-1", "auth login xai --no-check").ok();
     service("Lock");
-    // A TAB does not have it unlocked: nobody is asked, and the platform neither.
+    // TAB neither prompts to unlock the keyring nor queries the platform.
     let home = home.with_var("COMPLETE", "fish");
     let ran = home.line(&format!("-- haul -p xai --base-url {} get f", server.url)).ok();
     assert_eq!((ran.stdout().as_str(), ran.stderr().as_str()), ("", ""));
@@ -130,7 +131,7 @@ fn locked_keyring_is_told_and_passed_over() {
     home.line("auth logout xai").fails(4).says("it is locked").says("config.toml:2");
     assert!(home.config_text().contains("secret-service"));
     let ran = home.line_reading("tok-2", "auth login metorial --no-check --json");
-    // The kernel's keyring is the next; where the sandbox has none, nothing is kept in plain text.
+    // The kernel keyring is next. If the sandbox has none, nothing is stored in plain text.
     if ran.status == 0 {
         assert_eq!(ran.says("it is locked").json()[0]["stored_in"], "kernel-keyring");
         home.line("auth logout metorial").ok();
@@ -142,14 +143,14 @@ fn locked_keyring_is_told_and_passed_over() {
 
 #[test]
 #[ignore = "needs a session bus without a Secret Service: tests/keyring.sh"]
-fn nobody_offers_the_service() {
+fn absent_service_is_skipped() {
     let home = on_bus().with_config("[profiles.xai]\ntoken_store = 'secret-service'\n");
     home.line("auth token xai").fails(4).says("the desktop keyring (Secret Service) cannot be used");
 }
 
 #[test]
 #[ignore = "needs a silent Secret Service: tests/keyring.sh"]
-fn silence_is_not_waited_for() {
+fn silent_service_times_out() {
     let home = on_bus().with_config("[profiles.xai]\ntoken_store = 'secret-service'\n");
     let owned = Command::new("busctl").args(["--user", "list", "--no-legend"]).output().unwrap();
     let names = String::from_utf8(owned.stdout).unwrap();
@@ -167,7 +168,7 @@ fn silence_is_not_waited_for() {
 #[ignore = "needs the kernel's persistent keyring: tests/keyring.sh"]
 fn kernel_keyring_stores_reads_replaces_and_deletes() {
     assert!(fs::exists("/proc/sys/kernel/keys/persistent_keyring_expiry").unwrap());
-    // No bus: the kernel's keyring is what is left.
+    // Without a bus the kernel keyring remains.
     let (home, server) = (Sandbox::new(), Server::willing());
     let url = format!("--base-url {}", server.url);
     let ran = home.line_reading("tok-first-first-first-first", &format!("auth login xai {url} --json")).ok();

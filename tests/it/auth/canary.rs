@@ -1,4 +1,4 @@
-//! A token that is in every source is in no output.
+//! A token from any source appears in no output.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -14,7 +14,7 @@ use crate::support::sandbox::{Run, Sandbox};
 
 const CANARY: &str = "canary-6f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
-/// Any part of it that could be used to guess the rest.
+/// Whether text contains any part of the token that helps to guess the rest.
 fn leaks(text: &str) -> bool {
     text.contains(&CANARY[5..25]) || text.contains(&CANARY[15..35])
 }
@@ -27,7 +27,7 @@ fn command_lines() -> Vec<String> {
         .collect()
 }
 
-/// Refuses after it has looked at all command lines, while haul waits.
+/// A server that inspects all command lines while haul waits, and then refuses.
 fn refusing_and_looking() -> Server {
     Server::new(401, |authorization| {
         let seen = command_lines().iter().any(|line| leaks(line));
@@ -41,7 +41,7 @@ fn check(ran: &Run, what: &str) {
     assert!(!ran.stderr().contains("in a command line: true"), "{what} has it in a command line: {ran:?}");
 }
 
-/// The commands that send it, and those that look at settings.
+/// Commands that send the token, and commands that read settings.
 const COMMANDS: &[&str] = &[
     "-vvv ls",
     "-vvv --json ls",
@@ -109,7 +109,7 @@ fn a_token_of_a_login_is_never_shown() {
 }
 
 #[test]
-fn every_platform_keeps_it_to_itself() {
+fn no_platform_reveals_a_token() {
     let server = refusing_and_looking();
     for platform in served().map(|(platform, _)| platform.name) {
         let home =
@@ -126,7 +126,7 @@ fn every_platform_keeps_it_to_itself() {
 }
 
 #[test]
-fn debug_output_has_no_token_in_it() {
+fn debug_output_contains_no_token() {
     let home = Sandbox::new().with_config("[profiles.replicate.set]\nsigning_secret = 'canary-set'\n");
     let variables = [
         ("HAUL_HOME", home.home().display().to_string()),
@@ -146,8 +146,8 @@ fn debug_output_has_no_token_in_it() {
 }
 
 #[test]
-fn the_search_would_find_it() {
-    // Another word than the canary: the other tests run beside this one.
+fn the_search_finds_a_word_in_a_command_line() {
+    // Not the canary itself: other tests run at the same time.
     let word = "sparrow-in-a-command-line";
     let mut child = std::process::Command::new("sleep").arg0(word).arg("60").spawn().unwrap();
     let found = (0..100).any(|_| {

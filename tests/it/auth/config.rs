@@ -1,4 +1,4 @@
-//! The config file, and `haul config show`.
+//! The config file and `haul config show`.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn a_token_in_a_config_file_is_refused_and_never_repeated() {
         .fails(2)
         .says(":3: tokens are not allowed in the config file, and other users can read");
     assert!(!ran.stderr().contains("secret-text"), "{ran:?}");
-    // A secret setting has its place there, as long as nobody else can read it.
+    // A secret setting is accepted if only the owner can read the file.
     let text = "default_profile = 'replicate'\n[profiles.replicate.set]\nsigning_secret = 'secret-text'\n";
     let home = home.with_config(text);
     assert_eq!(origin(&home.line("config show --json").ok(), "set.signing_secret").0, "***");
@@ -59,7 +59,7 @@ fn a_token_in_a_config_file_is_refused_and_never_repeated() {
 }
 
 #[test]
-fn a_config_file_that_cannot_be_read_is_told() {
+fn an_unreadable_config_file_is_reported() {
     let home = Sandbox::new().with_config("");
     fs::write(home.config_path(), b"a = 1\nb = '\xff'\n").unwrap();
     home.line("ls").fails(2).says("config.toml:2: invalid UTF-8");
@@ -88,14 +88,14 @@ fn every_value_has_its_origin() {
     assert_eq!(origin(&ran, "wire_dialect"), pair("auto", "built in"));
     assert_eq!(origin(&ran, "token"), pair("***", "HAUL_TOKEN"));
     assert!(!ran.stdout().contains("tok-"), "{ran:?}");
-    // Flag before environment before file.
+    // Flags override the environment, which overrides the file.
     let ran = home.line("config show --base-url https://flag.example.com --set team_id=t2 --json").ok();
     assert_eq!(origin(&ran, "base_url"), pair("https://flag.example.com/v1", "--base-url"));
     assert_eq!(origin(&ran, "set.team_id"), pair("t2", "--set"));
 }
 
 #[test]
-fn official_base_url_variables_are_taken_as_people_write_them() {
+fn official_base_url_variables_are_accepted_in_common_spellings() {
     for text in
         ["https://api.example.com", "https://api.example.com/v1/", "api.example.com", "api.example.com/v1"]
     {

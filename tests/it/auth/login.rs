@@ -78,7 +78,7 @@ fn a_linked_token_file_stays_a_link() {
 }
 
 #[test]
-fn nothing_is_asked_where_nobody_can_answer() {
+fn there_is_no_prompt_without_a_terminal() {
     for home in [Sandbox::new(), Sandbox::new().with_var("CI", "true")] {
         home.line("auth login xai").fails(2).says("no token was given");
         home.line_reading("two\nlines\n", "auth login xai").fails(2).says("more than one line");
@@ -92,8 +92,8 @@ fn nothing_is_asked_where_nobody_can_answer() {
 }
 
 #[test]
-fn without_a_token_no_request_leaves_and_the_variable_is_named() {
-    // Reaching this host would be exit 7.
+fn without_a_token_no_request_is_sent_and_the_variable_is_named() {
+    // A request to this host would exit with 7.
     let home = Sandbox::new();
     let away = "--base-url https://files.invalid --retries 0";
     home.line(&format!("-p replicate ls {away}")).fails(4).says("set REPLICATE_API_TOKEN");
@@ -104,7 +104,7 @@ fn without_a_token_no_request_leaves_and_the_variable_is_named() {
 }
 
 #[test]
-fn status_tells_where_from_and_offline_asks_nobody() {
+fn status_shows_the_source_and_offline_sends_no_request() {
     let server = Server::refusing();
     let home = Sandbox::new().with_var("XAI_API_KEY", TOKEN).with_var("HAUL_PROFILE_CI_PROVIDER", "xai");
     let home =
@@ -127,7 +127,7 @@ fn status_tells_where_from_and_offline_asks_nobody() {
 }
 
 #[test]
-fn a_login_that_another_place_hides_is_told() {
+fn a_login_hidden_by_another_source_is_reported() {
     let home = Sandbox::new().with_var("XAI_API_KEY", "tok-env");
     let ran = home.line_reading(TOKEN, "auth login xai --insecure-storage --no-check").ok();
     ran.says("XAI_API_KEY goes before the stored token");
@@ -136,7 +136,7 @@ fn a_login_that_another_place_hides_is_told() {
 }
 
 #[test]
-fn traces_show_one_line_a_request() {
+fn traces_show_one_line_per_request() {
     let server = Server::willing();
     let home = Sandbox::new().with_var("XAI_API_KEY", TOKEN);
     let quiet = home.line(&format!("-p xai -v ls --base-url {}", server.url)).ok();

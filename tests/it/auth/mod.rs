@@ -1,4 +1,4 @@
-//! Tokens and profiles, as a user and a CI job meet them. No keyring is needed: see `bus.rs` for those.
+//! Tokens and profiles for users and CI jobs, without a keyring; `bus.rs` has the tests with one.
 
 #[cfg(target_os = "linux")]
 mod bus;

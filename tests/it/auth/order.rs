@@ -1,4 +1,4 @@
-//! Which place a token is taken from, and to whom it is never given.
+//! The precedence of token sources, and the servers that never receive a token.
 
 use super::support::Server;
 use crate::support::sandbox::Sandbox;
@@ -30,7 +30,7 @@ fn the_flag_beats_the_variable_and_the_variable_the_file() {
 }
 
 #[test]
-fn a_built_in_profile_takes_the_official_variable_before_its_command() {
+fn a_built_in_profile_prefers_the_official_variable_to_its_command() {
     let server = Server::willing();
     let config = |home: Sandbox| {
         home.with_config(&format!(
@@ -49,7 +49,7 @@ fn a_built_in_profile_takes_the_official_variable_before_its_command() {
 }
 
 #[test]
-fn a_named_profile_never_gives_the_vendors_variable_to_a_foreign_host() {
+fn a_named_profile_never_sends_the_vendors_variable_to_a_foreign_host() {
     let server = Server::willing();
     let text = format!("[profiles.work]\nprovider = 'xai'\nbase_url = '{}'\n", server.url);
     let home = Sandbox::new().with_config(&text).with_var("XAI_API_KEY", "official");
@@ -61,7 +61,7 @@ fn a_named_profile_never_gives_the_vendors_variable_to_a_foreign_host() {
 }
 
 #[test]
-fn a_named_profile_of_the_vendors_host_takes_its_variable_last() {
+fn a_named_profile_of_the_vendors_host_uses_its_variable_last() {
     let text = "[profiles.work]\nprovider = 'xai'\n";
     let home = Sandbox::new().with_config(text).with_var("XAI_API_KEY", "official");
     let source =
@@ -69,14 +69,14 @@ fn a_named_profile_of_the_vendors_host_takes_its_variable_last() {
     assert_eq!(source(&home), "XAI_API_KEY");
     let home = home.with_config(&format!("{text}token_command = 'echo command'\n"));
     assert_eq!(source(&home), "token_command");
-    // Uploads that go elsewhere would take the token with them.
+    // Uploads to another host would carry the token there.
     let moved = "upload_base_url = 'https://files.example.com'\n";
     let home = home.with_config(&format!("{text}{moved}"));
     home.line("auth status work --offline").fails(4).says("no token");
 }
 
 #[test]
-fn a_second_profile_on_the_line_does_not_get_the_first_ones_token() {
+fn a_second_profile_in_a_command_does_not_get_the_token_of_the_first() {
     let (first, second) = (Server::willing(), Server::willing());
     let home = Sandbox::new().with_var("HAUL_TOKEN", "first");
     let home = home.with_config(&format!(
@@ -90,7 +90,7 @@ fn a_second_profile_on_the_line_does_not_get_the_first_ones_token() {
 }
 
 #[test]
-fn a_token_command_that_fails_is_told_without_its_output() {
+fn a_failed_token_command_is_reported_without_its_output() {
     let home = Sandbox::new().with_config("[profiles.xai]\ntoken_command = 'echo half-a-token; exit 3'\n");
     let ran = home.line("-p xai ls").fails(4).says("token_command failed").says("exit status: 3");
     assert!(!ran.stderr().contains("half-a-token"), "{ran:?}");

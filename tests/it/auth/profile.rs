@@ -4,7 +4,7 @@ use super::support::{mode, set_mode};
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn a_profile_is_added_chosen_and_removed_and_comments_stay() {
+fn a_profile_is_added_selected_and_removed_and_comments_stay() {
     let home = Sandbox::new().with_config("# mine\nunknown = 1\n");
     let line = "profile add work --provider xai --base-url files.example.com --set team_id=t1 --json";
     let row = home.line(line).ok().json().remove(0);
@@ -22,7 +22,7 @@ fn a_profile_is_added_chosen_and_removed_and_comments_stay() {
 }
 
 #[test]
-fn what_would_not_work_is_refused_before_it_is_written() {
+fn an_invalid_profile_is_refused_before_it_is_written() {
     let home = Sandbox::new();
     let refused = |line: &str, why: &str| {
         home.line(&format!("profile add {line}")).fails(2).says(why);
@@ -40,7 +40,7 @@ fn what_would_not_work_is_refused_before_it_is_written() {
 }
 
 #[test]
-fn a_profile_can_live_in_the_environment_alone() {
+fn a_profile_can_be_defined_by_the_environment_alone() {
     let home = Sandbox::new()
         .with_var("HAUL_PROFILE_WORK_EU_PROVIDER", "llamacloud")
         .with_var("HAUL_PROFILE_WORK_EU_BASE_URL", "https://api.cloud.eu.example.com")
@@ -57,7 +57,7 @@ fn a_profile_can_live_in_the_environment_alone() {
 }
 
 #[test]
-fn removing_a_profile_takes_its_token_along() {
+fn removing_a_profile_removes_its_token() {
     let home = Sandbox::new();
     home.line("profile add work --provider xai").ok();
     home.line_reading("tok-1", "auth login work --no-check --insecure-storage").ok();
@@ -94,7 +94,7 @@ fn a_linked_config_file_stays_a_link() {
     assert_eq!(mode(&real), 0o644);
     std::fs::remove_file(&real).unwrap();
     home.line("profile add work --provider xai").ok();
-    assert!(home.config_path().is_symlink(), "also if it dangles");
+    assert!(home.config_path().is_symlink(), "also if the link dangles");
     assert!(std::fs::read_to_string(&real).unwrap().contains("[profiles.work]"));
     assert_eq!(mode(&real), 0o600);
 }

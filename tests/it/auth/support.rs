@@ -1,4 +1,4 @@
-//! A server that says what it is told to.
+//! A scripted server for authentication tests.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -17,19 +17,19 @@ pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A server that answers every request alike and remembers who asked.
+/// A server that gives the same response to every request and records the tokens.
 pub struct Server {
     pub url: String,
     server: server::Server,
 }
 
 impl Server {
-    /// An empty listing in everybody's words.
+    /// Responds with an empty listing in the format of every platform.
     pub fn willing() -> Self {
         Self::new(200, |_| r#"{"data":[],"items":[],"results":[],"files":[],"has_more":false}"#.to_owned())
     }
 
-    /// Refuses, and repeats what it was given in its headers and body.
+    /// Refuses, and repeats the received token in its headers and body.
     pub fn refusing() -> Self {
         Self::new(401, |authorization| {
             format!(r#"{{"error":{{"message":"no such key: {authorization}","detail":"{authorization}"}}}}"#)
@@ -45,7 +45,7 @@ impl Server {
         Self { url: server.origin(), server }
     }
 
-    /// The `Authorization` header of each request, or nothing.
+    /// The `Authorization` header of each request, or an empty string.
     pub fn seen(&self) -> Vec<String> {
         self.server.requests().iter().map(|request| authorization(request).to_owned()).collect()
     }

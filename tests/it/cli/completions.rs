@@ -1,4 +1,4 @@
-//! `haul completions`, and what haul answers at a TAB.
+//! `haul completions` and the completions that haul offers for TAB.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,33 +22,33 @@ use crate::support::sandbox::Sandbox;
 /// The token of the platform in these tests.
 pub const TOKEN: &str = "sk-token-of-the-tests";
 
-/// Serves the platforms on this machine; one of them is profile `far` of the environment.
+/// Serves the platforms on this machine and sets up one of them as profile `far`.
 pub fn serve(env: &mut Sandbox) -> ServeProcess {
     let served = ServeProcess::start(env, ["--ephemeral"]);
     far(env, &served.base(far_provider()));
     served
 }
 
-/// The provider of `far`: one with downloads.
+/// The provider of `far`: one that supports downloads.
 fn far_provider() -> &'static str {
     let gives = |platform: &Platform| platform.spec().dialects[0].can.download == Download::Any;
     served().find(|(platform, _)| gives(platform)).unwrap().0.name
 }
 
-/// Makes `far` a profile there.
+/// Makes `far` a profile for this server.
 fn far(env: &mut Sandbox, url: &str) {
     env.add_profile("far", &Case::of(far_provider(), "auto"), url, TOKEN);
 }
 
-/// Puts so many files, and one of each of these names, into the store of `local`; the ids of these are `0special`,
-/// `1special` and so on.
+/// Puts `count` numbered files, and one file for each of these names, into the local store. The ids of the named
+/// files are `0special`, `1special` and so on.
 pub fn fill(env: &Sandbox, count: usize, names: &[&str]) {
     let many = (0..count).map(|n| (format!("0data{n:04}"), format!("data-{n:04}.csv")));
     let special = names.iter().enumerate().map(|(n, name)| (format!("{n}special"), (*name).to_owned()));
     put(env, many.chain(special));
 }
 
-/// Puts files of these ids and names into the store of `local`.
+/// Puts files with these ids and names into the local store.
 pub fn put(env: &Sandbox, files: impl IntoIterator<Item = (String, String)>) {
     let store = Store::open(&env.store(), Options { ephemeral: true, ..Options::default() }).unwrap();
     for (id, name) in files {
@@ -66,13 +66,13 @@ pub fn put(env: &Sandbox, files: impl IntoIterator<Item = (String, String)>) {
     }
 }
 
-/// What is offered for the last of these words, without what is said about it.
+/// The completions of the last of these words, without descriptions.
 fn offered(env: &Sandbox, words: &[&str]) -> Vec<String> {
     let lines = explained(env, words).into_iter();
     lines.map(|line| line.split('\t').next().unwrap().to_owned()).collect()
 }
 
-/// The same with what is said about it.
+/// The completions of the last of these words, with descriptions.
 fn explained(env: &Sandbox, words: &[&str]) -> Vec<String> {
     let mut command = env.command();
     command.env("COMPLETE", "fish").arg("--").arg("haul").args(words);
@@ -88,7 +88,7 @@ fn beginning<'a>(start: &str, words: impl Iterator<Item = &'a str>) -> Vec<Strin
     words
 }
 
-/// The built-in profiles with this prefix, as the start of a reference.
+/// The built-in profiles with this prefix, in the form that starts a reference.
 fn profiles(start: &str) -> Vec<String> {
     let names = beginning(start, REGISTRY.iter().map(|spec| spec.name));
     names.into_iter().map(|name| name + ":").collect()
@@ -100,7 +100,7 @@ fn a_script_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = env.haul(["completions", shell]).ok().stdout();
         assert!(script.contains("haul"), "{shell}: {script}");
-        // As other programs of this kind do it, too: `source <(COMPLETE=bash haul)`.
+        // The usual way of other programs works too: `source <(COMPLETE=bash haul)`.
         assert_eq!(env.run(env.command().env("COMPLETE", shell)).ok().stdout(), script);
     }
     check!(env.haul(["completions", "tcsh"]), @r#"
@@ -121,7 +121,7 @@ fn a_script_for_each_shell() {
 }
 
 #[test]
-fn a_variable_that_is_meant_for_others_changes_nothing() {
+fn a_variable_for_another_shell_changes_nothing() {
     let mut env = Sandbox::with_files(&["a.txt"]);
     for value in ["1", "yes", "tcsh", "bash"] {
         env.set("COMPLETE", value);
@@ -130,7 +130,7 @@ fn a_variable_that_is_meant_for_others_changes_nothing() {
 }
 
 #[test]
-fn files_of_the_store_by_name_and_id() {
+fn files_are_completed_by_name_and_id() {
     let mut env = Sandbox::new();
     env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
     env.set("HAUL_PROFILE_ZONE_PROVIDER", remote().name);
@@ -138,8 +138,8 @@ fn files_of_the_store_by_name_and_id() {
     assert_eq!(offered(&env, &["info", "re"]), [vec!["report.pdf".to_owned()], profiles("re")].concat());
     assert_eq!(offered(&env, &["get", "my"]), ["my file.txt"]);
     assert_eq!(offered(&env, &["rm", "data-000"]), ["data-0000.csv", "data-0001.csv", "data-0002.csv"]);
-    // What could be taken for something else is told to be a name; a name that is the id of another file, too.
-    assert_eq!(offered(&env, &["link", "zone:od"]), [""; 0], "this is a profile");
+    // An ambiguous name gets the prefix `name:`, and so does a name that is the id of another file.
+    assert_eq!(offered(&env, &["link", "zone:od"]), [""; 0], "`zone:` is a profile");
     assert_eq!(offered(&env, &["link", "name:zone:"]), ["name:zone:odd.txt"]);
     let all = [
         "name:*.txt",
@@ -158,10 +158,10 @@ fn files_of_the_store_by_name_and_id() {
     {
         assert_eq!(offered(&env, &[verb, &[""]].concat()), all, "{verb:?}");
     }
-    // Ids when one begins to type one.
+    // Ids are offered once the user starts typing one.
     assert_eq!(offered(&env, &["get", "0d"]), ["0data0000", "0data0001", "0data0002"]);
     assert_eq!(offered(&env, &["get", "id:1"]), ["id:1special"]);
-    // Behind a profile nothing is an option.
+    // After a profile nothing is parsed as an option.
     assert_eq!(offered(&env, &["get", "local:-"]), ["local:-dash"]);
     assert_eq!(offered(&env, &["get", "local:id:2s"]), ["local:id:2special"]);
     assert_eq!(explained(&env, &["get", "rep"])[0], "report.pdf\t23 B, now");
@@ -172,7 +172,7 @@ fn files_of_the_store_by_name_and_id() {
 }
 
 #[test]
-fn a_name_of_several_files_leads_to_their_ids() {
+fn an_ambiguous_name_leads_to_ids() {
     let mut env = Sandbox::new();
     env.set("HAUL_NOW", "2026-03-01T12:00:03Z");
     fill(&env, 0, &["report.pdf", "report.pdf", "reports"]);
@@ -184,7 +184,7 @@ fn a_name_of_several_files_leads_to_their_ids() {
 }
 
 #[test]
-fn what_steers_a_terminal_is_offered_by_its_id() {
+fn names_with_control_characters_are_offered_by_id() {
     let env = Sandbox::new();
     let hostile = ["a\u{1b}]0;owned\u{7}", "a\nb", "a\u{202e}b", "a\tb", "a\u{b}c", ""];
     fill(&env, 0, &hostile);
@@ -200,7 +200,7 @@ fn what_steers_a_terminal_is_offered_by_its_id() {
 }
 
 #[test]
-fn words_that_are_no_files() {
+fn commands_options_and_values_are_completed() {
     let mut env = Sandbox::new();
     let purposed = dialects().find(|case| case.can().upload.purposes.contains(&"user_data")).unwrap();
     env.set("HAUL_PROFILE_WORK_PROVIDER", purposed.provider);
@@ -227,13 +227,13 @@ fn words_that_are_no_files() {
     assert_eq!(offered(&env, &["-p", "work", "upload", "--purpose", "user"]), ["user_data"]);
     assert_eq!(offered(&env, &["help", "filt"]), ["filters"]);
     assert_eq!(offered(&env, &["help", "meta", "u"]), ["unset"]);
-    // A folder of this machine, where paths are meant.
+    // Local folders, where paths are expected.
     env.write("docs/a.md", "");
     assert_eq!(offered(&env, &["upload", "do"]), ["docs/"]);
 }
 
 #[test]
-fn the_words_of_each_platform() {
+fn values_of_each_platform_are_completed() {
     let env = Sandbox::new();
     let sorted = |words: &[&str]| {
         let mut offered = offered(&env, words);
@@ -245,7 +245,7 @@ fn the_words_of_each_platform() {
         let names = beginning(start, REGISTRY.iter().map(|spec| spec.name));
         assert_eq!(sorted(&["providers", start]), names, "{name}");
         for setting in spec.settings {
-            // Secret settings are refused as arguments.
+            // Secret settings are not accepted as arguments.
             let open = spec.settings.iter().filter(|setting| !setting.secret).map(|setting| setting.key);
             let start = &setting.key[..2];
             let keys: Vec<String> = beginning(start, open).into_iter().map(|key| key + "=").collect();
@@ -264,7 +264,7 @@ fn the_words_of_each_platform() {
 }
 
 #[test]
-fn broken_settings_are_not_talked_about() {
+fn broken_settings_are_ignored() {
     let env = Sandbox::new();
     fs::write(env.home().join("config.toml"), "not [toml").unwrap();
     assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
@@ -273,7 +273,7 @@ fn broken_settings_are_not_talked_about() {
 }
 
 #[test]
-fn a_platform_is_asked_once_a_minute() {
+fn a_platform_is_queried_once_a_minute() {
     let mut env = Sandbox::new();
     let served = serve(&mut env);
     env.write("report.pdf", "x");
@@ -288,7 +288,7 @@ fn a_platform_is_asked_once_a_minute() {
     assert_eq!(offered(&env, &["-p", "far", "get", "re"]), ["report.pdf"]);
     assert_eq!(served.requests().len(), once);
 
-    // Nothing that opens anything is kept, and nobody else can read what is.
+    // The cache holds nothing that grants access, and other users cannot read it.
     let kept = env.home().join("cache/completions/far");
     let text = fs::read_to_string(&kept).unwrap();
     assert!(text.contains("report.pdf") && !text.contains(TOKEN) && !text.contains("127.0.0.1"), "{text}");
@@ -300,12 +300,13 @@ fn a_platform_is_asked_once_a_minute() {
     let twice = served.requests().len();
     assert!(twice > once);
 
-    // haul's own changes are seen at once.
+    // haul's own changes are visible at once.
     env.write("resume.pdf", "x");
     env.haul(["-p", "far", "upload", "resume.pdf"]).ok();
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf", "far:resume.pdf"]);
 
-    // Another place under the same name is another listing; a clock that was put back keeps nothing for ever.
+    // Another server under the same name is another listing, and a clock that was set back does not keep an entry
+    // for ever.
     let requests = served.requests().len();
     at(&mut env, "2026-02-01T13:01:01Z");
     assert_eq!(offered(&env, &["get", "far:re"]).len(), 2);
@@ -315,14 +316,14 @@ fn a_platform_is_asked_once_a_minute() {
 }
 
 #[test]
-fn a_platform_that_never_answers_is_given_up() {
+fn a_platform_that_never_answers_times_out() {
     let mut env = Sandbox::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     thread::spawn(move || {
-        // Held, and never answered.
+        // Accepted, but never answered.
         let mut open = Vec::new();
         for stream in listener.incoming() {
             count.fetch_add(1, Ordering::SeqCst);
@@ -333,10 +334,10 @@ fn a_platform_that_never_answers_is_given_up() {
     env.set("HAUL_NOW", "2026-03-01T13:00:00Z");
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
-    // It is left alone for a while.
+    // No request is made for a while.
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
-    // What was known before is better than nothing.
+    // An older listing is better than none.
     let kept = env.home().join("cache/completions/far");
     let text = fs::read_to_string(&kept).unwrap();
     let file = r#"[{"id":"f1","name":"report.pdf","size":1,"created_at":null}]"#;
@@ -344,14 +345,14 @@ fn a_platform_that_never_answers_is_given_up() {
     env.set("HAUL_NOW", "2026-03-01T14:00:00Z");
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf"]);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
-    // So is anything but a listing.
+    // An invalid cache file is ignored.
     fs::write(&kept, "{").unwrap();
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
 #[test]
-fn nothing_is_run_or_asked_for_a_token() {
+fn no_program_and_no_prompt_is_run_for_a_token() {
     let mut env = Sandbox::new();
     let served = serve(&mut env);
     env.set("HAUL_PROFILE_FAR_TOKEN", "");
@@ -373,7 +374,7 @@ fn nothing_is_run_or_asked_for_a_token() {
 }
 
 #[test]
-fn of_a_hundred_thousand_those_that_begin_so() {
+fn a_hundred_thousand_files_are_completed_by_prefix() {
     let env = Sandbox::new();
     fill(&env, 1, &["zebra.txt"]);
     let database = rusqlite::Connection::open(env.store().join("index.sqlite")).unwrap();
@@ -387,7 +388,7 @@ fn of_a_hundred_thousand_those_that_begin_so() {
         )
         .unwrap();
     let all = offered(&env, &["get", ""]);
-    // Not all are offered, but what they have in common is what all have in common.
+    // Not all are offered, but the common prefix of the offered names is that of all names.
     assert_eq!(all.len(), 2000);
     assert_eq!((all[0].as_str(), all[1999].as_str()), ("data-0000.csv", "zebra.txt"));
     let some = offered(&env, &["get", "data-"]);

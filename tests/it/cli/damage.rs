@@ -1,4 +1,4 @@
-//! A store that is damaged, and changes of one file by several commands at once.
+//! A damaged store, and concurrent changes to one file.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ impl Sandbox {
 }
 
 #[test]
-fn content_that_is_damaged_or_gone_is_uploaded_again() {
+fn damaged_or_missing_content_is_uploaded_again() {
     let env = Sandbox::with_files(&["a.txt"]);
     let skip = || env.haul(["upload", "a.txt", "--if-exists", "skip", "--fields", "name,size"]);
     let id = env.ids();
@@ -55,7 +55,7 @@ fn content_that_is_damaged_or_gone_is_uploaded_again() {
     --- err
     a.txt: reused [id]............
     ");
-    // Another file of the same content is healed by the same upload.
+    // The same upload repairs another file with the same content.
     fs::write(env.blob(), "wrong").unwrap();
     env.haul(["upload", "a.txt", "--name", "b.txt"]).ok();
     assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"a.txt");
@@ -63,7 +63,7 @@ fn content_that_is_damaged_or_gone_is_uploaded_again() {
 }
 
 #[test]
-fn a_link_to_damaged_content_is_not_made() {
+fn a_link_to_damaged_content_is_refused() {
     let env = Sandbox::with_files(&["a.txt"]);
     fs::write(env.blob(), "wrong").unwrap();
     check!(env.haul(["link", "a.txt"]), @"
@@ -75,7 +75,7 @@ fn a_link_to_damaged_content_is_not_made() {
 }
 
 #[test]
-fn a_damaged_record_is_told_and_hides_no_other() {
+fn a_damaged_record_is_reported_and_hides_only_itself() {
     let env = Sandbox::with_files(&["a.txt", "b.txt", "c.txt"]);
     env.index().execute("UPDATE files SET expires_at = 'soon' WHERE name = 'b.txt'", []).unwrap();
     let id = env.index().query_row("SELECT id FROM files WHERE name = 'b.txt'", [], |row| row.get(0));
@@ -132,13 +132,13 @@ fn a_damaged_record_is_told_and_hides_no_other() {
     --- err
     warning: [id]............: its record in the store's index is damaged (`expires_at`): skipped
     ");
-    // Nothing is said while a word is completed.
+    // Completion prints no warnings.
     let run = env.run(env.command().env("COMPLETE", "fish").args(["--", "haul", "get", "c"])).ok();
     assert_eq!((run.stdout().split('\t').next(), run.stderr().as_str()), (Some("c.txt"), ""));
 }
 
 #[test]
-fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
+fn a_missing_empty_or_foreign_index_is_an_error() {
     let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     env.write("c.txt", "c");
     let index = env.store().join("index.sqlite");
@@ -198,7 +198,7 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
     error: [box]/home/data/store/index.sqlite: unsupported store format 9: this haul supports up to format 3
     hint: update haul, or use another store: `HAUL_HOME=DIR haul …`
     ");
-    // The store as it was before the last change.
+    // Restores the store before the last change.
     fs::write(&index, &good).unwrap();
     env.haul(["rm", "b.txt", "--yes"]).ok();
     fs::write(&index, &good).unwrap();
@@ -215,7 +215,7 @@ fn an_index_that_is_missing_empty_or_foreign_is_no_empty_store() {
 }
 
 #[test]
-fn the_hint_can_be_typed_whatever_the_folder_is_called() {
+fn the_hint_can_be_typed_for_any_folder_name() {
     let mut env = Sandbox::new();
     let home = env.root().join("it's mine");
     env.set("HAUL_HOME", home.to_str().unwrap());
@@ -231,7 +231,7 @@ fn the_hint_can_be_typed_whatever_the_folder_is_called() {
 }
 
 #[test]
-fn new_content_and_metadata_at_once_are_both_kept() {
+fn concurrent_changes_of_content_and_metadata_are_both_kept() {
     let env = Sandbox::with_files(&["a.txt"]);
     let id = format!("id:{}", env.ids()[0]);
     let start = |arguments: &[&str]| env.spawn(env.command().args(arguments));

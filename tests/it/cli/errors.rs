@@ -1,4 +1,4 @@
-//! What several failures come to, and what goes wrong before a command begins.
+//! The exit status of several failures, and errors before a command starts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use crate::platforms::remote;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn several_failures_share_their_code_or_come_to_1() {
+fn several_failures_exit_with_their_common_code_or_1() {
     let env = Sandbox::with_files(&["a.txt", "twice", "twice"]);
     env.haul(["info", "nope", "nada", "a.txt"]).fails(3);
     env.haul(["info", "nope", "twice"]).fails(1);
@@ -21,7 +21,7 @@ fn several_failures_share_their_code_or_come_to_1() {
 }
 
 #[test]
-fn usage_is_told_like_any_error() {
+fn usage_errors_have_the_common_format() {
     let env = Sandbox::new();
     check!(env.haul(["lss"]), @"
     status 2
@@ -119,7 +119,7 @@ fn usage_is_told_like_any_error() {
 }
 
 #[test]
-fn settings_that_are_wrong() {
+fn invalid_settings_are_reported() {
     let mut env = Sandbox::new();
     check!(env.haul(["ls", "--config", "nowhere.toml"]), @"
     status 2
@@ -164,7 +164,7 @@ fn settings_that_are_wrong() {
 }
 
 #[test]
-fn a_store_that_cannot_be_opened() {
+fn a_store_that_cannot_be_opened_is_reported() {
     let env = Sandbox::new();
     fs::create_dir_all(env.store()).unwrap();
     fs::write(env.store().join("index.sqlite"), "this is no database, but long enough to look like one")

@@ -1,4 +1,4 @@
-//! Every example in the help of every command and topic is run, in a home that has what it names.
+//! Runs every example in the help of every command and topic, in a home with the files that the examples name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,17 +16,17 @@ use crate::support::process::ServeProcess;
 use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 
-/// What is done with an example that is not simply run to its end.
+/// Examples that are not simply run to their end.
 enum Instead {
-    /// It serves until it is stopped; another port than the usual one is asked for.
+    /// Serves until it is stopped, on another port than the default.
     Serves,
-    /// It is run in another test.
+    /// Run by another test.
     Elsewhere,
 }
 
 use Instead::{Elsewhere, Serves};
 
-/// Each with the reason.
+/// The exceptions and their reasons.
 const EXCEPTIONS: &[(&str, Instead, &str)] = &[
     ("haul auth login xai", Elsewhere, "it writes to the keyring of whoever runs this: tests/keyring.sh"),
     ("pass show xai | haul auth login xai", Elsewhere, "likewise"),
@@ -34,17 +34,17 @@ const EXCEPTIONS: &[(&str, Instead, &str)] = &[
     ("haul serve --only xai --fault '429 POST times=2 retry-after=1'", Serves, "likewise"),
 ];
 
-/// The block under `Examples:`, a line each.
+/// The lines of the block under `Examples:`.
 fn examples_of(text: &str) -> Vec<String> {
     let block = text.lines().skip_while(|line| *line != "Examples:").skip(1);
     block.map_while(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
 }
 
-/// The examples by what has them: `haul meta set`, `haul help filters`.
+/// The examples by command or topic: `haul meta set`, `haul help filters`.
 fn all() -> Vec<(String, Vec<String>)> {
     fn walk(command: &clap::Command, name: &str, into: &mut Vec<(String, Vec<String>)>) {
         let text = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-        // What only leads to other commands has its examples there.
+        // A command with only subcommands has its examples there.
         if !command.has_subcommands() || !text.is_empty() {
             into.push((name.to_owned(), examples_of(&text)));
         }
@@ -58,14 +58,14 @@ fn all() -> Vec<(String, Vec<String>)> {
     all
 }
 
-/// Programs that examples name beside haul and those of every system. Each tells whether it got what it needs.
+/// Replacements for programs in examples that not every system has. Each checks that it received its input.
 const PROGRAMS: &[(&str, &str)] = &[
     ("pass", "test \"$1\" = show && echo token-of-pass"),
     ("pytest", "test -n \"$XAI_BASE_URL$REPLICATE_BASE_URL\""),
     ("curl", "case \"$*\" in *\"Bearer sk-\"*) ;; *) exit 1 ;; esac"),
 ];
 
-/// A home with the files and profiles that examples name.
+/// A home with the files and profiles that the examples name.
 struct Stage {
     env: Sandbox,
     _served: ServeProcess,
@@ -98,13 +98,13 @@ impl Stage {
         env.haul([&["upload", "report.pdf"][..], &metadata].concat()).ok();
         env.haul(["upload", "final.csv", "draft.tmp", "video.mp4"]).ok();
         env.haul(["link", "report.pdf"]).ok();
-        // A platform chooses ids itself: there the names are what the examples name.
+        // Platforms assign ids themselves, so the ids in examples are names here.
         env.write("file_1", "1");
         env.write("NGZi", "2");
         env.haul(["upload", "-p", "xai", "file_1", "report.pdf"]).ok();
         env.haul(["upload", "-p", "replicate", "NGZi"]).ok();
         env.haul(["upload", "-p", "llamacloud", "report.pdf"]).ok();
-        // A run that left something to do, and what was in its way has gone.
+        // A report of an earlier run with failures, whose cause no longer exists.
         env.write("big/video.mp4", "in the way");
         env.haul(["get", "video.mp4", "-o", "big/", "--report", "r.jsonl"]).fails(1);
         for path in ["big/video.mp4", "report.pdf.part", "file_1", "NGZi"] {
@@ -123,7 +123,7 @@ impl Stage {
         Self { env, _served: served }
     }
 
-    /// Runs a line in a copy of the home, so that no example needs another, nor is in its way.
+    /// Runs a line in a copy of the home, so that examples do not affect each other.
     fn run(&self, number: usize, example: &str) -> Run {
         let copy = self.env.root().join(format!("example-{number}"));
         fs::create_dir(&copy).unwrap();
@@ -131,7 +131,7 @@ impl Stage {
             let copied = Command::new("cp").arg("-a").arg(folder).arg(&copy).status().unwrap();
             assert!(copied.success());
         }
-        // A report.pdf to upload is one thing, one to download another.
+        // `report.pdf` exists locally for uploads, but not for downloads.
         if example.starts_with("haul get") {
             fs::remove_file(copy.join("work/report.pdf")).unwrap();
         }
@@ -142,11 +142,11 @@ impl Stage {
             .env("HOME", copy.join("home"))
             .env("PATH", format!("{}:/usr/bin:/bin", self.env.root().join("bin").display()))
             .current_dir(copy.join("work"));
-        // Somebody pipes a token in.
+        // The token comes from a pipe.
         self.env.run_reading(TOKEN, &mut command)
     }
 
-    /// Starts what serves, and stops it when it has said where.
+    /// Starts a server and stops it once it has printed its address.
     fn serves(&self, example: &str) -> bool {
         let mut command = self.env.program("bash");
         command
@@ -158,12 +158,12 @@ impl Stage {
 }
 
 #[test]
-fn every_command_has_some() {
+fn every_command_has_examples() {
     for (name, examples) in all() {
         assert!(examples.len() >= 2, "{name} has {} examples", examples.len());
         for example in &examples {
             assert!(example.contains("haul "), "{name}: {example}");
-            // They fit into a terminal, and can be copied as they are.
+            // Examples fit a terminal and can be copied unchanged.
             assert!(example.chars().count() <= 96, "{name}: {example}");
         }
     }
@@ -171,7 +171,7 @@ fn every_command_has_some() {
 
 #[test]
 #[allow(clippy::print_stderr, reason = "what is passed over has to be said")]
-fn every_one_runs() {
+fn every_example_runs() {
     let has_jq = Command::new("jq").arg("--version").output().is_ok();
     assert!(has_jq || std::env::var_os("HAUL_CI").is_none(), "jq is not installed");
     let stage = Stage::new();
@@ -203,6 +203,6 @@ fn every_one_runs() {
             wrong.push(format!("{name}: {example}\n{run}"));
         }
     }
-    assert!(left.is_empty(), "these are listed, and no help has them: {left:?}");
+    assert!(left.is_empty(), "listed examples that no help contains: {left:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

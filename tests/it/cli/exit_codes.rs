@@ -1,4 +1,4 @@
-//! Every exit code, reached.
+//! Reaches every exit code.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use haul::error::Kind;
 use crate::platforms::remote;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 
-/// A command that ends this way. A kind without one does not compile.
+/// A run that ends with this kind. The exhaustive match makes a missing kind a compile error.
 fn reached(kind: Kind) -> Run {
     let env = Sandbox::with_files(&["a.txt"]);
     let with_fault = |fault: &str| {
@@ -32,7 +32,7 @@ fn reached(kind: Kind) -> Run {
             env.haul(["get", "a.txt", "-o", "b.txt"])
         }
         Kind::Interrupted => {
-            // A platform that takes the request and never answers.
+            // A platform that accepts the request and never answers.
             let platform = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", platform.local_addr().unwrap());
             let mut command = env.command();
@@ -49,7 +49,7 @@ fn reached(kind: Kind) -> Run {
 }
 
 #[test]
-fn each_is_reached() {
+fn each_exit_code_is_reached() {
     for kind in Kind::ALL.into_iter().chain([Kind::ClosedPipe]) {
         let run = reached(kind);
         assert_eq!(run.status, i32::from(kind.exit_code()), "{kind:?}\n{run}");

@@ -1,4 +1,4 @@
-//! The first things that somebody types who has never seen haul: each gives a useful screen. The transcripts are compared.
+//! The first commands of a new user: each prints a useful screen. The transcripts are snapshots.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::cli::contract::cells::without_colour;
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::terminal::On;
 
-/// In a folder with files that haul has never seen, nothing configured.
+/// Run in a folder with new files and without configuration.
 const STEPS: &[&str] = &[
     "haul",
     "haul help",

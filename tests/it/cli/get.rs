@@ -56,7 +56,7 @@ fn one_several_and_missing() {
 }
 
 #[test]
-fn what_is_there_is_never_overwritten_unasked() {
+fn existing_files_are_overwritten_only_on_request() {
     let env = Sandbox::with_files(&["a.txt"]);
     env.write("a.txt", "mine");
     env.haul(["get", "a.txt"]).fails(1);
@@ -92,7 +92,7 @@ fn what_is_there_is_never_overwritten_unasked() {
 }
 
 #[test]
-fn a_dry_run_tells_where_files_would_go() {
+fn a_dry_run_prints_the_target_paths() {
     let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     check!(env.haul(["get", "*", "-n", "-o", "to/", "--fields", "name,size,saved_to"]), @"
     status 0
@@ -191,7 +191,7 @@ fn output_is_a_file_a_folder_or_a_stream() {
 }
 
 #[test]
-fn names_of_the_server_stay_in_the_folder() {
+fn names_from_the_server_stay_in_the_folder() {
     let env = Sandbox::new();
     env.write("x", "x");
     for name in ["../up", "/etc/passwd", "sub/deep.txt", "..", "a\\b", "CON"] {
@@ -228,7 +228,7 @@ fn a_path_on_the_platform_becomes_folders() {
 }
 
 #[test]
-fn bytes_that_do_not_match_are_not_kept() {
+fn bytes_with_a_wrong_checksum_are_not_kept() {
     let env = Sandbox::with_files(&["a.txt"]);
     let blob = env.blob();
     fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
@@ -298,7 +298,7 @@ fn read_only_folders_and_full_disks() {
 }
 
 #[test]
-fn a_copy_that_was_broken_off_goes_on() {
+fn an_interrupted_copy_resumes() {
     let env = Sandbox::new();
     let content: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
     env.write("big.bin", &content);
@@ -312,7 +312,7 @@ fn a_copy_that_was_broken_off_goes_on() {
 }
 
 #[test]
-fn nothing_is_started_after_a_failure_with_fail_fast() {
+fn fail_fast_starts_nothing_after_a_failure() {
     let env = Sandbox::with_files(&["a.txt", "b.txt"]);
     fs::remove_file(env.work().join("b.txt")).unwrap();
     let arguments = ["get", "a.txt", "b.txt", "--jobs", "1"];

@@ -156,7 +156,7 @@ fn topics() {
     ");
 }
 
-/// Every command by its words.
+/// The words of every command.
 fn commands() -> Vec<Vec<String>> {
     fn walk(command: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
         into.push(words.to_vec());
@@ -181,7 +181,7 @@ fn help_fits_the_terminal() {
         for words in screens.chain(topics) {
             let text = env.haul(&words).ok().stdout();
             let lines = text.lines().map(str::trim_end).filter(|line| line.chars().count() > width.min(100));
-            // What is copied stays whole; a line of one word cannot be broken.
+            // Text for copying is not wrapped, and a line of one word cannot be.
             let is_whole = |line: &str| {
                 line.starts_with("Usage: ")
                     || (line.starts_with("  ")

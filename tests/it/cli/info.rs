@@ -1,10 +1,10 @@
-//! `haul info`, and how files are named on the command line.
+//! `haul info`, and references to files on the command line.
 
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn all_that_is_known() {
+fn every_field_is_shown() {
     let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["info", "a.txt"]), @r#"
     status 0
@@ -38,7 +38,7 @@ fn all_that_is_known() {
 }
 
 #[test]
-fn some_there_and_some_not() {
+fn some_files_exist_and_others_do_not() {
     let env = Sandbox::with_files(&["report.pdf"]);
     check!(env.haul(["info", "report.pdf", "nope", "--fields", "name"]), @"
     status 3
@@ -111,7 +111,7 @@ fn ids_names_and_profiles() {
 }
 
 #[test]
-fn a_name_that_several_have() {
+fn an_ambiguous_name() {
     let env = Sandbox::with_files(&["a.txt", "a.txt"]);
     check!(env.haul(["info", "a.txt"]), @"
     status 2
@@ -136,7 +136,7 @@ fn a_name_that_several_have() {
 }
 
 #[test]
-fn a_name_with_a_star_in_it() {
+fn a_name_that_contains_a_star() {
     let env = Sandbox::with_files(&["a*.txt", "ab.txt", "my-name:x*y"]);
     check!(env.haul(["info", "a*.txt", "--fields", "name"]).sorted(), @"
     status 0

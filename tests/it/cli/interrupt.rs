@@ -1,4 +1,4 @@
-//! Ctrl-C: stops within a second, says what was done, leaves nothing half-written.
+//! Ctrl-C: stops within a second, reports what was done and leaves no incomplete file.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
-/// Waits until it is so; a test that waits for ever says where.
+/// Waits for a condition; the message of a timeout names it.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
@@ -31,7 +31,7 @@ fn an_upload_stops_and_stores_nothing() {
     process.interrupt();
     let start = Instant::now();
     let run = process.end();
-    // A second, where the disk takes writes back at once; a test has to allow for one that does not.
+    // A second if the disk writes quickly; the limit allows for slow disks.
     assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!(run.status, 130);
     check!(run.stderr(), @"
@@ -40,14 +40,14 @@ fn an_upload_stops_and_stores_nothing() {
     hint: run the same command again to go on
     ");
     assert!(env.ids().is_empty());
-    // What a killed process leaves is cleared by whoever comes next.
+    // The next process clears what a killed one left.
     assert_eq!(fs::read_dir(&incoming).unwrap().count(), 0);
 }
 
 #[test]
-fn a_download_keeps_what_it_has() {
+fn a_download_keeps_the_received_bytes() {
     let env = Sandbox::with_files(&["big.bin"]);
-    // Eight GiB of nothing in the place of the content: no download is done with it before it is stopped.
+    // A sparse file of 8 GiB replaces the content, so that the download cannot finish before it is stopped.
     let blob = env.blob();
     fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
     fs::File::options().write(true).open(blob).unwrap().set_len(8 << 30).unwrap();

@@ -1,10 +1,10 @@
-//! `--json` is one array and `--jsonl` one object a line whatever happens, with errors as objects on stderr.
+//! `--json` always prints one array and `--jsonl` one object per line, with errors as objects on stderr.
 
 use serde_json::Value;
 
 use crate::support::sandbox::Sandbox;
 
-/// Commands that succeed and fail, with the number of rows.
+/// Commands that succeed or fail, with their exit status and number of rows.
 const COMMANDS: &[(&[&str], i32, usize)] = &[
     (&["upload", "a.txt"], 0, 1),
     (&["upload", "a.txt", "b.txt"], 0, 2),
@@ -53,7 +53,7 @@ const COMMANDS: &[(&[&str], i32, usize)] = &[
 ];
 
 #[test]
-fn it_parses_in_every_case() {
+fn the_output_always_parses() {
     let env = Sandbox::with_files(&["one", "two"]);
     env.write("a.txt", "a");
     env.write("b.txt", "b");

@@ -63,7 +63,7 @@ fn make_list_and_revoke() {
 }
 
 #[test]
-fn what_goes_wrong() {
+fn failures() {
     let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["link"]), @"
     status 2

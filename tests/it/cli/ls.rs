@@ -62,7 +62,7 @@ fn none_one_and_many() {
 }
 
 #[test]
-fn nothing_is_an_empty_array() {
+fn an_empty_listing_is_an_empty_array() {
     let env = Sandbox::new();
     check!(env.haul(["ls", "--json"]), @"
     status 0
@@ -228,7 +228,7 @@ fn order_limit_and_pages() {
 }
 
 #[test]
-fn nul_ends_names_for_xargs() {
+fn print0_terminates_names_for_xargs() {
     let env = Sandbox::with_files(&["a\nb", "c d"]);
     assert_eq!(env.haul(["ls", "--print0"]).ok().out, b"c d\0a\nb\0");
     let ids = env.ids();
@@ -243,7 +243,7 @@ fn nul_ends_names_for_xargs() {
 }
 
 #[test]
-fn a_reader_that_goes_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let env = Sandbox::new();
     env.seed(3000);
     for flags in ["", "--json", "--jsonl", "--ids", "--print0"] {
@@ -265,7 +265,7 @@ fn a_reader_that_goes_is_no_failure() {
 }
 
 #[test]
-fn one_profile_after_the_other() {
+fn ls_lists_the_selected_profile() {
     let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["-p", "local", "ls", "--fields", "profile,name"]), @"
     status 0

@@ -1,4 +1,4 @@
-//! Memory does not grow with a file or a listing.
+//! Memory does not grow with the size of a file or the length of a listing.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -6,13 +6,13 @@ use std::path::Path;
 
 use crate::support::sandbox::Sandbox;
 
-/// KiB that any transfer may take at most.
+/// The limit in KiB for any transfer.
 const TRANSFER: u64 = 16 * 1024;
-/// The same in an ordinary run, where much of it is the unoptimised program; half of what a whole file would take.
+/// The limit in debug builds, which need more memory: half the size of the file.
 const ORDINARY: u64 = 32 * 1024;
 
 impl Sandbox {
-    /// Puts rows straight into the index: as many files as it says, all with the same little content.
+    /// Writes `count` rows straight into the index, all with the same small content.
     pub fn seed(&self, count: u32) {
         self.write("seed", "seed");
         self.haul(["upload", "seed"]).ok();
@@ -30,14 +30,14 @@ impl Sandbox {
             .unwrap();
     }
 
-    /// Runs haul and returns the most memory that it took, in KiB.
+    /// Runs haul and returns its peak memory in KiB.
     fn peak(&self, arguments: &[&str]) -> u64 {
         let (run, peak) = self.measure(self.command().args(arguments));
         run.ok();
         peak
     }
 
-    /// Uploads and fetches a file, and tells the peaks of both; the copy is the same.
+    /// Uploads and downloads a file, checks the copy and returns both peaks.
     fn there_and_back(&self, name: &str) -> [u64; 2] {
         let copy = self.work().join("copy");
         let up = self.peak(&["upload", name]);
@@ -48,7 +48,7 @@ impl Sandbox {
         [up, down]
     }
 
-    /// A file of bytes that repeat only after a long while.
+    /// Writes a file whose bytes repeat only after a long period.
     fn noise(&self, name: &str, size: u64) {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut piece = vec![0; 1 << 20];
@@ -81,7 +81,7 @@ fn same(a: &Path, b: &Path) -> bool {
 }
 
 #[test]
-fn it_does_not_grow_with_a_file() {
+fn memory_does_not_grow_with_a_file() {
     let env = Sandbox::new();
     env.noise("large", 64 << 20);
     let [up, down] = env.there_and_back("large");
@@ -89,7 +89,7 @@ fn it_does_not_grow_with_a_file() {
 }
 
 #[test]
-fn a_listing_streams() {
+fn a_listing_is_streamed() {
     let env = Sandbox::new();
     env.seed(40_000);
     let all = env.peak(&["ls", "--jsonl"]);
@@ -99,7 +99,7 @@ fn a_listing_streams() {
 
 #[test]
 #[ignore = "heavy: several GiB, and figures of a release build"]
-fn figures_of_large_files() {
+fn memory_of_large_files() {
     let env = Sandbox::new();
     env.noise("random", 1 << 30);
     File::create(env.work().join("sparse")).unwrap().set_len(2 << 30).unwrap();
@@ -112,7 +112,7 @@ fn figures_of_large_files() {
 
 #[test]
 #[ignore = "heavy: 100,000 files, and figures of a release build"]
-fn figures_of_a_long_listing() {
+fn memory_of_a_long_listing() {
     let env = Sandbox::new();
     env.seed(100_000);
     let all = env.peak(&["ls", "--jsonl"]);

@@ -1,4 +1,4 @@
-//! The program as its users meet it: every test runs the binary in a sandbox and looks at status, stdout and stderr.
+//! The program from the outside: every test runs the binary in a sandbox and checks status, stdout and stderr.
 
 mod completions;
 mod contract;

@@ -1,4 +1,4 @@
-//! Names that are hard on programs: there and back, and shown where they can do no harm.
+//! Names that are hard to handle: they survive a round trip and are displayed safely.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +8,7 @@ use crate::check;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn there_and_back() {
+fn hostile_names_survive_a_round_trip() {
     let long = format!("{}.txt", "ñ".repeat(115));
     let names = [
         "two words.txt",
@@ -127,7 +127,7 @@ fn a_name_that_is_not_utf_8() {
 }
 
 #[test]
-fn what_would_steer_a_terminal_is_shown_escaped() {
+fn control_characters_are_shown_escaped() {
     let name = "red\u{1b}[31m\nbidi\u{202e}fdp\u{7}";
     let env = Sandbox::with_files(&[name]);
     check!(env.haul(["ls", "--fields", "name"]), @r"

@@ -1,4 +1,4 @@
-//! "Did you mean": whatever is misspelt, the hint comes first and can be typed.
+//! "Did you mean": for any misspelling the hint comes first and can be typed.
 
 use haul::emulator::PLATFORMS;
 use haul::providers::REGISTRY;
@@ -6,7 +6,7 @@ use haul::providers::REGISTRY;
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
-/// What is typed, and what was meant.
+/// What is typed, and the expected suggestion.
 const TYPED: &[(&[&str], &str)] = &[
     (&["lss"], "haul ls"),
     (&["uplaod", "a.txt"], "haul upload"),
@@ -34,7 +34,7 @@ const TYPED: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn a_misspelt_word_is_understood() {
+fn a_misspelt_word_gets_a_suggestion() {
     let env = Sandbox::with_files(&["report.pdf"]);
     env.write("docs/report.pdf", "");
     for (arguments, meant) in TYPED {
@@ -49,14 +49,14 @@ fn is_understood(env: &Sandbox, arguments: &[&str], meant: &str) {
     assert_eq!(hints[0], format!("did you mean `{meant}`?"), "{arguments:?}\n{run}");
 }
 
-/// A word with its last two letters in the wrong order.
+/// The word with its last two letters swapped.
 fn misspelt(word: &str) -> String {
     let (rest, last) = word.split_at(word.len() - 2);
     rest.chars().chain(last.chars().rev()).collect()
 }
 
 #[test]
-fn a_misspelt_platform_is_understood() {
+fn a_misspelt_platform_gets_a_suggestion() {
     let env = Sandbox::new();
     for spec in REGISTRY {
         let (name, wrong) = (spec.name, misspelt(spec.name));
@@ -87,7 +87,7 @@ fn a_misspelt_platform_is_understood() {
 }
 
 #[test]
-fn what_is_like_nothing_is_not_guessed_at() {
+fn an_unrelated_word_gets_no_suggestion() {
     let env = Sandbox::with_files(&["report.pdf"]);
     for arguments in [
         &["zzz"][..],

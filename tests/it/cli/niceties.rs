@@ -1,4 +1,4 @@
-//! What helps people and vanishes where programs read.
+//! Output for people, which is omitted where programs read.
 
 use crate::check;
 use crate::platforms::all;
@@ -12,7 +12,7 @@ fn on(env: &Sandbox, on: On, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn after_an_upload_what_to_type_next_is_told_once() {
+fn the_next_command_is_suggested_once_after_an_upload() {
     let env = Sandbox::new();
     env.write("a.txt", "a");
     env.write("b.txt", "b");
@@ -45,14 +45,14 @@ fn after_an_upload_what_to_type_next_is_told_once() {
     {
         assert_eq!(hints(&on(&env, On::All, arguments)), 0, "{arguments:?}");
     }
-    // Neither beside what a script takes, nor in a log.
+    // Neither in a script's output nor in a log.
     assert_eq!(hints(&on(&env, On::Err, &["upload", "a.txt", "--ids"])), 0);
     assert_eq!(hints(&on(&env, On::Out, &["upload", "a.txt"])), 0);
     assert_eq!(hints(&env.haul(["upload", "a.txt"]).ok()), 0);
 }
 
 #[test]
-fn times_sizes_and_colour_are_for_people() {
+fn times_sizes_and_colour_are_readable_on_a_terminal() {
     let mut env = Sandbox::new();
     env.write("a.txt", vec![b'x'; 1_234_567]);
     env.haul(["upload", "a.txt", "--expires", "2h"]).ok();
@@ -72,7 +72,7 @@ fn times_sizes_and_colour_are_for_people() {
 }
 
 #[test]
-fn a_question_says_what_will_happen_and_how_many_bytes() {
+fn a_question_states_the_action_and_the_size() {
     let mut env = Sandbox::with_files(&["a.txt", "b.txt"]);
     env.set("HAUL_PROFILE_WORK_PROVIDER", "local");
     check!(env.terminal(80, "n\n", &["rm", "a.txt", "work:b.txt"]), @"

@@ -97,7 +97,7 @@ fn a_datasheet() {
 }
 
 #[test]
-fn what_a_platform_cannot_is_refused_before_it_is_asked() {
+fn unsupported_operations_are_refused_before_any_request() {
     let env = Sandbox::new();
     env.write("a.txt", "a");
     check!(env.haul(["-p", "activeloop", "link", "x"]), @"

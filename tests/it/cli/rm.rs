@@ -117,7 +117,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
 }
 
 #[test]
-fn on_a_terminal_it_asks_before_several() {
+fn on_a_terminal_it_asks_before_deleting_several() {
     let env = Sandbox::with_files(&["a.txt", "b.txt", "c.txt"]);
     check!(env.terminal(80, "n\n", &["rm", "*.txt"]), @"
     status 1
@@ -167,7 +167,7 @@ fn the_question_goes_to_the_terminal_and_the_rows_to_the_pipe() {
 }
 
 #[test]
-fn ci_is_not_asked() {
+fn there_is_no_question_in_ci() {
     let mut env = Sandbox::with_files(&["a.txt"]);
     env.set("CI", "1");
     check!(env.terminal(80, "y\n", &["rm", "*"]), @"

@@ -1,4 +1,4 @@
-//! What tells about the program itself opens nothing and starts nothing.
+//! Commands about the program itself open no files and start no threads.
 
 use crate::support::sandbox::{HAUL, Sandbox};
 
@@ -22,8 +22,9 @@ fn version_help_and_completions_need_no_home() {
 }
 
 #[test]
-fn they_start_no_thread() {
-    // The limit counts the threads of a user, and root has none: as somebody who runs nothing else, one is all there is.
+fn version_help_and_completions_start_no_thread() {
+    // The limit counts the threads of a user and does not apply to root. For a user without other processes the
+    // main thread is the only one allowed.
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -37,7 +38,7 @@ fn they_start_no_thread() {
     for arguments in ["--version", "--help", "help ls", "completions bash", "providers"] {
         assert!(!alone(arguments).ok().out.is_empty());
     }
-    assert_ne!(alone("ls").status, 0, "the limit does not hold");
+    assert_ne!(alone("ls").status, 0, "the limit has no effect");
 }
 
 #[test]

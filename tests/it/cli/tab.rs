@@ -1,4 +1,4 @@
-//! TAB pressed in real shells, with a thousand files to choose from; what it makes of a line is then run.
+//! TAB in real shells, with a thousand files to choose from. The completed line is then run.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -8,18 +8,18 @@ use crate::cli::completions::{fill, serve};
 use crate::support::sandbox::{HAUL, Sandbox};
 use crate::support::terminal::{On, Terminal};
 
-/// How often a line is typed at most.
+/// The maximum number of attempts for a line.
 const ATTEMPTS: usize = 5;
 
-/// What a shell needs to be at home here.
+/// The set-up of a shell.
 struct Shell {
     name: &'static str,
     flags: &'static [&'static str],
-    /// Typed first.
+    /// Commands typed first.
     setup: &'static str,
-    /// What makes it show what there is to choose from.
+    /// The keys that list completions.
     tabs: &'static str,
-    /// What it asks or tells before it lists a thousand names, and what makes it go on.
+    /// The question before a thousand names are listed, and the answer to it.
     thousand: (&'static str, &'static str),
 }
 
@@ -45,7 +45,7 @@ const FISH: Shell = Shell {
     thousand: ("more rows", ""),
 };
 
-/// Whether the shell is there. A missing one is said and passed over, but not where everything has to be tested.
+/// Whether the shell is installed. A missing shell is skipped with a note, except in CI, where it fails.
 #[allow(clippy::print_stderr, reason = "what is passed over has to be said")]
 fn is_there(shell: &Shell) -> bool {
     let found = Command::new(shell.name).arg("--version").output().is_ok();
@@ -66,7 +66,7 @@ impl Session {
         let bin = env.root().join("bin");
         std::fs::create_dir(&bin).unwrap();
         symlink(HAUL, bin.join("haul")).unwrap();
-        // A shell wants the terminal to be its own.
+        // A shell needs a controlling terminal.
         let mut command = env.program("setsid");
         command
             .args(["--ctty", "--wait", shell.name])
@@ -85,8 +85,8 @@ impl Session {
         self.terminal.types(keys);
     }
 
-    /// Types a line, in which there may be TABs, and sees what it prints. haul gives up after half a second, which is not
-    /// much where many tests run at once: a line that came to nothing is typed again, as people do.
+    /// Types a line, which may contain TABs, and waits for its output. Completion gives up after half a second,
+    /// which is short while many tests run: a line without completions is typed again.
     #[track_caller]
     fn run(&mut self, keys: &str, printed: &str) {
         let mut screen = String::new();
@@ -100,8 +100,8 @@ impl Session {
         panic!("{keys:?} does not print {printed:?}:\n{screen}");
     }
 
-    /// Types this, sees all of that, types the answer, and takes the line back: not with Ctrl-C, which would take back
-    /// what is typed next, too.
+    /// Types the keys, waits for the texts, types the answer and clears the line. Ctrl-C would discard the input
+    /// that follows, so it is not used for that.
     #[track_caller]
     fn lists(&mut self, keys: &str, shown: &[&str], answer: &str) {
         let mut screen = String::new();
@@ -141,7 +141,7 @@ fn press(shell: &Shell) {
     );
     let mut session = Session::start(&env, shell);
 
-    // One that begins like this: it is put in, quoted, so that the line can be run. The content is not on the line.
+    // A unique prefix: the name is inserted and quoted, so that the line runs. The content is not on the line.
     session.run("haul get -o - uniq\t", "content of unique.txt.");
     session.run("haul get -o - my\t", "content of my own file.txt.");
     session.run("haul get -o - it\t", "content of it's \"quoted\" $HOME `!`.txt.");
@@ -152,14 +152,14 @@ fn press(shell: &Shell) {
     session.run("haul get -o - Ü\t", "content of Übung 日本.txt.");
     session.run("haul get -o - name:a\t", "content of a*b?[c].txt.");
 
-    // Several do: they are shown.
+    // An ambiguous prefix: the names are listed.
     let ten: Vec<String> = (0..10).map(|n| format!("data-012{n}.csv")).collect();
     let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
     session.lists(&format!("haul get data-012{}", shell.tabs), &ten, "");
     let (asked, answer) = shell.thousand;
     session.lists(&format!("haul get {}", shell.tabs), &[asked], answer);
 
-    // Profiles, in front of a file and after a flag; the platform behind one is asked over the network.
+    // Profiles, before a file and after a flag. The platform of a profile is queried over the network.
     session.run("haul get -o - loc\tuniq\t", "content of unique.txt.");
     session.run("haul get -o - far:far\t", "from afar");
     session.run("haul -p fa\t get -o - far\t", "from afar");
@@ -175,16 +175,16 @@ fn press(shell: &Shell) {
 }
 
 #[test]
-fn in_bash() {
+fn completion_works_in_bash() {
     press(&BASH);
 }
 
 #[test]
-fn in_zsh() {
+fn completion_works_in_zsh() {
     press(&ZSH);
 }
 
 #[test]
-fn in_fish() {
+fn completion_works_in_fish() {
     press(&FISH);
 }

@@ -1,4 +1,4 @@
-//! What a terminal shows, at several widths and with the variables that bear on it.
+//! Terminal output at several widths and with environment variables that affect it.
 
 use crate::check;
 use crate::support::sandbox::Sandbox;
@@ -56,7 +56,7 @@ fn tables_fit() {
 }
 
 #[test]
-fn none_and_one() {
+fn no_file_and_one_file() {
     let env = Sandbox::new();
     check!(env.terminal(80, "", &["ls"]), @"
     status 0
@@ -146,7 +146,7 @@ fn none_and_one() {
 }
 
 #[test]
-fn colour_where_it_is_wanted() {
+fn colour_follows_the_terminal_the_environment_and_the_flag() {
     let colored = |variables: &[(&str, &str)], arguments: &[&str]| {
         let mut env = Sandbox::new();
         for (name, value) in variables {
@@ -169,7 +169,7 @@ fn colour_where_it_is_wanted() {
 }
 
 #[test]
-fn the_variable_beats_the_terminal_width() {
+fn columns_overrides_the_terminal_width() {
     let mut env = three_files();
     env.set("COLUMNS", "40");
     check!(env.terminal(200, "", &["ls"]), @"
@@ -183,14 +183,14 @@ fn the_variable_beats_the_terminal_width() {
 }
 
 #[test]
-fn each_stream_for_itself() {
+fn each_stream_is_formatted_separately() {
     let env = Sandbox::with_files(&["a.txt"]);
     let run = |arguments: &[&str], on: On| {
         let mut command = env.command();
         command.args(arguments);
         env.terminal_of(command, 80, "", on)
     };
-    // Talk on the terminal, data in a pipe; and the other way round.
+    // Messages on the terminal and data in a pipe, and the reverse.
     check!(run(&["info", "a.txt", "nope", "--fields", "name,size"], On::Err), @"
     status 3
     --- out
@@ -213,7 +213,7 @@ fn each_stream_for_itself() {
 }
 
 #[test]
-fn bars_only_where_somebody_watches() {
+fn progress_bars_appear_only_on_a_terminal() {
     let env = Sandbox::new();
     env.write("a.txt", "a");
     check!(env.haul(["upload", "a.txt", "--progress", "always", "--fields", "name"]), @"

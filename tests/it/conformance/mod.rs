@@ -1,5 +1,5 @@
-//! One suite × every case of every platform of the registry, over a socket against its emulator; `local` directly. The
-//! suite chooses by the capabilities, and checks that they are honest.
+//! One suite for every case of every platform in the registry, over a socket to its emulator; `local` runs
+//! directly. The suite selects tests by the capabilities and checks that the capabilities are correct.
 mod suite;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use haul::providers::{Download, Op, supports};
 use crate::platforms::{all, cases, dialects, some};
 use crate::support::rig::{Case, Rig, TOKEN, open};
 
-/// Defines one test for each property. It runs on every case, also after another case failed.
+/// Defines one test for each property. It runs on every case, also after another case has failed.
 macro_rules! properties {
     ($($name:ident)*) => {
         $(#[test]
@@ -21,19 +21,19 @@ macro_rules! properties {
 }
 
 properties! {
-    an_upload_keeps_all_that_it_was_given
-    an_empty_file_goes_up_where_it_may
-    pages_have_every_file_once_and_in_order
-    a_native_order_is_the_order_that_was_asked_for
-    a_download_is_what_went_up
-    a_change_is_kept_and_touches_nothing_else
+    an_upload_keeps_all_given_attributes
+    an_empty_file_is_uploaded_where_supported
+    pages_list_every_file_once_and_in_order
+    a_native_order_is_the_requested_order
+    a_download_equals_the_upload
+    a_change_is_stored_and_affects_nothing_else
     new_content_keeps_the_id
-    a_link_opens_is_listed_and_is_revoked
-    what_is_deleted_is_gone
-    an_id_that_is_none_is_told_as_such
+    a_link_works_is_listed_and_can_be_revoked
+    a_deleted_file_is_gone
+    an_unknown_id_is_reported
     a_wrong_token_is_refused_everywhere
-    capabilities_are_honest
-    an_option_without_a_place_is_refused_before_a_byte_is_sent
+    capabilities_are_correct
+    an_unsupported_option_is_refused_before_any_request
 }
 
 fn holds_in_every_case(property: &str, test: fn(Case)) {
@@ -55,25 +55,25 @@ fn holds_in_every_case(property: &str, test: fn(Case)) {
 
 /// The dialect `auto` has the operations of several servers. A server without one of them answers with an error.
 #[test]
-fn what_auto_promises_and_the_server_lacks_becomes_the_refusal() {
+fn an_operation_of_auto_that_the_server_lacks_is_refused_at_run_time() {
     let lacking = all().flat_map(|platform| platform.facts.lacks.iter().map(move |lacks| (platform, lacks)));
     for (platform, (wire, op, kind)) in some(lacking) {
         let rig = Rig::new(Case { wire: Some(wire), ..Case::of(platform.name, "auto") });
-        assert!(supports(rig.can(), *op), "{wire}: {op:?} is not promised");
+        assert!(supports(rig.can(), *op), "{wire}: {op:?} is not in the capabilities");
         let file = rig.put("a.txt", "x");
         let patch = Patch { name: Some("b.txt".to_owned()), ..Patch::default() };
         let refused = match op {
             Op::Annotate => rig.run(rig.provider.annotate(&file.id, &patch)).map(drop),
             Op::Link => rig.run(rig.provider.link(&file.id, None)).map(drop),
-            op => panic!("{wire}: how is {op:?} tried?"),
+            op => panic!("{wire}: no call for {op:?}"),
         };
         assert_eq!(refused.unwrap_err().kind(), *kind, "{wire}: {op:?}");
     }
 }
 
-/// A link that somebody signed is enough for a download, whole or in its parts.
+/// A signed link is enough for a download, whole or in ranges.
 #[test]
-fn a_signed_link_fetches_what_the_platform_gives_nobody() {
+fn a_signed_link_enables_downloads() {
     for case in some(dialects().filter(|case| case.can().download == Download::SignedLinks)) {
         let signing = dialects().find(|other| other.provider == case.provider && other.can().link.is_some());
         let signing = signing.unwrap();

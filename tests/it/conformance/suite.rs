@@ -1,4 +1,4 @@
-//! What holds of every platform in every dialect, chosen by its capabilities.
+//! Properties of every platform in every dialect, selected by the capabilities.
 
 use haul::error::Kind;
 use haul::http::Range;
@@ -13,7 +13,7 @@ use crate::support::rig::{Case, Rig, TOKEN, object};
 const NAME: &str = "Zürich – 報告 (1).pdf";
 const CONTENT: &str = "the quick brown fox\r\n\0 jumps over the lazy dog\n";
 
-pub fn an_upload_keeps_all_that_it_was_given(case: Case) {
+pub fn an_upload_keeps_all_given_attributes(case: Case) {
     let rig = Rig::new(case);
     let can = rig.can();
     let metadata =
@@ -39,14 +39,14 @@ pub fn an_upload_keeps_all_that_it_was_given(case: Case) {
         assert!(file.content_type.as_deref().is_none_or(|kind| kind == "application/pdf"), "{file:?}");
         assert!(purpose.is_none() || file.purpose.as_deref() == purpose, "{:?}", file.purpose);
         assert_eq!(file.metadata, metadata);
-        check_sums(file, CONTENT.as_bytes());
+        verify_checksums(file, CONTENT.as_bytes());
         if lifetime.is_some() {
             let (made, ends) = (file.created_at.unwrap(), file.expires_at.unwrap());
             assert!((ends.duration_since(made) - SignedDuration::from_hours(24)).abs().as_secs() <= 1);
         }
     }
     let sums = &seen.checksums;
-    // Where the server chooses the dialect it is what may be stated, and is hashed on the way up for that.
+    // With an automatic dialect these checksums may be stated; they are computed during the upload for that.
     for name in can.checksums.iter().filter(|_| case.dialect != "auto") {
         let stated = match *name {
             "sha256" => &sums.sha256,
@@ -54,14 +54,14 @@ pub fn an_upload_keeps_all_that_it_was_given(case: Case) {
             "md5" => &sums.md5,
             other => panic!("{other}"),
         };
-        assert!(stated.is_some(), "{name} is promised and missing");
+        assert!(stated.is_some(), "{name} is in the capabilities and missing");
     }
     let listed = rig.pages(None).concat();
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].id, &listed[0].name), (&uploaded.id, &seen.name));
 }
 
-/// Of a type that every platform with links has links for.
+/// A file of a type that every platform with links accepts for links.
 fn document(content: &str) -> NewFile {
     NewFile {
         content_type: "application/pdf".to_owned(),
@@ -69,7 +69,7 @@ fn document(content: &str) -> NewFile {
     }
 }
 
-fn check_sums(file: &File, content: &[u8]) {
+fn verify_checksums(file: &File, content: &[u8]) {
     use sha2::Digest as _;
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let sums = &file.checksums;
@@ -79,18 +79,18 @@ fn check_sums(file: &File, content: &[u8]) {
     assert!(same(&sums.blake3, blake3::hash(content).to_hex().to_string()), "{sums:?}");
 }
 
-/// The metadata key that every platform which takes some has a place for.
+/// A metadata key that every platform with metadata accepts.
 fn key(rig: &Rig) -> &'static str {
     rig.case.facts().metadata_key
 }
 
-pub fn an_empty_file_goes_up_where_it_may(case: Case) {
+pub fn an_empty_file_is_uploaded_where_supported(case: Case) {
     let rig = Rig::new(case);
     let new = NewFile::from_bytes("empty.txt", "");
     let refused = require_upload(case.spec(), rig.can(), &new);
     if !rig.can().upload.empty {
         assert_eq!(refused.unwrap_err().kind(), Kind::Unsupported);
-        assert!(rig.upload(&new).is_err(), "it takes empty files and says that it does not");
+        assert!(rig.upload(&new).is_err(), "it accepts empty files, contrary to its capabilities");
         return;
     }
     refused.unwrap();
@@ -102,7 +102,7 @@ pub fn an_empty_file_goes_up_where_it_may(case: Case) {
     }
 }
 
-pub fn pages_have_every_file_once_and_in_order(case: Case) {
+pub fn pages_list_every_file_once_and_in_order(case: Case) {
     let rig = Rig::new(case);
     let mut put: Vec<FileId> =
         (0..5).map(|n| rig.put(&format!("page {n}.txt"), &"x".repeat(n + 1)).id).collect();
@@ -118,12 +118,12 @@ pub fn pages_have_every_file_once_and_in_order(case: Case) {
         seen.sort();
     }
     assert_eq!(seen, put);
-    // A limit is a hint for the size of a page, never a promise of fewer.
+    // A limit is a hint for the page size; a page may have more rows.
     let few = rig.list(&Query { limit: Some(2), ..Query::default() }, None).unwrap();
     assert!(few.files.len() >= 2);
 }
 
-pub fn a_native_order_is_the_order_that_was_asked_for(case: Case) {
+pub fn a_native_order_is_the_requested_order(case: Case) {
     use haul::providers::Sort;
     let rig = Rig::new(case);
     for (name, size) in [("b", 30), ("a", 10), ("d", 40), ("c", 20)] {
@@ -145,7 +145,7 @@ pub fn a_native_order_is_the_order_that_was_asked_for(case: Case) {
                 "size" => format!("{:020}", file.size.unwrap()),
                 "id" => file.id.to_string(),
                 "created_at" => file.created_at.map(|time| format!("{time:.9}")).unwrap_or_default(),
-                other => panic!("nobody sorts by {other}"),
+                other => panic!("no platform sorts by {other}"),
             };
             let got: Vec<String> = files.iter().map(value).collect();
             let mut wanted = got.clone();
@@ -158,7 +158,7 @@ pub fn a_native_order_is_the_order_that_was_asked_for(case: Case) {
     }
 }
 
-pub fn a_download_is_what_went_up(case: Case) {
+pub fn a_download_equals_the_upload(case: Case) {
     let rig = Rig::new(case);
     let file = rig.put(NAME, CONTENT);
     if rig.can().download != Download::Any {
@@ -175,7 +175,7 @@ pub fn a_download_is_what_went_up(case: Case) {
         let link = link.id.unwrap_or(link.url);
         rig.run(rig.provider.unlink(&file.id, Some(&link))).unwrap();
     }
-    // Where ranges are not honoured the whole comes, and says so.
+    // If ranges are not supported, the whole content is sent and reported as such.
     // `verified`, because no validator is known here.
     let range = Range { from: 4, verified: true, ..Range::default() };
     let content = rig.run(rig.provider.download(&file.id, Some(range))).unwrap();
@@ -184,7 +184,7 @@ pub fn a_download_is_what_went_up(case: Case) {
     assert_eq!(rig.bytes(content), &CONTENT.as_bytes()[start..]);
 }
 
-pub fn a_change_is_kept_and_touches_nothing_else(case: Case) {
+pub fn a_change_is_stored_and_affects_nothing_else(case: Case) {
     let rig = Rig::new(case);
     let Some(can) = rig.can().annotate else { return };
     let file = rig.put("before.txt", CONTENT);
@@ -200,7 +200,7 @@ pub fn a_change_is_kept_and_touches_nothing_else(case: Case) {
                 Patch { set: object(&[("year", "1807")]), unset: vec![key.to_owned()], ..Patch::default() };
             let changed = rig.run(rig.provider.annotate(&file.id, &patch));
             if let Some(refusal) = case.facts().unset_refusal {
-                // It only merges: the key that stays is told.
+                // The platform only merges: the key that stays is reported.
                 let error = changed.unwrap_err();
                 assert_eq!(error.kind(), Kind::Unsupported);
                 assert!(error.message().ends_with(refusal), "{error}");
@@ -231,7 +231,7 @@ pub fn a_change_is_kept_and_touches_nothing_else(case: Case) {
         let wanted = patch.name.clone().or(patch.content_type.clone()).or(patch.path.clone()).unwrap();
         let value = |file: &File| serde_json::to_value(file).unwrap()[field].clone();
         assert_eq!(value(&changed.unwrap()).as_str().unwrap().trim_matches('/'), wanted, "{field}");
-        // xAI's other dialect does not tell types and paths.
+        // xAI's other dialect states no types and paths.
         if let Some(seen) = value(&rig.stat(&file.id).unwrap()).as_str() {
             assert_eq!(seen.trim_matches('/'), wanted, "{field}");
         }
@@ -251,7 +251,7 @@ pub fn new_content_keeps_the_id(case: Case) {
     let new = NewFile::from_bytes("a.txt", "new content");
     let replaced = rig.run(rig.provider.replace(&file.id, &new, silent())).unwrap();
     assert_eq!((&replaced.id, replaced.name.as_str(), replaced.size), (&file.id, "a.txt", Some(11)));
-    check_sums(&replaced, b"new content");
+    verify_checksums(&replaced, b"new content");
     let content = rig.run(rig.provider.download(&file.id, None)).unwrap();
     assert_eq!(rig.bytes(content), b"new content");
     assert_eq!(rig.pages(None).concat().len(), 1);
@@ -259,7 +259,7 @@ pub fn new_content_keeps_the_id(case: Case) {
     assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
 }
 
-pub fn a_link_opens_is_listed_and_is_revoked(case: Case) {
+pub fn a_link_works_is_listed_and_can_be_revoked(case: Case) {
     let rig = Rig::new(case);
     let Some(can) = rig.can().link else { return };
     let file = rig.upload(&document(CONTENT)).unwrap();
@@ -288,13 +288,13 @@ pub fn a_link_opens_is_listed_and_is_revoked(case: Case) {
         rig.run(rig.provider.unlink(&file.id, Some(&named))).unwrap();
     }
     let missing = rig.run(rig.provider.link(&unknown(&rig), None));
-    // A link that is signed here asks nobody whether there is a file.
+    // A link that haul signs itself is made without asking whether the file exists.
     if !case.facts().signs_links {
         assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
     }
 }
 
-pub fn what_is_deleted_is_gone(case: Case) {
+pub fn a_deleted_file_is_gone(case: Case) {
     let rig = Rig::new(case);
     let file = rig.put("gone.txt", "x");
     let other = rig.put("stays.txt", "x");
@@ -319,7 +319,7 @@ pub fn what_is_deleted_is_gone(case: Case) {
     assert_eq!(rig.run(rig.provider.delete(&unknown(&rig))).unwrap_err().kind(), Kind::NotFound);
 }
 
-/// An id of the platform's own form that no file has.
+/// An id in the platform's format that no file has.
 fn unknown(rig: &Rig) -> FileId {
     let id = rig.put("for its id.txt", "x").id;
     if rig.case.deletes() {
@@ -352,14 +352,14 @@ fn unknown(rig: &Rig) -> FileId {
     ))
 }
 
-pub fn an_id_that_is_none_is_told_as_such(case: Case) {
+pub fn an_unknown_id_is_reported(case: Case) {
     let rig = Rig::new(case);
     rig.put("a.txt", "x");
     assert_eq!(rig.stat(&unknown(&rig)).unwrap_err().kind(), Kind::NotFound);
     let odd = ["nope", "a/b?c#d%", "報告.pdf", "a b", "..", "", "%2e%2e", "a\\b", "x\u{7f}y", "content"];
     for id in odd.into_iter().chain([&*"long".repeat(500)]) {
         let error = rig.stat(&id.into()).map(|file| panic!("{id:?} is {file:?}")).unwrap_err();
-        // Some check the form of an id before they look for it.
+        // Some platforms validate the format of an id before they look it up.
         let told =
             matches!(error.kind(), Kind::NotFound | Kind::Usage) || matches!(error.status(), Some(400 | 422));
         assert!(told, "{id:?}: {error:?}");
@@ -388,8 +388,8 @@ pub fn a_wrong_token_is_refused_everywhere(case: Case) {
     assert_eq!(rig.pages(None).concat().len(), 1);
 }
 
-/// The capability says yes if and only if the call is not "unsupported".
-pub fn capabilities_are_honest(case: Case) {
+/// A call returns "unsupported" if and only if the capabilities exclude it.
+pub fn capabilities_are_correct(case: Case) {
     let rig = Rig::new(case);
     let (can, provider) = (rig.can(), &rig.provider);
     let put = || rig.upload(&document("x")).unwrap().id;
@@ -416,18 +416,21 @@ pub fn capabilities_are_honest(case: Case) {
             Op::Replace => rig.run(provider.replace(&id, &new, silent())).map(drop),
             Op::Link => rig.run(provider.link(&id, None)).map(drop),
             Op::Links => rig.run(provider.links(&id)).map(drop),
-            // There may be none to revoke, which is another matter.
+            // There may be no link to revoke, which is a different error.
             Op::Unlink => rig.run(provider.unlink(&id, None)),
         };
-        // With a signed link only: without one the answer is no.
+        // Only with a signed link; otherwise the operation is unsupported.
         let promised = supports(can, op) && !(op == Op::Download && can.download == Download::SignedLinks);
         match result {
             Err(error) if error.kind() == Kind::Unsupported => {
-                assert!(!promised, "{op:?} is promised and refused: {error}");
+                assert!(!promised, "{op:?} is in the capabilities and refused: {error}");
                 assert!(error.message().starts_with(case.provider), "{op:?}: {error}");
             }
             Err(error) => {
-                assert!(promised, "{op:?} is not promised and fails otherwise: {error:?}");
+                assert!(
+                    promised,
+                    "{op:?} is not in the capabilities and fails with another error: {error:?}"
+                );
                 let expected = (op == Op::Unlink && error.kind() == Kind::NotFound)
                     || (op == Op::Delete && !case.deletes());
                 assert!(expected, "{op:?}: {error:?}");
@@ -437,7 +440,7 @@ pub fn capabilities_are_honest(case: Case) {
     }
 }
 
-pub fn an_option_without_a_place_is_refused_before_a_byte_is_sent(case: Case) {
+pub fn an_unsupported_option_is_refused_before_any_request(case: Case) {
     let rig = Rig::new(case);
     let can = rig.can();
     let base = || NewFile::from_bytes("a.txt", "x");

@@ -1,4 +1,4 @@
-//! Scripted trouble as a client meets it.
+//! Scripted faults, as a client receives them.
 
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ fn refuse_answers_before_the_body_and_closes() {
     let body = form(&[("name=\"file\"; filename=\"x\"", &noise(4_000_000))]);
     let whole = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
     let mut stream = server.connect();
-    // Nothing of the body has been sent when the answer comes.
+    // The response comes before any byte of the body is sent.
     stream.write_all(&whole[..whole.len() - body.len()]).unwrap();
     let answer = Answer::read(&mut stream, false).unwrap();
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("7")));
@@ -37,7 +37,7 @@ fn fail_reads_all_and_stores_nothing() {
 }
 
 #[test]
-fn a_rate_limit_says_when_to_come_back_in_either_form_or_not_at_all() {
+fn a_rate_limit_has_retry_after_in_either_form_or_not_at_all() {
     let server = with(&["429 nth=1", "429 times=1 retry-after=2", "429 times=1 retry-after=date:60"]);
     let ask = || server.ask("GET", "/example/v1/files", &[], b"");
     let first = ask();
@@ -52,7 +52,7 @@ fn a_rate_limit_says_when_to_come_back_in_either_form_or_not_at_all() {
 }
 
 #[test]
-fn html_is_a_page_of_a_proxy() {
+fn html_is_the_error_page_of_a_proxy() {
     let server = with(&["html times=1"]);
     let answer = server.upload("x", b"content");
     assert_eq!((answer.status, answer.header("content-type")), (502, Some("text/html")));
@@ -61,7 +61,7 @@ fn html_is_a_page_of_a_proxy() {
 }
 
 #[test]
-fn lose_carries_it_out_and_answers_nothing() {
+fn lose_carries_out_the_request_and_sends_no_response() {
     let server = with(&["lose POST example/v1/files times=1"]);
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let lost = server.try_send(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body));
@@ -72,7 +72,7 @@ fn lose_carries_it_out_and_answers_nothing() {
 }
 
 #[test]
-fn reset_is_not_an_orderly_close() {
+fn reset_resets_the_connection() {
     let server = with(&["reset times=1"]);
     let reset = server.try_send(&request(server.address, "GET", "/example/v1/files", &[], b""));
     assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionReset);
@@ -80,7 +80,7 @@ fn reset_is_not_an_orderly_close() {
 }
 
 #[test]
-fn cut_lets_exactly_so_many_bytes_through() {
+fn cut_sends_exactly_the_given_number_of_bytes() {
     let content = noise(2_500_000);
     for bytes in [0, 1, 70_000, 1_000_000, 2_499_999] {
         let server = with(&[&format!("cut={bytes} example/v1/files/*/content times=1")]);
@@ -94,14 +94,14 @@ fn cut_lets_exactly_so_many_bytes_through() {
 }
 
 #[test]
-fn a_cut_after_the_end_is_none() {
+fn a_cut_after_the_end_has_no_effect() {
     let server = with(&["cut=100 GET"]);
     let id = first_id(&server.upload("x", b"short"));
     assert_eq!(server.ask("GET", &format!("/example/v1/files/{id}/content"), &[], b"").body, b"short");
 }
 
 #[test]
-fn half_a_json_answer_looks_whole_to_http() {
+fn a_truncated_json_body_is_a_complete_http_response() {
     let server = with(&["truncate-json GET times=1"]);
     server.upload("x", b"content");
     let half = server.ask("GET", "/example/v1/files", &[], b"");
@@ -111,7 +111,7 @@ fn half_a_json_answer_looks_whole_to_http() {
 }
 
 #[test]
-fn wrong_bytes_are_one_bit_at_one_place() {
+fn corruption_flips_one_bit_at_one_position() {
     let server = with(&["wrong-bytes=300000 **/content"]);
     let content = noise(600_000);
     let id = first_id(&server.upload("x", &content));
@@ -122,7 +122,7 @@ fn wrong_bytes_are_one_bit_at_one_place() {
 }
 
 #[test]
-fn ignore_range_sends_all() {
+fn ignore_range_sends_the_whole_content() {
     let faults = ["ignore-range nth=3"];
     let server = Emulator::start(&Setup { faults: &faults, quirks: &["ranges"], ..SETUP });
     let id = first_id(&server.upload("x", b"0123456789"));
@@ -140,13 +140,13 @@ fn slow_and_delay_wait_before_and_after() {
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let start = Instant::now();
     stream.write_all(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body)).unwrap();
-    assert!(crate::support::raw::within(|| server.count() == 1), "it is carried out first");
+    assert!(crate::support::raw::within(|| server.count() == 1), "the request is carried out first");
     assert_eq!(Answer::read(&mut stream, false).unwrap().status, 200);
     assert!(start.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]
-fn a_dripping_answer_takes_its_time_and_is_whole() {
+fn a_dripping_response_is_slow_and_complete() {
     let server = with(&["drip=2000 **/content"]);
     let content = noise(1000);
     let id = first_id(&server.upload("x", &content));
@@ -157,7 +157,7 @@ fn a_dripping_answer_takes_its_time_and_is_whole() {
 }
 
 #[test]
-fn a_platform_served_alone_is_scripted_by_the_same_paths() {
+fn faults_of_a_platform_served_alone_use_the_same_paths() {
     let server = Emulator::start(&Setup { faults: &["429 GET example/v1/files"], alone: true, ..SETUP });
     assert_eq!(server.ask("GET", "/v1/files", &[], b"").status, 429);
     assert_eq!(server.ask("GET", "/example/v1/files", &[], b"").status, 429);

@@ -1,4 +1,4 @@
-//! Uploads: names, order, limits, clients that go away.
+//! Upload forms: names, order, limits, disconnecting clients.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -40,7 +40,7 @@ fn an_upload_keeps_its_names_its_order_and_its_bytes() {
 }
 
 #[test]
-fn rules_see_a_part_before_its_bytes_and_leave_nothing() {
+fn rules_check_a_part_before_its_bytes_and_leave_nothing() {
     let server = Emulator::start(&SETUP);
     let file: (&str, &[u8]) = ("name=\"file\"; filename=\"x\"", b"content");
     let ask =
@@ -57,7 +57,7 @@ fn rules_see_a_part_before_its_bytes_and_leave_nothing() {
 }
 
 #[test]
-fn what_is_no_form_is_refused() {
+fn an_invalid_form_is_refused() {
     let server = Emulator::start(&SETUP);
     let ask = |headers: &[&str], body: &[u8]| server.ask("POST", "/example/v1/files", headers, body).status;
     assert_eq!(ask(&["Content-Type: application/json", BEARER], b"{}"), 400);
@@ -69,13 +69,14 @@ fn what_is_no_form_is_refused() {
 }
 
 #[test]
-fn a_file_over_the_limit_is_refused_and_the_refusal_can_be_read() {
+fn a_file_over_the_limit_is_refused_with_a_readable_response() {
     let server = Emulator::start(&SETUP);
     let limit = usize::try_from(LIMIT).unwrap();
     assert_eq!(server.upload("fits", &noise(limit)).status, 200);
     let refused = server.upload("one more", &noise(limit + 1));
     assert_eq!((refused.status, refused.json()["detail"].as_str()), (413, Some("more than 3000000")));
-    // By its Content-Length, before any of it is read, while the client sends all of it and only then listens.
+    // The Content-Length is over the limit: the server refuses before it reads, while the client sends everything
+    // before it reads the response.
     let refused = server.upload("far more", &noise(12 * limit));
     assert_eq!((refused.status, refused.json()["detail"].as_str()), (413, Some("more than 4000000")));
     assert_eq!(server.count(), 1);
@@ -83,7 +84,7 @@ fn a_file_over_the_limit_is_refused_and_the_refusal_can_be_read() {
 }
 
 #[test]
-fn the_connection_goes_on_after_a_refusal() {
+fn the_connection_stays_open_after_a_refusal() {
     let server = Emulator::start(&Setup { token: Some("secret"), ..SETUP });
     let mut stream = server.connect();
     let body = form(&[("name=\"file\"; filename=\"x\"", &noise(500_000))]);
@@ -96,7 +97,7 @@ fn the_connection_goes_on_after_a_refusal() {
 }
 
 #[test]
-fn a_client_that_waits_for_a_go_ahead_gets_the_refusal_instead() {
+fn a_refusal_replaces_100_continue() {
     let server = Emulator::start(&Setup { token: Some("secret"), ..SETUP });
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let ask = |token: &str| {
@@ -115,7 +116,7 @@ fn a_client_that_waits_for_a_go_ahead_gets_the_refusal_instead() {
 }
 
 #[test]
-fn a_client_that_goes_away_leaves_nothing() {
+fn a_disconnected_client_leaves_nothing() {
     let server = Emulator::start(&SETUP);
     let body = form(&[("name=\"file\"; filename=\"x\"", &noise(2_000_000))]);
     let whole = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
@@ -124,7 +125,7 @@ fn a_client_that_goes_away_leaves_nothing() {
         stream.write_all(&whole[..cut]).unwrap();
         if cut > 1_500_000 {
             let incoming = server.data().join("store/incoming");
-            assert!(within(|| crate::support::raw::entries(&incoming) == 1), "it has begun");
+            assert!(within(|| crate::support::raw::entries(&incoming) == 1), "the upload has begun");
         }
         stream.shutdown(Shutdown::Both).unwrap();
         drop(stream);
@@ -135,7 +136,7 @@ fn a_client_that_goes_away_leaves_nothing() {
 }
 
 #[test]
-fn raw_bodies_and_json() {
+fn raw_and_json_bodies_are_read() {
     let server = Emulator::start(&SETUP);
     let content = noise(300_000);
     assert_eq!(server.ask("POST", "/example/v1/raw", &[], &content).json()["size"], 300_000);
@@ -152,7 +153,7 @@ fn raw_bodies_and_json() {
 }
 
 #[test]
-fn a_hundred_uploads_at_once_all_arrive() {
+fn a_hundred_concurrent_uploads_arrive() {
     let server = Emulator::start(&SETUP);
     let content = noise(64 * 1024);
     let expected = server.upload("first", &content).json()["files"][0]["sha256"].clone();

@@ -1,4 +1,4 @@
-//! Memory under load, read from the system: so the server is a process of its own.
+//! Memory under load, read from the system; the server is therefore its own process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use crate::emulator::support::{BEARER, SETUP};
 use crate::support::emulator::Emulator;
 use crate::support::raw::{Answer, FORM, form, noise, request};
 
-/// The server's process: this test binary, asked for [`child`].
+/// The server process: this test binary running [`child`].
 struct Process {
     child: Child,
     address: SocketAddr,
@@ -31,7 +31,7 @@ impl Process {
         Self { child, address }
     }
 
-    /// The most memory it ever had, in MiB.
+    /// The peak memory in MiB.
     fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -46,7 +46,7 @@ impl Drop for Process {
     }
 }
 
-/// A server until standard input ends; only for [`Process`].
+/// A server that runs until the end of its standard input; only for [`Process`].
 #[test]
 #[ignore = "a part of the other tests here"]
 fn child() {
@@ -64,7 +64,7 @@ fn two_hundred_uploads_of_a_mebibyte_need_less_than_64_mib() {
     let server = Process::start();
     let body = form(&[("name=\"file\"; filename=\"x\"", &noise(1024 * 1024))]);
     let whole = request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body);
-    // All are in the middle of their file before any goes on.
+    // Every upload is in the middle of its file before any continues.
     let barrier = Barrier::new(UPLOADS);
     let (first, rest) = whole.split_at(700_000);
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The emulator's core with a platform of this test's own, and each emulated platform, over real sockets.
+//! The emulator's core with an example platform, and each emulated platform, over real sockets.
 
 mod support;
 

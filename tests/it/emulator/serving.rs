@@ -1,4 +1,4 @@
-//! Routing, tokens, ranges, signed links, the log, stopping.
+//! Routing, tokens, ranges, signed links, the request log and shutdown.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -27,7 +27,7 @@ fn each_platform_has_its_prefix_and_its_own_errors() {
 }
 
 #[test]
-fn a_platform_served_alone_is_at_the_root_too() {
+fn a_platform_served_alone_is_also_at_the_root() {
     let server = Emulator::start(&Setup { alone: true, ..SETUP });
     assert_eq!(server.ask("GET", "/v1/files", &[], b"").status, 200);
     assert_eq!(server.ask("GET", "/example/v1/files", &[], b"").status, 200);
@@ -37,7 +37,7 @@ fn a_platform_served_alone_is_at_the_root_too() {
 }
 
 #[test]
-fn urls_name_the_host_that_the_client_named() {
+fn urls_have_the_host_of_the_request() {
     let server = Emulator::start(&SETUP);
     let body = form(&[("name=\"file\"; filename=\"x\"", b"")]);
     let ask = |host: &str| {
@@ -76,7 +76,7 @@ fn tokens_are_checked() {
 }
 
 #[test]
-fn ranges_are_honoured_where_the_platform_does() {
+fn ranges_are_supported_where_the_platform_supports_them() {
     let server = Emulator::start(&Setup { quirks: &["ranges"], ..SETUP });
     let content = noise(700_000);
     let upload = server.upload("x", &content);
@@ -148,7 +148,7 @@ fn signed_local_links_are_checked() {
 }
 
 #[test]
-fn damaged_content_is_never_sent_whole() {
+fn damaged_content_is_never_sent_completely() {
     let server = Emulator::start(&SETUP);
     let key = server.store.signing_key().unwrap();
     let later = jiff::Timestamp::now().as_second() + 60;
@@ -180,7 +180,7 @@ fn damaged_content_is_never_sent_whole() {
 }
 
 #[test]
-fn each_request_is_a_line_of_the_log() {
+fn each_request_has_a_log_line() {
     let server = Emulator::start(&SETUP);
     let id = first_id(&server.upload("x", b"content"));
     let line = server.logged();
@@ -200,7 +200,7 @@ fn each_request_is_a_line_of_the_log() {
 }
 
 #[test]
-fn a_stop_lets_running_requests_end_and_takes_no_more() {
+fn a_stop_finishes_running_requests_and_accepts_no_more() {
     let mut server = Emulator::start(&Setup { faults: &["delay=700 POST"], ..SETUP });
     let mut idle = server.connect();
     idle.write_all(&request(server.address, "GET", "/example/v1/files", &[], b"")).unwrap();
@@ -217,7 +217,7 @@ fn a_stop_lets_running_requests_end_and_takes_no_more() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_ever() {
+fn a_stop_has_a_time_limit() {
     let mut server = Emulator::start(&SETUP);
     let mut stuck = server.connect();
     let whole = request(server.address, "POST", "/example/v1/raw", &[], &noise(500_000));
@@ -232,7 +232,7 @@ fn a_stop_does_not_wait_for_ever() {
 }
 
 #[test]
-fn many_connections_stay_open_side_by_side() {
+fn many_connections_stay_open_concurrently() {
     let server = Emulator::start(&SETUP);
     let ask = request(server.address, "GET", "/example/v1/files", &[], b"");
     let mut streams: Vec<_> = (0..300).map(|_| server.connect()).collect();
@@ -247,7 +247,7 @@ fn many_connections_stay_open_side_by_side() {
 }
 
 #[test]
-fn many_downloads_at_once_are_right() {
+fn many_concurrent_downloads_are_correct() {
     let server = Emulator::start(&SETUP);
     let content = noise(900_000);
     let path = format!("/example/v1/files/{}/content", first_id(&server.upload("x", &content)));

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, form};
 
-/// A file may have so many bytes on the example platform.
+/// The maximum size of a file on the example platform.
 pub const LIMIT: u64 = 3_000_000;
 
 static EXAMPLE: Platform = Platform {
@@ -173,18 +173,18 @@ async fn echo(State(site): State<Arc<Site>>, body: Body) -> Response {
 }
 
 async fn broken() -> Response {
-    panic!("the handler's own fault")
+    panic!("a bug in the handler")
 }
 
 /// The example platform.
 pub const SETUP: Setup = Setup { platform: "example", platforms: Some(&PLATFORMS), ..Setup::DEFAULT };
 
-/// What tests ask of this platform.
+/// Requests of the tests to this platform.
 pub trait Calls {
     /// Uploads one file.
     fn upload(&self, name: &str, content: &[u8]) -> Answer;
 
-    /// How many files there are.
+    /// The number of files.
     fn count(&self) -> usize;
 }
 
@@ -201,7 +201,7 @@ impl Calls for Emulator {
 
 pub const BEARER: &str = "Authorization: Bearer secret";
 
-/// The id of the first file of an upload.
+/// The id of the first file in the response to an upload.
 pub fn first_id(answer: &Answer) -> String {
     answer.json()["files"][0]["id"].as_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! How a filter is refused: with the column, a caret, and what to do.
+//! Errors of filters: the column, a caret and a hint.
 
 use haul::error::Kind;
 use haul::filter::Filter;
@@ -15,7 +15,7 @@ fn refusal(text: &str) -> (String, usize, String) {
 }
 
 #[test]
-fn errors_name_what_is_wrong_and_where() {
+fn errors_name_the_problem_and_its_column() {
     let cases = [
         ("creatd_at > -7d", 1, "unknown field `creatd_at`", "did you mean `created_at`?"),
         ("size > 1 AND Name:x", 14, "unknown field `Name`", "did you mean `name`?"),
@@ -107,7 +107,7 @@ fn an_error_is_shown_under_the_text() {
 }
 
 #[test]
-fn times_that_are_none_list_the_ways_to_write_one() {
+fn an_invalid_time_lists_the_valid_forms() {
     for value in ["yesterday", "7d", "-7y", "2026-02-30", "+999999999999w"] {
         let text = format!("created_at > {value}");
         let (message, column, hint) = refusal(&text);
@@ -133,7 +133,7 @@ fn nesting_and_length_have_limits() {
 }
 
 #[test]
-fn a_text_full_of_operators_is_read_in_no_time() {
+fn many_operators_are_parsed_quickly() {
     let texts = [
         "-".repeat(60_000),
         "NOT ".repeat(15_000),
@@ -145,7 +145,7 @@ fn a_text_full_of_operators_is_read_in_no_time() {
         "\\".repeat(60_000),
         format!("id = '{}", "\\'".repeat(30_000)),
     ];
-    // As long as a filter may be, or nearly: quadratic work would still end, exponential work would not.
+    // Texts near the maximum length: quadratic work would still end, exponential work would not.
     for text in texts {
         assert!(text.len() < 65_536);
         if let Ok(filter) = Filter::parse(&text, now()) {

@@ -1,11 +1,11 @@
-//! What a filter means here.
+//! The meaning of filters in haul.
 
 use haul::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use haul::model::File;
 
 use crate::support::filters::{check, now, parse, report};
 
-/// What three comparisons come to.
+/// The combined value of three comparisons.
 type Truth = fn(bool, bool, bool) -> bool;
 
 #[test]
@@ -16,7 +16,7 @@ fn or_binds_tighter_than_and() {
         id: if bits & 4 > 0 { "t" } else { "f" }.into(),
         ..File::default()
     };
-    // `a`, `b`, `c` are spelled provider, profile, id.
+    // `a`, `b`, `c` stand for provider, profile, id.
     let table: [(&str, Truth); 11] = [
         ("a AND b OR c", |a, b, c| a && (b || c)),
         ("a OR b AND c", |a, b, c| (a || b) && c),
@@ -50,7 +50,7 @@ fn or_binds_tighter_than_and() {
 }
 
 #[test]
-fn text_is_compared_exactly_and_has_parts_whatever_their_case() {
+fn equality_is_exact_and_containment_ignores_case() {
     check(
         &report(),
         Equality::Exact,
@@ -97,7 +97,7 @@ fn text_is_compared_exactly_and_has_parts_whatever_their_case() {
 #[test]
 fn sizes_have_units_and_times_are_relative_to_now() {
     check(
-        &report(), // 5000 bytes, created a day before now
+        &report(), // 5000 bytes, one day old
         Equality::Exact,
         &[
             ("size = 5kB", true),
@@ -128,7 +128,7 @@ fn sizes_have_units_and_times_are_relative_to_now() {
 }
 
 #[test]
-fn metadata_is_compared_as_number_truth_value_or_text() {
+fn metadata_is_compared_as_number_boolean_or_text() {
     check(
         &report(),
         Equality::Exact,
@@ -170,7 +170,7 @@ fn metadata_is_compared_as_number_truth_value_or_text() {
 }
 
 #[test]
-fn globs_take_case_and_braces_as_a_shell_does() {
+fn globs_treat_case_and_braces_like_a_shell() {
     let glob = |pattern: &str, name: &str| {
         Filter::glob(pattern).unwrap().matches(&File { name: name.into(), ..File::default() })
     };
@@ -198,7 +198,7 @@ fn globs_take_case_and_braces_as_a_shell_does() {
 }
 
 #[test]
-fn a_platform_can_see_what_a_name_begins_with() {
+fn the_prefix_of_a_name_is_known() {
     let prefix = |text: &str| parse(text).conjuncts()[0].prefix();
     assert_eq!(prefix("name ~ report*").as_deref(), Some("report"));
     assert_eq!(prefix("name ~ 're?ort*'").as_deref(), Some("re"));
@@ -208,7 +208,7 @@ fn a_platform_can_see_what_a_name_begins_with() {
 }
 
 #[test]
-fn filters_have_one_form() {
+fn filters_have_a_normal_form() {
     let compare = |field: &str, op, value| Expr::Compare(Comparison { field: field.to_owned(), op, value });
     let text = |text: &str| Value::Text(text.to_owned());
     assert_eq!(parse("file_id:x").expr, compare("id", Op::Eq, text("x")));
@@ -218,7 +218,7 @@ fn filters_have_one_form() {
     assert_eq!(parse("url:!*").expr, compare("url", Op::Eq, Value::Null));
     assert_eq!(parse("((name:x))").expr, compare("name", Op::Has, text("x")));
     assert_eq!(parse(" ").expr, Expr::default());
-    // What it is read as, printed.
+    // The printed form of the parsed filter.
     let cases = [
         ("((name:x AND (size>1 b.c)))", None),
         ("name:'x' ( size>1K AND id:y)", Some("name:x AND size > 1000 AND id = y")),

@@ -1,4 +1,5 @@
-//! The filter language: what it means and how it is refused; what holds of every filter is in `tests/heavy/properties/`.
+//! The filter language: its meaning and its errors. Properties of all filters are tested in
+//! `tests/heavy/properties/`.
 
 mod errors;
 mod meaning;

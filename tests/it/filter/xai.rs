@@ -1,4 +1,4 @@
-//! xAI's documented examples, and its equality where they are not ours.
+//! xAI's documented examples, and its equality where it differs from haul's.
 
 use haul::filter::{Equality, Filter};
 use haul::model::File;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::filters::{check, now, object, parse, report};
 
 #[test]
-fn the_vendors_examples_hold_for_the_files_they_describe() {
+fn the_vendors_examples_match_the_files_they_describe() {
     let xai = |text: &str, file: &File| parse(text).matches_as(file, Equality::Wildcards);
     let public = File { url: Some("https://files-cdn.x.ai/t/file_123.pdf".into()), ..report() };
     let named = |name: &str| File { name: name.into(), ..report() };
@@ -88,13 +88,13 @@ fn the_contracts_table_of_semantics() {
 }
 
 #[test]
-fn fields_that_only_xai_has_are_read_from_what_the_file_shows() {
+fn fields_that_only_xai_has_are_read_from_the_shown_file() {
     let shown = File {
         extra: object(json!({ "user_defined_id": "mine", "public_url_expires_at": 1_778_500_000 })),
         ..report()
     };
     let unset = File { extra: object(json!({ "user_defined_id": null })), ..report() };
-    // The filter, whether it holds where the field is set, and where it is not.
+    // The filter, its value where the field is set, and its value where it is not.
     let cases = [
         ("user_defined_id = mine", true, false),
         ("user_defined_id = other", false, false),
@@ -119,7 +119,7 @@ fn fields_that_only_xai_has_are_read_from_what_the_file_shows() {
     assert!(Filter::parse("user_defined_id = mine", now()).is_err());
 }
 
-/// The summary may say something else than either of the statuses that it is made from.
+/// The summary may differ from both statuses that it is derived from.
 #[test]
 fn the_upload_status_is_a_field_of_its_own() {
     let file = File {

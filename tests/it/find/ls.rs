@@ -1,4 +1,4 @@
-//! What `ls` lists, in which order, and how much it asks for.
+//! The rows of `ls`, their order, and the number of requests.
 
 use haul::model::NewFile;
 use haul::providers::{Query, Sort};
@@ -18,7 +18,7 @@ fn put(rig: &Rig, name: &str, size: usize, content_type: &str, metadata: &[(&str
 }
 
 #[test]
-fn short_spellings_a_pattern_and_a_filter_are_one_filter() {
+fn shorthands_a_pattern_and_a_filter_are_combined() {
     let rig = Rig::new(LOCAL);
     put(&rig, "a.pdf", 5, "application/pdf", &[("author", "Zoe")]);
     put(&rig, "b.pdf", 50, "application/pdf", &[("author", "Ann")]);
@@ -61,7 +61,7 @@ fn short_spellings_a_pattern_and_a_filter_are_one_filter() {
 }
 
 #[test]
-fn a_nested_key_sorts_as_it_filters() {
+fn a_nested_key_is_sorted_as_in_filters() {
     let rig = Rig::new(LOCAL);
     for (name, born) in [("b", 1770), ("a", 1724)] {
         let metadata = serde_json::json!({ "author": { "born": born } });
@@ -74,7 +74,7 @@ fn a_nested_key_sorts_as_it_filters() {
 }
 
 #[test]
-fn a_limit_ends_the_paging_as_soon_as_it_is_met() {
+fn paging_ends_as_soon_as_the_limit_is_reached() {
     for case in some(newest_first()) {
         a_limit_ends_the_paging(case);
     }
@@ -96,7 +96,7 @@ fn a_limit_ends_the_paging(case: Case) {
         // Newest first: 8 7 | 6 5 | 4 3 | 2 1 | 0.
         (&["--page-size", "2", "--limit", "2"], 1, 2),
         (&["--page-size", "2", "--limit", "3"], 2, 3),
-        // Nothing native tells the last letters of a name, so pages are read until enough matched.
+        // No platform filters by the end of a name, so pages are read until enough files match.
         (&["--page-size", "2", "--limit", "1", "*.pdf"], 2, 1),
         (&["--page-size", "2", "--limit", "2", "*.pdf"], 3, 2),
         (&["--page-size", "2", "--limit", "3", "*.pdf"], 5, 3),
@@ -110,7 +110,7 @@ fn a_limit_ends_the_paging(case: Case) {
 }
 
 #[test]
-fn a_name_that_the_platform_looks_for_is_one_request() {
+fn a_name_that_the_platform_filters_by_is_one_request() {
     for case in some(finds_names()) {
         let rig = Rig::new(case);
         for n in 0..5 {
@@ -120,7 +120,7 @@ fn a_name_that_the_platform_looks_for_is_one_request() {
         let ran = haul(&rig, &["ls", "--jsonl", "--filter", "name = \"3.txt\"", "--limit", "1"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         assert_eq!(rig.served.requests().len(), 1, "{case:?}");
-        // By name: once as an id, once as a name.
+        // By name: one request for it as an id, one as a name.
         let ran = haul(&rig, &["info", "--jsonl", "3.txt"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         let asked = rig.served.requests();
@@ -132,7 +132,7 @@ fn a_name_that_the_platform_looks_for_is_one_request() {
 }
 
 #[test]
-fn a_listing_of_one_page_is_newest_first_and_a_longer_one_in_the_order_of_the_server() {
+fn one_page_is_listed_newest_first_and_more_in_the_order_of_the_server() {
     let rig = Rig::new(remote(|can| !can.list.newest_first && can.list.max_page < u32::MAX));
     let mut put: Vec<String> = Vec::new();
     while rig.pages(None).len() == 1 {
@@ -154,7 +154,7 @@ fn a_listing_of_one_page_is_newest_first_and_a_longer_one_in_the_order_of_the_se
 }
 
 #[test]
-fn what_makes_everything_wait_is_said() {
+fn buffering_of_a_listing_is_reported() {
     let by_name = Sort { field: "name".to_owned(), descending: false };
     let rig = Rig::new(remote(|can| !can.list.sorts(&by_name)));
     for name in ["b", "a", "d", "c"] {
@@ -168,7 +168,7 @@ fn what_makes_everything_wait_is_said() {
     let bounded = said(&["--sort", "name", "--limit", "2"]);
     assert!(bounded.contains("every file is read") && !bounded.contains("held in memory"), "{bounded}");
     assert!(!said(&[]).contains("every file is read"));
-    // A script that did not ask is not told.
+    // A script without `-v` gets no note.
     assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "name"]).stderr(), "");
     let rig = Rig::new(remote(|can| can.list.sorts(&by_name)));
     rig.put("a", "x");
@@ -176,13 +176,13 @@ fn what_makes_everything_wait_is_said() {
 }
 
 #[test]
-fn a_cursor_goes_on_and_is_only_told_where_nothing_is_passed_over() {
+fn a_cursor_continues_and_is_printed_only_where_it_skips_nothing() {
     for case in some(newest_first()) {
-        a_cursor_goes_on(case);
+        a_cursor_continues(case);
     }
 }
 
-fn a_cursor_goes_on(case: Case) {
+fn a_cursor_continues(case: Case) {
     let rig = Rig::new(case);
     for n in 0..5 {
         rig.put(&format!("{n}"), "x");
@@ -199,7 +199,7 @@ fn a_cursor_goes_on(case: Case) {
 }
 
 #[test]
-fn a_field_of_one_platform_is_asked_of_it_or_refused() {
+fn a_field_of_one_platform_is_sent_to_it_or_refused() {
     for (case, filter, status) in some(all().flat_map(|platform| platform.own_filters)) {
         let rig = Rig::new(*case);
         rig.put("a", "x");
@@ -223,14 +223,14 @@ fn a_field_of_one_platform_is_asked_of_it_or_refused() {
 }
 
 #[test]
-fn a_listing_that_changes_while_it_is_read_has_what_was_there_all_along_once() {
+fn a_changing_listing_has_every_permanent_file_once() {
     for case in dialects().filter(|case| case.deletes() && case.can().list.max_page < u32::MAX) {
         let rig = Rig::new(case);
         let put: Vec<_> = (0..9).map(|n| rig.put(&format!("{n}"), "x").id).collect();
         let query = Query { page_size: Some(3), ..Query::default() };
         let first = rig.list(&query, None).unwrap();
         let mut seen: Vec<_> = first.files.iter().map(|file| file.id.clone()).collect();
-        // The file that the cursor is at goes, one that was listed, one that was not; two come.
+        // The file at the cursor, a listed one and an unlisted one are deleted; two are added.
         let unlisted = put.iter().find(|id| !seen.contains(id)).unwrap().clone();
         let gone = [seen[seen.len() - 1].clone(), seen[0].clone(), unlisted];
         for id in &gone {

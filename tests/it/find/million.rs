@@ -1,4 +1,4 @@
-//! A listing of a million files: memory, time to the first row, processor time a row, requests. In release.
+//! A listing of a million files: memory, time to the first row, CPU time per row, requests. For release builds.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,11 +14,11 @@ use crate::support::rig::{Case, Rig};
 
 const COUNT: u32 = 1_000_000;
 
-/// A platform with a million files that have no content, put straight into the store's index, and how many they are: a
-/// random id may be one of those that are counted up.
+/// A platform with a million files without content, written straight into the store's index, and their number: a
+/// random id may equal one of the sequential ids.
 fn million(case: Case) -> (Rig, u32) {
     let rig = Rig::new(case);
-    // One as the platform makes them is what the others are copies of.
+    // A record made by the platform is the template of the others.
     let first = rig.put("seed.txt", "x");
     let index = rig.served.home().join("data/store/index.sqlite");
     let database = rusqlite::Connection::open(index).unwrap();
@@ -37,7 +37,7 @@ fn million(case: Case) -> (Rig, u32) {
     (rig, count)
 }
 
-/// What a run took.
+/// The measurements of a run.
 struct Taken {
     rows: u32,
     first_row: f64,
@@ -66,7 +66,7 @@ fn measure(rig: &Rig, arguments: &[&str]) -> Taken {
         rows += 1;
         line.clear();
     }
-    // Ended and not yet waited for, it still tells its processor time.
+    // A zombie still has its CPU time.
     let wall = start.elapsed().as_secs_f64();
     std::thread::sleep(std::time::Duration::from_millis(300));
     let processor = processor(child.id());
@@ -74,7 +74,7 @@ fn measure(rig: &Rig, arguments: &[&str]) -> Taken {
     Taken { rows, first_row, wall, processor, peak_kib, sample }
 }
 
-/// Seconds in user and system mode; a tick is a hundredth of one.
+/// CPU seconds in user and system mode; a tick is a hundredth of a second.
 fn processor(process: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -82,7 +82,7 @@ fn processor(process: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Seconds that it takes to decode a row and encode it again, alone.
+/// Seconds to decode a row and encode it again, without anything else.
 fn json_alone(sample: &[Value]) -> f64 {
     let lines: Vec<String> = sample.iter().map(Value::to_string).collect();
     let (rounds, start) = (50, Instant::now());
@@ -99,7 +99,7 @@ fn json_alone(sample: &[Value]) -> f64 {
 
 #[test]
 #[ignore = "a million files: run it in release"]
-fn a_million_files_stream_through_little_memory() {
+fn a_million_files_are_listed_in_little_memory() {
     for case in dialects()
         .filter(|case| case.is_remote() && case.facts().hexadecimal_ids && case.can().list.newest_first)
     {
@@ -121,7 +121,7 @@ fn a_million_files_stream_through_little_memory() {
         assert_eq!(taken.rows, count);
         assert!(taken.peak_kib < 32 * 1024, "{} KiB", taken.peak_kib);
         assert!(taken.first_row < 2.0, "{} s", taken.first_row);
-        // Without optimisation the comparison says nothing.
+        // Without optimization the comparison is meaningless.
         if !cfg!(debug_assertions) {
             assert!(a_row < 2.0 * alone, "{} µs, JSON alone {} µs", a_row * 1e6, alone * 1e6);
         }

@@ -1,4 +1,4 @@
-//! Values of options that begin with a minus sign.
+//! Option values that begin with a minus sign.
 
 use crate::find::support::{LOCAL, haul, names};
 use crate::support::rig::Rig;
@@ -37,7 +37,7 @@ fn a_value_may_begin_with_a_minus_sign() {
     for (arguments, message) in [
         (&["ls", "--expiring", "-1h"][..], "--expiring -1h: invalid duration"),
         (&["ls", "--filter", "-nope"], "filter, column 2: expected an operator after `nope`"),
-        // An option is not taken for the value of the one before it.
+        // An option is not parsed as the value of the preceding option.
         (&["ls", "--filter", "--long"], "--filter: needs a value"),
         (&["rm", "--filter", "--dry-run"], "--filter: needs a value"),
         (&["rm", "--filter", "-n"], "--filter: needs a value"),

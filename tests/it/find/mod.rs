@@ -1,4 +1,4 @@
-//! Finding files: listings, filters, names and patterns, on every platform, over sockets.
+//! Listings, filters, names and patterns on every platform, over sockets.
 mod ls;
 mod million;
 mod minus;

@@ -1,5 +1,5 @@
-//! Filters on every platform in every dialect: a filter is refused before any request, or its rows are those of a naive
-//! evaluation over the emulator's own records, whatever part of it the platform was sent.
+//! Filters on every platform in every dialect: a filter is refused before any request, or its rows equal those of a
+//! naive evaluation over the emulator's records, whatever part of it was sent to the platform.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,18 +59,18 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
                 new.metadata.insert(rig.case.facts().metadata_key.to_owned(), author);
             }
             new.purpose = can.purposes.get(number % 3).map(|word| (*word).to_owned());
-            // Not every purpose is everybody's.
+            // Some platforms do not accept every purpose.
             let uploaded =
                 rig.upload(&new).or_else(|_| rig.upload(&NewFile { purpose: None, ..new.clone() }));
             let id = uploaded.unwrap().id;
             age(rig, &id, number);
-            // Only images, videos and PDFs can have one.
+            // Only images, videos and PDFs can have a public link.
             let link = || rig.run(rig.provider.link(&id, Some(SignedDuration::from_hours(2)))).ok();
             let records = &of(rig.case.provider).records;
             let shows_links = rig.case.wire.is_some_and(|wire| records.show_links.contains(&wire));
             let public = shows_links.then(link).flatten();
             let record = rig.served.store.stat(rig.case.provider, &id).unwrap();
-            // A file as haul would show it if the platform stated all of the emulator's record.
+            // The file as haul would show it if the platform stated the emulator's complete record.
             let mut file = File { profile: "work".to_owned(), url: None, ..record };
             (records.show)(&rig.case, &mut file);
             if let Some(link) = public {
@@ -83,7 +83,7 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
         .collect()
 }
 
-/// Changes the record of a file: its age in whole seconds, its folder, and what only the platform has.
+/// Changes the record of a file: its age in whole seconds, its folder and platform-specific fields.
 fn age(rig: &Rig, id: &FileId, number: usize) {
     let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap();
     let hours = SignedDuration::from_hours(7 * i64::try_from(number).unwrap() + 1);
@@ -102,7 +102,7 @@ fn age(rig: &Rig, id: &FileId, number: usize) {
     rig.served.store.annotate(rig.case.provider, id, change).unwrap();
 }
 
-/// Comparisons with values that the files have, or nearly.
+/// Comparisons with values that occur in the files, or nearly.
 fn comparison(files: &Truth) -> BoxedStrategy<Comparison> {
     let of = |field: &'static str, ops: &'static [Op], values: Vec<Value>| {
         (prop::sample::select(ops), prop::sample::select(values))
@@ -201,7 +201,7 @@ fn filter(files: &Truth) -> impl Strategy<Value = Filter> + use<> {
         .prop_map(|expr| Filter { expr })
 }
 
-/// The listings of these queries. What is refused is refused before a request is made.
+/// The listings of these queries. A refused query makes no request.
 fn listings<T>(rig: &Rig, queries: Vec<(T, Query)>) -> Vec<(T, Listing)> {
     rig.served.requests();
     let mut listings = Vec::new();
@@ -218,7 +218,7 @@ fn listings<T>(rig: &Rig, queries: Vec<(T, Query)>) -> Vec<(T, Listing)> {
 fn read(rig: &Rig, listing: Listing) -> Vec<File> {
     let mut files = rig.run(listing.all()).unwrap_or_else(|error| panic!("{:?}: {error:?}", rig.case));
     if !rig.can().list.stated.contains(&"data_source_id") {
-        // It shows where it is asked for.
+        // The field is shown if it is requested.
         for file in &mut files {
             file.extra.shift_remove("data_source_id");
         }
@@ -230,7 +230,7 @@ fn all(rig: &Rig) -> Vec<File> {
     read(rig, Listing::new(Arc::clone(&rig.provider), Query::default(), None).unwrap())
 }
 
-/// Asks a platform random filters. Returns how many it was asked, and how many were refused.
+/// Runs random filters on a platform. Returns the numbers of accepted and refused filters.
 fn check(case: Case, runner: &mut TestRunner, files: usize, filters: usize) -> (usize, usize) {
     let rig = Rig::new(case);
     let truth = fill(&rig, runner, files);
@@ -260,7 +260,7 @@ fn runner(seed: u64) -> TestRunner {
 }
 
 #[test]
-fn a_filter_lists_what_is_true_or_is_refused() {
+fn a_filter_lists_the_matching_files_or_is_refused() {
     for (seed, case) in (0..).zip(filter_cases()) {
         let (asked, refused) = check(case, &mut runner(seed), 12, 150);
         assert!(asked > 10 && refused > 0, "{case:?}: {asked} asked, {refused} refused");
@@ -269,7 +269,7 @@ fn a_filter_lists_what_is_true_or_is_refused() {
 
 #[test]
 #[ignore = "minutes: many sets of files and thousands of filters"]
-fn many_filters_list_what_is_true_or_are_refused() {
+fn many_filters_list_the_matching_files_or_are_refused() {
     for round in 0..8 {
         for (seed, case) in (0..).zip(filter_cases()) {
             check(case, &mut runner(1000 * (round + 1) + seed), 40, 1000);
@@ -277,9 +277,9 @@ fn many_filters_list_what_is_true_or_are_refused() {
     }
 }
 
-/// An order is refused, or it is that of the true values, those that are not set last.
+/// An order is refused, or it is that of the true values, with unset values last.
 #[test]
-fn an_order_is_the_true_one_or_is_refused() {
+fn an_order_is_correct_or_refused() {
     const FIELDS: [&str; 15] = [
         "id",
         "name",

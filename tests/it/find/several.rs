@@ -1,4 +1,4 @@
-//! Patterns and filters that choose the files of a command that changes something.
+//! Patterns and filters that select files for commands that change something.
 
 use crate::find::support::{LOCAL, haul, names, remote};
 use crate::support::rig::{Rig, object};
@@ -15,7 +15,7 @@ fn listed(rig: &Rig) -> Vec<String> {
 }
 
 #[test]
-fn without_a_terminal_a_pattern_needs_yes_and_a_look_changes_nothing() {
+fn without_a_terminal_a_pattern_needs_yes_and_a_dry_run_changes_nothing() {
     let rig = Rig::new(LOCAL);
     three(&rig);
     let id = rig.pages(None).concat()[0].id.to_string();
@@ -45,7 +45,7 @@ fn without_a_terminal_a_pattern_needs_yes_and_a_look_changes_nothing() {
 }
 
 #[test]
-fn with_yes_it_is_done_to_those_and_no_others() {
+fn with_yes_exactly_the_selected_files_are_changed() {
     let rig = Rig::new(LOCAL);
     three(&rig);
     let set = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--yes", "--jsonl"]);
@@ -73,7 +73,7 @@ fn with_yes_it_is_done_to_those_and_no_others() {
 }
 
 #[test]
-fn a_file_that_is_named_has_to_match_the_filter_too() {
+fn a_named_file_must_match_the_filter_too() {
     let rig = Rig::new(LOCAL);
     three(&rig);
     let ran = haul(&rig, &["rm", "a.tmp", "--filter", "size > 1GB", "--yes"]);
@@ -99,7 +99,7 @@ fn several_files_cannot_have_one_name() {
 }
 
 #[test]
-fn what_a_platform_has_no_place_for_is_refused_before_it_is_asked() {
+fn unsupported_changes_are_refused_before_any_request() {
     let rig = Rig::new(remote(|can| can.annotate.is_none()));
     rig.upload(&NewFile::from_bytes("a", "x")).unwrap();
     rig.served.requests();
@@ -108,7 +108,7 @@ fn what_a_platform_has_no_place_for_is_refused_before_it_is_asked() {
 }
 
 #[test]
-fn files_of_one_name_are_listed_and_the_newest_can_be_taken() {
+fn an_ambiguous_name_lists_its_files_and_the_newest_can_be_selected() {
     let rig = Rig::new(LOCAL);
     let ids = [rig.put("same.txt", "1").id, rig.put("same.txt", "22").id];
     let ran = haul(&rig, &["info", "same.txt"]);

@@ -1,4 +1,4 @@
-//! The program against a platform that is served here.
+//! Runs the program against an emulated platform.
 
 use haul::filter::Op;
 use haul::model::{File, NewFile};
@@ -8,20 +8,20 @@ use crate::platforms::dialects;
 use crate::support::rig::{Case, Rig, TOKEN};
 use crate::support::sandbox::{Run, Sandbox};
 
-/// A sandbox in the home of the rig's server, on the rig's platform.
+/// A sandbox in the home of the rig's server that uses the rig's platform.
 pub fn sandbox(rig: &Rig) -> Sandbox {
     let mut env = Sandbox::in_folder(rig.served.home().to_owned()).with_real_clock();
     env.use_platform(&rig.case, &rig.served.base(rig.case.provider), TOKEN);
     env
 }
 
-/// Runs the program there.
+/// Runs the program on the rig's platform.
 #[track_caller]
 pub fn haul(rig: &Rig, arguments: &[&str]) -> Run {
     sandbox(rig).haul(arguments)
 }
 
-/// Runs it, and expects it to be refused before a request is made, with this hint.
+/// Runs the program, which must refuse with this hint before any request.
 #[track_caller]
 pub fn refused(rig: &Rig, arguments: &[&str], hint: &str) {
     rig.served.requests();
@@ -31,12 +31,12 @@ pub fn refused(rig: &Rig, arguments: &[&str], hint: &str) {
     assert_eq!(rig.served.requests(), Vec::<String>::new(), "{arguments:?}");
 }
 
-/// The number of files that are there.
+/// The number of files on the platform.
 pub fn listed(rig: &Rig) -> usize {
     rig.pages(None).concat().len()
 }
 
-/// A file of a type and a size.
+/// A file with a type and a size.
 pub fn typed(name: &str, content_type: &str, size: usize) -> NewFile {
     NewFile { content_type: content_type.to_owned(), ..NewFile::from_bytes(name, "x".repeat(size)) }
 }

@@ -7,7 +7,7 @@ use crate::platforms::{Unstated, all, some};
 use crate::support::rig::Rig;
 
 #[test]
-fn a_filter_on_what_is_not_stated_is_refused_by_every_verb() {
+fn a_filter_on_an_unstated_field_is_refused_by_every_verb() {
     let unstated = all().flat_map(|platform| platform.unstated).filter(|it| !it.filters.is_empty());
     for Unstated { case, hint, filters, .. } in some(unstated) {
         let rig = Rig::new(*case);
@@ -48,7 +48,7 @@ fn a_filter_on_what_is_not_stated_is_refused_by_every_verb() {
 }
 
 #[test]
-fn what_would_hide_every_file_is_refused() {
+fn an_option_that_would_hide_every_file_is_refused() {
     for Unstated { case, hint, options, .. } in some(all().flat_map(|platform| platform.unstated)) {
         let rig = Rig::new(*case);
         rig.put("a.txt", "x");

@@ -7,7 +7,7 @@ use crate::platforms::all;
 use crate::support::rig::Rig;
 
 #[test]
-fn every_cell_of_the_table_holds() {
+fn every_platform_command_has_the_expected_result() {
     let mut wrong = Vec::new();
     for (case, line, status, part) in all().flat_map(|platform| platform.commands) {
         let rig = Rig::new(*case);
@@ -19,7 +19,7 @@ fn every_cell_of_the_table_holds() {
         for name in ["up.txt", "other.txt"] {
             std::fs::write(rig.served.home().join(name), "going up").unwrap();
         }
-        // An id may begin with a dash: `id:` keeps it from being a flag.
+        // An id may begin with a dash; `id:` keeps it from being parsed as a flag.
         let words: Vec<String> = line.split(' ').map(|word| word.replace('@', &format!("id:{id}"))).collect();
         let ran = haul(&rig, &words.iter().map(String::as_str).collect::<Vec<_>>());
         let said = if *status == 0 { ran.stdout() } else { ran.stderr() };

@@ -1,4 +1,4 @@
-//! What comes back: JSON, errors of every shape, too much, compressed.
+//! Responses: JSON, errors of every shape, oversized and compressed ones.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const GZIP: &[u8] = &[
 ];
 
 #[tokio::test]
-async fn gzip_is_asked_for_and_decoded() {
+async fn gzip_is_requested_and_decoded() {
     let headers = [("Content-Encoding", "gzip"), ("Content-Type", "application/json")];
     let server = Server::repeating(vec![Answer::status(200, &headers, GZIP)]);
     let value: Value = client(&server).json(&get(&server), "file").await.unwrap();
@@ -31,7 +31,7 @@ async fn gzip_is_asked_for_and_decoded() {
 }
 
 #[tokio::test]
-async fn broken_gzip_is_nonsense_and_not_asked_for_again() {
+async fn invalid_gzip_is_an_error_without_a_retry() {
     let mut bad = GZIP.to_vec();
     bad[12] ^= 0xff;
     let server = Server::repeating(vec![Answer::status(200, &[("Content-Encoding", "gzip")], bad)]);
@@ -40,18 +40,18 @@ async fn broken_gzip_is_nonsense_and_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn garbage_between_chunks_is_nonsense() {
+async fn garbage_between_chunks_is_an_error() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let server = Server::repeating(vec![Answer::raw(format!("{head}5\r\nhello\r\nxyz\r\n"))]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Platform, 1), "{error}");
     let server = Server::repeating(vec![Answer::raw(format!("{head}5\r\nhello\r\n")), Answer::ok()]);
     client(&server).send(&get(&server)).await.unwrap();
-    assert_eq!(server.count(), 2, "cut short is lost, not nonsense");
+    assert_eq!(server.count(), 2, "a truncated response counts as lost, not as invalid");
 }
 
 #[tokio::test]
-async fn what_is_not_the_json_that_was_expected_is_said_in_words() {
+async fn unexpected_json_is_described() {
     #[derive(Debug, serde::Deserialize)]
     #[expect(dead_code)]
     struct File {
@@ -79,7 +79,7 @@ async fn what_is_not_the_json_that_was_expected_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn html_and_silence_make_messages_too() {
+async fn html_and_empty_bodies_have_messages() {
     for (status, body, expected) in [
         (502, "<html><head><title>Bad gateway</title></head></html>", "testland returned 502: Bad gateway"),
         (503, "", "testland returned 503: service unavailable"),
@@ -95,7 +95,7 @@ async fn html_and_silence_make_messages_too() {
 }
 
 #[tokio::test]
-async fn a_platform_may_read_its_own_errors() {
+async fn a_platform_can_parse_its_own_errors() {
     fn reads(reply: &Reply) -> Option<Problem> {
         let message = format!("bad key ({})", reply.header("x-code")?);
         Some(Problem { message, kind: Some(Kind::Auth), is_final: false })
@@ -108,7 +108,7 @@ async fn a_platform_may_read_its_own_errors() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_platform_repeats_is_hidden() {
+async fn a_token_in_a_response_is_hidden() {
     let server =
         Server::repeating(vec![Answer::status(401, &[], format!(r#"{{"error":"bad key {TOKEN}"}}"#))]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
@@ -117,7 +117,7 @@ async fn a_token_that_the_platform_repeats_is_hidden() {
 
 #[tokio::test]
 async fn a_huge_error_body_is_not_read() {
-    // 100 MB are announced; the server would wait for ever to send the rest.
+    // 100 MB are announced, and the server never sends the rest.
     let mut body = b"HTTP/1.1 500 Oops\r\nContent-Length: 100000000\r\n\r\nout of order\n".to_vec();
     body.resize(200_000, b' ');
     let server = Server::repeating(vec![Answer::raw(body).hang()]);
@@ -126,7 +126,7 @@ async fn a_huge_error_body_is_not_read() {
 }
 
 #[tokio::test]
-async fn an_error_body_that_does_not_come_costs_only_its_words() {
+async fn a_truncated_error_body_keeps_the_status_of_the_error() {
     let server =
         Server::repeating(vec![Answer::raw("HTTP/1.1 404 Gone\r\nContent-Length: 50\r\n\r\nnot here")]);
     let error = client(&server).send(&get(&server)).await.unwrap_err();
@@ -134,7 +134,7 @@ async fn an_error_body_that_does_not_come_costs_only_its_words() {
 }
 
 #[tokio::test]
-async fn a_reply_larger_than_memory_should_hold_is_refused() {
+async fn an_oversized_response_is_refused() {
     let body = vec![b' '; 64 * 1024 * 1024 + 1];
     let server = Server::repeating(vec![Answer::status(200, &[], body)]);
     let client = Client::new(Config { timeout: Duration::from_mins(1), ..config(&server) });

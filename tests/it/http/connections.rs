@@ -1,4 +1,4 @@
-//! Connections are opened once and used again.
+//! Connections are opened once and reused.
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -9,7 +9,7 @@ use crate::http::{client, get};
 use crate::support::server::{Answer, Server};
 
 #[tokio::test]
-async fn calls_in_a_row_share_one_connection() {
+async fn sequential_calls_share_one_connection() {
     let server = Server::new(|number, _| match number % 4 {
         0 => Answer::status(404, &[], "x".repeat(10_000)),
         1 => Answer::status(204, &[], ""),
@@ -23,7 +23,7 @@ async fn calls_in_a_row_share_one_connection() {
 }
 
 #[tokio::test]
-async fn calls_side_by_side_share_as_many_as_run_at_once() {
+async fn concurrent_calls_reuse_as_many_connections_as_run_at_once() {
     let server = Server::repeating(vec![Answer::ok()]);
     let client = client(&server);
     let upload = |number: usize| {

@@ -1,4 +1,4 @@
-//! Contents: where they start, that they are whole, what breaks them.
+//! Downloads: where they start, that they are complete, and what interrupts them.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn whole(content: ContentStream) -> Result<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_content_comes_as_it_is() {
+async fn a_content_is_received_unchanged() {
     let headers = [("ETag", "\"v1\""), ("Content-Type", "text/plain"), ("Content-Encoding", "gzip")];
     let server = Server::repeating(vec![Answer::status(200, &headers, [31, 139, 8])]);
     let content = client(&server).content(&Request::get(server.at("f"))).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_content_comes_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_content_goes_on_where_it_stopped() {
+async fn a_content_resumes_where_it_stopped() {
     let headers = [("Content-Range", "bytes 3-7/8"), ("ETag", "\"v1\"")];
     let server = Server::repeating(vec![Answer::status(206, &headers, "defgh")]);
     let content = client(&server).content(&from(&server, 3, Some("\"v1\""))).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_wrong_range_is_rejected() {
     }
 }
 
-/// The conditions under which a partial answer continues the bytes that were received before.
+/// The conditions under which a partial response continues the received bytes.
 #[tokio::test]
 async fn only_the_same_version_is_continued() {
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -128,7 +128,7 @@ async fn only_the_same_version_is_continued() {
 }
 
 #[tokio::test]
-async fn a_range_past_the_end_means_that_nothing_is_left() {
+async fn a_range_past_the_end_means_that_the_content_is_complete() {
     let server = Server::repeating(vec![Answer::status(416, &[("Content-Range", "bytes */8")], "")]);
     let content = client(&server).content(&from(&server, 8, None)).await.unwrap();
     assert_eq!((content.start, content.length), (8, Some(0)));
@@ -158,7 +158,7 @@ async fn a_weak_etag_identifies_nothing() {
 }
 
 #[tokio::test]
-async fn a_content_cut_short_can_be_continued() {
+async fn a_truncated_content_can_be_resumed() {
     for cut in [
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -173,7 +173,7 @@ async fn a_content_cut_short_can_be_continued() {
 }
 
 #[tokio::test]
-async fn a_content_that_falls_silent_is_broken() {
+async fn an_idle_content_times_out() {
     let server =
         Server::repeating(vec![Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").hang()]);
     let client = Client::new(Config { timeout: Duration::from_millis(200), ..config(&server) });
@@ -184,7 +184,7 @@ async fn a_content_that_falls_silent_is_broken() {
 }
 
 #[tokio::test]
-async fn opening_a_content_is_tried_again() {
+async fn opening_a_content_is_retried() {
     let server = Server::repeating(vec![
         Answer::status(503, &[], ""),
         Answer::raw(""),

@@ -1,4 +1,4 @@
-//! 429: what is asked for is kept, by every request of the client.
+//! 429: every request of the client respects the requested delay.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ fn limited(headers: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test]
-async fn every_form_of_retry_after_is_kept() {
+async fn every_form_of_retry_after_is_respected() {
     let date = |ahead: i64| {
         let at = Timestamp::now() + jiff::SignedDuration::from_secs(ahead);
         jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap()
@@ -38,7 +38,7 @@ async fn every_form_of_retry_after_is_kept() {
 }
 
 #[tokio::test]
-async fn one_429_stops_every_request_of_the_client() {
+async fn one_429_delays_every_request_of_the_client() {
     let times = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&times);
     let server = Server::new(move |number, _| {
@@ -49,7 +49,7 @@ async fn one_429_stops_every_request_of_the_client() {
     let request = get(&server);
     let first = async { client.send(&request).await };
     let others = async {
-        // After the first has been turned away, while it waits.
+        // The first request has been rejected and is waiting.
         while server.count() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -60,12 +60,12 @@ async fn one_429_stops_every_request_of_the_client() {
     let (first, others) = tokio::join!(first, others);
     assert!(first.is_ok() && others.iter().all(Result::is_ok));
     let times = times.lock().unwrap();
-    assert_eq!(times.len(), 6, "one turned away, five served");
+    assert_eq!(times.len(), 6, "one rejected, five served");
     assert!(times[1..].iter().all(|time| *time - times[0] >= Duration::from_millis(490)));
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_an_error_that_says_when_to_come_back() {
+async fn an_excessive_delay_is_an_error_that_states_the_time() {
     let server = Server::repeating(vec![limited(&[("Retry-After", "7200")])]);
     let client = client(&server);
     let error = client.send(&get(&server)).await.unwrap_err();
@@ -73,7 +73,7 @@ async fn a_wait_that_is_too_long_is_an_error_that_says_when_to_come_back() {
     assert!(error.causes()[0].contains("2 h 0 min"), "{error}");
     assert!(error.hints()[0].starts_with("try again after 20"), "{:?}", error.hints());
     let error = client.send(&get(&server)).await.unwrap_err();
-    assert_eq!((error.kind(), server.count()), (Kind::RateLimited, 1), "the next one is not even sent");
+    assert_eq!((error.kind(), server.count()), (Kind::RateLimited, 1), "the next request is not sent");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_quota_is_final() {
 }
 
 #[tokio::test]
-async fn a_503_waits_alone() {
+async fn a_503_delays_only_its_request() {
     let server = Server::repeating(vec![Answer::status(503, &[("Retry-After", "0.3")], ""), Answer::ok()]);
     let begun = Instant::now();
     client(&server).send(&get(&server)).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_503_waits_alone() {
 }
 
 #[tokio::test]
-async fn a_published_rate_is_kept_unasked() {
+async fn a_published_rate_is_kept_by_default() {
     let server = Server::repeating(vec![Answer::ok()]);
     let rate = Some(RateLimit { requests: 5, per: Duration::from_millis(300) });
     let policy = Policy { attempts: 1, ..config(&server).policy };

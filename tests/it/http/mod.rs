@@ -17,10 +17,10 @@ use crate::support::server::Server;
 use haul::http::{Client, Config, Policy, Request};
 use haul::secret::Secret;
 
-/// A token that no test may find anywhere but in its own server's `Authorization`.
+/// A token that must appear only in the `Authorization` header to its own server.
 const TOKEN: &str = "tok_0123456789abcdefghij";
 
-/// A configuration for a server, with pauses that no test notices.
+/// A configuration for a server, without noticeable pauses.
 fn config(server: &Server) -> Config {
     Config {
         token: Some(Secret::new(TOKEN)),

@@ -1,4 +1,4 @@
-//! Who sees the token, and where redirects may lead.
+//! Which servers receive the token, and which redirects are followed.
 
 use haul::error::Kind;
 use haul::http::{Body, Client, Config, Range, Request};
@@ -40,7 +40,7 @@ async fn a_redirect_on_the_same_origin_keeps_the_token() {
 }
 
 #[tokio::test]
-async fn another_origin_never_sees_it_nor_does_the_own_after_that() {
+async fn after_another_origin_no_request_carries_the_token() {
     let own = Server::new(|number, seen| match number {
         0 => to(seen.header("x-foreign").unwrap()),
         _ => Answer::ok(),
@@ -57,7 +57,7 @@ async fn another_origin_never_sees_it_nor_does_the_own_after_that() {
 }
 
 #[tokio::test]
-async fn redirects_that_lead_nowhere_are_refused() {
+async fn invalid_redirects_are_refused() {
     let circle = Server::new(|_, seen| to(if seen.target == "/a" { "/files" } else { "/a" }));
     let endless = Server::new(|number, _| to(format!("/{number}")));
     let file = Server::repeating(vec![to("file:///etc/passwd")]);
@@ -96,7 +96,7 @@ async fn only_a_get_is_redirected() {
 }
 
 #[tokio::test]
-async fn a_token_does_not_travel_in_the_clear() {
+async fn a_token_is_not_sent_over_plain_http() {
     let server = Server::repeating(vec![Answer::ok()]);
     // 192.0.2.0/24 is documentation space: connecting would hang, so the refusal comes before it.
     let url = Url::parse("http://192.0.2.1/files").unwrap();
@@ -107,7 +107,7 @@ async fn a_token_does_not_travel_in_the_clear() {
 }
 
 #[tokio::test]
-async fn without_a_token_the_request_goes_and_the_refusal_says_how_to_give_one() {
+async fn without_a_token_the_request_is_sent_and_the_error_says_how_to_log_in() {
     let server = Server::repeating(vec![Answer::status(401, &[], r#"{"detail":"no key"}"#)]);
     let client = Client::new(Config { token: None, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();
@@ -132,7 +132,7 @@ async fn user_and_password_of_a_url_are_neither_sent_nor_shown() {
 }
 
 #[tokio::test]
-async fn a_token_that_no_header_can_carry_is_not_shown() {
+async fn a_token_that_is_invalid_in_a_header_is_not_shown() {
     let server = Server::repeating(vec![Answer::ok()]);
     let client = Client::new(Config { token: Some(Secret::new("bad\ntoken")), ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! One test for each row of the retry table, with the number of requests it may cost.
+//! One test for each row of the retry table, with the number of requests that it allows.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -20,14 +20,14 @@ fn fail(status: u16) -> Answer {
 }
 
 #[tokio::test]
-async fn a_server_error_goes_again_where_it_may() {
+async fn a_server_error_is_retried_for_repeatable_requests() {
     for status in [408, 429, 500, 502, 503, 504, 599] {
         let server = Server::repeating(vec![fail(status), fail(status), Answer::ok()]);
         let reply = client(&server).send(&get(&server)).await.unwrap();
         assert_eq!((reply.status, server.count()), (200, 3), "{status}");
         let server = Server::repeating(vec![fail(status)]);
         let error = client(&server).send(&get(&server)).await.unwrap_err();
-        assert_eq!(server.count(), 3, "{status}: the policy's number of attempts");
+        assert_eq!(server.count(), 3, "{status}: the attempts of the policy");
         assert_eq!(error.status(), Some(status));
         assert_eq!(error.message(), format!("testland returned {status}: no luck"));
         assert_eq!(error.request_id(), Some("req-7"));
@@ -37,7 +37,7 @@ async fn a_server_error_goes_again_where_it_may() {
 }
 
 #[tokio::test]
-async fn a_post_that_may_have_been_carried_out_is_not_repeated() {
+async fn a_post_that_may_have_been_carried_out_is_not_retried() {
     for (status, unanswered) in
         [(408, true), (500, true), (502, true), (503, true), (504, true), (507, false)]
     {
@@ -46,12 +46,12 @@ async fn a_post_that_may_have_been_carried_out_is_not_repeated() {
         assert_eq!((server.count(), error.is_unanswered()), (1, unanswered), "{status}");
         let server = Server::repeating(vec![fail(status), Answer::ok()]);
         client(&server).send(&post(&server).repeatable()).await.unwrap();
-        assert_eq!(server.count(), 2, "{status}: unless it says that it may be");
+        assert_eq!(server.count(), 2, "{status}: unless the request is marked as repeatable");
     }
 }
 
 #[tokio::test]
-async fn a_post_that_was_turned_away_is_repeated() {
+async fn a_rejected_post_is_retried() {
     let server = Server::repeating(vec![fail(429), Answer::ok()]);
     client(&server).send(&post(&server)).await.unwrap();
     assert_eq!(server.count(), 2);
@@ -79,7 +79,7 @@ async fn other_refusals_are_final() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_goes_again_only_if_it_may() {
+async fn a_lost_answer_is_retried_only_for_repeatable_requests() {
     for lost in
         [Answer::raw(""), Answer::raw("HTTP/1.1 200 OK\r\nContent-Le"), Answer::raw("garbage\r\n\r\n")]
     {
@@ -93,7 +93,7 @@ async fn a_lost_answer_goes_again_only_if_it_may() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_short_is_a_lost_one() {
+async fn a_truncated_answer_counts_as_lost() {
     let cut = Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":");
     let server = Server::repeating(vec![cut.clone(), Answer::ok()]);
     client(&server).send(&get(&server)).await.unwrap();
@@ -104,7 +104,7 @@ async fn an_answer_cut_short_is_a_lost_one() {
 }
 
 #[tokio::test]
-async fn silence_is_a_lost_answer() {
+async fn a_timeout_counts_as_a_lost_answer() {
     let impatient =
         |server: &Server| Client::new(Config { timeout: Duration::from_millis(200), ..config(server) });
     for silent in
@@ -121,8 +121,8 @@ async fn silence_is_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn what_never_left_goes_again() {
-    // A port that was just free: nobody listens there.
+async fn an_unsent_request_is_retried() {
+    // A port that was just free: no process listens on it.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     let server = Server::repeating(vec![Answer::ok()]);
@@ -136,7 +136,7 @@ async fn what_never_left_goes_again() {
 }
 
 #[tokio::test]
-async fn a_deletion_found_done_has_succeeded() {
+async fn a_retried_deletion_that_finds_nothing_has_succeeded() {
     let lost = Answer::raw("");
     for first in [lost, fail(500), fail(503)] {
         let server = Server::repeating(vec![first, fail(404)]);
@@ -151,7 +151,7 @@ async fn a_deletion_found_done_has_succeeded() {
 }
 
 #[tokio::test]
-async fn the_elapsed_time_limits_too() {
+async fn the_elapsed_time_is_limited_too() {
     let server = Server::repeating(vec![fail(500)]);
     let policy = Policy {
         attempts: 1000,

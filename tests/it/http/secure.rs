@@ -1,4 +1,4 @@
-//! TLS: who is trusted, and what is said when nobody is.
+//! TLS: which certificates are trusted, and the errors for those that are not.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -32,9 +32,9 @@ async fn a_named_authority_is_trusted() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_not() {
+async fn an_unknown_authority_is_not_trusted() {
     let server = serving(&Authority::new("a stranger"), Flaw::None);
-    // Another one: with or without system roots on this machine, this one is unknown.
+    // Another authority is unknown with or without system roots.
     let trusted = Authority::new("trusted");
     let error = ask(&server, Some(trusted.pem())).await.unwrap_err();
     assert_eq!((error.kind(), server.count()), (Kind::Unreachable, 0));
@@ -61,7 +61,7 @@ async fn a_certificate_for_another_host_or_time_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_is_said_to() {
+async fn a_server_without_tls_is_reported() {
     let plain = Listener::new(|mut stream| {
         let _ = stream.read(&mut [0; 64]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -88,7 +88,7 @@ async fn a_redirect_to_plain_http_is_refused() {
 }
 
 #[tokio::test]
-async fn contents_go_over_http_1_even_where_http_2_is_offered() {
+async fn contents_use_http_1_even_if_http_2_is_offered() {
     let authority = Authority::new("trusted");
     let mut session = Arc::unwrap_or_clone(authority.session("localhost", Flaw::None));
     session.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -1,4 +1,4 @@
-//! The events that `-vv` shows: every attempt, and no secret.
+//! The events of `-vv`: every attempt, without secrets.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::http::{TOKEN, config};
 use crate::support::server::{Answer, Server};
 
 #[tokio::test]
-async fn every_attempt_is_told_without_secrets() {
+async fn every_attempt_is_traced_without_secrets() {
     let log = Arc::<Mutex<String>>::default();
     let lines = Arc::clone(&log);
     let trace = Trace::to(move |event| {

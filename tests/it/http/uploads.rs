@@ -1,4 +1,4 @@
-//! Bodies: whole, in order, checked, in constant memory.
+//! Request bodies: complete, in order, checked, in constant memory.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use crate::http::{client, config};
 use crate::support::server::{Answer, Server};
 
-/// Bytes that are not the same anywhere, so that a stretch in the wrong place shows.
+/// Bytes without repetition, so that a misplaced range is noticed.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i ^ i >> 8 ^ i >> 16).to_le_bytes()[0]).collect()
 }
@@ -47,7 +47,7 @@ impl Progress for Heard {
 }
 
 #[tokio::test]
-async fn a_body_arrives_whole_whatever_its_size() {
+async fn a_body_of_any_size_arrives_complete() {
     for len in [0, 1, 65_535, 65_536, 65_537, 262_144, 262_145, 3_000_000] {
         let content = pattern(len);
         let (_file, source) = on_disk(&content);
@@ -80,7 +80,7 @@ async fn a_body_arrives_whole_whatever_its_size() {
 }
 
 #[tokio::test]
-async fn stretches_and_base64_are_put_together() {
+async fn ranges_and_base64_are_joined() {
     let content = pattern(1_000_000);
     let (_file, source) = on_disk(&content);
     let stretch = |from, len| Piece::File { source: source.clone(), from, len, base64: true };
@@ -103,7 +103,7 @@ async fn stretches_and_base64_are_put_together() {
 }
 
 #[tokio::test]
-async fn many_bodies_at_once_keep_apart() {
+async fn concurrent_bodies_do_not_mix() {
     let server = Server::repeating(vec![Answer::ok()]);
     let client = client(&server);
     let contents: Vec<Vec<u8>> =
@@ -122,7 +122,7 @@ async fn many_bodies_at_once_keep_apart() {
 }
 
 #[tokio::test]
-async fn a_success_that_comes_too_early_is_none() {
+async fn an_early_success_is_an_error() {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(50_000_000).unwrap();
     let body = Body::raw(&Source::Path(file.path().to_owned()), 50_000_000, None);
@@ -148,7 +148,7 @@ async fn a_part_of_a_file_reports_absolute_positions() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_size_is_never_sent_as_whole() {
+async fn a_file_of_another_size_is_never_sent_completely() {
     for planned in [9, 11, 299_999, 300_001] {
         let actual = if planned < 100 { 10 } else { 300_000 };
         let (file, source) = on_disk(&pattern(actual));
@@ -162,7 +162,7 @@ async fn a_file_of_another_size_is_never_sent_as_whole() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_on_the_way_is_never_sent_as_whole() {
+async fn a_file_that_changes_during_the_upload_is_never_sent_completely() {
     /// Changes the file once reading has begun.
     struct Meddler(std::path::PathBuf, fn(&std::path::Path));
     impl Progress for Meddler {
@@ -195,7 +195,7 @@ async fn a_file_that_changes_on_the_way_is_never_sent_as_whole() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_gone_is_named() {
+async fn a_deleted_file_is_named() {
     let server = Server::repeating(vec![Answer::ok()]);
     for size in [10, 1_000_000] {
         let source = Source::Path("/nonexistent/a.bin".into());
@@ -206,7 +206,7 @@ async fn a_file_that_has_gone_is_named() {
 }
 
 #[tokio::test]
-async fn an_upload_that_broke_off_goes_again_from_the_start() {
+async fn an_interrupted_upload_starts_again() {
     let content = pattern(20_000_000);
     let (_file, source) = on_disk(&content);
     let server = Server::repeating(vec![Answer::cut(), Answer::ok()]);
@@ -219,7 +219,7 @@ async fn an_upload_that_broke_off_goes_again_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_whole_upload_is_for_the_caller_to_look_into() {
+async fn a_lost_answer_to_a_complete_upload_is_left_to_the_caller() {
     let (_file, source) = on_disk(&pattern(1_000_000));
     for last in [Answer::raw(""), Answer::status(503, &[], ""), Answer::status(408, &[], "")] {
         let server = Server::repeating(vec![last, Answer::ok()]);
@@ -230,7 +230,7 @@ async fn a_lost_answer_to_a_whole_upload_is_for_the_caller_to_look_into() {
 }
 
 #[tokio::test]
-async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
+async fn an_early_refusal_is_received_during_the_upload() {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(50_000_000).unwrap();
     let source = Source::Path(file.path().to_owned());
@@ -244,7 +244,7 @@ async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
         );
         assert_eq!(server.count(), 1);
     }
-    // A platform that is overloaded before it has all of it may be asked again, even for a POST.
+    // If an overloaded platform answers before it has the whole body, even a POST may be sent again.
     let server = Server::repeating(vec![Answer::status(503, &[], "").early(), Answer::ok()]);
     client(&server).send(&Request::post(server.at("f"), body)).await.unwrap();
     assert_eq!(server.count(), 2);
@@ -252,7 +252,7 @@ async fn an_early_refusal_is_heard_while_the_body_is_still_on_its_way() {
 }
 
 #[tokio::test]
-async fn an_upload_is_limited_by_silence_not_by_time() {
+async fn an_upload_is_limited_by_idle_time_not_by_total_time() {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(50_000_000).unwrap();
     let source = Source::Path(file.path().to_owned());
@@ -307,7 +307,7 @@ async fn a_form_arrives_as_framed() {
 }
 
 #[tokio::test]
-async fn a_post_without_a_body_says_so() {
+async fn a_post_without_a_body_has_length_zero() {
     let server = Server::repeating(vec![Answer::ok()]);
     client(&server).send(&Request::post(server.at("f/link"), Body::empty())).await.unwrap();
     let seen = server.requests().remove(0);

@@ -1,4 +1,4 @@
-//! Changes of the same file at once, and changes of several parts.
+//! Concurrent changes of one file, and changes of several of its parts.
 
 use std::thread;
 
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::store::support::*;
 
-/// Changes of each kind that a process makes.
+/// The number of changes of each kind per process.
 const CHANGES: usize = 40;
 
-/// Makes changes of one kind, each of which leaves a trace of its own.
+/// Makes a change of one kind that leaves its own trace.
 fn change(store: &Store, kind: &str, name: &str) {
     for n in 0..CHANGES {
         let key = format!("{name}-{n}");
@@ -36,7 +36,7 @@ fn child_changes() {
 }
 
 #[test]
-fn changes_of_content_and_record_at_once_are_all_kept() {
+fn concurrent_changes_of_content_and_record_are_all_kept() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     put(&store, "a", b"first");
@@ -65,14 +65,14 @@ fn changes_of_content_and_record_at_once_are_all_kept() {
 }
 
 #[test]
-fn new_content_leaves_the_record_as_it_is_but_for_what_is_changed() {
+fn new_content_keeps_the_unchanged_fields_of_the_record() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     let before = put(&store, "a", b"first");
     let replaced = store.replace("s", &"a".into(), receive(&store, b"second"), |file| {
         assert_eq!(*file, before);
         file.name = "b.txt".into();
-        // These are not for the caller to say.
+        // The caller cannot set these.
         file.id = "z".into();
         file.size = None;
         file.created_at = None;
@@ -91,7 +91,7 @@ fn new_content_leaves_the_record_as_it_is_but_for_what_is_changed() {
 }
 
 #[test]
-fn a_transaction_is_kept_whole_or_not_at_all() {
+fn a_transaction_is_atomic() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     put(&store, "a", b"a");
@@ -108,7 +108,7 @@ fn a_transaction_is_kept_whole_or_not_at_all() {
             change.delete(&"a".into())?;
             assert_eq!(ids(&change.list(&Listing::default())?), ["b"]);
             assert_eq!(change.stat(&"a".into()).unwrap_err().kind(), Kind::NotFound);
-            // Others see nothing of it yet.
+            // Others do not see the change yet.
             assert_eq!(ids(&store.list("s", &Listing::default())?), ["a"]);
             if fail { Err(Error::failed("no")) } else { Ok(()) }
         })

@@ -1,9 +1,9 @@
-//! A store whose writer is killed at any moment opens, lists only whole files and has lost nothing that was
-//! acknowledged.
+//! After a kill of its writer at any moment the store opens, lists only complete files and has kept every
+//! acknowledged change.
 //!
-//! A child process puts, replaces and deletes files and says on its standard output what it is about to do and what is
-//! done. It stops at a chosen place, a random byte of the content or a failpoint of the change, and is killed there; in
-//! one of ten rounds it does not stop and is killed wherever it is.
+//! A child process puts, replaces and deletes files. It announces each change on its standard output and reports
+//! when it is done. It stops and is killed at a chosen place: a random byte of the content or a failpoint of the
+//! change. In one of ten rounds it does not stop, and the kill falls anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -18,14 +18,14 @@ use haul::store::{Failpoint, Listing, Store};
 
 use crate::store::support::{child, child_input, contents, is_tidy, open, record, sha256};
 
-/// Where a child is killed.
+/// The place at which a child is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     /// At a random byte of the content.
     Byte,
-    /// At the failpoint of this number in `FAILPOINTS`.
+    /// At the failpoint with this index in `FAILPOINTS`.
     Failpoint(usize),
-    /// Wherever it is after a random time.
+    /// Anywhere, after a random time.
     Anywhere,
 }
 
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-/// Numbers that look random, by splitmix64.
+/// Pseudo-random numbers by splitmix64.
 struct Random(u64);
 
 impl Random {
@@ -70,7 +70,7 @@ impl Random {
         usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
     }
 
-    /// Content of a random size, mostly small; one in four is the same as others.
+    /// Content of a random size, mostly small. One in four repeats the content of another file.
     fn content(&mut self) -> Vec<u8> {
         if self.below(4) == 0 {
             return vec![b's'; 100_000 * self.below(3)];
@@ -86,12 +86,12 @@ impl Random {
 }
 
 fn say(line: &str) {
-    // One write, so that a killed process leaves whole lines.
+    // A single write, so that a killed process leaves complete lines.
     stdout().write_all(format!("\n{line}\n").as_bytes()).unwrap();
     stdout().flush().unwrap();
 }
 
-/// Says where it is and waits to be killed.
+/// Announces the place and waits to be killed.
 fn wait_for_the_end() -> ! {
     say("here");
     let _ = stdin().read(&mut [0]);
@@ -101,7 +101,7 @@ fn wait_for_the_end() -> ! {
 static STOP: OnceLock<Place> = OnceLock::new();
 static PASS: AtomicU32 = AtomicU32::new(0);
 
-/// Whether this is the place to stop at, for the last of a random number of times.
+/// Whether this is the place to stop, for the last of a random number of times.
 fn is_the_place(place: Place) -> bool {
     STOP.get() == Some(&place)
         && PASS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err()
@@ -162,10 +162,10 @@ fn change(store: &Store, id: &str, how: &str, random: &mut Random) {
     say(&format!("done {id}"));
 }
 
-/// What a file may be: absent (None) or with the content of that SHA-256. Two of them while a change is under way.
+/// The possible states of a file: absent (`None`) or content with that SHA-256. There are two during a change.
 type May = Vec<Option<String>>;
 
-/// Hears what the child says.
+/// Processes a line of the child's output.
 fn hear(line: &str, files: &mut BTreeMap<String, May>) {
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
@@ -196,16 +196,16 @@ fn kill_one(root: &Path, place: Place, random: &mut Random, files: &mut BTreeMap
         }
     }
     if place == Place::Anywhere {
-        // No waiting for something: the child moves on meanwhile, and this decides how far.
+        // Not a wait for a condition: the child proceeds meanwhile, and this time decides how far.
         thread::sleep(Duration::from_micros(random.below(5000) as u64));
     }
     child.kill().unwrap();
     let status = child.wait().unwrap();
-    assert_eq!(status.code(), None, "the child ended by itself: {status}");
+    assert_eq!(status.code(), None, "the child exited: {status}");
     lines.for_each(|line| hear(&line, files));
 }
 
-/// Checks the store as the next process finds it, and takes over what was open.
+/// Checks the store as the next process finds it, and resolves changes that were in progress.
 fn check(root: &Path, files: &mut BTreeMap<String, May>) {
     let store = open(root);
     let mut found = BTreeMap::new();
@@ -221,10 +221,10 @@ fn check(root: &Path, files: &mut BTreeMap<String, May>) {
     }
     for (id, may) in files.iter() {
         let is = found.get(id).cloned();
-        assert!(may.contains(&is), "{id} is {is:?} and not one of {may:?}");
+        assert!(may.contains(&is), "{id} is {is:?} but expected one of {may:?}");
     }
     assert!(found.keys().all(|id| files.contains_key(id)));
-    assert_eq!(contents(root), distinct.len(), "content that no file has is left");
+    assert_eq!(contents(root), distinct.len(), "content without a file is left");
     assert!(is_tidy(root));
     *files = found.into_iter().map(|(id, hash)| (id, vec![Some(hash)])).collect();
 }
@@ -252,12 +252,12 @@ fn kill_many(rounds: usize) {
 }
 
 #[test]
-fn a_killed_writer_leaves_the_old_state_or_the_new_one() {
+fn a_killed_writer_leaves_the_old_or_the_new_state() {
     kill_many(20);
 }
 
 #[test]
 #[ignore = "takes a minute; run in release"]
-fn a_writer_killed_hundreds_of_times_leaves_the_old_state_or_the_new_one() {
+fn a_writer_killed_hundreds_of_times_leaves_the_old_or_the_new_state() {
     kill_many(300);
 }

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use crate::store::support::*;
 
-/// More than one piece of any reader.
+/// Larger than the buffer of any reader.
 const LARGE: usize = 700_000;
 
 /// Changes the last byte of the only content.
@@ -28,7 +28,7 @@ fn damage(root: &Path) -> PathBuf {
 }
 
 #[test]
-fn damaged_content_is_replaced_when_the_same_content_comes_again() {
+fn damaged_content_is_replaced_when_the_same_content_is_put_again() {
     for size in [5, LARGE] {
         let home = tempfile::tempdir().unwrap();
         let store = open(home.path());
@@ -51,7 +51,7 @@ fn damaged_content_is_replaced_when_the_same_content_comes_again() {
 }
 
 #[test]
-fn damaged_content_is_never_read_as_a_whole_one() {
+fn damaged_content_is_never_read_to_its_end() {
     for size in [5, LARGE] {
         let home = tempfile::tempdir().unwrap();
         let store = open(home.path());
@@ -63,11 +63,11 @@ fn damaged_content_is_never_read_as_a_whole_one() {
         let mut read = Vec::new();
         let error = store.get("s", &id).unwrap().1.read_to_end(&mut read).unwrap_err();
         assert_eq!(error.to_string(), "its content is damaged");
-        assert!(read.len() < size, "the last bytes are not given out");
+        assert!(read.len() < size, "the last bytes are not returned");
         let refused = store.copy_out("s", &id).unwrap_err();
         assert_eq!(refused.to_string(), "a: cannot be copied: its content is damaged");
         assert!(files_below(&home.path().join("links")).is_empty() && is_tidy(home.path()));
-        // A part is compared with nothing.
+        // A partial read has no checksum to compare with.
         let mut part = store.get("s", &id).unwrap().1;
         part.start_at(size as u64 - 1).unwrap();
         read.clear();
@@ -82,13 +82,14 @@ fn damaged_content_is_never_read_as_a_whole_one() {
     }
 }
 
-/// A store with three files and two blobs as a killed process leaves it: the last changes are only in the `-wal`.
+/// A store with three files and two blobs as a killed process leaves it: the last changes are only in the `-wal`
+/// file.
 fn killed() -> tempfile::TempDir {
     let (home, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = open(home.path());
     put(&store, "a", b"first");
     put(&store, "b", b"first");
-    // A second one that opens and closes the store leaves the log as it is.
+    // Opening and closing the store a second time leaves the log unchanged.
     drop(open(home.path()));
     put(&store, "c", b"second");
     copy(home.path(), killed.path());
@@ -106,14 +107,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every file of a store with its bytes. SQLite makes an empty log when it looks into an index.
+/// Every file of a store with its bytes. SQLite creates an empty log when it opens an index.
 fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let all = files_below(root).into_iter().filter(|path| !path.ends_with("index.sqlite-shm"));
     let all = all.map(|path| (path.clone(), fs::read(&path).unwrap()));
     all.filter(|(path, bytes)| !path.ends_with("index.sqlite-wal") || !bytes.is_empty()).collect()
 }
 
-/// The refusal to open a store, which changes nothing in it, however often it is tried.
+/// The refusal to open a store. It changes nothing, however often the store is opened.
 #[track_caller]
 fn refused(root: &Path) -> Error {
     let before = snapshot(root);
@@ -129,7 +130,7 @@ fn refused(root: &Path) -> Error {
 }
 
 #[test]
-fn an_index_that_is_missing_or_empty_beside_content_is_no_empty_store() {
+fn a_missing_or_empty_index_with_content_is_an_error() {
     let home = killed();
     let (root, index) = (home.path(), home.path().join("index.sqlite"));
     let bytes = fs::read(&index).unwrap();
@@ -157,7 +158,7 @@ fn an_index_that_is_missing_or_empty_beside_content_is_no_empty_store() {
 }
 
 #[test]
-fn an_index_that_has_lost_changes_is_refused_until_they_are_back_or_given_up() {
+fn an_index_with_lost_changes_is_refused_until_they_are_restored_or_abandoned() {
     let home = killed();
     let (root, wal) = (home.path(), home.path().join("index.sqlite-wal"));
     let log = fs::read(&wal).unwrap();
@@ -198,7 +199,7 @@ fn an_index_that_has_lost_changes_is_refused_until_they_are_back_or_given_up() {
 }
 
 #[test]
-fn an_older_index_is_told_from_the_last_one() {
+fn an_older_index_is_recognized() {
     let home = tempfile::tempdir().unwrap();
     let (root, index) = (home.path(), home.path().join("index.sqlite"));
     put(&open(root), "a", b"first");
@@ -210,7 +211,7 @@ fn an_older_index_is_told_from_the_last_one() {
     let latest = fs::read(&index).unwrap();
     fs::write(&index, &older).unwrap();
     assert!(refused(root).message().ends_with("the store's index has lost its last 2 changes"));
-    // One of the format that did not count.
+    // An index of the format without a counter.
     let uncounted = Connection::open(&index).unwrap();
     uncounted.execute_batch("DROP TABLE generation; PRAGMA user_version = 2").unwrap();
     drop(uncounted);
@@ -229,8 +230,8 @@ fn an_older_index_is_told_from_the_last_one() {
 }
 
 #[test]
-fn a_store_that_is_empty_for_a_reason_opens() {
-    // New, and new again.
+fn a_legitimately_empty_store_opens() {
+    // A new store, opened twice.
     let home = tempfile::tempdir().unwrap();
     let root = home.path();
     drop(open(root));
@@ -242,7 +243,7 @@ fn a_store_that_is_empty_for_a_reason_opens() {
     store.delete("s", &"a".into()).unwrap();
     drop(store);
     drop(open(root));
-    // Killed when the content of the first file had its place and its row was not committed.
+    // The process was killed after the first file's content was in place and before its row was committed.
     let sha256 = sha256(b"hello");
     let directory = root.join("blobs").join(&sha256[..2]);
     fs::create_dir_all(&directory).unwrap();
@@ -255,13 +256,13 @@ fn a_store_that_is_empty_for_a_reason_opens() {
     fs::write(root.join("blobs/notes.txt"), b"mine").unwrap();
     fs::write(directory.join("notes.txt"), b"mine").unwrap();
     drop(open(root));
-    // The index is deleted, and there is nothing that it could have known.
+    // The index is deleted, and it had no content to account for.
     fs::remove_file(root.join("index.sqlite")).unwrap();
     let store = open(root);
     put(&store, "a", b"hello");
     drop(store);
     assert_eq!(ids(&open(root).list("s", &Listing::default()).unwrap()), ["a"]);
-    // Content that no mark accounts for is a loss.
+    // Content without a mark means that data was lost.
     let index = Connection::open(root.join("index.sqlite")).unwrap();
     index.execute("DELETE FROM files", []).unwrap();
     drop(index);
@@ -271,7 +272,7 @@ fn a_store_that_is_empty_for_a_reason_opens() {
 }
 
 #[test]
-fn an_index_of_another_form_is_refused_in_plain_words() {
+fn an_index_with_another_schema_is_refused() {
     let forms: [(&str, &str, &str); 6] = [
         ("PRAGMA user_version = -1", "is the database of another program", ""),
         ("PRAGMA user_version = 0", "is the database of another program", ""),
@@ -306,7 +307,7 @@ fn an_index_of_another_form_is_refused_in_plain_words() {
     );
 }
 
-/// A store whose warnings are kept.
+/// A store that records its warnings.
 fn open_warned(root: &Path) -> (Store, Arc<Mutex<Vec<String>>>) {
     let warned = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&warned);
@@ -389,7 +390,7 @@ fn a_damaged_row_hides_only_itself() {
 }
 
 #[test]
-fn damaged_rows_that_have_expired_do_not_keep_the_others() {
+fn damaged_expired_rows_do_not_prevent_expiry() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     let expires_at = Some(Timestamp::UNIX_EPOCH);
@@ -397,12 +398,12 @@ fn damaged_rows_that_have_expired_do_not_keep_the_others() {
         store.put("s", File { expires_at, ..record(&format!("f{n:03}")) }, receive(&store, b"x")).unwrap();
     }
     let index = Connection::open(home.path().join("index.sqlite")).unwrap();
-    // Their ids cannot be read, so they cannot be deleted by them.
+    // Their ids are unreadable, so the rows cannot be deleted by id.
     index.execute("UPDATE files SET id = CAST(x'ff' || id AS TEXT) WHERE id < 'f280'", []).unwrap();
     drop(index);
     drop(store);
     let store = open_unsynced(home.path());
-    assert_eq!(store.expire().unwrap(), 0, "opening has deleted them");
+    assert_eq!(store.expire().unwrap(), 0, "they were deleted on opening");
     let index = Connection::open(home.path().join("index.sqlite")).unwrap();
     let left: u32 = index.query_row("SELECT count(*) FROM files", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 280);
@@ -429,7 +430,7 @@ fn a_damaged_note_hides_only_itself() {
     );
     let error = store.noted("s", "k", "bad").unwrap_err();
     assert_eq!(error.to_string(), "bad: its record in the store's index is damaged: `note` cannot be read");
-    // They go with their file, whatever they say.
+    // Notes are deleted with their file, whatever their content.
     store.delete("s", &"a".into()).unwrap();
     assert!(!copy.path.exists() && is_tidy(home.path()));
 }

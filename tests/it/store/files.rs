@@ -1,4 +1,4 @@
-//! What a store does with files, records, notes and copies.
+//! Files, records, notes and copies in a store.
 
 use std::fs;
 use std::io::Write;
@@ -12,11 +12,11 @@ use serde_json::json;
 
 use crate::store::support::*;
 
-/// Bytes that the store takes at once.
+/// The size of the store's buffer.
 const PIECE: usize = 256 * 1024;
 
 #[test]
-fn a_file_comes_back_as_it_was_put() {
+fn a_file_is_returned_as_it_was_put() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     let object = |value| if let serde_json::Value::Object(object) = value { object } else { Object::new() };
@@ -53,7 +53,7 @@ fn a_file_comes_back_as_it_was_put() {
 }
 
 #[test]
-fn checksums_are_those_of_the_whole_content_whatever_its_size_and_however_it_comes() {
+fn checksums_cover_the_whole_content_for_any_size_and_chunking() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 7 * PIECE + 123] {
@@ -93,7 +93,7 @@ fn identical_content_is_stored_once_and_freed_with_its_last_file() {
 }
 
 #[test]
-fn a_put_that_fails_or_is_given_up_leaves_nothing() {
+fn a_failed_or_abandoned_put_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     put(&store, "a", b"first");
@@ -111,7 +111,7 @@ fn a_put_that_fails_or_is_given_up_leaves_nothing() {
 }
 
 #[test]
-fn content_that_was_cut_or_lost_is_not_given_out() {
+fn truncated_or_missing_content_is_not_returned() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     put(&store, "a", b"hello");
@@ -121,13 +121,13 @@ fn content_that_was_cut_or_lost_is_not_given_out() {
     assert_eq!(cut.to_string(), "a: its content is damaged");
     fs::remove_file(&blob).unwrap();
     assert_eq!(store.get("s", &"a".into()).unwrap_err().kind(), Kind::Failed);
-    // Whoever puts the same content again mends it.
+    // Putting the same content again repairs it.
     put(&store, "b", b"hello");
     assert_eq!(content(&store, "a"), b"hello");
 }
 
 #[test]
-fn an_expired_file_is_not_there_and_then_gone() {
+fn an_expired_file_is_hidden_and_then_deleted() {
     let home = tempfile::tempdir().unwrap();
     let store = open_at(home.path(), 100);
     let expires_at = Some(Timestamp::from_second(200).unwrap());
@@ -141,7 +141,7 @@ fn an_expired_file_is_not_there_and_then_gone() {
 
     let store = open_at(home.path(), 199);
     assert_eq!(store.list("s", &Listing::default()).unwrap().len(), 2);
-    // Opening deletes some of what has expired, so the last one is put afterwards.
+    // Opening deletes some expired files, so the last one is put afterwards.
     let store = open_at(home.path(), 200);
     store.put("s", File { expires_at, ..record("c") }, receive(&store, b"late")).unwrap();
     for id in ["a", "c"].map(FileId::from) {
@@ -159,7 +159,7 @@ fn an_expired_file_is_not_there_and_then_gone() {
 }
 
 #[test]
-fn expire_deletes_any_number() {
+fn expire_deletes_any_number_of_files() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     for n in 0..600_u16 {
@@ -175,7 +175,7 @@ fn expire_deletes_any_number() {
 }
 
 #[test]
-fn a_record_is_changed_but_not_what_its_content_says() {
+fn a_change_of_a_record_keeps_the_facts_of_its_content() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     let before = put(&store, "a", b"hello");
@@ -199,7 +199,7 @@ fn a_record_is_changed_but_not_what_its_content_says() {
 }
 
 #[test]
-fn notes_are_kept_in_order_and_go_with_their_file() {
+fn notes_are_kept_in_order_and_deleted_with_their_file() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     put(&store, "a", b"hello");
@@ -225,7 +225,7 @@ fn notes_are_kept_in_order_and_go_with_their_file() {
 }
 
 #[test]
-fn a_copy_is_read_only_and_goes_with_its_file() {
+fn a_copy_is_read_only_and_deleted_with_its_file() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     put(&store, "a", b"hello");
@@ -243,7 +243,7 @@ fn a_copy_is_read_only_and_goes_with_its_file() {
 }
 
 #[test]
-fn an_index_that_is_damaged_or_too_new_is_said_to_be() {
+fn a_damaged_or_too_new_index_is_reported() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
     let index = home.path().join("index.sqlite");

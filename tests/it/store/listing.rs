@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::store::support::*;
 
-/// `count` files with ids, names, sizes and times in four different orders.
+/// `count` files whose ids, names, sizes and times are in four different orders.
 fn seed(store: &Store, count: usize) {
     for n in 0..count {
         let file = File {
@@ -34,7 +34,7 @@ fn key(sort: SortKey, file: &File) -> (Option<Timestamp>, String, Option<u64>, S
 }
 
 #[test]
-fn pages_in_every_order_give_each_file_once() {
+fn pages_in_every_order_list_each_file_once() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     seed(&store, 1000);
@@ -64,7 +64,7 @@ fn pages_in_every_order_give_each_file_once() {
 }
 
 #[test]
-fn a_listing_goes_on_after_a_file_that_was_deleted() {
+fn a_listing_continues_after_a_deleted_file() {
     let home = tempfile::tempdir().unwrap();
     let store = open_at(home.path(), 100_000);
     seed(&store, 50);
@@ -80,7 +80,7 @@ fn a_listing_goes_on_after_a_file_that_was_deleted() {
         store.list("s", &Listing { after: Some(id.clone()), ..Listing::default() })
     };
     assert_eq!(after(&store, &"never".into()).unwrap_err().kind(), Kind::NotFound);
-    // A day later, with another file deleted, it is forgotten.
+    // Positions of deleted files are kept for a day and dropped at the next deletion.
     let gone = store.list("s", &Listing { limit: 2, ..Listing::default() }).unwrap();
     store.delete("s", &gone[0].id).unwrap();
     assert!(after(&store, &gone[0].id).is_ok());
@@ -91,7 +91,7 @@ fn a_listing_goes_on_after_a_file_that_was_deleted() {
 }
 
 #[test]
-fn names_ids_and_times_are_found_by_the_index() {
+fn names_ids_and_times_are_looked_up_by_index() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     seed(&store, 200);
@@ -118,7 +118,7 @@ fn names_ids_and_times_are_found_by_the_index() {
 }
 
 #[test]
-fn what_sql_cannot_decide_the_filter_does() {
+fn the_filter_decides_what_sql_cannot() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     seed(&store, 200);
@@ -142,7 +142,7 @@ fn what_sql_cannot_decide_the_filter_does() {
         }
         assert_eq!(found, expected, "{text}");
     }
-    // To xAI a `*` in a name stands for any text.
+    // For xAI a `*` in a name matches any text.
     let filter = Some(Filter::name_is("n*"));
     let listing = Listing { filter: filter.clone(), equality: Equality::Wildcards, ..Listing::default() };
     assert_eq!(store.list("s", &listing).unwrap().len(), 200);
@@ -167,7 +167,7 @@ fn seed_index(root: &Path, count: u32) {
         .unwrap();
 }
 
-/// Lists all in pages, in every order, and says how much memory that took at most.
+/// Lists all files in pages in every order, and prints the peak memory.
 #[test]
 #[ignore = "a child process of the tests below"]
 fn child_lists() {
@@ -212,7 +212,7 @@ fn a_million_files_take_no_more_memory_than_a_hundred_thousand() {
 }
 
 #[test]
-fn a_large_store_is_open_at_once() {
+fn a_large_store_opens_at_once() {
     let home = tempfile::tempdir().unwrap();
     seed_index(home.path(), 100_000);
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! The store, as one process and as several see it, and as a killed one leaves it.
+//! The store in one process, in several processes, and after a kill.
 
 mod changes;
 mod crash;

@@ -1,4 +1,4 @@
-//! Several threads and processes at once, and the memory of one.
+//! Concurrent threads and processes, and the memory of one process.
 
 use std::fs;
 use std::io::Write;
@@ -25,9 +25,9 @@ fn child_writes() {
 }
 
 #[test]
-fn processes_that_write_at_once_lose_nothing() {
+fn concurrent_processes_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
-    // The store is not there yet: they make it at once, too.
+    // The store does not exist yet; the processes also create it concurrently.
     let children = ["a", "b", "c"].map(|name| child("processes::child_writes", home.path(), name));
     for child in children {
         assert!(child.wait_with_output().unwrap().status.success());
@@ -45,13 +45,13 @@ fn processes_that_write_at_once_lose_nothing() {
 }
 
 #[test]
-fn threads_that_put_and_delete_the_same_content_never_lose_it() {
+fn concurrent_puts_and_deletions_of_one_content_never_lose_it() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let writers = ["a", "b", "c", "d"].map(|name| {
-            // A store each, as if they were processes.
+            // One store each, as in separate processes.
             let store = open_unsynced(root);
             scope.spawn(move || {
                 for n in 0..50 {
@@ -62,7 +62,7 @@ fn threads_that_put_and_delete_the_same_content_never_lose_it() {
                 }
             })
         });
-        // Others start meanwhile, and clear only what is nobody's.
+        // Others start meanwhile and clear only abandoned files.
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 open_unsynced(root);
@@ -77,7 +77,7 @@ fn threads_that_put_and_delete_the_same_content_never_lose_it() {
 }
 
 #[test]
-fn two_hundred_at_once_are_served() {
+fn two_hundred_concurrent_puts_are_stored() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn two_hundred_at_once_are_served() {
 }
 
 #[test]
-fn what_a_living_process_receives_stays_when_another_starts() {
+fn uploads_of_a_running_process_stay_when_another_starts() {
     let home = tempfile::tempdir().unwrap();
     let store = open(home.path());
     let mut incoming = store.receive().unwrap();

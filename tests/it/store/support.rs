@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared helpers of the store tests.
 
 use std::env;
 use std::fs;
@@ -38,7 +38,7 @@ pub fn put(store: &Store, id: &str, content: &[u8]) -> File {
     store.put("s", record(id), receive(store, content)).unwrap()
 }
 
-/// Keeps a note of the kind `k`.
+/// Stores a note of the kind `k`.
 pub fn note(store: &Store, space: &str, key: &str, about: Option<&str>, note: &Object) {
     let about = about.map(FileId::from);
     store.transaction(space, |change| change.note("k", key, about.as_ref(), note)).unwrap();
@@ -68,12 +68,12 @@ pub fn contents(root: &Path) -> usize {
     files_below(&root.join("blobs")).len()
 }
 
-/// Nothing is being received and nothing is in doubt.
+/// Whether no upload is in progress and no blob is in doubt.
 pub fn is_tidy(root: &Path) -> bool {
     files_below(&root.join("incoming")).is_empty() && files_below(&root.join("doubtful")).is_empty()
 }
 
-/// This test program as another process that runs one test of the store, such as `changes::child_changes`.
+/// Runs one store test, such as `changes::child_changes`, in another process of this test program.
 pub fn child(test: &str, root: &Path, argument: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", &format!("store::{test}"), "--ignored", "--nocapture"])
@@ -97,8 +97,8 @@ pub fn sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
-/// The most memory that a child process took for data, sampled by the child: the code of the test program, which grows
-/// with its tests, does not count.
+/// The peak of a child's data memory, sampled by the child. The code of the test program, which grows with its
+/// tests, does not count.
 #[derive(Default)]
 pub struct Memory {
     peak: u64,
@@ -109,7 +109,7 @@ impl Memory {
         self.peak = self.peak.max(resident("RssAnon:"));
     }
 
-    /// Prints the peak; [`peak`] reads it.
+    /// Prints the peak for [`peak`].
     pub fn print(&mut self) {
         self.sample();
         println!("peak {} KiB", self.peak);
@@ -122,7 +122,7 @@ fn resident(field: &str) -> u64 {
     value.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// What a child printed with [`Memory::print`], in KiB.
+/// The peak that a child printed with [`Memory::print`], in KiB.
 pub fn peak(child: Child) -> u64 {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());

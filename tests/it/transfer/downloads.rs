@@ -1,4 +1,4 @@
-//! What happens to a download when something goes wrong: which bytes are asked for again, and what is left on the disk.
+//! Faults during downloads: which bytes are requested again, and which files are left on disk.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::transfer::platform::{Platform, noise, provider_at};
 const SIZE: usize = 2_000_000;
 const OPTIONS: DownloadOptions = DownloadOptions { existing: Existing::Refuse, verify: true, resume: true };
 
-/// A platform with one file on it.
+/// A platform with one file.
 async fn with_file(faults: &[&str]) -> (Platform, Arc<dyn Provider>, File) {
     on(Platform::start(faults)).await
 }
@@ -47,7 +47,7 @@ fn left(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_the_file_is_whole_and_goes_on_at_its_byte() {
+async fn after_any_fault_the_download_resumes_at_its_byte_and_completes() {
     let all = SIZE as u64;
     for (faults, sent) in [
         (vec![], vec![all]),
@@ -56,13 +56,13 @@ async fn whatever_goes_wrong_the_file_is_whole_and_goes_on_at_its_byte() {
             vec!["cut=700000 GET **/content nth=1", "cut=5 GET **/content nth=1"],
             vec![700_000, 5, all - 700_005],
         ),
-        // A range that is ignored sends everything, and everything is taken.
+        // If the server ignores the range, the response holds all bytes, and all are used.
         (vec!["cut=700000 GET **/content times=1", "ignore-range GET **/content"], vec![700_000, all]),
         (vec!["reset GET **/content times=1"], vec![0, all]),
         (vec!["refuse=503 GET **/content times=1"], vec![all]),
         (vec!["429 GET **/content times=1 retry-after=0"], vec![all]),
         (vec!["fail=500 GET **/content times=1"], vec![all]),
-        // Slow is not silent: two seconds without a byte would be.
+        // A slow transfer is not an idle one: the timeout applies to two seconds without a byte.
         (vec!["drip=700000 GET **/content"], vec![all]),
     ] {
         let (platform, provider, file) = with_file(&faults).await;
@@ -79,7 +79,7 @@ async fn whatever_goes_wrong_the_file_is_whole_and_goes_on_at_its_byte() {
 }
 
 #[tokio::test]
-async fn another_run_goes_on_unless_the_file_has_changed() {
+async fn another_run_resumes_unless_the_file_has_changed() {
     let (platform, provider, file) =
         on(Platform::stating_checksums(&["cut=600000 GET **/content nth=1", "cut GET **/content times=3"]))
             .await;
@@ -126,7 +126,7 @@ async fn modified_parts_are_not_resumed() {
         assert!(get(&provider, &file, &path, OPTIONS).await.unwrap(), "{what}");
         assert!(fs::read(&path).unwrap() == noise(7, SIZE), "{what}");
         assert_eq!(platform.fetches(before + 1)[before].sent, SIZE as u64 - kept, "{what}");
-        // A part without a note counts as foreign.
+        // A part without its note counts as foreign.
         let alone = ["data.bin", "data.bin.part", "data.bin.part.json"];
         assert_eq!(left(folder.path()), alone[..if what == "note torn" { 3 } else { 1 }], "{what}");
     }
@@ -152,7 +152,7 @@ async fn parts_of_another_version_are_not_resumed() {
     assert_eq!(left(folder.path()), ["data.bin"]);
 }
 
-/// Foreign files are preserved, and do not prevent the download.
+/// Foreign files are preserved and do not prevent the download.
 #[cfg(unix)]
 #[tokio::test]
 async fn foreign_files_are_preserved() {
@@ -184,7 +184,7 @@ async fn foreign_files_are_preserved() {
             assert_eq!(snapshot(folder.path()), before, "{what} {names:?}");
         }
     }
-    // A part that is replaced by a foreign file between two runs.
+    // A foreign file replaces the part between two runs.
     for (what, place) in places {
         let (_platform, provider, file) = with_file(&BROKEN).await;
         let folder = tempfile::tempdir().unwrap();
@@ -200,7 +200,7 @@ async fn foreign_files_are_preserved() {
     }
 }
 
-/// Kinds and contents of all files at a path.
+/// The kinds and contents of all files at a path.
 #[cfg(unix)]
 fn snapshot(path: &Path) -> Vec<(String, Vec<u8>)> {
     let found = fs::symlink_metadata(path).unwrap();
@@ -227,11 +227,11 @@ async fn wrong_bytes_are_not_kept() {
     assert!(left(folder.path()).is_empty());
     assert_eq!(platform.fetches(1).len(), 1);
     let trusting = DownloadOptions { verify: false, ..OPTIONS };
-    assert!(get(&provider, &file, &path, trusting).await.unwrap(), "`--no-verify` takes it");
+    assert!(get(&provider, &file, &path, trusting).await.unwrap(), "`--no-verify` accepts it");
 }
 
 #[tokio::test]
-async fn what_is_there_is_refused_skipped_or_overwritten() {
+async fn an_existing_file_is_refused_skipped_or_overwritten() {
     let (platform, provider, file) = with_file(&[]).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.bin");
@@ -246,7 +246,7 @@ async fn what_is_there_is_refused_skipped_or_overwritten() {
 }
 
 #[tokio::test]
-async fn two_downloads_to_one_place_do_not_mix() {
+async fn two_downloads_to_one_target_do_not_mix() {
     let (_platform, provider, file) = with_file(&["drip=4000000 GET **/content"]).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.bin");
@@ -258,7 +258,7 @@ async fn two_downloads_to_one_place_do_not_mix() {
 }
 
 #[tokio::test]
-async fn standard_output_goes_on_at_its_byte_and_never_starts_over() {
+async fn stdout_resumes_at_its_byte_and_never_starts_over() {
     for (faults, whole) in [
         (vec!["cut=700000 GET **/content times=1"], true),
         (vec!["cut=700000 GET **/content times=1", "ignore-range GET **/content"], false),
@@ -277,7 +277,7 @@ async fn standard_output_goes_on_at_its_byte_and_never_starts_over() {
 }
 
 #[tokio::test]
-async fn a_redirect_elsewhere_is_followed_without_the_token_and_never_with_a_body() {
+async fn a_redirect_to_another_origin_is_followed_without_token_or_body() {
     let elsewhere = Server::repeating([Answer::new(200, "hello")]);
     let first = Server::repeating([Answer::new(307, "").header("Location", elsewhere.at("there"))]);
     let provider = provider_at(&first.origin(), "openai");

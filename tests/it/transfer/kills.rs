@@ -1,5 +1,5 @@
-//! The program killed at random points and run again: nothing is corrupted, nothing is there twice, and nothing that
-//! was finished is sent again.
+//! Kills the program at random points and runs it again: no data is corrupted or duplicated, and no finished file
+//! is sent again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,18 +16,18 @@ const KILLS: usize = 8;
 const MANY_KILLS: usize = 200;
 const FILES: u64 = 24;
 
-/// Moments at which to kill, a different one each time.
+/// Random delays before a kill.
 struct Moments(u64);
 
 impl Moments {
-    /// A time from nothing to `most`.
+    /// A delay between zero and `most`.
     fn next(&mut self, most: Duration) -> Duration {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         most.mul_f64(f64::from(u32::try_from(self.0 >> 33).unwrap()) / f64::from(1_u32 << 31))
     }
 }
 
-/// Lets a process run for some time, or to its end; whether it had to be killed.
+/// Waits for a process or kills it after a time; returns whether it was killed.
 fn killed_after(process: Process, time: Option<Duration>) -> bool {
     let run = match time {
         Some(time) => process.end_within(time),
@@ -40,12 +40,12 @@ fn killed_after(process: Process, time: Option<Duration>) -> bool {
     is_killed
 }
 
-/// The content of a file: from nothing to what takes several reads.
+/// Content between zero bytes and several reads.
 fn content(number: u64) -> Vec<u8> {
     noise(number, usize::try_from(number * number * 900).unwrap())
 }
 
-/// The journals that commands have left.
+/// The number of journals on disk.
 fn remembered(home: &Path) -> usize {
     fs::read_dir(home.join("state/uploads")).map_or(0, Iterator::count)
 }
@@ -61,7 +61,7 @@ fn upload_survives(kills: usize) {
         for number in 0..FILES {
             fs::write(folder.join(format!("{number:02}.bin")), content(number)).unwrap();
         }
-        // An older file of the same name: nobody may take it for the new one.
+        // An older file of the same name must not count as the new one.
         let arguments = ["upload", "-q", "-r", "docs", "--jobs", "4"];
         let mut finished = false;
         while !finished {
@@ -69,8 +69,8 @@ fn upload_survives(kills: usize) {
             let time = (killed < kills).then(|| moments.next(Duration::from_millis(400)));
             finished = !killed_after(process, time);
             killed += usize::from(!finished);
-            // A kill between the end of all work and the exit leaves a command that has succeeded: running it again
-            // would rightly do it again.
+            // If the kill falls between the end of all work and the exit, the command has succeeded, and running it
+            // again rightly repeats the work.
             finished |=
                 platform.stored().len() == usize::try_from(FILES).unwrap() && remembered(&env.home()) == 0;
         }
@@ -82,8 +82,8 @@ fn upload_survives(kills: usize) {
             assert!(platform.content(&file.id) == content(number), "{}", file.name);
         }
         let carried_out = platform.posts(0).iter().filter(|post| post.status == Some(200)).count();
-        assert!(carried_out <= stored.len(), "{carried_out} were sent to the end for {} files", stored.len());
-        assert_eq!(remembered(&env.home()), 0, "all done: nothing is remembered");
+        assert!(carried_out <= stored.len(), "{carried_out} were sent completely for {} files", stored.len());
+        assert_eq!(remembered(&env.home()), 0, "no journal is left");
     }
 }
 
@@ -152,7 +152,7 @@ fn a_killed_download_is_resumed() {
     assert_eq!(env.files(), ["file", "out"]);
 }
 
-/// At any moment the target is the complete old file or the complete new one, and has the old mode.
+/// At any moment the target is the complete old file or the complete new one, with the old mode.
 fn an_overwritten_file_survives(kills: usize) {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -175,7 +175,7 @@ fn an_overwritten_file_survives(kills: usize) {
                 let begun = Instant::now();
                 finished = !killed_after(process, Some(moments.next(moment)));
                 if finished {
-                    // Time the next kills within the duration of a run.
+                    // Scale the next delay to the duration of a run.
                     moment = begun.elapsed();
                 }
                 killed += usize::from(!finished);
@@ -188,7 +188,7 @@ fn an_overwritten_file_survives(kills: usize) {
     }
 }
 
-/// The files that have their names.
+/// The files under their final names.
 fn whole(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "bin")).collect()

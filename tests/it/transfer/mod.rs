@@ -1,4 +1,4 @@
-//! Transfers against emulated platforms that misbehave: what is sent, and what is there afterwards, is counted at the
+//! Transfers against emulated platforms with faults. The tests count the requests and the stored files at the
 //! server.
 
 mod downloads;

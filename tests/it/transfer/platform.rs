@@ -1,4 +1,4 @@
-//! An emulated xAI that remembers what it was asked, and the ways to reach it.
+//! An emulated xAI that records its requests, and ways to connect to it.
 
 use std::io::Read as _;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ use crate::support::emulator::{Emulator, Setup, TOKEN};
 use crate::support::rig::Case;
 use crate::support::sandbox::Sandbox;
 
-/// A platform that is served; stops when it is dropped.
+/// A served platform. It stops when dropped.
 pub struct Platform {
     emulator: Emulator,
     dialect: &'static str,
@@ -32,24 +32,24 @@ impl Deref for Platform {
     }
 }
 
-/// A request as the platform saw it.
+/// A request as the platform received it.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
     pub path: String,
-    /// None where there was no answer.
+    /// `None` if there was no response.
     pub status: Option<u64>,
     pub received: u64,
     pub sent: u64,
 }
 
 impl Platform {
-    /// One that speaks as xAI documents today: no checksums.
+    /// Speaks the currently documented dialect of xAI: no checksums.
     pub fn start(faults: &[&str]) -> Self {
         Self::speaking("openai", faults)
     }
 
-    /// One that speaks as xAI documented before: it states BLAKE3.
+    /// Speaks the older documented dialect of xAI: states BLAKE3.
     pub fn stating_checksums(faults: &[&str]) -> Self {
         Self::speaking("gateway", faults)
     }
@@ -67,7 +67,7 @@ impl Platform {
         Self { emulator, dialect, log: Mutex::default() }
     }
 
-    /// A provider whose pauses no test notices.
+    /// A provider without noticeable pauses.
     pub fn provider(&self) -> Arc<dyn Provider> {
         provider_at(&self.root, self.dialect)
     }
@@ -79,7 +79,7 @@ impl Platform {
         env
     }
 
-    /// All requests so far of that method whose path has this end; waits until the log has caught up with `least`.
+    /// All requests so far with that method and end of the path. Waits until the log has at least `least` of them.
     pub fn requests(&self, method: &str, end: &str, least: usize) -> Vec<Request> {
         let begun = Instant::now();
         loop {
@@ -96,17 +96,17 @@ impl Platform {
         }
     }
 
-    /// The uploads that were tried.
+    /// All attempts at uploads.
     pub fn posts(&self, least: usize) -> Vec<Request> {
         self.requests("POST", "/v1/files", least)
     }
 
-    /// The downloads that were tried.
+    /// All attempts at downloads.
     pub fn fetches(&self, least: usize) -> Vec<Request> {
         self.requests("GET", "/content", least)
     }
 
-    /// What is there, by name.
+    /// The stored files by name.
     pub fn stored(&self) -> Vec<File> {
         let listing = store::Listing { limit: 100_000, ..store::Listing::default() };
         let mut files = self.store.list("xai", &listing).unwrap();
@@ -157,7 +157,7 @@ pub fn provider_at(root: &str, dialect: &str) -> Arc<dyn Provider> {
     Arc::from(profile.open().unwrap())
 }
 
-/// Bytes that look random and are the same each time.
+/// Reproducible bytes that look random.
 pub fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! The program over many files: what it reports, what it does again, and how it stops.
+//! Commands on many files: reports, retries and cancellation.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn count(lines: &[Value], outcome: &str) -> usize {
     lines.iter().filter(|line| line["outcome"] == outcome).count()
 }
 
-/// A folder with so many files in it.
+/// A folder with this many files.
 fn docs(folder: &Path, files: u64) {
     fs::create_dir_all(folder.join("docs/sub")).unwrap();
     for number in 0..files {
@@ -28,7 +28,7 @@ fn docs(folder: &Path, files: u64) {
 }
 
 #[test]
-fn a_report_tells_of_each_and_only_what_failed_is_done_again() {
+fn a_report_lists_each_file_and_only_failed_ones_are_retried() {
     let platform = Platform::start(&["refuse=400 POST every=4"]);
     let env = platform.sandbox();
     docs(&env.work(), 12);
@@ -48,7 +48,7 @@ fn a_report_tells_of_each_and_only_what_failed_is_done_again() {
     let lines = report(&second);
     assert_eq!(count(&lines, "done") + count(&lines, "failed"), 3, "{run}");
     let (mut status, mut from) = (run.status, "second.jsonl");
-    // Every fourth is refused, those that are sent again, too.
+    // Every fourth request fails, including retries.
     for to in ["third.jsonl", "fourth.jsonl"] {
         if status != 0 {
             status = env.haul(["upload", "--retry-from", from, "--report", to]).status;
@@ -64,7 +64,7 @@ fn a_report_tells_of_each_and_only_what_failed_is_done_again() {
 }
 
 #[test]
-fn downloads_and_deletions_are_done_again_by_their_ids() {
+fn downloads_and_deletions_are_retried_by_id() {
     let platform = Platform::start(&["refuse=400 GET **/content times=2", "refuse=400 DELETE times=1"]);
     let env = platform.sandbox();
     docs(&env.work(), 6);
@@ -81,7 +81,7 @@ fn downloads_and_deletions_are_done_again_by_their_ids() {
 }
 
 #[test]
-fn the_first_refused_token_stops_all_with_one_message() {
+fn the_first_refused_token_stops_all_files_with_one_message() {
     let platform = Platform::start(&["refuse=401 POST"]);
     let env = platform.sandbox();
     docs(&env.work(), 60);
@@ -91,7 +91,7 @@ fn the_first_refused_token_stops_all_with_one_message() {
 }
 
 #[test]
-fn a_command_that_failed_goes_on_and_one_that_succeeded_starts_over() {
+fn a_failed_command_continues_and_a_successful_one_starts_over() {
     let platform = Platform::start(&["refuse=400 POST nth=3"]);
     let env = platform.sandbox();
     docs(&env.work(), 5);
@@ -106,7 +106,7 @@ fn a_command_that_failed_goes_on_and_one_that_succeeded_starts_over() {
 }
 
 #[test]
-fn skipping_compares_with_what_was_sent_where_the_platform_states_no_checksum() {
+fn skip_compares_with_earlier_uploads_where_the_platform_states_no_checksum() {
     let platform = Platform::start(&[]);
     let env = platform.sandbox();
     let path = env.work().join("a.txt");
@@ -125,7 +125,7 @@ fn skipping_compares_with_what_was_sent_where_the_platform_states_no_checksum() 
 }
 
 #[test]
-fn ctrl_c_stops_within_a_second_and_keeps_what_has_come() {
+fn ctrl_c_stops_within_a_second_and_keeps_received_bytes() {
     let platform = Platform::start(&["drip=300000 GET **/content"]);
     let env = platform.sandbox();
     fs::write(env.work().join("big.bin"), noise(1, 3_000_000)).unwrap();
@@ -152,7 +152,7 @@ fn ctrl_c_stops_within_a_second_and_keeps_what_has_come() {
 }
 
 #[test]
-fn ctrl_c_leaves_an_upload_that_the_same_command_goes_on_with() {
+fn ctrl_c_leaves_an_upload_that_the_same_command_continues() {
     let platform = Platform::start(&["delay=5000 POST nth=3"]);
     let env = platform.sandbox();
     docs(&env.work(), 4);
@@ -167,6 +167,6 @@ fn ctrl_c_leaves_an_upload_that_the_same_command_goes_on_with() {
     let run = process.end().fails(130).says("2 uploaded").says("run the same command again to go on");
     assert_eq!(run.lines().len(), 2, "{run}");
     env.haul(upload).ok();
-    assert_eq!(platform.stored().len(), 4, "the one whose answer never came was found");
+    assert_eq!(platform.stored().len(), 4, "the upload without an answer was found");
     assert_eq!(platform.posts(4).len(), 4);
 }

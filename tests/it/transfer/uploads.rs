@@ -1,4 +1,4 @@
-//! What happens to an upload when something goes wrong: how often it is sent, and what is there afterwards.
+//! Faults during uploads: how often the file is sent, and which files exist afterwards.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -30,21 +30,21 @@ fn file(seed: u64) -> NewFile {
     NewFile::from_bytes("report.bin", noise(seed, SIZE))
 }
 
-/// One fault: the posts, those among them whose body came whole, and the files that are there afterwards.
+/// A fault, the number of posts, the number of posts with a complete body, and the resulting files.
 #[tokio::test]
-async fn whatever_goes_wrong_one_file_is_there_and_no_more_was_sent_than_had_to() {
+async fn after_any_fault_there_is_one_file_and_no_unnecessary_request() {
     for (fault, posts, whole) in [
-        // Never carried out, and known not to be: sent again.
+        // Certainly not carried out: sent again.
         ("reset POST times=1", 2, 1),
         ("refuse=503 POST times=1", 2, 1),
         ("429 POST times=1", 2, 1),
         ("429 POST times=1 retry-after=0", 2, 1),
         ("429 POST times=1 retry-after=date:0", 2, 1),
-        // Carried out, and nobody told: found, and not sent again.
+        // Carried out without an answer: found, not sent again.
         ("lose POST times=1", 1, 1),
         ("truncate-json POST times=1", 1, 1),
         ("delay=3000 POST times=1", 1, 1),
-        // Not carried out, and nobody told: looked for, not found, sent again.
+        // Not carried out, without an answer: looked up, not found, sent again.
         ("fail=500 POST times=1", 2, 2),
         ("fail=503 POST times=1", 2, 2),
         ("html=502 POST times=1", 2, 2),
@@ -66,7 +66,7 @@ async fn whatever_goes_wrong_one_file_is_there_and_no_more_was_sent_than_had_to(
 }
 
 #[tokio::test]
-async fn an_older_twin_is_not_taken_for_the_file_whose_answer_was_lost() {
+async fn an_older_twin_is_not_mistaken_for_an_upload_without_an_answer() {
     let platform = Platform::start(&["lose POST nth=2", "fail=500 POST nth=2"]);
     let provider = platform.provider();
     let older = send(&provider, file(1)).await.unwrap().file;
@@ -74,9 +74,9 @@ async fn an_older_twin_is_not_taken_for_the_file_whose_answer_was_lost() {
     assert_ne!(older.id, newer.id);
     assert_eq!(platform.stored().len(), 2);
     assert!(platform.content(&newer.id) == noise(2, SIZE));
-    assert_eq!(platform.posts(2).len(), 2, "one body for each");
+    assert_eq!(platform.posts(2).len(), 2, "one body per file");
     let third = send(&provider, file(3)).await.unwrap().file;
-    assert!(platform.content(&third.id) == noise(3, SIZE), "not there: sent again");
+    assert!(platform.content(&third.id) == noise(3, SIZE), "not found: sent again");
     assert_eq!((platform.stored().len(), platform.posts(4).len()), (3, 4));
 }
 
@@ -91,20 +91,20 @@ async fn a_stated_checksum_tells_twins_apart_within_a_second() {
 }
 
 #[tokio::test]
-async fn workers_of_one_command_take_no_file_twice() {
+async fn workers_of_one_command_never_claim_a_file_twice() {
     let platform = Platform::start(&["lose POST every=2"]);
     let provider = platform.provider();
     let uploads = &uploads(&provider, IfExists::Upload);
     let all = (0..6).map(|_| async move { uploads.upload(&file(1), &Silent).await.unwrap() });
     let ids: BTreeSet<_> =
         futures_util::future::join_all(all).await.into_iter().map(|it| it.file.id).collect();
-    assert_eq!(ids.len(), 6, "each has a file of its own");
+    assert_eq!(ids.len(), 6, "each upload has its own file");
     assert_eq!(platform.stored().len(), 6);
     assert_eq!(platform.posts(6).len(), 6);
 }
 
 #[tokio::test]
-async fn what_cannot_be_mended_is_told_and_leaves_nothing() {
+async fn unrecoverable_faults_are_reported_and_leave_nothing() {
     let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = send(&provider_at(&format!("http://{refused}"), "openai"), file(1)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable, "{error}");
@@ -117,8 +117,8 @@ async fn what_cannot_be_mended_is_told_and_leaves_nothing() {
         ("refuse=413 POST", Kind::Unsupported, 1),
     ] {
         let platform = Platform::start(&[fault]);
-        // More than the sockets hold: a reset before the body then always comes while it is being sent. A small body
-        // may have left whole, and would be looked for and sent again.
+        // The body exceeds the socket buffers, so that a reset before the body always comes during sending. A small
+        // body might have left completely, and would be looked up and sent again.
         let mut new = file(1);
         if fault == "reset POST" {
             (new.source, new.size) = (Source::Bytes(vec![7; 32 << 20].into()), 32 << 20);
@@ -132,7 +132,7 @@ async fn what_cannot_be_mended_is_told_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn an_upload_that_cannot_be_looked_for_is_not_sent_again() {
+async fn an_upload_that_cannot_be_looked_up_is_not_sent_again() {
     let platform = Platform::start(&["lose POST times=1", "refuse=400 GET"]);
     let error = send(&platform.provider(), file(1)).await.unwrap_err();
     assert!(error.is_unanswered() && error.kind() == Kind::Unreachable, "{error:?}");
@@ -141,7 +141,7 @@ async fn an_upload_that_cannot_be_looked_for_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_exists_is_skipped_replaced_or_refused() {
+async fn existing_files_are_skipped_replaced_or_refused() {
     let platform = Platform::stating_checksums(&[]);
     let provider = platform.provider();
     let first = send(&provider, file(1)).await.unwrap().file;
@@ -155,7 +155,7 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     assert_eq!((replaced.action, &replaced.file.id), (Action::Replaced, &first.id), "in place");
     assert!(platform.content(&first.id) == noise(2, SIZE));
 
-    // Without a way to replace content, the old file goes once the new one is there.
+    // Without an operation that replaces content, the old file is deleted after the new one is stored.
     let platform = Platform::start(&[]);
     let provider = platform.provider();
     send(&provider, file(1)).await.unwrap();
@@ -163,7 +163,7 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     assert_eq!(replaced.action, Action::Replaced);
     let stored = platform.stored();
     assert_eq!(stored.iter().map(|file| &file.id).collect::<Vec<_>>(), [&replaced.file.id]);
-    // Nor where only the platform's answer tells that there is none.
+    // The same if only the platform's response shows that there is no such operation.
     let platform = Platform::start(&[]);
     let provider = provider_at(&platform.root, "auto");
     send(&provider, file(1)).await.unwrap();
@@ -174,5 +174,5 @@ async fn what_exists_is_skipped_replaced_or_refused() {
     let provider = platform.provider();
     let old = send(&provider, file(1)).await.unwrap().file;
     assert!(uploads(&provider, IfExists::Replace).upload(&file(2), &Silent).await.is_err());
-    assert_eq!(platform.stored()[0].id, old.id, "what was not replaced stays");
+    assert_eq!(platform.stored()[0].id, old.id, "the file was not replaced and stays");
 }

@@ -1,9 +1,9 @@
-//! The commands, as data: what each is run on, how it ends, how many rows it prints and of which shape.
+//! The commands as data: arguments, input store, exit status, number and shape of the rows.
 
 use haul::emulator::PLATFORMS;
 use haul::providers::REGISTRY;
 
-/// One command line and what holds of it in every format.
+/// A command line and its expected results in every format.
 pub struct Case {
     pub arguments: &'static [&'static str],
     /// The exit status, the same in each format.
@@ -11,12 +11,12 @@ pub struct Case {
     pub rows: usize,
     /// The name of its rows in `haul.schema.json`.
     pub shape: &'static str,
-    /// Fields whose values do not change from run to run.
+    /// Fields whose values are the same in each run.
     pub fields: &'static str,
 }
 
 impl Case {
-    /// Whether it may change files, here or there.
+    /// Whether it may change local or remote files.
     pub fn changes(&self) -> bool {
         let only_looks = match self.arguments {
             ["ls" | "info" | "providers" | "config" | "auth" | "serve", ..] | ["meta", "get", ..] => true,
@@ -36,7 +36,7 @@ const fn case(
     Case { arguments, status, rows, shape, fields }
 }
 
-/// Over an empty store.
+/// Commands on an empty store.
 pub const NONE: &[Case] = &[
     case(&["ls"], 0, 0, "file", "name,size"),
     case(&["ls", "*.pdf", "--long"], 0, 0, "file", "name,size"),
@@ -53,7 +53,7 @@ pub const NONE: &[Case] = &[
     case(&["upload", "-r", "empty", "-n"], 0, 0, "planned_file", "name,size"),
 ];
 
-/// Over a store with one file, called `one`.
+/// Commands on a store with one file named `one`.
 pub const ONE: &[Case] = &[
     case(&["upload", "up.txt"], 0, 1, "file", "name,size"),
     case(&["upload", "up.txt", "--if-exists", "skip"], 0, 1, "file", "name,size"),
@@ -75,8 +75,8 @@ pub const ONE: &[Case] = &[
     case(&["link", "one", "--list"], 0, 0, "link", "expires_at,file.name"),
 ];
 
-/// Over a store with a hundred and thirty files, `docs/` being the same. What changes many is among the hostile names:
-/// here it would only wait for the disk.
+/// Commands on a store with 130 files, which are also in `docs/`. Commands that change many files are tested with
+/// the hostile names; here they would only add disk time.
 pub const MANY: &[Case] = &[
     case(&["upload", "-r", "docs", "-n"], 0, 130, "planned_file", "name,size"),
     case(&["ls"], 0, 130, "file", "id,name,size"),
@@ -88,7 +88,7 @@ pub const MANY: &[Case] = &[
     case(&["link", "*", "-n"], 0, 130, "file", "id,name"),
 ];
 
-/// Over a store of files with names that are hard on programs; `hard/` has those that a disk takes.
+/// Commands on a store of files with hostile names. `hard/` holds those that the disk accepts.
 pub const HOSTILE: &[Case] = &[
     case(&["upload", "-r", "hard"], 0, super::world::ON_DISK, "file", "name,size"),
     case(&["upload", "-r", "hard", "-n"], 0, super::world::ON_DISK, "planned_file", "name,size"),
@@ -124,7 +124,7 @@ pub const HOSTILE: &[Case] = &[
     case(&["l\u{1b}[2Js"], 2, 0, "file", "name"),
 ];
 
-/// What fails, at once or half-way, over a store with one file, called `one`; profile `far` has no token.
+/// Commands that fail, entirely or in part, on a store with one file named `one`. Profile `far` has no token.
 pub const FAILING: &[Case] = &[
     case(&["upload", "up.txt", "nope"], 3, 1, "file", "name,size"),
     case(&["upload", "up.txt", "nope", "-n"], 3, 1, "planned_file", "name,size"),
@@ -159,7 +159,7 @@ pub const FAILING: &[Case] = &[
     case(&["serve", "--only", "nowhere"], 2, 0, "server", "url"),
 ];
 
-/// What tells about haul itself; one of the profiles has settings that are hard on a terminal.
+/// Commands about haul itself. One of the profiles has settings with control characters.
 pub fn itself() -> Vec<Case> {
     let platforms = REGISTRY.len();
     let mut cases = vec![

@@ -1,4 +1,4 @@
-//! One case in every format, and what holds of each.
+//! Runs a case in every format and checks the output.
 
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
@@ -9,7 +9,7 @@ use super::world::World;
 use crate::support::sandbox::Run;
 use crate::support::terminal::On;
 
-/// Runs each case on a terminal of several widths, in a pipe, with `--json`, `--jsonl` and `--fields`.
+/// Runs each case on terminals of several widths, in a pipe, and with `--json`, `--jsonl` and `--fields`.
 pub fn check(world: &World, cases: &[Case]) {
     let mut schema = Schema::published();
     for case in cases {
@@ -43,13 +43,13 @@ fn typed(case: &Case, world: &World) -> std::process::Command {
     command
 }
 
-/// Data on a terminal, talk in a pipe.
+/// Data on a terminal, messages in a pipe.
 fn on_a_terminal(world: &World, case: &Case, columns: u16) {
     let run = world.env.terminal_of(typed(case, world), columns, "", On::Out);
     ends_as_it_should(case, &run);
     shows_nothing_unsafe(case, &run.stdout(), &run);
     let screen = without_colour(&run.stdout());
-    // All that is known about a file is no table.
+    // `info` prints no table.
     let is_table = case.arguments[0] != "info" && case.shape != "datasheet";
     if is_table {
         let lines = if case.rows == 0 { 0 } else { case.rows + 1 };
@@ -60,10 +60,10 @@ fn on_a_terminal(world: &World, case: &Case, columns: u16) {
     }
 }
 
-/// Data and talk on one terminal.
+/// Data and messages on one terminal.
 fn on_a_screen(world: &World, case: &Case) {
     let mut command = typed(case, world);
-    // Bars steer the terminal, and are ours.
+    // Progress bars contain control sequences by design.
     command.args(["--progress", "never"]);
     let run = world.env.terminal_of(command, 80, "", On::All);
     ends_as_it_should(case, &run);
@@ -82,7 +82,7 @@ fn in_a_pipe(world: &World, case: &Case) {
         assert!(run.lines().windows(2).all(|two| tabs(&two[0]) == tabs(&two[1])), "{run}");
         assert!(!run.stdout().contains('\r'), "{run}");
     }
-    // Only talk and failures are on stderr, and talk can be silenced.
+    // Only messages and errors are on stderr, and `--quiet` silences messages.
     assert_eq!(plain.stderr().contains("error: "), case.status != 0, "{:?}\n{plain}", case.arguments);
     assert_eq!(quiet.stderr().is_empty(), case.status == 0, "{:?}\n{quiet}", case.arguments);
     assert!(!quiet.stderr().contains("dry run"), "{quiet}");
@@ -99,7 +99,7 @@ fn as_json(world: &World, case: &Case, schema: &mut Schema) {
     let lines = jsonl.jsonl();
     assert_eq!(lines.len(), case.rows, "{:?}\n{jsonl}", case.arguments);
     for row in rows.iter().chain(&lines) {
-        // An upload that would not happen prints the file that is there.
+        // An upload that is skipped prints the existing file.
         schema.holds(case.shape, row);
     }
     for told in [json.errors(), jsonl.errors()] {
@@ -112,7 +112,7 @@ fn as_json(world: &World, case: &Case, schema: &mut Schema) {
     }
 }
 
-/// The same fields in a pipe and as JSON have the same values.
+/// The same fields have the same values in a pipe and as JSON.
 fn fields_agree(world: &World, case: &Case, schema: &mut Schema) {
     let fields = ["--fields", case.fields];
     let json = run(world, case, &[&fields[..], &["--json"]].concat());
@@ -126,7 +126,7 @@ fn fields_agree(world: &World, case: &Case, schema: &mut Schema) {
     }
     let mut found: Vec<Vec<String>> =
         piped.lines().iter().map(|line| line.split('\t').map(unescaped).collect()).collect();
-    // Several files of one command may come in any order.
+    // A command may print several files in any order.
     wanted.sort();
     found.sort();
     assert_eq!(found, wanted, "{:?}", case.arguments);
@@ -140,7 +140,7 @@ fn as_text(value: &Value) -> String {
     }
 }
 
-/// What was written `\t \n \r \\` so that a row is a line. JSON keeps its own escapes.
+/// Reverses the escapes `\t \n \r \\` that keep a row on one line. JSON has its own escapes.
 fn unescaped(cell: &str) -> String {
     let printed = serde_json::from_str::<Value>(cell).map(|value| value.to_string());
     if cell.starts_with(['{', '[']) && printed.is_ok_and(|printed| printed == cell) {
@@ -155,7 +155,7 @@ fn unescaped(cell: &str) -> String {
                 Some('n') => '\n',
                 Some('r') => '\r',
                 Some('\\') => '\\',
-                other => panic!("{other:?} behind a backslash in {cell}"),
+                other => panic!("{other:?} after a backslash in {cell}"),
             },
             c => c,
         });
@@ -172,7 +172,7 @@ fn shows_nothing_unsafe(case: &Case, text: &str, run: &Run) {
     assert!(!without_colour(text).contains(steers), "{:?}\n{run}", case.arguments);
 }
 
-/// The text without the sequences that colour it; any other sequence stays.
+/// The text without colour sequences. Other escape sequences stay.
 pub fn without_colour(text: &str) -> String {
     let mut plain = String::new();
     let mut parts = text.split("\u{1b}[");

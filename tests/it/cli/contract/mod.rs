@@ -1,5 +1,5 @@
-//! The output contract: every command on a terminal, in a pipe, as JSON and with chosen fields, whatever files are called
-//! and however the command ends.
+//! The output contract: every command on a terminal, in a pipe, as JSON and with chosen fields, for all file names
+//! and all outcomes.
 
 mod cases;
 pub mod cells;
@@ -37,13 +37,13 @@ fn failures() {
 }
 
 #[test]
-fn about_itself() {
+fn commands_about_haul() {
     check(&World::settings(), &cases::itself());
 }
 
 #[test]
 #[allow(clippy::unicode_not_nfc, reason = "a name that is not")]
-fn how_hostile_names_look() {
+fn display_of_hostile_names() {
     let world = World::hostile();
     let fields = ["ls", "--sort", "name", "--fields", "name,size,purpose"];
     compare!(world.env.terminal(40, "", &fields), @r#"

@@ -1,4 +1,4 @@
-//! The shapes that only a platform, a report or a transfer prints, held against the schema.
+//! Rows that only a platform, a report or a transfer prints, validated against the schema.
 
 use std::fs;
 
@@ -46,7 +46,7 @@ fn rows_of_every_platform() {
     }
 }
 
-/// Sets the profile's base URL from the official client's variable, if haul does not read that variable itself.
+/// Sets the profile's base URL from the official client's variable, unless haul reads that variable itself.
 fn where_it_is(platform: &str) -> String {
     let (platform, emulated) = served().find(|(other, _)| other.name == platform).unwrap();
     let variables = (emulated.variables)("", "");
@@ -60,7 +60,7 @@ fn where_it_is(platform: &str) -> String {
 }
 
 #[test]
-fn the_server_tells_where_it_is() {
+fn the_server_prints_its_address() {
     let mut schema = Schema::published();
     let env = Sandbox::new();
     for format in ["--json", "--jsonl"] {
@@ -72,7 +72,7 @@ fn the_server_tells_where_it_is() {
 }
 
 #[test]
-fn lines_of_a_report() {
+fn report_lines_are_valid() {
     let mut schema = Schema::published();
     let env = Sandbox::with_files(&["one", "tw\u{202e}o"]);
     env.haul(["info", "one", "*", "nope", "--report", "report"]).fails(3);
@@ -88,7 +88,7 @@ fn lines_of_a_report() {
 }
 
 #[test]
-fn events_of_a_transfer() {
+fn transfer_events_are_valid() {
     let mut schema = Schema::published();
     let env = Sandbox::new();
     env.write("bidi\u{202e}\u{9b}2J", vec![b'x'; 100_000]);
@@ -101,7 +101,7 @@ fn events_of_a_transfer() {
         for event in &events {
             schema.valid("#/$defs/progress_event", event);
         }
-        // They go to a terminal as well.
+        // Events also go to a terminal.
         assert!(!run.stderr().contains(['\u{202e}', '\u{9b}']), "{run}");
     }
 }

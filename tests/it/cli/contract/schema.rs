@@ -1,4 +1,4 @@
-//! What is printed, held against the published `haul.schema.json`.
+//! Validates output against the published `haul.schema.json`.
 
 use boon::{Compiler, Schemas};
 use serde_json::Value;
@@ -22,7 +22,7 @@ impl Schema {
         Self { document, compiled: Schemas::new(), compiler }
     }
 
-    /// A whole row or line: valid, with all keys of its shape and no other.
+    /// Checks a whole row or line: valid, with all keys of its shape and no others.
     #[track_caller]
     pub fn holds(&mut self, shape: &str, value: &Value) {
         self.valid(&format!("#/$defs/{shape}"), value);
@@ -31,11 +31,11 @@ impl Schema {
         assert_eq!(printed, properties.keys().collect::<Vec<_>>(), "{shape}");
     }
 
-    /// A row of some fields: each value is valid for its field.
+    /// Checks a row of selected fields: each value is valid for its field.
     #[track_caller]
     pub fn holds_fields(&mut self, shape: &str, row: &Value) {
         for (field, value) in row.as_object().expect("an object") {
-            // A key inside an object of the user's has any type.
+            // A key of a user's object has any type.
             if !field.contains('.') {
                 self.valid(&format!("#/$defs/{shape}/properties/{field}"), value);
             }
@@ -53,7 +53,7 @@ impl Schema {
 }
 
 #[test]
-fn what_is_not_as_promised_is_noticed() {
+fn violations_of_the_schema_are_found() {
     use serde_json::json;
     let holds = |shape: &str, value: &Value| {
         let (shape, value) = (shape.to_owned(), value.clone());

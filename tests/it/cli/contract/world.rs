@@ -1,4 +1,4 @@
-//! What the commands are run on. Each cell begins with the same.
+//! The stores that the commands run on. Each cell starts from the same state.
 
 use std::cell::Cell;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::platforms::{dialects, remote};
 use crate::support::sandbox::Sandbox;
 
-/// Names that are hard on programs.
+/// File names that are hard to handle.
 pub const NAMES: &[&str] = &[
     "plain.txt",
     "red\u{1b}[31m.txt",
@@ -30,7 +30,7 @@ pub const NAMES: &[&str] = &[
     LONG,
 ];
 
-/// Those of [`NAMES`] that a disk takes.
+/// The number of [`NAMES`] that the disk accepts.
 pub const ON_DISK: usize = NAMES.len() - 1;
 
 /// A thousand characters.
@@ -42,11 +42,11 @@ const LONG: &str = {
     }
 };
 
-/// A sandbox that can be put back to how it was.
+/// A sandbox that can be reset to its initial state.
 pub struct World {
     pub env: Sandbox,
     kept: PathBuf,
-    /// Whether a command may have changed something since it was last put back.
+    /// Whether a command may have changed something since the last reset.
     changed: Cell<bool>,
 }
 
@@ -57,26 +57,26 @@ impl World {
         let kept = env.root().join("kept");
         fs::create_dir(&kept).unwrap();
         let world = Self { env, kept, changed: Cell::new(false) };
-        // What is kept has to be there to be copied.
+        // Caches exist before the state is copied.
         world.env.haul(["ls"]).ok();
         world.copy(&world.env.home(), &world.kept.join("home"));
         world.copy(&world.env.work(), &world.kept.join("work"));
         world
     }
 
-    /// No file.
+    /// A store without files.
     pub fn none() -> Self {
         Self::of(Sandbox::new())
     }
 
-    /// One file.
+    /// A store with one file.
     pub fn one() -> Self {
         let mut env = Sandbox::with_files(&["one"]);
         env.set("HAUL_PROFILE_FAR_PROVIDER", remote().name);
         Self::of(env)
     }
 
-    /// More files than the first page of a table has rows.
+    /// A store with more files than the first page of a table has rows.
     pub fn many() -> Self {
         let env = Sandbox::new();
         for number in 0..130 {
@@ -86,7 +86,7 @@ impl World {
         Self::of(env)
     }
 
-    /// Files with names and metadata that are hard on programs.
+    /// A store with hostile names and metadata.
     pub fn hostile() -> Self {
         let env = Sandbox::new();
         for name in NAMES {
@@ -101,7 +101,7 @@ impl World {
         Self::of(env)
     }
 
-    /// A profile whose settings are hard on a terminal.
+    /// A profile whose settings contain control characters.
     pub fn settings() -> Self {
         let env = Sandbox::new();
         let scoped = dialects().find(|case| !case.can().scope.is_empty()).unwrap();
@@ -112,7 +112,7 @@ impl World {
         Self::of(env)
     }
 
-    /// Puts everything back, before a command that may change something again.
+    /// Resets the sandbox if the next command may change something.
     pub fn reset(&self, changes: bool) {
         if !self.changed.replace(changes) {
             return;

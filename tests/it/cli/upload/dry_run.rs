@@ -1,10 +1,10 @@
-//! `--dry-run`: what would go, and nothing goes.
+//! `--dry-run` prints what would be uploaded and sends nothing.
 
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn a_row_for_each_file_that_would_go() {
+fn each_file_to_upload_has_a_row() {
     let env = Sandbox::new();
     env.write("docs/a.txt", "a");
     env.write("docs/sub/b.pdf", "bb");
@@ -43,7 +43,7 @@ fn a_row_for_each_file_that_would_go() {
 }
 
 #[test]
-fn what_is_there_already_is_told() {
+fn existing_files_are_reported() {
     let env = Sandbox::with_files(&["a.txt"]);
     let dry = |words: &[&str]| env.haul([&["upload", "-n", "a.txt", "--fields", "id,name"], words].concat());
     check!(dry(&["--if-exists", "skip"]), @"

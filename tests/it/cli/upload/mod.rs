@@ -106,7 +106,7 @@ fn folders_give_names_relative_to_the_argument() {
 }
 
 #[test]
-fn a_link_that_leads_back_ends() {
+fn a_symlink_cycle_ends() {
     let env = Sandbox::new();
     env.write("docs/sub/a.md", "");
     symlink("..", env.work().join("docs/sub/up")).unwrap();
@@ -120,7 +120,7 @@ fn a_link_that_leads_back_ends() {
 }
 
 #[test]
-fn a_link_as_argument_is_the_file_it_leads_to() {
+fn a_symlink_argument_is_followed() {
     let env = Sandbox::new();
     env.write("real.txt", "content");
     symlink("real.txt", env.work().join("link.txt")).unwrap();

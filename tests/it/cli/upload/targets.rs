@@ -1,9 +1,10 @@
-//! Two local files with one target in one command.
+//! Two local files with the same target in one command.
 
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
-/// A box with two files of one name in two folders, two spellings of another name, and a file `same.txt` in the store.
+/// A sandbox with two files of one name in two folders, two spellings of another name, and a file `same.txt` in the
+/// store.
 fn two_of_a_name() -> Sandbox {
     let env = Sandbox::new();
     env.write("same.txt", "old");
@@ -24,7 +25,7 @@ fn two_of_a_name() -> Sandbox {
 }
 
 #[test]
-fn two_files_of_one_name_are_refused_before_anything_is_sent() {
+fn two_files_with_one_name_are_refused_before_any_request() {
     let env = two_of_a_name();
     check!(env.haul(["upload", "da/same.txt", "db/same.txt", "--if-exists", "replace"]), @"
     status 2
@@ -66,7 +67,7 @@ fn two_files_of_one_name_are_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn the_hint_gives_the_second_file_a_name_of_its_own() {
+fn the_hint_gives_the_second_file_a_different_name() {
     let env = two_of_a_name();
     for (arguments, called) in [
         ("da/same.txt db/same.txt", "db/same.txt"),
@@ -87,7 +88,7 @@ fn the_hint_gives_the_second_file_a_name_of_its_own() {
 }
 
 #[test]
-fn both_stand_beside_each_other_where_a_name_may_be_there_twice() {
+fn both_are_uploaded_where_names_may_repeat() {
     for arguments in [
         &["da/same.txt", "db/same.txt"][..],
         &["-r", "da", "db", "--include", "same.txt"],
@@ -107,7 +108,7 @@ fn both_stand_beside_each_other_where_a_name_may_be_there_twice() {
 }
 
 #[test]
-fn names_with_their_folders_and_files_named_twice_are_no_conflict() {
+fn different_folders_and_repeated_arguments_do_not_conflict() {
     for mode in ["skip", "replace", "fail"] {
         let env = Sandbox::new();
         env.write("docs/a/x.txt", "1");
@@ -116,16 +117,16 @@ fn names_with_their_folders_and_files_named_twice_are_no_conflict() {
         assert_eq!(run.sorted().lines(), ["a/x.txt", "b/x.txt"]);
         let twice = ["docs/a/x.txt", "./docs/a/x.txt", "docs/a/x.txt", "--fields", "name"];
         let run = env.haul([&["upload", "--if-exists", mode], &twice[..]].concat()).ok();
-        assert_eq!(run.lines(), ["x.txt"], "{mode}: a file is sent once");
+        assert_eq!(run.lines(), ["x.txt"], "{mode}: a file is uploaded once");
         assert_eq!(env.ids().len(), 3);
     }
     let env = Sandbox::new();
     env.write("x.txt", "1");
-    assert_eq!(env.haul(["upload", "x.txt", "x.txt"]).ok().lines().len(), 2, "as often as it is named");
+    assert_eq!(env.haul(["upload", "x.txt", "x.txt"]).ok().lines().len(), 2, "once per argument");
 }
 
 #[test]
-fn one_name_and_one_place_are_for_one_file() {
+fn name_and_target_options_need_exactly_one_file() {
     let env = two_of_a_name();
     for option in ["--name", "--to"] {
         for more in
@@ -138,7 +139,7 @@ fn one_name_and_one_place_are_for_one_file() {
         assert_eq!(piped.stderr(), format!("error: {option} is for one file\n"));
     }
     assert_eq!(env.haul(["get", "same.txt", "-o", "-"]).ok().out, b"old");
-    // A report with one file may give it another name.
+    // A line of a report may give its only file another name.
     let report = String::from_utf8(env.read("report")).unwrap();
     env.write("one", report.lines().next().unwrap());
     let run = env.haul(["upload", "--retry-from", "one", "--name", "z.txt", "--fields", "name"]).ok();

@@ -1,4 +1,4 @@
-//! Files that cannot be read, and disks that are full.
+//! Unreadable files and full disks.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use crate::check;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn what_goes_wrong_with_one_leaves_the_others_alone() {
+fn a_failed_file_does_not_affect_the_others() {
     let env = Sandbox::new();
     env.write("a.txt", "a");
     fs::create_dir(env.work().join("folder")).unwrap();
@@ -36,7 +36,7 @@ fn what_goes_wrong_with_one_leaves_the_others_alone() {
 }
 
 #[test]
-fn pipes_and_devices_are_refused_at_once() {
+fn pipes_and_devices_are_refused() {
     let env = Sandbox::new();
     env.run(env.program("mkfifo").arg("pipe")).ok();
     check!(env.haul(["upload", "pipe"]), @"
@@ -88,10 +88,10 @@ fn unreadable_files_and_folders() {
 }
 
 #[test]
-fn a_full_disk_leaves_nothing_half_written() {
+fn a_full_disk_leaves_no_incomplete_file() {
     let env = Sandbox::with_files(&["small.txt"]);
     env.write("big.bin", vec![1; 3 << 20]);
-    // A write beyond the limit fails like one to a full disk, once the signal for it is ignored.
+    // A write beyond the limit fails like one to a full disk, once its signal is ignored.
     let run = env.shell("trap '' XFSZ; ulimit -f 1024; haul upload big.bin");
     check!(run, @"
     status 1

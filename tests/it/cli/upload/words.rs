@@ -1,4 +1,4 @@
-//! What is said about a file, and what is there already.
+//! Attributes of uploaded files, and files that already exist.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::check;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn metadata_is_json_where_it_parses() {
+fn metadata_values_are_parsed_as_json_if_valid() {
     let env = Sandbox::new();
     env.write("a.txt", "");
     env.write("good.json", r#"{"k": [1, null], "n": 2}"#);
@@ -115,7 +115,7 @@ fn lifetimes() {
 }
 
 #[test]
-fn a_file_is_gone_when_its_time_is_over() {
+fn a_file_disappears_when_it_expires() {
     let mut env = Sandbox::new();
     env.write("a.txt", "");
     env.haul(["upload", "a.txt", "--expires", "1h"]).ok();
@@ -126,7 +126,7 @@ fn a_file_is_gone_when_its_time_is_over() {
 }
 
 #[test]
-fn what_is_there_already() {
+fn existing_files() {
     let env = Sandbox::with_files(&["a.txt"]);
     let old = env.ids();
     let upload = |what: &str| env.haul(["upload", "a.txt", "--if-exists", what, "--fields", "id,name"]);
@@ -163,7 +163,7 @@ fn what_is_there_already() {
 }
 
 #[test]
-fn new_content_for_a_file_keeps_its_id_and_name() {
+fn new_content_keeps_the_id_and_name() {
     let env = Sandbox::with_files(&["a.txt"]);
     let old = env.ids();
     env.write("b.txt", "longer content");
@@ -190,7 +190,7 @@ fn new_content_for_a_file_keeps_its_id_and_name() {
 }
 
 #[test]
-fn words_that_describe_it() {
+fn options_set_the_attributes_of_a_file() {
     let env = Sandbox::new();
     env.write("a", "");
     let run =

@@ -1,4 +1,4 @@
-//! Requests at once: what was answered with success is kept.
+//! Concurrent requests: a change that was answered with success is kept.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::emulator::activeloop::{start, upload};
 use crate::support::raw::{FORM, JSON, form};
 
 #[test]
-fn metadata_that_is_merged_at_once_is_all_kept() {
+fn concurrent_metadata_merges_are_all_kept() {
     let server = start();
     let id = upload(&server, "a.txt", b"hello", &[]);
     thread::scope(|scope| {
@@ -29,7 +29,7 @@ fn metadata_that_is_merged_at_once_is_all_kept() {
 }
 
 #[test]
-fn nothing_is_left_of_a_workspace_that_was_deleted() {
+fn a_deleted_workspace_leaves_nothing() {
     let server = start();
     let set_user = |method: &str, id: &str, user: &str| {
         let body = json!({ "user": user, "access": "viewer" }).to_string();
@@ -53,11 +53,11 @@ fn nothing_is_left_of_a_workspace_that_was_deleted() {
                 })
             });
             let user = scope.spawn(|| set_user("POST", &id, "new"));
-            // As soon as the first of the new files is there.
+            // As soon as the first of the new files exists.
             let begun = Instant::now();
             let listing = Listing { limit: 2, ..Listing::default() };
             while server.store.list("activeloop", &listing).unwrap().len() < 2 {
-                assert!(begun.elapsed() < Duration::from_mins(1), "nothing comes");
+                assert!(begun.elapsed() < Duration::from_mins(1), "no file appears");
                 thread::yield_now();
             }
             assert_eq!(server.delete(&format!("/workspaces/{id}")).status, 200);
@@ -73,7 +73,7 @@ fn nothing_is_left_of_a_workspace_that_was_deleted() {
 }
 
 #[test]
-fn damaged_content_is_no_success() {
+fn damaged_content_is_an_error() {
     let server = start();
     let id = upload(&server, "a.txt", b"hello", &[]);
     assert_eq!(server.damage(), 1);

@@ -1,4 +1,4 @@
-//! The requests that real clients were seen to send, byte for byte but for their host and length.
+//! Requests captured from real clients, byte for byte except for host and length.
 
 use serde_json::{Value, json};
 
@@ -130,7 +130,7 @@ fn start() -> Emulator {
 }
 
 #[test]
-fn openais_client_for_python() {
+fn the_openai_python_client() {
     let server = start();
     let ask = |line: &str, rest: &str| server.replay(&format!("{line} HTTP/1.1\n{OPENAI}\n{rest}"));
     let first = ask("POST /files", CREATE).ok();
@@ -165,7 +165,7 @@ fn openais_client_for_python() {
 }
 
 #[test]
-fn requests_sends_two_files_without_a_type() {
+fn requests_uploads_two_files_without_a_type() {
     let both = start().replay(REQUESTS).ok();
     let names: Vec<_> = both.as_array().unwrap().iter().map(|file| &file["filename"]).collect();
     assert_eq!(names, ["a.pdf", "b.pdf"]);

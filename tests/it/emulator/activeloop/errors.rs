@@ -1,4 +1,4 @@
-//! What is refused, and in which words.
+//! Refused requests and their messages.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::emulator::activeloop::{setup, start, upload};
 use crate::support::emulator::{AUTH, Emulator, Setup};
 use crate::support::raw::{Answer, FORM, JSON, form};
 
-/// Type and place of the one problem of a 422.
+/// The type and location of the only problem of a 422.
 fn problem(answer: &Answer) -> (String, Value) {
     assert_eq!(answer.status, 422, "{}", answer.text());
     let body = answer.json();
@@ -17,7 +17,7 @@ fn problem(answer: &Answer) -> (String, Value) {
 }
 
 #[test]
-fn a_token_is_wanted_everywhere() {
+fn every_route_requires_a_token() {
     let server = start();
     let paths = [
         ("GET", "/files"),
@@ -55,7 +55,7 @@ fn a_token_is_wanted_everywhere() {
 }
 
 #[test]
-fn unknown_routes_and_slashes() {
+fn unknown_routes_and_trailing_slashes() {
     let server = start();
     let unknown = server.get("/v1/files");
     assert_eq!((unknown.status, unknown.text().as_str()), (404, r#"{"detail":"Not Found"}"#));
@@ -73,7 +73,7 @@ fn unknown_routes_and_slashes() {
 }
 
 #[test]
-fn an_upload_without_a_proper_file_or_field() {
+fn an_upload_with_an_invalid_file_or_field() {
     let server = start();
     let ask = |parts: &[(&str, &[u8])]| server.ask("POST", "/files", &[FORM], &form(parts));
     let file: (&str, &[u8]) = ("name=\"file\"; filename=\"a\"", b"a");
@@ -105,7 +105,7 @@ fn an_upload_without_a_proper_file_or_field() {
 }
 
 #[test]
-fn a_listings_parameters() {
+fn parameters_of_a_listing_are_validated() {
     let server = start();
     for (query, kind, place) in [
         ("limit=0", "greater_than_equal", "limit"),
@@ -139,7 +139,7 @@ fn a_listings_parameters() {
 }
 
 #[test]
-fn a_metadata_updates_body() {
+fn the_body_of_a_metadata_update_is_validated() {
     let server = start();
     let path = format!("/files/{}/metadata", upload(&server, "a", b"", &[]));
     let put = |body: &str| server.ask("PUT", &path, &[JSON], body.as_bytes());
@@ -151,7 +151,7 @@ fn a_metadata_updates_body() {
 }
 
 #[test]
-fn ids_never_lead_elsewhere() {
+fn ids_cannot_escape_the_path() {
     let server = start();
     for id in ["%2e%2e", "a%2Fb", "%00", "..%2f..%2fetc%2fpasswd", "%E6%97%A5"] {
         for path in [format!("/files/{id}"), format!("/files/{id}/content")] {
@@ -162,7 +162,7 @@ fn ids_never_lead_elsewhere() {
 }
 
 #[test]
-fn a_large_request_gets_the_proxys_page() {
+fn an_oversized_request_gets_the_proxys_page() {
     let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     let body = form(&[("name=\"file\"; filename=\"a\"", &[b'x'; 1000])]);
     let answer = server.ask("POST", "/files", &[FORM], &body);

@@ -8,7 +8,7 @@ use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, JSON, form, keys, noise};
 
 #[test]
-fn an_upload_of_one_answers_with_its_object() {
+fn an_upload_of_one_file_returns_its_object() {
     let server = start();
     let body = form(&[
         ("name=\"file\"; filename=\"hello.txt\"\r\nContent-Type: text/plain", b"Hello, world!"),
@@ -31,7 +31,7 @@ fn an_upload_of_one_answers_with_its_object() {
 }
 
 #[test]
-fn an_upload_of_several_answers_with_an_array_or_an_envelope() {
+fn an_upload_of_several_files_returns_an_array_or_an_envelope() {
     let server = start();
     let body = form(&[
         ("name=\"file\"; filename=\"a.pdf\"", b"a"),
@@ -54,7 +54,7 @@ fn an_upload_of_several_answers_with_an_array_or_an_envelope() {
 }
 
 #[test]
-fn content_comes_back_as_it_went() {
+fn content_is_returned_unchanged() {
     let server = start();
     for (name, content, kind) in [
         ("naïve 日本.pdf", noise(3_456_789), "application/pdf"),
@@ -72,7 +72,7 @@ fn content_comes_back_as_it_went() {
 }
 
 #[test]
-fn ranges_are_ignored_unless_asked_for() {
+fn ranges_are_ignored_unless_enabled() {
     let server = start();
     let path = format!("/files/{}/content", upload(&server, "a", b"0123456789", &[]));
     let ask = |server: &Emulator| {
@@ -85,7 +85,7 @@ fn ranges_are_ignored_unless_asked_for() {
 }
 
 #[test]
-fn a_second_delete_finds_nothing() {
+fn a_second_delete_is_not_found() {
     let server = start();
     let id = upload(&server, "a", b"a", &[]);
     let path = format!("/files/{id}");
@@ -100,7 +100,7 @@ fn a_second_delete_finds_nothing() {
 }
 
 #[test]
-fn indexing_takes_a_while_and_may_fail() {
+fn indexing_takes_time_and_may_fail() {
     let server = start();
     let path = format!("/files/{}", upload(&server, "a", b"a", &[]));
     let status = |server: &Emulator| {
@@ -124,7 +124,7 @@ fn indexing_takes_a_while_and_may_fail() {
 }
 
 #[test]
-fn metadata_is_merged_by_any_of_three_methods() {
+fn metadata_is_merged_by_each_of_three_methods() {
     let server = start();
     let id = upload(&server, "a", b"a", &[("metadata", r#"{"author":"hegel","year":1807}"#)]);
     let path = format!("/files/{id}/metadata");

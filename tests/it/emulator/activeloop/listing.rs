@@ -11,7 +11,7 @@ fn names(page: &Value) -> Vec<&str> {
     page["data"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap()).collect()
 }
 
-/// Seven files, one a second, a to g.
+/// Seven files, a to g, a second apart.
 fn seven() -> Emulator {
     let mut server = start();
     for (second, name) in ["a", "b", "c", "d", "e", "f", "g"].into_iter().enumerate() {
@@ -68,7 +68,7 @@ fn ties_are_paged_by_id() {
 }
 
 #[test]
-fn purposes_and_metadata_choose() {
+fn a_listing_is_filtered_by_purpose_and_metadata() {
     let server = seven();
     let chosen = |query: &str| names(&server.get(&format!("/files?order=asc&{query}")).ok()).concat();
     for (query, expected) in [
@@ -93,7 +93,7 @@ fn purposes_and_metadata_choose() {
 }
 
 #[test]
-fn a_filter_is_paged_over_many_files_that_do_not_pass() {
+fn a_filter_pages_past_many_files_that_do_not_match() {
     let server = start();
     for at in 0..300 {
         upload(&server, &at.to_string(), b"", &[("metadata", &json!({ "keep": at % 100 == 7 }).to_string())]);
@@ -102,7 +102,7 @@ fn a_filter_is_paged_over_many_files_that_do_not_pass() {
 }
 
 #[test]
-fn a_place_is_kept_when_its_file_goes() {
+fn a_cursor_stays_valid_when_its_file_is_deleted() {
     let server = seven();
     let page = server.get("/files?limit=3").ok();
     let last = page["last_id"].as_str().unwrap();

@@ -11,7 +11,7 @@ use crate::support::clock_at;
 use crate::support::emulator::{AUTH, Emulator, Setup, TOKEN};
 use crate::support::raw::{FORM, form};
 
-/// What a test's clock says: 2026-05-10T12:00:00Z.
+/// The clock of the tests: 2026-05-10T12:00:00Z.
 const NOW: i64 = 1_778_414_400;
 
 fn setup() -> Setup<'static> {
@@ -23,7 +23,7 @@ fn start() -> Emulator {
     Emulator::start(&setup())
 }
 
-/// Uploads a file with further fields and returns its id.
+/// Uploads a file with additional fields and returns its id.
 fn upload(server: &Emulator, name: &str, content: &[u8], fields: &[(&str, &str)]) -> String {
     let file = format!("name=\"file\"; filename=\"{name}\"");
     let heads: Vec<String> = fields.iter().map(|(name, _)| format!("name=\"{name}\"")).collect();

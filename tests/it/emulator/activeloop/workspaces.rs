@@ -1,4 +1,4 @@
-//! Workspaces, their users, and what is in them.
+//! Workspaces, their users and their files.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn create(server: &Emulator, id: &str) {
 }
 
 #[test]
-fn workspaces_come_and_go_but_the_default_one() {
+fn workspaces_are_created_and_deleted_except_the_default_one() {
     let server = start();
     create(&server, "my-work_2");
     let list = server.get("/workspaces").ok();
@@ -34,7 +34,7 @@ fn workspaces_come_and_go_but_the_default_one() {
 }
 
 #[test]
-fn an_id_has_its_form() {
+fn workspace_ids_are_validated() {
     let server = start();
     let longest = "a".repeat(34);
     for id in ["a", "0", "a-b_c-1", &longest] {
@@ -91,7 +91,7 @@ fn users_have_access() {
 }
 
 #[test]
-fn a_file_is_in_its_workspace_only() {
+fn a_file_is_visible_only_in_its_workspace() {
     let server = start();
     create(&server, "w");
     let id = upload(&server, "a.txt", b"text", &[("workspace", "w")]);
@@ -111,7 +111,7 @@ fn a_file_is_in_its_workspace_only() {
         page["data"].as_array().unwrap().iter().map(|file| file["filename"].clone()).collect::<Vec<_>>()
     };
     assert_eq!((names(""), names("?workspace=w")), (vec![json!("b.txt")], vec![json!("a.txt")]));
-    // It goes with its workspace, and does not come back with another of that name.
+    // A file is deleted with its workspace and does not reappear in another workspace of that name.
     server.delete("/workspaces/w");
     assert_eq!(server.get(&format!("/files/{id}?workspace=w")).status, 404);
     create(&server, "w");

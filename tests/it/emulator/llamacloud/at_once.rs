@@ -1,4 +1,4 @@
-//! Requests at once: what was answered with success is kept, and a rule holds for all of them together.
+//! Concurrent requests: a change that was answered with success is kept, and rules apply to all of them together.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use crate::support::raw::{FORM, form};
 
 const AT_ONCE: usize = 6;
 
-/// Makes a call several times at once; the statuses of its answers.
+/// Makes several concurrent calls and returns their statuses.
 fn at_once(call: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
     thread::scope(|scope| {
         let calls: Vec<_> = (0..AT_ONCE)
@@ -23,7 +23,7 @@ fn at_once(call: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
 }
 
 #[test]
-fn a_presigned_url_takes_content_from_several_at_once() {
+fn a_presigned_url_accepts_concurrent_uploads() {
     let server = start();
     for round in 0..10 {
         let begun = server.json("PUT", LEGACY, &json!({ "name": "a.txt" })).json();
@@ -36,14 +36,14 @@ fn a_presigned_url_takes_content_from_several_at_once() {
         assert!(server.fetch(&link, &[]).text().starts_with("content "));
         assert_eq!(server.blobs(), round + 1);
         assert_eq!(server.store.notes("llamacloud", "expected", None).unwrap(), []);
-        // Content of its own, so that the next round's is another.
+        // Content unique to this round.
         let last = format!("the last of round {round}");
         assert_eq!(server.ask_bare("PUT", &path, &[], last.as_bytes()).status, 200);
     }
 }
 
 #[test]
-fn an_external_id_is_taken_by_one_of_several_at_once() {
+fn one_of_several_concurrent_uploads_gets_an_external_id() {
     let server = with(&["unique-external-id"]);
     for round in 0..10 {
         let external = format!("external-{round}");
@@ -63,7 +63,7 @@ fn an_external_id_is_taken_by_one_of_several_at_once() {
 }
 
 #[test]
-fn damaged_content_is_no_success() {
+fn damaged_content_is_an_error() {
     let server = start();
     let file = server.upload("a.txt", "user_data", b"hello");
     let link = server.get(&format!("{BETA}/{}/content", file["id"].as_str().unwrap())).json();

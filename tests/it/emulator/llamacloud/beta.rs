@@ -1,4 +1,4 @@
-//! `/api/v1/beta/files`: uploads, one file, deletes, and what every request is refused for.
+//! `/api/v1/beta/files`: uploads, retrieval, deletion, and the errors of every request.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::raw::{FORM, form, keys, noise};
 const FILE: &str = "name=\"file\"; filename=\"a.txt\"";
 
 #[test]
-fn an_upload_comes_back_byte_for_byte() {
+fn an_upload_is_returned_byte_for_byte() {
     let server = start();
     let content = noise(3_000_000);
     let file = server.upload("a.bin", "user_data", &content);
@@ -28,9 +28,9 @@ fn an_upload_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn names_are_kept_whatever_is_in_them() {
+fn names_with_any_characters_are_kept() {
     let server = start();
-    // As Python frames it: raw UTF-8, and quotes in percent form.
+    // Python's framing: raw UTF-8, and percent-encoded quotes.
     let file = server.upload("naïve %22q%22.pdf", "user_data", b"x");
     assert_eq!((&file["name"], &file["file_type"]), (&json!("naïve \"q\".pdf"), &json!("pdf")));
     for name in ["../../etc/passwd", "/etc/passwd", "..", "日本語.txt", "no extension"] {
@@ -42,7 +42,7 @@ fn names_are_kept_whatever_is_in_them() {
 }
 
 #[test]
-fn parts_come_in_any_order_and_the_last_of_a_name_counts() {
+fn parts_come_in_any_order_and_the_last_of_a_name_wins() {
     let server = start();
     let body = form(&[
         (FILE, b"first"),
@@ -58,7 +58,7 @@ fn parts_come_in_any_order_and_the_last_of_a_name_counts() {
 }
 
 #[test]
-fn every_documented_purpose_is_taken_and_parse_files_expire() {
+fn every_documented_purpose_is_accepted_and_parse_files_expire() {
     let server = start();
     for purpose in ["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"] {
         let expiry = if purpose == "parse" { json!("2026-01-04T03:04:05Z") } else { json!(null) };
@@ -67,7 +67,7 @@ fn every_documented_purpose_is_taken_and_parse_files_expire() {
 }
 
 #[test]
-fn uploads_that_are_not_right_leave_nothing() {
+fn invalid_uploads_leave_nothing() {
     let server = start();
     let ask = |parts: &[(&str, &[u8])]| server.ask("POST", BETA, &[FORM], &form(parts));
     let purpose: (&str, &[u8]) = ("name=\"purpose\"", b"user_data");
@@ -93,7 +93,7 @@ fn uploads_that_are_not_right_leave_nothing() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_it_comes() {
+fn an_oversized_upload_is_refused_before_its_body() {
     let server = start();
     let head = format!(
         "POST {BETA} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n{FORM}\r\nContent-Length: 600000000\r\nExpect: 100-continue\r\n\r\n"
@@ -102,7 +102,7 @@ fn what_is_too_large_is_refused_before_it_comes() {
 }
 
 #[test]
-fn keys_are_wanted_everywhere() {
+fn every_route_requires_a_key() {
     let server = Emulator::start(&Setup { token: Some("llx-right"), ..setup() });
     let id = PROJECT;
     let routes = [
@@ -136,7 +136,7 @@ fn keys_are_wanted_everywhere() {
 }
 
 #[test]
-fn only_the_keys_own_scope_is_open() {
+fn only_the_scope_of_the_key_is_accessible() {
     let server = start();
     let id = server.upload("a", "user_data", b"x")["id"].as_str().unwrap().to_owned();
     let status = |query: &str| server.get(&format!("{BETA}?{query}"));
@@ -181,7 +181,7 @@ fn unknown_ids_routes_and_methods() {
 }
 
 #[test]
-fn lives_of_links_are_taken_as_they_come() {
+fn any_lifetime_of_a_link_is_accepted() {
     let server = start();
     let id = server.upload("a", "user_data", b"x")["id"].as_str().unwrap().to_owned();
     let content = |query: &str| server.get(&format!("{BETA}/{id}/content?{query}"));

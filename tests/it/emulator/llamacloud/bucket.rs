@@ -12,7 +12,7 @@ fn presigned(server: &Emulator, query: &str) -> Value {
 }
 
 #[test]
-fn ranges_are_honoured() {
+fn ranges_are_supported() {
     let server = start();
     let link = presigned(&server, "");
     let whole = server.fetch(&link, &[]);
@@ -30,7 +30,7 @@ fn ranges_are_honoured() {
 }
 
 #[test]
-fn the_key_of_the_api_is_refused() {
+fn the_api_key_is_refused() {
     let server = start();
     let link = presigned(&server, "");
     for header in [KEY, "Authorization: Basic YTpi", "Authorization:"] {
@@ -63,7 +63,7 @@ fn forged_and_expired_urls_are_refused() {
         get(&forged).refused_by_bucket(403, "SignatureDoesNotMatch");
     }
     get(path.split('?').next().unwrap()).refused_by_bucket(403, "AccessDenied");
-    // A signature is for one method.
+    // A signature is valid for one method.
     server.ask_bare("PUT", &path, &[], b"x").refused_by_bucket(403, "SignatureDoesNotMatch");
     assert_eq!(server.ask_bare("HEAD", &path, &[], b"").status, 403);
 
@@ -73,7 +73,7 @@ fn forged_and_expired_urls_are_refused() {
 }
 
 #[test]
-fn a_put_must_say_its_length() {
+fn a_put_requires_a_length() {
     let server = start();
     let put = server.json("PUT", LEGACY, &serde_json::json!({ "name": "a" })).json();
     let path = server.path(&put["url"]);
@@ -84,7 +84,7 @@ fn a_put_must_say_its_length() {
         "PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 600000000\r\nExpect: 100-continue\r\n\r\n"
     );
     server.send(large.as_bytes()).refused_by_bucket(400, "EntityTooLarge");
-    // The object store takes what the API does not: nothing at all.
+    // Unlike the API, the object store accepts an empty file.
     assert_eq!(server.ask_bare("PUT", &path, &[], b"").status, 200);
     assert_eq!(server.get(&format!("{LEGACY}/{}", put["file_id"].as_str().unwrap())).json()["file_size"], 0);
 }

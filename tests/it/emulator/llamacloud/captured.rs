@@ -1,5 +1,5 @@
-//! Requests as the official clients sent them, byte for byte. The server is served alone and has the files and the project
-//! that they name.
+//! Requests as the official clients sent them, byte for byte. The server runs alone and has the project and the
+//! files that the requests name.
 
 use crate::emulator::llamacloud::support::{Calls, Refusal, setup};
 use crate::support::emulator::{Emulator, Setup};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 const PROJECT: &str = "99999999-2222-4333-8444-555555555555";
 const ID: &str = "11111111-2222-4333-8444-555555555555";
-/// What Python's client says with every request.
+/// The headers of every request of the Python client.
 const PYTHON: &str = "Host: 127.0.0.1:8911
 Accept-Encoding: gzip, deflate
 Connection: keep-alive
@@ -39,19 +39,19 @@ fn server() -> Emulator {
     server
 }
 
-/// Sends lines as they are but for their ends, which were CR LF.
+/// Sends lines unchanged, except that their line ends become CR LF again.
 fn replay(server: &Emulator, lines: &str) -> Answer {
     server.send(lines.replace('\n', "\r\n").as_bytes())
 }
 
-/// The head of a request, with the length of its body.
+/// The head of a request with the length of its body.
 fn with_body(line: &str, headers: &str, kind: &str, body: &str) -> String {
     let length = body.replace('\n', "\r\n").len();
     format!("{line} HTTP/1.1\n{headers}\nContent-Length: {length}\nContent-Type: {kind}\n\n{body}")
 }
 
 #[test]
-fn python_uploads() {
+fn the_python_client_uploads() {
     let server = server();
     let body = "--9ab6343bda60a7402be0154e544fb63f
 Content-Disposition: form-data; name=\"purpose\"
@@ -86,7 +86,7 @@ hello world
 }
 
 #[test]
-fn typescript_uploads() {
+fn the_typescript_client_uploads() {
     let server = server();
     let request = format!(
         "POST /api/v1/beta/files?project_id={PROJECT} HTTP/1.1
@@ -131,7 +131,7 @@ hello world
 }
 
 #[test]
-fn python_lists_and_reads() {
+fn the_python_client_lists_and_reads() {
     let server = server();
     let get = |path: &str| replay(&server, &format!("GET {path} HTTP/1.1\n{PYTHON}\n\n"));
 
@@ -144,7 +144,7 @@ fn python_lists_and_reads() {
 
     let file = get(&format!("/api/v1/beta/files/{ID}?expand=download_url")).json();
     assert_eq!(file["id"], ID);
-    // URLs are those of the host that the client asked.
+    // URLs have the host of the client's request.
     let url = file["download_url"]["url"].as_str().unwrap();
     assert!(url.starts_with(&format!("http://127.0.0.1:8911/_store/{ID}?")), "{url}");
 
@@ -157,7 +157,7 @@ fn python_lists_and_reads() {
 }
 
 #[test]
-fn python_queries() {
+fn the_python_client_queries() {
     let server = server();
     let body = r#"{"filter":{"file_name":"hello.txt"},"order_by":"name desc","page_size":5}"#;
     let request = with_body("POST /api/v1/beta/files/query", PYTHON, "application/json", body);
@@ -168,7 +168,7 @@ fn python_queries() {
 }
 
 #[test]
-fn python_deletes_with_a_content_type_and_no_content() {
+fn the_python_client_deletes_with_a_content_type_and_no_body() {
     let server = server();
     let headers = PYTHON.replace("Accept: application/json", "Accept: */*");
     let request =
@@ -179,7 +179,7 @@ fn python_deletes_with_a_content_type_and_no_content() {
 }
 
 #[test]
-fn old_python_uploads() {
+fn the_old_python_client_uploads() {
     let server = server();
     let body = "--1b098b41d0cc325a2fe8b87f0dab6b7b
 Content-Disposition: form-data; name=\"upload_file\"; filename=\"hello.txt\"
@@ -197,7 +197,7 @@ hello world
 }
 
 #[test]
-fn old_python_uploads_past_the_api() {
+fn the_old_python_client_uploads_to_a_presigned_url() {
     let server = server();
     let body = r#"{"name":"hello.txt","external_file_id":"docs/hello.txt","file_size":11}"#;
     let line = format!("PUT /api/v1/files?project_id={PROJECT}");
@@ -225,7 +225,7 @@ hello world"
 }
 
 #[test]
-fn old_python_asks_for_a_url_to_be_fetched() {
+fn the_old_python_client_requests_an_upload_from_a_url() {
     let body =
         r#"{"url":"https://example.com/a.pdf","follow_redirects":true,"name":"a.pdf","verify_ssl":true}"#;
     let request = with_body("PUT /api/v1/files/upload_from_url", LEGACY, "application/json", body);
@@ -233,7 +233,7 @@ fn old_python_asks_for_a_url_to_be_fetched() {
 }
 
 #[test]
-fn old_python_deletes() {
+fn the_old_python_client_deletes() {
     let server = server();
     let request = format!("DELETE /api/v1/files/{ID} HTTP/1.1\n{LEGACY}\n\n");
     assert_eq!(replay(&server, &request).status, 204);

@@ -31,7 +31,7 @@ fn upload(server: &Emulator, query: &str, content: &[u8]) -> Value {
 }
 
 #[test]
-fn an_upload_is_seen_by_both_generations() {
+fn an_upload_is_visible_in_both_generations() {
     let server = start();
     let file = upload(&server, "", b"hello");
     assert_eq!(keys(&file), LONG);
@@ -56,7 +56,7 @@ fn an_upload_is_seen_by_both_generations() {
 }
 
 #[test]
-fn what_goes_with_an_upload_is_in_the_query() {
+fn the_attributes_of_an_upload_are_in_the_query() {
     let server = start();
     let file = upload(&server, "?external_file_id=docs/a.pdf&storage_type=Ephemeral", b"x");
     assert_eq!(
@@ -73,7 +73,7 @@ fn what_goes_with_an_upload_is_in_the_query() {
 }
 
 #[test]
-fn the_list_is_one_array_however_long() {
+fn the_listing_is_one_array_of_any_length() {
     let server = start();
     assert_eq!(server.get(LEGACY).text(), "[]");
     for number in 0..450 {
@@ -84,13 +84,13 @@ fn the_list_is_one_array_however_long() {
     let files = answer.json();
     let ids: Vec<_> = files.as_array().unwrap().iter().map(|file| file["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 450);
-    assert!(ids.is_sorted_by(|a, b| a > b), "each once, the newest first");
+    assert!(ids.is_sorted_by(|a, b| a > b), "each once, newest first");
     assert_eq!(keys(&files[0]), LONG);
     assert_eq!(server.ask("PUT", &format!("{LEGACY}/sync"), &[], b"").json(), files);
 }
 
 #[test]
-fn ids_are_uuids_here() {
+fn ids_are_uuids() {
     let server = start();
     for (method, path) in [("GET", "x"), ("DELETE", "x"), ("GET", "x/content"), ("GET", "..%2f..")] {
         let wrong = server.ask(method, &format!("{LEGACY}/{path}"), &[], b"").invalid();
@@ -100,7 +100,7 @@ fn ids_are_uuids_here() {
 }
 
 #[test]
-fn a_presigned_upload_goes_past_the_api() {
+fn a_presigned_upload_bypasses_the_api() {
     let server = start();
     let record = json!({
         "name": "b.bin", "external_file_id": "ext", "file_size": 3, "last_modified_at": "2019-12-27T18:11:19.117",
@@ -131,7 +131,7 @@ fn a_presigned_upload_goes_past_the_api() {
     let answer = server.fetch(&link, &[]);
     assert!(answer.body == content && answer.header("content-type") == Some("text/plain"));
 
-    // As long as a URL is good, it writes again.
+    // A URL accepts further writes as long as it is valid.
     assert_eq!(server.ask_bare("PUT", &url, &[], b"again").status, 200);
     assert_eq!(server.fetch(&link, &[]).body, b"again");
     server.ask("DELETE", &format!("{LEGACY}/{id}"), &[], b"");
@@ -139,7 +139,7 @@ fn a_presigned_upload_goes_past_the_api() {
 }
 
 #[test]
-fn records_that_are_not_right_say_where() {
+fn invalid_records_name_the_location_of_the_error() {
     let server = start();
     for (record, field, kind) in [
         (json!({}), "name", "missing"),

@@ -1,4 +1,4 @@
-//! The beta listing and its deprecated elder.
+//! The beta listing and its deprecated predecessor.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::emulator::llamacloud::support::{BETA, Calls, NOW, PROJECT, Refusal, S
 use crate::support::emulator::Emulator;
 use crate::support::raw::{FORM, form, keys};
 
-/// Five files, a second apart, whose names, ids and ages have three different orders.
+/// Five files, a second apart, whose names, ids and ages are in three different orders.
 fn server() -> Emulator {
     let server = start();
     let start: jiff::Timestamp = NOW.parse().unwrap();
@@ -49,7 +49,7 @@ fn three_pages_in_every_order() {
 }
 
 #[test]
-fn fifty_unless_asked_and_a_thousand_at_most() {
+fn pages_have_fifty_files_by_default_and_a_thousand_at_most() {
     let server = start();
     for number in 0..51 {
         server.seed(&format!("{number:02}"), "x", PROJECT, NOW.parse().unwrap());
@@ -97,7 +97,7 @@ fn files_are_found_by_id_name_and_external_id() {
 }
 
 #[test]
-fn expand_gives_urls_that_work() {
+fn expand_returns_working_urls() {
     let server = server();
     for query in ["expand=download_url", "expand[]=download_url", "expand=other&expand=download_url"] {
         let file = server.get(&format!("{BETA}?{query}&file_ids=a")).json()["items"][0].clone();
@@ -122,7 +122,7 @@ fn a_token_is_bound_to_its_listing() {
 }
 
 #[test]
-fn a_listing_goes_on_after_a_file_that_was_deleted() {
+fn a_listing_continues_after_a_deleted_file() {
     let server = server();
     let first = server.get(&format!("{BETA}?page_size=2")).json();
     assert_eq!(ids(&first), "db");
@@ -141,7 +141,7 @@ fn other_orders_are_refused() {
 }
 
 #[test]
-fn queries_have_the_older_orders_and_more_conditions() {
+fn queries_support_the_older_orders_and_more_conditions() {
     let server = server();
     let file = json!({ "name": "6", "data_source_id": "99999999-2222-4333-8444-555555555555" });
     let presigned = server.json("PUT", "/llamacloud/api/v1/files", &file).json();
@@ -172,7 +172,7 @@ fn queries_have_the_older_orders_and_more_conditions() {
 }
 
 #[test]
-fn queries_that_are_not_right_say_where() {
+fn invalid_queries_name_the_location_of_the_error() {
     let server = server();
     let path = format!("{BETA}/query");
     for (body, loc, kind) in [

@@ -1,4 +1,4 @@
-//! Every switch, scripted trouble, and a server for trying the official clients by hand.
+//! Every quirk, scripted faults, and a server for trying the official clients by hand.
 
 use std::io::Read;
 
@@ -39,7 +39,7 @@ fn dfl_ids_work_in_both_generations() {
 }
 
 #[test]
-fn the_older_orders_can_be_had() {
+fn the_older_orders_can_be_enabled() {
     let server = with(&["old-order-by"]);
     for name in ["b", "c", "a"] {
         server.upload(name, "user_data", name.as_bytes());
@@ -56,7 +56,7 @@ fn the_older_orders_can_be_had() {
 }
 
 #[test]
-fn one_file_could_once_not_be_read() {
+fn the_route_for_one_file_can_be_disabled() {
     let server = with(&["no-retrieve"]);
     let file = server.upload("a", "user_data", b"x");
     let path = format!("{BETA}/{}", id(&file));
@@ -88,7 +88,7 @@ fn external_ids_can_be_unique() {
 }
 
 #[test]
-fn projects_see_their_own_files_only() {
+fn projects_see_only_their_own_files() {
     let (one, two) = ("99999999-2222-4333-8444-555555555551", "99999999-2222-4333-8444-555555555552");
     let server = with(&[&format!("projects={one},{}", two.to_uppercase())]);
     let file = server.upload("a", "user_data", b"x");
@@ -115,7 +115,7 @@ fn retention_can_be_set() {
     assert_eq!(server.upload("a", "user_data", b"x")["expires_at"], "2026-01-02T04:04:05Z");
     assert_eq!(server.upload("a", "extract", b"x")["expires_at"], "2026-01-03T03:04:05Z");
     assert_eq!(server.upload("a", "parse", b"x")["expires_at"], json!(null));
-    // Expired as soon as it is there.
+    // The file expires immediately.
     let server = with(&["retention=parse:0"]);
     let file = server.upload("a", "parse", b"x");
     server.get(&format!("{BETA}/{}", id(&file))).refused(404);
@@ -183,7 +183,7 @@ fn presigned_uploads_can_be_forms() {
 }
 
 #[test]
-fn scripted_trouble_has_the_services_words() {
+fn scripted_faults_have_the_services_messages() {
     let faults = [
         "refuse=409 DELETE llamacloud/api/v1/beta/files/*",
         "refuse=413 POST llamacloud/api/v1/beta/files",
@@ -205,7 +205,7 @@ fn scripted_trouble_has_the_services_words() {
 }
 
 #[test]
-fn clients_are_told_where_it_is() {
+fn clients_get_the_address_from_variables() {
     let options = Options::default();
     let variables = options.variables("127.0.0.1:8787".parse().unwrap());
     for (name, value) in
@@ -218,7 +218,7 @@ fn clients_are_told_where_it_is() {
 /// `cargo test --test it -- --ignored --nocapture by_hand` serves until its standard input ends.
 #[test]
 #[ignore = "for trying clients by hand"]
-#[allow(clippy::print_stdout)] // Whoever tries wants to know where.
+#[allow(clippy::print_stdout)] // The address is for the person who runs this.
 fn by_hand() {
     let quirks = std::env::var("QUIRKS").unwrap_or_default();
     let quirks: Vec<_> = quirks.split_whitespace().collect();

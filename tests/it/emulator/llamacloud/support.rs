@@ -10,15 +10,15 @@ use crate::support::clock;
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{Answer, FORM, JSON, form};
 
-/// The project of a key where the quirk `projects` names none.
+/// The project of a key, unless the quirk `projects` names one.
 pub const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
 pub const KEY: &str = "Authorization: Bearer llx-TESTKEY";
-/// The clock of a server, unless it has the real one.
+/// The clock of a server, unless it uses the real time.
 pub const NOW: &str = "2026-01-02T03:04:05Z";
 pub const BETA: &str = "/llamacloud/api/v1/beta/files";
 pub const LEGACY: &str = "/llamacloud/api/v1/files";
 
-/// All platforms are served; requests carry a key, and the clock stands still.
+/// Serves all platforms with a fixed clock; requests carry a key.
 pub fn setup() -> Setup<'static> {
     Setup { platform: "llamacloud", auth: KEY, clock: clock(NOW), ..Setup::DEFAULT }
 }
@@ -31,19 +31,19 @@ pub fn with(quirks: &[&str]) -> Emulator {
     Emulator::start(&Setup { quirks, ..setup() })
 }
 
-/// What tests ask of this platform.
+/// Requests of the tests to this platform.
 pub trait Calls {
     fn json(&self, method: &str, path: &str, body: &Value) -> Answer;
 
-    /// Uploads by the beta API and checks that it worked.
+    /// Uploads with the beta API and checks for success.
     fn upload(&self, name: &str, purpose: &str, content: &[u8]) -> Value;
 
     fn try_upload(&self, name: &str, purpose: &str, content: &[u8]) -> Answer;
 
-    /// Fetches a presigned URL, which must lead here.
+    /// Fetches a presigned URL of this server.
     fn fetch(&self, presigned: &Value, headers: &[&str]) -> Answer;
 
-    /// Puts a file into the store past the API.
+    /// Puts a file directly into the store.
     fn seed(&self, id: &str, name: &str, project: &str, created_at: Timestamp);
 }
 
@@ -83,15 +83,15 @@ impl Calls for Emulator {
     }
 }
 
-/// How LlamaCloud refuses.
+/// Checks of LlamaCloud's errors.
 pub trait Refusal {
-    /// Checks that this is a refusal of the text form; the words are returned.
+    /// Checks that this is an error with a text and returns the text.
     fn refused(&self, status: u16) -> String;
 
-    /// Checks that this is a failed validation; where and of what type are returned.
+    /// Checks that this is a failed validation and returns the locations and types.
     fn invalid(&self) -> Vec<(Value, Value)>;
 
-    /// Checks that this is S3's refusal.
+    /// Checks that this is an S3 error.
     fn refused_by_bucket(&self, status: u16, code: &str);
 }
 

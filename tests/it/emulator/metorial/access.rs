@@ -7,7 +7,7 @@ use crate::emulator::metorial::{KEY, MAGNETAR, PULSAR, SETUP, dialect, refused};
 use crate::support::emulator::{Emulator, Setup};
 
 #[test]
-fn a_key_comes_in_a_header_or_in_the_query() {
+fn a_key_is_in_a_header_or_in_the_query() {
     let server = Emulator::start(&Setup { token: Some("metorial_sk_good"), ..SETUP });
     let ask = |path: &str, headers: &[&str]| server.ask("GET", path, headers, b"");
     assert_eq!(ask("/metorial/files", &["Authorization: Bearer metorial_sk_good"]).status, 200);
@@ -37,7 +37,7 @@ fn a_key_comes_in_a_header_or_in_the_query() {
 }
 
 #[test]
-fn a_key_of_several_instances_names_one_and_a_publishable_one_sees_nothing() {
+fn a_key_of_several_instances_needs_one_named_and_a_publishable_key_has_no_access() {
     let server = dialect("magnetar");
     let ask = |path: &str, headers: &[&str]| server.ask("GET", path, headers, b"");
     let publishable = ask("/metorial/files", &["Authorization: Bearer metorial_pk_x"]);
@@ -54,7 +54,7 @@ fn a_key_of_several_instances_names_one_and_a_publishable_one_sees_nothing() {
 }
 
 #[test]
-fn a_request_chooses_its_dialect() {
+fn a_request_selects_its_dialect() {
     let server = dialect("seed");
     let id = server.file("attachment", "a.txt");
     let path = format!("/metorial/files/{id}");
@@ -65,7 +65,7 @@ fn a_request_chooses_its_dialect() {
     };
     let seed = ("purpose".to_owned(), None);
     assert_eq!(first(&[], ""), seed);
-    assert_eq!(first(&["Metorial-Version: 1999-01-01"], ""), seed, "an unknown version counts for none");
+    assert_eq!(first(&["Metorial-Version: 1999-01-01"], ""), seed, "an unknown version is ignored");
     assert_eq!(first(&[PULSAR], ""), ("id".to_owned(), Some("2025-01-01".to_owned())));
     assert_eq!(first(&[], "?api-version=2025-01-01").1.as_deref(), Some("2025-01-01"));
     for version in ["2026-01-01-magnetar", "mt_2026_01_01_magnetar", "2026-01-01"] {
@@ -125,7 +125,7 @@ fn errors_are_worded_by_dialect() {
 }
 
 #[test]
-fn each_dialect_has_its_endpoints_only() {
+fn each_dialect_has_only_its_endpoints() {
     for (word, gone) in [
         (
             "pulsar",

@@ -1,4 +1,4 @@
-//! Requests about one file at once: what was answered with success is kept.
+//! Concurrent requests for one file: a change that was answered with success is kept.
 
 use super::Calls as _;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::support::raw::{Answer, within};
 const TYPE: &str = "Content-Type: text/plain";
 const ROUNDS: usize = 30;
 
-/// Makes two calls at once.
+/// Makes two calls concurrently.
 fn both<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
     let start = Barrier::new(2);
     thread::scope(|scope| {
@@ -29,7 +29,7 @@ fn both<A: Send, B: Send>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -
 }
 
 #[test]
-fn content_that_comes_after_an_upload_is_complete_changes_nothing() {
+fn content_after_the_completion_of_an_upload_changes_nothing() {
     let server = Emulator::start(&Setup { dialect: Some("magnetar"), ..SETUP });
     let ask = json!({
         "mode": "get_upload_url", "purpose": "generic", "file_name": "a.txt", "file_size": 5, "file_type": "text/plain",
@@ -37,11 +37,11 @@ fn content_that_comes_after_an_upload_is_complete_changes_nothing() {
     let upload = server.call("POST", "/files", &ask.to_string()).expect(200);
     let path = server.path(&upload["upload"]["url"]);
     assert_eq!(server.ask("PUT", &path, &[TYPE], b"first").status, 200);
-    // The URL is used again, and its request ends only when the upload is complete.
+    // The URL is used again, and that request ends only after the upload is completed.
     let mut late = server.connect();
     let head = format!("PUT {path} HTTP/1.1\r\nHost: x\r\n{TYPE}\r\nContent-Length: 5\r\n\r\nsec");
     late.write_all(head.as_bytes()).unwrap();
-    assert!(within(|| server.blobs() == 2), "it is on its way");
+    assert!(within(|| server.blobs() == 2), "the upload has begun");
     let complete = json!({ "mode": "complete", "file_upload_id": upload["id"] }).to_string();
     let file = server.call("POST", "/files", &complete).expect(200);
     late.write_all(b"nd").unwrap();
@@ -53,7 +53,7 @@ fn content_that_comes_after_an_upload_is_complete_changes_nothing() {
 }
 
 #[test]
-fn a_link_that_was_deleted_does_not_come_back() {
+fn a_deleted_link_stays_deleted() {
     let server = dialect("pulsar");
     let file = server.file("user_image", "a.txt");
     for round in 0..ROUNDS {
@@ -68,14 +68,14 @@ fn a_link_that_was_deleted_does_not_come_back() {
 }
 
 #[test]
-fn a_deleted_file_has_the_title_that_it_was_given_last() {
+fn a_deleted_file_keeps_its_last_title() {
     let server = dialect("seed");
     for round in 0..ROUNDS {
         let file = server.file("attachment", "a.txt");
         let path = format!("/files/{file}");
         let title = |title: &str| server.call("PATCH", &path, &json!({ "title": title }).to_string()).status;
         let (changed, deleted) = both(|| title("new"), || server.call("DELETE", &path, "").expect(200));
-        // The seed does not show deleted files; the store keeps what was known of them.
+        // The seed dialect does not show deleted files; the store keeps their last record.
         let kept: Value = server.store.noted("metorial", "deleted-file", &file).unwrap().unwrap().into();
         let expected = if changed == 200 { json!("new") } else { Value::Null };
         assert_eq!(
@@ -87,7 +87,7 @@ fn a_deleted_file_has_the_title_that_it_was_given_last() {
 }
 
 #[test]
-fn a_link_is_never_left_without_its_file() {
+fn a_link_never_outlives_its_file() {
     let server = dialect("magnetar");
     for _ in 0..ROUNDS {
         let file = server.file("generic", "a.txt");
@@ -100,7 +100,7 @@ fn a_link_is_never_left_without_its_file() {
 }
 
 #[test]
-fn damaged_content_is_no_success() {
+fn damaged_content_is_an_error() {
     let server = dialect("magnetar");
     let file = server.file("generic", "a.txt");
     let link = server.call("POST", "/file-links", &json!({ "file_id": file }).to_string()).expect(200);

@@ -1,4 +1,4 @@
-//! Requests as the real clients sent them to a socket, with this server's ids in the place of the captured ones.
+//! Requests captured from the real clients, with this server's ids instead of the captured ones.
 
 use super::Calls as _;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::emulator::metorial::{SETUP, dialect};
 use crate::support::emulator::{Emulator, Setup};
 
-/// Served at the root, as the clients were pointed at it.
+/// A server with its routes at the root, as the clients were configured.
 fn alone(word: &'static str) -> Emulator {
     Emulator::start(&Setup { dialect: Some(word), alone: true, ..SETUP })
 }
@@ -18,7 +18,7 @@ Connection: keep-alive
 Authorization: Bearer metorial_sk_TEST";
 
 #[test]
-fn python() {
+fn the_python_client() {
     let server = alone("magnetar");
     let id = server.file("generic", "a.txt");
     let ask = |line: &str, more: &str| server.replay(&format!("{line} HTTP/1.1\nHost: x\n{PYTHON}{more}"));
@@ -51,8 +51,8 @@ cache-control: max-age=0
 accept-encoding: gzip, deflate";
 
 #[test]
-fn node_as_magnetar() {
-    // Whatever is served to those who name no version.
+fn the_node_client_with_magnetar() {
+    // The dialect of requests without a version.
     let server = alone("seed");
     let ask = |line: &str, more: &str| server.replay(&format!("{line} HTTP/1.1\n{NODE}{more}"));
     let form = "
@@ -95,7 +95,7 @@ docs/hello.txt
 }
 
 #[test]
-fn node_as_pulsar() {
+fn the_node_client_with_pulsar() {
     let server = alone("seed");
     let id = server.file("attachment", "a.txt");
     let head = NODE.replace("2026-01-01-magnetar", "2025-01-01-pulsar");
@@ -118,7 +118,7 @@ fn node_as_pulsar() {
 }
 
 #[test]
-fn the_page_s_command_lines() {
+fn the_command_lines_of_the_documentation() {
     let server = dialect("seed");
     let form = "POST /metorial/files HTTP/1.1
 Host: files.metorial.com
@@ -145,6 +145,6 @@ Hello, world!
     let id = file["id"].as_str().unwrap();
     assert_eq!(ask("GET /metorial/files")["items"], json!([file]));
     assert_eq!(ask(&format!("GET /metorial/files/{id}")), file);
-    // Literally a GET: it lists, unless the quirk says that it creates.
+    // A GET as the page prints it: it lists, unless the quirk makes it create.
     assert_eq!(ask(&format!("GET /metorial/files/{id}/links"))["items"], json!([]));
 }

@@ -1,4 +1,4 @@
-//! The file object, get, title, deletion.
+//! The file object, retrieval, titles, deletion.
 
 use super::Calls as _;
 use serde_json::json;
@@ -14,7 +14,7 @@ fn at_noon(word: &str) -> Emulator {
 }
 
 #[test]
-fn a_file_is_shown_as_each_dialect_shows_it() {
+fn a_file_is_shown_in_the_form_of_each_dialect() {
     let server = at_noon("seed");
     let uploaded = server.upload("attachment", "example.txt", b"hello world");
     let id = uploaded.expect(200)["id"].as_str().unwrap().to_owned();
@@ -105,7 +105,7 @@ fn only_the_title_changes() {
 }
 
 #[test]
-fn magnetar_goes_on_showing_a_deleted_file() {
+fn magnetar_still_shows_a_deleted_file() {
     let server = dialect("magnetar");
     let id = server.file("generic", "a.txt");
     let path = format!("/files/{id}");
@@ -136,7 +136,7 @@ fn magnetar_goes_on_showing_a_deleted_file() {
 }
 
 #[test]
-fn the_seed_has_no_word_for_a_deleted_file() {
+fn the_seed_does_not_show_a_deleted_file() {
     let server = dialect("seed");
     let id = server.file("attachment", "a.txt");
     let path = format!("/files/{id}");

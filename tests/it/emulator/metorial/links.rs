@@ -1,4 +1,4 @@
-//! Links and what they lead to.
+//! Links and their targets.
 
 use super::Calls as _;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn the_first_two_dialects_have_links_below_a_file() {
 }
 
 #[test]
-fn magnetar_has_links_by_themselves() {
+fn magnetar_has_top_level_links() {
     for word in ["seed", "magnetar"] {
         let server = dialect(word);
         let (one, two) = (server.file("generic", "1"), server.file("generic", "2"));
@@ -94,7 +94,7 @@ fn magnetar_has_links_by_themselves() {
 }
 
 #[test]
-fn a_link_works_in_either_form_whatever_key_comes_with_it() {
+fn a_link_works_in_both_forms_with_any_key() {
     let server = dialect("magnetar");
     let file = server.file("generic", "a.txt");
     let link = server.call("POST", "/file-links", &json!({ "file_id": file }).to_string()).expect(200);
@@ -113,7 +113,7 @@ fn a_link_works_in_either_form_whatever_key_comes_with_it() {
 }
 
 #[test]
-fn content_is_sent_as_bytes_of_no_kind_but_images() {
+fn content_has_a_generic_type_unless_it_is_an_image() {
     let server = dialect("magnetar");
     let content = |content_type: &str, body: &str, query: &str, headers: &[&str]| {
         let file = format!("name=\"file\"; filename=\"ü%22.txt\"\r\nContent-Type: {content_type}");

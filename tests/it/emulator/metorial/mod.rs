@@ -1,4 +1,4 @@
-//! Metorial's emulator over real sockets, dialect by dialect.
+//! The emulated Metorial over real sockets, in each dialect.
 
 mod access;
 mod at_once;
@@ -22,7 +22,7 @@ fn dialect(word: &str) -> Emulator {
     Emulator::start(&Setup { dialect: Some(word), ..SETUP })
 }
 
-/// A purpose that a dialect takes.
+/// A purpose that a dialect accepts.
 fn purpose(dialect: &str) -> &'static str {
     match dialect {
         "seed" => "attachment",
@@ -31,13 +31,13 @@ fn purpose(dialect: &str) -> &'static str {
     }
 }
 
-/// What tests ask of this platform.
+/// Requests of the tests to this platform.
 trait Calls {
     fn call(&self, method: &str, path: &str, body: &str) -> Answer;
 
     fn upload(&self, purpose: &str, name: &str, content: &[u8]) -> Answer;
 
-    /// Uploads a small file; its id.
+    /// Uploads a small file and returns its id.
     fn file(&self, purpose: &str, name: &str) -> String;
 
     fn list(&self, query: &str) -> Value;
@@ -64,7 +64,7 @@ impl Calls for Emulator {
     }
 }
 
-/// Checks an error: its status, code and entity (empty for none).
+/// Checks the status, code and entity of an error (an empty entity for none).
 #[track_caller]
 fn refused(answer: &Answer, status: u16, code: &str, entity: &str) {
     let body = answer.expect(status);

@@ -1,4 +1,4 @@
-//! Lists: pages in both directions, order, filters.
+//! Listings: pages in both directions, order, filters.
 
 use super::Calls as _;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::emulator::metorial::{KEY, dialect, purpose, refused};
 use crate::support::emulator::Emulator;
 use crate::support::raw::all;
 
-/// A server with `count` files; their ids, oldest first.
+/// A server with `count` files, and their ids, oldest first.
 fn filled(word: &str, count: usize) -> (Emulator, Vec<String>) {
     let server = dialect(word);
     let ids = (0..count).map(|n| server.file(purpose(word), &format!("{n}.txt"))).collect();
@@ -52,7 +52,7 @@ fn three_pages_forwards_and_back() {
 }
 
 #[test]
-fn newest_first_pages_the_other_way() {
+fn newest_first_reverses_the_pages() {
     let (server, mut ids) = filled("magnetar", 7);
     ids.reverse();
     let page = server.list(&format!("order=desc&limit=3&after={}", ids[1]));
@@ -90,8 +90,8 @@ fn an_item_that_is_not_in_the_list_gives_an_empty_page() {
 }
 
 #[test]
-fn a_cursor_says_the_same_in_one_word() {
-    // `["after","fil_x"]` in base 62 with the digits 0-9a-zA-Z, by a calculation outside of this program.
+fn a_cursor_is_an_encoded_position() {
+    // `["after","fil_x"]` in base 62 with the digits 0-9a-zA-Z, computed by another program.
     let (server, _) = filled("magnetar", 1);
     let page = server.list("cursor=cur_bs3Nv2o0ujykqU3xiiZ6JOJ");
     assert_eq!((page["items"].clone(), flags(&page)), (json!([]), (false, false)));
@@ -99,7 +99,7 @@ fn a_cursor_says_the_same_in_one_word() {
 }
 
 #[test]
-fn what_is_wrong_with_a_query_is_told() {
+fn invalid_queries_are_explained() {
     for word in ["seed", "pulsar", "magnetar"] {
         let server = dialect(word);
         for (query, code) in [
@@ -168,7 +168,7 @@ fn filters_by_id_purpose_and_time() {
 }
 
 #[test]
-fn a_filter_by_link_gives_the_link_s_file() {
+fn a_filter_by_link_lists_the_link_s_file() {
     let (server, ids) = filled("magnetar", 3);
     let link = |id: &str| server.call("POST", "/file-links", &format!(r#"{{"file_id":"{id}"}}"#)).expect(200);
     let (one, two) = (link(&ids[0]), link(&ids[2]));

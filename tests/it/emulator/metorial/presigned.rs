@@ -1,4 +1,4 @@
-//! Uploads by a presigned URL.
+//! Uploads to a presigned URL.
 
 use super::Calls as _;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn complete(server: &Emulator, upload: &Value) -> crate::emulator::metorial::Ans
 }
 
 #[test]
-fn ask_put_complete() {
+fn a_presigned_upload_has_three_steps() {
     let server = Emulator::start(&setup(NOW));
     let content = noise(3_000_000);
     let upload = begin(&server, content.len());
@@ -52,7 +52,7 @@ fn ask_put_complete() {
         (file["file_name"].clone(), file["title"].clone(), file["status"].clone()),
         (json!("ü.txt"), json!("T"), json!("active"))
     );
-    assert_eq!(complete(&server, &upload).expect(200), file, "again gives the same");
+    assert_eq!(complete(&server, &upload).expect(200), file, "a second completion returns the same");
     assert_eq!(server.list("")["items"][0]["id"], file["id"]);
     refused(&server.ask("PUT", &path, &[TYPE], b"late"), 403, "forbidden", "");
     let link = server.call("POST", "/file-links", &json!({ "file_id": file["id"] }).to_string()).expect(200);
@@ -60,7 +60,7 @@ fn ask_put_complete() {
 }
 
 #[test]
-fn a_size_must_be_the_one_that_was_said() {
+fn the_size_must_equal_the_announced_one() {
     let server = Emulator::start(&setup(NOW));
     let upload = begin(&server, 10);
     let path = server.path(&upload["upload"]["url"]);
@@ -73,7 +73,7 @@ fn a_size_must_be_the_one_that_was_said() {
 }
 
 #[test]
-fn the_url_is_the_only_key() {
+fn the_url_needs_no_key() {
     let server = Emulator::start(&setup(NOW));
     let upload = begin(&server, 4);
     let path = server.path(&upload["upload"]["url"]);
@@ -96,7 +96,7 @@ fn the_url_is_the_only_key() {
 }
 
 #[test]
-fn a_url_lives_a_quarter_of_an_hour_and_an_upload_a_day() {
+fn a_url_expires_after_15_minutes_and_an_upload_after_a_day() {
     let server = Emulator::start(&setup(NOW));
     let (upload, late) = (begin(&server, 4), begin(&server, 4));
     let url = |server: &Emulator, upload: &Value, was: std::net::SocketAddr| {
@@ -115,7 +115,7 @@ fn a_url_lives_a_quarter_of_an_hour_and_an_upload_a_day() {
 }
 
 #[test]
-fn what_is_wrong_with_a_body_is_told() {
+fn invalid_bodies_are_explained() {
     let server = dialect("magnetar");
     let good = json!({"mode": "get_upload_url", "purpose": "generic", "file_name": "a", "file_size": 1});
     for (key, value) in [

@@ -21,7 +21,7 @@ fn names_and_contents_of_every_kind() {
             (stored.size, stored.checksums.sha256.as_deref()),
             (Some(5_000_000), Some(sha256.as_str()))
         );
-        assert_eq!(stored.checksums.md5, None, "nobody is told it, so it is not computed");
+        assert_eq!(stored.checksums.md5, None, "it is not exposed, so it is not computed");
         let empty = server.upload(purpose(word), "empty", b"");
         if word == "magnetar" {
             refused(&empty, 400, "bad_request", "");
@@ -37,7 +37,7 @@ fn sha256(content: &[u8]) -> String {
 }
 
 #[test]
-fn parts_come_in_any_order_and_a_type_is_optional() {
+fn parts_come_in_any_order_and_the_type_is_optional() {
     let server = dialect("seed");
     let parts: [(&str, &[u8]); 2] =
         [("name=\"purpose\"", b"attachment"), ("name=\"file\"; filename=\"a\"", b"x")];
@@ -46,7 +46,7 @@ fn parts_come_in_any_order_and_a_type_is_optional() {
 }
 
 #[test]
-fn what_the_service_refuses_is_refused_and_leaves_nothing() {
+fn refused_uploads_leave_nothing() {
     for word in ["seed", "pulsar", "magnetar"] {
         let server = dialect(word);
         let purpose = purpose(word).as_bytes();
@@ -80,15 +80,15 @@ fn what_the_service_refuses_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_file_may_have_100_mib() {
+fn a_file_has_at_most_100_mib() {
     let server = dialect("seed");
-    // By its length alone, before any of it has been sent.
+    // By its announced length, before any of it has been sent.
     let head = format!(
         "POST /metorial/files HTTP/1.1\r\nHost: x\r\n{KEY}\r\n{FORM}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         (101 << 20) + 1
     );
     refused(&server.send(head.as_bytes()), 400, "bad_request", "");
-    // By what arrives.
+    // By the received length.
     let zeros = vec![0; (100 << 20) + 1];
     refused(&server.upload("attachment", "large", &zeros), 400, "bad_request", "");
     assert_eq!(server.blobs(), 0);
@@ -96,7 +96,7 @@ fn a_file_may_have_100_mib() {
 }
 
 #[test]
-fn magnetar_takes_a_title_and_a_place_in_a_store() {
+fn magnetar_accepts_a_title_and_a_path_in_a_store() {
     let server = dialect("magnetar");
     let upload = |parts: &[(&str, &str)]| {
         let file: (String, &[u8]) = ("name=\"file\"; filename=\"a.txt\"".to_owned(), b"x");
@@ -125,7 +125,7 @@ fn magnetar_takes_a_title_and_a_place_in_a_store() {
 }
 
 #[test]
-fn magnetar_finds_a_name_somewhere() {
+fn magnetar_derives_a_missing_name() {
     let server = dialect("magnetar");
     let upload = |file_name: &str, parts: &[(&str, &[u8])]| {
         let file = format!("name=\"file\"; filename=\"{file_name}\"");
@@ -143,7 +143,7 @@ fn magnetar_finds_a_name_somewhere() {
 }
 
 #[test]
-fn a_purpose_goes_with_an_owner() {
+fn each_owner_has_its_purposes() {
     let server = dialect("magnetar");
     let upload = |key: &str, purpose: &str, owner: &str| {
         let owner = format!("name=\"{owner}\"");

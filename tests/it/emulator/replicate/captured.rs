@@ -1,5 +1,5 @@
-//! Requests as the official clients sent them to a socket, each a file of `captured/` with line feeds for CR LF. Ids,
-//! cursors and signatures are this server's own.
+//! Requests captured from the official clients, each in a file of `captured/` with line feeds for CR LF. Ids,
+//! cursors and signatures are replaced with those of this server.
 
 use super::Calls as _;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::clock;
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::Answer;
 
-/// Long before the captured links expire.
+/// A time long before the captured links expire.
 const NOW: &str = "2024-02-21T11:00:00Z";
 
 fn server(quirks: &[&str], faults: &[&str]) -> Emulator {
@@ -22,7 +22,7 @@ fn sent(name: &str) -> String {
 }
 
 #[test]
-fn creates() {
+fn the_clients_upload() {
     let quotes = "naïve \"q\" 日本.bin";
     let number = json!({"customer_reference_id": 123});
     let text = json!({"customer_reference_id": "123", "tags": ["a", "b"]});
@@ -55,7 +55,7 @@ fn creates() {
 }
 
 #[test]
-fn lists_gets_and_deletes() {
+fn the_clients_list_get_and_delete() {
     for client in ["python-1.0.7", "python-2.0.0b4", "node-1.4.0", "stainless-0.9.0", "curl"] {
         let server = server(&["page-size=1"], &[]);
         let (one, two) = (server.file("1", b"x"), server.file("2", b"x"));
@@ -67,7 +67,7 @@ fn lists_gets_and_deletes() {
         let list = if ["stainless-0.9.0", "curl"].contains(&client) { "node-1.4.0" } else { client };
         let page = server.replay(&sent(&format!("{list}.list"))).expect(200);
         seen.extend(all(&page));
-        // Nobody captured a second page of the others.
+        // The captures of the other clients have no second page.
         let second = if ["python-1.0.7", "curl"].contains(&client) { "python-2.0.0b4" } else { client };
         let next = server.path(&page["next"]);
         let page = sent(&format!("{second}.list-second-page")).replace("/v1/files?cursor=cD0x", &next);
@@ -90,7 +90,7 @@ fn lists_gets_and_deletes() {
 }
 
 #[test]
-fn downloads() {
+fn the_clients_download() {
     let server = server(&["signing-secret=local-signing-secret", "owner=mattt"], &[]);
     let id = server.file("a", b"Hello, world!");
     let signature = {
@@ -113,7 +113,7 @@ fn downloads() {
 }
 
 #[test]
-fn a_retry() {
+fn the_python_client_retries_after_a_429() {
     let server = server(&[], &["429 times=1 retry-after=1"]);
     let request = sent("python-2.0.0b4.retry-after-a-429");
     let first = server.replay(&request.replace("retry-count: 1", "retry-count: 0"));

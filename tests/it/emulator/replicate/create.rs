@@ -42,7 +42,7 @@ fn base64(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn contents_of_every_size_have_their_checksums() {
+fn contents_of_every_size_have_checksums() {
     use md5::Digest;
     let server = Emulator::start(&SETUP);
     for size in [1, 300_000, 5_000_000] {
@@ -55,11 +55,11 @@ fn contents_of_every_size_have_their_checksums() {
         assert_eq!((file["size"].clone(), file["etag"].clone()), (json!(size), json!(md5)));
     }
     let (one, two) = (server.file("a", b"x"), server.file("a", b"x"));
-    assert_ne!(one, two, "equal contents are two files");
+    assert_ne!(one, two, "equal contents make two files");
 }
 
 #[test]
-fn metadata_comes_in_four_encodings() {
+fn metadata_is_accepted_in_four_encodings() {
     let server = with(&[]);
     let content: (&str, &[u8]) = ("name=\"content\"; filename=\"a\"", b"x");
     let metadata = |parts: &[(&str, &[u8])]| server.create(parts).expect(201)["metadata"].clone();
@@ -83,7 +83,7 @@ fn metadata_comes_in_four_encodings() {
 }
 
 #[test]
-fn a_field_wins_over_the_part_s_head() {
+fn a_field_overrides_the_part_s_header() {
     let server = Emulator::start(&SETUP);
     let part: (&str, &[u8]) =
         ("name=\"content\"; filename=\"part.txt\"\r\nContent-Type: text/plain;title=x", b"x");
@@ -101,7 +101,7 @@ fn a_field_wins_over_the_part_s_head() {
 }
 
 #[test]
-fn names_in_every_spelling() {
+fn names_are_accepted_in_every_encoding() {
     let server = Emulator::start(&SETUP);
     for (sent, name) in [
         ("filename=\"naïve résumé %22q%22 日本.bin\"", "naïve résumé \"q\" 日本.bin"),
@@ -119,7 +119,7 @@ fn names_in_every_spelling() {
 }
 
 #[test]
-fn what_is_no_upload_is_refused_and_leaves_nothing() {
+fn an_invalid_upload_is_refused_and_leaves_nothing() {
     let server = Emulator::start(&SETUP);
     let content: (&str, &[u8]) = ("name=\"content\"; filename=\"a\"", b"x");
     let forms: [&[(&str, &[u8])]; 7] = [
@@ -145,7 +145,7 @@ fn what_is_no_upload_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_file_may_have_100_mib() {
+fn a_file_has_at_most_100_mib() {
     let server = Emulator::start(&SETUP);
     let zeros = vec![0; (100 << 20) + 1];
     let head = "name=\"content\"; filename=\"a\"";
@@ -156,7 +156,7 @@ fn a_file_may_have_100_mib() {
     );
     assert_eq!(server.blobs(), 0);
     assert_eq!(server.create(&[(head, &zeros[1..])]).expect(201)["size"], 100 << 20);
-    // Far over the limit the proxy answers, before it has seen any of it.
+    // Far above the limit the proxy answers before it has received any of the body.
     let head = format!(
         "POST /replicate/v1/files HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n{FORM}\r\nExpect: 100-continue\r\nContent-Length: 215000000\r\n\r\n"
     );

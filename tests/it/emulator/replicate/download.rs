@@ -12,7 +12,7 @@ use crate::support::raw::{Answer, noise};
 
 const SECRET: &str = "local-signing-secret";
 const NOW: &str = "2024-02-21T11:00:00Z";
-/// The documentation's, nearly an hour later.
+/// The expiry of the documented example, nearly an hour in the future.
 const EXPIRY: i64 = 1_708_515_345;
 const QUIRKS: &[&str] = &["signing-secret=local-signing-secret", "owner=mattt"];
 
@@ -63,7 +63,7 @@ fn a_link_needs_no_token() {
 }
 
 #[test]
-fn the_contract_s_vector_is_signed_right() {
+fn the_contract_s_vector_has_the_right_signature() {
     let vector = "H+ubBSURpGllqUrZ/zbzlHSGD1CUjVnS8cwnXjfyhzE=";
     assert_eq!(signature("mattt", "cneqzikepnug6xezperrr4z55o", EXPIRY, 0), vector);
     let answer = server(&[]).download(
@@ -76,7 +76,7 @@ fn the_contract_s_vector_is_signed_right() {
 }
 
 #[test]
-fn every_refusal_looks_the_same_but_for_its_reason() {
+fn refusals_differ_only_in_the_reason() {
     let server = server(&[]);
     let (id, other) = (server.file("a", b"x"), server.file("b", b"y"));
     let past = 1_708_513_199;
@@ -104,7 +104,7 @@ fn every_refusal_looks_the_same_but_for_its_reason() {
 }
 
 #[test]
-fn a_link_ends_with_the_file() {
+fn a_link_is_invalid_after_the_deletion_of_its_file() {
     let server = server(&[]);
     let id = server.file("a", b"x");
     let server = server.again(&Setup { quirks: QUIRKS, clock: clock("2024-02-22T11:00:01Z"), ..SETUP });
@@ -112,14 +112,14 @@ fn a_link_ends_with_the_file() {
 }
 
 #[test]
-fn nobody_can_sign_where_no_secret_was_given() {
+fn without_a_secret_no_link_can_be_signed() {
     let server = Emulator::start(&Setup { quirks: &["owner=mattt"], clock: clock(NOW), ..SETUP });
     let id = server.file("a", b"x");
     refused(&server.download(&id, &query("mattt", &id, EXPIRY), &[TOKEN]), 404, "File not found");
 }
 
 #[test]
-fn ranges_are_a_quirk() {
+fn ranges_can_be_enabled() {
     let range: &[&str] = &["Range: bytes=2-3"];
     for (quirks, status, body) in [([].as_slice(), 200, "0123456789"), (&["replicate.ranges"], 206, "23")] {
         let server = server(quirks);
@@ -130,7 +130,7 @@ fn ranges_are_a_quirk() {
 }
 
 #[test]
-fn the_account_tells_the_owner() {
+fn the_account_names_the_owner() {
     let account = server(&[]).call("GET", "/v1/account").expect(200);
     assert_eq!((account["type"].as_str(), account["username"].as_str()), (Some("user"), Some("mattt")));
     assert_eq!(Emulator::start(&SETUP).call("GET", "/v1/account").json()["username"], "local-user");
@@ -138,7 +138,7 @@ fn the_account_tells_the_owner() {
 }
 
 #[test]
-fn damaged_content_is_no_success() {
+fn damaged_content_is_an_error() {
     let server = server(&[]);
     let id = server.file("a", b"hello");
     assert_eq!(server.damage(), 1);

@@ -1,4 +1,4 @@
-//! Lists, get, delete, expiry.
+//! Listing, retrieval, deletion, expiry.
 
 use super::Calls as _;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn three_pages_newest_first_and_back() {
     let back = follow(&server, &second["previous"]);
     assert_eq!(back["results"], first["results"]);
     assert_eq!((&back["previous"], names(&follow(&server, &back["next"]))), (&Value::Null, vec!["2", "1"]));
-    // The file that the cursor names may go meanwhile.
+    // The file that the cursor names may be deleted meanwhile.
     let gone = first["results"][1]["id"].as_str().unwrap();
     assert_eq!(server.call("DELETE", &format!("/v1/files/{gone}")).status, 204);
     assert_eq!(names(&follow(&server, &first["next"])), ["2", "1"]);
@@ -45,7 +45,7 @@ fn three_pages_newest_first_and_back() {
 }
 
 #[test]
-fn a_page_has_100() {
+fn a_page_has_100_files() {
     let server = Emulator::start(&SETUP);
     for n in 0..101 {
         server.file(&n.to_string(), b"x");
@@ -56,7 +56,7 @@ fn a_page_has_100() {
 }
 
 #[test]
-fn the_recorded_order_is_a_quirk() {
+fn the_recorded_order_can_be_enabled() {
     let server = with(&["list_order=id", "page-size=4"]);
     let mut ids: Vec<_> = (0..10).map(|n| server.file(&n.to_string(), b"x")).collect();
     ids.sort_unstable();
@@ -74,7 +74,7 @@ fn the_recorded_order_is_a_quirk() {
 }
 
 #[test]
-fn delete_says_nothing_and_only_once() {
+fn delete_has_no_body_and_succeeds_once() {
     let server = Emulator::start(&SETUP);
     let path = format!("/v1/files/{}", server.file("a", b"x"));
     let deleted = server.call("DELETE", &path);
@@ -88,7 +88,7 @@ fn delete_says_nothing_and_only_once() {
 }
 
 #[test]
-fn a_file_lives_a_day() {
+fn a_file_expires_after_a_day() {
     let at = |time: &str| Setup { clock: clock(time), ..SETUP };
     let server = Emulator::start(&at("2024-08-22T12:26:51.079Z"));
     let path = format!("/v1/files/{}", server.file("a", b"x"));

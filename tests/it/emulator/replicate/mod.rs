@@ -1,4 +1,4 @@
-//! Replicate's emulator over real sockets.
+//! The emulated Replicate over real sockets.
 
 mod captured;
 mod create;
@@ -16,13 +16,13 @@ fn with(quirks: &[&str]) -> Emulator {
     Emulator::start(&Setup { quirks, ..SETUP })
 }
 
-/// What tests ask of this platform.
+/// Requests of the tests to this platform.
 trait Calls {
     fn call(&self, method: &str, path: &str) -> Answer;
 
     fn create(&self, parts: &[(&str, &[u8])]) -> Answer;
 
-    /// Uploads a file; its id.
+    /// Uploads a file and returns its id.
     fn file(&self, name: &str, content: &[u8]) -> String;
 }
 
@@ -41,7 +41,7 @@ impl Calls for Emulator {
     }
 }
 
-/// Checks an error whose body is nothing but a detail.
+/// Checks an error whose body consists of a detail.
 #[track_caller]
 fn refused(answer: &Answer, status: u16, detail: &str) {
     assert_eq!(answer.expect(status)["detail"], detail, "{answer:?}");

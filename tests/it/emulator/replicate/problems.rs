@@ -1,11 +1,11 @@
-//! Tokens, unknown routes, rates, scripted trouble.
+//! Tokens, unknown routes, rate limits, scripted faults.
 
 use super::Calls as _;
 use crate::emulator::replicate::{SETUP, TOKEN, refused, with};
 use crate::support::emulator::{Emulator, Setup};
 
 #[test]
-fn both_words_before_a_token_are_taken() {
+fn both_token_schemes_are_accepted() {
     let server = Emulator::start(&Setup { token: Some("r8_good"), ..SETUP });
     let ask = |header: &str| server.ask("GET", "/replicate/v1/files", &[header], b"");
     for good in ["Bearer r8_good", "Token r8_good", "bearer r8_good", "TOKEN r8_good"] {
@@ -47,7 +47,7 @@ fn unknown_ids_and_routes() {
 }
 
 #[test]
-fn a_doubled_version_is_the_same() {
+fn a_repeated_version_prefix_is_ignored() {
     let server = Emulator::start(&SETUP);
     let id = server.file("a", b"x");
     let once = server.call("GET", &format!("/v1/files/{id}"));

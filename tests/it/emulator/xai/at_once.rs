@@ -1,4 +1,4 @@
-//! Changes of one file at once: what was answered with success is kept.
+//! Concurrent changes of one file: a change that was answered with success is kept.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,7 +37,7 @@ fn new_content_does_not_undo_a_change_of_the_record() {
                 let name = format!("{round}.pdf");
                 put(&json!({ "name": name, "file_path": format!("folder{round}") })).ok();
                 let url = server.post_json(&format!("{path}/public-url"), "{}").ok()["public_url"].clone();
-                // Every request that was under way meanwhile has ended.
+                // Every request that was in progress has ended.
                 let seen = puts.load(Ordering::Relaxed);
                 assert!(within(|| puts.load(Ordering::Relaxed) > seen + 6));
                 let file = server.get(&path).ok();
@@ -63,7 +63,7 @@ fn shown(server: &crate::support::emulator::Emulator, id: &str) -> Value {
 }
 
 #[test]
-fn an_upload_in_chunks_keeps_what_is_changed_meanwhile() {
+fn an_upload_in_chunks_keeps_concurrent_changes() {
     let server = start();
     let begun = server.post_json("/v1/files:initialize", r#"{"name":"a.bin","content_type":"a/b"}"#).ok();
     let id = begun["file_id"].as_str().unwrap();
@@ -85,7 +85,7 @@ fn an_upload_in_chunks_keeps_what_is_changed_meanwhile() {
 }
 
 #[test]
-fn a_stream_that_breaks_does_not_fail_what_came_another_way() {
+fn an_interrupted_stream_does_not_fail_content_from_another_request() {
     let server = start();
     let begun = server.post_json("/v1/files:initialize", r#"{"name":"a.bin","content_type":"a/b"}"#).ok();
     let id = begun["file_id"].as_str().unwrap();
@@ -99,7 +99,7 @@ fn a_stream_that_breaks_does_not_fail_what_came_another_way() {
     let content = json!({ "data": STANDARD.encode("whole") }).to_string();
     server.ask("PUT", &format!("/v1/files/{id}"), &[JSON], content.as_bytes()).ok();
     drop(stream);
-    // The file of the stream that broke is gone: it was given up.
+    // The file of the interrupted stream is deleted, because its upload was abandoned.
     assert!(within(|| server.is_clean()));
     for _ in 0..10 {
         let file = shown(&server, id);
@@ -109,7 +109,7 @@ fn a_stream_that_breaks_does_not_fail_what_came_another_way() {
 }
 
 #[test]
-fn damaged_content_is_no_success_anywhere() {
+fn damaged_content_is_an_error_in_every_route() {
     let server = start();
     let id = upload(&server, "a.png", b"content");
     let public = server.post_json(&format!("/v1/files/{id}/public-url"), "{}").ok();

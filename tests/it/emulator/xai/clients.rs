@@ -1,4 +1,4 @@
-//! The requests that real clients were seen to send, byte for byte but for their token.
+//! Requests captured from real clients, byte for byte except for the token.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::emulator::xai::{NOW, start, upload};
 use crate::support::emulator::{Emulator, TOKEN};
 use crate::support::raw::Answer;
 
-/// Replays a captured request with the token in the place of its own.
+/// Replays a captured request with the token of the tests.
 fn replay(server: &Emulator, captured: &str) -> Answer {
     let tokens = ["sk-test", "xai-k\n"];
     let captured = tokens.iter().fold(captured.to_owned(), |text, token| {
@@ -67,7 +67,7 @@ hello
 "#;
 
 #[test]
-fn openais_client_for_python() {
+fn the_openai_python_client() {
     let server = start();
     let file = replay(&server, OPENAI_UPLOAD).ok();
     assert_eq!(
@@ -76,7 +76,7 @@ fn openais_client_for_python() {
     );
     assert_eq!((&file["bytes"], &file["expires_at"]), (&Value::from(5), &Value::from(NOW + 86400)));
     upload(&server, "second", b"");
-    // It ignores the token, goes on after the last id, and stops at an empty page.
+    // It ignores the token, continues after the last id, and stops at an empty page.
     let mut after = String::new();
     let mut seen = 0;
     loop {
@@ -97,7 +97,7 @@ fn openais_client_for_python() {
 }
 
 #[test]
-fn vercels_client() {
+fn the_vercel_client() {
     let server = start();
     let file = replay(&server, AI_SDK_UPLOAD).ok();
     assert_eq!((&file["bytes"], &file["expires_at"]), (&Value::from(5), &Value::from(NOW + 86400)));
@@ -117,7 +117,7 @@ fn vercels_client() {
 }
 
 #[test]
-fn xais_client_for_typescript_sends_its_headers_and_the_sort_field_always() {
+fn the_xai_typescript_client_always_sends_its_headers_and_the_sort_field() {
     let server = start();
     upload(&server, "a", b"");
     let page = replay(&server, "GET /v1/files?sort_by=created_at HTTP/1.1\naccept: application/json\nauthorization: Bearer sk-test\nuser-agent: xai-sdk/1.0.0 (typescript)\nx-client-request-id: 5a1c3e2e-95a1-4f4d-b9a8-1d1c7a5f2a11\nxai-sdk-version: typescript/1.0.0\nxai-sdk-language: node/20\n\n").ok();

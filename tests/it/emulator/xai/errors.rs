@@ -1,4 +1,4 @@
-//! What is refused, and in which words.
+//! Refused requests and their messages.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn a_wrong_key_is_a_bad_request_and_no_key_is_not_authenticated() {
 }
 
 #[test]
-fn every_path_of_the_api_wants_a_key() {
+fn every_route_requires_a_key() {
     let server = start();
     let id = upload(&server, "a.png", b"a");
     let paths = [
@@ -66,7 +66,7 @@ fn unknown_ids_are_not_found_everywhere() {
 }
 
 #[test]
-fn unknown_routes_and_methods_have_the_platforms_words() {
+fn unknown_routes_and_methods_have_the_platforms_messages() {
     let server = start();
     let answer = server.get("/v2/files");
     assert_eq!(
@@ -103,7 +103,7 @@ fn a_form_must_have_one_named_file() {
 }
 
 #[test]
-fn each_dialect_alone_does_not_know_what_only_the_other_has() {
+fn a_single_dialect_has_no_routes_of_the_other() {
     let server = Emulator::start(&Setup { dialect: Some("openai"), ..setup() });
     let id = upload(&server, "a.png", b"a");
     let put = server.ask("PUT", &format!("/v1/files/{id}"), &[JSON], br#"{"name":"b"}"#);
@@ -122,7 +122,7 @@ fn each_dialect_alone_does_not_know_what_only_the_other_has() {
 }
 
 #[test]
-fn a_team_is_any_unless_it_is_named() {
+fn any_team_is_accepted_unless_one_is_configured() {
     let server = Emulator::start(&Setup { token: None, ..setup() });
     let id = upload(&server, "a", b"a");
     assert_eq!(server.get(&format!("/v1/files/{id}?team_id=whatever")).ok()["file_id"], *id);

@@ -11,7 +11,7 @@ use crate::support::clock_at;
 use crate::support::emulator::{AUTH, Emulator, Setup};
 use crate::support::raw::{FORM, JSON, form, keys, noise, within};
 
-/// A request's body for a file.
+/// The request body for a file.
 type Body = fn(&str) -> String;
 
 fn gateway() -> Emulator {
@@ -19,7 +19,7 @@ fn gateway() -> Emulator {
 }
 
 #[test]
-fn a_files_object() {
+fn the_file_object() {
     let server = gateway();
     let body = form(&[
         ("name=\"expires_after\"", b"3600"),
@@ -118,7 +118,7 @@ fn chunk(id: &str, content: &[u8]) -> String {
 }
 
 #[test]
-fn an_upload_in_chunks_however_they_are_strung_together() {
+fn an_upload_in_chunks_of_any_framing() {
     let server = start();
     let content = noise(3_000_000);
     let strings: [fn(Vec<String>) -> String; 4] = [
@@ -149,7 +149,7 @@ fn an_upload_in_chunks_however_they_are_strung_together() {
 }
 
 #[test]
-fn what_is_initialized_is_listed_by_the_gateway_only_and_has_no_content() {
+fn an_initialized_upload_is_listed_only_by_the_gateway_and_has_no_content() {
     let server = start();
     let id = initialize(&server);
     assert_eq!(server.get("/v1/files").ok()["data"], json!([]));
@@ -171,7 +171,7 @@ fn what_is_initialized_is_listed_by_the_gateway_only_and_has_no_content() {
 }
 
 #[test]
-fn a_stream_that_is_wrong_fails_the_file() {
+fn an_invalid_stream_fails_the_file() {
     let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     let status = |id: &str| server.get(&format!("/v1/files/{id}?team_id=t")).ok();
     let wrong: [(Body, u16, &str); 5] = [
@@ -199,7 +199,7 @@ fn a_stream_that_is_wrong_fails_the_file() {
 }
 
 #[test]
-fn a_stream_that_breaks_off_is_uploading_and_then_failed() {
+fn an_interrupted_stream_is_uploading_and_then_failed() {
     let server = start();
     let id = initialize(&server);
     let status = || server.get(&format!("/v1/files/{id}?team_id=t")).ok()["upload_status"].clone();
@@ -216,7 +216,7 @@ fn a_stream_that_breaks_off_is_uploading_and_then_failed() {
 }
 
 #[test]
-fn a_presigned_url_works_without_a_key_until_it_ends() {
+fn a_presigned_url_works_without_a_key_until_it_expires() {
     let server = start();
     let id = upload(&server, "a.txt", b"content");
     let ask = |body: Value| server.post_json("/v1/files:download", &body.to_string());

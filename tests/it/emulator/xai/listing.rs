@@ -12,7 +12,7 @@ fn names(page: &Value) -> Vec<&str> {
     files.iter().map(|file| file.get("filename").or(file.get("name")).unwrap().as_str().unwrap()).collect()
 }
 
-/// Seven files, one a second: b.txt c.txt … h.txt, from 10 to 70 bytes.
+/// Seven files, a second apart: b.txt c.txt … h.txt, from 10 to 70 bytes.
 fn seven() -> (Emulator, Vec<String>) {
     let mut server = start();
     let mut ids = Vec::new();
@@ -43,14 +43,14 @@ fn three_pages_newest_first_with_a_token_that_is_the_last_id() {
         }
         assert_eq!(pages, ["h.txt g.txt f.txt", "e.txt d.txt c.txt", "b.txt"]);
     }
-    // A token stands for its place also when its file has gone.
+    // A token keeps its position after its file is deleted.
     assert_eq!(server.delete(&format!("/v1/files/{}", ids[3])).status, 200);
     let page = server.get(&format!("/v1/files?limit=2&after={}", ids[3])).ok();
     assert_eq!(names(&page), ["d.txt", "c.txt"]);
 }
 
 #[test]
-fn orders_in_both_spellings() {
+fn orders_are_accepted_in_both_spellings() {
     let (server, _) = seven();
     upload(&server, "a.txt", &[b'x'; 35]);
     upload(&server, "Z.txt", &[b'x'; 5]);
@@ -85,7 +85,7 @@ fn orders_in_both_spellings() {
 }
 
 #[test]
-fn ties_are_paged_by_id_and_nothing_is_lost() {
+fn ties_are_paged_by_id_without_loss() {
     let server = start();
     for _ in 0..7 {
         upload(&server, "same.txt", b"same");
@@ -106,7 +106,7 @@ fn ties_are_paged_by_id_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_limit_out_of_range_is_moved_into_it() {
+fn a_limit_out_of_range_is_clamped() {
     let server = start();
     for at in 0..103 {
         upload(&server, &format!("{at}"), b"");
@@ -129,7 +129,7 @@ fn the_final_token_can_be_absent() {
 }
 
 #[test]
-fn the_gateways_words_give_the_gateways_pages() {
+fn the_gateways_parameters_select_its_page_format() {
     let (server, ids) = seven();
     let page = server.get("/v1/files?limit=4&order=DESCENDING").ok();
     assert_eq!(crate::support::raw::keys(&page), ["files", "next_token"]);
@@ -144,7 +144,7 @@ fn the_gateways_words_give_the_gateways_pages() {
 }
 
 #[test]
-fn filters_choose_by_the_documents_examples() {
+fn the_documented_filter_examples_work() {
     let (server, ids) = seven();
     upload(&server, "My Report.pdf", &[b'x'; 2000]);
     upload_for(&server, "prefix-1.png", b"png", 3600);
@@ -180,7 +180,7 @@ fn filters_choose_by_the_documents_examples() {
 }
 
 #[test]
-fn a_filter_is_paged_over_many_files_that_do_not_pass() {
+fn a_filter_pages_past_many_files_that_do_not_match() {
     let server = start();
     for at in 0..300 {
         upload(&server, &format!("{at:03}.{}", if at % 100 == 7 { "yes" } else { "no" }), b"");

@@ -12,7 +12,7 @@ use crate::support::clock_at;
 use crate::support::emulator::{AUTH, Emulator, Setup, TOKEN};
 use crate::support::raw::{FORM, form};
 
-/// What a test's clock says: 2026-05-10T12:00:00Z.
+/// The clock of the tests: 2026-05-10T12:00:00Z.
 const NOW: i64 = 1_778_414_400;
 
 fn setup() -> Setup<'static> {
@@ -31,7 +31,7 @@ fn upload(server: &Emulator, name: &str, content: &[u8]) -> String {
     answer.get("id").or(answer.get("file_id")).unwrap().as_str().unwrap().to_owned()
 }
 
-/// The same with a lifetime in seconds.
+/// Uploads a file with a lifetime in seconds.
 fn upload_for(server: &Emulator, name: &str, content: &[u8], seconds: i64) -> String {
     let file = format!("name=\"file\"; filename=\"{name}\"");
     let body = form(&[("name=\"expires_after\"", seconds.to_string().as_bytes()), (&file, content)]);

@@ -1,4 +1,4 @@
-//! The dialect of today: upload, info, content, delete.
+//! The current dialect: upload, retrieval, content, deletion.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::emulator::{Emulator, Setup};
 use crate::support::raw::{FORM, form, keys, noise};
 
 #[test]
-fn an_upload_answers_with_the_file() {
+fn an_upload_returns_the_file() {
     let server = start();
     let body = form(&[
         ("name=\"expires_after\"", b"86400"),
@@ -36,7 +36,7 @@ fn an_upload_answers_with_the_file() {
 }
 
 #[test]
-fn content_comes_back_as_it_went() {
+fn content_is_returned_unchanged() {
     let server = start();
     for content in [Vec::new(), b"x".to_vec(), noise(7_654_321)] {
         let id = upload(&server, "a.bin", &content);
@@ -53,7 +53,7 @@ fn content_comes_back_as_it_went() {
 }
 
 #[test]
-fn names_are_any_but_what_a_header_cannot_hold() {
+fn names_are_any_text_that_a_header_can_hold() {
     let server = start();
     for name in ["naïve 日本 🎉.pdf", "sub/../../../etc/passwd", "..", "a%2fb", &"é".repeat(255)] {
         let id = upload(&server, name, b"x");
@@ -72,7 +72,7 @@ fn names_are_any_but_what_a_header_cannot_hold() {
 }
 
 #[test]
-fn the_lifetime_comes_before_the_file_and_within_its_bounds() {
+fn the_lifetime_must_precede_the_file_and_be_within_its_bounds() {
     let server = start();
     let file: (&str, &[u8]) = ("name=\"file\"; filename=\"a.txt\"", b"x");
     let single = |seconds: &'static [u8]| ("name=\"expires_after\"", seconds);
@@ -107,7 +107,7 @@ fn the_lifetime_comes_before_the_file_and_within_its_bounds() {
 }
 
 #[test]
-fn what_is_past_its_lifetime_is_gone() {
+fn an_expired_file_is_gone() {
     let server = start();
     let (gone, stays) = (upload_for(&server, "a", b"a", 3600), upload_for(&server, "b", b"b", 7200));
     let server = server.again(&Setup { clock: clock_at(NOW + 3600), ..setup() });
@@ -121,7 +121,7 @@ fn what_is_past_its_lifetime_is_gone() {
 }
 
 #[test]
-fn a_second_delete_finds_nothing() {
+fn a_second_delete_is_not_found() {
     let server = start();
     let path = format!("/v1/files/{}", upload(&server, "a", b"a"));
     let id = path.rsplit('/').next().unwrap();
@@ -136,7 +136,7 @@ fn a_second_delete_finds_nothing() {
 }
 
 #[test]
-fn ranges_are_ignored_unless_asked_for() {
+fn ranges_are_ignored_unless_enabled() {
     let server = start();
     let id = upload(&server, "a", b"0123456789");
     let path = format!("/v1/files/{id}/content");
@@ -151,7 +151,7 @@ fn ranges_are_ignored_unless_asked_for() {
 }
 
 #[test]
-fn text_comes_only_from_what_holds_text() {
+fn text_is_returned_only_for_text_formats() {
     let server = start();
     let (text, image) = (upload(&server, "a.txt", b"text"), upload(&server, "a.png", b"image"));
     let ask = |id: &str, query: &str| server.get(&format!("/v1/files/{id}/content?{query}"));
@@ -168,13 +168,13 @@ fn text_comes_only_from_what_holds_text() {
 }
 
 #[test]
-fn files_have_a_largest_size() {
+fn files_have_a_maximum_size() {
     let server = Emulator::start(&Setup { quirks: &["upload-limit=1000"], ..setup() });
     upload(&server, "fits", &noise(1000));
     let body = form(&[("name=\"file\"; filename=\"large\"", &noise(1001))]);
     let answer = server.ask("POST", "/v1/files", &[FORM], &body);
     assert_eq!((answer.status, answer.header("content-type")), (413, Some("text/plain; charset=utf-8")));
-    // By its length alone, before any of it has come.
+    // By its announced length, before any of it is received.
     let announced = ["Expect: 100-continue", "Content-Length: 9000000", FORM];
     assert_eq!(server.ask("POST", "/v1/files", &announced, b"").status, 413);
     assert_eq!(server.get("/v1/files").ok()["data"].as_array().unwrap().len(), 1);

@@ -12,7 +12,7 @@ fn create(server: &Emulator, id: &str, body: &str) -> crate::support::raw::Answe
     server.post_json(&format!("/v1/files/{id}/public-url"), body)
 }
 
-/// What the URL of an answer leads to, without a key.
+/// Fetches the URL of a response without a key.
 fn follow(server: &Emulator, answer: &Value) -> crate::support::raw::Answer {
     let url = answer["public_url"].as_str().unwrap();
     let (_, path) = url.split_once("/files-cdn/").unwrap();
@@ -20,7 +20,7 @@ fn follow(server: &Emulator, answer: &Value) -> crate::support::raw::Answer {
 }
 
 #[test]
-fn a_public_url_is_one_a_file_and_needs_no_key() {
+fn a_file_has_one_public_url_which_needs_no_key() {
     let server = start();
     let id = upload(&server, "Photo.PNG", b"image");
     let created = create(&server, &id, "{}").ok();
@@ -39,7 +39,7 @@ fn a_public_url_is_one_a_file_and_needs_no_key() {
     }
     let file = server.get(&format!("/v1/files/{id}")).ok();
     assert_eq!((&file["public_url"], file.get("public_url_expires_at")), (&created["public_url"], None));
-    // Asked again it is the same, and a new end takes the place of the old one.
+    // A repeated request returns the same URL, and a new expiry replaces the old one.
     assert_eq!(create(&server, &id, "{}").ok(), created);
     let ending = create(&server, &id, r#"{"expires_after":7200}"#).ok();
     assert_eq!((&ending["public_url"], &ending["expires_at"]), (&created["public_url"], &json!(NOW + 7200)));
@@ -49,7 +49,7 @@ fn a_public_url_is_one_a_file_and_needs_no_key() {
         server.get(&format!("/v1/files?filter={filter}")).ok()["data"].as_array().unwrap().len()
     };
     assert_eq!((with_url("public_url%20!=%20null"), with_url("public_url=null")), (1, 0));
-    // Ended, it is gone, and the next one is another.
+    // An expired URL stays invalid, and the next one differs.
     let server = server.again(&Setup { clock: clock_at(NOW + 7200), ..setup() });
     assert_eq!(follow(&server, &created).status, 404);
     let file = server.get(&format!("/v1/files/{id}")).ok();
@@ -61,7 +61,7 @@ fn a_public_url_is_one_a_file_and_needs_no_key() {
 }
 
 #[test]
-fn a_public_url_ends_with_its_file_at_the_latest() {
+fn a_public_url_expires_with_its_file_at_the_latest() {
     let server = start();
     let id = upload_for(&server, "a.mp4", b"x", 7200);
     assert_eq!(create(&server, &id, "{}").ok()["expires_at"], NOW + 7200);
@@ -95,7 +95,7 @@ fn revoking_is_idempotent() {
 }
 
 #[test]
-fn what_cannot_be_public_is_refused() {
+fn a_public_url_is_refused_where_it_is_not_possible() {
     let server = start();
     let (text, empty) = (upload(&server, "a.txt", b"x"), upload(&server, "a.jpg", b""));
     let image = upload(&server, "a.jpeg", b"x");
@@ -126,7 +126,7 @@ fn what_cannot_be_public_is_refused() {
 }
 
 #[test]
-fn a_team_has_a_thousand_at_most() {
+fn a_team_has_at_most_a_thousand_public_urls() {
     let server = start();
     let id = upload(&server, "a.png", b"x");
     let note = |at: u32, seconds: i64| {
@@ -146,7 +146,7 @@ fn a_team_has_a_thousand_at_most() {
 }
 
 #[test]
-fn links_lead_back_also_beside_other_platforms_and_by_another_name() {
+fn urls_work_next_to_other_platforms_and_with_another_host_name() {
     let server = Emulator::start(&Setup { alone: false, ..setup() });
     let form = crate::support::raw::form(&[("name=\"file\"; filename=\"a.png\"", b"image")]);
     let id = server.ask("POST", "/xai/v1/files", &[crate::support::raw::FORM], &form).ok()["id"]
