@@ -108,7 +108,7 @@ impl TryFrom<Fields> for Known {
     type Error = &'static str;
 
     fn try_from(mut fields: Fields) -> Result<Self, Self::Error> {
-        let id = fields.take_id(&["id"]).ok_or("no usable `id`")?;
+        let id = fields.take_id(&["id"]).ok_or("missing or invalid `id`")?;
         Ok(Self { id, fields })
     }
 }
@@ -166,7 +166,7 @@ pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
 
 /// An id: text or a number, and not empty.
 pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    word(from)?.ok_or_else(|| D::Error::custom("no usable `id`"))
+    word(from)?.ok_or_else(|| D::Error::custom("missing or invalid `id`"))
 }
 
 /// [`as_text`].

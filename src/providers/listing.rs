@@ -43,7 +43,7 @@ impl SeenPages {
         next: Option<&str>,
     ) -> Result<()> {
         let endless =
-            |what: &str| Err(Error::platform(format!("{platform} {what}: its listing would never end")));
+            |what: &str| Err(Error::platform(format!("{platform} {what}: the listing would never end")));
         let repeats = || endless("repeats a page");
         if next.is_some_and(|next| !self.places.insert(hash_of(&next))) {
             return repeats();
@@ -53,7 +53,7 @@ impl SeenPages {
             return if self.empty < EMPTY_PAGES {
                 Ok(())
             } else {
-                endless(&format!("sent {EMPTY_PAGES} pages with nothing new"))
+                endless(&format!("returned {EMPTY_PAGES} pages without new files"))
             };
         }
         self.empty = 0;
@@ -83,9 +83,9 @@ impl SeenPages {
 /// error: the listing would look complete.
 pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
     match next {
-        None if more => Err(Error::platform(format!(
-            "{platform} announces another page and does not say where it starts"
-        ))),
+        None if more => {
+            Err(Error::platform(format!("{platform} announces another page but returns no cursor for it")))
+        }
         next => Ok(next.filter(|_| more)),
     }
 }

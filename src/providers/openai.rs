@@ -31,7 +31,8 @@ impl Format {
     /// Reads a file object; the caller takes the platform's own fields and moves the rest to `extra`.
     pub(super) fn file(&self, fields: &mut Fields, profile: &str) -> Result<File> {
         let id = fields.take_id(self.id);
-        let id = id.ok_or_else(|| Error::platform(format!("{} sent a file without an id", self.platform)))?;
+        let id =
+            id.ok_or_else(|| Error::platform(format!("{} returned a file without an id", self.platform)))?;
         Ok(File {
             provider: self.platform.to_owned(),
             profile: profile.to_owned(),
@@ -59,7 +60,7 @@ impl Format {
         reply.acknowledges("deletion")?;
         let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.deleted == Some(false) {
-            let message = format!(": {} answered that it did not delete the file", self.platform);
+            let message = format!(": {} reports that it did not delete the file", self.platform);
             return Err(Error::platform(Message::file(id, &message)));
         }
         Ok(())

@@ -59,7 +59,7 @@ pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
         let platform = provider.spec().name;
         Err(Error::new(
             Kind::Unsupported,
-            Message::about(&format!("{platform} does not say when "), &file.id, " was created"),
+            Message::about(&format!("{platform} does not state when "), &file.id, " was created"),
         ))
     })
 }
@@ -70,9 +70,11 @@ fn undecided(provider: &dyn Provider, field: &str) -> Error {
     let native = natives.find(|native| native.field == field && native.precision == Precision::Exact);
     let Some(native) = native else { return unstated(provider, field, "filter") };
     let ops: Vec<String> = native.ops.iter().map(|op| format!("`{}`", op.symbol())).collect();
-    let message = format!("{} cannot be asked for this of {field}", provider.spec().name);
-    let error = Error::new(Kind::Unsupported, message)
-        .hint(format!("{field} goes with {} and a value, joined to the rest by AND", ops.join(" ")));
+    let message = format!("{} cannot filter {field} this way", provider.spec().name);
+    let error = Error::new(Kind::Unsupported, message).hint(format!(
+        "supported: {field} with {} and a value, combined with other conditions by AND",
+        ops.join(" ")
+    ));
     others(provider, field).into_iter().fold(error, Error::hint)
 }
 
@@ -92,7 +94,7 @@ fn unstated(provider: &dyn Provider, field: &str, purpose: &str) -> Error {
 /// A hint for each dialect that states the field. If the provider's own does, the server has answered in another one.
 fn others(provider: &dyn Provider, field: &str) -> Vec<String> {
     if states(provider.capabilities().list.stated, field) {
-        return vec!["the server does not answer in the dialect of this profile".to_owned()];
+        return vec!["the server does not use the dialect of this profile".to_owned()];
     }
     let dialects = provider.spec().dialects.iter().filter(|dialect| states(dialect.can.list.stated, field));
     let profile = word(provider.profile());

@@ -35,12 +35,16 @@ pub(super) static SPEC: Spec = Spec {
     base_path: "",
     docs_url: "https://docs.activeloop.ai/api-reference/files",
     settings: &[
-        Setting { key: "workspace", help: "the workspace of the files", secret: false },
-        Setting { key: "instructions", help: "how an uploaded file is to be processed", secret: false },
-        Setting { key: "org_id", help: "the organization, where the token does not say", secret: false },
-        Setting { key: "metadata_method", help: "PUT, PATCH or POST for `meta set`", secret: false },
+        Setting { key: "workspace", help: "workspace that contains the files", secret: false },
+        Setting { key: "instructions", help: "instructions for processing an uploaded file", secret: false },
+        Setting { key: "org_id", help: "organization, if the token does not determine it", secret: false },
+        Setting {
+            key: "metadata_method",
+            help: "HTTP method of `meta set`: PUT, PATCH or POST",
+            secret: false,
+        },
     ],
-    dialects: &[Dialect { name: "l0", title: "the only one", can: &CAN }],
+    dialects: &[Dialect { name: "l0", title: "only dialect", can: &CAN }],
     equality: Equality::Exact,
     read_problem: |_| None,
     open,
@@ -102,8 +106,8 @@ const CAN: Capabilities = Capabilities {
     scope: &["workspace"],
     rate: None,
     instead: &[
-        (Op::Link, "`haul get {ref}` fetches the bytes"),
-        (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
+        (Op::Link, "to download the file: `haul get {ref}`"),
+        (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
     ],
 };
 
@@ -115,9 +119,8 @@ struct Activeloop {
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let verb = match connection.setting("metadata_method") {
-        Some(wish) => known_verb(wish).ok_or_else(|| {
-            Error::usage(format!("metadata_method: `{wish}` is not one of PUT, PATCH, POST"))
-        })?,
+        Some(wish) => known_verb(wish)
+            .ok_or_else(|| Error::usage(format!("metadata_method: `{wish}` is not PUT, PATCH or POST")))?,
         None => Method::PUT,
     };
     Ok(Box::new(Activeloop { connection, verb: Mutex::new(verb) }))
@@ -169,7 +172,9 @@ impl Provider for Activeloop {
     async fn upload_together(&self, files: &[NewFile], progress: &[Arc<dyn Progress>]) -> Result<Vec<File>> {
         let Some(first) = files.first() else { return Ok(Vec::new()) };
         if files.iter().any(|file| file.metadata != first.metadata || file.purpose != first.purpose) {
-            return Err(Error::usage("files of one upload to activeloop share their purpose and metadata"));
+            return Err(Error::usage(
+                "activeloop: all files of one upload must have the same purpose and metadata",
+            ));
         }
         let setting = |key| self.connection.setting(key).map(|value| Part::text(key, value));
         let metadata = (!first.metadata.is_empty())
@@ -185,7 +190,8 @@ impl Provider for Activeloop {
         let answered = files_of(reply.json("uploaded file")?, self.profile())
             .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
-            let message = format!("activeloop was sent {} files and told of {}", files.len(), answered.len());
+            let message =
+                format!("activeloop received {} files but returned {}", files.len(), answered.len());
             // With the status of a success: the other files may exist, too.
             return Err(Error::platform(message)
                 .with_status(reply.status)
@@ -207,11 +213,8 @@ impl Provider for Activeloop {
 
     async fn annotate(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "activeloop can change a file's metadata, nothing else",
-            )
-            .hint("`haul upload FILE --name NAME` uploads it under another name, with a new id"));
+            return Err(Error::new(Kind::Unsupported, "activeloop can only change the metadata of a file")
+                .hint("to upload it under another name, with a new id: `haul upload FILE --name NAME`"));
         }
         // Correct whether the platform merges or replaces.
         let before = self.stat(id).await?.metadata;
@@ -229,7 +232,7 @@ impl Provider for Activeloop {
         // The answer may come from a proxy. Instructions are executed, not stored.
         let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
         if let Some((lost, _)) = set.find(|(key, _)| !is_told && !file.metadata.contains_key(*key)) {
-            return Err(Error::platform(Message::file(id, &format!(": activeloop did not keep {lost}"))));
+            return Err(Error::platform(Message::file(id, &format!(": activeloop did not store {lost}"))));
         }
         // Additional keys may come from `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
@@ -240,9 +243,9 @@ impl Provider for Activeloop {
         }
         let message = Message::file(
             id,
-            &format!(": activeloop kept {}: this platform only merges metadata", kept.join(", ")),
+            &format!(": activeloop did not remove {}: it only merges metadata", kept.join(", ")),
         );
-        Err(Error::new(Kind::Unsupported, message).hint("`haul meta set REF KEY=null` empties a key"))
+        Err(Error::new(Kind::Unsupported, message).hint("to clear a key: `haul meta set REF KEY=null`"))
     }
 }
 

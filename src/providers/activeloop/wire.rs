@@ -47,13 +47,13 @@ pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
         Json::Object(mut object) => match object.remove("data") {
             Some(Json::Array(items)) => items,
             _ if object.contains_key("id") => vec![Json::Object(object)],
-            _ => return Err(Error::platform("activeloop answered without a list of files")),
+            _ => return Err(Error::platform("activeloop returned no list of files")),
         },
-        _ => return Err(Error::platform("activeloop answered without a list of files")),
+        _ => return Err(Error::platform("activeloop returned no list of files")),
     };
     let read = |item| {
         let file: WireFile = serde_json::from_value(item)
-            .map_err(|error| Error::platform(format!("activeloop's file is not valid: {error}")))?;
+            .map_err(|error| Error::platform(format!("activeloop returned an invalid file: {error}")))?;
         file.into_file(profile)
     };
     items.into_iter().map(read).collect()

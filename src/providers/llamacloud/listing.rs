@@ -96,8 +96,8 @@ impl LlamaCloud {
 
     fn post_query(&self, query: &Query, pushed: &Pushed<'_>, cursor: Option<&str>) -> Result<Request> {
         if self.connection.setting("expand").is_some() {
-            return Err(Error::usage("expand: llamacloud's query has no place for it")
-                .hint("leave out `--set expand=…`, or `--set via=query` and filters on the data source"));
+            return Err(Error::usage("expand: not supported by llamacloud's query endpoint")
+                .hint("remove `--set expand=…`, or `--set via=query` and filters on the data source"));
         }
         let mut body = Object::new();
         let filter = to_json(pushed);
@@ -127,7 +127,7 @@ impl LlamaCloud {
     /// A setting that is `true` or `false`.
     fn flag(&self, key: &str) -> Result<Option<bool>> {
         let Some(text) = self.connection.setting(key) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| Error::usage(format!("{key}={text} is neither true nor false")))
+        text.parse().map(Some).map_err(|_| Error::usage(format!("{key}={text}: must be true or false")))
     }
 }
 

@@ -41,22 +41,22 @@ pub(super) static SPEC: Spec = Spec {
     base_path: "",
     docs_url: "https://developers.llamaindex.ai/reference/resources/files/",
     settings: &[
-        setting("project_id", "the project; the key's own if not given"),
-        setting("organization_id", "the organization"),
-        setting("region", "na (default) or eu; a key belongs to one region"),
-        setting("external_file_id", "upload: your own id for the file; `haul-UUID` if not given"),
-        setting("expand", "ls, info: further parts of a file, such as `download_url`"),
-        setting("via", "another route: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
-        setting("only_manually_uploaded", "ls: `true` leaves out what a data source brought; uses via=query"),
-        setting("data_source_id", "upload via=presigned: the data source it belongs to"),
-        setting("storage_type", "upload via=presigned or by the legacy dialect: `permanent` or `ephemeral`"),
-        setting("last_modified_at", "upload via=presigned: when the original was last changed, RFC 3339"),
-        setting("resource_info", "upload via=presigned: a JSON object about the original"),
-        setting("permission_info", "upload via=presigned: a JSON object about who may see it"),
+        setting("project_id", "project; defaults to the project of the key"),
+        setting("organization_id", "organization"),
+        setting("region", "na (default) or eu; a key is valid in one region only"),
+        setting("external_file_id", "upload: your own id for the file; defaults to `haul-UUID`"),
+        setting("expand", "ls, info: additional fields, such as `download_url`"),
+        setting("via", "alternative endpoint: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
+        setting("only_manually_uploaded", "ls: `true` excludes files from data sources; uses via=query"),
+        setting("data_source_id", "upload via=presigned: data source of the file"),
+        setting("storage_type", "upload via=presigned or in the legacy dialect: `permanent` or `ephemeral`"),
+        setting("last_modified_at", "upload via=presigned: modification time of the original, RFC 3339"),
+        setting("resource_info", "upload via=presigned: JSON object that describes the original"),
+        setting("permission_info", "upload via=presigned: JSON object with its permissions"),
     ],
     dialects: &[
-        Dialect { name: "beta", title: "the beta endpoints", can: &CAN },
-        Dialect { name: "legacy", title: "the v1 endpoints, which tell size and dates", can: &CAN_LEGACY },
+        Dialect { name: "beta", title: "beta endpoints", can: &CAN },
+        Dialect { name: "legacy", title: "v1 endpoints, which return size and dates", can: &CAN_LEGACY },
     ],
     equality: Equality::Exact,
     read_problem: wire::read_problem,
@@ -111,9 +111,9 @@ const CAN: Capabilities = Capabilities {
     // Documented for uploads (`POST /api/v1/files`) of a project. The other calls have no documented limit.
     rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),
     instead: &[
-        (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
-        (Op::Links, "`haul link {ref}` makes another link"),
-        (Op::Unlink, "`haul link {ref} --expires 1m` makes one that soon ends by itself"),
+        (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
+        (Op::Links, "to create another link: `haul link {ref}`"),
+        (Op::Unlink, "to create a link that expires soon: `haul link {ref} --expires 1m`"),
     ],
 };
 
@@ -188,8 +188,8 @@ fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
         Some("presigned") => Via::Presigned,
         Some("query") => Via::Query,
         Some(other) => {
-            return Err(Error::usage(format!("via={other} is no route of llamacloud"))
-                .hint("routes: presigned (upload), query (ls)"));
+            return Err(Error::usage(format!("via={other}: must be presigned or query"))
+                .hint("`--set via=presigned` is for upload, `--set via=query` for ls"));
         }
     };
     let legacy = connection.dialect == "legacy";
@@ -197,8 +197,8 @@ fn open(mut connection: Connection) -> Result<Box<dyn Provider>> {
         let only_beta =
             ["expand", "only_manually_uploaded"].into_iter().find(|key| connection.setting(key).is_some());
         if let Some(key) = only_beta.or((via == Via::Query).then_some("via=query")) {
-            return Err(Error::usage(format!("{key}: llamacloud's legacy dialect has no place for it"))
-                .hint("leave out `--wire-dialect legacy`"));
+            return Err(Error::usage(format!("{key}: not supported by the legacy dialect of llamacloud"))
+                .hint("remove `--wire-dialect legacy`"));
         }
     }
     if let Some(url) = regional(&connection.base_url, connection.setting("region"))? {
@@ -216,7 +216,7 @@ fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
         Some("eu") => EUROPE,
         Some(other) => {
             return Err(
-                Error::usage(format!("region={other} is no region of llamacloud")).hint("regions: na, eu")
+                Error::usage(format!("region={other}: unknown region of llamacloud")).hint("regions: na, eu")
             );
         }
     };
@@ -226,9 +226,9 @@ fn regional(base: &Url, region: Option<&str>) -> Result<Option<Url>> {
     }
     if !at(SPEC.base_url) {
         return Err(Error::usage(format!(
-            "region and base URL contradict each other: {base} was given, too"
+            "region and base URL contradict each other: the base URL is {base}"
         ))
-        .hint("leave out one of `--set region=…` and `--base-url`"));
+        .hint("remove either `--set region=…` or `--base-url`"));
     }
     Url::parse(wanted).map(Some).map_err(|error| Error::usage(format!("{wanted}: {error}")))
 }
@@ -293,7 +293,7 @@ impl Provider for LlamaCloud {
         let request = self.scoped(Request::delete(self.files(&[id.as_str()])?)).unpaced();
         match self.connection.http.send(&request).await {
             Err(error) if error.status() == Some(409) => {
-                Err(error.hint("a file that an index or a job still uses stays: remove that first"))
+                Err(error.hint("a file in use by an index or a job cannot be deleted: delete that first"))
             }
             sent => sent?.acknowledges("deletion"),
         }
@@ -312,7 +312,7 @@ impl Provider for LlamaCloud {
         url.into_link().ok_or_else(|| {
             Error::new(
                 Kind::Unsupported,
-                Message::file(id, ": llamacloud gave a form to post, which is no link"),
+                Message::file(id, ": llamacloud returned a POST form instead of a link"),
             )
             .hint(format!("`haul get {}`", word(&format!("{}:id:{id}", self.profile()))))
         })

@@ -23,7 +23,7 @@ impl LlamaCloud {
 /// A refusal by the object store concerns its URL, not the token, which it never receives.
 pub(super) fn refused_by_store(error: Error) -> Error {
     match error.status() {
-        Some(status @ (401 | 403)) => Error::platform("llamacloud's object store refused its presigned URL")
+        Some(status @ (401 | 403)) => Error::platform("llamacloud's object store rejected the presigned URL")
             .caused_by(error)
             .with_status(status),
         _ => error,

@@ -53,15 +53,15 @@ impl LlamaCloud {
     /// is deleted.
     pub(super) async fn upload_presigned(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         if file.purpose.is_some() {
-            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned has no place for a purpose")
-                .hint("leave out `--purpose` or `--set via=presigned`")
+            return Err(Error::new(Kind::Unsupported, "llamacloud via=presigned does not support a purpose")
+                .hint("remove `--purpose` or `--set via=presigned`")
                 .about(file.name.clone()));
         }
         let create = Body::json(&Value::Object(self.file_create(file)?));
         let announced: PresignedUrl =
             self.call(Request::put(self.legacy(&[])?, create), "presigned URL").await?;
         let Some(id) = announced.file_id.as_deref() else {
-            return Err(Error::platform("llamacloud gave a presigned URL without the id of its file")
+            return Err(Error::platform("llamacloud returned a presigned URL without a file id")
                 .about(file.name.clone()));
         };
         let at = self.legacy(&[id])?;
@@ -111,9 +111,9 @@ impl LlamaCloud {
             None => Ok(()),
             Some(key) => Err(Error::new(
                 Kind::Unsupported,
-                format!("{key}: llamacloud's upload form has no place for it"),
+                format!("{key}: not supported by llamacloud's upload form"),
             )
-            .hint("`--set via=presigned` uploads by another route, which has")),
+            .hint("to use the endpoint that supports it: `--set via=presigned`")),
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
         complaint["loc"].as_array().and_then(|place| place.last()).is_some_and(|last| last == "file_id")
     };
     let complaint = body["detail"].as_array()?.iter().find(of_id)?;
-    let message = format!("file_id: {}", complaint["msg"].as_str().unwrap_or("not an id"));
+    let message = format!("file_id: {}", complaint["msg"].as_str().unwrap_or("invalid id"));
     Some(Problem { message, kind: Some(Kind::NotFound), is_final: false })
 }
 
@@ -80,7 +80,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
 pub(super) struct PresignedUrl {
     url: String,
     expires_at: Option<Value>,
-    /// The fields of the form to post, in order.
+    /// The fields of the form, in the order in which they are sent.
     form_fields: Option<Object>,
     /// The id of the file to upload.
     pub(super) file_id: Option<String>,
@@ -134,7 +134,7 @@ impl PresignedUrl {
     pub(super) fn parsed(&self) -> Result<Url> {
         match Url::parse(&self.url) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-            _ => Err(Error::platform("llamacloud gave a presigned URL that is not an http URL")),
+            _ => Err(Error::platform("llamacloud returned a presigned URL that is not an http URL")),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) static SPEC: Spec = Spec {
     docs_url: "",
     settings: &[Setting {
         key: "serve_url",
-        help: "where `haul serve` serves this store: links become signed http URLs",
+        help: "address of `haul serve` for this store; links then become signed http URLs",
         secret: false,
     }],
     dialects: &[
@@ -133,7 +133,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let served = match connection.dialect.as_str() {
         "store" => None,
         "served" if serve_url.is_none() => {
-            return Err(Error::usage("the dialect `served` needs the address of `haul serve`")
+            return Err(Error::usage("the dialect `served` requires the address of `haul serve`")
                 .hint("`--set serve_url=http://127.0.0.1:8787`"));
         }
         _ => serve_url.map(serve_base).transpose()?,
@@ -181,7 +181,7 @@ impl Provider for Local {
         // The store knows the profile that a file was made with, not the one that it is reached by.
         let in_store = |part: &Comparison| (part.field != "profile").then_some(Precision::Exact);
         let filter = query.filter.as_ref().and_then(|filter| filter.native(in_store));
-        // One more than the page tells whether there is a next one.
+        // One more than the page shows whether another page follows.
         let after = cursor.map(FileId::from);
         let listing = Listing { filter, sort, descending, after, limit: size + 1, ..Listing::default() };
         let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
@@ -315,7 +315,10 @@ impl Provider for Local {
             (None, []) => return Err(Error::not_found(Message::file(id, " has no link"))),
             (None, several) => {
                 return Err(Error::usage(Message::file(id, &format!(" has {} links", several.len()))).hint(
-                    format!("`haul link --list {}` shows them, `--revoke LINK` takes one", word(id.as_str())),
+                    format!(
+                        "to show them: `haul link --list {}`; to choose one: `--revoke LINK`",
+                        word(id.as_str())
+                    ),
                 ));
             }
         };
@@ -342,7 +345,7 @@ impl Local {
     }
 }
 
-/// Stops a reading thread when whoever waits for it is gone, so that a transfer that was given up stores nothing.
+/// Stops the reading thread when its receiver is dropped, so that an abandoned transfer stores nothing.
 #[derive(Default)]
 struct Stop(Arc<AtomicBool>);
 
@@ -383,7 +386,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
             Source::Path(path) => path,
             Source::Spooled(_) | Source::Bytes(_) => Path::new(&new.name),
         };
-        Error::failed(format!("{}: changed while it was read: {how} {} bytes", path.display(), new.size))
+        Error::failed(format!("{}: changed during the read: {how} {} bytes", path.display(), new.size))
     };
     let mut incoming = store.receive()?;
     let mut position = 0;
@@ -396,7 +399,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
         }
         progress.read(position, chunk);
         incoming.write_all(chunk).map_err(|error| {
-            Error::failed(format!("{}: cannot be written to the store", new.name)).caused_by(error)
+            Error::failed(format!("{}: cannot write to the store", new.name)).caused_by(error)
         })?;
         position = end;
         progress.at(position);
@@ -420,9 +423,8 @@ fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<
     let goes_on = |range: &Range| range.from <= size && range.continues(validator.as_deref(), Some(size));
     let start = range.filter(goes_on).map_or(0, |range| range.from);
     let name = file.name;
-    let failed = move |error: io::Error| {
-        Error::failed(format!("{name}: cannot be read from the store")).caused_by(error)
-    };
+    let failed =
+        move |error: io::Error| Error::failed(format!("{name}: cannot read from the store")).caused_by(error);
     content.seek(SeekFrom::Start(start)).map_err(&failed)?;
     let (sender, mut receiver) = mpsc::channel(2);
     let read = move || {
@@ -438,7 +440,7 @@ fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<
                 Err(error) => Err(failed(error)),
             };
             let is_end = piece.is_err();
-            // Nobody listens once the download was given up.
+            // The receiver is dropped if the download is abandoned.
             if sender.blocking_send(piece).is_err() || is_end {
                 return;
             }
@@ -447,7 +449,7 @@ fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<
     thread::Builder::new()
         .name("read".to_owned())
         .spawn(read)
-        .map_err(|error| Error::failed("no thread to read with").caused_by(error))?;
+        .map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
     Ok(ContentStream {
         derived: false,
         start,
@@ -460,8 +462,9 @@ fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<
 }
 
 fn file_link(copy: Copy) -> Result<Link> {
-    let url = Url::from_file_path(&copy.path)
-        .map_err(|()| Error::failed(format!("{}: has no file: URL", copy.path.display())))?;
+    let url = Url::from_file_path(&copy.path).map_err(|()| {
+        Error::failed(format!("{}: cannot be expressed as a file: URL", copy.path.display()))
+    })?;
     Ok(Link { id: Some(copy.id), url: url.into(), expires_at: None })
 }
 

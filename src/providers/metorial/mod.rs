@@ -45,18 +45,18 @@ pub(super) static SPEC: Spec = Spec {
     base_path: "",
     docs_url: "https://metorial.com/api/files",
     settings: &[
-        setting("instance_id", "instance, for an organization's or a user's key"),
+        setting("instance_id", "instance, for the key of an organization or a user"),
         setting("organization_id", "organization that owns an upload"),
         setting("store_id", "store to list, and to attach an upload to (magnetar)"),
-        setting("path", "where in the store an upload goes; a folder if it ends in `/` (magnetar)"),
-        setting("store_replace", "`true` replaces what is at that path (magnetar)"),
+        setting("path", "path of an upload in the store; a folder if it ends in `/` (magnetar)"),
+        setting("store_replace", "`true` replaces the file at that path (magnetar)"),
         setting("document_id", "document whose files are listed (magnetar)"),
         setting("file_link_id", "link whose file is listed (magnetar)"),
-        setting("via", "`direct` or `presigned` upload; large files go presigned unasked (magnetar)"),
-        setting("link", "link to download through, in the place of a new one"),
+        setting("via", "`direct` or `presigned` upload; large files default to presigned (magnetar)"),
+        setting("link", "existing link to download through"),
     ],
     dialects: &[
-        Dialect { name: "seed", title: "the first documentation", can: &SEED },
+        Dialect { name: "seed", title: "first documented version", can: &SEED },
         Dialect { name: "pulsar", title: "2025-01-01", can: &PULSAR },
         Dialect { name: "magnetar", title: "2026-01-01, current", can: &MAGNETAR },
     ],
@@ -268,7 +268,7 @@ impl Provider for Metorial {
                 return Ok(page);
             }
         }
-        Err(Error::platform("metorial lost the place in its listing: the files there were deleted")
+        Err(Error::platform("metorial cannot continue its listing: the files at this position were deleted")
             .hint("run the same command again"))
     }
 
@@ -294,7 +294,7 @@ impl Provider for Metorial {
         self.connection.setting("store_replace").filter(|replace| *replace == "true")?;
         Some(Overwrites {
             place: format!("{} in the store {store}", self.path_of(name)),
-            hint: "`--set store_replace=false` replaces nothing",
+            hint: "to replace nothing: `--set store_replace=false`",
         })
     }
 
@@ -320,12 +320,13 @@ impl Provider for Metorial {
             return self.connection.http.content(&fetch(url)).await;
         }
         let link = self.make_link(id, Some(OWN_LINK), true).await?;
-        let url = Url::parse(&link.url)
-            .map_err(|error| Error::platform("metorial made a link that is no URL").caused_by(error))?;
+        let url = Url::parse(&link.url).map_err(|error| {
+            Error::platform("metorial returned a link that is not a valid URL").caused_by(error)
+        })?;
         match self.connection.http.content(&fetch(url)).await {
             Ok(content) => Ok(ContentStream { release: Some(link), ..content }),
             Err(error) => {
-                // If the link cannot be revoked either, it expires by itself.
+                // If the link cannot be revoked either, it expires.
                 let _ = self.unlink(id, link.id.as_deref().or(Some(&link.url))).await;
                 Err(error)
             }
@@ -446,7 +447,7 @@ impl Metorial {
     ) -> Result<Link> {
         let wire = self.wire().await?;
         let ends = lifetime.map(|lifetime| self.connection.clock.now().checked_add(lifetime)).transpose();
-        let ends = ends.map_err(|_| Error::usage("a link cannot live past the year 9999"))?;
+        let ends = ends.map_err(|_| Error::usage("a link cannot expire after the year 9999"))?;
         let mut body = Object::new();
         let url = match wire {
             Wire::Magnetar => {
@@ -488,15 +489,12 @@ impl Metorial {
 /// The title that a patch sets. Anything else is refused.
 fn new_title(patch: &Patch) -> Result<String> {
     if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
-        return Err(Error::new(
-            Kind::Unsupported,
-            "metorial changes neither the name, type nor path of a file",
-        )
-        .hint("`haul meta set REF title=TEXT` gives it a title"));
+        return Err(Error::new(Kind::Unsupported, "metorial cannot change the name, type or path of a file")
+            .hint("to set its title: `haul meta set REF title=TEXT`"));
     }
     title(&patch.set)?.filter(|_| patch.unset.is_empty()).ok_or_else(|| {
-        Error::new(Kind::Unsupported, "metorial cannot take a title away")
-            .hint("`haul meta set REF title=TEXT` gives it another one")
+        Error::new(Kind::Unsupported, "metorial cannot remove a title")
+            .hint("to change it: `haul meta set REF title=TEXT`")
     })
 }
 
@@ -508,8 +506,8 @@ fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<Strin
         (1, Some(link)) => Ok(link),
         (0 | 1, _) => Err(Error::not_found(Message::file(id, " has no such link"))),
         (count, _) => Err(Error::usage(Message::file(id, &format!(" has {count} links")))
-            .hint(format!("`haul link {} --list` shows them", word(id.as_str())))
-            .hint(format!("`haul link {} --revoke LINK` revokes one", word(id.as_str())))),
+            .hint(format!("to show them: `haul link {} --list`", word(id.as_str())))
+            .hint(format!("to revoke one: `haul link {} --revoke LINK`", word(id.as_str())))),
     }
 }
 

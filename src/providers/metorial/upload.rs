@@ -35,8 +35,8 @@ impl Metorial {
         let [(_, Some(store)), _, (_, replace)] = given else {
             return match given.iter().find(|(_, value)| value.is_some()) {
                 None => Ok(Vec::new()),
-                Some((key, _)) => Err(Error::usage(format!("{key} needs a store"))
-                    .hint("`--set store_id=ID` says which store the upload is attached to")),
+                Some((key, _)) => Err(Error::usage(format!("{key} requires a store"))
+                    .hint("to choose the store of the upload: `--set store_id=ID`")),
             };
         };
         let mut fields = vec![("store_id", store.to_owned()), ("path", self.path_of(&file.name))];
@@ -68,14 +68,14 @@ impl Metorial {
             None => Ok(wire == Wire::Magnetar && file.size > DIRECT_LIMIT),
             Some("direct") if wire == Wire::Magnetar && file.size > DIRECT_LIMIT => Err(Error::new(
                 Kind::Unsupported,
-                format!("{} is too large; metorial takes at most 100 MiB in a direct upload", file.name),
+                format!("{} is too large; metorial accepts at most 100 MiB in a direct upload", file.name),
             )
-            .hint("`--set via=presigned` takes up to 2 GiB")),
+            .hint("for up to 2 GiB: `--set via=presigned`")),
             Some("direct") => Ok(false),
             Some("presigned") if wire == Wire::Magnetar => Ok(true),
             Some("presigned") => Err(no_place(wire, "via=presigned")),
-            Some(other) => Err(Error::usage(format!("via: `{other}` is not a way to upload"))
-                .hint("ways to upload: direct, presigned")),
+            Some(other) => Err(Error::usage(format!("via: `{other}` is not direct or presigned"))
+                .hint("`--set via=direct` or `--set via=presigned`")),
         }
     }
 
@@ -110,7 +110,7 @@ impl Metorial {
         }
         let pending: Pending = self.post_upload(&Value::Object(begin)).await?.json("presigned upload")?;
         let url = Url::parse(&pending.upload.url)
-            .map_err(|error| Error::platform("metorial gave an upload URL that is none").caused_by(error))?;
+            .map_err(|error| Error::platform("metorial returned an invalid upload URL").caused_by(error))?;
         let body = Body::raw(&file.source, file.size, Some(&file.content_type));
         let put = Request::put(url, body).anonymous().bulk().repeatable();
         self.connection.http.upload(&put, progress).await?.acknowledges("upload")?;
@@ -129,15 +129,18 @@ impl Metorial {
 
 /// The error for a feature of another dialect.
 pub(super) fn no_place(wire: Wire, what: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("metorial has no place for {what} in its {} dialect", wire.name()))
-        .hint("`--wire-dialect magnetar` asks for the dialect that has one")
+    Error::new(Kind::Unsupported, format!("{what}: not supported by the {} dialect of metorial", wire.name()))
+        .hint("to use the dialect that supports it: `--wire-dialect magnetar`")
 }
 
 /// The title in the user's metadata: the only key that the platform stores.
 pub(super) fn title(metadata: &Object) -> Result<Option<String>> {
     if let Some(key) = metadata.keys().find(|key| *key != "title") {
-        return Err(Error::new(Kind::Unsupported, format!("metorial has no place for the metadata `{key}`"))
-            .hint("the only key is `title`"));
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("metorial does not support the metadata key `{key}`"),
+        )
+        .hint("the only key is `title`"));
     }
     // A title such as 2024 is valid JSON and was parsed as a number.
     Ok(metadata.get("title").map(|title| title.as_str().map_or_else(|| title.to_string(), str::to_owned)))

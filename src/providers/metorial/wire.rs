@@ -203,7 +203,7 @@ impl<T: DeserializeOwned> Listing<T> {
         }
         let envelope: Envelope<T> = reply.json(what)?;
         let items = envelope.items.or(envelope.data).ok_or_else(|| {
-            Error::platform(format!("metorial answered a {what} without `items`")).with_status(reply.status)
+            Error::platform(format!("metorial returned a {what} without `items`")).with_status(reply.status)
         })?;
         let (has_more, is_first) = envelope.pagination.map_or((false, false), |pagination| {
             (pagination.has_more_after, pagination.has_more_before == Some(false))

@@ -22,8 +22,8 @@ impl Xai {
     /// has no place for user metadata.
     pub(super) async fn put_known(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.touches_metadata() {
-            return Err(Error::new(Kind::Unsupported, "xai has no place for metadata of your own")
-                .hint("`haul meta set REF --name NAME`, `--type` and `--path` change what it has"));
+            return Err(Error::new(Kind::Unsupported, "xai does not support custom metadata")
+                .hint("to change other fields: `haul meta set REF --name NAME`, `--type` or `--path`"));
         }
         let mut body = self.team_object();
         let changes =
@@ -107,7 +107,7 @@ impl Xai {
         let url = link
             .url
             .parse()
-            .map_err(|_| Error::platform(Message::file(id, ": xai sent a URL that is none")))?;
+            .map_err(|_| Error::platform(Message::file(id, ": xai returned an invalid URL")))?;
         self.connection.http.content(&Request::get(url).anonymous().range(range).bulk()).await
     }
 
@@ -123,10 +123,10 @@ impl Xai {
         let reply = self.connection.http.send(&request).await;
         let reply = self.or_refuse(reply, Some(id), no_gateway("presigned URLs", "download")).await?;
         let reply: Presigned = reply.json("presigned URL")?;
-        // There is none for a transformed file, and the place of its text is not documented.
+        // A transformed file has none, and the location of its text is not documented.
         let url = reply.presigned_url.ok_or_else(|| {
-            Error::platform(Message::file(id, ": xai gave no presigned URL"))
-                .hint("leave out `--set via=download`")
+            Error::platform(Message::file(id, ": xai returned no presigned URL"))
+                .hint("remove `--set via=download`")
         })?;
         let lifetime = reply.expires_in_seconds.and_then(|seconds| i64::try_from(seconds).ok());
         let expires_at = lifetime.filter(|seconds| *seconds > 0).and_then(|seconds| {
@@ -155,8 +155,9 @@ impl Xai {
 }
 
 fn no_gateway(what: &str, via: &str) -> Error {
-    let message = format!("{} has no {what} here: it does not speak the gateway dialect", SPEC.name);
-    Error::new(Kind::Unsupported, message).hint(format!("leave out `--set via={via}`"))
+    let message =
+        format!("{} does not support {what} here: the server does not speak the gateway dialect", SPEC.name);
+    Error::new(Kind::Unsupported, message).hint(format!("remove `--set via={via}`"))
 }
 
 /// The lines of a chunked upload. An empty file has one empty chunk, as an empty stream fails.

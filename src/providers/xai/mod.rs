@@ -42,19 +42,19 @@ pub(super) static SPEC: Spec = Spec {
     base_path: "/v1",
     docs_url: "https://docs.x.ai/developers/files/managing-files",
     settings: &[
-        Setting { key: "team_id", help: "the team that owns the files (gateway)", secret: false },
-        Setting { key: "format", help: "what `get` fetches: original or text", secret: false },
-        Setting { key: "page_number", help: "the page of a text, from 1 (gateway)", secret: false },
+        Setting { key: "team_id", help: "team that owns the files (gateway)", secret: false },
+        Setting { key: "format", help: "content that `get` downloads: original or text", secret: false },
+        Setting { key: "page_number", help: "page of the text, from 1 (gateway)", secret: false },
         Setting {
             key: "via",
-            help: "chunks: upload so; download: get by presigned URL (gateway)",
+            help: "chunks: upload in chunks; download: get from a presigned URL (gateway)",
             secret: false,
         },
     ],
     dialects: &[
-        Dialect { name: "auto", title: "as openai, and what only the gateway has its way", can: &AUTO },
+        Dialect { name: "auto", title: "openai, and gateway for features that only it has", can: &AUTO },
         Dialect { name: "openai", title: "documented since April 2026", can: &OPENAI },
-        Dialect { name: "gateway", title: "documented before, with PUT, chunks and teams", can: &GATEWAY },
+        Dialect { name: "gateway", title: "documented earlier, with PUT, chunks and teams", can: &GATEWAY },
     ],
     equality: Equality::Wildcards,
     read_problem,
@@ -97,8 +97,8 @@ const OPENAI: Capabilities = Capabilities {
     scope: &[],
     rate: None,
     instead: &[
-        (Op::Annotate, "`haul upload FILE --name NAME` uploads it under another name, with a new id"),
-        (Op::Replace, "`haul upload FILE --if-exists replace` uploads it anew and deletes the old one"),
+        (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
+        (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
     ],
 };
 
@@ -164,15 +164,15 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     one_of("via", &["chunks", "download"])?;
     one_of("format", &["original", "text"])?;
     if connection.setting("page_number").is_some_and(|page| !page.parse().is_ok_and(|page: u32| page > 0)) {
-        return Err(Error::usage("page_number: not a whole number from 1 on"));
+        return Err(Error::usage("page_number: must be an integer from 1"));
     }
     let foreign = ["team_id", "page_number", "via"].into_iter().find(|key| connection.setting(key).is_some());
     if let Some(key) = foreign.filter(|_| dialect.name == "openai") {
         return Err(Error::new(
             Kind::Unsupported,
-            format!("{key}: the openai dialect of xai has no such thing"),
+            format!("{key}: not supported by the openai dialect of xai"),
         )
-        .hint("`--wire-dialect gateway` has it"));
+        .hint("to use the dialect that supports it: `--wire-dialect gateway`"));
     }
     // Only the gateway has teams, so a team implies its spelling.
     let spelling = match dialect.name {

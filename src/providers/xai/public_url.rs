@@ -37,7 +37,7 @@ impl Xai {
         Ok(reply.into())
     }
 
-    /// Revokes the public URL. The platform answers `revoked: false` if there is no URL or no file.
+    /// Revokes the public URL. The platform answers `revoked: false` if the URL or the file does not exist.
     pub(super) async fn revoke_public_url(&self, id: &FileId, link: Option<&str>) -> Result<()> {
         if let Some(link) = link {
             let current = self.stat(id).await?.url;

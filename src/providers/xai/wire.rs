@@ -1,4 +1,4 @@
-//! The replies of xAI. One tolerant decoder reads both dialects, which are told apart by each reply.
+//! The replies of xAI. One tolerant decoder reads both dialects; each reply identifies its own.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -110,7 +110,7 @@ impl WireList {
             if self.extra.is_empty() {
                 return Ok(Listed { files: Vec::new(), next: None, more });
             }
-            return Err(Error::platform("list of files: xai sent neither `data` nor `files`"));
+            return Err(Error::platform("xai returned a list of files without `data` or `files`"));
         };
         let files: Vec<File> =
             files.into_iter().map(|file| file.into_file(profile)).collect::<Result<_>>()?;
@@ -250,7 +250,7 @@ mod tests {
     fn a_file_needs_an_id_and_nothing_else() {
         assert_eq!(file(r#"{"id":7}"#).unwrap().id.as_str(), "7");
         for json in ["{}", r#"{"id":null}"#, r#"{"id":""}"#] {
-            assert_eq!(file(json).unwrap_err(), "xai sent a file without an id", "{json}");
+            assert_eq!(file(json).unwrap_err(), "xai returned a file without an id", "{json}");
         }
         assert_eq!(file(r#"{"id":"f","bytes":"many"}"#).unwrap().size, None);
     }

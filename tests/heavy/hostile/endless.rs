@@ -208,7 +208,7 @@ fn a_page_that_is_announced_and_never_comes_is_an_error() {
                 assert_eq!(pages, 2, "{what}");
             }
             Cursor::LastId => {
-                refused(&what, &run, "announces another page and does not say where it starts");
+                refused(&what, &run, "announces another page but returns no cursor for it");
                 assert_eq!(pages, 1, "{what}");
             }
             // An empty page is the last one.
@@ -216,7 +216,7 @@ fn a_page_that_is_announced_and_never_comes_is_an_error() {
         }
         if dialect.replies().cursor == Cursor::Told {
             let (world, asked) = listing(dialect, |n| page(&[], format!("c{n}")));
-            refused(&what, &world.haul(&["ls", "--ids"]), "pages with nothing new");
+            refused(&what, &world.haul(&["ls", "--ids"]), "pages without new files");
             assert_eq!(asked.load(Ordering::SeqCst), 1000, "{what}");
         }
     }

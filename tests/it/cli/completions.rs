@@ -222,7 +222,7 @@ fn commands_options_and_values_are_completed() {
     assert_eq!(offered(&env, &["ls", "--filter", "size "]), [""; 0]);
     assert_eq!(
         explained(&env, &["--set", "ser"]),
-        ["serve_url=\twhere `haul serve` serves this store: links become signed http URLs"]
+        ["serve_url=\taddress of `haul serve` for this store; links then become signed http URLs"]
     );
     assert_eq!(offered(&env, &["-p", "work", "upload", "--purpose", "user"]), ["user_data"]);
     assert_eq!(offered(&env, &["help", "filt"]), ["filters"]);

@@ -32,7 +32,7 @@ fn make_list_and_revoke() {
     status 2
     --- err
     error: two words.txt has 2 links
-    hint: `haul link --list [id]............` shows them, `--revoke LINK` takes one
+    hint: to show them: `haul link --list [id]............`; to choose one: `--revoke LINK`
     ");
     check!(env.haul(["link", "two words.txt", "--revoke", "nope"]), @"
     status 3
@@ -100,7 +100,7 @@ fn failures() {
     status 5
     --- err
     error: activeloop does not let a caller make a link to a file
-    hint: `haul get activeloop:x` fetches the bytes
+    hint: to download the file: `haul get activeloop:x`
     hint: providers that can: local, replicate, metorial, llamacloud, xai
     ");
 }

@@ -104,7 +104,7 @@ fn unsupported_operations_are_refused_before_any_request() {
     status 5
     --- err
     error: activeloop does not let a caller make a link to a file
-    hint: `haul get x` fetches the bytes
+    hint: to download the file: `haul get x`
     hint: providers that can: local, replicate, metorial, llamacloud, xai
     ");
     check!(env.haul(["-p", "replicate", "upload", "a.txt", "--expires", "1h"]), @"

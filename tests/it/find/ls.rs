@@ -211,9 +211,9 @@ fn a_field_of_one_platform_is_sent_to_it_or_refused() {
         let asked = rig.served.requests();
         assert_eq!(asked.len(), usize::from(*status == 0), "{filter}: {asked:?}");
         if *status == 5 {
-            let said = format!("error: {} cannot be asked for this of {field}\n", case.provider);
+            let said = format!("error: {} cannot filter {field} this way\n", case.provider);
             assert!(ran.stderr().starts_with(&said), "{}", ran.stderr());
-            let hint = format!("hint: {field} goes with `=` and a value");
+            let hint = format!("hint: supported: {field} with `=` and a value");
             assert!(ran.stderr().contains(&hint), "{}", ran.stderr());
         }
         let stranger = dialects().find(|other| !other.spec().filter_fields().contains(&field)).unwrap();

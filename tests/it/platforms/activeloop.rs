@@ -39,7 +39,7 @@ pub const PLATFORM: Platform = Platform {
     no_case: &[],
     facts: Facts {
         hexadecimal_ids: true,
-        unset_refusal: Some("kept author: this platform only merges metadata"),
+        unset_refusal: Some("did not remove author: it only merges metadata"),
         processing: Some(Case { quirks: &["activeloop.index-after=100000"], ..L0 }),
         ..Facts::USUAL
     },

@@ -155,7 +155,7 @@ pub const PLATFORM: Platform = Platform {
             column: "llamacloud",
             verbs: FETCHES,
             faults: &["401", "403"],
-            outcome: no(8, "llamacloud's object store refused its presigned URL*", 2),
+            outcome: no(8, "llamacloud's object store rejected the presigned URL*", 2),
             why: "it is the URL that is refused, not the token: a fresh one is tried",
         },
         Exception {
@@ -187,7 +187,7 @@ pub const PLATFORM: Platform = Platform {
             column: "llamacloud presigned",
             verbs: &[Verb::Upload],
             faults: &["401", "403"],
-            outcome: no(8, "llamacloud's object store refused its presigned URL*", 1),
+            outcome: no(8, "llamacloud's object store rejected the presigned URL*", 1),
             why: "it is the URL that is refused, not the token",
         },
         nothing_told("llamacloud presigned"),

@@ -96,7 +96,7 @@ fn a_full_disk_leaves_no_incomplete_file() {
     check!(run, @"
     status 1
     --- err
-    error: big.bin: cannot be written to the store
+    error: big.bin: cannot write to the store
     caused by: File too large (os error 27)
     ");
     assert_eq!(env.ids().len(), 1);

@@ -80,5 +80,5 @@ fn the_newest_is_not_guessed() {
     // Where the listing states it, a file may still lack it.
     let lacking = [rig.stat(&ids[0]).unwrap(), File { id: ids[1].clone(), ..File::default() }];
     let error = require_ages(rig.provider.as_ref(), &lacking).unwrap_err();
-    assert_eq!(error.message(), format!("llamacloud does not say when {} was created", ids[1]));
+    assert_eq!(error.message(), format!("llamacloud does not state when {} was created", ids[1]));
 }

@@ -123,7 +123,7 @@ async fn a_field_that_the_answer_does_not_state_is_not_compared() {
     };
     let error = ask(Answer::json(format!("[{SEED}]"))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported, "{error}");
-    assert_eq!(error.hints(), ["the server does not answer in the dialect of this profile"]);
+    assert_eq!(error.hints(), ["the server does not use the dialect of this profile"]);
     assert_eq!(ask(pulsar(&format!("[{PULSAR}]"))).await.unwrap().len(), 1, "updated in January");
     // As long as the dialect is not known, nothing is asked.
     let server = Server::start(Vec::new());

@@ -238,7 +238,7 @@ async fn an_answer_in_another_dialect_states_less() {
         let server = serve(&[LIST_OPENAI]);
         let error = listed(&server, "gateway", filter).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unsupported, "{filter}: {error}");
-        assert_eq!(error.hints(), ["the server does not answer in the dialect of this profile"]);
+        assert_eq!(error.hints(), ["the server does not use the dialect of this profile"]);
     }
     // The platform compares these fields in either dialect.
     for filter in ["content_type:pdf", r#"upload_status = "Complete""#, "size > 1"] {
