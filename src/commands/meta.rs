@@ -206,9 +206,8 @@ fn require_patch(provider: &dyn Provider, patch: &Patch, about: &str) -> Result<
     require(provider.spec(), provider.capabilities(), Op::Annotate, about)?;
     let Some(can) = provider.capabilities().annotate else { return Ok(()) };
     let platform = provider.spec().name;
-    let refuse = |what: &str| {
-        Err(Error::new(Kind::Unsupported, format!("{platform} does not let a caller change a file's {what}")))
-    };
+    let refuse =
+        |what: &str| Err(Error::new(Kind::Unsupported, format!("{platform} cannot change a file's {what}")));
     let Annotate { metadata, keys, name, content_type, path } = can;
     if patch.name.is_some() && !name {
         return refuse("name");

@@ -191,8 +191,8 @@ impl Filter {
 }
 
 impl Comparison {
-    /// The text that matching values begin with: the literal start of a pattern, or the whole of an `=`. None where
-    /// there is no such text. The files whose value begins with it include all that match.
+    /// The literal start that all matching values share: the start of a pattern, or the whole value of an `=`. None if
+    /// it is empty. Other values can have the same start.
     pub fn prefix(&self) -> Option<String> {
         match (&self.value, self.op) {
             (Value::Text(text), Op::Glob) => {

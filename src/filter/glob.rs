@@ -40,7 +40,7 @@ impl PathGlobs {
     }
 }
 
-/// What a pattern is compared with.
+/// The kind of text that a pattern matches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Names,

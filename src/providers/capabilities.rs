@@ -1,4 +1,4 @@
-//! What a platform can do, as a constant value, and how a "no" is said.
+//! The capabilities of a platform, as a constant value, and the errors for missing ones.
 
 use jiff::SignedDuration;
 
@@ -14,19 +14,19 @@ use crate::model::NewFile;
 pub enum Op {
     /// List files.
     List,
-    /// Tell all about one.
+    /// Get the metadata of a file.
     Stat,
     /// Upload.
     Upload,
     /// Delete.
     Delete,
-    /// Fetch the bytes.
+    /// Download the content.
     Download,
     /// Change metadata, name, type or path.
     Annotate,
-    /// New content under the same id.
+    /// Replace the content under the same id.
     Replace,
-    /// Make a link.
+    /// Create a link.
     Link,
     /// List a file's links.
     Links,
@@ -49,24 +49,24 @@ impl Op {
         Self::Unlink,
     ];
 
-    /// What the platform is said not to let a caller do: "PLATFORM does not let a caller …".
+    /// The phrase for errors: "PLATFORM cannot …".
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::List => "list files",
-            Self::Stat => "look at a file",
+            Self::Stat => "get a file's metadata",
             Self::Upload => "upload a file",
             Self::Delete => "delete a file",
             Self::Download => "download an uploaded file",
             Self::Annotate => "change a file's metadata",
             Self::Replace => "replace a file's content",
-            Self::Link => "make a link to a file",
+            Self::Link => "create a link to a file",
             Self::Links => "list a file's links",
             Self::Unlink => "revoke a link",
         }
     }
 }
 
-/// What one dialect of a platform can do, and its limits.
+/// The capabilities and limits of one dialect of a platform.
 #[derive(Debug)]
 pub struct Capabilities {
     /// Uploads.
@@ -83,57 +83,57 @@ pub struct Capabilities {
     pub link: Option<LinkAbility>,
     /// Whether a file's content can be replaced under its id.
     pub replace: bool,
-    /// Which checksums it states: `blake3`, `sha256`, `md5`.
+    /// The checksums that it states: `blake3`, `sha256`, `md5`.
     pub checksums: &'static [&'static str],
     /// The keys of `--set` that scope files: workspace, team, project.
     pub scope: &'static [&'static str],
-    /// The rate it publishes, which is kept to unasked.
+    /// Its published rate limit, which haul respects by default.
     pub rate: Option<RateLimit>,
-    /// What to do instead of an operation it lacks: a hint that can be typed, `{ref}` standing for the file.
+    /// Hints for operations that it lacks; `{ref}` stands for the file.
     pub instead: &'static [(Op, &'static str)],
 }
 
 /// Limits of an upload.
 #[derive(Debug)]
 pub struct UploadAbility {
-    /// Bytes a file at most: more is refused before a byte is sent.
+    /// The maximum size of a file in bytes. A larger file is refused before any byte is sent.
     pub max_bytes: Option<u64>,
-    /// Bytes from which the platform may refuse: a warning.
+    /// The size in bytes from which the platform may refuse a file, which causes a warning.
     pub warn_bytes: Option<u64>,
-    /// Whether it takes an empty file.
+    /// Whether it accepts an empty file.
     pub empty: bool,
     /// The longest name.
     pub name: NameLimit,
-    /// Characters that a name must not have.
+    /// Characters that a name must not contain.
     pub forbidden: &'static [char],
     /// Whether control characters are forbidden in a name, too.
     pub forbids_control: bool,
     /// Whether a purpose can be given.
     pub purpose: bool,
-    /// Words for the purpose, for help and completion; any word is sent.
+    /// Purposes for help and completion; others are sent, too.
     pub purposes: &'static [&'static str],
-    /// What is sent when none is given.
+    /// The default.
     pub default_purpose: Option<&'static str>,
-    /// Whether the user's own keys can be given.
+    /// Whether custom metadata can be set.
     pub metadata: bool,
-    /// The shortest and longest lifetime in seconds; None where none can be given.
+    /// The shortest and longest lifetime in seconds; None if not supported.
     pub lifetime: Option<(i64, i64)>,
     /// Files that one request can carry.
     pub files_per_request: usize,
 }
 
-/// The longest name a platform takes.
+/// The longest name that a platform accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameLimit {
-    /// None known.
+    /// No known limit.
     Unlimited,
-    /// So many bytes of UTF-8.
+    /// The maximum number of bytes in UTF-8.
     Bytes(usize),
-    /// So many characters.
+    /// The maximum number of characters.
     Characters(usize),
 }
 
-/// Who can download.
+/// Which files can be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Download {
     /// Any file.
@@ -144,7 +144,7 @@ pub enum Download {
     Never,
 }
 
-/// How listings work.
+/// The capabilities of listings.
 #[derive(Debug)]
 pub struct ListAbility {
     /// The largest page.
@@ -153,16 +153,16 @@ pub struct ListAbility {
     /// of objects such as `checksums.md5` and `extra.etag`, and the platform's own fields. In these null means unset; any
     /// other field is unknown.
     pub stated: &'static [&'static str],
-    /// Comparisons the platform makes itself.
+    /// Comparisons that the platform supports.
     pub native: &'static [Native],
-    /// Fields it sorts by itself: `name` both ways, `+name` only ascending, `-name` only descending.
+    /// Fields that the platform can sort by: `name` both ways, `+name` only ascending, `-name` only descending.
     pub sort: &'static [&'static str],
-    /// Whether the newest come first unasked.
+    /// Whether the newest files come first by default.
     pub newest_first: bool,
 }
 
 impl ListAbility {
-    /// Whether it lists in that order by itself.
+    /// Whether the platform lists in that order.
     pub fn sorts(&self, sort: &Sort) -> bool {
         let way = if sort.descending { '-' } else { '+' };
         self.sort.iter().any(|native| native.strip_prefix(way).unwrap_or(native) == sort.field)
@@ -184,10 +184,10 @@ pub struct Annotate {
     pub path: bool,
 }
 
-/// What links can do.
+/// The capabilities of links.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkAbility {
-    /// The shortest and longest lifetime in seconds; None where none can be given.
+    /// The shortest and longest lifetime in seconds; None if not supported.
     pub lifetime: Option<(i64, i64)>,
     /// Whether a file's links can be listed.
     pub list: bool,
@@ -195,7 +195,7 @@ pub struct LinkAbility {
     pub revoke: bool,
 }
 
-/// Whether the operation is there at all.
+/// Whether the operation is supported.
 pub fn supports(can: &Capabilities, op: Op) -> bool {
     match op {
         Op::List | Op::Stat | Op::Upload | Op::Delete => true,
@@ -208,20 +208,18 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
     }
 }
 
-/// Refuses an operation that the platform does not have, before any work. `about` is the file as the user would type
-/// it, for the hints.
+/// Refuses an unsupported operation before any work. `about` is the file as the user would type it, for the hints.
 pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
     if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
-/// The refusal: what the platform lacks, what to do instead, and who can. `about` is as for [`require`].
+/// The error for an unsupported operation, with hints. `about` is as for [`require`].
 pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
     refusal_with(spec, spec.dialects[0].can, op, about)
 }
 
 fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
-    let mut error =
-        Error::new(Kind::Unsupported, format!("{} does not let a caller {}", spec.name, op.phrase()));
+    let mut error = Error::new(Kind::Unsupported, format!("{} cannot {}", spec.name, op.phrase()));
     for (_, hint) in can.instead.iter().filter(|(for_op, _)| *for_op == op) {
         error = error.hint(hint.replace("{ref}", &word(about)));
     }
@@ -238,30 +236,29 @@ fn suggest_providers(error: Error, spec: &Spec, is_able: impl Fn(&Capabilities) 
     if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
 }
 
-/// Refuses a file that is over one of the platform's limits or has an option that it has no place for, before a byte
-/// is sent.
+/// Refuses a file that exceeds a limit of the platform or has an unsupported option, before any byte is sent.
 pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -> Result<()> {
     let limits = &can.upload;
     let refuse = |message: String| Err(Error::new(Kind::Unsupported, message).about(file.name.clone()));
     let (name, platform) = (&file.name, spec.name);
     if let Some(max) = limits.max_bytes.filter(|max| file.size > *max) {
         return refuse(format!(
-            "{name} is {}; {platform} takes at most {} a file",
+            "{name} is {}; {platform} accepts at most {} per file",
             human::size(file.size),
             human::size(max)
         ));
     }
     if file.size == 0 && !limits.empty {
-        return refuse(format!("{name} is empty; {platform} takes no empty files"));
+        return refuse(format!("{name} is empty; {platform} does not accept empty files"));
     }
     let over = match limits.name {
         NameLimit::Unlimited => None,
         NameLimit::Bytes(max) => {
-            (name.len() > max).then(|| format!("{} bytes long; {platform} takes at most {max}", name.len()))
+            (name.len() > max).then(|| format!("{} bytes long; {platform} accepts at most {max}", name.len()))
         }
         NameLimit::Characters(max) => {
             let count = name.chars().count();
-            (count > max).then(|| format!("{count} characters long; {platform} takes at most {max}"))
+            (count > max).then(|| format!("{count} characters long; {platform} accepts at most {max}"))
         }
     };
     if let Some(over) = over {
@@ -269,21 +266,21 @@ pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -
     }
     let bad = |c: char| limits.forbidden.contains(&c) || (limits.forbids_control && c.is_control());
     if let Some(c) = name.chars().find(|c| bad(*c)) {
-        return refuse(format!("the name {name:?} has the character {c:?}, which {platform} does not take"))
-            .map_err(|error| error.hint("`--name NAME` gives it another name"));
+        return refuse(format!("the name {name:?} contains {c:?}, which {platform} does not accept"))
+            .map_err(|error| error.hint("choose another name: `--name NAME`"));
     }
     if file.purpose.is_some() && !limits.purpose {
-        return refuse(format!("{platform} has no place for a purpose"))
-            .map_err(|error| error.hint("leave out `--purpose`"));
+        return refuse(format!("{platform} does not support a purpose"))
+            .map_err(|error| error.hint("remove `--purpose`"));
     }
     if !file.metadata.is_empty() && !limits.metadata {
-        return refuse(format!("{platform} has no place for metadata"))
-            .map_err(|error| error.hint("leave out `--metadata`"));
+        return refuse(format!("{platform} does not support metadata"))
+            .map_err(|error| error.hint("remove `--metadata`"));
     }
     check_lifetime(platform, "a file", limits.lifetime, file.expires)
 }
 
-/// Refuses a lifetime that the platform does not take. `what` is `a file` or `a link`.
+/// Refuses a lifetime that the platform does not support. `what` is `a file` or `a link`.
 pub fn check_lifetime(
     platform: &str,
     what: &str,
@@ -292,8 +289,11 @@ pub fn check_lifetime(
 ) -> Result<()> {
     let Some(wished) = wished else { return Ok(()) };
     let Some((min, max)) = allowed else {
-        return Err(Error::new(Kind::Unsupported, format!("{platform} has no lifetime for {what}"))
-            .hint("leave out `--expires`"));
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("{platform} does not support a lifetime for {what}"),
+        )
+        .hint("remove `--expires`"));
     };
     let seconds = wished.as_secs();
     if seconds < min || seconds > max {
@@ -301,7 +301,7 @@ pub fn check_lifetime(
         return Err(Error::new(
             Kind::Unsupported,
             format!(
-                "a lifetime of {}; {platform} takes {} to {} for {what}",
+                "a lifetime of {} is out of range; {platform} accepts {} to {} for {what}",
                 span(seconds),
                 span(min),
                 span(max)
@@ -311,13 +311,13 @@ pub fn check_lifetime(
     Ok(())
 }
 
-/// Refuses to send several files in one request where the platform takes one.
+/// Refuses to send several files in one request if the platform accepts only one.
 pub fn require_together(spec: &Spec, can: &Capabilities) -> Result<()> {
     if can.upload.files_per_request > 1 { Ok(()) } else { Err(not_together(spec)) }
 }
 
 pub(super) fn not_together(spec: &Spec) -> Error {
-    let error = Error::new(Kind::Unsupported, format!("{} takes one file a request", spec.name))
-        .hint("leave out `--together`");
+    let error = Error::new(Kind::Unsupported, format!("{} accepts one file per request", spec.name))
+        .hint("remove `--together`");
     suggest_providers(error, spec, |can| can.upload.files_per_request > 1)
 }

@@ -1,4 +1,4 @@
-//! What a platform can do, and the platforms.
+//! The interface of a platform, and the registry of platforms.
 //!
 //! A provider translates and nothing else: our call into a few requests in a straight line, a reply into
 //! [`File`]s, an error body into a message. No paging loop, no sleep, no retry, no printing, no environment, and no
@@ -64,21 +64,21 @@ pub struct Spec {
     pub token_variables: &'static [&'static str],
     /// Environment variables of the vendor's own clients that hold a base URL.
     pub base_url_variables: &'static [&'static str],
-    /// Where the API is; empty for `local`.
+    /// The base URL of the API; empty for `local`.
     pub base_url: &'static str,
-    /// Where files are uploaded, if that is another host.
+    /// The base URL of uploads, if they use another host.
     pub upload_base_url: Option<&'static str>,
-    /// What a base URL must end in, such as `/v1`: added to a given one that lacks it.
+    /// The path at the end of a base URL, such as `/v1`. Appended to a user's base URL that lacks it.
     pub base_path: &'static str,
     /// The platform's own documentation.
     pub docs_url: &'static str,
-    /// What `--set KEY=VALUE` takes.
+    /// The keys of `--set KEY=VALUE`.
     pub settings: &'static [Setting],
-    /// Its wire dialects; the first is what `auto` starts from.
+    /// Its wire dialects. `auto` starts with the first.
     pub dialects: &'static [Dialect],
     /// The platform's meaning of `=` in its filters.
     pub equality: Equality,
-    /// Reads an error body where the common reading would mislead.
+    /// Reads an error body that the common reader would misread.
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
     /// Opens it.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
@@ -91,7 +91,7 @@ impl Spec {
         std::iter::once("auto").chain(named).collect()
     }
 
-    /// The error for a word, given by `origin`, that names no dialect of this platform.
+    /// The error for an unknown dialect, given by `origin`.
     pub fn no_such_dialect(&self, origin: &str, name: &str) -> Error {
         let names = self.dialect_names();
         Error::usage(format!("{origin}: {} has no dialect {name:?}", self.name))
@@ -99,7 +99,7 @@ impl Spec {
             .hint(format!("dialects: {}", names.join(", ")))
     }
 
-    /// Fields that filters may name on this platform alone: its files state them, or it compares them itself.
+    /// Fields that only this platform has in filters: its files state them, or it compares them itself.
     pub fn filter_fields(&self) -> Vec<&'static str> {
         let lists = self.dialects.iter().map(|dialect| &dialect.can.list);
         let fields = lists.flat_map(|list| {
@@ -110,42 +110,42 @@ impl Spec {
     }
 }
 
-/// One way in which a platform spells its API.
+/// A variant of a platform's API.
 pub struct Dialect {
-    /// The word for `--wire-dialect` and in the profile.
+    /// The name for `--wire-dialect` and in a profile.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub title: &'static str,
-    /// What the platform can do in it.
+    /// The capabilities of the platform in it.
     pub can: &'static Capabilities,
 }
 
-/// A key of `--set` that a platform understands.
+/// A setting of a platform.
 pub struct Setting {
-    /// The key.
+    /// The key of `--set`.
     pub key: &'static str,
-    /// What it does, in a few words.
+    /// A short description.
     pub help: &'static str,
-    /// Whether its value must not be shown or typed as an argument.
+    /// Whether its value is a secret, which is never shown and not accepted as an argument.
     pub secret: bool,
 }
 
-/// What a provider is opened with: a resolved profile and a client.
+/// A resolved profile and a client, with which a provider is opened.
 #[derive(Clone)]
 pub struct Connection {
     /// The profile's name.
     pub profile: String,
-    /// Where the API is.
+    /// The base URL of the API.
     pub base_url: Url,
-    /// Where files are uploaded.
+    /// The base URL of uploads.
     pub upload_base_url: Url,
-    /// The dialect asked for: `auto` or a name of [`Spec::dialects`].
+    /// The requested dialect: `auto` or a name of [`Spec::dialects`].
     pub dialect: String,
     /// The values of `--set` and the profile, keys checked against [`Spec::settings`].
     pub set: BTreeMap<String, String>,
     /// The secret ones among them.
     pub secrets: BTreeMap<String, Secret>,
-    /// The client, which knows the token.
+    /// The client, which holds the token.
     pub http: Client,
     /// The clock.
     pub clock: Clock,
@@ -167,17 +167,17 @@ impl Connection {
     }
 }
 
-/// What to list.
+/// The parameters of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Which files. A provider sends what the platform understands, exactly or loosely, and leaves out the rest: the
-    /// caller checks every file again, but for what the platform [decides](Provider::decides).
+    /// The filter. A provider sends the conditions that the platform supports, exactly or as a superset, and omits the
+    /// others. The caller checks every file again, except for conditions that the platform [decides](Provider::decides).
     pub filter: Option<Filter>,
-    /// The wished order; a provider that cannot do it natively ignores it, and the caller sorts.
+    /// The requested order. A provider without native support ignores it, and the caller sorts.
     pub sort: Option<Sort>,
-    /// No more than so many are wanted: a hint for the page size.
+    /// The maximum number of files that the caller needs: a hint for the page size.
     pub limit: Option<u64>,
-    /// Files a page; None takes the provider's best.
+    /// Files per page; None for the provider's default.
     pub page_size: Option<u32>,
 }
 
@@ -195,29 +195,29 @@ pub struct Sort {
 pub struct Page {
     /// The files in the platform's order.
     pub files: Vec<File>,
-    /// Where the next page starts; None at the end. The caller refuses one it has already seen.
+    /// The cursor of the next page; None at the end. The caller rejects a repeated cursor.
     pub next: Option<String>,
 }
 
-/// A place in which an upload replaces what is there, because a setting asks for it.
+/// A location at which an upload replaces the existing file because of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overwrites {
-    /// The place, for messages.
+    /// The location, for messages.
     pub place: String,
-    /// The hint that says how to replace nothing.
+    /// The hint for not replacing anything.
     pub hint: &'static str,
 }
 
-/// One platform, reached by one profile.
+/// A platform, opened with a profile.
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// The platform.
     fn spec(&self) -> &'static Spec;
 
-    /// The profile it was opened by.
+    /// The profile with which it was opened.
     fn profile(&self) -> &str;
 
-    /// What it can do in the dialect it was opened in.
+    /// Its capabilities in the dialect in which it was opened.
     fn capabilities(&self) -> &'static Capabilities;
 
     /// The fields that its files state: those of the dialect, or fewer once the server has answered in another one.
@@ -231,7 +231,7 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
-    /// The client that reaches it; None where no network is between.
+    /// The client; None for a platform without a network connection.
     fn client(&self) -> Option<&Client> {
         None
     }
@@ -239,7 +239,7 @@ pub trait Provider: Send + Sync {
     /// Lists one page.
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page>;
 
-    /// Tells all about one file.
+    /// Returns the metadata of a file.
     async fn stat(&self, id: &FileId) -> Result<File>;
 
     /// Whether a file's content matches its record. Only `local` verifies it; other platforms are trusted.
@@ -260,30 +260,30 @@ pub trait Provider: Send + Sync {
         Err(capabilities::not_together(self.spec()))
     }
 
-    /// The place in which an upload under this name replaces what is there, if the settings ask for that.
+    /// The location at which an upload under this name replaces the existing file, if the settings request that.
     fn overwrites(&self, _name: &str) -> Option<Overwrites> {
         None
     }
 
-    /// Deletes a file. One that is not there is [`Kind::NotFound`](crate::error::Kind::NotFound).
+    /// Deletes a file. A missing file is an error of kind [`Kind::NotFound`](crate::error::Kind::NotFound).
     async fn delete(&self, id: &FileId) -> Result<()>;
 
-    /// Opens a file's bytes.
+    /// Opens the content of a file.
     async fn download(&self, _id: &FileId, _range: Option<Range>) -> Result<ContentStream> {
         Err(self.unsupported(Op::Download))
     }
 
-    /// Changes what is known about a file.
+    /// Changes the metadata of a file.
     async fn annotate(&self, _id: &FileId, _patch: &Patch) -> Result<File> {
         Err(self.unsupported(Op::Annotate))
     }
 
-    /// Puts new content in the place of a file's, which keeps its id.
+    /// Replaces the content of a file, whose id stays the same.
     async fn replace(&self, _id: &FileId, _file: &NewFile, _progress: Arc<dyn Progress>) -> Result<File> {
         Err(self.unsupported(Op::Replace))
     }
 
-    /// Makes a link to a file's bytes.
+    /// Creates a link to the content of a file.
     async fn link(&self, _id: &FileId, _lifetime: Option<SignedDuration>) -> Result<Link> {
         Err(self.unsupported(Op::Link))
     }
@@ -293,7 +293,7 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::Links))
     }
 
-    /// Revokes a link: the one of that id or URL, or the file's only one.
+    /// Revokes the link with that id or URL, or the only link of the file.
     async fn unlink(&self, _id: &FileId, _link: Option<&str>) -> Result<()> {
         Err(self.unsupported(Op::Unlink))
     }

@@ -3,7 +3,7 @@
 //! - Create, list, get and delete; nothing about a file can be changed. It is removed 24 hours after its creation.
 //! - `urls.get` of a file is the JSON about it, not its bytes. The bytes are for the models that run there: fetching
 //!   them takes a link signed with a secret that no endpoint gives out. Such links show in the `input` of a prediction.
-//!   Whoever has the secret can sign links of their own: then the dialect is `signed`, else `api`.
+//!   With the secret, haul signs links itself: the dialect is then `signed`, otherwise `api`.
 //! - The listing has no parameters. It is documented as newest first and was recorded in the order of ids; `next` is
 //!   an absolute URL.
 //! - The limit is "100MB" in one sentence and "100MiB" in another.
@@ -42,8 +42,8 @@ pub(super) static SPEC: Spec = Spec {
     docs_url: "https://replicate.com/docs/reference/http",
     settings: &[
         Setting { key: "link", help: "signed link to download through", secret: false },
-        Setting { key: "owner", help: "user or organization that a signed link names", secret: false },
-        Setting { key: "expiry", help: "end of a signed link, in Unix seconds", secret: false },
+        Setting { key: "owner", help: "user or organization in a signed link", secret: false },
+        Setting { key: "expiry", help: "expiry of a signed link, in Unix seconds", secret: false },
         Setting { key: "signature", help: "signature of a signed link", secret: false },
         Setting { key: "signing_secret", help: "secret that signs links", secret: true },
     ],
@@ -101,15 +101,12 @@ const API: Capabilities = Capabilities {
     scope: &[],
     rate: Some(RateLimit { requests: 3000, per: Duration::from_mins(1) }),
     instead: &[
-        (Op::Download, "`haul info {ref}` shows what it knows about the file"),
-        (
-            Op::Download,
-            "`haul get {ref} --link URL` takes a signed link, as the input of a prediction shows it",
-        ),
-        (Op::Annotate, "a new upload with other metadata takes its place"),
+        (Op::Download, "to show the metadata of the file: `haul info {ref}`"),
+        (Op::Download, "to use a signed link, as in the input of a prediction: `haul get {ref} --link URL`"),
+        (Op::Annotate, "upload the file again with other metadata"),
         (
             Op::Link,
-            "a link needs the account's signing secret: `--set owner=NAME` and the setting signing_secret",
+            "a link requires the signing secret of the account: `--set owner=NAME` and the setting signing_secret",
         ),
     ],
 };
@@ -120,12 +117,12 @@ const SIGNED: Capabilities = Capabilities {
     ..API
 };
 
-/// Lifetime of a link when none is given: what the platform gives those of its own.
+/// Default lifetime of a link: that of the platform's own links.
 const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// Lifetime of a link that is made only to download.
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 
-/// What a query encodes: all but the unreserved characters of RFC 3986.
+/// Characters that are encoded in a query: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 struct Replicate {
@@ -134,7 +131,7 @@ struct Replicate {
     signer: Option<Signer>,
 }
 
-/// What signs links: `expiry` in Unix seconds, `signature` over `{owner} {id} {expiry}`.
+/// Signs links: `expiry` in Unix seconds, `signature` over `{owner} {id} {expiry}`.
 struct Signer {
     owner: String,
     secret: Secret,
@@ -151,7 +148,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         "api" => None,
         "signed" if signer.is_some() => signer,
         "signed" => {
-            return Err(Error::usage("replicate signs links only with an owner and a signing secret")
+            return Err(Error::usage("the dialect `signed` requires an owner and a signing secret")
                 .hint("`--set owner=NAME` and the setting signing_secret"));
         }
         other => return Err(SPEC.no_such_dialect("dialect", other)),
@@ -238,7 +235,7 @@ struct Listing {
     next: Option<String>,
 }
 
-/// What a reply says of a file. `name`, `etag` and `checksums.md5` are sent but not documented.
+/// A file in a reply. `name`, `etag` and `checksums.md5` are sent but not documented.
 fn translated(Known { id, mut fields }: Known) -> File {
     let checksums = fields.take(&["checksums"], lenient::as_object);
     let mut stated = Fields::from(checksums.unwrap_or_default());
@@ -299,19 +296,19 @@ impl Replicate {
                 let parts = [("owner", owner), ("expiry", expiry), ("signature", signature)];
                 let missing = parts.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key);
                 let missing: Vec<&str> = missing.collect();
-                Err(Error::usage(format!("a signed link needs {} as well", missing.join(" and ")))
+                Err(Error::usage(format!("a signed link also requires {}", missing.join(" and ")))
                     .hint("`--set owner=NAME --set expiry=SECONDS --set signature=TEXT`, or `--link URL`"))
             }
         }
     }
 
-    /// A link of our own, and when it ends.
+    /// A link that haul signs, and its expiry.
     fn sign(&self, signer: &Signer, id: &FileId, lifetime: SignedDuration) -> Result<(Url, Timestamp)> {
         let ends = self.connection.clock.now().checked_add(lifetime);
-        let seconds = ends.map_err(|_| Error::usage("a link cannot live past the year 9999"))?.as_second();
+        let seconds = ends.map_err(|_| Error::usage("a link cannot expire after the year 9999"))?.as_second();
         let signature = signature(&signer.secret, &signer.owner, id, seconds);
         let ends = Timestamp::from_second(seconds)
-            .map_err(|error| Error::usage("a link cannot live that long").caused_by(error))?;
+            .map_err(|error| Error::usage("the lifetime of the link is too long").caused_by(error))?;
         Ok((self.signed_url(id, &signer.owner, &seconds.to_string(), &signature)?, ends))
     }
 
@@ -327,12 +324,12 @@ impl Replicate {
 
 /// The URL of the next page. The token goes with it, so it has to be of the API's own origin.
 fn next_page(first: &Url, next: &str) -> Result<Url> {
-    let url = first
-        .join(next)
-        .map_err(|_| Error::usage(format!("{next:?} is no cursor of replicate")).hint("it is a whole URL"))?;
+    let url = first.join(next).map_err(|_| {
+        Error::usage(format!("{next:?} is not a replicate cursor")).hint("the cursor is a complete URL")
+    })?;
     if url.origin() != first.origin() {
         return Err(Error::platform(format!(
-            "the next page is at {}, not at {}; the token stays here",
+            "the next page is at {}, not at {}; haul does not send the token there",
             url.origin().ascii_serialization(),
             first.origin().ascii_serialization()
         )));
@@ -355,17 +352,17 @@ fn signature(secret: &Secret, owner: &str, id: &FileId, expiry: i64) -> String {
     BASE64.encode(signer.sign(&format!("{owner} {id} {expiry}")))
 }
 
-/// What a failed download means. A bad or old signature and a file that is gone have the same answer.
+/// The error of a failed download. An invalid or expired signature and a deleted file have the same response.
 fn rejected(id: &FileId, error: Error) -> Error {
     match error.status() {
         Some(status @ (400 | 401 | 403 | 404 | 410)) => Error::new(
             Kind::NotFound,
-            Message::file(id, ": the link is refused or has expired, or the file is gone"),
+            Message::file(id, ": the link was rejected or has expired, or the file is deleted"),
         )
         .cause(error.message())
         .with_status(status)
         .with_request_id(error.request_id().map(str::to_owned))
-        .hint(format!("`haul info {}` tells whether the file is there", word(id.as_str()))),
+        .hint(format!("to check whether the file exists: `haul info {}`", word(id.as_str()))),
         _ => error,
     }
 }

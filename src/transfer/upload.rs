@@ -18,22 +18,22 @@ use crate::model::{Checksums, Clock, File, FileId, NewFile};
 use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Listing, Provider, Query, require_ages};
 
-/// What to do when a file of that name is there already.
+/// The action if a file with the same name exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum IfExists {
-    /// Upload another one beside it
+    /// Upload another file with the same name
     #[default]
     Upload,
-    /// Send nothing if the content is the same
+    /// Upload nothing if the content is the same
     Skip,
-    /// Put the new content in its place
+    /// Replace it
     Replace,
-    /// Refuse
+    /// Fail
     Fail,
 }
 
 impl IfExists {
-    /// The word for it on the command line.
+    /// Its name on the command line.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Upload => "upload",
@@ -47,7 +47,7 @@ impl IfExists {
 /// The options of an upload.
 #[derive(Clone, Debug, Default)]
 pub struct UploadOptions {
-    /// What to do when a file of that name is there already.
+    /// The action if a file with the same name exists.
     pub if_exists: IfExists,
     /// Whether checksums that the platform states are compared.
     pub verify: bool,
@@ -57,7 +57,7 @@ pub struct UploadOptions {
     pub to: Option<FileId>,
 }
 
-/// What an upload did.
+/// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Sent the file.
@@ -77,13 +77,13 @@ pub enum Action {
 pub struct Uploaded {
     /// The file on the platform.
     pub file: File,
-    /// What the upload did.
+    /// The outcome.
     pub action: Action,
     /// An existing file of the same name and size that could not be compared, so that the new one was sent.
     pub incomparable: Option<FileId>,
 }
 
-/// What an upload would do.
+/// The outcome of a dry run.
 #[derive(Clone, Debug)]
 pub enum Preview {
     /// Send the file.
@@ -153,7 +153,7 @@ impl Uploads {
         result.map_err(|error| error.about(new.name.clone()))
     }
 
-    /// What [`upload`](Self::upload) would do with a file, as far as it can be known without sending it.
+    /// The expected outcome of [`upload`](Self::upload), without sending the file.
     pub async fn preview(&self, new: &NewFile) -> Result<Preview> {
         let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
         let old = job.old.or_else(|| self.options.to.clone());
@@ -280,7 +280,7 @@ impl Uploads {
             IfExists::Upload => {}
             IfExists::Fail => {
                 if let Some(twin) = twins.first() {
-                    return Err(Error::failed(format!("{} exists already: {}", new.name, twin.id)));
+                    return Err(Error::failed(format!("{} already exists: {}", new.name, twin.id)));
                 }
             }
             IfExists::Replace => {
@@ -373,7 +373,8 @@ impl Uploads {
     async fn send_once(&self, job: &mut Job<'_>) -> Result<()> {
         if let Some(id) = self.in_place(job) {
             match self.provider.replace(&id, job.new, job.progress()).await {
-                // Only its answer shows that this platform cannot replace: upload anew and delete the old file.
+                // Only the response shows that this platform cannot replace content. Upload a new file and delete the
+                // old one.
                 Err(error) if error.kind() == Kind::Unsupported && self.options.to.is_none() => {
                     self.only_anew.store(true, Ordering::Relaxed);
                 }
@@ -395,7 +396,7 @@ impl Uploads {
         match self.provider.delete(old).await {
             // An earlier run may have deleted it.
             Err(error) if error.kind() != Kind::NotFound => Err(error.hint(format!(
-                "the new file is {}; remove the old one: `haul rm {}`",
+                "the new file is {}; to delete the old one: `haul rm {}`",
                 new.id,
                 word(&format!("id:{old}"))
             ))),
@@ -405,14 +406,14 @@ impl Uploads {
 }
 
 /// The hint after a lost answer.
-pub(super) const RUN_AGAIN: &str = "run the same command again: it looks for the file before it sends it";
+pub(super) const RUN_AGAIN: &str = "run the same command again: it checks for the file before it uploads it";
 
 /// The error of an upload whose answer was lost (`error`) and whose file could not be looked for (`other`).
 pub(super) fn not_found_out(error: Error, other: Error) -> Error {
     if other.is_unanswered() {
         return other;
     }
-    let error = error.cause(format!("and looking for the file failed: {other}"));
+    let error = error.cause(format!("checking for the file also failed: {other}"));
     if other.kind() != Kind::RateLimited {
         return error.hint(RUN_AGAIN);
     }
@@ -440,10 +441,13 @@ impl Job<'_> {
     fn accept(&mut self, file: File, action: Action) -> Result<()> {
         let new = self.new;
         let hint = |error: Error| {
-            error.hint(format!("the file is kept: `haul rm {}` removes it", word(&format!("id:{}", file.id))))
+            error.hint(format!(
+                "the uploaded file was kept; to delete it: `haul rm {}`",
+                word(&format!("id:{}", file.id))
+            ))
         };
         if let Some(size) = file.size.filter(|size| *size != new.size) {
-            let message = format!("{}: {} bytes were sent and the platform has {size}", new.name, new.size);
+            let message = format!("{}: sent {} bytes, but the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));
         }
         let sent = self.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));

@@ -272,6 +272,6 @@ mod tests {
         {
             assert_eq!(told(json), None, "{json}");
         }
-        assert!(next(r#"{"hello":1}"#).unwrap_err().contains("neither `data` nor `files`"));
+        assert!(next(r#"{"hello":1}"#).unwrap_err().contains("without `data` or `files`"));
     }
 }

@@ -106,7 +106,7 @@ const BROKE: &str = "{p} at http://127.0.0.1:* closed the connection*";
 const SILENT: &str = "{p} at http://127.0.0.1:* did not respond within 2.0 s*";
 const UNREACHED: &str = "could not reach {p} at http://*gave up after 2 attempts*";
 const TOO_MUCH: &str = "{p} sent a response larger than 64 MiB*";
-const MISMATCH: &str = "*the platform states 300000 bytes and *came*";
+const MISMATCH: &str = "*expected 300000 bytes, received *";
 const STARTS_OVER: &str = "the server restarted the download, and standard output cannot be rewound*";
 const DROPPED: &str = "{p} closed the connection in the middle of the content*";
 
@@ -227,7 +227,7 @@ pub const RULES: &[Rule] = &[
     // Contents.
     Rule::of_upload(
         "wrong size stated",
-        but(9, "*40000 bytes were sent and the platform has 40001*haul rm id:*", 1),
+        but(9, "*sent 40000 bytes, but the platform has 40001*haul rm id:*", 1),
     ),
     Rule::of_upload("wrong checksum stated", but(9, "*haul rm id:*", 1)),
     Rule::of_content("wrong bytes", no(9, "*", 1)),

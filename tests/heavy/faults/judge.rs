@@ -40,7 +40,7 @@ impl Cell {
                 wrong.push("a secret is shown".to_owned());
             }
         }
-        let tells_of_the_old = err.contains("remove the old one: `haul rm id:");
+        let tells_of_the_old = err.contains("to delete the old one: `haul rm id:");
         if self.verb == Verb::Retire && (expected.exit != 0 && expected.asked > 0) != tells_of_the_old {
             wrong.push("what is left to do is not told, or told without need".to_owned());
         }

@@ -110,7 +110,7 @@ fn a_tunnel_keeps_the_token_from_the_proxy() {
     let proxy = Proxy::start(Deed::Tunnel(SocketAddr::from(([127, 0, 0, 1], listening.url.port().unwrap()))));
     let env = behind(&format!("http://{}", proxy.address()), "https", &authority);
     let run = env.haul(["ls"]).fails(7);
-    assert!(run.stderr().contains("an authority that is not trusted here"), "{run}");
+    assert!(run.stderr().contains("an authority that this machine does not trust"), "{run}");
     assert_eq!(listening.count(), 0);
 }
 

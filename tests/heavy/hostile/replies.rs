@@ -313,12 +313,11 @@ fn a_hint_with_an_id_of_the_server_can_be_pasted() {
         });
         world.env.write("up", "up");
         let run = world.haul(&["upload", "up"]).fails(9);
-        let hint = run
-            .stderr()
-            .lines()
-            .find_map(|line| line.strip_prefix("hint: the file is kept: `").map(str::to_owned));
+        let hint = run.stderr().lines().find_map(|line| {
+            line.strip_prefix("hint: the uploaded file was kept; to delete it: `").map(str::to_owned)
+        });
         let hint = hint.unwrap_or_else(|| panic!("{run}"));
-        let typed = hint.strip_suffix("` removes it").unwrap();
+        let typed = hint.strip_suffix("`").unwrap();
         let ran = world.env.shell(typed);
         assert_eq!(world.env.files(), ["up"], "{typed}: {ran}");
         assert_eq!((ran.ok().status, world.left()), (0, Vec::<String>::new()), "{typed}");

@@ -209,12 +209,12 @@ fn an_older_twin_is_said(platform: &str) {
     served.env.write("doc", "new content");
     let run = served.haul(&["upload", "doc", "--retries", "0"]);
     // With a creation time in the listing it is known not to be this file, and is sent again; without, it is said.
-    let told = run.stderr().contains("does not tell whether");
+    let told = run.stderr().contains("may be this file or an older one");
     let posts = served.requests("POST", 2);
     assert!((run.status == 7 && told && posts == 2) || run.status == 8, "{posts} {run}");
     if told {
         assert!(
-            run.stderr().contains(&old) && run.stderr().contains("hint: look before you send it again"),
+            run.stderr().contains(&old) && run.stderr().contains("hint: check before you upload it again"),
             "{run}"
         );
     }

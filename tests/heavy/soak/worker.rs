@@ -141,7 +141,9 @@ impl<'a> Worker<'a> {
     /// Follows haul's hint if it refuses to guess because listings state neither sizes nor times: deletes a file with
     /// that name that no command has reported.
     fn look_before_sending_again(&self, platform: &str, ran: &Run) {
-        if of(platform).facts.states_size_and_times || !ran.stderr().contains("does not tell whether") {
+        if of(platform).facts.states_size_and_times
+            || !ran.stderr().contains("may be this file or an older one")
+        {
             return;
         }
         self.commands.totals.note(format!("uploads to {platform} that were looked for by hand"), 1);

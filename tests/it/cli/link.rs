@@ -81,8 +81,8 @@ fn failures() {
     check!(env.haul(["link", "a.txt", "--expires", "1h"]), @"
     status 5
     --- err
-    error: local has no lifetime for a link
-    hint: leave out `--expires`
+    error: local does not support a lifetime for a link
+    hint: remove `--expires`
     ");
     check!(env.haul(["link", "a.txt", "--expires", "-1h"]), @"
     status 2
@@ -99,7 +99,7 @@ fn failures() {
     check!(env.haul(["link", "activeloop:x"]), @"
     status 5
     --- err
-    error: activeloop does not let a caller make a link to a file
+    error: activeloop cannot create a link to a file
     hint: to download the file: `haul get activeloop:x`
     hint: providers that can: local, replicate, metorial, llamacloud, xai
     ");

@@ -163,8 +163,8 @@ fn what_goes_wrong() {
     check!(env.haul(["meta", "set", "replicate:x", "a=b"]), @"
     status 5
     --- err
-    error: replicate does not let a caller change a file's metadata
-    hint: a new upload with other metadata takes its place
+    error: replicate cannot change a file's metadata
+    hint: upload the file again with other metadata
     hint: providers that can: local, activeloop, metorial, xai
     ");
     check!(env.haul(["meta", "set", "metorial:x", "author=b", "--json"]), @r#"

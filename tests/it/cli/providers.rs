@@ -44,11 +44,11 @@ fn a_datasheet() {
     token_variables          REPLICATE_API_TOKEN
     base_url_variables       REPLICATE_BASE_URL
     settings.link            signed link to download through
-    settings.owner           user or organization that a signed link names
-    settings.expiry          end of a signed link, in Unix seconds
+    settings.owner           user or organization in a signed link
+    settings.expiry          expiry of a signed link, in Unix seconds
     settings.signature       signature of a signed link
     settings.signing_secret  secret that signs links
-    operations               list files, look at a file, upload a file, delete a file, download an uploaded file
+    operations               list files, get a file's metadata, upload a file, delete a file, download an uploaded file
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
     empty_files              true
@@ -68,11 +68,11 @@ fn a_datasheet() {
     token_variables          REPLICATE_API_TOKEN
     base_url_variables       REPLICATE_BASE_URL
     settings.link            signed link to download through
-    settings.owner           user or organization that a signed link names
-    settings.expiry          end of a signed link, in Unix seconds
+    settings.owner           user or organization in a signed link
+    settings.expiry          expiry of a signed link, in Unix seconds
     settings.signature       signature of a signed link
     settings.signing_secret  secret that signs links
-    operations               list files, look at a file, upload a file, delete a file, download an uploaded file, make a link to a file
+    operations               list files, get a file's metadata, upload a file, delete a file, download an uploaded file, create a link to a file
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
     empty_files              true
@@ -103,21 +103,21 @@ fn unsupported_operations_are_refused_before_any_request() {
     check!(env.haul(["-p", "activeloop", "link", "x"]), @"
     status 5
     --- err
-    error: activeloop does not let a caller make a link to a file
+    error: activeloop cannot create a link to a file
     hint: to download the file: `haul get x`
     hint: providers that can: local, replicate, metorial, llamacloud, xai
     ");
     check!(env.haul(["-p", "replicate", "upload", "a.txt", "--expires", "1h"]), @"
     status 5
     --- err
-    error: replicate has no lifetime for a file
-    hint: leave out `--expires`
+    error: replicate does not support a lifetime for a file
+    hint: remove `--expires`
     ");
     check!(env.haul(["-p", "xai", "upload", "a.txt", "--metadata", "a=b", "--json"]), @r#"
     status 5
     --- out
     []
     --- err
-    {"error":{"kind":"unsupported","exit_code":5,"message":"xai has no place for metadata","details":[],"hints":["leave out `--metadata`"],"request_id":null,"ref":"a.txt"}}
+    {"error":{"kind":"unsupported","exit_code":5,"message":"xai does not support metadata","details":[],"hints":["remove `--metadata`"],"request_id":null,"ref":"a.txt"}}
     "#);
 }

@@ -50,9 +50,9 @@ pub const PLATFORM: Platform = Platform {
         (L0, "info @", 0, "doc.pdf"),
         (L0, "get @ -o -", 0, "CONTENT"),
         (L0, "meta set @ a=b --jsonl", 0, "\"a\":\"b\""),
-        (L0, "meta set @ --name n.txt", 5, "activeloop does not let a caller change a file's name"),
-        (L0, "upload up.txt --to @", 5, "activeloop does not let a caller replace a file's content"),
-        (L0, "link @", 5, "activeloop does not let a caller make a link to a file"),
+        (L0, "meta set @ --name n.txt", 5, "activeloop cannot change a file's name"),
+        (L0, "upload up.txt --to @", 5, "activeloop cannot replace a file's content"),
+        (L0, "link @", 5, "activeloop cannot create a link to a file"),
         (L0, "rm @", 0, "@"),
     ],
     records: Records {

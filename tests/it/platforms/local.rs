@@ -28,7 +28,7 @@ pub const PLATFORM: Platform = Platform {
         ),
         (STORE, "upload up.txt --to @ --ids", 0, "@"),
         (STORE, "link @", 0, "file://"),
-        (STORE, "link @ --expires 1h", 5, "local has no lifetime for a link"),
+        (STORE, "link @ --expires 1h", 5, "local does not support a lifetime for a link"),
         (STORE, "rm @", 0, "@"),
     ],
     records: Records::PLAIN,

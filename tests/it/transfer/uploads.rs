@@ -136,7 +136,7 @@ async fn an_upload_that_cannot_be_looked_up_is_not_sent_again() {
     let platform = Platform::start(&["lose POST times=1", "refuse=400 GET"]);
     let error = send(&platform.provider(), file(1)).await.unwrap_err();
     assert!(error.is_unanswered() && error.kind() == Kind::Unreachable, "{error:?}");
-    assert!(error.to_string().contains("looking for the file failed"), "{error}");
+    assert!(error.to_string().contains("checking for the file also failed"), "{error}");
     assert_eq!((platform.posts(1).len(), platform.stored().len()), (1, 1));
 }
 
@@ -150,7 +150,7 @@ async fn existing_files_are_skipped_replaced_or_refused() {
     assert_eq!((skipped.action, &skipped.file.id), (Action::Reused, &first.id));
     assert_eq!(platform.posts(1).len(), 1);
     let refused = with(IfExists::Fail).upload(&file(1), &Silent).await.unwrap_err();
-    assert_eq!(refused.message(), format!("report.bin exists already: {}", first.id));
+    assert_eq!(refused.message(), format!("report.bin already exists: {}", first.id));
     let replaced = with(IfExists::Replace).upload(&file(2), &Silent).await.unwrap();
     assert_eq!((replaced.action, &replaced.file.id), (Action::Replaced, &first.id), "in place");
     assert!(platform.content(&first.id) == noise(2, SIZE));

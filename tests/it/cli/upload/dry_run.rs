@@ -65,7 +65,7 @@ fn existing_files_are_reported() {
     check!(dry(&["--if-exists", "fail"]), @"
     status 1
     --- err
-    error: a.txt exists already: [id]............
+    error: a.txt already exists: [id]............
     ");
     check!(dry(&["--to", "a.txt"]), @"
     status 0

@@ -140,7 +140,7 @@ fn existing_files() {
     check!(upload("fail"), @"
     status 1
     --- err
-    error: a.txt exists already: [id]............
+    error: a.txt already exists: [id]............
     ");
     check!(upload("replace"), @"
     status 0
@@ -208,8 +208,8 @@ fn options_set_the_attributes_of_a_file() {
     check!(env.haul(["upload", "a", "--together"]), @"
     status 5
     --- err
-    error: local takes one file a request
-    hint: leave out `--together`
+    error: local accepts one file per request
+    hint: remove `--together`
     hint: providers that can: activeloop
     ");
 }
