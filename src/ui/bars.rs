@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::streams::{Shared, lock};
 use super::tally::{Slot, Snapshot, percent};
-use super::{layout, sanitize};
+use super::text;
 use crate::human;
 
 /// Items shown at a time; the others are in the total.
@@ -76,20 +76,20 @@ fn lines(snapshot: &Snapshot, width: usize) -> Vec<String> {
 
 /// `name  ━━━━━─────  45 %  what`: the bar goes first where it is narrow, then part of the name.
 fn line(name: &str, percent: Option<u64>, what: &str, width: usize) -> String {
-    let name = sanitize::line(name);
-    let text = percent.map_or_else(|| what.to_owned(), |percent| format!("{percent:>3} %  {what}"));
+    let name = text::one_line(name);
+    let state = percent.map_or_else(|| what.to_owned(), |percent| format!("{percent:>3} %  {what}"));
     let column = (width / 3).clamp(8, 32);
-    let name = layout::elide(&name, column, true);
+    let name = text::elide_middle(&name, column);
     let name = format!("{name}{}", " ".repeat(column - name.width()));
-    let room = width.saturating_sub(column + text.width() + 4).min(LONG);
+    let room = width.saturating_sub(column + state.width() + 4).min(LONG);
     let line = match percent {
         Some(percent) if room >= SHORT => {
             let full = usize::try_from(percent).unwrap_or(100) * room / 100;
-            format!("{name}  {}{}  {text}", "━".repeat(full), "─".repeat(room - full))
+            format!("{name}  {}{}  {state}", "━".repeat(full), "─".repeat(room - full))
         }
-        _ => format!("{name}  {text}"),
+        _ => format!("{name}  {state}"),
     };
-    layout::elide(&line, width, false)
+    text::elide_end(&line, width)
 }
 
 /// The terminal that stderr is, as indicatif wants it: what is drawn goes the same way as all talk, one write a frame.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bars::Bars;
-use super::json;
+use super::rows::json_line;
 use super::streams::{Shared, lock};
 use super::tally::{Slot, Tally};
 use crate::progress::{Outcome, Progress};
@@ -148,7 +148,7 @@ impl Job {
     }
 
     fn event(&self, event: &Event) {
-        self.streams.err(&json::line(event));
+        self.streams.err(&json_line(event));
     }
 
     fn every(&self) -> Duration {

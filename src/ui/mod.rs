@@ -13,25 +13,19 @@
 //! that tab, line feed, carriage return and backslash in text are written `\t \n \r \\`, so that a row is one line.
 
 mod bars;
-mod cell;
-mod fields;
 mod job;
-mod json;
-mod layout;
 mod options;
-mod record;
 mod rows;
-mod sanitize;
-mod secret;
 mod streams;
 mod table;
-mod talk;
 mod tally;
-#[cfg(test)]
-mod tests;
-mod wrap;
+mod text;
 
+use std::io;
 use std::sync::{Arc, Mutex, Weak};
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::error::{Error, ErrorLine, Kind, Result};
 use crate::progress::{Progress, silent};
@@ -41,10 +35,8 @@ use streams::lock;
 pub use job::Event;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use rows::Rows;
-pub use sanitize::{is_unsafe, line as one_line};
 pub use streams::Streams;
-pub use talk::Talk;
-pub use wrap::wrap_text;
+pub use text::{is_unsafe, one_line, wrap_text};
 
 /// Writes data and talk. Clones share the streams.
 #[derive(Clone)]
@@ -123,7 +115,7 @@ impl Ui {
     /// Says something on stderr, unless `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.0.options.quiet {
-            self.say(&Talk::Note(text), || format!("{}\n", sanitize::lines(text)));
+            self.say(&Talk::Note(text), || format!("{}\n", text::indented_lines(text)));
         }
     }
 
@@ -160,7 +152,7 @@ impl Ui {
             return;
         }
         let text = match self.0.options.format {
-            Format::Json | Format::Jsonl => json::line(&ErrorLine { error: error.object() }),
+            Format::Json | Format::Jsonl => rows::json_line(&ErrorLine { error: error.object() }),
             Format::Text => {
                 error.lines().into_iter().map(|(label, text)| self.labelled(label, &text)).collect()
             }
@@ -174,7 +166,7 @@ impl Ui {
         if !self.can_ask() {
             return Err(Error::usage(format!("{question}: nobody can answer here")).hint("`--yes`"));
         }
-        let question = format!("{} [y/N] ", sanitize::lines(question));
+        let question = format!("{} [y/N] ", text::indented_lines(question));
         let streams = &self.0.streams;
         let answer = self.aside(|| {
             streams.err(&question);
@@ -187,6 +179,23 @@ impl Ui {
         })?;
         let answer = answer.unwrap_or_default().trim().to_ascii_lowercase();
         Ok(matches!(answer.as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a secret without echo on a terminal; reads one line of piped input. A usage error on a terminal
+    /// without an [interactive user](Self::can_ask).
+    pub fn secret(&self, question: &str) -> Result<String> {
+        if !self.in_is_terminal() {
+            return self.0.streams.secret();
+        }
+        if !self.can_ask() {
+            return Err(Error::usage(format!("{question}: nobody can answer here")));
+        }
+        let question = format!("{}: ", text::indented_lines(question));
+        self.aside(|| rpassword::prompt_password(question)).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
+            io::ErrorKind::UnexpectedEof => Error::usage("nothing was typed"),
+            _ => Error::failed("the terminal cannot be read").caused_by(error),
+        })
     }
 
     /// Listens to a transfer. Ending or dropping it takes its bars away; of several, the last one's step aside for rows
@@ -227,7 +236,7 @@ impl Ui {
 
     /// Writes one JSON object to stdout: what there is one of, with `--json` and `--jsonl` alike.
     pub fn object(&self, object: &impl serde::Serialize) -> Result<()> {
-        self.write_text(&json::line(object))
+        self.write_text(&rows::json_line(object))
     }
 
     /// Ends the output of a command that failed: `--json` is one array, also where no row was begun.
@@ -255,7 +264,7 @@ impl Ui {
     fn say(&self, talk: &Talk, words: impl FnOnce() -> String) {
         match self.format() {
             Format::Text => self.talk(&words()),
-            Format::Json | Format::Jsonl => self.talk(&json::line(talk)),
+            Format::Json | Format::Jsonl => self.talk(&rows::json_line(talk)),
         }
     }
 
@@ -274,7 +283,7 @@ impl Ui {
 
     /// `label: text`, the label in the colour of its meaning; without a label, the text set in.
     fn labelled(&self, label: &str, text: &str) -> String {
-        let text = sanitize::lines(text);
+        let text = text::indented_lines(text);
         if label.is_empty() {
             return format!("  {text}\n");
         }
@@ -288,5 +297,205 @@ impl Ui {
             _ => "1",
         };
         format!("\u{1b}[{style}m{label}:\u{1b}[0m {text}\n")
+    }
+}
+
+/// A line on stderr beside the data.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "talk_line")]
+pub enum Talk<'a> {
+    /// Something that is good to know.
+    Note(&'a str),
+    /// Something that may not be as it was meant.
+    Warning(&'a str),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::Clock;
+    use crate::progress::Outcome;
+
+    /// A stream that records what is written, or fails with an error.
+    #[derive(Clone, Default)]
+    pub struct Sink {
+        pub text: Arc<Mutex<Vec<u8>>>,
+        pub refuses: Option<io::ErrorKind>,
+    }
+
+    impl Sink {
+        pub fn text(&self) -> String {
+            String::from_utf8(lock(&self.text).clone()).unwrap()
+        }
+    }
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Some(kind) = self.refuses {
+                return Err(kind.into());
+            }
+            lock(&self.text).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    pub struct Case {
+        pub ui: Ui,
+        pub out: Sink,
+        pub err: Sink,
+    }
+
+    pub fn case(tty: bool, width: u16, input: &'static str, options: Options) -> Case {
+        let (out, err) = (Sink::default(), Sink::default());
+        let streams = Streams {
+            out: Box::new(out.clone()),
+            err: Box::new(err.clone()),
+            input: Box::new(input.as_bytes()),
+            out_tty: tty,
+            err_tty: tty,
+            in_tty: tty,
+            width: Some(width),
+        };
+        let clock = Clock(Some("2026-03-01T12:00:00Z".parse().unwrap()));
+        Case { ui: Ui::with_streams(Options { clock, ..options }, streams), out, err }
+    }
+
+    pub fn terminal(width: u16) -> Case {
+        case(true, width, "", Options { color: When::Never, ..Options::default() })
+    }
+
+    pub fn pipe(format: Format) -> Case {
+        case(false, 80, "", Options { format, ..Options::default() })
+    }
+
+    #[test]
+    fn a_closed_stderr_is_ignored() {
+        let err = Sink { refuses: Some(io::ErrorKind::BrokenPipe), ..Sink::default() };
+        let streams = Streams { err: Box::new(err), ..Streams::process() };
+        let ui = Ui::with_streams(Options::default(), streams);
+        ui.note("x");
+        ui.error(&Error::failed("x"));
+    }
+
+    #[test]
+    fn quiet_suppresses_notes_but_not_warnings_and_errors() {
+        let say = |options: Options| {
+            let case = case(true, 80, "", Options { color: When::Never, ..options });
+            case.ui.note("note\u{7}");
+            case.ui.detail("detail");
+            case.ui.warn("warning");
+            case.ui.hint("`haul ls`");
+            case.ui.error(&Error::failed("x: gone").cause("why\nerror: forged").hint("`haul`"));
+            case.ui.error(&Error::failed("seen").reported());
+            assert_eq!(case.out.text(), "");
+            case.err.text()
+        };
+        let errors = "error: x: gone\ncaused by: why\n  error: forged\nhint: `haul`\n";
+        assert_eq!(
+            say(Options { verbose: 1, ..Options::default() }),
+            format!("note\\u{{7}}\ndetail\nwarning: warning\nhint: `haul ls`\n{errors}")
+        );
+        assert_eq!(
+            say(Options { verbose: 1, quiet: true, ..Options::default() }),
+            format!("warning: warning\n{errors}")
+        );
+    }
+
+    #[test]
+    fn json_errors_are_one_object() {
+        let case = pipe(Format::Jsonl);
+        case.ui.hint("nobody reads this");
+        case.ui.error(&Error::not_found("x: no such file"));
+        let error: Value = serde_json::from_str(&case.err.text()).unwrap();
+        assert_eq!((&error["error"]["kind"], &error["error"]["exit_code"]), (&json!("not_found"), &json!(3)));
+        assert_eq!(case.err.text().lines().count(), 1);
+    }
+
+    #[test]
+    fn labels_are_coloured() {
+        let case = case(true, 80, "", Options::default());
+        case.ui.error(&Error::failed("x: gone"));
+        assert_eq!(case.err.text(), "\u{1b}[1;31merror:\u{1b}[0m x: gone\n");
+    }
+
+    #[test]
+    fn only_y_and_yes_confirm() {
+        for (input, yes) in
+            [("y\n", true), ("YES\r\n", true), (" yes ", true), ("\n", false), ("", false), ("yep\n", false)]
+        {
+            let case = case(true, 80, input, Options::default());
+            assert_eq!(case.ui.confirm("remove \u{1b}x?").unwrap(), yes, "{input:?}");
+            let end = if input.is_empty() { "\n" } else { "" };
+            assert_eq!(case.err.text(), format!("remove \\u{{1b}}x? [y/N] {end}"));
+        }
+        assert_eq!(
+            case(false, 80, "y\n", Options::default()).ui.confirm("x").unwrap_err().kind(),
+            Kind::Usage
+        );
+        let ci = Environment { ci: true, ..Environment::default() };
+        assert!(!case(true, 80, "y\n", Options { env: ci, ..Options::default() }).ui.can_ask());
+    }
+
+    #[test]
+    fn an_answer_consumes_one_line() {
+        let case = case(true, 80, "n\ny\n", Options::default());
+        assert!(!case.ui.confirm("first?").unwrap());
+        assert!(case.ui.confirm("second?").unwrap());
+    }
+
+    #[test]
+    fn columns_overrides_the_terminal_width() {
+        let env = Environment { columns: Some(40), ..Environment::default() };
+        assert_eq!(case(true, 200, "", Options { env, ..Options::default() }).ui.width(), 40);
+        assert_eq!(terminal(200).ui.width(), 200);
+    }
+
+    #[test]
+    fn progress_style_depends_on_options_and_terminal() {
+        let style = |tty, progress, quiet, ci, dumb| {
+            let env = Environment { dumb, ci, ..Environment::default() };
+            let options = Options { quiet, progress, env, ..Options::default() };
+            case(tty, 80, "", options).ui.progress_style()
+        };
+        assert_eq!(style(true, ProgressMode::Auto, false, false, false), Some(Style::Bars));
+        assert_eq!(style(true, ProgressMode::Auto, false, true, false), None);
+        assert_eq!(style(true, ProgressMode::Always, false, false, true), Some(Style::Lines));
+        assert_eq!(style(false, ProgressMode::Auto, false, false, false), None);
+        assert_eq!(style(false, ProgressMode::Always, false, false, false), Some(Style::Lines));
+        assert_eq!(style(false, ProgressMode::Json, false, false, false), Some(Style::Events));
+        assert_eq!(style(true, ProgressMode::Never, false, false, false), None);
+        assert_eq!(style(true, ProgressMode::Always, true, false, false), None);
+    }
+
+    #[test]
+    fn each_item_has_a_start_and_a_finish_event() {
+        let case = case(false, 80, "", Options { progress: ProgressMode::Json, ..Options::default() });
+        let progress = case.ui.progress();
+        progress.expect(1, 10);
+        let item = progress.item("a", Some(10));
+        item.at(10);
+        item.finish(Outcome::Done);
+        drop((item, progress));
+        let text = case.err.text();
+        let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        // The thread that looks may have come by in between.
+        events.retain(|event| event["event"] != "progress");
+        assert_eq!(
+            events,
+            [
+                json!({"event": "total", "items": 1, "total": 10}),
+                json!({"event": "start", "item": 1, "name": "a", "bytes": 0, "total": 10}),
+                json!({"event": "finish", "item": 1, "name": "a", "bytes": 10, "total": 10, "outcome": "done"}),
+            ]
+        );
     }
 }

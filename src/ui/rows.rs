@@ -1,21 +1,21 @@
-//! Rows on their way to stdout.
+//! Rows of data on stdout: a table or blocks on a terminal, tab-separated values in a pipe, or JSON.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::record::Blocks;
-use super::table::Table;
-use super::{Columns, Format, Ui, cell, fields, json, sanitize};
+use super::table::{Blocks, Table, pick};
+use super::{Columns, Format, Ui, text};
 use crate::error::{Error, Result};
 
-/// How much waits before it is written: one system call for many rows.
+/// The buffered bytes after which rows are written.
 const CHUNK: usize = 64 * 1024;
 
-/// Rows on their way out. However it ends, by [`finish`](Self::finish) or by being dropped, a JSON array is closed.
+/// Writes rows to stdout. [`finish`](Self::finish) and dropping close a JSON array.
 pub struct Rows {
     ui: Ui,
     writer: Writer,
     buffer: Vec<u8>,
-    /// Set once the output is complete or cannot be completed.
+    /// Set once the output is complete or writing has failed.
     over: bool,
 }
 
@@ -23,27 +23,27 @@ enum Writer {
     Table(Table),
     Blocks(Blocks),
     Lines(Vec<String>),
-    Json(json::Writer),
+    Json(JsonRows),
 }
 
 impl Rows {
     pub(super) fn new(ui: &Ui, columns: Columns, blocks: bool) -> Result<Self> {
         let options = ui.options();
-        let asked = options.fields.as_deref().map(|asked| fields::check(asked, columns)).transpose()?;
+        let asked = options.fields.as_deref().map(|asked| check(asked, columns)).transpose()?;
         let named = asked.is_some();
         let table = ui.out_is_terminal();
         let shown = if table { columns.shown } else { columns.piped.unwrap_or(columns.shown) };
         let shown = |asked: Option<Vec<String>>| {
             asked.unwrap_or_else(|| shown.iter().map(|&field| field.to_owned()).collect())
         };
-        // Where all that can be named is shown, as with `--ids`, JSON has no more than that either.
+        // With `--ids` every column is shown, and JSON has the same fields.
         let is_all = columns.all == columns.shown;
         let chosen = |asked: Option<Vec<String>>| {
             asked.or_else(|| is_all.then(|| columns.all.iter().map(|&field| field.to_owned()).collect()))
         };
         let writer = match options.format {
-            Format::Json => Writer::Json(json::Writer::new(true, chosen(asked))),
-            Format::Jsonl => Writer::Json(json::Writer::new(false, chosen(asked))),
+            Format::Json => Writer::Json(JsonRows::new(true, chosen(asked))),
+            Format::Jsonl => Writer::Json(JsonRows::new(false, chosen(asked))),
             Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock.now())),
             Format::Text if table => {
                 Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock.now()))
@@ -53,8 +53,8 @@ impl Rows {
         Ok(Self { ui: ui.clone(), writer, buffer: Vec::new(), over: false })
     }
 
-    /// Prints one row: the JSON object of `row` is what `--json` prints. On a terminal the first page waits until its
-    /// widths are known ([`flush`](Self::flush), 100 rows or the end).
+    /// Prints one row; `--json` prints its JSON object. A table is printed page by page: at [`flush`](Self::flush), every
+    /// 100 rows and at the end.
     pub fn push(&mut self, row: &impl Serialize) -> Result<()> {
         match &mut self.writer {
             Writer::Json(writer) => writer.row(row, &mut self.buffer)?,
@@ -64,7 +64,7 @@ impl Rows {
                     if at > 0 {
                         self.buffer.push(b'\t');
                     }
-                    cell::piped(fields::pick(&row, field), &mut self.buffer);
+                    piped(pick(&row, field), &mut self.buffer);
                 }
                 self.buffer.push(b'\n');
             }
@@ -78,13 +78,13 @@ impl Rows {
         if self.buffer.len() >= CHUNK { self.write() } else { Ok(()) }
     }
 
-    /// What has been pushed is on its way: called after each page.
+    /// Writes what has been pushed.
     pub fn flush(&mut self) -> Result<()> {
-        self.lay_out(true);
+        self.print_table(true);
         self.write()
     }
 
-    /// Ends the run; dropping does the same, but cannot say that it failed.
+    /// Ends the rows. Dropping does the same without returning an error.
     pub fn finish(mut self) -> Result<()> {
         self.end()
     }
@@ -93,14 +93,14 @@ impl Rows {
         if std::mem::replace(&mut self.over, true) {
             return Ok(());
         }
-        self.lay_out(false);
+        self.print_table(false);
         if let Writer::Json(writer) = &self.writer {
             writer.end(&mut self.buffer);
         }
         self.write()
     }
 
-    fn lay_out(&mut self, more: bool) {
+    fn print_table(&mut self, more: bool) {
         if let Writer::Table(table) = &mut self.writer {
             self.buffer.extend_from_slice(table.print(self.ui.width(), more).as_bytes());
         }
@@ -111,13 +111,13 @@ impl Rows {
             return Ok(());
         }
         let written = match (&self.writer, std::str::from_utf8(&self.buffer)) {
-            (Writer::Json(_), Ok(text)) if self.ui.out_is_terminal() => {
-                self.ui.write_text(&sanitize::json(text))
+            (Writer::Json(_), Ok(json)) if self.ui.out_is_terminal() => {
+                self.ui.write_text(&text::safe_json(json))
             }
             _ => self.ui.write_bytes(&self.buffer),
         };
         self.buffer.clear();
-        // Once stdout has failed, more of it could only make a hole.
+        // Rows after a failed write would leave a gap.
         self.over |= written.is_err();
         written
     }
@@ -125,12 +125,400 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        // What cannot be written now has no one to be told to.
+        // An error cannot be returned from here.
         let _ = self.end();
     }
 }
 
-fn value(row: &impl Serialize) -> Result<serde_json::Value> {
+fn value(row: &impl Serialize) -> Result<Value> {
     serde_json::to_value(row)
         .map_err(|error| Error::failed("output: a row cannot be written").caused_by(error))
+}
+
+/// Checks `--fields`. A name is a column, or a key inside one (`metadata.author`).
+fn check(asked: &[String], columns: Columns) -> Result<Vec<String>> {
+    let mut chosen: Vec<String> = Vec::with_capacity(asked.len());
+    for field in asked.iter().map(|field| field.trim()).filter(|field| !field.is_empty()) {
+        let column = field.split_once('.').map_or(field, |(column, _)| column);
+        if !columns.all.contains(&field) && !columns.all.contains(&column) {
+            return Err(unknown(field, columns.all));
+        }
+        if !chosen.iter().any(|known| known == field) {
+            chosen.push(field.to_owned());
+        }
+    }
+    if chosen.is_empty() {
+        return Err(Error::usage("--fields: no field is named").hint(valid(columns.all)));
+    }
+    Ok(chosen)
+}
+
+fn unknown(field: &str, all: &[&str]) -> Error {
+    Error::usage(format!("{field}: no such field")).did_you_mean(field, all.iter().copied()).hint(valid(all))
+}
+
+fn valid(all: &[&str]) -> String {
+    format!("the fields are {}", all.join(", "))
+}
+
+/// Appends a value for programs, unshortened; null is empty. Tab, line feed, carriage return and backslash in text are
+/// written `\t \n \r \\`, so that a row is one line. Objects and lists are compact JSON, which escapes them itself.
+fn piped(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => {}
+        Value::String(text) => {
+            for byte in text.bytes() {
+                match byte {
+                    b'\t' => out.extend_from_slice(b"\\t"),
+                    b'\n' => out.extend_from_slice(b"\\n"),
+                    b'\r' => out.extend_from_slice(b"\\r"),
+                    b'\\' => out.extend_from_slice(b"\\\\"),
+                    byte => out.push(byte),
+                }
+            }
+        }
+        other => out.extend_from_slice(other.to_string().as_bytes()),
+    }
+}
+
+/// One object on one line, safe to show on a terminal.
+pub(super) fn json_line(object: &impl Serialize) -> String {
+    // Serialization fails only for maps whose keys are not text.
+    let json = serde_json::to_string(object).unwrap_or_default();
+    text::safe_json(&json).into_owned() + "\n"
+}
+
+/// Rows as JSON, written as they arrive.
+struct JsonRows {
+    /// One array instead of one object a line.
+    array: bool,
+    fields: Option<Vec<String>>,
+    rows: u64,
+}
+
+impl JsonRows {
+    fn new(array: bool, fields: Option<Vec<String>>) -> Self {
+        Self { array, fields, rows: 0 }
+    }
+
+    /// Appends one row to `out`.
+    fn row(&mut self, row: &impl Serialize, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        if self.array {
+            out.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
+        }
+        let written = match &self.fields {
+            // Serializing the row itself is a third faster than by way of a `Value`.
+            None => serde_json::to_writer(&mut *out, row),
+            Some(fields) => serde_json::to_value(row).and_then(|row| {
+                let chosen = fields.iter().map(|field| (field.clone(), pick(&row, field).clone()));
+                serde_json::to_writer(&mut *out, &chosen.collect::<Map<String, Value>>())
+            }),
+        };
+        if let Err(error) = written {
+            out.truncate(start);
+            return Err(Error::failed("output: cannot be written as JSON").caused_by(error));
+        }
+        if !self.array {
+            out.push(b'\n');
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Appends the end.
+    fn end(&self, out: &mut Vec<u8>) {
+        if self.array {
+            out.extend_from_slice(if self.rows == 0 { b"[]\n" } else { b"\n]\n" });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use serde_json::json;
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::model::File;
+    use crate::ui::tests::{Case, Sink, case, pipe, terminal};
+    use crate::ui::{Options, Streams, When};
+
+    const COLUMNS: Columns = Columns {
+        all: &File::FIELDS,
+        shown: &["id", "name", "size", "content_type", "status", "created_at"],
+        piped: None,
+    };
+
+    fn file(id: &str, name: &str, size: Option<u64>) -> File {
+        File {
+            provider: "local".into(),
+            profile: "local".into(),
+            id: id.into(),
+            name: name.into(),
+            size,
+            content_type: Some("application/pdf".into()),
+            status: Some("processed".into()),
+            created_at: Some("2026-03-01T09:00:00Z".parse().unwrap()),
+            ..File::default()
+        }
+    }
+
+    fn files() -> [File; 3] {
+        [
+            file("file_0a1b2c3d4e5f", "quarterly-report-2026-final-version.pdf", Some(1_234_567)),
+            File {
+                content_type: None, status: Some("failed".into()), ..file("file_1", "日本語.pdf", None)
+            },
+            File { created_at: None, ..file("file_2", "a\u{1b}[2J\u{202e}b\nc", Some(12)) },
+        ]
+    }
+
+    fn print(case: &Case, rows: &[File]) -> String {
+        let mut run = case.ui.rows(COLUMNS).unwrap();
+        for row in rows {
+            run.push(row).unwrap();
+        }
+        run.finish().unwrap();
+        case.out.text()
+    }
+
+    #[test]
+    fn a_table_fits_its_terminal() {
+        assert_eq!(
+            print(&terminal(200), &files()),
+            "\
+ID                 NAME                                       SIZE  CONTENT_TYPE     STATUS     CREATED_AT
+file_0a1b2c3d4e5f  quarterly-report-2026-final-version.pdf  1.2 MB  application/pdf  processed  3 hours ago
+file_1             日本語.pdf                                    -  -                failed     3 hours ago
+file_2             a\\u{1b}[2J\\u{202e}b\\nc                     12 B  application/pdf  processed  -
+"
+        );
+        assert_eq!(
+            print(&terminal(80), &files()),
+            "\
+ID                 NAME            SIZE  CONTENT_TYPE     STATUS     CREATED_AT
+file_0a1b2c3d4e5f  quarter….pdf  1.2 MB  application/pdf  processed  3 hours ago
+file_1             日本語.pdf         -  -                failed     3 hours ago
+file_2             a\\u{1b}…b\\nc    12 B  application/pdf  processed  -
+"
+        );
+        assert_eq!(
+            print(&terminal(40), &files()),
+            "\
+ID                 NAME             SIZE
+file_0a1b2c3d4e5f  quarterl….pdf  1.2 MB
+file_1             日本語.pdf          -
+file_2             a\\u{1b}[…b\\nc    12 B
+"
+        );
+    }
+
+    #[test]
+    fn an_ellipsis_marks_hidden_columns() {
+        let header = |width| print(&terminal(width), &files()).lines().next().unwrap().to_owned();
+        assert_eq!(header(70), "ID                 NAME                SIZE  STATUS     CREATED_AT   …");
+        assert!(!header(120).contains('…'));
+    }
+
+    #[test]
+    fn json_on_a_terminal_is_safe_and_equivalent() {
+        let case = case(true, 80, "", Options { format: Format::Json, ..Options::default() });
+        let printed = print(&case, &files());
+        assert!(!printed.contains(|c| c != '\n' && text::is_unsafe(c)), "{printed:?}");
+        assert_eq!(serde_json::from_str::<Vec<File>>(&printed).unwrap(), files());
+    }
+
+    #[test]
+    fn table_lines_are_safe_and_fit_the_terminal() {
+        for width in 10..=130 {
+            let printed = print(&terminal(width), &files());
+            assert_eq!(printed.lines().count(), 4, "{width}");
+            for line in printed.lines() {
+                assert!(line.width() <= usize::from(width), "{width}: {line}");
+                assert!(!line.contains(text::is_unsafe), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_print_nothing_or_an_empty_array() {
+        assert_eq!(print(&terminal(80), &[]), "");
+        assert_eq!(print(&pipe(Format::Text), &[]), "");
+        assert_eq!(print(&pipe(Format::Jsonl), &[]), "");
+        assert_eq!(print(&pipe(Format::Json), &[]), "[]\n");
+    }
+
+    #[test]
+    fn the_first_page_is_printed_alone_and_determines_the_widths() {
+        let case = terminal(80);
+        let mut rows = case.ui.rows(COLUMNS).unwrap();
+        rows.push(&file("file_1", "a.txt", Some(1))).unwrap();
+        assert_eq!(case.out.text(), "");
+        rows.flush().unwrap();
+        assert_eq!(case.out.text().lines().count(), 2);
+        rows.push(&file("file_2", "a-name-much-longer-than-the-first-one.txt", Some(999_949_999))).unwrap();
+        rows.flush().unwrap();
+        rows.finish().unwrap();
+        assert_eq!(
+            case.out.text(),
+            "\
+ID      NAME                   SIZE  CONTENT_TYPE     STATUS      CREATED_AT
+file_1  a.txt                   1 B  application/pdf  processed   3 hours ago
+file_2  a-name-muc…ne.txt  999.9 MB  application/pdf  processed   3 hours ago
+"
+        );
+
+        let case = terminal(80);
+        let mut rows = case.ui.rows(COLUMNS).unwrap();
+        for number in 0..100 {
+            rows.push(&file("f", "n", Some(number))).unwrap();
+        }
+        assert_eq!(case.out.text().lines().count(), 101);
+    }
+
+    #[test]
+    fn colours_do_not_change_the_text() {
+        let plain = print(&terminal(120), &files());
+        let coloured = print(&case(true, 120, "", Options::default()), &files());
+        assert!(coloured.contains("\u{1b}[32mprocessed\u{1b}[0m"), "{coloured:?}");
+        assert!(coloured.contains("\u{1b}[31mfailed\u{1b}[0m"), "{coloured:?}");
+        assert!(coloured.contains("\u{1b}[1mNAME\u{1b}[0m"), "{coloured:?}");
+        let mut stripped = String::new();
+        let mut parts = coloured.split('\u{1b}');
+        stripped.push_str(parts.next().unwrap());
+        parts.for_each(|part| stripped.push_str(part.split_once('m').unwrap().1));
+        assert_eq!(stripped, plain);
+    }
+
+    #[test]
+    fn a_pipe_gets_unshortened_values() {
+        assert_eq!(
+            print(&pipe(Format::Text), &files()),
+            "\
+file_0a1b2c3d4e5f\tquarterly-report-2026-final-version.pdf\t1234567\tapplication/pdf\tprocessed\t2026-03-01T09:00:00Z
+file_1\t日本語.pdf\t\t\tfailed\t2026-03-01T09:00:00Z
+file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
+"
+        );
+        let narrower = Columns { piped: Some(&["id"]), ..COLUMNS };
+        let case = pipe(Format::Text);
+        let mut rows = case.ui.rows(narrower).unwrap();
+        rows.push(&files()[1]).unwrap();
+        rows.finish().unwrap();
+        assert_eq!(case.out.text(), "file_1\n");
+    }
+
+    #[test]
+    fn json_is_the_row_in_an_array_or_one_a_line() {
+        let array: Vec<File> = serde_json::from_str(&print(&pipe(Format::Json), &files())).unwrap();
+        assert_eq!(array, files());
+        let lines = print(&pipe(Format::Jsonl), &files());
+        let lines: Vec<File> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines, files());
+    }
+
+    #[test]
+    fn an_array_is_closed_after_an_error() {
+        let case = pipe(Format::Json);
+        let fail = || -> Result<()> {
+            let mut rows = case.ui.rows(COLUMNS)?;
+            rows.push(&json!({"id": 1}))?;
+            // A map whose key is no text cannot be JSON: the array stays whole.
+            assert!(rows.push(&std::collections::HashMap::from([((1, 2), 3)])).is_err());
+            Err(Error::failed("x: gone"))
+        };
+        assert!(fail().is_err());
+        assert_eq!(case.out.text(), "[\n{\"id\":1}\n]\n");
+    }
+
+    #[test]
+    fn fields_select_and_order_in_every_format() {
+        let mut row = files()[0].clone();
+        row.metadata.insert("author".into(), "kim".into());
+        let printed = |tty, format| {
+            let fields = ["metadata.author", "size", "metadata.none"].map(str::to_owned).to_vec();
+            let options = Options { format, fields: Some(fields), color: When::Never, ..Options::default() };
+            print(&case(tty, 80, "", options), std::slice::from_ref(&row))
+        };
+        assert_eq!(
+            printed(true, Format::Text),
+            "metadata.author    SIZE  metadata.none\nkim              1.2 MB  -\n"
+        );
+        assert_eq!(printed(false, Format::Text), "kim\t1234567\t\n");
+        assert_eq!(
+            printed(false, Format::Jsonl),
+            "{\"metadata.author\":\"kim\",\"size\":1234567,\"metadata.none\":null}\n"
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_a_usage_error() {
+        let case = case(false, 80, "", Options { fields: Some(vec!["nmae".into()]), ..Options::default() });
+        let Err(error) = case.ui.rows(COLUMNS) else { panic!("accepted") };
+        assert_eq!((error.kind(), error.hints()[0].as_str()), (Kind::Usage, "did you mean `name`?"));
+        assert_eq!(case.out.text(), "");
+    }
+
+    #[test]
+    fn a_closed_pipe_and_a_full_disk_are_different_errors() {
+        for (refusal, kind) in
+            [(io::ErrorKind::BrokenPipe, Kind::ClosedPipe), (io::ErrorKind::StorageFull, Kind::Failed)]
+        {
+            let (out, err) = (Sink { refuses: Some(refusal), ..Sink::default() }, Sink::default());
+            let streams = Streams { out: Box::new(out), err: Box::new(err.clone()), ..Streams::process() };
+            let ui = Ui::with_streams(Options { format: Format::Json, ..Options::default() }, streams);
+            let mut rows = ui.rows(COLUMNS).unwrap();
+            rows.push(&json!({})).unwrap();
+            let error = rows.flush().unwrap_err();
+            assert_eq!(error.kind(), kind);
+            rows.finish().unwrap();
+            ui.error(&error);
+            assert_eq!(err.text().is_empty(), kind == Kind::ClosedPipe);
+        }
+    }
+
+    const FIELDS: Columns =
+        Columns { all: &["id", "name", "content_type", "metadata"], shown: &["id"], piped: None };
+
+    fn checked(fields: &str) -> Result<Vec<String>> {
+        check(&fields.split(',').map(str::to_owned).collect::<Vec<_>>(), FIELDS)
+    }
+
+    #[test]
+    fn fields_keep_their_order_without_repeats() {
+        assert_eq!(checked("name, id,name").unwrap(), ["name", "id"]);
+        assert_eq!(checked("metadata.a.b").unwrap(), ["metadata.a.b"]);
+    }
+
+    #[test]
+    fn an_unknown_field_suggests_the_nearest_and_lists_the_valid_ones() {
+        let error = checked("id,nmae").unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert_eq!(error.message(), "nmae: no such field");
+        assert_eq!(
+            error.hints(),
+            ["did you mean `name`?", "the fields are id, name, content_type, metadata"]
+        );
+        assert_eq!(checked("xyzzy").unwrap_err().hints().len(), 1);
+        assert_eq!(checked("type").unwrap_err().hints()[0], "did you mean `content_type`?");
+        assert_eq!(checked(",").unwrap_err().message(), "--fields: no field is named");
+    }
+
+    #[test]
+    fn piped_values_are_on_one_line() {
+        let piped = |value: &Value| {
+            let mut out = Vec::new();
+            super::piped(value, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(piped(&json!("a\tb\nc\rd\\e\u{1b}")), "a\\tb\\nc\\rd\\\\e\u{1b}");
+        assert_eq!(piped(&json!(1_234_567)), "1234567");
+        assert_eq!(piped(&json!(true)), "true");
+        assert_eq!(piped(&json!(null)), "");
+        assert_eq!(piped(&json!({"a": "x\ty\\"})), r#"{"a":"x\ty\\"}"#);
+    }
 }

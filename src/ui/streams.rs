@@ -118,6 +118,25 @@ impl Shared {
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 
+    /// The only line of the input. The length is limited so that a wrong file cannot fill the memory.
+    pub fn secret(&self) -> Result<String> {
+        const LONGEST: u64 = 64 * 1024;
+        let mut bytes = Vec::new();
+        let mut input = lock(&self.input);
+        let read = (&mut *input).take(LONGEST + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(Error::usage("stdin: more than any secret has"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| Error::usage("stdin: invalid UTF-8"))?;
+        let mut lines = text.trim().lines();
+        let line = lines.next().unwrap_or_default().to_owned();
+        if lines.any(|line| !line.trim().is_empty()) {
+            return Err(Error::usage("stdin: more than one line"));
+        }
+        Ok(line)
+    }
+
     /// One line of input without its end; None at the end of input.
     pub fn answer(&self) -> Result<Option<String>> {
         let mut input = lock(&self.input);

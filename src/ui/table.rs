@@ -1,142 +1,519 @@
-//! Rows as a table for people: aligned, without borders, one line a row, never wider than the terminal.
+//! Rows for people: a table without borders, one line a row and never wider than the terminal, or a block of
+//! `field: value` lines for each row.
 
-use comfy_table::{CellAlignment, ColumnConstraint, Row, Table as Grid, Width, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, Table as Grid, Width, presets};
 use jiff::Timestamp;
 use serde_json::Value;
-use unicode_width::UnicodeWidthStr;
 
-use super::cell::{self, Cell, Tone};
-use super::fields;
-use super::layout::{self, GAP, Kind};
+use super::text;
+use crate::human;
 
-/// Rows that wait for a table to be fixed to the first of them.
+/// The number of rows after which the table is printed at the latest. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
+/// Blank columns between two columns of the table.
+const GAP: u16 = 2;
 
-/// A table that may go on page after page; the first one fixes the widths.
+/// A table that is printed page by page.
 pub(super) struct Table {
     fields: Vec<String>,
-    /// Whether the user named the fields.
-    asked: bool,
+    /// Whether the user chose the fields.
+    named: bool,
     color: bool,
     now: Timestamp,
     pending: Vec<Vec<Cell>>,
-    columns: Option<Vec<(Kind, usize)>>,
+    /// Empty until the first page is printed.
+    columns: Vec<Column>,
+}
+
+/// A column of the table; a width of 0 hides it.
+#[derive(Clone, Copy)]
+struct Column {
+    kind: Kind,
+    width: usize,
 }
 
 impl Table {
-    pub fn new(fields: Vec<String>, asked: bool, color: bool, now: Timestamp) -> Self {
-        Self { fields, asked, color, now, pending: Vec::new(), columns: None }
+    pub fn new(fields: Vec<String>, named: bool, color: bool, now: Timestamp) -> Self {
+        Self { fields, named, color, now, pending: Vec::new(), columns: Vec::new() }
     }
 
-    /// Takes a row; true when it is time to [`print`](Self::print).
+    /// Adds a row; true when a page is full and should be [printed](Self::print).
     pub fn push(&mut self, row: &Value) -> bool {
-        let cells = self.fields.iter().map(|field| cell::shown(field, fields::pick(row, field), self.now));
+        let cells = self.fields.iter().map(|field| Cell::new(field, pick(row, field), self.now));
         self.pending.push(cells.collect());
         self.pending.len() >= FIRST_PAGE
     }
 
-    /// The lines of the rows that wait, under the header if they are the first. `more` says that others may follow.
+    /// The lines of the pending rows, on the first page with the header. `more` states that other pages may follow.
     pub fn print(&mut self, width: usize, more: bool) -> String {
         if self.pending.is_empty() {
             return String::new();
         }
-        let rows = std::mem::take(&mut self.pending);
-        let columns = self.columns.take();
-        let first = columns.is_none();
-        let columns = columns.unwrap_or_else(|| self.measure(&rows, width, more));
-
-        let mut grid = Grid::new();
-        grid.load_style(presets::NOTHING);
-        if first {
-            grid.set_header(self.header(&columns, width));
+        let mut lines = std::mem::take(&mut self.pending);
+        let is_first = self.columns.is_empty();
+        if is_first {
+            lines.insert(0, self.fields.iter().map(|field| Cell::title(field)).collect());
+            self.columns = columns(&self.fields, &lines, width, self.named, more);
         }
-        grid.add_rows(rows.iter().map(|row| self.row(row, &columns)));
-        // The ellipsis in the header, if there is one, is a column of its own.
-        for column in grid.column_iter_mut() {
+        for (cell, column) in lines.iter_mut().flat_map(|line| line.iter_mut().zip(&self.columns)) {
+            cell.shorten(*column);
+        }
+        let used = used(widths(&self.columns));
+        if is_first && self.columns.iter().any(|column| column.width == 0) && used + usize::from(GAP) < width
+        {
+            lines[0].push(Cell { text: "…".to_owned(), tone: Tone::Title, number: false });
+        }
+        let mut printed = String::new();
+        for (line, cells) in grid(&lines, &self.columns).lines().zip(&lines) {
+            let line = line.trim_end();
+            if self.color {
+                paint(line, cells, &mut printed);
+            } else {
+                printed.push_str(line);
+            }
+            printed.push('\n');
+        }
+        printed
+    }
+}
+
+/// The cells laid out in columns.
+fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
+    let mut grid = Grid::new();
+    grid.load_style(presets::NOTHING);
+    grid.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
+    for (at, column) in grid.column_iter_mut().enumerate() {
+        // The ellipsis behind the last title is a column without settings.
+        let Some(Column { kind, width }) = columns.get(at) else {
             column.set_padding((0, 0));
-        }
-        for (at, &(kind, width)) in columns.iter().filter(|(_, width)| *width > 0).enumerate() {
-            let Some(column) = grid.column_mut(at) else { continue };
-            let width = u16::try_from(width).unwrap_or(u16::MAX).saturating_add(GAP);
-            column.set_padding((0, GAP)).set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
-            if kind == Kind::Number {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        self.columns = Some(columns);
-        paint(&grid.trim_fmt()) + "\n"
-    }
-
-    /// What each column holds and how wide it becomes.
-    fn measure(&self, rows: &[Vec<Cell>], width: usize, more: bool) -> Vec<(Kind, usize)> {
-        let natural = self.fields.iter().enumerate().map(|(at, field)| {
-            let cells = || rows.iter().map(move |row| &row[at]);
-            let numbers = cells().all(|cell| cell.number) && cells().any(|cell| cell.text != "-");
-            let widest = cells().map(|cell| cell.text.width()).max().unwrap_or(0);
-            (Kind::of(field, numbers), widest.max(title(field).width()))
+            continue;
+        };
+        let padded = Width::Fixed(u16::try_from(*width).unwrap_or(u16::MAX).saturating_add(GAP));
+        column.set_padding((0, GAP)).set_constraint(match width {
+            0 => ColumnConstraint::Hidden,
+            _ => ColumnConstraint::Absolute(padded),
         });
-        let natural: Vec<(Kind, usize)> = natural.collect();
-        let widths = layout::fit(&natural, width, self.asked, more);
-        natural.into_iter().zip(widths).map(|((kind, _), width)| (kind, width)).collect()
-    }
-
-    /// The titles; an ellipsis at the end stands for columns that had no room.
-    fn header(&self, columns: &[(Kind, usize)], width: usize) -> Row {
-        let shown = self.fields.iter().zip(columns).filter(|(_, (_, width))| *width > 0);
-        let mut titles: Vec<String> =
-            shown.map(|(field, &(_, width))| layout::elide(&title(field), width, false)).collect();
-        let used: usize =
-            columns.iter().filter(|(_, width)| *width > 0).map(|(_, width)| width + usize::from(GAP)).sum();
-        if titles.len() < columns.len() && used < width {
-            titles.push("…".to_owned());
+        if *kind == Kind::Number {
+            column.set_cell_alignment(CellAlignment::Right);
         }
-        titles.into_iter().map(|title| self.mark(title, BOLD)).collect::<Vec<_>>().into()
     }
+    grid
+}
 
-    fn row(&self, row: &[Cell], columns: &[(Kind, usize)]) -> Row {
-        let shown = row.iter().zip(columns).filter(|(_, (_, width))| *width > 0);
-        let cells = shown.map(|(cell, &(kind, width))| {
-            let text = layout::elide(&cell.text, width, matches!(kind, Kind::Id | Kind::Name));
-            match cell.tone {
-                Tone::Plain => text,
-                Tone::Good => self.mark(text, GREEN),
-                Tone::Pending => self.mark(text, YELLOW),
-                Tone::Bad => self.mark(text, RED),
+/// Colours a finished line. comfy-table's own colours obey `NO_COLOR` even with `--color always`.
+fn paint(line: &str, cells: &[Cell], painted: &mut String) {
+    let mut rest = line;
+    for cell in cells {
+        // Only blanks precede the text of the next cell.
+        let Some(at) = rest.find(&cell.text) else { continue };
+        let (before, from) = rest.split_at(at);
+        let (text, after) = from.split_at(cell.text.len());
+        match cell.tone.style() {
+            Some(style) if !text.is_empty() => {
+                painted.extend([before, "\u{1b}[", style, "m", text, "\u{1b}[0m"]);
             }
-        });
-        cells.collect::<Vec<_>>().into()
+            _ => painted.extend([before, text]),
+        }
+        rest = after;
+    }
+    painted.push_str(rest);
+}
+
+/// What a column contains; decides its alignment and how far it may shrink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Copied into the next command, so it is shortened last.
+    Id,
+    /// Names and paths: shortened first, in the middle, because both ends are significant.
+    Name,
+    /// A size or another number: right-aligned, never shortened.
+    Number,
+    /// A relative time.
+    Time,
+    /// One word.
+    Status,
+    /// Anything else.
+    Text,
+}
+
+impl Kind {
+    /// The kind of a field; `numbers` states that all its values are numbers.
+    fn of(field: &str, numbers: bool) -> Self {
+        match field {
+            "id" => Self::Id,
+            "name" | "path" | "saved_to" | "url" | "file" => Self::Name,
+            "status" => Self::Status,
+            _ if numbers || is_size(field) => Self::Number,
+            _ if field.ends_with("_id") => Self::Id,
+            _ if field.ends_with("_at") => Self::Time,
+            _ if field.ends_with("_status") => Self::Status,
+            _ => Self::Text,
+        }
     }
 
-    fn mark(&self, text: String, mark: Mark) -> String {
-        if self.color { format!("{}{text}{}", mark.0, END.0) } else { text }
+    /// The width to reserve for later pages.
+    fn typical(self) -> usize {
+        match self {
+            Self::Name => 24,
+            Self::Number => 8,
+            Self::Time => 14,
+            Self::Status => 10,
+            Self::Id | Self::Text => 0,
+        }
+    }
+
+    /// The least width at which the column is useful.
+    fn floor(self, named: bool) -> usize {
+        match self {
+            Self::Id | Self::Number => usize::MAX,
+            Self::Name => 12,
+            Self::Time | Self::Status if !named => 11,
+            Self::Text if !named => 8,
+            Self::Time | Self::Status | Self::Text => 5,
+        }
     }
 }
 
-/// A character that takes no room while the table is laid out, and the escape sequence that takes its place. Text that is
-/// safe to show holds none of them.
-#[derive(Clone, Copy)]
-struct Mark(char, &'static str);
-
-const BOLD: Mark = Mark('\u{2061}', "\u{1b}[1m");
-const GREEN: Mark = Mark('\u{2062}', "\u{1b}[32m");
-const YELLOW: Mark = Mark('\u{2063}', "\u{1b}[33m");
-const RED: Mark = Mark('\u{2064}', "\u{1b}[31m");
-const END: Mark = Mark('\u{2060}', "\u{1b}[0m");
-
-/// Puts the escape sequences in the place of their marks.
-fn paint(text: &str) -> String {
-    let marks = [BOLD, GREEN, YELLOW, RED, END];
-    let mut painted = String::with_capacity(text.len());
-    for c in text.chars() {
-        match marks.iter().find(|mark| mark.0 == c) {
-            Some(mark) => painted.push_str(mark.1),
-            None => painted.push(c),
-        }
-    }
-    painted
+/// Whether a field's numbers count bytes.
+fn is_size(field: &str) -> bool {
+    field == "size" || field.ends_with("_size") || field == "bytes" || field.ends_with("_bytes")
 }
 
-/// A field's title: capitals, but for a path, whose keys are the user's own.
-fn title(field: &str) -> String {
-    if field.contains('.') { super::sanitize::line(field).into_owned() } else { field.to_ascii_uppercase() }
+/// The meaning of a colour. The text is complete without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    Title,
+    /// Ready.
+    Good,
+    /// Not ready yet, or expiring soon.
+    Pending,
+    /// Failed, deleted or expired.
+    Bad,
+}
+
+impl Tone {
+    /// The parameter of the escape sequence.
+    fn style(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Title => Some("1"),
+            Self::Good => Some("32"),
+            Self::Pending => Some("33"),
+            Self::Bad => Some("31"),
+        }
+    }
+}
+
+/// A value in a table.
+#[derive(Clone, Debug)]
+struct Cell {
+    text: String,
+    tone: Tone,
+    /// Whether the value is a number or null.
+    number: bool,
+}
+
+impl Cell {
+    /// The value for people: readable sizes and relative times, `-` for an empty value, on one line, safe to show.
+    fn new(field: &str, value: &Value, now: Timestamp) -> Self {
+        let text = match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) if text.is_empty() => "-".to_owned(),
+            Value::Object(object) if object.is_empty() => "-".to_owned(),
+            Value::Array(list) if list.is_empty() => "-".to_owned(),
+            Value::Number(number) if is_size(field) => {
+                number.as_u64().map_or_else(|| number.to_string(), human::size)
+            }
+            Value::String(text) => match time(field, text) {
+                Some(time) => human::relative(time, now),
+                None => text::one_line(text).into_owned(),
+            },
+            other => text::one_line(&other.to_string()).into_owned(),
+        };
+        let number = matches!(value, Value::Number(_) | Value::Null);
+        Self { text, tone: tone(field, value, now), number }
+    }
+
+    /// The title of a column: in capitals, except a path, whose keys are the user's own.
+    fn title(field: &str) -> Self {
+        let is_path = field.contains('.');
+        let text = if is_path { text::one_line(field).into_owned() } else { field.to_ascii_uppercase() };
+        Self { text, tone: Tone::Title, number: false }
+    }
+
+    fn shorten(&mut self, column: Column) {
+        let is_name = matches!(column.kind, Kind::Id | Kind::Name) && self.tone != Tone::Title;
+        self.text = match column.width {
+            0 => String::new(),
+            width if is_name => text::elide_middle(&self.text, width),
+            width => text::elide_end(&self.text, width),
+        };
+    }
+}
+
+fn time(field: &str, text: &str) -> Option<Timestamp> {
+    if field.ends_with("_at") { text.parse().ok() } else { None }
+}
+
+fn tone(field: &str, value: &Value, now: Timestamp) -> Tone {
+    let Some(text) = value.as_str() else { return Tone::Plain };
+    if field == "status" || field.ends_with("_status") {
+        return match text.to_ascii_lowercase().as_str() {
+            "complete" | "completed" | "ready" | "indexed" | "processed" | "uploaded" | "active"
+            | "success" | "succeeded" => Tone::Good,
+            "pending" | "queued" | "processing" | "uploading" | "initializing" | "running" => Tone::Pending,
+            "failed" | "error" | "deleted" | "expired" | "cancelled" => Tone::Bad,
+            _ => Tone::Plain,
+        };
+    }
+    match time(field, text) {
+        Some(time) if field == "expires_at" => match time.as_second() - now.as_second() {
+            ..=0 => Tone::Bad,
+            1..86_400 => Tone::Pending,
+            _ => Tone::Plain,
+        },
+        _ => Tone::Plain,
+    }
+}
+
+/// The columns for a title line and the rows of the first page.
+fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, more: bool) -> Vec<Column> {
+    let mut measured = Grid::new();
+    measured.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
+    let widths = measured.column_max_content_widths().into_iter().map(usize::from);
+    let columns = fields.iter().zip(widths).enumerate().map(|(at, (field, width))| {
+        let cells = || lines[1..].iter().map(|line| &line[at]);
+        let numbers = cells().all(|cell| cell.number) && cells().any(|cell| cell.text != "-");
+        Column { kind: Kind::of(field, numbers), width }
+    });
+    let mut columns: Vec<Column> = columns.collect();
+    fit(&mut columns, width, named, more);
+    columns
+}
+
+/// Fits the columns into `width`; a width of 0 hides a column.
+///
+/// Long text shrinks first, then names. If that is not enough, columns are hidden: text, then status, then times, and
+/// those that the user named only when not even a few letters of each fit. Ids shrink last.
+fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
+    for column in columns.iter_mut() {
+        if more && column.kind == Kind::Number {
+            column.width = column.width.max(column.kind.typical());
+        }
+        column.width = column.width.clamp(1, width.max(1));
+    }
+    let least = |columns: &[Column]| used(columns.iter().map(|c| c.kind.floor(named).min(c.width)));
+    for kind in [Kind::Text, Kind::Status, Kind::Time, Kind::Number] {
+        while !named && least(columns) > width {
+            let Some(hidden) = columns.iter_mut().rfind(|c| c.kind == kind && c.width > 0) else { break };
+            hidden.width = 0;
+        }
+    }
+
+    // The ellipsis for hidden columns is shown where it costs at most a part of a name.
+    let ellipsis = usize::from(GAP) + 1;
+    let has_hidden = columns.iter().any(|column| column.width == 0);
+    let width = if has_hidden && least(columns) + ellipsis <= width { width - ellipsis } else { width };
+
+    let shrink = |columns: &mut [Column], kind: Kind, floor: usize| {
+        while used(widths(columns)) > width {
+            let shrinkable = columns.iter_mut().filter(|c| c.kind == kind && c.width > floor);
+            let Some(widest) = shrinkable.max_by_key(|c| c.width) else { break };
+            widest.width -= 1;
+        }
+    };
+    shrink(columns, Kind::Text, 24);
+    shrink(columns, Kind::Name, 12);
+    for kind in [Kind::Text, Kind::Status, Kind::Time] {
+        shrink(columns, kind, kind.floor(named));
+    }
+    if named {
+        shrink(columns, Kind::Name, 6);
+    }
+    shrink(columns, Kind::Id, 12);
+    shrink(columns, Kind::Name, 4);
+    shrink(columns, Kind::Id, 4);
+    while used(widths(columns)) > width {
+        let Some(at) = columns.iter().rposition(|c| c.width > 0).filter(|&at| at > 0) else { break };
+        columns[at].width = 0;
+    }
+
+    for kind in [Kind::Time, Kind::Status, Kind::Name] {
+        for at in 0..columns.len() {
+            let Column { kind: own, width: shown } = columns[at];
+            if more && own == kind && shown > 0 {
+                let free = width.saturating_sub(used(widths(columns)));
+                columns[at].width += kind.typical().saturating_sub(shown).min(free);
+            }
+        }
+    }
+}
+
+fn widths(columns: &[Column]) -> impl Iterator<Item = usize> {
+    columns.iter().map(|column| column.width)
+}
+
+/// The width of a line with columns of these widths.
+fn used(widths: impl Iterator<Item = usize>) -> usize {
+    let gap = usize::from(GAP);
+    widths.filter(|&width| width > 0).map(|width| width + gap).sum::<usize>().saturating_sub(gap)
+}
+
+/// Rows as blocks of `field: value` lines, separated by blank lines, for commands that show more fields than fit a table.
+pub(super) struct Blocks {
+    fields: Vec<String>,
+    now: Timestamp,
+    first: bool,
+}
+
+impl Blocks {
+    pub fn new(fields: Vec<String>, now: Timestamp) -> Self {
+        Self { fields, now, first: true }
+    }
+
+    /// The lines of one row. Empty values are left out; an object has a line for each of its keys.
+    pub fn print(&mut self, row: &Value) -> String {
+        let mut lines: Vec<(String, String)> = Vec::new();
+        for field in &self.fields {
+            let value = pick(row, field);
+            match value {
+                Value::Object(object) => {
+                    for (key, value) in object {
+                        let key = text::one_line(&format!("{field}.{key}")).into_owned();
+                        lines.push((key, self.text("", value)));
+                    }
+                }
+                Value::Array(list) if list.iter().all(Value::is_string) => {
+                    let words: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+                    lines.push((field.clone(), text::one_line(&words.join(", ")).into_owned()));
+                }
+                value => lines.push((field.clone(), self.text(field, value))),
+            }
+        }
+        lines.retain(|(_, text)| text != "-" && !text.is_empty());
+        let width = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or_default();
+        let mut text =
+            if std::mem::replace(&mut self.first, false) { String::new() } else { "\n".to_owned() };
+        for (key, value) in lines {
+            let gap = width - key.chars().count() + 2;
+            text.extend([key.as_str(), &" ".repeat(gap), &value, "\n"]);
+        }
+        text
+    }
+
+    /// A value for people; times and sizes also as the exact value.
+    fn text(&self, field: &str, value: &Value) -> String {
+        let shown = Cell::new(field, value, self.now).text;
+        match value {
+            Value::String(exact) if shown != *exact && field.ends_with("_at") => format!("{exact} ({shown})"),
+            Value::Number(exact) if shown.ends_with(" B") => {
+                format!("{exact} {}", if exact.as_u64() == Some(1) { "byte" } else { "bytes" })
+            }
+            Value::Number(exact) if shown != exact.to_string() => format!("{shown} ({exact} bytes)"),
+            _ => shown,
+        }
+    }
+}
+
+/// The value that `field` names inside `row`; null if there is none. A key may contain dots.
+pub(super) fn pick<'a>(row: &'a Value, field: &str) -> &'a Value {
+    find(row, field).unwrap_or(&Value::Null)
+}
+
+fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let object = value.as_object()?;
+    object.get(path).or_else(|| {
+        path.match_indices('.').find_map(|(dot, _)| find(object.get(&path[..dot])?, &path[dot + 1..]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn cell(field: &str, value: &Value) -> (String, Tone) {
+        let cell = Cell::new(field, value, "2026-03-01T12:00:00Z".parse().unwrap());
+        (cell.text, cell.tone)
+    }
+
+    #[test]
+    fn cells_show_sizes_times_and_dashes() {
+        assert_eq!(cell("size", &json!(1_234_567)).0, "1.2 MB");
+        assert_eq!(cell("count", &json!(1_234_567)).0, "1234567");
+        assert_eq!(cell("created_at", &json!("2026-03-01T09:00:00Z")).0, "3 hours ago");
+        assert_eq!(cell("created_at", &json!("yesterday")).0, "yesterday");
+        assert_eq!(cell("name", &json!("2026-03-01T09:00:00Z")).0, "2026-03-01T09:00:00Z");
+        for nothing in [json!(null), json!(""), json!({}), json!([])] {
+            assert_eq!(cell("purpose", &nothing).0, "-");
+        }
+        assert_eq!(cell("metadata", &json!({"a": "x\ny"})).0, r#"{"a":"x\ny"}"#);
+        assert_eq!(cell("name", &json!("\u{1b}[2J")).0, "\\u{1b}[2J");
+    }
+
+    #[test]
+    fn tones_depend_on_status_and_expiry() {
+        assert_eq!(cell("status", &json!("Processed")).1, Tone::Good);
+        assert_eq!(cell("upload_status", &json!("UPLOADING")).1, Tone::Pending);
+        assert_eq!(cell("status", &json!("failed")).1, Tone::Bad);
+        assert_eq!(cell("status", &json!("odd")).1, Tone::Plain);
+        assert_eq!(cell("name", &json!("failed")).1, Tone::Plain);
+        assert_eq!(cell("expires_at", &json!("2026-03-01T11:00:00Z")).1, Tone::Bad);
+        assert_eq!(cell("expires_at", &json!("2026-03-02T11:00:00Z")).1, Tone::Pending);
+        assert_eq!(cell("expires_at", &json!("2026-04-01T11:00:00Z")).1, Tone::Plain);
+    }
+
+    fn fit(columns: &[(Kind, usize)], width: usize, named: bool, more: bool) -> Vec<usize> {
+        let mut columns: Vec<Column> = columns.iter().map(|&(kind, width)| Column { kind, width }).collect();
+        super::fit(&mut columns, width, named, more);
+        widths(&columns).collect()
+    }
+
+    const DEFAULT: [(Kind, usize); 6] = [
+        (Kind::Id, 41),
+        (Kind::Name, 30),
+        (Kind::Number, 8),
+        (Kind::Text, 24),
+        (Kind::Status, 10),
+        (Kind::Time, 11),
+    ];
+
+    #[test]
+    fn columns_keep_their_widths_if_there_is_room() {
+        assert_eq!(fit(&DEFAULT, 200, false, false), [41, 30, 8, 24, 10, 11]);
+        assert_eq!(fit(&DEFAULT, 134, false, false), [41, 30, 8, 24, 10, 11]);
+    }
+
+    #[test]
+    fn the_first_page_reserves_width_for_later_pages() {
+        let short = [(Kind::Id, 8), (Kind::Name, 5), (Kind::Number, 4)];
+        assert_eq!(fit(&short, 80, false, true), [8, 24, 8]);
+        assert_eq!(fit(&short, 80, false, false), [8, 5, 4]);
+        assert_eq!(fit(&short, 30, false, true), [8, 10, 8]);
+    }
+
+    #[test]
+    fn names_shrink_then_columns_are_hidden_then_ids_shrink() {
+        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 16, 8, 24, 10, 11]);
+        assert_eq!(fit(&DEFAULT, 100, false, false), [41, 12, 8, 8, 10, 11]);
+        assert_eq!(fit(&DEFAULT, 80, false, false), [41, 14, 8, 0, 0, 11]);
+        assert_eq!(fit(&DEFAULT, 40, false, false), [26, 12, 0, 0, 0, 0]);
+        assert_eq!(fit(&DEFAULT, 10, false, false), [4, 4, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn named_columns_are_shown() {
+        assert_eq!(fit(&DEFAULT, 80, true, false), [41, 6, 8, 5, 5, 5]);
+        assert_eq!(fit(&DEFAULT, 24, true, false), [4, 4, 8, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_path_selects_nested_values_and_keys_with_dots() {
+        let row = json!({"id": "f1", "metadata": {"author": "kim", "a.b": {"c": 1}}});
+        assert_eq!(pick(&row, "metadata.author"), "kim");
+        assert_eq!(pick(&row, "metadata.a.b.c"), 1);
+        assert_eq!(pick(&row, "metadata.none"), &Value::Null);
+        assert_eq!(pick(&row, "id.none"), &Value::Null);
+    }
 }

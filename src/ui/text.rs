@@ -1,0 +1,207 @@
+//! Text for a terminal: made safe, shortened and wrapped.
+//!
+//! A file name, a platform's error message or a redirect can contain escape sequences that recolour, erase or retitle a
+//! terminal, and marks that reverse or hide text. They are shown escaped: `\u{1b}`.
+
+use std::borrow::Cow;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Whether `c` controls a terminal or is invisible: control characters, line and bidirectional marks, joiners, tags.
+///
+/// The variation selectors for text and emoji style (U+FE0E, U+FE0F) are safe: they occur in ordinary names.
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The text on one line, with every unsafe character escaped.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\t' => safe.push_str("\\t"),
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            c if is_unsafe(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// As [`one_line`], but line breaks stay. Every line after the first is indented, so that foreign text cannot imitate
+/// one of haul's own lines such as `error: …`.
+pub fn indented_lines(text: &str) -> String {
+    text.trim_end_matches(['\r', '\n']).split('\n').map(one_line).collect::<Vec<_>>().join("\n  ")
+}
+
+/// Equivalent JSON text without unsafe characters. `serde_json` escapes only the ASCII control characters.
+pub fn safe_json(text: &str) -> Cow<'_, str> {
+    let escape = |c: char| c != '\n' && is_unsafe(c);
+    if !text.contains(escape) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escape(c) {
+            safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Shortens text to `width` columns with an ellipsis at its end.
+pub fn elide_end(text: &str, width: usize) -> String {
+    if text.width() <= width { text.to_owned() } else { start(text, width.saturating_sub(1)) + "…" }
+}
+
+/// Shortens text to `width` columns with an ellipsis in the middle.
+pub fn elide_middle(text: &str, width: usize) -> String {
+    let room = width.saturating_sub(1);
+    if text.width() <= width || room < 8 {
+        return elide_end(text, width);
+    }
+    // The end gets two fifths because it contains the extension.
+    let tail = end(text, room * 2 / 5);
+    start(text, room - tail.width()) + "…" + tail
+}
+
+/// The longest prefix that fits.
+fn start(text: &str, width: usize) -> String {
+    text.chars()
+        .scan(0, |used, c| Some((c, sum(used, c))))
+        .take_while(|(_, used)| *used <= width)
+        .map(|(c, _)| c)
+        .collect()
+}
+
+/// The longest suffix that fits.
+fn end(text: &str, width: usize) -> &str {
+    let fitting = text.char_indices().rev().scan(0, |used, (at, c)| Some((at, sum(used, c))));
+    let from = fitting.take_while(|(_, used)| *used <= width).last().map_or(text.len(), |(at, _)| at);
+    &text[from..]
+}
+
+/// Adds the largest width that a character can add to a line: the emoji selector makes a narrow character wide.
+fn sum(used: &mut usize, c: char) -> usize {
+    *used += if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) };
+    *used
+}
+
+/// Wraps text: the lines of a paragraph are joined and wrapped at `width`. An indented line with several columns, separated
+/// by two blanks, continues under its last column; an indented line with one column is an example and stays whole, so that
+/// it can be copied.
+pub fn wrap_text(text: &str, width: usize) -> String {
+    let mut laid = String::with_capacity(text.len() + text.len() / 8);
+    let mut paragraph = String::new();
+    for line in text.lines() {
+        let is_indented = line.starts_with(' ');
+        if !line.is_empty() && !is_indented {
+            paragraph.extend([if paragraph.is_empty() { "" } else { " " }, line]);
+        }
+        if line.is_empty() || is_indented || line.ends_with(':') {
+            fill(&std::mem::take(&mut paragraph), 0, width, &mut laid);
+        }
+        if !line.is_empty() && !is_indented {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let column = line[indent..].rfind("  ").map(|gap| indent + gap + 2);
+        let (first, second) = line.split_at(column.unwrap_or(indent));
+        match column {
+            _ if line.chars().count() <= width => laid.extend([line, "\n"]),
+            Some(column) if column < width / 2 => {
+                laid.push_str(first);
+                fill(second, column, width, &mut laid);
+            }
+            Some(_) => {
+                laid.extend([first.trim_end(), "\n", &" ".repeat(indent + 4)]);
+                fill(second, indent + 4, width, &mut laid);
+            }
+            None if indent > 2 => {
+                laid.push_str(first);
+                fill(second, indent, width, &mut laid);
+            }
+            None => laid.extend([line, "\n"]),
+        }
+    }
+    fill(&paragraph, 0, width, &mut laid);
+    laid
+}
+
+/// Appends words in lines of `width`. The first word continues the current line; every other line is indented.
+fn fill(text: &str, indent: usize, width: usize, into: &mut String) {
+    if text.is_empty() {
+        return;
+    }
+    let mut column = indent;
+    for (index, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > width {
+            into.extend(["\n", &" ".repeat(indent)]);
+            column = indent;
+        } else if index > 0 {
+            into.push(' ');
+            column += 1;
+        }
+        into.push_str(word);
+        column += length;
+    }
+    into.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn unsafe_characters_are_escaped() {
+        assert_eq!(one_line("report.pdf"), "report.pdf");
+        assert_eq!(one_line("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(one_line("a\tb\nc\rd"), "a\\tb\\nc\\rd");
+        assert_eq!(one_line("cod\u{202e}fdp.exe\u{9b}2J"), "cod\\u{202e}fdp.exe\\u{9b}2J");
+        assert_eq!(one_line("日本語 ❤\u{fe0f} Ünïcode e\u{301}"), "日本語 ❤\u{fe0f} Ünïcode e\u{301}");
+    }
+
+    #[test]
+    fn foreign_lines_are_indented() {
+        assert_eq!(indented_lines("bad name\nhint: `rm -rf`\r\n"), "bad name\n  hint: `rm -rf`");
+    }
+
+    proptest! {
+        #[test]
+        fn no_unsafe_character_remains(text in any::<String>(), mark in proptest::char::ranges(vec![
+            '\0'..='\u{ff}', '\u{2000}'..='\u{206f}', '\u{e0000}'..='\u{e0100}'].into())) {
+            let text = format!("{text}{mark}{text}");
+            prop_assert!(!one_line(&text).contains(is_unsafe));
+            prop_assert!(!indented_lines(&text).contains(|c| c != '\n' && is_unsafe(c)));
+
+            let written = serde_json::to_string(&text).unwrap();
+            let safe = safe_json(&written);
+            prop_assert!(!safe.contains(is_unsafe));
+            prop_assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn eliding_counts_columns_and_keeps_both_ends_of_a_name() {
+        assert_eq!(elide_middle("report.pdf", 10), "report.pdf");
+        assert_eq!(elide_middle("quarterly-report-2026.pdf", 16), "quarterly…26.pdf");
+        assert_eq!(elide_end("quarterly-report-2026.pdf", 16), "quarterly-repor…");
+        assert_eq!(elide_middle("日本語の報告書.pdf", 12), "日本語….pdf");
+        assert_eq!(elide_end("日本語", 1), "…");
+        assert_eq!(elide_end("abc", 0), "…");
+    }
+}
