@@ -9,16 +9,16 @@ use crate::model::Clock;
 use crate::settings::{Env, Flags, env};
 use crate::ui::{self, ProgressMode, When};
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Globals {
-    /// Use this profile; a provider's name is a ready-made one
+    /// Use this profile; the name of each platform is a built-in profile
     #[arg(short, long, global = true, value_name = "NAME", help_heading = "Profile")]
     pub profile: Option<String>,
-    /// Reach the platform here
+    /// Base URL of the platform's API
     #[arg(long, global = true, value_name = "URL", hide_short_help = true, help_heading = "Profile")]
     pub base_url: Option<String>,
-    /// Speak this wire dialect
+    /// Wire dialect of the platform's API
     #[arg(
         long = "wire-dialect",
         global = true,
@@ -27,29 +27,29 @@ pub struct Globals {
         help_heading = "Profile"
     )]
     pub dialect: Option<String>,
-    /// Give the platform a setting, such as a workspace or a team
+    /// Set an option of the platform, such as a workspace or a team
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Profile")]
     pub set: Vec<(String, String)>,
-    /// Read this config file
+    /// Path of the config file
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = "Profile")]
     pub config: Option<PathBuf>,
 
-    /// Print one JSON array
+    /// Print a JSON array
     #[arg(long, global = true, conflicts_with = "jsonl", help_heading = "Output")]
     pub json: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long, global = true, help_heading = "Output")]
     pub jsonl: bool,
-    /// Print these fields, in this order
+    /// Print only these fields, in this order
     #[arg(long, global = true, value_name = "A,B,C", value_delimiter = ',', help_heading = "Output")]
     pub fields: Option<Vec<String>>,
-    /// Say nothing but data and errors
+    /// Print only data, warnings and errors
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
-    /// Say more; -vv shows each request
+    /// Print more details; -vv shows each request
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
-    /// When to use colour
+    /// When to use color
     #[arg(
         long,
         global = true,
@@ -59,7 +59,7 @@ pub struct Globals {
         help_heading = "Output"
     )]
     pub color: When,
-    /// How to tell progress
+    /// When to show progress
     #[arg(
         long,
         global = true,
@@ -70,22 +70,22 @@ pub struct Globals {
     )]
     pub progress: ProgressMode,
 
-    /// Give up on a request after this long, such as 30s
+    /// Time limit of a request, such as 30s
     #[arg(long, global = true, value_name = "TIME", hide_short_help = true, help_heading = "Network")]
     pub timeout: Option<String>,
-    /// Try a request again this often
+    /// Retry a failed request up to this many times
     #[arg(long, global = true, value_name = "N", hide_short_help = true, help_heading = "Network")]
     pub retries: Option<u32>,
-    /// Trust the certificate authorities in this PEM file, too
+    /// Also trust the certificate authorities in this PEM file
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true, help_heading = "Network")]
     pub cacert: Option<PathBuf>,
-    /// Send a token over plain http to a host that is not this machine
+    /// Allow sending a token over plain HTTP to another machine
     #[arg(long, global = true, hide_short_help = true, help_heading = "Network")]
     pub insecure_http: bool,
 }
 
 impl Globals {
-    /// The flags that say how to tell an error, of a command line that could not be parsed.
+    /// The output flags of a command line that could not be parsed, for printing its error.
     pub fn guess(arguments: &[OsString]) -> Self {
         let flags = || arguments.iter().take_while(|argument| *argument != "--");
         let has = |flag: &str| flags().any(|argument| argument == flag);
@@ -129,7 +129,7 @@ impl Globals {
         }
     }
 
-    /// What the flags of every command say about settings.
+    /// The settings in the flags of every command.
     pub fn settings(&self) -> Flags {
         Flags {
             link: None,

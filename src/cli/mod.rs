@@ -30,7 +30,7 @@ const STYLES: Styles = Styles::styled()
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
     `haul help TOPIC` tells of filters, output, environment and exit-codes.")]
 pub struct Cli {
-    /// What every command takes.
+    /// Options of every command.
     #[command(flatten)]
     pub globals: Globals,
     /// The command.
@@ -47,7 +47,7 @@ pub enum Command {
     /// List files
     #[command(visible_alias = "list")]
     Ls(commands::ls::LsArgs),
-    /// Show all that is known about files
+    /// Show details of files
     #[command(visible_alias = "show")]
     Info(commands::info::InfoArgs),
     /// Download files
@@ -56,26 +56,26 @@ pub enum Command {
     /// Delete files
     #[command(visible_alias = "delete")]
     Rm(commands::rm::RmArgs),
-    /// Read and change metadata
+    /// Show and change metadata
     #[command(subcommand)]
     Meta(commands::meta::MetaCommand),
-    /// Make, list and revoke links to files
+    /// Create, list and revoke links to files
     Link(commands::link::LinkArgs),
-    /// Give haul a token, check it, take it back
+    /// Store, check and remove tokens
     #[command(subcommand)]
     Auth(commands::auth::AuthCommand),
     /// List, add and remove profiles
     #[command(subcommand)]
     Profile(commands::profile::ProfileCommand),
-    /// Show every setting and where it comes from
+    /// Show all settings and their sources
     #[command(subcommand)]
     Config(commands::config::ConfigCommand),
-    /// Serve the platforms' own APIs offline, from a store on this machine
+    /// Emulate the platforms' APIs offline, with a store on this machine
     Serve(Box<commands::serve::ServeArgs>),
-    /// List the platforms and what they can do
+    /// List the platforms and their capabilities
     Providers(commands::providers::ProvidersArgs),
     /// Print a shell completion script
     Completions(commands::completions::CompletionsArgs),
-    /// Show the help of a command, or a topic of the manual
+    /// Show help for a command or a topic
     Help(commands::help::HelpArgs),
 }

@@ -1,5 +1,4 @@
-//! What the parser of the command line says about wrong usage, as an [`Error`] like any other: in the same words, with
-//! hints that can be typed, and as JSON where that was asked for.
+//! Usage errors of the command-line parser as an [`Error`]: with hints that can be typed, and as JSON if requested.
 
 use std::ffi::OsString;
 use std::num::ParseIntError;
@@ -9,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::{Error, nearest};
 
-/// The error of these arguments to `root`. What the parser prints itself (help, version) is none.
+/// Converts an error of the parser. Help and version output is not an error.
 pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> Error {
     let text = |kind| wrong.get(kind).map(words).unwrap_or_default();
     // Now each command knows the options that all have.
@@ -18,43 +17,43 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     let given = |kind| text(kind).join(", ");
     let message = match wrong.kind() {
         ErrorKind::InvalidSubcommand => {
-            format!("{}: no command is called this", given(ContextKind::InvalidSubcommand))
+            format!("unrecognized subcommand '{}'", given(ContextKind::InvalidSubcommand))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("{path}: a command is missing")
+            format!("`{path}` requires a subcommand")
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = text(ContextKind::InvalidArg);
             let missing: Vec<&str> = missing.iter().map(|argument| bare(argument)).collect();
-            format!("{}: not given", missing.join(", "))
+            format!("missing argument {}", missing.join(", "))
         }
         ErrorKind::UnknownArgument => {
             let argument = given(ContextKind::InvalidArg);
-            let what = if argument.starts_with('-') { "no such option" } else { "one argument too many" };
-            format!("{argument}: {what}")
+            let what = if argument.starts_with('-') { "unrecognized option" } else { "unexpected argument" };
+            format!("{what} '{argument}'")
         }
         ErrorKind::ArgumentConflict => {
             let (argument, other) = (given(ContextKind::InvalidArg), given(ContextKind::PriorArg));
             if argument == other {
-                format!("{argument}: given twice")
+                format!("{argument} can be given only once")
             } else {
-                format!("{argument}: cannot be used with {other}")
+                format!("{argument} cannot be used with {other}")
             }
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let (argument, value) = (given(ContextKind::InvalidArg), given(ContextKind::InvalidValue));
             match std::error::Error::source(wrong) {
-                _ if value.is_empty() => format!("{argument}: needs a value"),
+                _ if value.is_empty() => format!("{argument} requires a value"),
                 Some(why) if why.is::<ParseIntError>() => {
                     format!("{argument}: {value:?} is not a whole number")
                 }
                 // It names the value itself.
                 Some(why) if why.to_string().starts_with(&value) => format!("{argument}: {why}"),
                 Some(why) => format!("{argument}: {value:?}: {why}"),
-                None => format!("{argument}: {value:?} is not one of its values"),
+                None => format!("{argument}: invalid value {value:?}"),
             }
         }
-        ErrorKind::InvalidUtf8 => "an argument is not UTF-8, and every id and name is".to_owned(),
+        ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
         _ => first_line(wrong),
     };
     let mut error = Error::usage(message);
@@ -65,11 +64,11 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             Some(match meant_option(command, &argument) {
                 Some(meant) => format!("did you mean `--{meant}`?"),
-                None => format!("`-- {argument}` if that is a name"),
+                None => format!("if that is a file name, write `-- {argument}`"),
             })
         }
         ErrorKind::MissingRequiredArgument if argument.starts_with('<') => {
-            example(command).map(|line| format!("write it like `{line}`"))
+            example(command).map(|line| format!("example: `{line}`"))
         }
         _ => None,
     };
@@ -79,9 +78,9 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
         let value = given(ContextKind::InvalidValue);
         error = error
             .did_you_mean(&value, values.iter().map(String::as_str))
-            .hint(format!("values: {}", values.join(", ")));
+            .hint(format!("possible values: {}", values.join(", ")));
     }
-    error.hint(format!("`{path} --help` shows how"))
+    error.hint(format!("see `{path} --help`"))
 }
 
 /// The error for an option in place of the value of another one, as in `--name --json`. Clap accepts it as the value
@@ -106,9 +105,9 @@ pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Opti
         |word: &str| !word.contains('=') && option(word).is_some_and(clap::Arg::is_allow_hyphen_values_set);
     let pair = pairs.find(|pair| takes_any(pair[0]) && option(pair[1]).is_some())?;
     Some(
-        Error::usage(format!("{}: needs a value", pair[0]))
-            .hint(format!("`{}={}` if that is the value", pair[0], pair[1]))
-            .hint(format!("`{path} --help` shows how")),
+        Error::usage(format!("{} requires a value", pair[0]))
+            .hint(format!("if that is the value, write `{}={}`", pair[0], pair[1]))
+            .hint(format!("see `{path} --help`")),
     )
 }
 
@@ -123,8 +122,8 @@ fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, Strin
     (command, path)
 }
 
-/// What to type behind `command` in the place of a word that is no command: one below another (`auth login` for
-/// `login`), an option (`--version`), or the nearest of its own.
+/// The suggestion for an unknown subcommand: one of a group (`auth login` for `login`), an option (`--version`), or the
+/// most similar name.
 fn meant_command(command: &Command, typed: &str) -> Option<String> {
     let below = || command.get_subcommands().filter(|below| !below.is_hide_set());
     if let Some(group) = below().find(|group| group.find_subcommand(typed).is_some()) {
@@ -138,7 +137,7 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     nearest(typed, names).map(str::to_owned)
 }
 
-/// The option that was probably meant.
+/// The most similar option.
 fn meant_option<'a>(command: &'a Command, typed: &str) -> Option<&'a str> {
     let name = typed.strip_prefix("--")?.split('=').next()?;
     nearest(name, options(command))

@@ -17,16 +17,16 @@ use crate::ui::Rows;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Many files")]
 pub struct BatchArgs {
-    /// Work on this many at a time [default: 8, growing to 32 while answers are slow]
+    /// Number of parallel transfers [default: 8, up to 32 on slow connections]
     #[arg(short, long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
-    /// Start no more after the first failure
+    /// Stop after the first failure
     #[arg(long, hide_short_help = true)]
     pub fail_fast: bool,
-    /// Write a JSON line about each item to this file
+    /// Write a JSON line per item to this file
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub report: Option<PathBuf>,
-    /// Do only what had failed by this report
+    /// Retry the failed items of this report
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub retry_from: Option<PathBuf>,
 }
@@ -50,7 +50,7 @@ pub struct Words {
 impl Words {
     /// Those of a command that is simply run again to go on.
     pub const fn of(done: &'static str) -> Self {
-        Self { done, go_on: "run the same command again to go on" }
+        Self { done, go_on: "run the same command again to continue" }
     }
 }
 
@@ -205,7 +205,7 @@ impl Tally {
 
     fn summary(&self, words: Words, failed: usize, whole: bool) -> String {
         let skipped = if self.skipped > 0 { format!(", {} skipped", self.skipped) } else { String::new() };
-        let rest = if whole { "" } else { ", the rest was not started" };
+        let rest = if whole { "" } else { ", the rest not started" };
         format!("{} {}{skipped}, {failed} failed{rest}", self.done, words.done)
     }
 }

@@ -14,13 +14,13 @@ use crate::vault;
 const FIELDS: &[&str] = &["setting", "value", "origin"];
 pub(super) const COLUMNS: Columns = Columns { all: FIELDS, shown: FIELDS, piped: None };
 
-/// A setting and where it comes from.
+/// A setting and its source.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "setting")]
 pub(super) struct Row {
-    /// What it is called.
+    /// The name.
     setting: String,
-    /// What it is; `***` where it is a secret.
+    /// The value; `***` for a secret.
     value: String,
     /// The flag, the variable, the line of the config file, or `built in`.
     origin: String,
@@ -29,9 +29,9 @@ pub(super) struct Row {
 /// The commands of `haul config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Show every setting of the profile in use and where it comes from
+    /// Show all settings of the current profile and their sources
     ///
-    /// Secrets are never shown, and no keyring is opened.
+    /// Secrets are not shown, and no keyring is opened.
     #[command(after_long_help = "Examples:\n  haul config show\n  haul -p xai config show --json")]
     Show,
 }

@@ -14,10 +14,10 @@ use crate::ui::one_line;
 /// Whether to ask, and whether to do it at all.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ConfirmArgs {
-    /// Do not ask, also where a pattern or filter chooses the files
+    /// Do not ask for confirmation, not even for a pattern or filter
     #[arg(short, long)]
     pub yes: bool,
-    /// Show which files it would be, and change nothing
+    /// Show the files that would change, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 }
@@ -52,8 +52,8 @@ impl ConfirmArgs {
         if !ctx.ui.can_ask() {
             if is_pattern {
                 let count = human::count(files.len() as u64, "file");
-                return Err(Error::usage(format!("{count} matched: nothing was {done}"))
-                    .hint("add `--yes`, or look first: `--dry-run`"));
+                return Err(Error::usage(format!("{count} matched, nothing {done}"))
+                    .hint("add `--yes` to confirm, or `--dry-run` to see the files"));
             }
             return Ok(());
         }
@@ -73,7 +73,7 @@ impl ConfirmArgs {
         if ctx.ui.confirm(&question)? {
             return Ok(());
         }
-        Err(Error::failed(format!("nothing was {done}")))
+        Err(Error::failed(format!("nothing {done}")))
     }
 }
 

@@ -32,25 +32,25 @@ use crate::ui::Columns;
 pub struct GetArgs {
     #[command(flatten)]
     selector: Selector,
-    /// Write to this file or folder; - is standard output
+    /// File or folder to write to; - is standard output
     #[arg(short, long, value_name = "FILE|DIR|-")]
     output: Option<PathBuf>,
-    /// Fetch through this signed link, where the platform wants one
+    /// Download through this signed link, where the platform requires one
     #[arg(long, value_name = "URL")]
     pub link: Option<String>,
-    /// Overwrite what is there
+    /// Overwrite existing files
     #[arg(long, conflicts_with = "skip_existing")]
     overwrite: bool,
-    /// Leave what is there and go on
+    /// Skip files that exist
     #[arg(long)]
     skip_existing: bool,
-    /// Do not compare length and checksums
+    /// Do not verify sizes and checksums
     #[arg(long)]
     no_verify: bool,
-    /// Start over instead of going on where an earlier run stopped
+    /// Start over instead of resuming an earlier download
     #[arg(long)]
     no_resume: bool,
-    /// Show which files it would be and where they would go, and write nothing
+    /// Show what would be downloaded and where, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
@@ -62,13 +62,13 @@ const SAVED_FIELDS: [&str; 18] = File::fields_and("saved_to");
 pub(super) const SAVED_COLUMNS: Columns =
     Columns { all: &SAVED_FIELDS, shown: &["id", "name", "size", "saved_to"], piped: None };
 
-/// A file that was fetched.
+/// A downloaded file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "saved_file")]
 pub(super) struct Saved {
     #[serde(flatten)]
     file: File,
-    /// The path on this machine, or where it would be in a dry run; null for standard output.
+    /// The local path, also in a dry run; null for standard output.
     saved_to: Option<String>,
 }
 
@@ -97,9 +97,9 @@ impl GetArgs {
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
         let (output, places) = (&output, &Places::default());
         let go_on = match options.existing {
-            Existing::Skip => "run the same command again to go on",
-            Existing::Overwrite => "add `--skip-existing` in place of `--overwrite` to go on",
-            Existing::Refuse => "add `--skip-existing` to go on",
+            Existing::Skip => "run the same command again to continue",
+            Existing::Overwrite => "to continue, replace `--overwrite` with `--skip-existing`",
+            Existing::Refuse => "to continue, add `--skip-existing`",
         };
         batch::run(
             ctx,
@@ -138,7 +138,7 @@ impl GetArgs {
         )
         .await?;
         if dry_run {
-            ctx.ui.note("dry run: nothing was written");
+            ctx.ui.note("dry run: nothing written");
         }
         Ok(())
     }
@@ -183,8 +183,11 @@ impl Output {
             return Ok(Self::Folder(path.to_owned()));
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
-            return Err(Error::usage(format!("{}: several files need a folder", path.display()))
-                .hint(format!("end it with a slash: `-o {}`", word(&format!("{}/", path.display())))));
+            return Err(Error::usage(format!(
+                "{}: is not a folder, and there are several files",
+                path.display()
+            ))
+            .hint(format!("add a slash: `-o {}`", word(&format!("{}/", path.display())))));
         }
         Ok(Self::File(path.to_owned()))
     }
@@ -194,8 +197,8 @@ impl Output {
         // An id is a name, too, where the server's leaves nothing usable.
         let or_id = |name: Option<PathBuf>| {
             name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
-                Error::failed(format!("{}: the name {:?} cannot be a file name", file.id, file.name))
-                    .hint("name one: `-o FILE`")
+                Error::failed(format!("{}: {:?} is not a valid local file name", file.id, file.name))
+                    .hint("choose a name: `-o FILE`")
             })
         };
         match self {
@@ -231,7 +234,7 @@ impl Places {
         if self.0.borrow_mut().insert(place) {
             return Ok(());
         }
-        Err(Error::failed(format!("{shown}: this command has written a file there already"))
-            .hint("name a place for each: `-o FILE`"))
+        Err(Error::failed(format!("{shown}: another file of this command has this path"))
+            .hint("download them one by one with `-o FILE`"))
     }
 }

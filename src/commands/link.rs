@@ -29,13 +29,13 @@ use crate::ui::Columns;
 pub struct LinkArgs {
     #[command(flatten)]
     selector: Selector,
-    /// Have the link stop working after this long, such as 1h
+    /// Lifetime of the link, such as 1h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["list", "revoke"])]
     expires: Option<String>,
-    /// List the links that there are
+    /// List the links of the file
     #[arg(long, conflicts_with = "revoke")]
     list: bool,
-    /// Revoke a link: this one, or the file's only one
+    /// Revoke this link, or the only one
     #[arg(long, value_name = "LINK", num_args = 0..=1, default_missing_value = "")]
     revoke: Option<String>,
     #[command(flatten)]
@@ -50,17 +50,17 @@ pub(super) const LINK_COLUMNS: Columns = Columns {
     piped: Some(&["url"]),
 };
 
-/// A link to a file's bytes.
+/// A link to the content of a file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "link")]
 pub(super) struct Row {
-    /// The URL; whoever has it can read the file.
+    /// The URL; anyone who has it can read the file.
     url: Option<String>,
-    /// When it stops working, UTC; null when it does not.
+    /// Expiry, UTC; null if it does not expire.
     expires_at: Option<jiff::Timestamp>,
-    /// The platform's id of the link, where it has one.
+    /// The platform's id of the link, if it has one.
     link_id: Option<String>,
-    /// The file that it leads to.
+    /// The linked file.
     file: File,
 }
 
@@ -139,7 +139,7 @@ impl LinkArgs {
         )
         .await?;
         if dry_run {
-            ctx.ui.note(&format!("dry run: nothing was {}", deed.done));
+            ctx.ui.note(&format!("dry run: nothing {}", deed.done));
         }
         Ok(())
     }

@@ -50,42 +50,42 @@ pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: N
     haul ls --since 7d --type pdf --sort metadata.author\n  \
     haul ls -p xai --filter 'size > 10MB AND expires_at < +24h' --json")]
 pub struct LsArgs {
-    /// List files whose name matches, such as '*.pdf'
+    /// Only files whose name matches this pattern, such as '*.pdf'
     pub glob: Option<String>,
-    /// List files that this expression matches (`haul help filters`)
+    /// Only files that match this expression (`haul help filters`)
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
-    /// List files that end within this time, such as 24h
+    /// Only files that expire within this time, such as 24h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub expiring: Option<String>,
-    /// List files made within this time, such as 7d, or since a date
+    /// Only files created within this time, such as 7d, or since a date
     #[arg(long, value_name = "TIME|DATE", allow_hyphen_values = true)]
     pub since: Option<String>,
-    /// List files of exactly this name
+    /// Only files with exactly this name
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub name: Option<String>,
-    /// List files whose media type has this in it, such as pdf or 'image/*'
+    /// Only files whose media type contains this, such as pdf or 'image/*'
     #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     pub content_type: Option<String>,
-    /// Sort by this field or metadata.KEY, smallest first
+    /// Sort by this field or metadata.KEY, in ascending order
     #[arg(long, value_name = "FIELD")]
     pub sort: Option<String>,
-    /// Turn the order round
+    /// Reverse the order
     #[arg(long, requires = "sort")]
     pub reverse: bool,
-    /// List at most this many
+    /// Maximum number of files
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub limit: Option<u64>,
-    /// Ask the platform for this many a page
+    /// Files per page of the platform's listing
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub page_size: Option<u32>,
-    /// Start at this page; -v tells the next
+    /// Start at this page; -v prints the cursor of the next
     #[arg(long, value_name = "TOKEN", allow_hyphen_values = true, hide_short_help = true)]
     pub cursor: Option<String>,
     /// Print ids only
     #[arg(long, conflicts_with = "long")]
     pub ids: bool,
-    /// End each id or name with NUL, for `xargs -0`
+    /// End each name (or id) with NUL, for `xargs -0`
     #[arg(long, conflicts_with_all = ["json", "jsonl", "long"])]
     pub print0: bool,
     /// Show more columns
@@ -114,8 +114,8 @@ impl LsArgs {
         let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone())?;
         let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
             (Some(cursor), Kind::NotFound) => {
-                Error::usage(format!("--cursor {cursor}: is not one of this listing"))
-                    .hint("leave out `--cursor` to start at the first page")
+                Error::usage(format!("--cursor {cursor}: not a cursor of this listing"))
+                    .hint("omit `--cursor` to start at the first page")
             }
             _ => error,
         };
@@ -141,10 +141,10 @@ impl LsArgs {
         if count == 0 && self.cursor.is_none() && self.limit != Some(0) {
             if selects {
                 ctx.ui
-                    .hint(&format!("no file on {} matches; `haul ls -p {0}` lists all", provider.profile()));
+                    .hint(&format!("no file on {} matches; list all: `haul ls -p {0}`", provider.profile()));
                 return Ok(());
             }
-            ctx.ui.hint(&format!("no files on {}; `haul upload FILE` puts one there", provider.profile()));
+            ctx.ui.hint(&format!("no files on {} yet; upload one: `haul upload FILE`", provider.profile()));
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl LsArgs {
             // `-7d` is the same here as in a filter.
             let ago = parse_lifetime(text).and_then(|span| now.checked_sub(span.abs()).ok());
             let start = ago.or_else(|| Filter::parse_time(text, now)).ok_or_else(|| {
-                Error::usage(format!("--since {text}: neither a length of time nor a date"))
+                Error::usage(format!("--since {text}: not a duration or a date"))
                     .hint("write `7d` or `2026-01-31`")
             })?;
             parts.push(Filter::time("created_at", Op::Ge, start));
@@ -179,16 +179,16 @@ impl LsArgs {
     fn say_that_all_is_read(&self, ctx: &Context, spec: &Spec) {
         let field = self.sort.as_deref().unwrap_or_default();
         let why = format!(
-            "{} does not sort by {field} this way: every file is read before the first is shown",
+            "{} cannot sort by {field} in this order: haul reads all files before it prints the first",
             spec.name
         );
         match self.limit {
             Some(_) if ctx.ui.verbosity() == 0 => {}
             Some(_) => ctx.ui.detail(&why),
             None if ctx.ui.verbosity() == 0 => {
-                ctx.ui.hint(&format!("{why}, and held in memory; `--limit N` holds N"));
+                ctx.ui.hint(&format!("{why} and keeps them in memory; `--limit N` keeps N"));
             }
-            None => ctx.ui.detail(&format!("{why}, and held in memory")),
+            None => ctx.ui.detail(&format!("{why} and keeps them in memory")),
         }
     }
 
@@ -212,8 +212,8 @@ impl LsArgs {
         }
         if split > 0 {
             let what = if self.ids { "ids" } else { "names" };
-            return Err(Error::failed(format!("left out {split}: {what} with NUL in them"))
-                .hint("`--jsonl` shows them"));
+            return Err(Error::failed(format!("skipped {split}: {what} that contain NUL"))
+                .hint("to see them, use `--jsonl`"));
         }
         Ok(())
     }
@@ -229,7 +229,7 @@ fn parse_sort(field: &str, descending: bool) -> Result<Sort> {
     if dotted || sortable().any(|name| name == field) {
         return Ok(Sort { field: field.to_owned(), descending });
     }
-    Err(Error::usage(format!("--sort: no field is called {field:?}"))
+    Err(Error::usage(format!("--sort: unknown field {field:?}"))
         .did_you_mean(field, sortable())
         .hint(format!("fields: {}, metadata.KEY", sortable().collect::<Vec<_>>().join(", "))))
 }

@@ -19,11 +19,11 @@ use crate::ui::{Columns, Rows};
 /// The commands below `haul meta`.
 #[derive(Debug, Subcommand)]
 pub enum MetaCommand {
-    /// Show a file's metadata
+    /// Show the metadata of a file
     Get(GetArgs),
-    /// Set keys of a file's metadata, or its name, type or path
+    /// Set metadata keys, or the name, type or path of a file
     Set(SetArgs),
-    /// Remove keys from a file's metadata
+    /// Remove metadata keys of a file
     Unset(UnsetArgs),
 }
 
@@ -42,13 +42,13 @@ pub struct GetArgs {
 /// Which files change: one by its reference, several by a pattern, a filter or both.
 #[derive(Args, Debug)]
 struct Changed {
-    /// The file, by id or exact name, or files by a pattern, as `[PROFILE:]REF`
+    /// Id, exact name or pattern, as `[PROFILE:]REF`
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     reference: Option<String>,
-    /// Change the files that this expression matches
+    /// Change the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     filter: Option<String>,
-    /// Where several files have the name, take the newest
+    /// If several files have the name, take the newest
     #[arg(long)]
     latest: bool,
     #[command(flatten)]
@@ -87,19 +87,19 @@ impl Changed {
 pub struct SetArgs {
     #[command(flatten)]
     changed: Changed,
-    /// Keys with values (JSON if it parses as JSON, else text), or all keys of a JSON file
+    /// Keys and values (JSON if valid, else text), or all keys of a JSON file
     #[arg(value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter", "retry_from"])]
     values: Vec<String>,
-    /// Remove the keys that are not named
+    /// Remove all other keys
     #[arg(long)]
     replace: bool,
-    /// Give the file this name
+    /// New name
     #[arg(long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
-    /// Give the file this media type
+    /// New media type
     #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     content_type: Option<String>,
-    /// Move the file to this folder path
+    /// New folder path
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     path: Option<String>,
 }
@@ -141,14 +141,14 @@ impl MetaCommand {
                 let SetArgs { changed, replace, name, content_type, path, .. } = args;
                 let patch = Patch { set, replace, name, content_type, path, unset: Vec::new() };
                 if patch == Patch::default() {
-                    return Err(Error::usage("nothing to set").hint("write `KEY=VALUE` behind the files"));
+                    return Err(Error::usage("nothing to set").hint("add `KEY=VALUE` after the files"));
                 }
                 change(ctx, &changed, &patch).await
             }
             Self::Unset(mut args) => {
                 args.changed.give_back(&mut args.keys, |word| !word.contains(['*', '?', '[']));
                 if args.keys.is_empty() {
-                    return Err(Error::usage("nothing to unset").hint("write `KEY` behind the files"));
+                    return Err(Error::usage("nothing to unset").hint("add `KEY` after the files"));
                 }
                 change(ctx, &args.changed, &Patch { unset: args.keys, ..Patch::default() }).await
             }
@@ -160,8 +160,8 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     let selector = changed.selector()?;
     let is_pattern = selector.is_pattern(ctx);
     if is_pattern && patch.name.is_some() {
-        return Err(Error::usage("--name: several files cannot have one name")
-            .hint("name one file by its id: `haul meta set id:ID --name NAME`"));
+        return Err(Error::usage("--name: only one file can have the name")
+            .hint("select one file by its id: `haul meta set id:ID --name NAME`"));
     }
     let default = ["REF".to_owned()];
     for shown in if selector.refs.is_empty() { &default[..] } else { &selector.refs } {
@@ -187,7 +187,7 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     let words = Words::of(if dry_run { "would be changed" } else { "changed" });
     batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, rows, show).await?;
     if dry_run {
-        ctx.ui.note("dry run: nothing was changed");
+        ctx.ui.note("dry run: nothing changed");
     }
     Ok(())
 }
@@ -226,7 +226,7 @@ fn require_patch(provider: &dyn Provider, patch: &Patch, about: &str) -> Result<
     match touched(&patch.set, &patch.unset) {
         Some(key) => Err(Error::new(
             Kind::Unsupported,
-            format!("{platform} has no place for the metadata key {key:?}"),
+            format!("{platform} does not support the metadata key {key:?}"),
         )
         .hint(format!("keys: {}", keys.join(", ")))),
         None => Ok(()),

@@ -38,13 +38,13 @@ pub(super) async fn foresee(
         for (foreseen, new) in foreseen {
             match foreseen {
                 Preview::Reuse(file) => {
-                    ctx.ui.note(&format!("{}: would be reused: {}", new.name, file.id));
+                    ctx.ui.note(&format!("{}: would reuse {}", new.name, file.id));
                     rows.push(file.as_ref())?;
                     ended.push(Ended::Skipped(Some(file.id)));
                     continue;
                 }
                 Preview::Replace(old) => {
-                    ctx.ui.note(&format!("{}: would take the place of {old}", new.name));
+                    ctx.ui.note(&format!("{}: would replace {old}", new.name));
                 }
                 Preview::Upload => {}
             }
@@ -54,7 +54,7 @@ pub(super) async fn foresee(
         Ok(ended)
     };
     batch::run(ctx, args, Words::of("would be uploaded"), files, work, rows, show).await?;
-    ctx.ui.note("dry run: nothing was uploaded");
+    ctx.ui.note("dry run: nothing uploaded");
     Ok(())
 }
 
@@ -94,9 +94,9 @@ impl JsonSchema for Planned {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = File::json_schema(generator);
-        schema.insert("description".to_owned(), "A file that would be sent: it has no id yet.".into());
+        schema.insert("description".to_owned(), "A file that would be uploaded; it has no id yet.".into());
         if let Some(id) = schema.pointer_mut("/properties/id") {
-            *id = json!({ "description": "None before it is sent.", "type": "null" });
+            *id = json!({ "description": "Null before the upload.", "type": "null" });
         }
         schema
     }

@@ -32,7 +32,7 @@ pub(super) const COLUMNS: Columns = Columns {
 /// The commands of `haul profile`.
 #[derive(Debug, Subcommand)]
 pub enum ProfileCommand {
-    /// List all profiles: built-in, of the config file, of the environment
+    /// List all profiles: built-in, in the config file, in the environment
     #[command(
         visible_alias = "list",
         after_long_help = "Examples:\n  haul profile ls\n  haul profile ls --json"
@@ -46,10 +46,10 @@ pub enum ProfileCommand {
         /// The profile
         name: String,
     },
-    /// Show the profile that commands use unasked, or choose another
+    /// Show or change the default profile
     #[command(after_long_help = "Examples:\n  haul profile default\n  haul profile default work")]
     Default {
-        /// The profile to use from now on
+        /// The new default profile
         name: Option<String>,
     },
 }
@@ -62,43 +62,43 @@ pub enum ProfileCommand {
     haul profile add ci --provider replicate --token-command 'pass show replicate'\n\n\
     `--base-url`, `--wire-dialect` and `--set` go into the profile.")]
 pub struct AddArgs {
-    /// Its name: lower-case letters, digits and `-`
+    /// Name: lowercase letters, digits and `-`
     name: String,
-    /// Its platform; a profile named after one may leave it out
+    /// Platform; optional if the profile has the name of a platform
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// Send uploads here, where the platform has another host for them
+    /// Base URL for uploads, where the platform uses another host
     #[arg(long, value_name = "URL")]
     upload_base_url: Option<String>,
-    /// Get the token from this command, run by `sh -c`
+    /// Command that prints the token, run by `sh -c`
     #[arg(long, value_name = "COMMAND")]
     token_command: Option<String>,
-    /// Use it from now on, unasked
+    /// Make it the default profile
     #[arg(long)]
     default: bool,
 }
 
-/// A named way to reach a platform.
+/// A named connection to a platform.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "profile")]
 pub(super) struct Row {
-    /// The word for `--profile`.
+    /// The value for `--profile`.
     name: String,
     /// Its platform.
     provider: &'static str,
-    /// Where the platform is; null where no network is between.
+    /// The base URL; null if no network is used.
     base_url: Option<String>,
-    /// Where files are uploaded.
+    /// The base URL for uploads.
     upload_base_url: Option<String>,
-    /// The wire dialect asked for.
+    /// The configured wire dialect.
     wire_dialect: String,
-    /// The values of `--set` that it has, without secret ones.
+    /// The platform's options (`--set`), without secrets.
     set: BTreeMap<String, String>,
-    /// Where its token comes from, as far as can be told without opening a keyring.
+    /// The source of its token, as far as known without opening a keyring.
     token_from: Option<String>,
-    /// Where the profile is from: a variable, a line of the config file, or `built in`.
+    /// Where it is defined: a variable, a line of the config file, or `built in`.
     origin: String,
-    /// Whether commands use it unasked.
+    /// Whether it is the default.
     default: bool,
 }
 
@@ -123,8 +123,8 @@ impl AddArgs {
         // A built-in profile without settings may have a token.
         if before != (file::Profile { token_store: before.token_store.clone(), ..Default::default() }) {
             let place = ctx.settings.file.origin(&["profiles", name]);
-            return Err(Error::usage(format!("profile {name} exists: {place}"))
-                .hint(format!("change it there, or remove it first: `haul profile rm {name}`")));
+            return Err(Error::usage(format!("profile {name} already exists: {place}"))
+                .hint(format!("edit it there, or remove it first: `haul profile rm {name}`")));
         }
         let given = &ctx.settings.flags;
         if let Some(provider) = &self.provider
@@ -160,7 +160,7 @@ impl AddArgs {
         let after = alone(ctx)?;
         let resolved = after.profile(name)?;
         if vault::source(&after, &resolved)?.is_none() && !resolved.spec.token_variables.is_empty() {
-            ctx.ui.hint(&format!("`haul auth login {name}` gives it a token"));
+            ctx.ui.hint(&format!("store its token: `haul auth login {name}`"));
         }
         show(ctx, &after, name)
     }
@@ -183,8 +183,8 @@ fn check_name(name: &str) -> Result<()> {
     if name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(plain) {
         return Ok(());
     }
-    Err(Error::usage(format!("{name:?} cannot be a profile's name"))
-        .hint("use lower-case letters, digits and `-`, such as `work` or `xai-eu`"))
+    Err(Error::usage(format!("{name:?} is not a valid profile name"))
+        .hint("use lowercase letters, digits and `-`, such as `work` or `xai-eu`"))
 }
 
 fn list(ctx: &Context) -> Result<()> {
@@ -225,10 +225,12 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
     let settings = &ctx.settings;
     let Some(profile) = settings.file.profiles.get(name) else {
         return Err(match settings.profile_origin(name) {
-            Origin::Variable(variable) => Error::usage(format!("profile {name} lives in the environment"))
-                .hint(format!("`unset {variable}`")),
+            Origin::Variable(variable) => {
+                Error::usage(format!("profile {name} is defined in the environment"))
+                    .hint(format!("`unset {variable}`"))
+            }
             _ if providers::find(name).is_some() => {
-                Error::usage(format!("profile {name} is built in, and has no settings of its own"))
+                Error::usage(format!("profile {name} is built in and cannot be removed"))
             }
             _ => settings.profile(name).err().unwrap_or_else(|| Error::usage(format!("no profile {name}"))),
         });
@@ -238,7 +240,7 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
     let row = row(settings, name);
     if let Some(backend) = profile.token_store.as_deref().and_then(vault::Backend::parse) {
         ctx.with_timeout(|timeout| vault::remove(settings, name, backend, timeout)).map_err(|error| {
-            error.hint(format!("profile {name} is still there: its token could not be removed"))
+            error.hint(format!("profile {name} was not removed, because its token could not be removed"))
         })?;
     }
     settings.edit(|file| {
@@ -256,12 +258,12 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
 fn set_default(ctx: &Context, name: &str) -> Result<()> {
     ctx.settings.profile(name)?;
     if matches!(ctx.settings.profile_origin(name), Origin::Variable(_)) {
-        return Err(Error::usage(format!("profile {name} lives in the environment alone"))
+        return Err(Error::usage(format!("profile {name} is defined only in the environment"))
             .hint(format!("`export {}={name}`", settings::env::PROFILE)));
     }
     ctx.settings.edit(|file| file.set_default(Some(name)))?;
     if let Origin::Variable(variable) = ctx.settings.profile_name().origin {
-        ctx.ui.warn(&format!("{variable} goes before it while it is set"));
+        ctx.ui.warn(&format!("while {variable} is set, it takes precedence"));
     }
     show(ctx, &alone(ctx)?, name)
 }

@@ -21,7 +21,7 @@ use crate::ui::Columns;
     after_long_help = "Examples:\n  haul providers\n  haul providers xai\n  haul providers --json | jq '.[] | select(.link) | .name'"
 )]
 pub struct ProvidersArgs {
-    /// Show all about this one
+    /// Show details of this platform
     name: Option<String>,
 }
 
@@ -50,19 +50,19 @@ pub(super) const COLUMNS: Columns = Columns {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "provider")]
 pub struct Row {
-    /// The word in commands.
+    /// The name in commands.
     pub name: &'static str,
-    /// The name for people.
+    /// The full name.
     pub title: &'static str,
     /// Whether files can be uploaded.
     pub upload: bool,
-    /// Whether they can be downloaded: `yes`, `signed links`, `no`.
+    /// Downloads: `yes`, `signed links`, `no`.
     pub download: &'static str,
     /// What `meta set` can change.
     pub meta_set: Option<String>,
     /// Whether a file's content can be replaced under its id.
     pub replace: bool,
-    /// Whether links can be made.
+    /// Whether links can be created.
     pub link: bool,
     /// Whether a lifetime can be given at upload.
     pub expires: bool,
@@ -70,9 +70,9 @@ pub struct Row {
     pub checksums: Option<String>,
     /// The largest file in bytes.
     pub max_size: Option<u64>,
-    /// Fields that the platform filters by itself.
+    /// Fields that the platform filters.
     pub filter: Option<String>,
-    /// Fields that the platform sorts by itself.
+    /// Fields by which the platform sorts.
     pub sort: Option<String>,
 }
 
@@ -225,56 +225,56 @@ fn pushed_down(native: &Native) -> String {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "datasheet")]
 pub(super) struct Sheet {
-    /// The word in commands.
+    /// The name in commands.
     name: &'static str,
-    /// The name for people.
+    /// The full name.
     title: &'static str,
-    /// The dialect's word and what it is.
+    /// The wire dialect and its description.
     dialect: String,
-    /// Where the platform is unless another place is named; null where no network is between.
+    /// The default base URL; null if no network is used.
     base_url: Option<&'static str>,
-    /// Where files are uploaded, where that is another host.
+    /// The base URL for uploads, if it differs.
     upload_base_url: Option<&'static str>,
     /// The platform's documentation.
     docs_url: Option<&'static str>,
-    /// The variables that a token is read from.
+    /// The variables for the token.
     token_variables: &'static [&'static str],
     /// The vendor's own variables for the base URL.
     base_url_variables: &'static [&'static str],
-    /// The keys of `--set`, each with what it does.
+    /// The keys of `--set`, with descriptions.
     #[schemars(with = "BTreeMap<String, String>")]
     settings: Object,
-    /// What the platform can do.
+    /// The capabilities of the platform.
     operations: Vec<&'static str>,
     /// The largest file in bytes.
     max_size: Option<u64>,
     /// The longest name.
     name_limit: Option<String>,
-    /// Whether an empty file is taken.
+    /// Whether empty files are accepted.
     empty_files: bool,
-    /// The words for `--purpose`; none where any is taken, or none.
+    /// The values of `--purpose`; empty if there are none, or if any is accepted.
     purposes: &'static [&'static str],
-    /// The purpose without `--purpose`.
+    /// The default purpose.
     default_purpose: Option<&'static str>,
     /// Whether metadata can be given at upload.
     metadata: bool,
-    /// The lifetimes that can be given at upload.
+    /// The possible lifetimes of a file.
     lifetime: Option<String>,
-    /// Whether files can be downloaded: `yes`, `signed links`, `no`.
+    /// Downloads: `yes`, `signed links`, `no`.
     download: &'static str,
-    /// Whether a download can begin in the middle.
+    /// Whether a part of a file can be downloaded.
     ranges: bool,
-    /// The most files in one page of a listing.
+    /// The maximum number of files per page of a listing.
     files_per_page: u32,
-    /// The comparisons that the platform makes by itself.
+    /// Comparisons that the platform makes.
     filter: Vec<String>,
-    /// The fields that the platform sorts by itself.
+    /// Fields by which the platform sorts.
     sort: &'static [&'static str],
-    /// Whether a listing begins with the newest.
+    /// Whether listings start with the newest file.
     newest_first: bool,
     /// What `meta set` can change.
     meta_set: Option<String>,
-    /// The lifetimes that a link can have.
+    /// The possible lifetimes of a link.
     link_lifetime: Option<String>,
     /// Which checksums are stated.
     checksums: &'static [&'static str],

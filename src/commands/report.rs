@@ -129,7 +129,7 @@ pub fn failed_of(path: &Path) -> Result<Vec<Entry>> {
             continue;
         }
         if line.entry.reference.is_none() {
-            return Err(Error::usage(format!("{}: it does not say what failed", at()))
+            return Err(Error::usage(format!("{}: no item that failed is named", at()))
                 .hint("run the command itself again"));
         }
         failed.push(line.entry);

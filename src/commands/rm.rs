@@ -37,13 +37,13 @@ const DELETED_FIELDS: [&str; 18] = File::fields_and("deleted");
 pub(super) const DELETED_COLUMNS: Columns =
     Columns { all: &DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };
 
-/// A file that was deleted.
+/// A deleted file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "deleted_file")]
 pub(super) struct Deleted {
     #[serde(flatten)]
     file: File,
-    /// Whether it has gone; false in a dry run.
+    /// Whether it was deleted; false in a dry run.
     deleted: bool,
 }
 
@@ -78,7 +78,7 @@ impl RmArgs {
         )
         .await?;
         if dry_run {
-            ctx.ui.note("dry run: nothing was deleted");
+            ctx.ui.note("dry run: nothing deleted");
         }
         Ok(())
     }

@@ -42,13 +42,13 @@ impl Chosen {
 /// How files are named on the command line.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selector {
-    /// Files, by id or exact name, each `[PROFILE:]REF`
+    /// Files by id or exact name, as `[PROFILE:]REF`
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     pub refs: Vec<String>,
-    /// Take the files that this expression matches
+    /// Select the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
-    /// Where several files have the name, take the newest
+    /// If several files have the name, take the newest
     #[arg(long)]
     pub latest: bool,
 }
@@ -65,7 +65,7 @@ impl Selector {
     pub fn or_retried(self, batch: &BatchArgs) -> Result<Self> {
         let Some(entries) = batch.retried()? else { return Ok(self) };
         if !self.refs.is_empty() || self.filter.is_some() {
-            return Err(Error::usage("--retry-from names the files itself").hint("leave out the others"));
+            return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
         }
         let refs = entries.into_iter().filter_map(|entry| entry.reference).collect();
         Ok(Self { refs, ..self })
@@ -132,7 +132,7 @@ impl Selector {
         if passes(&provider, &filter, &chosen.file).await.map_err(about)? {
             return Ok(Some(chosen));
         }
-        ctx.ui.note(&format!("{address}: does not match the filter, left out"));
+        ctx.ui.note(&format!("{address}: skipped, does not match the filter"));
         Ok(None)
     }
 }
@@ -226,8 +226,8 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
     let provider = ctx.open(address.profile.as_deref())?;
     let shown = address.to_string();
     if address.reference.text().is_empty() {
-        return Err(Error::usage(format!("{shown:?}: names no file"))
-            .hint("`haul ls` lists what there is; check the variable that this comes from")
+        return Err(Error::usage(format!("{shown:?}: not a file reference"))
+            .hint("list the files: `haul ls`; or check the variable that holds this value")
             .about(shown));
     }
     check(&provider, op, &shown)?;
@@ -285,30 +285,31 @@ fn ambiguous(name: &str, found: &[File], count: usize, has_newest: bool) -> Erro
         error = error.detail(format!("and {} more", count - shown));
     }
     error.hint(if has_newest {
-        "name one by its id, or take the newest: `--latest`"
+        "select one by its id, or the newest with `--latest`"
     } else {
-        "name one by its id"
+        "select one by its id"
     })
 }
 
 /// The refusal, with the nearest name among the newest files.
 async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
     let platform = provider.spec().name;
-    let mut error = Error::not_found(format!("{name}: no file on {platform} has this id or name"));
+    let mut error = Error::not_found(format!("{name}: no file with this id or name on {platform}"));
     let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
     let newest = async { Listing::new(Arc::clone(provider), query, None)?.next().await };
     match newest.await {
         Ok(Some(newest)) => error = error.did_you_mean(name, newest.iter().map(|file| file.name.as_str())),
         Ok(None) => {
             let profile = provider.profile();
-            return error.hint(format!("there are no files on {profile}; `haul upload FILE` puts one there"));
+            return error
+                .hint(format!("there are no files on {profile} yet; upload one: `haul upload FILE`"));
         }
         Err(_) => {}
     }
     // Most likely the shell has put the names of files here in the place of a pattern.
     if error.hints().is_empty() && Path::new(name).exists() {
         error = error.hint(format!(
-            "it is a file here; quote a pattern that is for files on {}: `'*'`",
+            "there is a local file with this name; quote a pattern for files on {}: `'*'`",
             provider.profile()
         ));
     }
@@ -316,5 +317,5 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
 }
 
 fn lists(provider: &dyn Provider) -> String {
-    format!("`haul ls -p {}` lists what is there", provider.profile())
+    format!("list the files: `haul ls -p {}`", provider.profile())
 }

@@ -30,40 +30,40 @@ const BLOCKING_THREADS: usize = 128;
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help())]
 pub struct ServeArgs {
-    /// Listen here; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Serve this platform only, at the root, too
+    /// Serve only this platform, also at the root
     #[arg(long, value_name = "PLATFORM")]
     only: Option<String>,
-    /// Speak this wire dialect
+    /// Wire dialect of the platform's API
     #[arg(long = "dialect", value_name = "PLATFORM=WORD")]
     dialects: Vec<String>,
-    /// Turn a quirk on; `PLATFORM.NAME` for one platform of several
+    /// Enable a quirk; `PLATFORM.NAME` for one platform of several
     #[arg(long = "quirk", value_name = "NAME[=VALUE]")]
     quirks: Vec<String>,
     /// List the quirks and exit
     #[arg(long = "quirks")]
     list_quirks: bool,
-    /// Script trouble, such as 'lose POST xai/v1/files times=1'
+    /// Inject a fault, such as 'lose POST xai/v1/files times=1'
     #[arg(long = "fault", value_name = "SCRIPT")]
     faults: Vec<String>,
-    /// Accept this token only; without it any
+    /// Accept only this token [default: any]
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// Keep the files in this directory
+    /// Directory for the files
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
-    /// Keep the files in a temporary directory
+    /// Store the files in a temporary directory
     #[arg(long)]
     ephemeral: bool,
-    /// Write one JSON line a request to this file; `-` is stderr
+    /// Write a JSON line per request to this file; `-` is stderr
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Print the variables for the official clients and exit
     #[arg(long)]
     print_env: bool,
-    /// Run this with those variables set, and stop with its exit status
+    /// Run this command with those variables set, then exit with its status
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -77,8 +77,8 @@ fn after_help() -> String {
     let text = format!(
         "Examples:\n  haul serve\n  haul serve --ephemeral -- pytest -q\n  \
         haul serve --only xai --fault '429 POST times=2 retry-after=1'\n  eval \"$(haul serve --print-env)\"\n\n\
-        Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nA fault's path is a pattern for all of the path, \
-        platform first: `*` is one part, `**` any number.\nIts keys say which of the matching requests it is for:\n{}",
+        Faults: WORD[=VALUE] [METHOD] [PATH] [KEY=VALUE…]\n{}\n\nThe path of a fault is a pattern for the whole path, \
+        platform first: `*` matches one segment, `**` any number.\nThe keys select among the matching requests:\n{}",
         words.join("\n"),
         keys.join("\n")
     );
@@ -86,21 +86,21 @@ fn after_help() -> String {
     wrap_text(&text, 80)
 }
 
-/// Something that a platform may do otherwise.
+/// A variation of a platform's behavior.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "quirk")]
 pub(super) struct QuirkRow {
     /// The platform.
     platform: &'static str,
-    /// The word for `--quirk`.
+    /// The value for `--quirk`.
     quirk: &'static str,
-    /// The form of its value; null where it takes none.
+    /// The form of its value; null if it has none.
     value: Option<&'static str>,
     /// What it does.
     help: &'static str,
 }
 
-/// Where the platforms are served; not an array, since there is one.
+/// The addresses of the server. A single object, not an array.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "server")]
 pub(super) struct Served {
@@ -133,7 +133,7 @@ impl ServeArgs {
         let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error.to_string()))?;
         if !address.ip().is_loopback() {
             ctx.ui.warn(&format!(
-                "{address}: other machines can reach this, and without --token it lets all in"
+                "{address}: other machines can reach this server, and without --token it accepts any token"
             ));
         }
         let logging = self.log.as_deref().map(|path| log_to(ctx, path)).transpose()?;
@@ -185,7 +185,7 @@ impl ServeArgs {
         let mut server = tokio::spawn(emulator::serve(listener, store, options, faults, async {
             let _ = stopped.await;
         }));
-        let broke = |error: tokio::task::JoinError| Error::failed("the emulator broke off").caused_by(error);
+        let broke = |error: tokio::task::JoinError| Error::failed("the emulator stopped").caused_by(error);
         let status = if let Some((program, arguments)) = self.command.split_first() {
             run_command(program, arguments, variables).await
         } else {
@@ -217,7 +217,7 @@ fn list_quirks(ctx: &Context, options: &emulator::Options) -> Result<()> {
 fn print_env(ctx: &Context, options: &emulator::Options, listen: &str) -> Result<()> {
     let mut addresses =
         listen.to_socket_addrs().map_err(|error| cannot_listen(listen, &error.to_string()))?;
-    let address = addresses.next().ok_or_else(|| cannot_listen(listen, "it has no address"))?;
+    let address = addresses.next().ok_or_else(|| cannot_listen(listen, "cannot determine the address"))?;
     if address.port() == 0 {
         return Err(
             Error::usage("--print-env: the variables need a port").hint(format!("--listen {ADDRESS}"))
@@ -283,7 +283,7 @@ fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, 
 
 fn temporary() -> Result<tempfile::TempDir> {
     let made = tempfile::Builder::new().prefix("haul-").tempdir();
-    made.map_err(|error| Error::failed("cannot make a temporary directory").caused_by(error))
+    made.map_err(|error| Error::failed("cannot create a temporary directory").caused_by(error))
 }
 
 fn cannot_listen(listen: &str, why: &str) -> Error {
@@ -297,7 +297,7 @@ async fn run_command(
     variables: Vec<(&'static str, String)>,
 ) -> Result<u8> {
     let failed =
-        |error: io::Error| Error::failed(format!("{}: cannot be run", program.display())).caused_by(error);
+        |error: io::Error| Error::failed(format!("{}: cannot run", program.display())).caused_by(error);
     let mut command = tokio::process::Command::new(program);
     let mut child = command.args(arguments).envs(variables).kill_on_drop(true).spawn().map_err(failed)?;
     let mut interrupts = 0;

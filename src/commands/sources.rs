@@ -113,15 +113,15 @@ impl Sources {
         });
         let own = folders.collect::<Vec<_>>().join("/");
         let own = if own == name { format!("2-{name}") } else { own };
-        same(&format!("both would be called {name}"))
+        same(&format!("both would have the name {name}"))
             .hint(format!(
-                "give one another name: `haul upload -p {} {} --name {} --if-exists {}`",
+                "rename one: `haul upload -p {} {} --name {} --if-exists {}`",
                 word(provider.profile()),
                 word(&path),
                 word(&own),
                 if_exists.word()
             ))
-            .hint("`--if-exists upload` keeps both under one name")
+            .hint("to upload both under one name: `--if-exists upload`")
     }
 
     fn of(
@@ -148,9 +148,9 @@ impl Sources {
 /// A file that had failed, under the name it was to get.
 fn again(entry: &Entry, name: Option<&str>) -> Result<Work> {
     match (entry.reference.as_deref(), name.or(entry.name.as_deref())) {
-        (Some("-"), _) => Err(Error::usage("standard input cannot be read again")),
+        (Some("-"), _) => Err(Error::usage("standard input cannot be read a second time")),
         (Some(path), Some(name)) => one_named(Path::new(path), name),
-        (path, _) => Err(Error::usage(format!("{}: the report does not say its name", path.unwrap_or("?")))),
+        (path, _) => Err(Error::usage(format!("{}: the report lacks its name", path.unwrap_or("?")))),
     }
 }
 

@@ -35,46 +35,46 @@ pub struct UploadArgs {
     /// Files to upload; - is standard input
     #[arg(required_unless_present_any = ["files_from", "files_from0", "retry_from"], value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Upload what is in folders, too
+    /// Upload folders recursively
     #[arg(short, long)]
     recursive: bool,
-    /// Give it this name
+    /// Name on the platform
     #[arg(long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
-    /// Give it this media type [default: guessed from the name]
+    /// Media type [default: guessed from the name]
     #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     content_type: Option<String>,
-    /// Say what it is for, in the platform's own words
+    /// Purpose, one of the platform's own values
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     purpose: Option<String>,
-    /// Add a key to its metadata, or all keys of a JSON file
+    /// Metadata key, or all keys of a JSON file
     #[arg(short, long, value_name = "KEY=VALUE|@FILE", allow_hyphen_values = true)]
     metadata: Vec<String>,
-    /// Have the platform remove it after this long, such as 24h
+    /// Lifetime on the platform, such as 24h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     expires: Option<String>,
-    /// Put the content in the place of this file's, which keeps its id
+    /// Replace the content of this file; its id stays the same
     #[arg(long, value_name = "REF", conflicts_with_all = ["if_exists", "recursive"])]
     to: Option<String>,
-    /// What to do when a file of that name is there already
+    /// What to do if a file with this name exists
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     if_exists: IfExists,
-    /// Send several files in one request, where the platform can
+    /// Send several files in one request, where supported
     #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
-    /// In folders, take the files that match this glob only
+    /// In folders, upload only files that match this pattern
     #[arg(long, value_name = "GLOB", allow_hyphen_values = true, help_heading = "Folders")]
     include: Vec<String>,
-    /// In folders, leave out the files that match this glob
+    /// In folders, skip files that match this pattern
     #[arg(long, value_name = "GLOB", allow_hyphen_values = true, help_heading = "Folders")]
     exclude: Vec<String>,
-    /// Name files by their base names instead of their paths
+    /// Use base names instead of paths as names
     #[arg(long, help_heading = "Folders", hide_short_help = true)]
     flat: bool,
     /// Follow symbolic links inside folders
     #[arg(long, help_heading = "Folders", hide_short_help = true)]
     follow: bool,
-    /// Read paths from this file, one a line; - is standard input
+    /// Read paths from this file, one per line; - is standard input
     #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
     files_from: Option<PathBuf>,
     /// Read paths from this file, each ended by NUL
@@ -86,13 +86,13 @@ pub struct UploadArgs {
         hide_short_help = true
     )]
     files_from0: Option<PathBuf>,
-    /// Wait until the platform has processed it
+    /// Wait until the platform has processed the file
     #[arg(long)]
     wait: bool,
-    /// Do not compare checksums
+    /// Do not verify checksums
     #[arg(long, hide_short_help = true)]
     no_verify: bool,
-    /// Show what would be uploaded, and send nothing
+    /// Show what would be uploaded, and upload nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Print ids only
@@ -163,13 +163,15 @@ impl UploadArgs {
                     match action {
                         Action::Uploaded => {
                             if let Some(twin) = incomparable {
-                                let why = "has no checksum and was not sent from here";
-                                ctx.ui.note(&format!("{name}: uploaded, since {twin} {why}"));
+                                let why = "has no checksum and was not uploaded from here";
+                                ctx.ui.note(&format!("{name}: uploaded, because {twin} {why}"));
                             }
                         }
                         Action::Reused => ctx.ui.note(&format!("{name}: reused {id}")),
                         Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
-                        Action::Resumed => ctx.ui.note(&format!("{name}: an earlier run had sent it: {id}")),
+                        Action::Resumed => {
+                            ctx.ui.note(&format!("{name}: already uploaded by an earlier run: {id}"));
+                        }
                         Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
                     }
                     rows.push(&file)?;
@@ -244,7 +246,7 @@ impl UploadArgs {
         .with_globs(&self.include, &self.exclude)?;
         let retried = self.batch.retried()?;
         if retried.is_some() && !self.paths.is_empty() {
-            return Err(Error::usage("--retry-from names the files itself").hint("leave out the others"));
+            return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
         }
         let mut arguments = self.paths.clone();
         for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
@@ -255,10 +257,10 @@ impl UploadArgs {
         let retried = retried.unwrap_or_default();
         let sources = Sources { retried, arguments, name: self.name.clone(), selection };
         if self.name.is_some() && sources.are_several() {
-            return Err(Error::usage("--name is for one file"));
+            return Err(Error::usage("--name can be used with one file only"));
         }
         if self.to.is_some() && sources.are_several() {
-            return Err(Error::usage("--to is for one file"));
+            return Err(Error::usage("--to can be used with one file only"));
         }
         Ok(sources)
     }
@@ -272,7 +274,7 @@ fn spool(ctx: &Context) -> Result<(Source, u64)> {
     let mut file =
         tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
-        .map_err(|error| Error::io("keep standard input", file.path(), error))?;
+        .map_err(|error| Error::io("save standard input", file.path(), error))?;
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
@@ -282,13 +284,13 @@ fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> Stri
     let named = matches!(ctx.settings.profile_name().origin, Origin::Flag(_)).then(|| provider.profile());
     if count > 1 {
         let named = named.map_or_else(String::new, |name| format!(" -p {name}"));
-        return format!("`haul ls{named}` lists what is there");
+        return format!("list the files: `haul ls{named}`");
     }
     let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
     if supports(provider.capabilities(), Op::Link) {
-        format!("`haul info {file}` shows it, `haul link {file}` makes a link to it")
+        format!("show it: `haul info {file}`; create a link: `haul link {file}`")
     } else {
-        format!("`haul info {file}` shows it")
+        format!("show it: `haul info {file}`")
     }
 }
 
@@ -296,7 +298,7 @@ fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> Stri
 pub fn lifetime(text: &str) -> Result<SignedDuration> {
     let wrong = |what: &str| Error::usage(format!("--expires {text}: {what}")).hint("write `24h` or `7d`");
     let span = parse_lifetime(text).ok_or_else(|| wrong("invalid duration"))?;
-    if span.is_positive() { Ok(span) } else { Err(wrong("it would be over before it begins")) }
+    if span.is_positive() { Ok(span) } else { Err(wrong("must be positive")) }
 }
 
 impl Reported for Vec<NewFile> {
@@ -362,7 +364,7 @@ pub fn read_metadata(words: &[String]) -> Result<Object> {
         }
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return Err(Error::usage(format!("{word:?}: neither KEY=VALUE nor @FILE"))
-                .hint("write it like `author=hegel`"));
+                .hint("example: `author=hegel`"));
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         metadata.insert(key.to_owned(), value);

@@ -164,7 +164,7 @@ impl Ui {
     /// [can answer](Self::can_ask).
     pub fn confirm(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: nobody can answer here")).hint("`--yes`"));
+            return Err(Error::usage(format!("{question}: there is no terminal to ask on")).hint("`--yes`"));
         }
         let question = format!("{} [y/N] ", text::indented_lines(question));
         let streams = &self.0.streams;
@@ -188,12 +188,12 @@ impl Ui {
             return self.0.streams.secret();
         }
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: nobody can answer here")));
+            return Err(Error::usage(format!("{question}: there is no terminal to ask on")));
         }
         let question = format!("{}: ", text::indented_lines(question));
         self.aside(|| rpassword::prompt_password(question)).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
-            io::ErrorKind::UnexpectedEof => Error::usage("nothing was typed"),
+            io::ErrorKind::UnexpectedEof => Error::usage("nothing entered"),
             _ => Error::failed("the terminal cannot be read").caused_by(error),
         })
     }

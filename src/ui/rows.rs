@@ -148,7 +148,7 @@ fn check(asked: &[String], columns: Columns) -> Result<Vec<String>> {
         }
     }
     if chosen.is_empty() {
-        return Err(Error::usage("--fields: no field is named").hint(valid(columns.all)));
+        return Err(Error::usage("--fields: no field given").hint(valid(columns.all)));
     }
     Ok(chosen)
 }
@@ -158,7 +158,7 @@ fn unknown(field: &str, all: &[&str]) -> Error {
 }
 
 fn valid(all: &[&str]) -> String {
-    format!("the fields are {}", all.join(", "))
+    format!("fields: {}", all.join(", "))
 }
 
 /// Appends a value for programs, unshortened; null is empty. Tab, line feed, carriage return and backslash in text are
@@ -505,7 +505,7 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
         );
         assert_eq!(checked("xyzzy").unwrap_err().hints().len(), 1);
         assert_eq!(checked("type").unwrap_err().hints()[0], "did you mean `content_type`?");
-        assert_eq!(checked(",").unwrap_err().message(), "--fields: no field is named");
+        assert_eq!(checked(",").unwrap_err().message(), "--fields: no field given");
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Shared {
         let read = (&mut *input).take(LONGEST + 1).read_to_end(&mut bytes);
         read.map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
         if bytes.len() as u64 > LONGEST {
-            return Err(Error::usage("stdin: more than any secret has"));
+            return Err(Error::usage("stdin: too long for a secret"));
         }
         let text = String::from_utf8(bytes).map_err(|_| Error::usage("stdin: invalid UTF-8"))?;
         let mut lines = text.trim().lines();

@@ -24,7 +24,7 @@ fn man_pages() {
     assert!(commands.all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
     let upload = pages.iter().find(|(name, _)| name == "haul-upload.1").map(|(_, text)| text.as_str());
     // Also of what `-h` leaves out.
-    assert!(upload.is_some_and(|text| text.contains("Start no more after the first failure")));
+    assert!(upload.is_some_and(|text| text.contains("Stop after the first failure")));
     agree_all("man", &pages);
 }
 

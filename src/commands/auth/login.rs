@@ -26,18 +26,18 @@ pub(in crate::commands) const COLUMNS: Columns = Columns {
     pass show xai | haul auth login xai\n  \
     haul auth login work --insecure-storage")]
 pub struct LoginArgs {
-    /// The profile that the token is for
+    /// The profile of the token
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
-    /// Keep the token without asking the platform whether it takes it
+    /// Store the token without checking it
     #[arg(long)]
     no_check: bool,
-    /// Keep the token as plain text in a file that only you can read, not in a keyring
+    /// Store the token as plain text in a file that only you can read, not in a keyring
     #[arg(long)]
     insecure_storage: bool,
 }
 
-/// A token that was kept.
+/// A stored token.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "login")]
 pub(in crate::commands) struct Row<'a> {
@@ -47,11 +47,11 @@ pub(in crate::commands) struct Row<'a> {
     provider: &'static str,
     /// The token, redacted.
     token: String,
-    /// Whether the platform was asked if it takes it.
+    /// Whether the platform has accepted it; false with `--no-check`.
     checked: bool,
-    /// The place that keeps it.
+    /// Where it is stored.
     stored_in: &'static str,
-    /// When the place forgets it, unless it is used before.
+    /// When it expires unless it is used before.
     expires_at: Option<Timestamp>,
 }
 
@@ -96,7 +96,7 @@ fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
         return Err(Error::usage("no token was given").hint(format!("`… | haul auth login {name}`")));
     }
     if !secret.expose().chars().all(|c| c.is_ascii_graphic()) {
-        return Err(Error::usage("the token has a space or a character in it that no token has"));
+        return Err(Error::usage("the token contains a space or another character that is not allowed"));
     }
     Ok(secret)
 }
@@ -104,9 +104,9 @@ fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
 fn refused(profile: &Profile, error: &Error) -> Error {
     let name = &profile.name;
     let message = if error.kind() == Kind::Auth {
-        format!("{name}: the token was refused, and is not kept")
+        format!("{name}: the platform refused the token; it was not stored")
     } else {
-        format!("{name}: the token could not be checked, and is not kept")
+        format!("{name}: the token could not be checked; it was not stored")
     };
     let refused = Error::new(error.kind(), message)
         .caused_by(error.clone())
@@ -115,7 +115,7 @@ fn refused(profile: &Profile, error: &Error) -> Error {
         .hints()
         .iter()
         .fold(refused, |refused, hint| refused.hint(hint.clone()))
-        .hint(format!("`haul auth login {name} --no-check` keeps it unchecked"))
+        .hint(format!("to store it unchecked: `haul auth login {name} --no-check`"))
 }
 
 /// Stores the token and records the backend, so that other commands open only that one.
@@ -125,8 +125,13 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
     ctx.with_timeout(|timeout| {
         let kept = vault::keep(settings, name, secret, insecure, timeout).map_err(|error| {
             error
-                .hint(format!("set {}, or name a program in `token_command`", vault::variable(profile)))
-                .hint(format!("`haul auth login {name} --insecure-storage` keeps it as plain text in a file"))
+                .hint(format!(
+                    "set {}, or set a program as `token_command` in the config file",
+                    vault::variable(profile)
+                ))
+                .hint(format!(
+                    "to store it as plain text in a file: `haul auth login {name} --insecure-storage`"
+                ))
         })?;
         if before == Some(kept.backend) {
             return Ok(kept);
@@ -140,7 +145,7 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
         if let Some(old) = before
             && let Err(error) = vault::remove(settings, name, old, timeout)
         {
-            ctx.ui.warn(&format!("{name}: the old token is still in {}: {error}", old.title()));
+            ctx.ui.warn(&format!("{name}: the old token could not be removed from {}: {error}", old.title()));
         }
         Ok(kept)
     })
@@ -153,14 +158,14 @@ fn report(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Time
     }
     let until = match expires_at {
         Some(time) => format!(
-            " until {}, longer with each use, or until this machine restarts",
+            " until {} (each use extends this) or until this machine restarts",
             time.strftime("%Y-%m-%d %H:%M UTC")
         ),
         None => String::new(),
     };
-    ctx.ui.note(&format!("{name}: the token is kept in {}{until}", kept.backend.title()));
+    ctx.ui.note(&format!("{name}: token stored in {}{until}", kept.backend.title()));
     if kept.backend == Backend::File {
-        ctx.ui.warn("the file is plain text: whoever reads your files can read the token");
+        ctx.ui.warn("the file is plain text: anyone who can read your files can read the token");
     }
     let stored = Source::Backend(kept.backend);
     // The settings were read before the backend was recorded.
@@ -168,7 +173,7 @@ fn report(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Time
     profile.file.token_store = Some(kept.backend.word().to_owned());
     match vault::source(&ctx.settings, &profile)? {
         Some(first) if first != stored => {
-            ctx.ui.warn(&format!("{first} goes before the stored token while it is set"));
+            ctx.ui.warn(&format!("while {first} is set, it is used instead of the stored token"));
         }
         _ => {}
     }

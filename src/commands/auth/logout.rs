@@ -17,12 +17,12 @@ pub(in crate::commands) const COLUMNS: Columns = Columns { all: FIELDS, shown: F
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  haul auth logout xai\n  haul -p work auth logout")]
 pub struct LogoutArgs {
-    /// The profile whose token goes
+    /// The profile of the token
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
 }
 
-/// A token that is kept no more.
+/// A removed token.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "logout")]
 pub(in crate::commands) struct Row<'a> {
@@ -30,9 +30,9 @@ pub(in crate::commands) struct Row<'a> {
     profile: &'a str,
     /// Its platform.
     provider: &'static str,
-    /// The place that kept it.
+    /// Where it was stored.
     removed_from: &'static str,
-    /// False where the token had gone already.
+    /// False if the token was already gone.
     removed: bool,
 }
 
@@ -47,7 +47,7 @@ impl LogoutArgs {
                 .with_timeout(|timeout| vault::remove(&ctx.settings, &name, backend, timeout))
                 .map_err(|error| {
                 let place = ctx.settings.file.origin(&["profiles", &name, "token_store"]);
-                error.hint(format!("to forget about it, remove `token_store` at {place}"))
+                error.hint(format!("to stop using that store, remove `token_store` at {place}"))
             })?;
             ctx.settings.edit(|file| file.set_token_store(&name, None))?;
             profile.file.token_store = None;
@@ -58,10 +58,10 @@ impl LogoutArgs {
                 removed,
             })?;
         } else {
-            ctx.ui.note(&format!("{name}: no token is kept on this machine"));
+            ctx.ui.note(&format!("{name}: no token is stored on this machine"));
         }
         if let Some(source) = vault::source(&ctx.settings, &profile)? {
-            ctx.ui.warn(&format!("{name} still has a token, from {source}"));
+            ctx.ui.warn(&format!("{name} still has a token from {source}"));
         }
         rows.finish()
     }

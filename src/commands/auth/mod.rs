@@ -17,16 +17,16 @@ use crate::vault::{Backend, Token};
 /// The commands of `haul auth`.
 #[derive(Debug, Subcommand)]
 pub enum AuthCommand {
-    /// Check a token and keep it in a keyring
+    /// Check a token and store it in a keyring
     ///
-    /// The token is asked for without echo, or read from piped input; never an argument, which every process could
-    /// read. It is checked with one small request, then kept in the first keyring of this machine that works.
+    /// The token is read from a prompt without echo, or from piped input. It is never an argument, since every process
+    /// can read those. haul checks it with one small request and stores it in the first keyring that works.
     Login(login::LoginArgs),
-    /// Remove a profile's token from where login put it
+    /// Remove the stored token of a profile
     Logout(logout::LogoutArgs),
-    /// Show where each profile's token comes from, and whether it is taken
+    /// Show the source of each profile's token, and whether the platform accepts it
     Status(status::StatusArgs),
-    /// Print a profile's token, for scripts
+    /// Print the token of a profile, for scripts
     Token(token::TokenArgs),
 }
 
@@ -57,7 +57,7 @@ fn profile_with_token(ctx: &Context) -> Result<Profile> {
     let profile = ctx.profile(None)?;
     if needs_none(&profile) {
         return Err(Error::usage(format!("{} needs no token", profile.name))
-            .hint("name a profile that does, such as `haul auth login xai`"));
+            .hint("name a profile that needs one, such as `haul auth login xai`"));
     }
     Ok(profile)
 }

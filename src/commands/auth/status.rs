@@ -28,15 +28,15 @@ pub(in crate::commands) const COLUMNS: Columns = Columns {
     haul auth status xai --json\n  \
     haul auth status --offline")]
 pub struct StatusArgs {
-    /// Only this profile; fails if it has no token, or one that is refused
+    /// Only this profile; fails if its token is missing or refused
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: Option<String>,
-    /// Ask no platform whether it takes the token
+    /// Do not check the tokens with the platforms
     #[arg(long)]
     offline: bool,
 }
 
-/// A profile's token and whether it is taken.
+/// The token of a profile and its status.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "token_status")]
 pub(in crate::commands) struct Row {
@@ -44,7 +44,7 @@ pub(in crate::commands) struct Row {
     profile: String,
     /// Its platform.
     provider: &'static str,
-    /// Where the platform is; null where no network is between.
+    /// The base URL; null if no network is used.
     base_url: Option<String>,
     /// Where the token comes from.
     source: Option<String>,
@@ -54,11 +54,11 @@ pub(in crate::commands) struct Row {
     status: &'static str,
     /// Why it is not ok.
     message: Option<String>,
-    /// When the place forgets the token, unless it is used before.
+    /// When the token expires unless it is used before.
     expires_at: Option<Timestamp>,
 }
 
-/// A profile and what is known about its token.
+/// A profile and its token.
 struct Found {
     profile: Profile,
     source: Option<Source>,

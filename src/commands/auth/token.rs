@@ -34,7 +34,7 @@ pub(in crate::commands) struct Row<'a> {
     export XAI_API_KEY=\"$(haul auth token xai)\"\n  \
     curl -H \"Authorization: Bearer $(haul auth token xai)\" https://api.x.ai/v1/models")]
 pub struct TokenArgs {
-    /// The profile whose token is printed
+    /// The profile of the token
     #[arg(id = "named", value_name = "PROFILE")]
     pub(super) profile: String,
 }

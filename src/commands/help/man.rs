@@ -60,7 +60,7 @@ fn add_pages(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -
 }
 
 fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
-    let failed = |error: std::io::Error| Error::failed("the man page cannot be made").caused_by(error);
+    let failed = |error: std::io::Error| Error::failed("cannot render the man page").caused_by(error);
     let man = Man::new(command.clone()).title(name.to_uppercase()).manual("haul");
     let mut page = Vec::new();
     let out = &mut page;

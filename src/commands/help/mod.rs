@@ -21,7 +21,7 @@ const SCHEMA: &str = include_str!("../../../haul.schema.json");
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  haul help upload\n  haul help meta set\n  haul help output")]
 pub struct HelpArgs {
-    /// A command, or a topic: filters, output, environment, exit-codes
+    /// A command or a topic: filters, output, environment, exit-codes
     #[arg(value_name = "COMMAND|TOPIC")]
     words: Vec<String>,
 }
@@ -46,7 +46,7 @@ impl HelpArgs {
                 commands.chain(topics).collect::<Vec<_>>()
             };
             if command.find_subcommand(word).is_none() {
-                let mut error = Error::usage(format!("{word}: no command or topic is called this"));
+                let mut error = Error::usage(format!("no command or topic {word:?}"));
                 if let Some(near) = nearest(word, names().iter().map(String::as_str)) {
                     error = error.hint(format!("did you mean `haul help {near}`?"));
                 }

@@ -43,9 +43,10 @@ impl Shape {
         let Some(columns) = self.columns.filter(|columns| columns.shown != columns.all) else {
             return self.printed_by.to_owned();
         };
-        let mut comment = format!("{}. Unasked in a table: {}.", self.printed_by, columns.shown.join(", "));
+        let mut comment =
+            format!("{}. Default columns of a table: {}.", self.printed_by, columns.shown.join(", "));
         if let Some(piped) = columns.piped {
-            comment.extend([" In a pipe: ", &piped.join(", "), "."]);
+            comment.extend([" Of a pipe: ", &piped.join(", "), "."]);
         }
         comment
     }

@@ -24,12 +24,12 @@ impl Topic {
 pub static TOPICS: &[Topic] = &[
     Topic {
         name: "filters",
-        about: "the language of `--filter`, and globs",
+        about: "the language of `--filter`, and patterns",
         text: || include_str!("filters.txt").to_owned(),
     },
-    Topic { name: "output", about: "formats, the fields of JSON, errors, colour", text: output::text },
-    Topic { name: "environment", about: "the variables that haul reads", text: environment },
-    Topic { name: "exit-codes", about: "what the exit codes mean", text: exit_codes },
+    Topic { name: "output", about: "formats, JSON fields, errors, color", text: output::text },
+    Topic { name: "environment", about: "environment variables", text: environment },
+    Topic { name: "exit-codes", about: "exit codes and their meanings", text: exit_codes },
 ];
 
 /// The topic of that name.
@@ -40,7 +40,7 @@ pub fn topic(name: &str) -> Option<&'static Topic> {
 /// Every exit code with its meaning.
 pub fn exit_code_rows() -> Vec<(u8, &'static str)> {
     let failures = Kind::ALL.into_iter().map(|kind| (kind.exit_code(), kind.meaning()));
-    std::iter::once((0, "done, also when a reader closes the pipe")).chain(failures).collect()
+    std::iter::once((0, "success, also if the reader closes the pipe")).chain(failures).collect()
 }
 
 fn exit_codes() -> String {
@@ -48,14 +48,14 @@ fn exit_codes() -> String {
     for (code, meaning) in exit_code_rows() {
         text.extend([&format!("  {code:>3}  "), meaning, "\n"]);
     }
-    text + "\nSeveral failures for one reason give that reason's code, for different reasons 1.\n\n\
+    text + "\nIf several items fail for the same reason, the exit code is that of the reason; otherwise it is 1.\n\n\
         Examples:\n  haul info report.pdf || echo \"status $?\"\n  \
-        haul info no-such.pdf; test $? -eq 3 && echo \"it is not there\"\n"
+        haul info no-such.pdf; test $? -eq 3 && echo \"no such file\"\n"
 }
 
 fn environment() -> String {
     let mut text =
-        String::from("Environment variables; a flag beats them, and they beat the config file:\n\n");
+        String::from("Environment variables. Flags override them, and they override the config file:\n\n");
     for (name, about) in env::DOCUMENTED {
         text.extend(["  ", name, "\n      ", about, "\n"]);
     }

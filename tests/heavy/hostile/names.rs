@@ -206,7 +206,7 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
             assert_eq!(rows.len(), 1, "{one:?} {other:?}: {run}");
             let path = rows[0]["saved_to"].as_str().unwrap();
             assert_eq!(world.env.read(path), rows[0]["id"].as_str().unwrap().as_bytes(), "{run}");
-            assert!(run.stderr().contains("this command has written a file there already"), "{run}");
+            assert!(run.stderr().contains("another file of this command has this path"), "{run}");
         }
     }
     // Names that differ in case alone are two here; a file and a folder of one name are not.

@@ -18,7 +18,7 @@ fn two_files_of_one_name_are_refused_before_a_request() {
             for mode in ["skip", "replace", "fail"] {
                 let run = world.haul(&[&["upload", "--if-exists", mode], arguments].concat()).fails(2);
                 assert!(
-                    run.stderr().contains("have the same target: both would be called same.txt"),
+                    run.stderr().contains("have the same target: both would have the name same.txt"),
                     "{run}"
                 );
                 let hint = format!("`haul upload -p {} ", dialect.provider);

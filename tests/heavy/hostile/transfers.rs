@@ -83,7 +83,7 @@ fn a_link_is_released(dialect: &'static Dialect) {
     process.interrupt();
     let err = process.end().fails(130).stderr();
     assert_eq!((world.asked("POST"), world.asked("DELETE")), (1, 1), "{err}");
-    assert!(err.contains("run the same command again to go on"), "{err}");
+    assert!(err.contains("run the same command again to continue"), "{err}");
     assert_eq!(world.env.files(), ["out.part", "out.part.json"]);
 }
 

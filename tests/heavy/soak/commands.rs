@@ -68,7 +68,7 @@ impl Commands {
         if err.contains("panicked") {
             self.totals.differ(&format!("{arguments:?} panicked\n{err}"));
         }
-        for words in ["an earlier run had sent it", ": reused ", ": replaced, now "] {
+        for words in ["already uploaded by an earlier run", ": reused ", ": replaced, now "] {
             let count = err.matches(words).count() as u64;
             self.totals.note(format!("files of which it said: {}", words.trim_matches([':', ' '])), count);
         }

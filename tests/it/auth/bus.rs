@@ -52,7 +52,7 @@ fn service_stores_reads_replaces_and_deletes() {
     let (home, server) = (on_bus(), Server::willing());
     let url = format!("--base-url {}", server.url);
     let ran = home.line_reading("tok-first-first-first-first", &format!("auth login xai {url} --json")).ok();
-    let ran = ran.says("xai: the token is kept in the desktop keyring (Secret Service)");
+    let ran = ran.says("xai: token stored in the desktop keyring (Secret Service)");
     assert_eq!(ran.json()[0]["stored_in"], "secret-service");
     assert_eq!(lookup("xai").as_deref(), Some("tok-first-first-first-first"));
     // The probe is deleted, and the token is nowhere else.

@@ -10,7 +10,7 @@ fn a_refused_token_is_not_kept() {
     let (home, server) = (Sandbox::new(), Server::refusing());
     let ran =
         home.line_reading(TOKEN, &format!("auth login xai --insecure-storage --base-url {}", server.url));
-    let ran = ran.fails(4).says("xai: the token was refused, and is not kept").says("--no-check");
+    let ran = ran.fails(4).says("xai: the platform refused the token; it was not stored").says("--no-check");
     assert!(!ran.stderr().contains(TOKEN), "{ran:?}");
     assert_eq!(server.seen(), [format!("Bearer {TOKEN}")]);
     assert!(home.contents().is_empty(), "{:?}", home.contents());
@@ -22,7 +22,7 @@ fn a_token_in_a_file_is_stored_used_replaced_and_removed() {
     let (home, server) = (Sandbox::new(), Server::willing());
     let url = format!("--base-url {}", server.url);
     let ran = home.line_reading(TOKEN, &format!("auth login xai --insecure-storage {url} --json")).ok();
-    let ran = ran.says("the token is kept in a file").says("plain text");
+    let ran = ran.says("token stored in a file").says("plain text");
     assert_eq!(ran.json()[0]["stored_in"], "file");
     assert_eq!(ran.json()[0]["token"], "tok-…wxyz");
     let path = home.home().join("tokens/xai");
@@ -43,7 +43,7 @@ fn a_token_in_a_file_is_stored_used_replaced_and_removed() {
     assert!(!path.exists());
     assert_eq!(home.config_text(), "");
     home.line("auth token xai").fails(4).says("xai: no token").says("XAI_API_KEY");
-    home.line("auth logout xai").ok().says("no token is kept on this machine");
+    home.line("auth logout xai").ok().says("no token is stored on this machine");
 }
 
 #[test]
@@ -130,9 +130,9 @@ fn status_shows_the_source_and_offline_sends_no_request() {
 fn a_login_hidden_by_another_source_is_reported() {
     let home = Sandbox::new().with_var("XAI_API_KEY", "tok-env");
     let ran = home.line_reading(TOKEN, "auth login xai --insecure-storage --no-check").ok();
-    ran.says("XAI_API_KEY goes before the stored token");
+    ran.says("while XAI_API_KEY is set, it is used");
     assert_eq!(home.line("auth token xai").stdout(), "tok-env\n");
-    home.line("auth logout xai").ok().says("xai still has a token, from XAI_API_KEY");
+    home.line("auth logout xai").ok().says("xai still has a token from XAI_API_KEY");
 }
 
 #[test]

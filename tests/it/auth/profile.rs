@@ -14,7 +14,7 @@ fn a_profile_is_added_selected_and_removed_and_comments_stay() {
     home.line("profile default work").ok();
     let row = home.line("profile default --json").ok().json().remove(0);
     assert_eq!((&row["name"], &row["default"]), (&"work".into(), &true.into()));
-    home.line("profile add work --provider xai").fails(2).says("profile work exists");
+    home.line("profile add work --provider xai").fails(2).says("profile work already exists");
     home.line("profile rm work").ok();
     assert_eq!(home.config_text().trim(), "# mine\nunknown = 1");
     home.line("profile rm work").fails(2).says("unknown profile \"work\"");
@@ -30,9 +30,9 @@ fn an_invalid_profile_is_refused_before_it_is_written() {
     };
     refused("eu", "profile eu needs a provider");
     refused("eu --provider xia", "--provider: unknown provider \"xia\"");
-    refused("e_u --provider xai", "cannot be a profile's name");
-    refused("a:b --provider xai", "cannot be a profile's name");
-    refused("../x --provider xai", "cannot be a profile's name");
+    refused("e_u --provider xai", "is not a valid profile name");
+    refused("a:b --provider xai", "is not a valid profile name");
+    refused("../x --provider xai", "is not a valid profile name");
     refused("eu --provider xai --set team=1", "--set: xai has no setting \"team\"");
     refused("eu --provider xai --base-url ftp://x", "--base-url");
     refused("eu --provider xai --wire-dialect klingon", "--wire-dialect: xai has no dialect \"klingon\"");

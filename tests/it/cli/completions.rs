@@ -106,16 +106,16 @@ fn a_script_for_each_shell() {
     check!(env.haul(["completions", "tcsh"]), @r#"
     status 2
     --- err
-    error: <SHELL>: "tcsh" is not one of its values
-    hint: values: bash, elvish, fish, powershell, zsh
-    hint: `haul completions --help` shows how
+    error: <SHELL>: invalid value "tcsh"
+    hint: possible values: bash, elvish, fish, powershell, zsh
+    hint: see `haul completions --help`
     "#);
     check!(env.haul(["completions"]), @"
     status 2
     --- err
-    error: SHELL: not given
-    hint: write it like `haul completions bash > ~/.local/share/bash-completion/completions/haul`
-    hint: `haul completions --help` shows how
+    error: missing argument SHELL
+    hint: example: `haul completions bash > ~/.local/share/bash-completion/completions/haul`
+    hint: see `haul completions --help`
     ");
     env.shell("haul completions bash | bash -n").ok();
 }

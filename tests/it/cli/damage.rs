@@ -32,8 +32,8 @@ fn damaged_or_missing_content_is_uploaded_again() {
     --- out
     a.txt	5
     --- err
-    a.txt: would take the place of [id]............
-    dry run: nothing was uploaded
+    a.txt: would replace [id]............
+    dry run: nothing uploaded
     ");
     let damaged = skip();
     check!(damaged, @"
@@ -108,9 +108,9 @@ fn a_damaged_record_is_reported_and_hides_only_itself() {
     status 3
     --- err
     warning: [id]............: its record in the store's index is damaged (`expires_at`): skipped
-    error: b.txt: no file on local has this id or name
+    error: b.txt: no file with this id or name on local
     hint: did you mean `c.txt`?
-    hint: `haul ls -p local` lists what is there
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["get", "c.txt", "-o", "-"]), @"
     status 0

@@ -15,8 +15,8 @@ fn several_failures_exit_with_their_common_code_or_1() {
     check!(env.haul(["info", "nope", "twice", "a.txt", "--fields", "name", "--fail-fast"]), @"
     status 3
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     ");
 }
 
@@ -26,95 +26,95 @@ fn usage_errors_have_the_common_format() {
     check!(env.haul(["lss"]), @"
     status 2
     --- err
-    error: lss: no command is called this
+    error: unrecognized subcommand 'lss'
     hint: did you mean `haul ls`?
-    hint: `haul --help` shows how
+    hint: see `haul --help`
     ");
     check!(env.haul(["ls", "--bogus"]), @"
     status 2
     --- err
-    error: --bogus: no such option
-    hint: `-- --bogus` if that is a name
-    hint: `haul ls --help` shows how
+    error: unrecognized option '--bogus'
+    hint: if that is a file name, write `-- --bogus`
+    hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "--jsn"]), @"
     status 2
     --- err
-    error: --jsn: no such option
+    error: unrecognized option '--jsn'
     hint: did you mean `--json`?
-    hint: `haul ls --help` shows how
+    hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "-x"]), @"
     status 2
     --- err
-    error: -x: no such option
-    hint: `-- -x` if that is a name
-    hint: `haul ls --help` shows how
+    error: unrecognized option '-x'
+    hint: if that is a file name, write `-- -x`
+    hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "a", "b"]), @"
     status 2
     --- err
-    error: b: one argument too many
-    hint: `haul ls --help` shows how
+    error: unexpected argument 'b'
+    hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "--json", "--jsonl"]), @r#"
     status 2
     --- out
     []
     --- err
-    {"error":{"kind":"usage","exit_code":2,"message":"--json: cannot be used with --jsonl","details":[],"hints":["`haul ls --help` shows how"],"request_id":null,"ref":null}}
+    {"error":{"kind":"usage","exit_code":2,"message":"--json cannot be used with --jsonl","details":[],"hints":["see `haul ls --help`"],"request_id":null,"ref":null}}
     "#);
     check!(env.haul(["ls", "--limit"]), @"
     status 2
     --- err
-    error: --limit <N>: needs a value
-    hint: `haul ls --help` shows how
+    error: --limit <N> requires a value
+    hint: see `haul ls --help`
     ");
     check!(env.haul(["ls", "--limit", "-1"]), @r#"
     status 2
     --- err
     error: --limit <N>: "-1" is not a whole number
-    hint: `haul ls --help` shows how
+    hint: see `haul ls --help`
     "#);
     check!(env.haul(["ls", "--color", "never", "--color", "always"]), @"status 0");
     check!(env.haul(["ls", "--color", "red"]), @r#"
     status 2
     --- err
-    error: --color <WHEN>: "red" is not one of its values
-    hint: values: auto, always, never
-    hint: `haul ls --help` shows how
+    error: --color <WHEN>: invalid value "red"
+    hint: possible values: auto, always, never
+    hint: see `haul ls --help`
     "#);
     check!(env.haul(["ls", "--set", "x"]), @r#"
     status 2
     --- err
     error: --set <KEY=VALUE>: "x": not KEY=VALUE
-    hint: `haul ls --help` shows how
+    hint: see `haul ls --help`
     "#);
     check!(env.haul(["ls", "--fields", "nmae"]), @"
     status 2
     --- err
     error: nmae: no such field
     hint: did you mean `name`?
-    hint: the fields are provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, checksums, metadata, downloadable, url, extra
+    hint: fields: provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, checksums, metadata, downloadable, url, extra
     ");
     check!(env.haul(["info", "x", "-j", "0"]), @"
     status 2
     --- err
     error: --jobs <N>: 0 is not in 1..=256
-    hint: `haul info --help` shows how
+    hint: see `haul info --help`
     ");
     check!(env.haul(["--color=always", "lss"]), @"
     status 2
     --- err
-    ␛[1;31merror:␛[0m lss: no command is called this
+    ␛[1;31merror:␛[0m unrecognized subcommand 'lss'
     ␛[1;36mhint:␛[0m did you mean `haul ls`?
-    ␛[1;36mhint:␛[0m `haul --help` shows how
+    ␛[1;36mhint:␛[0m see `haul --help`
     ");
     check!(env.haul(["--color", "always", "info", "nope"]), @"
     status 3
     --- err
-    ␛[1;31merror:␛[0m nope: no file on local has this id or name
-    ␛[1;36mhint:␛[0m there are no files on local; `haul upload FILE` puts one there
+    ␛[1;31merror:␛[0m nope: no file with this id or name on local
+    ␛[1;36mhint:␛[0m there are no files on local yet; upload one: `haul upload FILE`
     ");
 }
 

@@ -28,16 +28,16 @@ fn one_several_and_missing() {
     --- out
     [id]............	a.txt	5	to/a.txt
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     1 downloaded, 1 failed
     ");
     check!(env.haul(["get", "nope", "nada", "-o", "to/"]), @"
     status 3
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
-    error: nada: no file on local has this id or name
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
+    error: nada: no file with this id or name on local
     0 downloaded, 2 failed
     ");
     check!(env.haul(["get", "*.txt", "-o", "all/", "--fields", "name,saved_to"]).sorted(), @"
@@ -77,8 +77,8 @@ fn existing_files_are_overwritten_only_on_request() {
     check!(env.haul(["get", "a.txt", "--overwrite", "--skip-existing"]), @"
     status 2
     --- err
-    error: --overwrite: cannot be used with --skip-existing
-    hint: `haul get --help` shows how
+    error: --overwrite cannot be used with --skip-existing
+    hint: see `haul get --help`
     ");
     fs::create_dir(env.work().join("folder")).unwrap();
     symlink("nowhere", env.work().join("link")).unwrap();
@@ -100,7 +100,7 @@ fn a_dry_run_prints_the_target_paths() {
     b.txt	5	to/b.txt
     a.txt	5	to/a.txt
     --- err
-    dry run: nothing was written
+    dry run: nothing written
     ");
     check!(env.haul(["get", "a.txt", "--dry-run"]), @"
     status 1
@@ -114,21 +114,21 @@ fn a_dry_run_prints_the_target_paths() {
     a.txt
     --- err
     a.txt: already exists, skipped
-    dry run: nothing was written
+    dry run: nothing written
     ");
     check!(env.haul(["get", "a.txt", "--dry-run", "--overwrite", "--fields", "saved_to"]), @"
     status 0
     --- out
     a.txt
     --- err
-    dry run: nothing was written
+    dry run: nothing written
     ");
     check!(env.haul(["get", "a.txt", "-o", "-", "-n", "--jsonl", "--fields", "name,saved_to"]), @r#"
     status 0
     --- out
     {"name":"a.txt","saved_to":null}
     --- err
-    {"note":"dry run: nothing was written"}
+    {"note":"dry run: nothing written"}
     "#);
     assert_eq!(env.files(), ["a.txt", "b.txt"]);
 }
@@ -155,14 +155,14 @@ fn output_is_a_file_a_folder_or_a_stream() {
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "one"]), @"
     status 2
     --- err
-    error: one: several files need a folder
-    hint: end it with a slash: `-o one/`
+    error: one: is not a folder, and there are several files
+    hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "*", "-o", "one"]), @"
     status 2
     --- err
-    error: one: several files need a folder
-    hint: end it with a slash: `-o one/`
+    error: one: is not a folder, and there are several files
+    hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "-"]), @"
     status 0
@@ -174,13 +174,13 @@ fn output_is_a_file_a_folder_or_a_stream() {
     --- out
     a.txt
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["get", "nope", "-o", "-", "--json"]), @r#"
     status 3
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file on local has this id or name","details":[],"hints":["`haul ls -p local` lists what is there"],"request_id":null,"ref":"nope"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
     "#);
     check!(env.haul(["get", "a.txt", "-o", "a.txt/below"]), @"
     status 1

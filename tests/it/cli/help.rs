@@ -20,33 +20,33 @@ fn the_first_screen() {
     Commands:
       upload       Upload files [aliases: put, up]
       ls           List files [alias: list]
-      info         Show all that is known about files [alias: show]
+      info         Show details of files [alias: show]
       get          Download files [alias: download]
       rm           Delete files [alias: delete]
-      meta         Read and change metadata
-      link         Make, list and revoke links to files
-      auth         Give haul a token, check it, take it back
+      meta         Show and change metadata
+      link         Create, list and revoke links to files
+      auth         Store, check and remove tokens
       profile      List, add and remove profiles
-      config       Show every setting and where it comes from
-      serve        Serve the platforms' own APIs offline, from a store on this machine
-      providers    List the platforms and what they can do
+      config       Show all settings and their sources
+      serve        Emulate the platforms' APIs offline, with a store on this machine
+      providers    List the platforms and their capabilities
       completions  Print a shell completion script
-      help         Show the help of a command, or a topic of the manual
+      help         Show help for a command or a topic
 
     Options:
       -h, --help     Print help (see more with '--help')
       -V, --version  Print version
 
     Profile:
-      -p, --profile <NAME>   Use this profile; a provider's name is a ready-made one
-          --set <KEY=VALUE>  Give the platform a setting, such as a workspace or a team
+      -p, --profile <NAME>   Use this profile; the name of each platform is a built-in profile
+          --set <KEY=VALUE>  Set an option of the platform, such as a workspace or a team
 
     Output:
-          --json            Print one JSON array
-          --jsonl           Print one JSON object a line
-          --fields <A,B,C>  Print these fields, in this order
-      -q, --quiet           Say nothing but data and errors
-      -v, --verbose...      Say more; -vv shows each request
+          --json            Print a JSON array
+          --jsonl           Print one JSON object per line
+          --fields <A,B,C>  Print only these fields, in this order
+      -q, --quiet           Print only data, warnings and errors
+      -v, --verbose...      Print more details; -vv shows each request
 
     With nothing configured, files go to `local`, an embedded store on this machine.
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,
@@ -85,32 +85,32 @@ fn every_command_has_help_with_examples() {
     Usage: haul ls [OPTIONS] [GLOB]
 
     Arguments:
-      [GLOB]  List files whose name matches, such as '*.pdf'
+      [GLOB]  Only files whose name matches this pattern, such as '*.pdf'
 
     Options:
-          --filter <EXPR>      List files that this expression matches (`haul help filters`)
-          --expiring <TIME>    List files that end within this time, such as 24h
-          --since <TIME|DATE>  List files made within this time, such as 7d, or since a date
-          --name <NAME>        List files of exactly this name
-          --type <TYPE>        List files whose media type has this in it, such as pdf or 'image/*'
-          --sort <FIELD>       Sort by this field or metadata.KEY, smallest first
-          --reverse            Turn the order round
-          --limit <N>          List at most this many
+          --filter <EXPR>      Only files that match this expression (`haul help filters`)
+          --expiring <TIME>    Only files that expire within this time, such as 24h
+          --since <TIME|DATE>  Only files created within this time, such as 7d, or since a date
+          --name <NAME>        Only files with exactly this name
+          --type <TYPE>        Only files whose media type contains this, such as pdf or 'image/*'
+          --sort <FIELD>       Sort by this field or metadata.KEY, in ascending order
+          --reverse            Reverse the order
+          --limit <N>          Maximum number of files
           --ids                Print ids only
-          --print0             End each id or name with NUL, for `xargs -0`
+          --print0             End each name (or id) with NUL, for `xargs -0`
       -l, --long               Show more columns
       -h, --help               Print help (see more with '--help')
 
     Profile:
-      -p, --profile <NAME>   Use this profile; a provider's name is a ready-made one
-          --set <KEY=VALUE>  Give the platform a setting, such as a workspace or a team
+      -p, --profile <NAME>   Use this profile; the name of each platform is a built-in profile
+          --set <KEY=VALUE>  Set an option of the platform, such as a workspace or a team
 
     Output:
-          --json            Print one JSON array
-          --jsonl           Print one JSON object a line
-          --fields <A,B,C>  Print these fields, in this order
-      -q, --quiet           Say nothing but data and errors
-      -v, --verbose...      Say more; -vv shows each request
+          --json            Print a JSON array
+          --jsonl           Print one JSON object per line
+          --fields <A,B,C>  Print only these fields, in this order
+      -q, --quiet           Print only data, warnings and errors
+      -v, --verbose...      Print more details; -vv shows each request
     ");
 }
 
@@ -122,7 +122,7 @@ fn topics() {
     --- out
     Exit codes:
 
-        0  done, also when a reader closes the pipe
+        0  success, also if the reader closes the pipe
         1  any other failure, or several items failed for different reasons
         2  invalid arguments, settings or filter
         3  file not found, locally or on the platform
@@ -134,26 +134,26 @@ fn topics() {
         9  size or checksum mismatch after a transfer
       130  interrupted
 
-    Several failures for one reason give that reason's code, for different reasons
-    1.
+    If several items fail for the same reason, the exit code is that of the reason;
+    otherwise it is 1.
 
     Examples:
       haul info report.pdf || echo "status $?"
-      haul info no-such.pdf; test $? -eq 3 && echo "it is not there"
+      haul info no-such.pdf; test $? -eq 3 && echo "no such file"
     "#);
-    check!(env.haul(["help", "filter"]), @"
+    check!(env.haul(["help", "filter"]), @r#"
     status 2
     --- err
-    error: filter: no command or topic is called this
+    error: no command or topic "filter"
     hint: did you mean `haul help filters`?
     hint: `haul help` lists the commands
-    ");
-    check!(env.haul(["help", "ls", "more"]), @"
+    "#);
+    check!(env.haul(["help", "ls", "more"]), @r#"
     status 2
     --- err
-    error: more: no command or topic is called this
+    error: no command or topic "more"
     hint: `haul help` lists the commands
-    ");
+    "#);
 }
 
 /// The words of every command.

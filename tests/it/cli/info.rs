@@ -31,9 +31,9 @@ fn every_field_is_shown() {
     check!(env.haul(["info"]), @"
     status 2
     --- err
-    error: REF: not given
-    hint: write it like `haul info report.pdf`
-    hint: `haul info --help` shows how
+    error: missing argument REF
+    hint: example: `haul info report.pdf`
+    hint: see `haul info --help`
     ");
 }
 
@@ -45,24 +45,24 @@ fn some_files_exist_and_others_do_not() {
     --- out
     report.pdf
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     1 shown, 1 failed
     ");
     check!(env.haul(["info", "reprot.pdf"]), @"
     status 3
     --- err
-    error: reprot.pdf: no file on local has this id or name
+    error: reprot.pdf: no file with this id or name on local
     hint: did you mean `report.pdf`?
-    hint: `haul ls -p local` lists what is there
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["info", "nope", "nada", "--json"]), @r#"
     status 3
     --- out
     []
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file on local has this id or name","details":[],"hints":["`haul ls -p local` lists what is there"],"request_id":null,"ref":"nope"}}
-    {"error":{"kind":"not_found","exit_code":3,"message":"nada: no file on local has this id or name","details":[],"hints":["`haul ls -p local` lists what is there"],"request_id":null,"ref":"nada"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nada: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nada"}}
     {"note":"0 shown, 2 failed"}
     "#);
     check!(env.haul(["info", "*.txt", "--json"]), @r#"
@@ -87,26 +87,26 @@ fn ids_names_and_profiles() {
     status 3
     --- err
     error: a.txt: no such file
-    hint: `haul ls -p local` lists what is there
+    hint: list the files: `haul ls -p local`
     ");
     env.haul(["info", &format!("name:{id}")]).fails(3);
     check!(env.haul(["info", "elsewhere:a.txt"]), @"
     status 3
     --- err
-    error: elsewhere:a.txt: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: elsewhere:a.txt: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["info", ""]), @r#"
     status 2
     --- err
-    error: "": names no file
-    hint: `haul ls` lists what there is; check the variable that this comes from
+    error: "": not a file reference
+    hint: list the files: `haul ls`; or check the variable that holds this value
     "#);
     check!(env.haul(["info", "local:"]), @r#"
     status 2
     --- err
-    error: "local:": names no file
-    hint: `haul ls` lists what there is; check the variable that this comes from
+    error: "local:": not a file reference
+    hint: list the files: `haul ls`; or check the variable that holds this value
     "#);
 }
 
@@ -119,7 +119,7 @@ fn an_ambiguous_name() {
     error: a.txt: 2 files have this name
       [id]............, 5 bytes, created 2026-03-01T12:00:01Z
       [id]............, 5 bytes, created 2026-03-01T12:00:00Z
-    hint: name one by its id, or take the newest: `--latest`
+    hint: select one by its id, or the newest with `--latest`
     ");
     check!(env.haul(["info", "a.txt", "--latest", "--fields", "name,created_at"]), @"
     status 0
@@ -131,7 +131,7 @@ fn an_ambiguous_name() {
     --- out
     []
     --- err
-    {"error":{"kind":"usage","exit_code":2,"message":"a.txt: 2 files have this name","details":["[id]............, 5 bytes, created 2026-03-01T12:00:01Z","[id]............, 5 bytes, created 2026-03-01T12:00:00Z"],"hints":["name one by its id, or take the newest: `--latest`"],"request_id":null,"ref":"name:a.txt"}}
+    {"error":{"kind":"usage","exit_code":2,"message":"a.txt: 2 files have this name","details":["[id]............, 5 bytes, created 2026-03-01T12:00:01Z","[id]............, 5 bytes, created 2026-03-01T12:00:00Z"],"hints":["select one by its id, or the newest with `--latest`"],"request_id":null,"ref":"name:a.txt"}}
     "#);
 }
 
@@ -163,7 +163,7 @@ fn a_name_that_contains_a_star() {
     check!(env.haul(["info", "ab.txt", "--filter", "size > 100", "--fields", "name"]), @"
     status 0
     --- err
-    ab.txt: does not match the filter, left out
+    ab.txt: skipped, does not match the filter
     ");
     check!(env.haul(["info", "ab.txt", "--filter", "size > 1", "--fields", "name"]), @"
     status 0

@@ -37,7 +37,7 @@ fn an_upload_stops_and_stores_nothing() {
     check!(run.stderr(), @"
     error: interrupted
       0 uploaded
-    hint: run the same command again to go on
+    hint: run the same command again to continue
     ");
     assert!(env.ids().is_empty());
     // The next process clears what a killed one left.
@@ -62,7 +62,7 @@ fn a_download_keeps_the_received_bytes() {
     check!(run.stderr(), @"
     error: interrupted
       0 downloaded
-    hint: run the same command again to go on
+    hint: run the same command again to continue
     ");
     assert_eq!(env.files(), ["big.bin", "copy.part", "copy.part.json"]);
 }

@@ -68,15 +68,15 @@ fn failures() {
     check!(env.haul(["link"]), @"
     status 2
     --- err
-    error: REF: not given
-    hint: write it like `haul link report.pdf`
-    hint: `haul link --help` shows how
+    error: missing argument REF
+    hint: example: `haul link report.pdf`
+    hint: see `haul link --help`
     ");
     check!(env.haul(["link", "nope"]), @"
     status 3
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["link", "a.txt", "--expires", "1h"]), @"
     status 5
@@ -87,14 +87,14 @@ fn failures() {
     check!(env.haul(["link", "a.txt", "--expires", "-1h"]), @"
     status 2
     --- err
-    error: --expires -1h: it would be over before it begins
+    error: --expires -1h: must be positive
     hint: write `24h` or `7d`
     ");
     check!(env.haul(["link", "a.txt", "--list", "--revoke"]), @"
     status 2
     --- err
-    error: --list: cannot be used with --revoke [<LINK>]
-    hint: `haul link --help` shows how
+    error: --list cannot be used with --revoke [<LINK>]
+    hint: see `haul link --help`
     ");
     check!(env.haul(["link", "activeloop:x"]), @"
     status 5

@@ -57,7 +57,7 @@ fn none_one_and_many() {
     status 2
     --- err
     error: name: no such field
-    hint: the fields are id
+    hint: fields: id
     ");
 }
 
@@ -176,27 +176,27 @@ fn order_limit_and_pages() {
     check!(names(&["--sort", "nmae"]), @r#"
     status 2
     --- err
-    error: --sort: no field is called "nmae"
+    error: --sort: unknown field "nmae"
     hint: did you mean `name`?
     hint: fields: provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, downloadable, url, metadata.KEY
     "#);
     check!(names(&["--reverse"]), @"
     status 2
     --- err
-    error: --sort <FIELD>: not given
-    hint: `haul ls --help` shows how
+    error: missing argument --sort <FIELD>
+    hint: see `haul ls --help`
     ");
     check!(names(&["--limit", "x"]), @r#"
     status 2
     --- err
     error: --limit <N>: "x" is not a whole number
-    hint: `haul ls --help` shows how
+    hint: see `haul ls --help`
     "#);
     check!(names(&["--page-size", "0"]), @"
     status 2
     --- err
     error: --page-size <N>: 0 is not in 1..=4294967295
-    hint: `haul ls --help` shows how
+    hint: see `haul ls --help`
     ");
     check!(names(&["--page-size", "1"]), @"
     status 0
@@ -222,8 +222,8 @@ fn order_limit_and_pages() {
     check!(names(&["--cursor", "zzz"]), @"
     status 2
     --- err
-    error: --cursor zzz: is not one of this listing
-    hint: leave out `--cursor` to start at the first page
+    error: --cursor zzz: not a cursor of this listing
+    hint: omit `--cursor` to start at the first page
     ");
 }
 
@@ -238,7 +238,7 @@ fn print0_terminates_names_for_xargs() {
     --- out
     []
     --- err
-    {"error":{"kind":"usage","exit_code":2,"message":"--print0: cannot be used with --json","details":[],"hints":["`haul ls --help` shows how"],"request_id":null,"ref":null}}
+    {"error":{"kind":"usage","exit_code":2,"message":"--print0 cannot be used with --json","details":[],"hints":["see `haul ls --help`"],"request_id":null,"ref":null}}
     "#);
 }
 

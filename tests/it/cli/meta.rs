@@ -86,8 +86,8 @@ fn name_type_and_path() {
     check!(set(&["b.txt", "--name", ""]), @"
     status 2
     --- err
-    error: --name <NAME>: needs a value
-    hint: `haul meta set --help` shows how
+    error: --name <NAME> requires a value
+    hint: see `haul meta set --help`
     ");
 }
 
@@ -97,68 +97,68 @@ fn what_goes_wrong() {
     check!(env.haul(["meta"]), @"
     status 2
     --- err
-    Read and change metadata
+    Show and change metadata
 
     Usage: haul meta [OPTIONS] <COMMAND>
 
     Commands:
-      get    Show a file's metadata
-      set    Set keys of a file's metadata, or its name, type or path
-      unset  Remove keys from a file's metadata
+      get    Show the metadata of a file
+      set    Set metadata keys, or the name, type or path of a file
+      unset  Remove metadata keys of a file
 
     Options:
       -h, --help  Print help (see more with '--help')
 
     Profile:
-      -p, --profile <NAME>   Use this profile; a provider's name is a ready-made one
-          --set <KEY=VALUE>  Give the platform a setting, such as a workspace or a team
+      -p, --profile <NAME>   Use this profile; the name of each platform is a built-in profile
+          --set <KEY=VALUE>  Set an option of the platform, such as a workspace or a team
 
     Output:
-          --json            Print one JSON array
-          --jsonl           Print one JSON object a line
-          --fields <A,B,C>  Print these fields, in this order
-      -q, --quiet           Say nothing but data and errors
-      -v, --verbose...      Say more; -vv shows each request
+          --json            Print a JSON array
+          --jsonl           Print one JSON object per line
+          --fields <A,B,C>  Print only these fields, in this order
+      -q, --quiet           Print only data, warnings and errors
+      -v, --verbose...      Print more details; -vv shows each request
     ");
     check!(env.haul(["meta", "sett"]), @"
     status 2
     --- err
-    error: sett: no command is called this
+    error: unrecognized subcommand 'sett'
     hint: did you mean `haul meta set`?
-    hint: `haul meta --help` shows how
+    hint: see `haul meta --help`
     ");
     check!(env.haul(["meta", "set", "a.txt"]), @"
     status 2
     --- err
-    error: KEY=VALUE|@FILE: not given
-    hint: write it like `haul meta set report.pdf author=hegel year=1807`
-    hint: `haul meta set --help` shows how
+    error: missing argument KEY=VALUE|@FILE
+    hint: example: `haul meta set report.pdf author=hegel year=1807`
+    hint: see `haul meta set --help`
     ");
     check!(env.haul(["meta", "set", "a.txt", "author"]), @r#"
     status 2
     --- err
     error: "author": neither KEY=VALUE nor @FILE
-    hint: write it like `author=hegel`
+    hint: example: `author=hegel`
     "#);
     check!(env.haul(["meta", "set", "nope", "a=b"]), @"
     status 3
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["meta", "unset", "a.txt"]), @"
     status 2
     --- err
-    error: KEY: not given
-    hint: write it like `haul meta unset report.pdf draft reviewer`
-    hint: `haul meta unset --help` shows how
+    error: missing argument KEY
+    hint: example: `haul meta unset report.pdf draft reviewer`
+    hint: see `haul meta unset --help`
     ");
     check!(env.haul(["meta", "get", "nope", "--json"]), @r#"
     status 3
     --- out
     []
     --- err
-    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file on local has this id or name","details":[],"hints":["`haul ls -p local` lists what is there"],"request_id":null,"ref":"nope"}}
+    {"error":{"kind":"not_found","exit_code":3,"message":"nope: no file with this id or name on local","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"nope"}}
     "#);
     check!(env.haul(["meta", "set", "replicate:x", "a=b"]), @"
     status 5
@@ -172,6 +172,6 @@ fn what_goes_wrong() {
     --- out
     []
     --- err
-    {"error":{"kind":"unsupported","exit_code":5,"message":"metorial has no place for the metadata key \"author\"","details":[],"hints":["keys: title"],"request_id":null,"ref":"metorial:x"}}
+    {"error":{"kind":"unsupported","exit_code":5,"message":"metorial does not support the metadata key \"author\"","details":[],"hints":["keys: title"],"request_id":null,"ref":"metorial:x"}}
     "#);
 }

@@ -43,9 +43,9 @@ fn dashes() {
     check!(env.haul(["upload", "-x"]), @"
     status 2
     --- err
-    error: -x: no such option
-    hint: `-- -x` if that is a name
-    hint: `haul upload --help` shows how
+    error: unrecognized option '-x'
+    hint: if that is a file name, write `-- -x`
+    hint: see `haul upload --help`
     ");
     check!(env.haul(["upload", "--", "-x", "--fields"]), @"
     status 3
@@ -121,8 +121,8 @@ fn a_name_that_is_not_utf_8() {
     check!(env.haul([OsStr::new("info"), name]), @"
     status 2
     --- err
-    error: an argument is not UTF-8, and every id and name is
-    hint: `haul info --help` shows how
+    error: an argument is not valid UTF-8
+    hint: see `haul info --help`
     ");
 }
 
@@ -152,7 +152,7 @@ fn control_characters_are_shown_escaped() {
     status 1
     --- out
       [id]............  red\u{1b}[31m\nbidi\u{202e}fdp\u{7}
-    delete 1 file (20 B) from local? [y/N] ␛[1;31merror:␛[0m nothing was deleted
+    delete 1 file (20 B) from local? [y/N] ␛[1;31merror:␛[0m nothing deleted
     ");
     check!(env.terminal(100, "", &["get", "red*"]), @r"
     status 0

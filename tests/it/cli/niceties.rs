@@ -23,14 +23,14 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     ␛[1mSIZE␛[0m
      1 B
      1 B
-    ␛[1;36mhint:␛[0m `haul ls` lists what is there
+    ␛[1;36mhint:␛[0m list the files: `haul ls`
     ");
     check!(on(&env, On::All, &["upload", "a.txt", "-p", "local", "--fields", "name"]), @"
     status 0
     --- out
     ␛[1mNAME␛[0m
     a.txt
-    ␛[1;36mhint:␛[0m `haul info local:[id]............` shows it, `haul link local:[id]............` makes a link to it
+    ␛[1;36mhint:␛[0m show it: `haul info local:[id]............`; create a link: `haul link local:[id]............`
     ");
     check!(on(&env, On::All, &["upload", "a.txt", "b.txt", "-p", "local", "--fields", "size"]), @"
     status 0
@@ -38,7 +38,7 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     ␛[1mSIZE␛[0m
      1 B
      1 B
-    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
     ");
     for arguments in
         [&["upload", "a.txt", "-q"][..], &["upload", "a.txt", "--json"], &["upload", "a.txt", "-n"]]
@@ -80,21 +80,21 @@ fn a_question_states_the_action_and_the_size() {
     --- out
       [id]............  a.txt
       [id]............  b.txt
-    delete 2 files (10 B) from local, work? [y/N] ␛[1;31merror:␛[0m nothing was deleted
+    delete 2 files (10 B) from local, work? [y/N] ␛[1;31merror:␛[0m nothing deleted
     ");
     check!(env.terminal(80, "n\n", &["meta", "set", "*", "k=v"]), @"
     status 1
     --- out
       [id]............  b.txt
       [id]............  a.txt
-    change the metadata of 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing was changed
+    change the metadata of 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing changed
     ");
     check!(env.terminal(80, "n\n", &["link", "*"]), @"
     status 1
     --- out
       [id]............  b.txt
       [id]............  a.txt
-    make links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing was linked
+    make links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing linked
     ");
     // A listing without sizes.
     let silent = all().find(|platform| !platform.facts.states_size_and_times).unwrap().name;

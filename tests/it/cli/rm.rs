@@ -15,17 +15,17 @@ fn one_several_and_missing() {
     check!(env.haul(["rm", "a"]), @"
     status 3
     --- err
-    error: a: no file on local has this id or name
-    hint: it is a file here; quote a pattern that is for files on local: `'*'`
-    hint: `haul ls -p local` lists what is there
+    error: a: no file with this id or name on local
+    hint: there is a local file with this name; quote a pattern for files on local: `'*'`
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["rm", "b", "nope", "b"]), @"
     status 3
     --- out
     [id]............	b	1	true
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     1 deleted, 1 failed
     ");
     check!(env.haul(["rm", "c", "--ids", "--json"]), @r#"
@@ -51,21 +51,21 @@ fn without_a_terminal_a_pattern_needs_yes() {
     check!(env.haul(["rm", "*.txt"]), @"
     status 2
     --- err
-    error: 2 files matched: nothing was deleted
-    hint: add `--yes`, or look first: `--dry-run`
+    error: 2 files matched, nothing deleted
+    hint: add `--yes` to confirm, or `--dry-run` to see the files
     ");
     check!(env.haul(["rm", "local:*.txt"]), @"
     status 2
     --- err
-    error: 2 files matched: nothing was deleted
-    hint: add `--yes`, or look first: `--dry-run`
+    error: 2 files matched, nothing deleted
+    hint: add `--yes` to confirm, or `--dry-run` to see the files
     ");
     check!(env.haul(["rm", "--filter", "size > 0", "--json"]), @r#"
     status 2
     --- out
     []
     --- err
-    {"error":{"kind":"usage","exit_code":2,"message":"3 files matched: nothing was deleted","details":[],"hints":["add `--yes`, or look first: `--dry-run`"],"request_id":null,"ref":null}}
+    {"error":{"kind":"usage","exit_code":2,"message":"3 files matched, nothing deleted","details":[],"hints":["add `--yes` to confirm, or `--dry-run` to see the files"],"request_id":null,"ref":null}}
     "#);
     check!(env.haul(["rm", "*.txt", "--dry-run", "--fields", "name,deleted"]).sorted(), @"
     status 0
@@ -73,7 +73,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
     a.txt	false
     b.txt	false
     --- err
-    dry run: nothing was deleted
+    dry run: nothing deleted
     ");
     assert_eq!(env.ids().len(), 3);
     check!(env.haul(["rm", "*.txt", "--yes", "--fields", "name,deleted"]).sorted(), @"
@@ -98,20 +98,20 @@ fn without_a_terminal_a_pattern_needs_yes() {
     check!(env.haul(["rm", "c.pdf", "--filter", "size > 1kB", "--yes"]), @"
     status 0
     --- err
-    c.pdf: does not match the filter, left out
+    c.pdf: skipped, does not match the filter
     ");
     check!(env.haul(["rm", "--yes"]), @"
     status 2
     --- err
-    error: REF: not given
-    hint: write it like `haul rm report.pdf`
-    hint: `haul rm --help` shows how
+    error: missing argument REF
+    hint: example: `haul rm report.pdf`
+    hint: see `haul rm --help`
     ");
     check!(env.haul(["rm", "", "--yes"]), @r#"
     status 2
     --- err
-    error: "": names no file
-    hint: `haul ls` lists what there is; check the variable that this comes from
+    error: "": not a file reference
+    hint: list the files: `haul ls`; or check the variable that holds this value
     "#);
     assert_eq!(env.ids().len(), 1);
 }
@@ -125,7 +125,7 @@ fn on_a_terminal_it_asks_before_deleting_several() {
       [id]............  c.txt
       [id]............  b.txt
       [id]............  a.txt
-    delete 3 files (15 B) from local? [y/N] ␛[1;31merror:␛[0m nothing was deleted
+    delete 3 files (15 B) from local? [y/N] ␛[1;31merror:␛[0m nothing deleted
     ");
     check!(env.terminal(80, "\u{4}", &["rm", "a.txt", "b.txt"]), @"
     status 1
@@ -133,7 +133,7 @@ fn on_a_terminal_it_asks_before_deleting_several() {
       [id]............  a.txt
       [id]............  b.txt
     delete 2 files (10 B) from local? [y/N] 
-    ␛[1;31merror:␛[0m nothing was deleted
+    ␛[1;31merror:␛[0m nothing deleted
     ");
     check!(env.terminal(80, "", &["rm", "a.txt"]), @"
     status 0
@@ -173,8 +173,8 @@ fn there_is_no_question_in_ci() {
     check!(env.terminal(80, "y\n", &["rm", "*"]), @"
     status 2
     --- out
-    ␛[1;31merror:␛[0m 1 file matched: nothing was deleted
-    ␛[1;36mhint:␛[0m add `--yes`, or look first: `--dry-run`
+    ␛[1;31merror:␛[0m 1 file matched, nothing deleted
+    ␛[1;36mhint:␛[0m add `--yes` to confirm, or `--dry-run` to see the files
     ");
     assert_eq!(env.ids().len(), 1);
 }

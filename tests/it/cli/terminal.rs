@@ -61,7 +61,7 @@ fn no_file_and_one_file() {
     check!(env.terminal(80, "", &["ls"]), @"
     status 0
     --- out
-    ␛[1;36mhint:␛[0m no files on local; `haul upload FILE` puts one there
+    ␛[1;36mhint:␛[0m no files on local yet; upload one: `haul upload FILE`
     ");
     check!(env.terminal(80, "", &["ls", "-q"]), @"status 0");
     check!(env.terminal(80, "", &["ls", "--json"]), @"
@@ -72,7 +72,7 @@ fn no_file_and_one_file() {
     check!(env.terminal(80, "", &["ls", "*.pdf"]), @"
     status 0
     --- out
-    ␛[1;36mhint:␛[0m no file on local matches; `haul ls -p local` lists all
+    ␛[1;36mhint:␛[0m no file on local matches; list all: `haul ls -p local`
     ");
     env.write("a.txt", "a");
     check!(env.terminal(80, "", &["upload", "a.txt"]), @"
@@ -80,14 +80,14 @@ fn no_file_and_one_file() {
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
     [id]............  a.txt   1 B  text/plain    -       now
-    ␛[1;36mhint:␛[0m `haul info [id]............` shows it, `haul link [id]............` makes a link to it
+    ␛[1;36mhint:␛[0m show it: `haul info [id]............`; create a link: `haul link [id]............`
     ");
     check!(env.terminal(80, "", &["upload", "-n", "a.txt"]), @"
     status 0
     --- out
     ␛[1mID␛[0m  ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
     -   a.txt   1 B  text/plain    -       -
-    dry run: nothing was uploaded
+    dry run: nothing uploaded
     ");
     check!(env.terminal(80, "", &["info", "a.txt"]), @"
     status 0
@@ -126,22 +126,22 @@ fn no_file_and_one_file() {
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
     [id]............  a.txt   1 B  true
-    ␛[1;31merror:␛[0m nope: no file on local has this id or name
-    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ␛[1;31merror:␛[0m nope: no file with this id or name on local
+    ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
     1 deleted, 1 failed
     ");
     check!(env.terminal(80, "", &["get", "nope"]), @"
     status 3
     --- out
-    ␛[1;31merror:␛[0m nope: no file on local has this id or name
-    ␛[1;36mhint:␛[0m there are no files on local; `haul upload FILE` puts one there
+    ␛[1;31merror:␛[0m nope: no file with this id or name on local
+    ␛[1;36mhint:␛[0m there are no files on local yet; upload one: `haul upload FILE`
     ");
     check!(env.terminal(80, "", &["lss"]), @"
     status 2
     --- out
-    ␛[1;31merror:␛[0m lss: no command is called this
+    ␛[1;31merror:␛[0m unrecognized subcommand 'lss'
     ␛[1;36mhint:␛[0m did you mean `haul ls`?
-    ␛[1;36mhint:␛[0m `haul --help` shows how
+    ␛[1;36mhint:␛[0m see `haul --help`
     ");
 }
 
@@ -196,8 +196,8 @@ fn each_stream_is_formatted_separately() {
     --- out
     a.txt	5
     --- err
-    ␛[1;31merror:␛[0m nope: no file on local has this id or name
-    ␛[1;36mhint:␛[0m `haul ls -p local` lists what is there
+    ␛[1;31merror:␛[0m nope: no file with this id or name on local
+    ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
     1 shown, 1 failed
     ");
     check!(run(&["info", "a.txt", "nope", "--fields", "name,size"], On::Out), @"
@@ -206,8 +206,8 @@ fn each_stream_is_formatted_separately() {
     name  a.txt
     size  5 bytes
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     1 shown, 1 failed
     ");
 }

@@ -51,9 +51,9 @@ fn shorthands_a_pattern_and_a_filter_are_combined() {
     }
     for (arguments, message) in [
         (&["--expiring", "soon"][..], "error: --expiring soon: invalid duration"),
-        (&["--since", "recently"], "error: --since recently: neither a length of time nor a date"),
+        (&["--since", "recently"], "error: --since recently: not a duration or a date"),
         (&["--filter", "sze > 1"], "error: filter, column 1: unknown field `sze`"),
-        (&["--sort", "sze"], "error: --sort: no field is called \"sze\""),
+        (&["--sort", "sze"], "error: --sort: unknown field \"sze\""),
     ] {
         let ran = haul(&rig, &[&["ls"], arguments].concat());
         assert_eq!((ran.status, ran.stderr().lines().next()), (2, Some(message)), "{ran:?}");
@@ -162,17 +162,19 @@ fn buffering_of_a_listing_is_reported() {
     }
     let said = |arguments: &[&str]| haul(&rig, &[&["ls", "-v", "--ids"], arguments].concat()).stderr();
     let held = said(&["--sort", "name"]);
-    let said_of_it =
-        "does not sort by name this way: every file is read before the first is shown, and held in memory";
+    let said_of_it = "cannot sort by name in this order: haul reads all files before it prints the first and keeps them in memory";
     assert!(held.contains(&format!("{} {said_of_it}", rig.case.provider)), "{held}");
     let bounded = said(&["--sort", "name", "--limit", "2"]);
-    assert!(bounded.contains("every file is read") && !bounded.contains("held in memory"), "{bounded}");
-    assert!(!said(&[]).contains("every file is read"));
+    assert!(
+        bounded.contains("haul reads all files") && !bounded.contains("keeps them in memory"),
+        "{bounded}"
+    );
+    assert!(!said(&[]).contains("haul reads all files"));
     // A script without `-v` gets no note.
     assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "name"]).stderr(), "");
     let rig = Rig::new(remote(|can| can.list.sorts(&by_name)));
     rig.put("a", "x");
-    assert!(!haul(&rig, &["ls", "-v", "--ids", "--sort", "name"]).stderr().contains("every file is read"));
+    assert!(!haul(&rig, &["ls", "-v", "--ids", "--sort", "name"]).stderr().contains("haul reads all files"));
 }
 
 #[test]

@@ -20,17 +20,20 @@ fn without_a_terminal_a_pattern_needs_yes_and_a_dry_run_changes_nothing() {
     three(&rig);
     let id = rig.pages(None).concat()[0].id.to_string();
     for (arguments, done) in [
-        (&["rm", "*.tmp"][..], "2 files matched: nothing was deleted"),
-        (&["rm", "--filter", "size > 0"], "3 files matched: nothing was deleted"),
-        (&["meta", "set", "*.tmp", "k=v"], "2 files matched: nothing was changed"),
-        (&["meta", "set", "--filter", "size > 0", "k=v"], "3 files matched: nothing was changed"),
-        (&["meta", "unset", "--filter", "size > 0", "k"], "3 files matched: nothing was changed"),
-        (&["link", "*.tmp"], "2 files matched: nothing was linked"),
-        (&["link", "--filter", "name:tmp", "--revoke="], "2 files matched: nothing was revoked"),
+        (&["rm", "*.tmp"][..], "2 files matched, nothing deleted"),
+        (&["rm", "--filter", "size > 0"], "3 files matched, nothing deleted"),
+        (&["meta", "set", "*.tmp", "k=v"], "2 files matched, nothing changed"),
+        (&["meta", "set", "--filter", "size > 0", "k=v"], "3 files matched, nothing changed"),
+        (&["meta", "unset", "--filter", "size > 0", "k"], "3 files matched, nothing changed"),
+        (&["link", "*.tmp"], "2 files matched, nothing linked"),
+        (&["link", "--filter", "name:tmp", "--revoke="], "2 files matched, nothing revoked"),
     ] {
         let ran = haul(&rig, arguments);
         assert_eq!((ran.status, ran.stdout().as_str()), (2, ""), "{arguments:?}: {ran:?}");
-        assert_eq!(ran.stderr(), format!("error: {done}\nhint: add `--yes`, or look first: `--dry-run`\n"));
+        assert_eq!(
+            ran.stderr(),
+            format!("error: {done}\nhint: add `--yes` to confirm, or `--dry-run` to see the files\n")
+        );
         let count = done.split(' ').next().unwrap().parse::<usize>().unwrap();
         let look = haul(&rig, &[arguments, &["--dry-run", "--jsonl"]].concat()).ok();
         assert_eq!(look.lines().len(), count, "{arguments:?}: {look:?}");
@@ -41,7 +44,7 @@ fn without_a_terminal_a_pattern_needs_yes_and_a_dry_run_changes_nothing() {
     let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run", "--jsonl"]);
     assert!(look.files().iter().all(|file| file.metadata == object(&[("k", "v")])), "{look:?}");
     let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run"]);
-    assert_eq!(look.stderr(), "dry run: nothing was changed\n");
+    assert_eq!(look.stderr(), "dry run: nothing changed\n");
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn several_files_cannot_have_one_name() {
     let ran = haul(&rig, &["meta", "set", "*.tmp", "--name", "same", "--yes"]);
     assert_eq!(
         (ran.status, ran.stderr().lines().next()),
-        (2, Some("error: --name: several files cannot have one name"))
+        (2, Some("error: --name: only one file can have the name"))
     );
     for arguments in
         [&["meta", "set", "--filter", "size > 0"][..], &["meta", "unset", "--filter", "size > 0"]]

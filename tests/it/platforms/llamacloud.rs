@@ -56,7 +56,7 @@ pub const PLATFORM: Platform = Platform {
         (LEGACY, "ls --ids", 0, "@"),
         (BETA, "info doc.pdf", 0, "doc.pdf"),
         (LEGACY, "info @", 0, "doc.pdf"),
-        (BETA, "info nothing.pdf", 3, "nothing.pdf: no file on llamacloud has this id or name"),
+        (BETA, "info nothing.pdf", 3, "nothing.pdf: no file with this id or name on llamacloud"),
         (BETA, "get @ -o -", 0, "CONTENT"),
         (LEGACY, "get @ -o -", 0, "CONTENT"),
         (BETA, "meta set @ a=b", 5, "llamacloud cannot change a file's metadata"),

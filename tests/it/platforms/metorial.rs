@@ -80,7 +80,7 @@ pub const PLATFORM: Platform = Platform {
         (MAGNETAR, "get @ -o -", 0, "CONTENT"),
         (SEED, "meta set @ title=T", 5, "metorial cannot change a file's metadata"),
         (PULSAR, "meta set @ title=T --jsonl", 0, "\"title\":\"T\""),
-        (PULSAR, "meta set @ a=b", 5, "metorial has no place for the metadata key \"a\""),
+        (PULSAR, "meta set @ a=b", 5, "metorial does not support the metadata key \"a\""),
         (MAGNETAR, "upload up.txt --to @", 5, "metorial cannot replace a file's content"),
         (SEED, "link @ --expires 1h", 0, "http"),
         (MAGNETAR, "link @ --expires 1h", 0, "http"),

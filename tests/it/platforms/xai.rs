@@ -65,7 +65,7 @@ pub const PLATFORM: Platform = Platform {
         (GATEWAY, "ls --ids", 0, "@"),
         (OPENAI, "info doc.pdf", 0, "doc.pdf"),
         (GATEWAY, "info @", 0, "doc.pdf"),
-        (OPENAI, "info nothing.pdf", 3, "nothing.pdf: no file on xai has this id or name"),
+        (OPENAI, "info nothing.pdf", 3, "nothing.pdf: no file with this id or name on xai"),
         (OPENAI, "get @ -o -", 0, "CONTENT"),
         (GATEWAY, "get @ -o -", 0, "CONTENT"),
         (OPENAI, "meta set @ --name n.txt", 5, "xai cannot change a file's metadata"),

@@ -99,7 +99,7 @@ fn a_failed_command_continues_and_a_successful_one_starts_over() {
     env.haul(upload).fails(1);
     let run = env.haul(upload).ok();
     assert_eq!(run.lines().len(), 5, "all are printed: {run}");
-    assert_eq!(run.stderr().matches("an earlier run had sent it").count(), 4, "{run}");
+    assert_eq!(run.stderr().matches("already uploaded by an earlier run").count(), 4, "{run}");
     assert_eq!((platform.stored().len(), platform.posts(6).len()), (5, 6));
     env.haul(upload).ok();
     assert_eq!(platform.stored().len(), 10);
@@ -115,7 +115,10 @@ fn skip_compares_with_earlier_uploads_where_the_platform_states_no_checksum() {
     let upload = || env.haul(skip);
     env.haul(["upload", "a.txt"]).ok();
     let err = upload().stderr();
-    assert!(err.contains("uploaded, since") && err.contains("has no checksum and was not sent"), "{err}");
+    assert!(
+        err.contains("uploaded, because") && err.contains("has no checksum and was not uploaded from here"),
+        "{err}"
+    );
     assert_eq!(platform.stored().len(), 2);
     upload().ok().says("a.txt: reused file");
     assert_eq!(platform.stored().len(), 2);
@@ -142,7 +145,7 @@ fn ctrl_c_stops_within_a_second_and_keeps_received_bytes() {
     process.interrupt();
     let run = process.end();
     assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
-    run.fails(130).says("interrupted").says("run the same command again to go on");
+    run.fails(130).says("interrupted").says("run the same command again to continue");
     let have = fs::metadata(&part).unwrap().len();
     assert!(have >= 100_000);
     let fetches = platform.fetches(1).len();
@@ -164,7 +167,7 @@ fn ctrl_c_leaves_an_upload_that_the_same_command_continues() {
         thread::sleep(Duration::from_millis(10));
     }
     process.interrupt();
-    let run = process.end().fails(130).says("2 uploaded").says("run the same command again to go on");
+    let run = process.end().fails(130).says("2 uploaded").says("run the same command again to continue");
     assert_eq!(run.lines().len(), 2, "{run}");
     env.haul(upload).ok();
     assert_eq!(platform.stored().len(), 4, "the upload without an answer was found");

@@ -13,7 +13,7 @@ fn each_file_to_upload_has_a_row() {
     --- out
     	a.txt	1	text/plain		
     --- err
-    dry run: nothing was uploaded
+    dry run: nothing uploaded
     ");
     let run = env.haul(["upload", "-n", "-r", "docs", "-m", "k=v", "--expires", "1h", "--json"]).ok();
     let mut rows = run.json();
@@ -36,8 +36,8 @@ fn each_file_to_upload_has_a_row() {
     check!(env.haul(["upload", "-n", "docs/a.txt", "--ids"]), @"
     status 2
     --- err
-    error: --dry-run: cannot be used with --ids
-    hint: `haul upload --help` shows how
+    error: --dry-run cannot be used with --ids
+    hint: see `haul upload --help`
     ");
     assert!(env.ids().is_empty());
 }
@@ -51,16 +51,16 @@ fn existing_files_are_reported() {
     --- out
     [id]............	a.txt
     --- err
-    a.txt: would be reused: [id]............
-    dry run: nothing was uploaded
+    a.txt: would reuse [id]............
+    dry run: nothing uploaded
     ");
     check!(dry(&["--if-exists", "replace"]), @"
     status 0
     --- out
     	a.txt
     --- err
-    a.txt: would take the place of [id]............
-    dry run: nothing was uploaded
+    a.txt: would replace [id]............
+    dry run: nothing uploaded
     ");
     check!(dry(&["--if-exists", "fail"]), @"
     status 1
@@ -72,8 +72,8 @@ fn existing_files_are_reported() {
     --- out
     	a.txt
     --- err
-    a.txt: would take the place of [id]............
-    dry run: nothing was uploaded
+    a.txt: would replace [id]............
+    dry run: nothing uploaded
     ");
     env.write("a.txt", "other");
     check!(dry(&["--if-exists", "skip"]), @"
@@ -81,7 +81,7 @@ fn existing_files_are_reported() {
     --- out
     	a.txt
     --- err
-    dry run: nothing was uploaded
+    dry run: nothing uploaded
     ");
     assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"a.txt");
 }

@@ -29,9 +29,9 @@ fn one_file_several_files_and_none() {
     check!(env.haul(["upload"]), @"
     status 2
     --- err
-    error: PATH: not given
-    hint: write it like `haul upload report.pdf`
-    hint: `haul upload --help` shows how
+    error: missing argument PATH
+    hint: example: `haul upload report.pdf`
+    hint: see `haul upload --help`
     ");
     assert_eq!(env.ids().len(), 3);
 }
@@ -159,13 +159,13 @@ fn standard_input_needs_a_name() {
     check!(env.haul(["upload", "-", "--name", ""]), @"
     status 2
     --- err
-    error: --name <NAME>: needs a value
-    hint: `haul upload --help` shows how
+    error: --name <NAME> requires a value
+    hint: see `haul upload --help`
     ");
     check!(env.haul(["upload", "-", "x", "--name", "y"]), @"
     status 2
     --- err
-    error: --name is for one file
+    error: --name can be used with one file only
     ");
 }
 

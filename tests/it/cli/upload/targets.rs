@@ -30,9 +30,9 @@ fn two_files_with_one_name_are_refused_before_any_request() {
     check!(env.haul(["upload", "da/same.txt", "db/same.txt", "--if-exists", "replace"]), @"
     status 2
     --- err
-    error: da/same.txt and db/same.txt have the same target: both would be called same.txt
-    hint: give one another name: `haul upload -p local db/same.txt --name db/same.txt --if-exists replace`
-    hint: `--if-exists upload` keeps both under one name
+    error: da/same.txt and db/same.txt have the same target: both would have the name same.txt
+    hint: rename one: `haul upload -p local db/same.txt --name db/same.txt --if-exists replace`
+    hint: to upload both under one name: `--if-exists upload`
     ");
     let root = env.work().display().to_string();
     for (arguments, first, second, name) in [
@@ -51,8 +51,8 @@ fn two_files_with_one_name_are_refused_before_any_request() {
                 let run = env.haul([&["upload", "--if-exists", mode], more, arguments].concat()).fails(2);
                 let said = run.stderr().replace(&format!("{root}/"), "");
                 let expected = format!(
-                    "error: {first} and {second} have the same target: both would be called {name}\n\
-                     hint: give one another name: `haul upload -p local "
+                    "error: {first} and {second} have the same target: both would have the name {name}\n\
+                     hint: rename one: `haul upload -p local "
                 );
                 assert!(said.starts_with(&expected), "{arguments:?}: {run}");
                 assert!(run.out.is_empty(), "{run}");
@@ -76,9 +76,10 @@ fn the_hint_gives_the_second_file_a_different_name() {
         ("-r u", "u/\u{fc}.txt"),
     ] {
         let run = env.shell(&format!("haul upload {arguments} --if-exists replace")).fails(2);
-        let hint = run.stderr().lines().find_map(|line| {
-            line.strip_prefix("hint: give one another name: `")?.strip_suffix('`').map(str::to_owned)
-        });
+        let hint = run
+            .stderr()
+            .lines()
+            .find_map(|line| line.strip_prefix("hint: rename one: `")?.strip_suffix('`').map(str::to_owned));
         let typed = env.shell(&hint.unwrap_or_else(|| panic!("{run}"))).ok();
         assert_eq!(typed.lines().len(), 1, "{typed}");
         if !called.is_empty() {
@@ -133,10 +134,10 @@ fn name_and_target_options_need_exactly_one_file() {
             [&["da/same.txt", "db/same.txt"][..], &["--files-from", "list"], &["--retry-from", "report"]]
         {
             let run = env.haul([&["upload", option, "same.txt"], more].concat()).fails(2);
-            assert_eq!(run.stderr(), format!("error: {option} is for one file\n"), "{more:?}");
+            assert_eq!(run.stderr(), format!("error: {option} can be used with one file only\n"), "{more:?}");
         }
         let piped = env.haul_reading("piped", ["upload", "-", "da/same.txt", option, "same.txt"]).fails(2);
-        assert_eq!(piped.stderr(), format!("error: {option} is for one file\n"));
+        assert_eq!(piped.stderr(), format!("error: {option} can be used with one file only\n"));
     }
     assert_eq!(env.haul(["get", "same.txt", "-o", "-"]).ok().out, b"old");
     // A line of a report may give its only file another name.

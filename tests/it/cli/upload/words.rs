@@ -60,13 +60,13 @@ fn metadata_values_are_parsed_as_json_if_valid() {
     status 2
     --- err
     error: "author": neither KEY=VALUE nor @FILE
-    hint: write it like `author=hegel`
+    hint: example: `author=hegel`
     "#);
     check!(upload("=x"), @r#"
     status 2
     --- err
     error: "=x": neither KEY=VALUE nor @FILE
-    hint: write it like `author=hegel`
+    hint: example: `author=hegel`
     "#);
 }
 
@@ -91,13 +91,13 @@ fn lifetimes() {
     check!(upload("0s"), @"
     status 2
     --- err
-    error: --expires 0s: it would be over before it begins
+    error: --expires 0s: must be positive
     hint: write `24h` or `7d`
     ");
     check!(upload("-1h"), @"
     status 2
     --- err
-    error: --expires -1h: it would be over before it begins
+    error: --expires -1h: must be positive
     hint: write `24h` or `7d`
     ");
     check!(upload("soon"), @"
@@ -156,9 +156,9 @@ fn existing_files() {
     check!(upload("nonsense"), @r#"
     status 2
     --- err
-    error: --if-exists <WHAT>: "nonsense" is not one of its values
-    hint: values: upload, skip, replace, fail
-    hint: `haul upload --help` shows how
+    error: --if-exists <WHAT>: invalid value "nonsense"
+    hint: possible values: upload, skip, replace, fail
+    hint: see `haul upload --help`
     "#);
 }
 
@@ -177,13 +177,13 @@ fn new_content_keeps_the_id_and_name() {
     check!(env.haul(["upload", "b.txt", "--to", "nope"]), @"
     status 3
     --- err
-    error: nope: no file on local has this id or name
-    hint: `haul ls -p local` lists what is there
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["upload", "a.txt", "b.txt", "--to", "a.txt"]), @"
     status 2
     --- err
-    error: --to is for one file
+    error: --to can be used with one file only
     ");
     assert_eq!(env.ids(), old);
     assert_eq!(env.haul(["get", "a.txt", "-o", "-"]).ok().out, b"longer content");
@@ -203,7 +203,7 @@ fn options_set_the_attributes_of_a_file() {
     check!(env.haul(["upload", "a", "a", "--name", "x"]), @"
     status 2
     --- err
-    error: --name is for one file
+    error: --name can be used with one file only
     ");
     check!(env.haul(["upload", "a", "--together"]), @"
     status 5
