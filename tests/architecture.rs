@@ -73,7 +73,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("axum", &["emulator/"]),
     ("multer", &["emulator/"]),
     ("rusqlite", &["store/index.rs", "store/index/"]),
-    ("indicatif", &["ui/bars.rs"]),
+    ("indicatif", &["ui/progress.rs"]),
     ("comfy_table", &["ui/table.rs"]),
     ("keyring", &["vault/"]),
     ("linux_keyutils", &["vault/"]),

@@ -12,9 +12,8 @@
 //! characters appear as `\u{1b}`, in JSON on a terminal as JSON's own `\u001b`. A pipe gets values as they are, except
 //! that tab, line feed, carriage return and backslash in text are written `\t \n \r \\`, so that a row is one line.
 
-mod bars;
-mod job;
 mod options;
+mod progress;
 mod rows;
 mod streams;
 mod table;
@@ -29,11 +28,11 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorLine, Kind, Result};
 use crate::progress::{Progress, silent};
-use job::{Job, Style};
+use progress::{Job, Style};
 use streams::lock;
 
-pub use job::Event;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
+pub use progress::Event;
 pub use rows::Rows;
 pub use streams::Streams;
 pub use text::{is_unsafe, one_line, wrap_text};
@@ -204,7 +203,7 @@ impl Ui {
         let Some(style) = self.progress_style() else { return silent() };
         let job = Job::new(style, Arc::clone(&self.0.streams));
         *lock(&self.0.job) = Arc::downgrade(&job);
-        Arc::new(job::Root(job))
+        Arc::new(progress::Root(job))
     }
 
     /// How a transfer is shown here, if at all. A log that somebody reads later has no use for bars.
@@ -331,6 +330,10 @@ mod tests {
     impl Sink {
         pub fn text(&self) -> String {
             String::from_utf8(lock(&self.text).clone()).unwrap()
+        }
+
+        pub fn take(&self) -> String {
+            String::from_utf8(std::mem::take(&mut *lock(&self.text))).unwrap()
         }
     }
 

@@ -91,13 +91,10 @@ impl Shared {
         usize::from(width.filter(|&width| width > 0).unwrap_or(80))
     }
 
-    /// The screen's columns and lines, as it is: what is drawn in place must not heed `COLUMNS`.
-    pub fn screen(&self) -> (usize, usize) {
-        let screen = self.given.map(|width| (width, 24)).or_else(|| {
-            terminal_size::terminal_size_of(io::stderr()).map(|(width, height)| (width.0, height.0))
-        });
-        let (width, height) = screen.filter(|&(width, _)| width > 0).unwrap_or((80, 24));
-        (usize::from(width), usize::from(height))
+    /// The width of the terminal on stderr. What is drawn in place ignores `COLUMNS`.
+    pub fn screen_width(&self) -> usize {
+        let asked = || terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| width.0);
+        usize::from(self.given.or_else(asked).filter(|&width| width > 0).unwrap_or(80))
     }
 
     /// Writes data and passes it on at once. What a closed pipe did not take is nobody's loss.

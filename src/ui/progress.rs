@@ -1,0 +1,622 @@
+//! Shows how far a transfer is: as bars on a terminal, as lines in a log or as JSON events.
+//!
+//! Reporting costs one atomic store; a thread reads the counts a few times a second. It starts with the first item and
+//! ends with the job.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use schemars::JsonSchema;
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use super::rows::json_line;
+use super::streams::{Shared, lock};
+use super::tally::{Slot, Snapshot, Tally, percent};
+use super::text;
+use crate::human;
+use crate::progress::{Outcome, Progress};
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Bars on a terminal.
+    Bars,
+    /// Lines in a log.
+    Lines,
+    /// One JSON object a line.
+    Events,
+}
+
+impl Style {
+    /// The time between two looks at the counts.
+    fn interval(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Bars => 100,
+            Self::Events => 200,
+            Self::Lines => 500,
+        })
+    }
+}
+
+/// Short transfers show no bars.
+const BARS_AFTER: Duration = Duration::from_millis(250);
+/// The time of the first line.
+const LINES_AFTER: Duration = Duration::from_secs(2);
+/// The time between two lines.
+const LINES_EVERY: Duration = Duration::from_secs(10);
+/// The largest number of items that have a bar; the total includes the others.
+const MAX_ITEMS: usize = 8;
+/// The least and the largest length of a bar in columns. A shorter one is less useful than the number.
+const BAR_LENGTH: (usize, usize) = (6, 24);
+
+/// A line of `--progress json` on stderr.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[schemars(rename = "progress_event")]
+pub enum Event<'a> {
+    /// How much there is to do in all, as far as is known yet.
+    Total {
+        /// Items.
+        items: u64,
+        /// Bytes.
+        total: u64,
+    },
+    /// An item begins.
+    Start(ItemAt<'a>),
+    /// Bytes of it have moved; a smaller number says that it starts over.
+    Progress(ItemAt<'a>),
+    /// It is over.
+    Finish {
+        /// Where it ended.
+        #[serde(flatten)]
+        at: ItemAt<'a>,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How far an item is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ItemAt<'a> {
+    /// Its number in this command, from 1: two items may have one name.
+    item: u64,
+    /// Its name.
+    name: &'a str,
+    /// Bytes moved, from the start of the file.
+    bytes: u64,
+    /// Bytes in all, if known.
+    total: Option<u64>,
+}
+
+/// A transfer of one or more items.
+pub(super) struct Job {
+    style: Style,
+    streams: Arc<Shared>,
+    begun: Instant,
+    tally: Mutex<Tally>,
+    view: Mutex<View>,
+}
+
+/// What is on the screen. The lock is held while it changes and while other text is written.
+struct View {
+    bars: Bars,
+    next_line: Duration,
+    /// Dropping it ends the thread.
+    ticker: Option<Sender<()>>,
+    is_over: bool,
+}
+
+impl Job {
+    pub fn new(style: Style, streams: Arc<Shared>) -> Arc<Self> {
+        let target = match style {
+            // `Bars::redraw` draws whole frames; this rate applies to the updates before it.
+            Style::Bars => ProgressDrawTarget::stderr_with_hz(1),
+            Style::Lines | Style::Events => ProgressDrawTarget::hidden(),
+        };
+        Self::on(target, style, streams)
+    }
+
+    fn on(target: ProgressDrawTarget, style: Style, streams: Arc<Shared>) -> Arc<Self> {
+        let bars = Bars { all: MultiProgress::with_draw_target(target), shown: Vec::new() };
+        let view = View { bars, next_line: LINES_AFTER, ticker: None, is_over: false };
+        let (tally, view) = (Mutex::default(), Mutex::new(view));
+        Arc::new(Self { style, streams, begun: Instant::now(), tally, view })
+    }
+
+    /// Hides the bars while `write` runs.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        lock(&self.view).bars.aside(write)
+    }
+
+    /// Shows the state, `elapsed` after the start.
+    fn tick(&self, elapsed: Duration) {
+        match self.style {
+            Style::Bars if elapsed < BARS_AFTER => {}
+            Style::Bars => {
+                let snapshot = lock(&self.tally).snapshot(elapsed);
+                let mut view = lock(&self.view);
+                if !view.is_over {
+                    view.bars.draw(&snapshot, self.streams.screen_width());
+                }
+            }
+            Style::Lines => {
+                // Taken on every tick, because the rate is that of the last seconds.
+                let snapshot = lock(&self.tally).snapshot(elapsed);
+                let mut view = lock(&self.view);
+                if elapsed >= view.next_line && !view.is_over {
+                    view.next_line = elapsed.saturating_add(LINES_EVERY);
+                    self.streams.err(&format!("{snapshot}\n"));
+                }
+            }
+            Style::Events => {
+                // The lock orders these events before the item's `finish`.
+                let tally = lock(&self.tally);
+                tally.moved().iter().for_each(|slot| self.event(&Event::Progress(at(slot))));
+            }
+        }
+    }
+
+    /// Starts the thread that reads the counts.
+    fn watch(self: &Arc<Self>) {
+        let mut view = lock(&self.view);
+        if view.ticker.is_some() || view.is_over {
+            return;
+        }
+        let (stop, stopped) = mpsc::channel();
+        let (job, interval): (Weak<Self>, _) = (Arc::downgrade(self), self.style.interval());
+        let watch = move || {
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let Some(job) = job.upgrade() else { break };
+                job.tick(job.begun.elapsed());
+            }
+        };
+        // Without a thread the transfer continues and shows no progress.
+        if std::thread::Builder::new().name("progress".to_owned()).spawn(watch).is_ok() {
+            view.ticker = Some(stop);
+        }
+    }
+
+    /// Removes the bars and ends the thread.
+    fn end(&self) {
+        let mut view = lock(&self.view);
+        view.is_over = true;
+        view.ticker = None;
+        view.bars.clear();
+    }
+
+    fn event(&self, event: &Event) {
+        self.streams.err(&json_line(event));
+    }
+}
+
+fn at(slot: &Slot) -> ItemAt<'_> {
+    ItemAt { item: slot.number, name: &slot.name, bytes: slot.at.load(Relaxed), total: slot.size }
+}
+
+/// The progress of a transfer.
+pub(super) struct Root(pub Arc<Job>);
+
+impl Progress for Root {
+    fn expect(&self, items: u64, bytes: u64) {
+        lock(&self.0.tally).expect(items, bytes);
+        if self.0.style == Style::Events {
+            self.0.event(&Event::Total { items, total: bytes });
+        }
+    }
+
+    fn item(&self, name: &str, size: Option<u64>) -> Arc<dyn Progress> {
+        self.0.watch();
+        let mut tally = lock(&self.0.tally);
+        let slot = tally.begin(name, size);
+        if self.0.style == Style::Events {
+            self.0.event(&Event::Start(at(&slot)));
+        }
+        Arc::new(Item { job: Arc::clone(&self.0), slot })
+    }
+
+    fn finish(&self, _outcome: Outcome) {
+        self.0.end();
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The progress of one item.
+struct Item {
+    job: Arc<Job>,
+    slot: Arc<Slot>,
+}
+
+impl Progress for Item {
+    fn at(&self, bytes: u64) {
+        self.slot.at.store(bytes, Relaxed);
+    }
+
+    fn finish(&self, outcome: Outcome) {
+        let mut tally = lock(&self.job.tally);
+        if tally.end(&self.slot, Some(outcome)) && self.job.style == Style::Events {
+            self.job.event(&Event::Finish { at: at(&self.slot), outcome });
+        }
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        // An item without an outcome was abandoned.
+        lock(&self.job.tally).end(&self.slot, None);
+    }
+}
+
+/// The last lines of the terminal: the total, and the first items under way.
+struct Bars {
+    all: MultiProgress,
+    shown: Vec<ProgressBar>,
+}
+
+impl Bars {
+    fn draw(&mut self, snapshot: &Snapshot, width: usize) {
+        let lines = lines(snapshot);
+        self.truncate(lines.len());
+        for (index, line) in lines.iter().enumerate() {
+            if index == self.shown.len() {
+                self.shown.push(self.all.add(ProgressBar::new(100)));
+            }
+            line.set(&self.shown[index], width);
+        }
+        self.redraw();
+    }
+
+    /// Runs `write` without bars on the screen. `MultiProgress::suspend` would panic if the terminal is gone.
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.shown.is_empty() {
+            return write();
+        }
+        let _ = self.all.clear();
+        let written = write();
+        self.redraw();
+        written
+    }
+
+    fn clear(&mut self) {
+        if !self.shown.is_empty() {
+            self.truncate(0);
+            let _ = self.all.clear();
+        }
+    }
+
+    /// Draws all bars at once.
+    fn redraw(&self) {
+        if let Some(bar) = self.shown.last() {
+            bar.force_draw();
+        }
+    }
+
+    fn truncate(&mut self, length: usize) {
+        for bar in self.shown.drain(length.min(self.shown.len())..) {
+            self.all.remove(&bar);
+        }
+    }
+}
+
+/// `name  ━━━━━─────  45 %  state`.
+struct Line {
+    name: String,
+    percent: Option<u64>,
+    state: String,
+}
+
+impl Line {
+    /// Sets a bar of length 100. In a narrow terminal the bar is left out first, then the end of the state.
+    fn set(&self, bar: &ProgressBar, width: usize) {
+        let column = (width / 3).clamp(8, 32);
+        let number = if self.percent.is_some() { "{percent:>3} %  " } else { "" };
+        let used = column + 2 + if self.percent.is_some() { 7 } else { 0 };
+        let (least, most) = BAR_LENGTH;
+        let length = width.saturating_sub(used + self.state.width() + 2).min(most);
+        let graph = if self.percent.is_some() && length >= least {
+            format!("{{bar:{length}}}  ")
+        } else {
+            String::new()
+        };
+        let template = format!("{{prefix:{column}}}  {graph}{number}{{msg}}");
+        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("━─"));
+        bar.set_prefix(text::elide_middle(&text::one_line(&self.name), column));
+        bar.set_message(text::elide_end(&self.state, width.saturating_sub(used)));
+        bar.set_position(self.percent.unwrap_or_default());
+    }
+}
+
+/// The line of a single item, or of the total and the first items.
+fn lines(snapshot: &Snapshot) -> Vec<Line> {
+    let total = |name| Line { name, percent: snapshot.percent(), state: snapshot.bytes() };
+    if snapshot.items <= 1 {
+        return vec![total(
+            snapshot.running.first().map_or_else(|| snapshot.items(), |slot| slot.name.clone()),
+        )];
+    }
+    let item = |slot: &Arc<Slot>| {
+        let at = slot.at.load(Relaxed);
+        let state = slot.size.map_or_else(
+            || human::size(at),
+            |size| format!("{} of {}", human::size(at.min(size)), human::size(size)),
+        );
+        Line { name: format!("  {}", slot.name), percent: slot.size.map(|size| percent(at, size)), state }
+    };
+    std::iter::once(total(snapshot.items()))
+        .chain(snapshot.running.iter().take(MAX_ITEMS).map(item))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::streams::Streams;
+    use crate::ui::tests::Sink;
+    use indicatif::TermLike;
+    use std::io::{self, Write};
+    use unicode_width::UnicodeWidthChar;
+
+    /// What a terminal shows.
+    #[derive(Clone, Debug)]
+    struct Screen(Arc<Mutex<Cells>>);
+
+    #[derive(Debug, Default)]
+    struct Cells {
+        width: usize,
+        lines: Vec<Vec<char>>,
+        row: usize,
+        column: usize,
+    }
+
+    impl Screen {
+        fn new(width: usize) -> Self {
+            Self(Arc::new(Mutex::new(Cells { width, ..Cells::default() })))
+        }
+
+        fn target(&self) -> ProgressDrawTarget {
+            ProgressDrawTarget::term_like(Box::new(self.clone()))
+        }
+
+        fn bars(&self) -> Bars {
+            Bars { all: MultiProgress::with_draw_target(self.target()), shown: Vec::new() }
+        }
+
+        /// The lines without trailing blanks and without the empty ones at the end.
+        fn lines(&self) -> Vec<String> {
+            let line = |line: &Vec<char>| {
+                let text: String = line.iter().filter(|&&c| c != '\0').collect();
+                text.trim_end().to_owned()
+            };
+            let mut lines: Vec<String> = lock(&self.0).lines.iter().map(line).collect();
+            while lines.pop_if(|line| line.is_empty()).is_some() {}
+            lines
+        }
+    }
+
+    impl Cells {
+        fn put(&mut self, c: char) {
+            let width = c.width().unwrap_or(0);
+            if c == '\n' || self.column + width > self.width {
+                (self.row, self.column) = (self.row + 1, 0);
+            }
+            self.lines.resize(self.lines.len().max(self.row + 1), Vec::new());
+            let line = &mut self.lines[self.row];
+            line.resize(self.width, ' ');
+            for at in 0..width {
+                // The second column of a wide character.
+                line[self.column + at] = if at == 0 { c } else { '\0' };
+            }
+            self.column += width;
+        }
+    }
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_str(std::str::from_utf8(bytes).unwrap())?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            u16::try_from(lock(&self.0).width).unwrap()
+        }
+
+        fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+            lock(&self.0).row -= n;
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+            lock(&self.0).row += n;
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+            lock(&self.0).column += n;
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+            lock(&self.0).column -= n;
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            text.chars().for_each(|c| lock(&self.0).put(c));
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            let mut cells = lock(&self.0);
+            let row = cells.row;
+            cells.column = 0;
+            if let Some(line) = cells.lines.get_mut(row) {
+                line.fill(' ');
+            }
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a terminal of `width` shows of a snapshot.
+    fn drawn(snapshot: &Snapshot, width: usize) -> Vec<String> {
+        let screen = Screen::new(width);
+        let mut bars = screen.bars();
+        bars.draw(snapshot, width);
+        screen.lines()
+    }
+
+    fn two_under_way() -> Snapshot {
+        let mut tally = Tally::default();
+        tally.expect(12, 40_000_000);
+        tally.begin("a.bin", Some(10_000_000)).at.store(5_000_000, Relaxed);
+        tally.begin("日本語の\u{1b}報告書-2026-final-version.pdf", None).at.store(1_234, Relaxed);
+        tally.snapshot(Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_total_and_each_item_have_a_line() {
+        assert_eq!(
+            drawn(&two_under_way(), 100),
+            [
+                "0 of 12                           ━━──────────────────   12 %  5.0 MB of 40.0 MB, 5.0 MB/s, 6 s left",
+                "  a.bin                           ━━━━━━━━━━━━────────────   50 %  5.0 MB of 10.0 MB",
+                "  日本語の\\u{1b}報…-version.pdf   1.2 kB",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [20, 40, 80, 200] {
+            // A line that does not fit would occupy two.
+            assert_eq!(drawn(&two_under_way(), width).len(), 3, "{width}");
+        }
+        assert_eq!(drawn(&two_under_way(), 40)[1], "  a.bin         50 %  5.0 MB of 10.0 MB");
+    }
+
+    #[test]
+    fn a_single_item_has_one_line_and_at_most_eight_are_shown() {
+        let screen = Screen::new(80);
+        let mut bars = screen.bars();
+        let mut tally = Tally::default();
+        let first = tally.begin("a.bin", Some(100));
+        first.at.store(100, Relaxed);
+        bars.draw(&tally.snapshot(Duration::from_secs(1)), 80);
+        assert_eq!(screen.lines().len(), 1);
+        let slots: Vec<_> = (0..20).map(|number| tally.begin(&format!("{number}"), Some(1))).collect();
+        bars.draw(&tally.snapshot(Duration::from_secs(2)), 80);
+        assert_eq!(screen.lines().len(), 1 + MAX_ITEMS);
+        for slot in slots.iter().chain([&first]) {
+            tally.end(slot, Some(Outcome::Done));
+        }
+        bars.draw(&tally.snapshot(Duration::from_secs(3)), 80);
+        assert_eq!(screen.lines().len(), 1);
+    }
+
+    /// A job without a thread, and one item of it.
+    fn job(style: Style) -> (Sink, Screen, Arc<Job>, Item) {
+        let (sink, screen) = (Sink::default(), Screen::new(80));
+        let err: Box<dyn Write + Send> =
+            if style == Style::Bars { Box::new(screen.clone()) } else { Box::new(sink.clone()) };
+        let streams = Streams { err, width: Some(80), ..Streams::process() };
+        let job = Job::on(screen.target(), style, Arc::new(Shared::new(streams, None)));
+        let slot = lock(&job.tally).begin("a.bin", Some(1_000));
+        slot.at.store(250, Relaxed);
+        (sink, screen, Arc::clone(&job), Item { job, slot })
+    }
+
+    const fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn bars_appear_late_step_aside_and_disappear() {
+        let (_sink, screen, job, _item) = job(Style::Bars);
+        job.tick(millis(249));
+        assert!(screen.lines().is_empty());
+        job.tick(millis(250));
+        let drawn = screen.lines();
+        assert!(drawn[0].starts_with("a.bin "), "{drawn:?}");
+        assert!(drawn[0].ends_with("25 %  250 B of 1.0 kB, 1.0 kB/s"), "{drawn:?}");
+
+        job.aside(|| {
+            assert!(screen.lines().is_empty());
+            job.streams.err("row\n");
+        });
+        assert_eq!(screen.lines(), ["row", &drawn[0]]);
+
+        job.end();
+        assert_eq!(screen.lines(), ["row"]);
+        job.tick(millis(900));
+        assert_eq!(screen.lines(), ["row"]);
+    }
+
+    #[test]
+    fn lines_appear_after_two_seconds_and_every_ten() {
+        let (sink, _screen, job, item) = job(Style::Lines);
+        job.tick(millis(1_999));
+        assert_eq!(sink.take(), "");
+        item.at(500);
+        job.tick(millis(2_000));
+        assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB, 250 B/s, 2 s left\n");
+        job.tick(millis(11_999));
+        assert_eq!(sink.take(), "");
+        job.tick(millis(12_000));
+        assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB\n");
+    }
+
+    #[test]
+    fn only_items_that_moved_have_events() {
+        let (sink, _screen, job, item) = job(Style::Events);
+        job.tick(millis(200));
+        assert_eq!(
+            sink.take(),
+            "{\"event\":\"progress\",\"item\":1,\"name\":\"a.bin\",\"bytes\":250,\"total\":1000}\n"
+        );
+        job.tick(millis(400));
+        assert_eq!(sink.take(), "");
+        item.finish(Outcome::Failed);
+        assert!(sink.take().ends_with("\"outcome\":\"failed\"}\n"));
+        item.at(300);
+        job.tick(millis(600));
+        assert_eq!(sink.take(), "");
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_job() {
+        let (_sink, _screen, job, item) = job(Style::Events);
+        let root = Root(Arc::clone(&job));
+        root.0.watch();
+        assert!(lock(&job.view).ticker.is_some());
+        drop(root);
+        assert!(lock(&job.view).ticker.is_none());
+        let watched = Arc::downgrade(&job);
+        drop((job, item));
+        while watched.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}
