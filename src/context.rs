@@ -145,6 +145,7 @@ impl Context {
             rate: can.rate,
             trace: self.trace(),
             read_problem: spec.read_problem,
+            request_ids: spec.request_ids,
         };
         Ok(Connection {
             profile: profile.name.clone(),

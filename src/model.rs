@@ -46,6 +46,26 @@ impl From<String> for FileId {
     }
 }
 
+/// Status words, in lower case, after which a platform has finished with a file.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusWords {
+    /// The file is ready for use.
+    pub ready: &'static [&'static str],
+    /// The platform could not process the file, or the file is gone.
+    pub failed: &'static [&'static str],
+}
+
+impl StatusWords {
+    /// No words.
+    pub const NONE: Self = Self { ready: &[], failed: &[] };
+
+    /// The words that several platforms use.
+    pub const COMMON: Self = Self {
+        ready: &["complete", "completed", "indexed", "processed", "ready"],
+        failed: &["failed", "error", "cancelled"],
+    };
+}
+
 /// Lower-case hexadecimal: two digits a byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes

@@ -23,16 +23,9 @@ const LONGEST: usize = 300;
 /// so that the longest answer could exceed a machine's memory.
 pub(super) const MAX_OBJECTS: usize = 1 << 20;
 
-/// Headers with the platform's id of a request, the most reliable first.
-const REQUEST_IDS: [&str; 7] = [
-    "x-request-id",
-    "request-id",
-    "metorial-req-id",
-    "x-amz-request-id",
-    "x-correlation-id",
-    "x-trace-id",
-    "cf-ray",
-];
+/// Common headers with the id of a request, the most reliable first.
+const REQUEST_IDS: [&str; 6] =
+    ["x-request-id", "request-id", "x-amz-request-id", "x-correlation-id", "x-trace-id", "cf-ray"];
 
 /// The kind of error for a status.
 fn kind_of(status: u16) -> Kind {
@@ -67,7 +60,7 @@ pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, boo
         status => format!("{platform} returned {status}: {sentence}"),
     };
     let mut error =
-        Error::new(kind, message).with_status(reply.status).with_request_id(request_id(&reply.headers));
+        Error::new(kind, message).with_status(reply.status).with_request_id(reply.request_id.clone());
     if kind == Kind::Auth && own {
         for hint in &config.token_hints {
             error = error.hint(hint.clone());
@@ -76,9 +69,9 @@ pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, boo
     (error, problem.is_final)
 }
 
-/// The platform's id of the request.
-pub(super) fn request_id(headers: &super::HeaderMap) -> Option<String> {
-    REQUEST_IDS.iter().find_map(|name| {
+/// The platform's id of the request, from its `own` headers or the common ones.
+pub(super) fn request_id(own: &[&str], headers: &super::HeaderMap) -> Option<String> {
+    own.iter().chain(&REQUEST_IDS).find_map(|name| {
         let id = clean(headers.get(*name)?.to_str().ok()?);
         (!id.is_empty()).then_some(id)
     })
@@ -367,8 +360,7 @@ mod tests {
     use super::*;
 
     fn message_of(body: &str) -> Option<String> {
-        let reply =
-            Reply { status: 400, headers: super::super::HeaderMap::new(), body: body.to_owned().into() };
+        let reply = Reply { status: 400, body: body.to_owned().into(), ..Reply::default() };
         read(&reply).map(|problem| clean(&problem.message))
     }
 
@@ -417,9 +409,7 @@ mod tests {
     fn a_spent_quota_is_final() {
         let is_final = |status, code: &str| {
             let body = format!(r#"{{"error":{{"message":"too much","type":"{code}","code":"{code}"}}}}"#);
-            read(&Reply { status, headers: super::super::HeaderMap::new(), body: body.into() })
-                .unwrap()
-                .is_final
+            read(&Reply { status, body: body.into(), ..Reply::default() }).unwrap().is_final
         };
         assert!(is_final(429, "insufficient_quota"));
         assert!(!is_final(429, "rate_limit_exceeded"));
@@ -435,7 +425,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_body_is_too_strange(body in proptest::prelude::any::<Vec<u8>>()) {
-            let reply = Reply { status: 500, headers: super::super::HeaderMap::new(), body: body.into() };
+            let reply = Reply { status: 500, body: body.into(), ..Reply::default() };
             if let Some(problem) = read(&reply) {
                 proptest::prop_assert!(!clean(&problem.message).chars().any(char::is_control));
             }

@@ -122,7 +122,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn nonsense(config: &Config, headers: &HeaderMap, what: &str) -> Error {
-    Error::platform(format!("{} {what}", config.platform)).with_request_id(super::answer::request_id(headers))
+    let request_id = answer::request_id(config.request_ids, headers);
+    Error::platform(format!("{} {what}", config.platform)).with_request_id(request_id)
 }
 
 #[cfg(test)]
@@ -261,7 +262,7 @@ mod tests {
                 is_complete(&Range { from, ..Range::default() }, &headers);
                 let _ = validator(&headers);
                 let _ = retry::asked_wait(status, &headers);
-                let _ = answer::request_id(&headers);
+                let _ = answer::request_id(&[], &headers);
                 Ok(())
             },
         );
@@ -295,7 +296,7 @@ mod tests {
             let whole = json.to_string().into_bytes();
             let cut = whole[..cut.index(whole.len() + 1)].to_vec();
             for body in [whole, cut, junk] {
-                let reply = Reply { status, headers: HeaderMap::new(), body: body.into() };
+                let reply = Reply { status, body: body.into(), ..Reply::default() };
                 for spec in crate::providers::REGISTRY {
                     let config = Config {
                         platform: spec.name,
@@ -309,6 +310,7 @@ mod tests {
                         rate: None,
                         trace: crate::http::Trace::default(),
                         read_problem: spec.read_problem,
+                        request_ids: spec.request_ids,
                     };
                     let (error, _) = answer::error_of(&config, &reply, true);
                     prop_assert!(

@@ -213,8 +213,8 @@ impl<'a> Attempt<'a> {
     async fn whole(&self, answer: Answer) -> Result<Reply, Failure> {
         let config = self.config();
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
-        let id = answer::request_id(&headers);
-        let with_answer = |error: Error| error.with_status(status).with_request_id(id.clone());
+        let request_id = answer::request_id(config.request_ids, &headers);
+        let with_answer = |error: Error| error.with_status(status).with_request_id(request_id.clone());
         if !self.state.is_complete() {
             let message =
                 format!("{} returned {status} before it received the whole request", config.platform);
@@ -222,7 +222,7 @@ impl<'a> Attempt<'a> {
             return Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }));
         }
         match read_up_to(answer.response, REPLY_BODY, &self.state).await {
-            Ok((body, true)) => Ok(Reply { status, headers, body: body.into() }),
+            Ok((body, true)) => Ok(Reply { status, headers, body: body.into(), request_id }),
             Ok((_, false)) => {
                 let limit = REPLY_BODY / 1024 / 1024;
                 let error =
@@ -237,7 +237,7 @@ impl<'a> Attempt<'a> {
             }
             Err((_, error)) => {
                 let mut failure = answer::failure_of(config, &self.url, error, true);
-                failure.error = failure.error.with_request_id(id);
+                failure.error = failure.error.with_request_id(request_id);
                 Err(failure)
             }
         }
@@ -252,7 +252,8 @@ impl<'a> Attempt<'a> {
             Ok(Ok((body, _)) | Err((body, _))) => body,
             Err(_) => Vec::new(),
         };
-        let reply = Reply { status, headers, body: body.into() };
+        let request_id = answer::request_id(self.config().request_ids, &headers);
+        let reply = Reply { status, headers, body: body.into(), request_id };
         let (error, is_final) = answer::error_of(self.config(), &reply, answer.own);
         Failure {
             error,

@@ -65,6 +65,8 @@ pub struct Config {
     pub trace: Trace,
     /// Reads the platform's error body. If it returns None, the common shapes are tried.
     pub read_problem: fn(&Reply) -> Option<Problem>,
+    /// The platform's own headers with the id of a request, before the common ones.
+    pub request_ids: &'static [&'static str],
 }
 
 /// A published rate limit.
@@ -88,7 +90,7 @@ pub struct Problem {
 }
 
 /// A complete answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// The status.
     pub status: u16,
@@ -96,6 +98,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The decoded body.
     pub body: Bytes,
+    /// The platform's id of the request.
+    pub request_id: Option<String>,
 }
 
 impl Reply {
@@ -120,8 +124,7 @@ impl Reply {
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
         if answer::has_too_many_objects(&self.body) {
             let message = format!("{subject} contains more than {} objects", answer::MAX_OBJECTS);
-            let id = answer::request_id(&self.headers);
-            return Err(Error::platform(message).with_status(self.status).with_request_id(id));
+            return Err(self.nonsense(message));
         }
         serde_json::from_slice(&self.body).map_err(|error| {
             self.nonsense(if self.body.trim_ascii().is_empty() {
@@ -139,7 +142,7 @@ impl Reply {
     }
 
     fn nonsense(&self, message: String) -> Error {
-        Error::platform(message).with_status(self.status).with_request_id(answer::request_id(&self.headers))
+        Error::platform(message).with_status(self.status).with_request_id(self.request_id.clone())
     }
 }
 
@@ -222,7 +225,7 @@ impl Client {
             match attempt.reply().await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) if tries.was_deleted(&failure) => {
-                    return Ok(Reply { status: 204, headers: HeaderMap::new(), body: Bytes::new() });
+                    return Ok(Reply { status: 204, ..Reply::default() });
                 }
                 Err(failure) => self.pause_after(&mut tries, failure).await?,
             }

@@ -41,7 +41,7 @@ pub use stated::{left_to_check, require_ages, states};
 use crate::error::{Error, Result};
 use crate::filter::{Equality, Expr, Filter};
 use crate::http::{self, Client};
-use crate::model::{Clock, File, FileId, Link, NewFile, Patch, Warn};
+use crate::model::{Clock, File, FileId, Link, NewFile, Patch, StatusWords, Warn};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
@@ -80,6 +80,10 @@ pub struct Spec {
     pub equality: Equality,
     /// Reads an error body that the common reader would misread.
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
+    /// Status words of its own, besides the common ones.
+    pub status: StatusWords,
+    /// Its own response headers with the id of a request, before the common ones.
+    pub request_ids: &'static [&'static str],
     /// Opens it.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
 }
@@ -89,6 +93,11 @@ impl Spec {
     pub fn dialect_names(&self) -> Vec<&'static str> {
         let named = self.dialects.iter().map(|dialect| dialect.name).filter(|name| *name != "auto");
         std::iter::once("auto").chain(named).collect()
+    }
+
+    /// The dialect of that name, else the first.
+    pub fn dialect(&self, name: &str) -> &'static Dialect {
+        self.dialects.iter().find(|dialect| dialect.name == name).unwrap_or(&self.dialects[0])
     }
 
     /// The error for an unknown dialect, given by `origin`.

@@ -26,7 +26,7 @@ use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Se
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
 use crate::http::{Client, Part, RateLimit, Reply, Request, form};
-use crate::model::{Checksums, File, FileId, Link, NewFile};
+use crate::model::{Checksums, File, FileId, Link, NewFile, StatusWords};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::signing;
@@ -54,6 +54,8 @@ pub(super) static SPEC: Spec = Spec {
     equality: Equality::Exact,
     // Problem documents (RFC 7807) and, from the edge, HTML: both are common shapes.
     read_problem: |_| None,
+    status: StatusWords::NONE,
+    request_ids: &[],
     open,
 };
 
@@ -144,14 +146,12 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         .zip(secret)
         .map(|(owner, secret)| Signer { owner: owner.to_owned(), secret: secret.clone() });
     let signer = match connection.dialect.as_str() {
-        "auto" => signer,
         "api" => None,
-        "signed" if signer.is_some() => signer,
-        "signed" => {
+        "signed" if signer.is_none() => {
             return Err(Error::usage("the dialect `signed` requires an owner and a signing secret")
                 .hint("`--set owner=NAME` and the setting signing_secret"));
         }
-        other => return Err(SPEC.no_such_dialect("dialect", other)),
+        _ => signer,
     };
     Ok(Box::new(Replicate { connection, signer }))
 }

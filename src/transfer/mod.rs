@@ -22,4 +22,4 @@ pub use plan::{Planned, Selection, plan, refuse_special};
 pub use pool::{Jobs, Pool};
 pub use targets::{Claim, Targets};
 pub use upload::{Action, IfExists, Preview, UploadOptions, Uploaded, Uploads};
-pub use wait::{Patience, wait_until_processed};
+pub use wait::{Polling, wait_until_processed};

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::digest::{UploadHash, compare};
 use super::journal::{Earlier, Journal};
 use super::lost::{LostUploads, NameLocks, is_same};
-use super::wait::{Patience, wait_until_processed};
+use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
 use crate::hash::Hasher;
@@ -207,7 +207,7 @@ impl Uploads {
             self.journal.hashes.note(&file.id, &blake3);
         }
         let file = if self.options.wait {
-            wait_until_processed(&self.provider, file, Patience::default()).await?
+            wait_until_processed(&self.provider, file, Polling::default()).await?
         } else {
             file
         };

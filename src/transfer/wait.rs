@@ -6,23 +6,19 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Result, word};
-use crate::model::File;
+use crate::model::{File, StatusWords};
 use crate::providers::Provider;
-
-/// Final statuses. A missing status also counts as final.
-const SETTLED: [&str; 7] = ["complete", "completed", "indexed", "processed", "skipped", "active", "ready"];
-const BROKEN: [&str; 4] = ["failed", "error", "cancelled", "deleted"];
 
 /// The polling schedule.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Polling {
     /// The first and the longest pause between requests.
     pub pauses: (Duration, Duration),
     /// The maximum wait.
     pub longest: Duration,
 }
 
-impl Default for Patience {
+impl Default for Polling {
     fn default() -> Self {
         Self {
             pauses: (Duration::from_millis(500), Duration::from_secs(10)),
@@ -31,22 +27,22 @@ impl Default for Patience {
     }
 }
 
-/// Polls until the platform has processed the file. Failed processing and the end of the maximum wait are errors of kind
+/// Polls until the platform has processed the file; one without a status counts as processed. Failed processing and the end of the maximum wait are errors of kind
 /// Platform.
 pub async fn wait_until_processed(
     provider: &Arc<dyn Provider>,
     file: File,
-    patience: Patience,
+    polling: Polling,
 ) -> Result<File> {
-    let Patience { pauses, longest } = patience;
+    let Polling { pauses, longest } = polling;
     let (begun, mut pause, mut file) = (Instant::now(), pauses.0, file);
-    let platform = provider.spec().name;
+    let (platform, own, common) = (provider.spec().name, provider.spec().status, StatusWords::COMMON);
     loop {
         let status = file.status.as_deref().unwrap_or("complete").to_lowercase();
-        if SETTLED.contains(&status.as_str()) {
+        if [own.ready, common.ready].concat().contains(&status.as_str()) {
             return Ok(file);
         }
-        if BROKEN.contains(&status.as_str()) {
+        if [own.failed, common.failed].concat().contains(&status.as_str()) {
             let why = ["status_details", "upload_error_message", "processing_error_message"];
             let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
             let error = Error::platform(format!("{}: {platform} failed to process it: {status}", file.name));

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::text;
 use crate::human;
+use crate::model::StatusWords;
 
 /// The number of rows after which the table is printed at the latest. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
@@ -259,11 +260,13 @@ fn time(field: &str, text: &str) -> Option<Timestamp> {
 fn tone(field: &str, value: &Value, now: Timestamp) -> Tone {
     let Some(text) = value.as_str() else { return Tone::Plain };
     if field == "status" || field.ends_with("_status") {
+        let StatusWords { ready, failed } = StatusWords::COMMON;
         return match text.to_ascii_lowercase().as_str() {
-            "complete" | "completed" | "ready" | "indexed" | "processed" | "uploaded" | "active"
-            | "success" | "succeeded" => Tone::Good,
+            word if ready.contains(&word) => Tone::Good,
+            word if failed.contains(&word) => Tone::Bad,
+            "uploaded" | "active" | "success" | "succeeded" => Tone::Good,
             "pending" | "queued" | "processing" | "uploading" | "initializing" | "running" => Tone::Pending,
-            "failed" | "error" | "deleted" | "expired" | "cancelled" => Tone::Bad,
+            "deleted" | "expired" => Tone::Bad,
             _ => Tone::Plain,
         };
     }

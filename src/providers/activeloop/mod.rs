@@ -22,7 +22,7 @@ use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, S
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Comparison, Equality, Op as Is, Value};
 use crate::http::{Body, Client, ContentStream, Method, Part, Range, Reply, Request, form};
-use crate::model::{File, FileId, NewFile, Patch};
+use crate::model::{File, FileId, NewFile, Patch, StatusWords};
 use crate::progress::Progress;
 
 pub(super) static SPEC: Spec = Spec {
@@ -47,6 +47,8 @@ pub(super) static SPEC: Spec = Spec {
     dialects: &[Dialect { name: "l0", title: "only dialect", can: &CAN }],
     equality: Equality::Exact,
     read_problem: |_| None,
+    status: StatusWords::NONE,
+    request_ids: &[],
     open,
 };
 

@@ -27,7 +27,7 @@ use super::{ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, RateLimit, Request};
-use crate::model::{File, FileId, Link, NewFile};
+use crate::model::{File, FileId, Link, NewFile, StatusWords};
 use crate::progress::Progress;
 use wire::FileReply;
 
@@ -60,6 +60,8 @@ pub(super) static SPEC: Spec = Spec {
     ],
     equality: Equality::Exact,
     read_problem: wire::read_problem,
+    status: StatusWords::NONE,
+    request_ids: &[],
     open,
 };
 

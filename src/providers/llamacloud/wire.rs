@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn only_a_complaint_about_the_id_means_that_there_is_no_such_file() {
         let read = |body: &'static str| {
-            let reply = Reply { status: 422, headers: crate::http::HeaderMap::new(), body: body.into() };
+            let reply = Reply { status: 422, body: body.into(), ..Reply::default() };
             read_problem(&reply).map(|problem| (problem.message, problem.kind))
         };
         assert_eq!(

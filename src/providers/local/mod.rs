@@ -27,7 +27,7 @@ use super::{
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op as Comparator};
-use crate::model::{File, FileId, Link, NewFile, Patch, Source};
+use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords};
 use crate::progress::Progress;
 use crate::source::{CHUNK, Opened};
 use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, sign_link};
@@ -52,6 +52,8 @@ pub(super) static SPEC: Spec = Spec {
     ],
     equality: Equality::Exact,
     read_problem: |_| None,
+    status: StatusWords::NONE,
+    request_ids: &[],
     open,
 };
 

@@ -32,7 +32,7 @@ use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op};
 use crate::http::{Body, Client, RateLimit, Reply, Request};
-use crate::model::{File, FileId, Link, NewFile, Object, Patch};
+use crate::model::{File, FileId, Link, NewFile, Object, Patch, StatusWords};
 use crate::progress::Progress;
 
 pub(super) static SPEC: Spec = Spec {
@@ -62,6 +62,8 @@ pub(super) static SPEC: Spec = Spec {
     ],
     equality: Equality::Exact,
     read_problem: |_| None,
+    status: StatusWords { ready: &["active"], failed: &[DELETED] },
+    request_ids: &["metorial-req-id"],
     open,
 };
 
@@ -200,11 +202,9 @@ struct Metorial {
     answered: Mutex<Option<Wire>>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of `Spec::open`")]
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let chosen = Wire::named(&connection.dialect);
-    if chosen.is_none() && connection.dialect != "auto" {
-        return Err(SPEC.no_such_dialect("dialect", &connection.dialect));
-    }
     Ok(Box::new(Metorial {
         connection,
         chosen,

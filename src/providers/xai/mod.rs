@@ -28,7 +28,7 @@ use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, S
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
 use crate::http::{Client, ContentStream, Part, Range, Reply, Request, form};
-use crate::model::{File, FileId, Link, NewFile, Patch};
+use crate::model::{File, FileId, Link, NewFile, Patch, StatusWords};
 use crate::progress::Progress;
 use wire::{FORMAT, GATEWAY_TOKEN, Listed, OPENAI_TOKEN, Token, WireFile, WireList, read_problem};
 
@@ -58,6 +58,8 @@ pub(super) static SPEC: Spec = Spec {
     ],
     equality: Equality::Wildcards,
     read_problem,
+    status: StatusWords { ready: &["skipped"], failed: &[] },
+    request_ids: &[],
     open,
 };
 
@@ -150,11 +152,7 @@ struct Xai {
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
-    let dialect = SPEC
-        .dialects
-        .iter()
-        .find(|dialect| dialect.name == connection.dialect)
-        .ok_or_else(|| SPEC.no_such_dialect("dialect", &connection.dialect))?;
+    let dialect = SPEC.dialect(&connection.dialect);
     let one_of = |key: &str, words: &[&str]| match connection.setting(key) {
         Some(value) if !words.contains(&value) => {
             Err(Error::usage(format!("{key}: `{value}` is not one of {}", words.join(", "))))

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use haul::error::Kind;
-use haul::transfer::{Patience, wait_until_processed};
+use haul::transfer::{Polling, wait_until_processed};
 
 use crate::hostile::served::Served;
 use crate::hostile::world::{Ask, Dialect, Fetch, Told, World, dialects, fetch, json_answer, plain, sane};
@@ -178,15 +178,15 @@ fn waiting_is_limited(case: Case) {
     let rig = Rig::new(case);
     let file = rig.put("doc", "content");
     let pauses = (Duration::from_millis(1), Duration::from_millis(4));
-    let patience = Patience { pauses, longest: Duration::from_millis(40) };
-    let error = rig.run(wait_until_processed(&rig.provider, file.clone(), patience)).unwrap_err();
+    let polling = Polling { pauses, longest: Duration::from_millis(40) };
+    let error = rig.run(wait_until_processed(&rig.provider, file.clone(), polling)).unwrap_err();
     assert_eq!(error.kind(), Kind::Platform);
     assert!(
         error.message().starts_with("doc: still ")
             && error.message().ends_with(&format!("on {} after 0 min", case.provider))
     );
     assert_eq!(error.hints(), [format!("to check again: `haul info -p work id:{}`", file.id)]);
-    assert_eq!(Patience::default().longest, Duration::from_hours(1));
+    assert_eq!(Polling::default().longest, Duration::from_hours(1));
     let asked = rig.served.requests();
     assert!(asked.len() > 1 && asked[1..].iter().all(|request| request.starts_with("GET")), "{asked:?}");
 }

@@ -56,6 +56,7 @@ impl Profile<'_> {
             timeout: self.timeout,
             policy: self.policy,
             read_problem: self.spec.read_problem,
+            request_ids: self.spec.request_ids,
             ..config(self.spec.name, own)
         }
     }
@@ -102,5 +103,6 @@ pub fn config(platform: &'static str, own: Vec<Url>) -> Config {
         rate: None,
         trace: Trace::default(),
         read_problem: |_| None,
+        request_ids: &[],
     }
 }

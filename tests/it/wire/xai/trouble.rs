@@ -31,8 +31,8 @@ async fn spent_credit_is_final_and_a_rate_is_not() {
     let problem = |status, body: &'static str| {
         (find("xai").unwrap().read_problem)(&haul::http::Reply {
             status,
-            headers: haul::http::HeaderMap::new(),
             body: body.into(),
+            ..Default::default()
         })
     };
     let spent = r#"{"code":"Some resource has been exhausted","error":"has either used all available credits or reached its monthly spending limit"}"#;
