@@ -129,7 +129,7 @@ pub fn failed_of(path: &Path) -> Result<Vec<Entry>> {
             continue;
         }
         if line.entry.reference.is_none() {
-            return Err(Error::usage(format!("{}: no item that failed is named", at()))
+            return Err(Error::usage(format!("{}: the row does not name the failed item", at()))
                 .hint("run the command itself again"));
         }
         failed.push(line.entry);
@@ -159,7 +159,12 @@ mod tests {
             (&"platform".into(), &8.into())
         );
         std::fs::write(&path, "{\"ref\":null,\"outcome\":\"failed\",\"id\":null,\"error\":null}\n").unwrap();
-        assert!(failed_of(&path).unwrap_err().message().ends_with("line 1: it does not say what failed"));
+        assert!(
+            failed_of(&path)
+                .unwrap_err()
+                .message()
+                .ends_with("line 1: the row does not name the failed item")
+        );
         std::fs::write(&path, "hello\n").unwrap();
         assert_eq!(failed_of(&path).unwrap_err().kind(), crate::error::Kind::Usage);
     }

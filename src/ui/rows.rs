@@ -499,10 +499,7 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
         let error = checked("id,nmae").unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
         assert_eq!(error.message(), "nmae: no such field");
-        assert_eq!(
-            error.hints(),
-            ["did you mean `name`?", "the fields are id, name, content_type, metadata"]
-        );
+        assert_eq!(error.hints(), ["did you mean `name`?", "fields: id, name, content_type, metadata"]);
         assert_eq!(checked("xyzzy").unwrap_err().hints().len(), 1);
         assert_eq!(checked("type").unwrap_err().hints()[0], "did you mean `content_type`?");
         assert_eq!(checked(",").unwrap_err().message(), "--fields: no field given");

@@ -136,29 +136,29 @@ pub const RULES: &[Rule] = &[
     Rule::all("429 seconds", ok(2)),
     Rule::all("429 date", ok(2)),
     Rule::all("429", ok(2)),
-    Rule::all("429 always", no(6, "{p} answered 429: slow down*gave up after 2 attempts*", 2)),
-    Rule::all("429 a day", no(6, "{p} answered 429*asks to wait 24 h*try again after 2*", 1)),
-    Rule::all("429 until tomorrow", no(6, "{p} answered 429*asks to wait 2*try again after 2*", 1)),
-    Rule::all("429 quota", no(6, "{p} answered 429: You*", 1)),
+    Rule::all("429 always", no(6, "{p} returned 429: slow down*gave up after 2 attempts*", 2)),
+    Rule::all("429 a day", no(6, "{p} returned 429*asks to wait 24 h*try again after 2*", 1)),
+    Rule::all("429 until tomorrow", no(6, "{p} returned 429*asks to wait 2*try again after 2*", 1)),
+    Rule::all("429 quota", no(6, "{p} returned 429: You*", 1)),
     // Failed: as if the answer had been lost.
-    Rule::all("408", ok(2)).making(no(8, "{p} answered 408*", 1)),
-    Rule::all("500", ok(2)).making(no(8, "{p} answered 500*", 1)),
-    Rule::all("500 always", no(8, "{p} answered 500: no luck *[31m today *request id: req-7*", 2))
-        .making(no(8, "{p} answered 500*", 1)),
-    Rule::all("500 though done", ok(2)).sending(ok(1)).making(but(8, "{p} answered 500*", 1)),
-    Rule::all("501", no(8, "{p} answered 501*", 1)),
-    Rule::all("502 page", no(8, "{p} answered 502: Bad Gateway*", 2)).making(no(
+    Rule::all("408", ok(2)).making(no(8, "{p} returned 408*", 1)),
+    Rule::all("500", ok(2)).making(no(8, "{p} returned 500*", 1)),
+    Rule::all("500 always", no(8, "{p} returned 500: no luck *[31m today *request id: req-7*", 2))
+        .making(no(8, "{p} returned 500*", 1)),
+    Rule::all("500 though done", ok(2)).sending(ok(1)).making(but(8, "{p} returned 500*", 1)),
+    Rule::all("501", no(8, "{p} returned 501*", 1)),
+    Rule::all("502 page", no(8, "{p} returned 502: Bad Gateway*", 2)).making(no(
         8,
-        "{p} answered 502: Bad Gateway*",
+        "{p} returned 502: Bad Gateway*",
         1,
     )),
-    Rule::all("503", ok(2)).making(no(8, "{p} answered 503*", 1)),
-    Rule::all("503 always", no(8, "{p} answered 503*", 2)).making(no(8, "{p} answered 503*", 1)),
+    Rule::all("503", ok(2)).making(no(8, "{p} returned 503*", 1)),
+    Rule::all("503 always", no(8, "{p} returned 503*", 2)).making(no(8, "{p} returned 503*", 1)),
     // Refused: never again.
-    Rule::all("401", no(4, "{p} answered 401: bad key *, no luck*", 1)),
-    Rule::all("403", no(4, "{p} answered 403*", 1)),
-    Rule::all("404", no(3, "{p} answered 404*", 1)),
-    Rule::all("409", no(1, "{p} answered 409: in use*", 1)),
+    Rule::all("401", no(4, "{p} returned 401: bad key *, no luck*", 1)),
+    Rule::all("403", no(4, "{p} returned 403*", 1)),
+    Rule::all("404", no(3, "{p} returned 404*", 1)),
+    Rule::all("409", no(1, "{p} returned 409: in use*", 1)),
     Rule::all("error of 100 MB", no(1, "{p} refused the request*", 1)),
     // A success that cannot be read: never again, but an upload looks whether it is there.
     Rule::all("page", no(8, "*HTML*", 1))
@@ -217,13 +217,13 @@ pub const RULES: &[Rule] = &[
     Rule::redirect("303", ok(2)),
     Rule::redirect("307", ok(2)),
     Rule::redirect("308", ok(2)),
-    Rule::redirect("redirect to another port", no(1, "{p} answered 418*", 1)),
-    Rule::redirect("redirect to another host", no(1, "{p} answered 418*", 1)),
+    Rule::redirect("redirect to another port", no(1, "{p} returned 418*", 1)),
+    Rule::redirect("redirect to another host", no(1, "{p} returned 418*", 1)),
     Rule::redirect(
         "redirect to a file",
         no(8, "{p} redirects to file:///etc/passwd, which is not an http or https URL*", 1),
     ),
-    Rule::all("redirect to nowhere", no(8, "{p} answered 302*", 1)),
+    Rule::all("redirect to nowhere", no(8, "{p} returned 302*", 1)),
     // Contents.
     Rule::of_upload(
         "wrong size stated",

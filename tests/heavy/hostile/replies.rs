@@ -411,7 +411,7 @@ fn an_answer_that_is_too_large_is_refused() {
     let last_ids = dialects().filter(|dialect| dialect.replies().cursor == Cursor::LastId);
     for dialect in dialects().take(1).chain(last_ids) {
         for (files, width, said) in
-            [(1_100_000, 0, "more than 1048576 objects"), (70, 1 << 20, "more than 64 MiB")]
+            [(1_100_000, 0, "more than 1048576 objects"), (70, 1 << 20, "larger than 64 MiB")]
         {
             let world = all_at_once(dialect, files, width);
             for verb in [&["ls", "--ids"][..], &["rm", "*", "--yes"]] {

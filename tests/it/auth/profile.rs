@@ -2,6 +2,7 @@
 
 use super::support::{mode, set_mode};
 use crate::support::sandbox::Sandbox;
+use haul::providers::REGISTRY;
 
 #[test]
 fn a_profile_is_added_selected_and_removed_and_comments_stay() {
@@ -35,7 +36,11 @@ fn an_invalid_profile_is_refused_before_it_is_written() {
     refused("../x --provider xai", "is not a valid profile name");
     refused("eu --provider xai --set team=1", "--set: xai has no setting \"team\"");
     refused("eu --provider xai --base-url ftp://x", "--base-url");
-    refused("eu --provider xai --wire-dialect klingon", "--wire-dialect: xai has no dialect \"klingon\"");
+    for spec in REGISTRY {
+        let name = spec.name;
+        let message = format!("--wire-dialect: {name} has no dialect \"klingon\"");
+        refused(&format!("eu --provider {name} --wire-dialect klingon"), &message);
+    }
     refused("eu --provider replicate --set signing_secret=s", "signing_secret is a secret");
 }
 

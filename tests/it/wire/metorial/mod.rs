@@ -34,21 +34,12 @@ fn spec() -> &'static Spec {
     find("metorial").expect("registered")
 }
 
-fn try_open(
-    api: &Server,
-    uploads: &Server,
-    dialect: &str,
-    set: &[(&str, &str)],
-) -> Result<Box<dyn Provider>, Error> {
+fn open_with(api: &Server, uploads: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provider> {
     let clock = clock("2026-01-31T23:00:00Z");
     let upload_base_url = uploads.url.clone();
     let token = Some("metorial_sk_TEST");
     let profile = Profile { name: "metorial", upload_base_url, token, ..Profile::new(spec(), &api.url) };
-    Profile { dialect, set, clock, ..profile }.open()
-}
-
-fn open_with(api: &Server, uploads: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provider> {
-    try_open(api, uploads, dialect, set).expect("opens")
+    Profile { dialect, set, clock, ..profile }.open().expect("opens")
 }
 
 fn open(api: &Server, dialect: &str) -> Box<dyn Provider> {

@@ -156,5 +156,4 @@ fn the_dialect_follows_the_settings_or_is_refused() {
     assert_eq!(download("auto", &SIGNING[..1]), Ok(Download::SignedLinks));
     assert_eq!(download("auto", &[("owner", "acme"), ("signing_secret", "")]), Ok(Download::SignedLinks));
     assert_eq!(download("signed", &SIGNING[..1]), Err(Kind::Usage));
-    assert_eq!(download("v2", &[]), Err(Kind::Usage));
 }

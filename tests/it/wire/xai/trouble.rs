@@ -72,7 +72,6 @@ async fn loose_replies_are_read() {
 fn settings_are_checked_when_it_is_opened() {
     let server = serve(&[]);
     for (dialect, set, kind) in [
-        ("grpc", ("format", "text"), Kind::Usage),
         ("auto", ("via", "ftp"), Kind::Usage),
         ("auto", ("format", "pdf"), Kind::Usage),
         ("auto", ("page_number", "0"), Kind::Usage),
