@@ -1,8 +1,8 @@
-//! Faults, hostile servers, soak, and properties. What takes long is ignored by default; `.ci/run` runs it.
+//! Fault injection, hostile servers, soak runs and properties. Slow tests are ignored by default; `.ci/run` runs them.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, its helpers too")]
-#![allow(clippy::print_stdout, reason = "what a test counts is worth reading")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test, in helpers as well")]
+#![allow(clippy::print_stdout, reason = "the tests print their counts")]
 
 #[path = "../it/platforms/mod.rs"]
 mod platforms;

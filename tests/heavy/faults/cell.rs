@@ -1,4 +1,4 @@
-//! One cell: the program is run once, against a platform where one thing goes wrong, and everything is looked at.
+//! One cell of the matrix: one run of the program with one fault, and the checks of its effects.
 
 use std::fs;
 use std::sync::LazyLock;
@@ -6,45 +6,46 @@ use std::sync::LazyLock;
 use haul::model::NewFile;
 use tokio::net::TcpSocket;
 
+use crate::faults::catalog::{Endpoint, Fault, Needs};
 use crate::faults::proxy::{Plan, Proxy};
 use crate::faults::site::{Site, files};
-use crate::faults::trouble::{Fault, Needs, Place};
 use crate::faults::verbs::{Target, Verb, arguments};
 use crate::platforms::faults::Expected;
 use crate::support::sandbox::Sandbox;
 
-/// Bytes of a file that is there before: too many to be downloaded anew when it breaks.
-const THERE: usize = 300_000;
-/// Bytes of a file that is sent: few enough to leave in one piece.
-const SENT: usize = 40_000;
-/// Bytes of one that cannot have left whole when the other side has read little.
-const LARGE: usize = 24 << 20;
-/// The contents: of what is there, of what is sent, of what is sent and large.
-static CONTENTS: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| [noise(1, THERE), noise(2, SENT), vec![0; LARGE]]);
+/// The size of an existing file: large enough that an interrupted download resumes instead of restarting.
+const EXISTING_SIZE: usize = 300_000;
+/// The size of an uploaded file: small enough to fit into the socket buffers.
+const SENT_SIZE: usize = 40_000;
+/// The size of an uploaded file that exceeds the socket buffers.
+const LARGE_SIZE: usize = 24 << 20;
+/// The contents of the existing, the small uploaded and the large uploaded file.
+static CONTENTS: LazyLock<[Vec<u8>; 3]> =
+    LazyLock::new(|| [noise(1, EXISTING_SIZE), noise(2, SENT_SIZE), vec![0; LARGE_SIZE]]);
 
 /// One cell of the matrix.
 #[derive(Clone, Copy)]
 pub struct Cell {
-    /// Its number: names its file.
+    /// A unique number, part of the name of its file.
     pub number: usize,
     pub verb: Verb,
     pub fault: &'static Fault,
     pub target: Target,
     pub expected: Expected,
-    /// Whether an ordinary run has it.
+    /// Whether an ordinary run includes it.
     pub ordinary: bool,
 }
 
 impl Cell {
-    /// Runs it. Returns the most memory that the program took, in KiB; the error tells all that is not as it must be.
+    /// Runs the cell. Returns the peak memory of the program in KiB, or an error that lists every failed check.
     pub fn run(&self, site: &Site) -> Result<u64, String> {
         let mut env = Sandbox::new().with_real_clock();
         let work = env.work();
         let name = format!("cell-{}.pdf", self.number);
-        let [there, small, large] = &*CONTENTS;
+        let [existing, small, large] = &*CONTENTS;
         let new = if self.fault.needs == Needs::Large { large } else { small };
 
-        let ahead = if let Place::Clock(seconds) = self.fault.place { seconds } else { 0 };
+        let ahead = if let Endpoint::Clock(seconds) = self.fault.endpoint { seconds } else { 0 };
         let plan = Plan {
             method: self.target.method,
             path: self.target.path,
@@ -52,28 +53,28 @@ impl Cell {
             times: self.fault.times,
             ahead,
         };
-        let proxy = Proxy::start(site.address, site.elsewhere.addresses, plan);
+        let proxy = Proxy::start(site.address, site.foreign.addresses, plan);
         let base = site.rig.served.base(site.column.case.provider);
         let path = base.trim_start_matches(&site.rig.served.root).to_owned();
         let through = format!("http://{}{path}", proxy.address);
-        // Held as long as the program runs, so that nobody else begins to listen there.
-        let silent = TcpSocket::new_v4().unwrap();
-        silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let base = match self.fault.place {
-            Place::NoSuchHost => format!("http://files.invalid{path}"),
-            Place::NobodyListens => format!("http://{}{path}", silent.local_addr().unwrap()),
-            Place::Platform | Place::Clock(_) => through.clone(),
+        // Stays bound during the run, so that no other process can listen on this port.
+        let closed_port = TcpSocket::new_v4().unwrap();
+        closed_port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let base = match self.fault.endpoint {
+            Endpoint::UnknownHost => format!("http://files.invalid{path}"),
+            Endpoint::ClosedPort => format!("http://{}{path}", closed_port.local_addr().unwrap()),
+            Endpoint::Platform | Endpoint::Clock(_) => through.clone(),
         };
-        let id = self.prepare(site, &mut env, &through, &name, there, new);
+        let id = self.prepare(site, &mut env, &through, &name, existing, new);
         let before = files(&work);
         let record = site.stored(&name).into_iter().next().map(|(file, _)| file);
-        proxy.spoil();
+        proxy.arm();
 
         let mut arguments = arguments(site.column, self.verb, &name, &id);
-        if self.fault.place == Place::NoSuchHost {
+        if self.fault.endpoint == Endpoint::UnknownHost {
             arguments.push("--insecure-http".to_owned());
         }
-        if self.fault.needs == Needs::Impatience {
+        if self.fault.needs == Needs::ShortTimeout {
             arguments.extend(["--timeout".to_owned(), "2s".to_owned()]);
         }
         if self.number.is_multiple_of(3) {
@@ -81,25 +82,25 @@ impl Cell {
         }
         let (run, peak) = site.run(&mut env, &base, &arguments);
 
-        let mut wrong = Vec::new();
-        self.judge_run(site, &run, peak, there, &mut wrong);
-        self.judge_requests(&proxy, &mut wrong);
-        self.judge_disk(&before, &files(&work), &name, there, &mut wrong);
-        self.judge_platform(site, &name, &id, record.as_ref(), (there, new), &mut wrong);
+        let mut failures = Vec::new();
+        self.check_run(site, &run, peak, existing, &mut failures);
+        self.check_requests(&proxy, &mut failures);
+        self.check_disk(&before, &files(&work), &name, existing, &mut failures);
+        self.check_platform(site, &name, &id, record.as_ref(), (existing, new), &mut failures);
         for (file, _) in site.stored(&name) {
             let _ = site.rig.served.store.delete(site.column.case.provider, &file.id);
         }
-        if wrong.is_empty() {
+        if failures.is_empty() {
             return Ok(peak);
         }
-        let asked: Vec<String> =
-            proxy.asked().iter().map(|it| format!("{} {}", it.method, it.path)).collect();
+        let requests: Vec<String> =
+            proxy.requests().iter().map(|it| format!("{} {}", it.method, it.path)).collect();
         Err(format!(
-            "{} · {} · {}:\n  {}\n  status {}, asked {asked:?}\n  {}",
+            "{} · {} · {}:\n  {}\n  status {}, requests {requests:?}\n  {}",
             site.column.name,
             self.verb.name(),
             self.fault.name,
-            wrong.join("\n  "),
+            failures.join("\n  "),
             run.status,
             run.stderr()
                 .lines()
@@ -109,20 +110,21 @@ impl Cell {
         ))
     }
 
-    /// What is there before the run, here and there. Returns the file's id, if it has one.
+    /// Creates the files that exist before the run, locally and on the platform. Returns the id of the platform's file,
+    /// or an empty string without one.
     fn prepare(
         &self,
         site: &Site,
         env: &mut Sandbox,
         base: &str,
         name: &str,
-        there: &[u8],
+        existing: &[u8],
         new: &[u8],
     ) -> String {
         let work = env.work();
         if self.verb == Verb::Skip {
-            // Sent from here, so that it can be compared where the platform states no checksum.
-            fs::write(work.join(name), there).unwrap();
+            // Uploaded by the program, so that it can compare the content even if the platform states no checksum.
+            fs::write(work.join(name), existing).unwrap();
             site.run(env, base, &arguments(site.column, Verb::Skip, name, "")).0.ok();
             return site.stored(name)[0].0.id.to_string();
         }
@@ -132,9 +134,9 @@ impl Cell {
         if !self.verb.finds_a_file() {
             return String::new();
         }
-        // A kind that every platform takes, and makes links to.
+        // A content type that every platform accepts and creates links for.
         let content_type = "application/pdf".to_owned();
-        let file = NewFile { content_type, ..NewFile::from_bytes(name, there.to_vec()) };
+        let file = NewFile { content_type, ..NewFile::from_bytes(name, existing.to_vec()) };
         let file = site.rig.upload(&file).unwrap();
         if self.verb == Verb::Revoke {
             site.rig.run(site.rig.provider.link(&file.id, None)).unwrap();
@@ -143,7 +145,7 @@ impl Cell {
     }
 }
 
-/// Bytes that look random and are the same each time.
+/// Pseudorandom bytes, the same for equal seeds.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

@@ -1,11 +1,11 @@
-//! What must come of each fault: by the class of the request it hits. Exceptions
-//! of single platforms are in `tests/it/platforms`.
+//! The expected outcome of each fault, by class of request. Exceptions of single platforms are in
+//! `tests/it/platforms`.
 
 use crate::faults::verbs::{Class, Column, Reason, Verb};
 use crate::platforms::faults::{Exception, Expected, Outcome, but, cannot, no, ok, ok_undone, part};
 use crate::platforms::of;
 
-/// What one fault does to a request of each class.
+/// The expected outcomes of one fault, one per class of request.
 pub struct Rule {
     pub fault: &'static str,
     read: Outcome,
@@ -27,7 +27,7 @@ impl Rule {
             Class::Delete => self.delete,
             Class::Send => self.send,
             Class::Place => self.place,
-            // Its answer has nothing to read, as that of a deletion; and without the end nothing is there.
+            // The response has no content, as with a deletion, and an upload without its last step stores nothing.
             Class::Step => match (self.delete, self.place) {
                 (Outcome::Ends(expected), _) if expected.exit == 0 => self.delete,
                 (_, Outcome::Ends(expected)) => {
@@ -75,26 +75,26 @@ impl Rule {
         self
     }
 
-    /// A fault of the content that a download brings.
+    /// A fault in downloaded content.
     const fn of_content(fault: &'static str, it: Outcome) -> Self {
-        Self::all(fault, cannot("only a content has bytes that can be told from others")).fetching(it)
+        Self::all(fault, cannot("only content can be checked for wrong bytes")).fetching(it)
     }
 
-    /// A fault in the middle of a content that is sent.
+    /// A fault in the middle of a request body.
     const fn of_body(fault: &'static str, it: Outcome) -> Self {
-        Self::all(fault, cannot("its body is none, or leaves in one piece with the head: see `reset`"))
+        Self::all(fault, cannot("the body is empty or leaves in one write with the head: see `reset`"))
             .sending(it)
             .placing(it)
     }
 
-    /// A fault of what is told about a file that was sent.
+    /// A false statement about an uploaded file.
     const fn of_upload(fault: &'static str, it: Outcome) -> Self {
-        Self::all(fault, cannot("only what was sent can be compared with what is told of it"))
+        Self::all(fault, cannot("only an upload has something to compare the response with"))
             .sending(it)
             .placing(it)
     }
 
-    /// A redirect: followed for what reads, refused for the rest.
+    /// A redirect: followed for requests that read, refused for the others.
     const fn redirect(fault: &'static str, followed: Outcome) -> Self {
         Self::all(fault, no(8, "{p} redirects to *, which is not followed for a *", 1))
             .reading(followed)
@@ -110,12 +110,12 @@ const MISMATCH: &str = "*expected 300000 bytes, received *";
 const STARTS_OVER: &str = "the server restarted the download, and standard output cannot be rewound*";
 const DROPPED: &str = "{p} closed the connection in the middle of the content*";
 
-/// Every fault's rule.
+/// The rules of all faults.
 pub const RULES: &[Rule] = &[
-    // Never left: goes again, then tells so.
+    // The request is never sent: retried, then reported.
     Rule::all("no such host", no(7, UNREACHED, 0)),
     Rule::all("refused", no(7, UNREACHED, 0)),
-    // Nobody knows whether it was done: again where twice is as good as once; an upload looks first.
+    // The outcome is unknown: retried if idempotent; an upload lists the files first.
     Rule::all("reset", ok(2)).making(no(7, BROKE, 1)),
     Rule::all("reset always", no(7, BROKE, 2)).making(no(7, BROKE, 1)),
     Rule::of_body("reset in the body", ok(2)),
@@ -132,7 +132,7 @@ pub const RULES: &[Rule] = &[
     Rule::all("slow head always", no(7, SILENT, 2)).making(no(7, SILENT, 1)),
     Rule::all("stalled body", ok(2)).sending(ok(1)).making(but(7, SILENT, 1)),
     Rule::all("slow body", ok(1)),
-    // Turned away: goes again, after as long as the platform asks for.
+    // Rate limits: retried after the time that the platform asks for.
     Rule::all("429 seconds", ok(2)),
     Rule::all("429 date", ok(2)),
     Rule::all("429", ok(2)),
@@ -140,7 +140,7 @@ pub const RULES: &[Rule] = &[
     Rule::all("429 a day", no(6, "{p} returned 429*asks to wait 24 h*try again after 2*", 1)),
     Rule::all("429 until tomorrow", no(6, "{p} returned 429*asks to wait 2*try again after 2*", 1)),
     Rule::all("429 quota", no(6, "{p} returned 429: You*", 1)),
-    // Failed: as if the answer had been lost.
+    // Server errors: the same as a lost response.
     Rule::all("408", ok(2)).making(no(8, "{p} returned 408*", 1)),
     Rule::all("500", ok(2)).making(no(8, "{p} returned 500*", 1)),
     Rule::all("500 always", no(8, "{p} returned 500: no luck *[31m today *request id: req-7*", 2))
@@ -154,13 +154,13 @@ pub const RULES: &[Rule] = &[
     )),
     Rule::all("503", ok(2)).making(no(8, "{p} returned 503*", 1)),
     Rule::all("503 always", no(8, "{p} returned 503*", 2)).making(no(8, "{p} returned 503*", 1)),
-    // Refused: never again.
+    // Client errors: not retried.
     Rule::all("401", no(4, "{p} returned 401: bad key *, no luck*", 1)),
     Rule::all("403", no(4, "{p} returned 403*", 1)),
     Rule::all("404", no(3, "{p} returned 404*", 1)),
     Rule::all("409", no(1, "{p} returned 409: in use*", 1)),
     Rule::all("error of 100 MB", no(1, "{p} refused the request*", 1)),
-    // A success that cannot be read: never again, but an upload looks whether it is there.
+    // An unreadable success: not retried, but an upload looks for its file.
     Rule::all("page", no(8, "*HTML*", 1))
         .fetching(no(9, MISMATCH, 1))
         .sending(no(8, "*HTML*", 2))
@@ -189,7 +189,7 @@ pub const RULES: &[Rule] = &[
         .deleting(ok(1))
         .sending(ok(1))
         .placing(but(8, "*", 2)),
-    // Lengths and frames that lie.
+    // Wrong lengths and framing.
     Rule::all("longer than sent", ok(2)).fetching(ok(1)).sending(ok(1)).making(but(7, BROKE, 1)),
     Rule::all("shorter than sent", but(8, "*is not valid: EOF*", 1))
         .fetching(no(9, MISMATCH, 1))
@@ -224,7 +224,7 @@ pub const RULES: &[Rule] = &[
         no(8, "{p} redirects to file:///etc/passwd, which is not an http or https URL*", 1),
     ),
     Rule::all("redirect to nowhere", no(8, "{p} returned 302*", 1)),
-    // Contents.
+    // Content.
     Rule::of_upload(
         "wrong size stated",
         but(9, "*sent 40000 bytes, but the platform has 40001*haul rm id:*", 1),
@@ -233,7 +233,7 @@ pub const RULES: &[Rule] = &[
     Rule::of_content("wrong bytes", no(9, "*", 1)),
     Rule::of_content("cut", ok(2)),
     Rule::of_content("range ignored", ok(2)).printing(no(8, STARTS_OVER, 2)),
-    // All of it is asked for then.
+    // The last attempt requests the whole content.
     Rule::of_content("wrong range", ok(3)).printing(no(8, STARTS_OVER, 3)),
     Rule::of_content("416", ok(3)).printing(no(8, STARTS_OVER, 3)),
     Rule::of_content("cut, then dead", part(7, BROKE, 3, 100_000)),
@@ -243,7 +243,7 @@ pub const RULES: &[Rule] = &[
 /// An exception that applies to every column of a kind.
 pub struct General {
     applies: fn(&Column) -> bool,
-    /// Its column is empty.
+    /// Its `column` is empty.
     pub exception: Exception,
 }
 
@@ -255,7 +255,7 @@ pub static GENERAL: &[General] = &[
             verbs: &[Verb::Retire],
             faults: &["404"],
             outcome: ok_undone(1),
-            why: "what is not there needs not be taken away: an earlier run may have come so far",
+            why: "a missing file needs no deletion: an earlier run may have deleted it",
         },
     },
     General {
@@ -270,9 +270,9 @@ pub static GENERAL: &[General] = &[
     },
 ];
 
-const NO_CHECKSUM: Reason = "it states no checksum: a byte that is wrong looks like any other";
+const NO_CHECKSUM: Reason = "the platform states no checksum, so a wrong byte cannot be detected";
 
-/// The exceptions of a column; the first that fits holds.
+/// The exceptions of a column; the first that matches applies.
 pub fn exceptions(column: &Column) -> impl Iterator<Item = &'static Exception> {
     let own = of(column.case.provider).exceptions.iter();
     let own = own.filter(|exception| column.name.starts_with(exception.column));

@@ -1,4 +1,4 @@
-//! The product of platforms, verbs and faults, run and counted.
+//! The product of platforms, verbs and faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,20 +8,20 @@ use std::thread;
 
 use haul::providers::supports;
 
+use crate::faults::catalog::{FAULTS, Needs};
 use crate::faults::cell::Cell;
 use crate::faults::expected::{GENERAL, RULES, exceptions};
 use crate::faults::site::Site;
-use crate::faults::trouble::{FAULTS, Needs};
 use crate::faults::verbs::{Class, Column, REFUSED, Reason, Requests, Verb, columns, target};
 use crate::platforms::all;
 use crate::platforms::faults::{Exception, Outcome};
 
-/// Cells at a time. Most of a cell is waiting: for pauses between attempts, for silence to be noticed.
+/// The number of concurrent cells. A cell mostly waits: for pauses between attempts and for timeouts.
 const AT_ONCE: usize = 12;
 
-/// The whole product.
+/// The whole matrix.
 struct Matrix {
-    /// Every cell that can be, with its column.
+    /// Every possible cell, with its column.
     cells: Vec<(&'static Column, Cell)>,
     /// The reason for each missing cell, with its column.
     reasons: Vec<(&'static Column, Reason)>,
@@ -45,7 +45,7 @@ impl Matrix {
                         Ok((_, Outcome::Cannot(reason))) | Err(reason) => reasons.push((column, reason)),
                     }
                 }
-                // Each verb meets each fault in an ordinary run, on the platforms in turn.
+                // An ordinary run crosses each verb with each fault on one platform, chosen in turn.
                 let count = cells.len() - first;
                 if count > 0 {
                     cells[first + (verb_at + fault_at) % count].1.ordinary = true;
@@ -71,10 +71,10 @@ fn exception(column: &Column, verb: Verb, fault: &str) -> Option<&'static Except
     exceptions(column).find(|exception| exception.verbs.contains(&verb) && exception.faults.contains(&fault))
 }
 
-/// How many cells of each verb and fault were as they must be.
+/// The number of passed cells of each fault and verb.
 type Counts = BTreeMap<(&'static str, &'static str), usize>;
 
-/// Runs the cells of an ordinary run, or the others; tells what failed, and counts the rest.
+/// Runs the cells of an ordinary run, or all others. Panics with the failures, and returns the number of cells.
 fn run(ordinary: bool) -> usize {
     let only = std::env::var("FAULTS").unwrap_or_default();
     let sites: Vec<Site> = columns().into_iter().map(Site::start).collect();
@@ -85,8 +85,8 @@ fn run(ordinary: bool) -> usize {
     let cells = Matrix::new().cells.into_iter().filter(|(column, cell)| chosen(column, cell));
     let site = |column: &Column| sites.iter().find(|site| site.column.name == column.name).unwrap();
     let mut work: Vec<(&Site, Cell)> = cells.map(|(column, cell)| (site(column), cell)).collect();
-    // What waits longest begins first.
-    work.sort_by_key(|(_, cell)| cell.fault.needs != Needs::Impatience);
+    // The slowest cells start first.
+    work.sort_by_key(|(_, cell)| cell.fault.needs != Needs::ShortTimeout);
     let (next, most, failed) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::<Vec<String>>::default());
     let (counts, of_column) = (Mutex::<Counts>::default(), Mutex::<BTreeMap<&str, usize>>::default());
     thread::scope(|scope| {
@@ -103,30 +103,30 @@ fn run(ordinary: bool) -> usize {
                                 .or_default() += 1;
                             *of_column.lock().unwrap().entry(site.column.name).or_default() += 1;
                         }
-                        Err(what) => failed.lock().unwrap().push(what),
+                        Err(failure) => failed.lock().unwrap().push(failure),
                     }
                 }
             });
         }
     });
     let mut failed = failed.into_inner().unwrap();
-    let mut elsewhere = 0;
+    let mut foreign_requests = 0;
     for site in &sites {
-        match site.kept_its_token() {
-            Ok(heard) => elsewhere += heard,
-            Err(what) => failed.push(what),
+        match site.check_foreign_requests() {
+            Ok(count) => foreign_requests += count,
+            Err(failure) => failed.push(failure),
         }
     }
     failed.sort();
     println!("{}", summary(&counts.into_inner().unwrap(), &of_column.into_inner().unwrap()));
-    println!("{} cells; a run took {} KiB of memory at most", work.len(), most.into_inner());
+    println!("{} cells; peak memory of a run: {} KiB", work.len(), most.into_inner());
     assert!(failed.is_empty(), "{} of {} cells failed:\n{}", failed.len(), work.len(), failed.join("\n"));
-    assert!(elsewhere > 0 || !only.is_empty(), "no redirect was followed to another origin");
+    assert!(foreign_requests > 0 || !only.is_empty(), "no redirect was followed to another origin");
     assert!(only.is_empty(), "{} cells ran, not all", work.len());
     work.len()
 }
 
-/// The matrix: a line a fault, a column a verb, the number of platforms in it.
+/// A table with a row per fault and a column per verb; the cells are numbers of platforms.
 fn summary(counts: &Counts, of_column: &BTreeMap<&str, usize>) -> String {
     let mut text = format!("{:<28}", "");
     for (at, _) in Verb::ALL.iter().enumerate() {
@@ -157,7 +157,7 @@ fn every_verb_withstands_every_fault() {
 }
 
 #[test]
-#[ignore = "heavy: the same on all other platforms"]
+#[ignore = "heavy: the cells that an ordinary run omits"]
 fn every_verb_withstands_every_fault_on_every_platform() {
     assert_eq!(run(false), Matrix::new().count(false));
 }
@@ -194,21 +194,21 @@ fn every_cell_has_an_expectation_or_a_reason() {
 }
 
 #[test]
-fn a_verb_is_left_out_just_where_the_platform_cannot() {
+fn verbs_are_refused_exactly_where_the_platform_lacks_the_operation() {
     for column in columns() {
         let Requests::Verbs { others, .. } = column.requests else { continue };
         for verb in Verb::ALL {
             let can = supports(column.case.can(), verb.needs());
             let refused = target(column, verb).is_err_and(|reason| reason == REFUSED);
             assert_eq!(refused, !can, "{} {}", column.name, verb.name());
-            let told = others.iter().filter(|(verbs, _)| verbs.contains(&verb)).count();
-            assert!(told <= usize::from(can), "{} {} is told of {told} times", column.name, verb.name());
+            let stated = others.iter().filter(|(verbs, _)| verbs.contains(&verb)).count();
+            assert!(stated <= usize::from(can), "{} {} is stated {stated} times", column.name, verb.name());
         }
     }
 }
 
 #[test]
-fn every_dialect_is_a_column_or_has_a_reason() {
+fn every_dialect_has_a_column_or_a_reason() {
     for platform in all() {
         for dialect in platform.spec().dialects {
             let is = |column: &Column| column.case.dialect == dialect.name;

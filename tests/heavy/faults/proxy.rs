@@ -1,5 +1,5 @@
-//! A proxy on loopback between the program and a platform. It understands the boundaries of HTTP/1.1, passes on what it is
-//! not told to spoil, and remembers what it was asked.
+//! A proxy on loopback between the program and a platform. It parses the framing of HTTP/1.1, injects faults into the
+//! requests of a plan, forwards all others, and records the requests.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,41 +15,41 @@ use crate::support::server::{Listener, Request};
 
 /// What happens to the connection after a fault.
 pub enum Next {
-    /// It stays open for another request.
+    /// The connection stays open for another request.
     Stay,
-    /// It ends in peace: what was written arrives.
+    /// The connection is closed after the written bytes have arrived.
     Close,
-    /// It is reset.
+    /// The connection is reset.
     Reset,
 }
 
-/// What a fault does with a request.
+/// The action of a fault on one request.
 pub type Inject = fn(&mut Exchange) -> io::Result<Next>;
 
-/// Which requests are spoiled, how often and how.
+/// The requests that a fault is injected into.
 #[derive(Clone, Copy)]
 pub struct Plan {
     pub method: &'static str,
-    /// The path from the root; `*` is one part of it.
+    /// The absolute path; `*` stands for one segment.
     pub path: &'static str,
     pub inject: Inject,
-    /// So many of them, the first ones.
+    /// The number of requests, counted from the first.
     pub times: usize,
-    /// Seconds that the platform's clock is ahead.
+    /// The number of seconds by which the platform's clock is ahead.
     pub ahead: i64,
 }
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Recorded {
     request: Request,
     /// The target without its query.
     pub path: String,
-    /// Whether it is one of those that the plan names.
-    pub named: bool,
+    /// Whether the plan targets it.
+    pub targeted: bool,
 }
 
-impl Deref for Asked {
+impl Deref for Recorded {
     type Target = Request;
 
     fn deref(&self) -> &Request {
@@ -57,7 +57,7 @@ impl Deref for Asked {
     }
 }
 
-/// The proxy; it listens until it is dropped.
+/// The proxy. It listens until it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -66,62 +66,62 @@ pub struct Proxy {
 
 struct Shared {
     platform: SocketAddr,
-    elsewhere: [SocketAddr; 2],
+    foreign: [SocketAddr; 2],
     plan: Plan,
-    spoils: AtomicBool,
-    spoiled: AtomicUsize,
-    asked: Mutex<Vec<Asked>>,
-    poured: AtomicU64,
+    armed: AtomicBool,
+    injected: AtomicUsize,
+    requests: Mutex<Vec<Recorded>>,
+    endless_bytes: AtomicU64,
 }
 
-/// One request that is to be spoiled.
+/// One request, and the connection to its client.
 pub struct Exchange<'a> {
-    pub asked: Asked,
-    /// How many were spoiled before it.
+    pub request: Recorded,
+    /// The number of injections before this one.
     pub number: usize,
     client: &'a mut TcpStream,
     shared: &'a Shared,
-    /// Bytes of the body that are still to be read.
+    /// The number of unread bytes of the body.
     left: u64,
 }
 
 impl Proxy {
-    /// A proxy for a platform at `platform`; `elsewhere` is where redirects lead: another port and another host.
-    pub fn start(platform: SocketAddr, elsewhere: [SocketAddr; 2], plan: Plan) -> Self {
+    /// A proxy for the platform at `platform`. `foreign` are the targets of redirects: another port and another host.
+    pub fn start(platform: SocketAddr, foreign: [SocketAddr; 2], plan: Plan) -> Self {
         let shared = Arc::new(Shared {
             platform,
-            elsewhere,
+            foreign,
             plan,
-            spoils: AtomicBool::new(false),
-            spoiled: AtomicUsize::new(0),
-            asked: Mutex::default(),
-            poured: AtomicU64::new(0),
+            armed: AtomicBool::new(false),
+            injected: AtomicUsize::new(0),
+            requests: Mutex::default(),
+            endless_bytes: AtomicU64::new(0),
         });
         let serving = Arc::clone(&shared);
         let listener = Listener::new(move |stream| serving.serve(stream));
         Self { address: listener.address, shared, _listener: listener }
     }
 
-    /// Begins: until then everything passes and nothing is noted.
-    pub fn spoil(&self) {
-        self.shared.spoils.store(true, Ordering::SeqCst);
+    /// Starts to inject faults and to record requests.
+    pub fn arm(&self) {
+        self.shared.armed.store(true, Ordering::SeqCst);
     }
 
-    /// All requests since it began.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().unwrap().clone()
+    /// All requests since the call of `arm`.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.requests.lock().unwrap().clone()
     }
 
-    /// How many bytes of answers without end were taken.
-    pub fn poured(&self) -> u64 {
-        self.shared.poured.load(Ordering::SeqCst)
+    /// The number of bytes that clients read from endless responses.
+    pub fn endless_bytes(&self) -> u64 {
+        self.shared.endless_bytes.load(Ordering::SeqCst)
     }
 }
 
 impl Shared {
     fn serve(&self, mut client: TcpStream) {
         let _ = client.set_nodelay(true);
-        // Nobody is waited for longer than the longest test.
+        // Longer than the longest test.
         let _ = client.set_read_timeout(Some(Duration::from_mins(2)));
         let _ = client.set_write_timeout(Some(Duration::from_mins(2)));
         let next = loop {
@@ -145,15 +145,16 @@ impl Shared {
     fn one(&self, client: &mut TcpStream) -> io::Result<Option<Next>> {
         let Some(request) = Request::read_head(client)? else { return Ok(None) };
         let path = request.target.split('?').next().unwrap_or_default().to_owned();
-        let named = request.method == self.plan.method && fits(self.plan.path, &path);
+        let targeted = request.method == self.plan.method && fits(self.plan.path, &path);
         let left = request.length();
-        let asked = Asked { request, path, named };
-        let spoils = self.spoils.load(Ordering::SeqCst);
-        if spoils {
-            self.asked.lock().unwrap().push(asked.clone());
+        let request = Recorded { request, path, targeted };
+        let armed = self.armed.load(Ordering::SeqCst);
+        if armed {
+            self.requests.lock().unwrap().push(request.clone());
         }
-        let number = if named && spoils { self.spoiled.fetch_add(1, Ordering::SeqCst) } else { usize::MAX };
-        let mut exchange = Exchange { asked, number, client, shared: self, left };
+        let number =
+            if targeted && armed { self.injected.fetch_add(1, Ordering::SeqCst) } else { usize::MAX };
+        let mut exchange = Exchange { request, number, client, shared: self, left };
         if number < self.plan.times {
             return (self.plan.inject)(&mut exchange).map(Some);
         }
@@ -164,31 +165,31 @@ impl Shared {
 }
 
 impl Exchange<'_> {
-    /// Reads the rest of the body and forgets it.
+    /// Reads and discards the rest of the body.
     pub fn take_body(&mut self) -> io::Result<()> {
         self.take(u64::MAX)
     }
 
-    /// Reads that many bytes of the body and forgets them.
+    /// Reads and discards up to this number of bytes of the body.
     pub fn take(&mut self, most: u64) -> io::Result<()> {
         let count = self.left.min(most);
         self.left -= io::copy(&mut self.client.take(count), &mut io::sink())?;
         Ok(())
     }
 
-    /// Has the platform carry the request out, and returns its answer.
+    /// Forwards the request to the platform and returns its response.
     pub fn forward(&mut self) -> io::Result<Reply> {
         self.forward_without("")
     }
 
-    /// The same without a header.
+    /// Forwards the request without one header.
     pub fn forward_without(&mut self, header: &str) -> io::Result<Reply> {
         let mut platform = TcpStream::connect(self.shared.platform)?;
         let out = |line: &&str| {
             let name = line.split(':').next().unwrap_or_default();
             !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case(header)
         };
-        let head: Vec<&str> = self.asked.head.trim_end().lines().filter(out).collect();
+        let head: Vec<&str> = self.request.head.trim_end().lines().filter(out).collect();
         platform.write_all(format!("{}\r\nconnection: close\r\n\r\n", head.join("\r\n")).as_bytes())?;
         self.left -= io::copy(&mut self.client.take(self.left), &mut platform)?;
         let mut bytes = Vec::new();
@@ -204,7 +205,7 @@ impl Exchange<'_> {
         self.client.write_all(bytes)
     }
 
-    /// Takes the whole request and answers in the platform's place.
+    /// Reads the whole request and responds instead of the platform.
     pub fn answer(&mut self, status: u16, headers: &[(&str, &str)], body: &str) -> io::Result<Next> {
         self.take_body()?;
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -214,34 +215,34 @@ impl Exchange<'_> {
         Ok(Next::Stay)
     }
 
-    /// Sends bytes again and again until the client has enough of them, or `most` were taken.
-    pub fn pour(&mut self, bytes: &[u8], most: u64) -> io::Result<()> {
-        let mut poured = 0;
-        while poured < most {
+    /// Sends `bytes` repeatedly until the client closes the connection or has read `most` bytes.
+    pub fn send_repeatedly(&mut self, bytes: &[u8], most: u64) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < most {
             let count = self.client.write(bytes)?;
-            poured += count as u64;
-            self.shared.poured.fetch_add(count as u64, Ordering::SeqCst);
+            sent += count as u64;
+            self.shared.endless_bytes.fetch_add(count as u64, Ordering::SeqCst);
         }
         Ok(())
     }
 
-    /// Waits until the client goes away.
-    pub fn hold(&mut self) -> io::Result<()> {
+    /// Waits until the client closes the connection.
+    pub fn wait_for_client(&mut self) -> io::Result<()> {
         io::copy(self.client, &mut io::sink()).map(drop)
     }
 
-    /// Says no more, but goes on listening.
+    /// Closes the direction to the client only.
     pub fn half_close(&mut self) -> io::Result<()> {
         self.client.shutdown(Shutdown::Write)
     }
 
-    /// Another server: 0 is another port, 1 another host.
-    pub fn elsewhere(&self, which: usize) -> SocketAddr {
-        self.shared.elsewhere[which]
+    /// A foreign server: 0 is another port, 1 another host.
+    pub fn foreign(&self, which: usize) -> SocketAddr {
+        self.shared.foreign[which]
     }
 }
 
-/// Whether a path has the form of a pattern.
+/// Whether a path matches a pattern.
 fn fits(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {
@@ -253,30 +254,31 @@ fn fits(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// Servers that no token may reach: another port, and another host. All that they hear is kept.
-pub struct Elsewhere {
+/// Two servers outside the platform's origin, one on another port and one on another host. They record all requests;
+/// the token must not be in them.
+pub struct ForeignServers {
     pub addresses: [SocketAddr; 2],
-    heard: Arc<Mutex<Vec<String>>>,
+    heads: Arc<Mutex<Vec<String>>>,
     _listeners: [Listener; 2],
 }
 
-impl Elsewhere {
+impl ForeignServers {
     pub fn start() -> Self {
-        let heard = Arc::<Mutex<Vec<String>>>::default();
+        let heads = Arc::<Mutex<Vec<String>>>::default();
         let listeners = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| {
-            let heard = Arc::clone(&heard);
+            let heads = Arc::clone(&heads);
             Listener::at(address, move |mut stream| {
                 if let Ok(Some(request)) = Request::read_head(&mut stream) {
-                    heard.lock().unwrap().push(request.head);
+                    heads.lock().unwrap().push(request.head);
                     let _ = stream.write_all(b"HTTP/1.1 418 Teapot\r\ncontent-length: 0\r\n\r\n");
                 }
             })
         });
         let addresses = [listeners[0].address, listeners[1].address];
-        Self { addresses, heard, _listeners: listeners }
+        Self { addresses, heads, _listeners: listeners }
     }
 
-    pub fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 }

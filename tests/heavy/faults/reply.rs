@@ -1,9 +1,9 @@
-//! An answer of a platform: read whole, changed, written again.
+//! A response of a platform that can be parsed, changed and serialized.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-/// An answer of the platform, whole.
+/// A complete response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
@@ -37,9 +37,9 @@ impl Reply {
         Some(Self { status, headers, body })
     }
 
-    /// The head, with these lines in place of those that say how long the body is.
+    /// The head; `framing` replaces the headers that state the length of the body.
     pub fn head(&self, framing: &str) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} Whatever\r\n", self.status);
+        let mut head = format!("HTTP/1.1 {} Status\r\n", self.status);
         for (name, value) in &self.headers {
             if !matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection") {
                 head = format!("{head}{name}: {value}\r\n");
@@ -48,12 +48,12 @@ impl Reply {
         format!("{head}{framing}\r\n\r\n").into_bytes()
     }
 
-    /// All of it.
+    /// The head and the body.
     pub fn bytes(&self) -> Vec<u8> {
         [self.head(&format!("content-length: {}", self.body.len())), self.body.clone()].concat()
     }
 
-    /// Puts every time of the platform's own clock ahead.
+    /// Moves every time of the platform's clock by `by`.
     pub fn shift(&mut self, by: SignedDuration) {
         self.headers.retain(|(name, _)| name != "date");
         self.headers.push(("date".to_owned(), http_date(Timestamp::now() + by)));
@@ -82,7 +82,7 @@ fn shift(value: &mut Value, by: SignedDuration) {
     }
 }
 
-/// A time as headers say it.
+/// A time in the format of HTTP headers.
 pub fn http_date(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -1,4 +1,4 @@
-//! A platform that is served, and runs of the program on it.
+//! The emulator of a column, and runs of the program against it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,16 +11,16 @@ use haul::model::{File, FileId};
 use haul::providers::{Op, supports};
 use haul::store;
 
-use crate::faults::proxy::Elsewhere;
+use crate::faults::proxy::ForeignServers;
 use crate::faults::verbs::{Column, Requests, TOKEN};
 use crate::support::rig::Rig;
 use crate::support::sandbox::{Run, Sandbox};
 
-/// A platform that is served for all cells of its column.
+/// An emulated platform that all cells of a column share.
 pub struct Site {
     pub column: &'static Column,
     pub rig: Rig,
-    pub elsewhere: Elsewhere,
+    pub foreign: ForeignServers,
     pub address: SocketAddr,
 }
 
@@ -28,23 +28,23 @@ impl Site {
     pub fn start(column: &'static Column) -> Self {
         let rig = Rig::new(column.case);
         let address = rig.served.root.trim_start_matches("http://").parse().unwrap();
-        Self { column, rig, elsewhere: Elsewhere::start(), address }
+        Self { column, rig, foreign: ForeignServers::start(), address }
     }
 
-    /// What cells of this platform have sent elsewhere: never the token, never more than a question. Tells how often.
-    pub fn kept_its_token(&self) -> Result<usize, String> {
-        let heard = self.elsewhere.heard();
+    /// Checks the requests to the foreign servers: only GET, and without the token. Returns their number.
+    pub fn check_foreign_requests(&self) -> Result<usize, String> {
+        let heads = self.foreign.heads();
         let is_bad = |head: &&String| {
             let lower = head.to_lowercase();
             lower.contains(TOKEN) || lower.contains("authorization") || !head.starts_with("GET ")
         };
-        match heard.iter().find(is_bad) {
-            Some(bad) => Err(format!("{}: this went elsewhere: {bad}", self.column.name)),
-            None => Ok(heard.len()),
+        match heads.iter().find(is_bad) {
+            Some(bad) => Err(format!("{}: a foreign server received: {bad}", self.column.name)),
+            None => Ok(heads.len()),
         }
     }
 
-    /// What is stored under a name: each file with its content.
+    /// The stored files with this name, each with its content.
     pub fn stored(&self, name: &str) -> Vec<(File, Vec<u8>)> {
         let space = self.column.case.provider;
         let listing = store::Listing { filter: Some(Filter::name_is(name)), ..store::Listing::default() };
@@ -61,21 +61,21 @@ impl Site {
         files.into_iter().map(content).collect()
     }
 
-    /// How many links a file has, where the platform tells.
+    /// The number of links of a file, if the platform lists them.
     pub fn links(&self, id: &str) -> Option<usize> {
         let listed = supports(self.rig.can(), Op::Links);
         let links = |id: &str| self.rig.run(self.rig.provider.links(&FileId::from(id)));
         listed.then(|| links(id).map_or(0, |links| links.len()))
     }
 
-    /// Runs the program on the platform at this URL; the most memory that it took, in KiB, too.
+    /// Runs the program against the platform at this URL. Returns the run and its peak memory in KiB.
     pub fn run(&self, env: &mut Sandbox, base: &str, arguments: &[String]) -> (Run, u64) {
         env.use_platform(&self.column.case, base, TOKEN);
         env.measure(env.command().args(["--retries", "1"]).args(arguments))
     }
 }
 
-/// The files of a folder with their content.
+/// The files of a folder with their contents.
 pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()

@@ -16,11 +16,11 @@ pub fn columns() -> Vec<&'static Column> {
     columns().filter(|column| !is_route(column)).chain(columns().filter(is_route)).collect()
 }
 
-/// Why a column of another route for uploads has but one verb.
-pub const ROUTE: Reason = "another route for uploads alone: the rest is as without it";
-pub const REFUSED: Reason = "refused before any request: the platform cannot";
+/// Why the column of an upload route has one verb.
+pub const ROUTE: Reason = "an upload route: the other verbs are the same without it";
+pub const REFUSED: Reason = "refused before any request: the platform lacks the operation";
 
-/// The request of a verb in a column, or the reason why there is none.
+/// The request of a verb in a column, or the reason for a missing one.
 pub fn target(column: &Column, verb: Verb) -> Result<Target, Reason> {
     let (files, file, others) = match column.requests {
         Requests::Route { upload, .. } if verb == Verb::Upload => return Ok(upload),
@@ -37,15 +37,15 @@ pub fn target(column: &Column, verb: Verb) -> Result<Target, Reason> {
         Verb::Info => Ok(Target::of(Class::Read, "GET", file)),
         Verb::Rm | Verb::Retire => Ok(Target::of(Class::Delete, "DELETE", file)),
         Verb::To | Verb::Get | Verb::Presign | Verb::Stdout | Verb::Meta | Verb::Link | Verb::Revoke => {
-            panic!("the column {} does not say what `{}` asks for", column.name, verb.name())
+            panic!("the column {} states no request for `{}`", column.name, verb.name())
         }
     })?;
-    // The same request, but written bytes cannot be taken back.
+    // The request of a download, but standard output cannot be rewound.
     let class = if verb == Verb::Stdout { Class::Stdout } else { target.class };
     Ok(Target { class, ..target })
 }
 
-/// What the program is called with. The file is `name`, which the platform knows by `id`.
+/// The program's arguments for a file with this name, and this id on the platform.
 pub fn arguments(column: &Column, verb: Verb, name: &str, id: &str) -> Vec<String> {
     let reference = format!("id:{id}");
     let words: Vec<&str> = match verb {

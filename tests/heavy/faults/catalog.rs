@@ -1,4 +1,4 @@
-//! What goes wrong: one row a fault. What each verb makes of it is in `expected`.
+//! The faults. The expected outcomes are in `expected`.
 
 use std::io;
 use std::thread;
@@ -12,54 +12,54 @@ use crate::faults::reply::{Reply, http_date};
 use crate::faults::verbs::TOKEN;
 use crate::platforms::of;
 
-/// A fault.
+/// One fault: an injection, and the settings of its run.
 pub struct Fault {
     pub name: &'static str,
-    pub place: Place,
-    /// How many of the requests it spoils.
+    pub endpoint: Endpoint,
+    /// The number of requests that it is injected into, counted from the first.
     pub times: usize,
     pub inject: Inject,
-    /// What it needs.
+    /// The setup that it requires.
     pub needs: Needs,
 }
 
-/// Where the base URL leads.
+/// The target of the base URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// To the platform, through the proxy.
+pub enum Endpoint {
+    /// The platform, through the proxy.
     Platform,
-    /// To a name that there is not.
-    NoSuchHost,
-    /// To a port where nobody listens.
-    NobodyListens,
-    /// To a platform whose clock is so many seconds ahead.
+    /// A host name that does not resolve.
+    UnknownHost,
+    /// A port without a listener.
+    ClosedPort,
+    /// A platform whose clock is ahead by this number of seconds.
     Clock(i64),
 }
 
-/// What a fault needs of the run.
+/// The setup that a fault requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
-    /// A content larger than what sockets hold, so that it cannot have left whole.
+    /// Content larger than the socket buffers, so that it cannot be sent completely.
     Large,
     /// A short `--timeout`.
-    Impatience,
+    ShortTimeout,
 }
 
 const ALWAYS: usize = usize::MAX;
-/// Bytes after which a transfer is cut.
+/// The number of bytes before a transfer is cut.
 pub const CUT: usize = 100_000;
-/// A page of whoever stands between.
+/// An error page of an intermediary.
 const PAGE: &str = "<html><head><title>Bad Gateway</title></head><body><h1>Sorry</h1></body></html>";
 const HTML: &[(&str, &str)] = &[("content-type", "text/html")];
-/// What no error may show as it is: escape sequences, a bell, the token.
-const RUDE: &str = "no luck \\u001b[31m today \\u0007";
-/// Far beyond what anything may read.
+/// Text with an escape sequence and a bell, which an error message must escape.
+const CONTROL_TEXT: &str = "no luck \\u001b[31m today \\u0007";
+/// More bytes than the program may ever read.
 const FLOOD: u64 = 100 << 20;
 const BOMB: u64 = 1 << 30;
 
 const fn once(name: &'static str, inject: Inject) -> Fault {
-    Fault { name, place: Place::Platform, times: 1, inject, needs: Needs::Nothing }
+    Fault { name, endpoint: Endpoint::Platform, times: 1, inject, needs: Needs::Nothing }
 }
 
 const fn always(name: &'static str, inject: Inject) -> Fault {
@@ -72,16 +72,16 @@ impl Fault {
         self
     }
 
-    const fn at(mut self, place: Place) -> Self {
-        self.place = place;
+    const fn at(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
         self
     }
 }
 
 /// Every fault.
 pub const FAULTS: &[Fault] = &[
-    always("no such host", pass).at(Place::NoSuchHost),
-    always("refused", pass).at(Place::NobodyListens),
+    always("no such host", pass).at(Endpoint::UnknownHost),
+    always("refused", pass).at(Endpoint::ClosedPort),
     once("reset", |_| Ok(Next::Reset)),
     always("reset always", |_| Ok(Next::Reset)),
     once("reset in the body", reset_in_body).with(Needs::Large),
@@ -91,12 +91,12 @@ pub const FAULTS: &[Fault] = &[
     once("half-closed in the body", half_close).with(Needs::Large),
     once("lost", lose),
     always("lost always", lose),
-    once("lost, clock a day ahead", lose).at(Place::Clock(86_400)),
-    once("lost, clock a day behind", lose).at(Place::Clock(-86_400)),
-    once("silent", silence).with(Needs::Impatience),
-    always("silent always", silence).with(Needs::Impatience),
-    always("slow head always", drip_head).with(Needs::Impatience),
-    once("stalled body", stall).with(Needs::Impatience),
+    once("lost, clock a day ahead", lose).at(Endpoint::Clock(86_400)),
+    once("lost, clock a day behind", lose).at(Endpoint::Clock(-86_400)),
+    once("silent", silence).with(Needs::ShortTimeout),
+    always("silent always", silence).with(Needs::ShortTimeout),
+    always("slow head always", drip_head).with(Needs::ShortTimeout),
+    once("stalled body", stall).with(Needs::ShortTimeout),
     always("slow body", drip_body),
     once("429 seconds", |it| it.answer(429, &[("retry-after", "0")], "")),
     once("429 date", |it| {
@@ -115,7 +115,7 @@ pub const FAULTS: &[Fault] = &[
     once("408", |it| it.answer(408, &[], "")),
     once("500", |it| it.answer(500, &[], "")),
     always("500 always", |it| {
-        it.answer(500, &[("x-request-id", "req-7")], &format!(r#"{{"message":"{RUDE}"}}"#))
+        it.answer(500, &[("x-request-id", "req-7")], &format!(r#"{{"message":"{CONTROL_TEXT}"}}"#))
     }),
     once("500 though done", |it| {
         it.forward()?;
@@ -125,41 +125,41 @@ pub const FAULTS: &[Fault] = &[
     always("502 page", |it| it.answer(502, HTML, PAGE)),
     once("503", |it| it.answer(503, &[("retry-after", "0")], "")),
     always("503 always", |it| it.answer(503, &[], "")),
-    // A platform that repeats the key it refuses.
-    always("401", |it| it.answer(401, &[], &format!(r#"{{"message":"bad key {TOKEN}, {RUDE}"}}"#))),
+    // A platform that repeats the rejected key.
+    always("401", |it| it.answer(401, &[], &format!(r#"{{"message":"bad key {TOKEN}, {CONTROL_TEXT}"}}"#))),
     always("403", |it| it.answer(403, &[], "")),
     always("404", |it| it.answer(404, &[], "")),
     always("409", |it| it.answer(409, &[], r#"{"detail":"in use"}"#)),
     always("error of 100 MB", |it| {
         it.take_body()?;
         it.send(format!("HTTP/1.1 400 No\r\ncontent-length: {FLOOD}\r\n\r\n").as_bytes())?;
-        it.pour(&[b'x'; 65_536], FLOOD)?;
+        it.send_repeatedly(&[b'x'; 65_536], FLOOD)?;
         Ok(Next::Close)
     }),
     always("page", |it| it.answer(200, HTML, PAGE)),
-    always("page though done", |it| replaced(it, PAGE)),
+    always("page though done", |it| forward_replaced(it, PAGE)),
     always("cut JSON", |it| {
-        let reply = done(it)?;
-        instead(it, &reply, &reply.body[..reply.body.len() / 2])
+        let reply = with_body(it)?;
+        replace_body(it, &reply, &reply.body[..reply.body.len() / 2])
     }),
-    always("empty", |it| replaced(it, "")),
-    always("wrong type", |it| replaced(it, "\"words\"")),
-    always("empty object", |it| replaced(it, "{}")),
+    always("empty", |it| forward_replaced(it, "")),
+    always("wrong type", |it| forward_replaced(it, "\"words\"")),
+    always("empty object", |it| forward_replaced(it, "{}")),
     once("longer than sent", |it| {
-        let reply = done(it)?;
+        let reply = with_body(it)?;
         it.send(&reply.head(&format!("content-length: {}", reply.body.len() + 100)))?;
         it.send(&reply.body)?;
         Ok(Next::Close)
     }),
     always("shorter than sent", |it| {
-        let reply = done(it)?;
+        let reply = with_body(it)?;
         it.send(&reply.head(&format!("content-length: {}", reply.body.len() / 2)))?;
         it.send(&reply.body)?;
         Ok(Next::Close)
     }),
     once("chunked garbage", |it| chunked(it, b"zzz\r\nnonsense\r\n")),
     once("chunked without an end", |it| {
-        let reply = done(it)?;
+        let reply = with_body(it)?;
         it.send(&reply.head("transfer-encoding: chunked"))?;
         if !reply.body.is_empty() {
             it.send(format!("{:x}\r\n", reply.body.len()).as_bytes())?;
@@ -171,23 +171,23 @@ pub const FAULTS: &[Fault] = &[
         it.take_body()?;
         it.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\r\n")?;
         it.send(BOMB_HEAD)?;
-        it.pour(&BOMB_BODY.repeat(1000), BOMB)?;
+        it.send_repeatedly(&BOMB_BODY.repeat(1000), BOMB)?;
         Ok(Next::Close)
     }),
     always("without an end", |it| {
         it.take_body()?;
         it.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")?;
-        it.pour(&[b' '; 65_536], BOMB)?;
+        it.send_repeatedly(&[b' '; 65_536], BOMB)?;
         Ok(Next::Close)
     }),
     always("head without an end", |it| {
         it.take_body()?;
         it.send(b"HTTP/1.1 200 OK\r\n")?;
-        it.pour(format!("x-more: {}\r\n", "x".repeat(1000)).as_bytes(), FLOOD)?;
+        it.send_repeatedly(format!("x-more: {}\r\n", "x".repeat(1000)).as_bytes(), FLOOD)?;
         Ok(Next::Close)
     }),
     always("redirect in a loop", |it| {
-        let same = it.asked.head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let same = it.request.head.split(' ').nth(1).unwrap_or_default().to_owned();
         it.answer(302, &[("location", &same)], "")
     }),
     once("301", |it| moved(it, 301)),
@@ -195,13 +195,13 @@ pub const FAULTS: &[Fault] = &[
     once("303", |it| moved(it, 303)),
     once("307", |it| moved(it, 307)),
     once("308", |it| moved(it, 308)),
-    always("redirect to another port", |it| elsewhere(it, 0)),
-    always("redirect to another host", |it| elsewhere(it, 1)),
+    always("redirect to another port", |it| redirect_to_foreign(it, 0)),
+    always("redirect to another host", |it| redirect_to_foreign(it, 1)),
     always("redirect to a file", |it| it.answer(302, &[("location", "file:///etc/passwd")], "")),
     always("redirect to nowhere", |it| it.answer(302, &[], "")),
     always("wrong size stated", |it| {
         stating(it, |key, value| {
-            // Some write it as text.
+            // Some platforms write the size as text.
             let size = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
             matches!(key, "size" | "bytes" | "size_bytes" | "file_size").then(|| (size + 1).into())
         })
@@ -231,7 +231,7 @@ pub const FAULTS: &[Fault] = &[
         if it.number == 0 {
             return cut(it);
         }
-        if it.asked.header("range").is_none() {
+        if it.request.header("range").is_none() {
             return pass(it);
         }
         let mut reply = it.forward_without("range")?;
@@ -243,7 +243,7 @@ pub const FAULTS: &[Fault] = &[
     }),
     always("416", |it| match it.number {
         0 => cut(it),
-        _ if it.asked.header("range").is_some() => it.answer(416, &[], ""),
+        _ if it.request.header("range").is_some() => it.answer(416, &[], ""),
         _ => pass(it),
     }),
     always("cut, then dead", |it| if it.number == 0 { cut(it) } else { Ok(Next::Reset) }),
@@ -273,7 +273,7 @@ fn close(it: &mut Exchange) -> io::Result<Next> {
 fn half_close(it: &mut Exchange) -> io::Result<Next> {
     it.take(CUT as u64)?;
     it.half_close()?;
-    it.hold()?;
+    it.wait_for_client()?;
     Ok(Next::Close)
 }
 
@@ -284,21 +284,21 @@ fn lose(it: &mut Exchange) -> io::Result<Next> {
 
 fn silence(it: &mut Exchange) -> io::Result<Next> {
     it.take_body()?;
-    it.hold()?;
+    it.wait_for_client()?;
     Ok(Next::Close)
 }
 
-/// A head that comes byte by byte and has no end.
+/// An endless head, sent byte by byte.
 fn drip_head(it: &mut Exchange) -> io::Result<Next> {
     it.take_body()?;
     it.send(b"HTTP/1.1 200 OK\r\nx-slow: ")?;
     loop {
-        it.pour(b"x", 1)?;
+        it.send_repeatedly(b"x", 1)?;
         thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// The whole answer in ten pieces with pauses: slow is not silent.
+/// The whole response in ten pieces with pauses, each shorter than the timeout.
 fn drip_body(it: &mut Exchange) -> io::Result<Next> {
     let reply = it.forward()?;
     it.send(&reply.head(&format!("content-length: {}", reply.body.len())))?;
@@ -309,34 +309,34 @@ fn drip_body(it: &mut Exchange) -> io::Result<Next> {
     Ok(Next::Stay)
 }
 
-/// Half of the answer, then silence.
+/// Half of the response, then silence.
 fn stall(it: &mut Exchange) -> io::Result<Next> {
-    let reply = done(it)?;
+    let reply = with_body(it)?;
     it.send(&reply.head(&format!("content-length: {}", reply.body.len().max(1))))?;
     it.send(&reply.body[..reply.body.len() / 2])?;
-    it.hold()?;
+    it.wait_for_client()?;
     Ok(Next::Close)
 }
 
 fn quota(it: &mut Exchange) -> io::Result<Next> {
     // Platforms word this error differently.
-    let platform = it.asked.path.split('/').nth(1).unwrap_or_default();
+    let platform = it.request.path.split('/').nth(1).unwrap_or_default();
     let body = of(platform).facts.no_quota;
     it.answer(429, &[], body)
 }
 
-/// The platform carries it out, and its answer has another body.
-fn replaced(it: &mut Exchange, body: &str) -> io::Result<Next> {
-    let reply = done(it)?;
-    instead(it, &reply, body.as_bytes())
+/// Forwards the request and replaces the body of the response.
+fn forward_replaced(it: &mut Exchange, body: &str) -> io::Result<Next> {
+    let reply = with_body(it)?;
+    replace_body(it, &reply, body.as_bytes())
 }
 
-fn instead(it: &mut Exchange, reply: &Reply, body: &[u8]) -> io::Result<Next> {
+fn replace_body(it: &mut Exchange, reply: &Reply, body: &[u8]) -> io::Result<Next> {
     it.send(&Reply { body: body.to_vec(), ..reply.clone() }.bytes())?;
     Ok(Next::Stay)
 }
 
-/// The platform's answer with other values, where `change` gives one for a key and what it has.
+/// The platform's response with changed values: `change` returns the new value for a key and its value, if any.
 fn stating(it: &mut Exchange, change: fn(&str, &Value) -> Option<Value>) -> io::Result<Next> {
     fn put(value: &mut Value, change: fn(&str, &Value) -> Option<Value>) {
         match value {
@@ -355,37 +355,37 @@ fn stating(it: &mut Exchange, change: fn(&str, &Value) -> Option<Value>) -> io::
     let reply = it.forward()?;
     let mut value = serde_json::from_slice(&reply.body)?;
     put(&mut value, change);
-    instead(it, &reply, value.to_string().as_bytes())
+    replace_body(it, &reply, value.to_string().as_bytes())
 }
 
-/// The platform's answer with a status that lets it have a body.
-fn done(it: &mut Exchange) -> io::Result<Reply> {
+/// The platform's response with a status that permits a body.
+fn with_body(it: &mut Exchange) -> io::Result<Reply> {
     let reply = it.forward()?;
     let status = if reply.status == 204 { 200 } else { reply.status };
     Ok(Reply { status, ..reply })
 }
 
 fn chunked(it: &mut Exchange, body: &[u8]) -> io::Result<Next> {
-    let reply = done(it)?;
+    let reply = with_body(it)?;
     it.send(&reply.head("transfer-encoding: chunked"))?;
     it.send(body)?;
     Ok(Next::Close)
 }
 
-/// To a relative path of the same server.
+/// A redirect to a relative path on the same server.
 fn moved(it: &mut Exchange, status: u16) -> io::Result<Next> {
-    let target = it.asked.head.split(' ').nth(1).unwrap_or_default();
+    let target = it.request.head.split(' ').nth(1).unwrap_or_default();
     let joint = if target.contains('?') { '&' } else { '?' };
     let place = format!("{target}{joint}moved=1");
     it.answer(status, &[("location", &place)], "")
 }
 
-fn elsewhere(it: &mut Exchange, which: usize) -> io::Result<Next> {
-    let place = format!("http://{}/there", it.elsewhere(which));
+fn redirect_to_foreign(it: &mut Exchange, which: usize) -> io::Result<Next> {
+    let place = format!("http://{}/target", it.foreign(which));
     it.answer(307, &[("location", &place)], "")
 }
 
-/// The first bytes of the answer, then the end.
+/// The first bytes of the response, then the end.
 fn cut(it: &mut Exchange) -> io::Result<Next> {
     let reply = it.forward()?;
     it.send(&reply.head(&format!("content-length: {}", reply.body.len())))?;
@@ -393,7 +393,7 @@ fn cut(it: &mut Exchange) -> io::Result<Next> {
     Ok(Next::Close)
 }
 
-/// A gzip stream of blanks that never ends: its head, one block of fixed codes begun, and one blank to copy.
+/// The start of an endless gzip stream of spaces: the header, the start of a block with fixed codes, one space to copy.
 const BOMB_HEAD: &[u8] = &[0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0x52, 0x18, 0x05];
-/// Eight times "copy 258 bytes from one byte before", 13 bits each, so that it ends where a byte ends.
+/// Eight times "copy 258 bytes from distance 1", 13 bits each, which end at a byte boundary.
 const BOMB_BODY: &[u8] = &[0xa3, 0x60, 0x14, 0x8c, 0x82, 0x51, 0x30, 0x0a, 0x46, 0xc1, 0x28, 0x18, 0x05];
