@@ -1,4 +1,5 @@
-//! Many items at a time: rows as they finish, failures as they come and again at the end, one exit code for all.
+//! Runs an operation on many items concurrently: prints rows and failures as they arrive, then a summary, and returns
+//! one exit code.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::transfer::{Jobs, Pool};
 use crate::ui::Rows;
 
-/// How many at a time, when to stop, and what to keep of it.
+/// The options of commands that process many files.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Many files")]
 pub struct BatchArgs {
@@ -32,30 +33,30 @@ pub struct BatchArgs {
 }
 
 impl BatchArgs {
-    /// What `--retry-from` says to do; None without it.
+    /// The items selected by `--retry-from`; `None` without the option.
     pub fn retried(&self) -> Result<Option<Vec<Entry>>> {
         self.retry_from.as_deref().map(failed_of).transpose()
     }
 }
 
-/// The words of a command.
+/// The wording of a command's summary.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {
-    /// What was done, such as `uploaded`.
+    /// The operation as a participle, such as `uploaded`.
     pub done: &'static str,
-    /// How to go on after Ctrl-C, once some were done.
-    pub go_on: &'static str,
+    /// The hint after Ctrl-C, if at least one item was done.
+    pub resume_hint: &'static str,
 }
 
 impl Words {
-    /// Those of a command that is simply run again to go on.
+    /// The wording of a command that continues when it is run again unchanged.
     pub const fn of(done: &'static str) -> Self {
-        Self { done, go_on: "run the same command again to continue" }
+        Self { done, resume_hint: "run the same command again to continue" }
     }
 }
 
-/// Does `work` on every item and has `show` push the rows of each result as it comes; `show` tells how each of the unit's
-/// items ended. The rows are complete before a summary is given.
+/// Runs `work` on every unit and passes each result to `show` as it arrives. `show` pushes the rows and returns the
+/// outcome of each item of the unit. All rows are written before the summary.
 pub async fn run<T, R, F>(
     ctx: &Context,
     args: &BatchArgs,
@@ -78,11 +79,11 @@ where
     };
     let report = Report::create(args.report.as_deref())?;
     let mut tally = Tally::default();
-    // The items of a failed unit travel beside its result: an error alone does not know them.
+    // The items of the unit that failed last; its error does not contain them.
     let failed: RefCell<Vec<Entry>> = RefCell::default();
-    let (failed, wanted) = (&failed, report.is_wanted());
+    let (failed, reported) = (&failed, report.is_enabled());
     let work = |item: T| {
-        let entries = if wanted { item.entries() } else { Vec::new() };
+        let entries = if reported { item.entries() } else { Vec::new() };
         work(item).map(move |result| match result {
             Ok(result) => Ok((entries, result)),
             Err(error) => {
@@ -130,8 +131,8 @@ where
         }
         Err(error) if error.kind() == Kind::Interrupted => {
             let count = tally.done + tally.skipped;
-            let go_on = if count == 0 { Words::of("").go_on } else { words.go_on };
-            Err(error.detail(format!("{count} {}", words.done)).hint(go_on))
+            let hint = if count == 0 { Words::of("").resume_hint } else { words.resume_hint };
+            Err(error.detail(format!("{count} {}", words.done)).hint(hint))
         }
         Err(error) => Err(error),
     }
@@ -142,8 +143,8 @@ struct Tally {
     done: u64,
     skipped: u64,
     failed: Vec<Error>,
-    /// What was hinted at so far.
-    hinted: HashSet<String>,
+    /// The hints shown so far.
+    hints: HashSet<String>,
 }
 
 impl Tally {
@@ -154,8 +155,8 @@ impl Tally {
         }
     }
 
-    /// Shows a failure as it comes, but the first only when a second shows that there are several, and a refused token
-    /// once for all that met it.
+    /// Records a failure and shows it. The first one is held back until there is a second: [`conclude`](Self::conclude)
+    /// shows a single failure. A refused token is shown once for all items.
     fn fail(&mut self, ctx: &Context, error: Error) {
         let refused = |error: &Error| error.kind() == Kind::Auth && error.status() != Some(403);
         if refused(&error) && self.failed.iter().any(refused) {
@@ -169,13 +170,13 @@ impl Tally {
         }
     }
 
-    /// Shows a failure. People need a hint once, however many files it is about.
+    /// Shows a failure; in text output each distinct hint appears once.
     fn show(&mut self, ctx: &Context, at: usize) {
         let error = self.failed[at].clone();
         if ctx.ui.is_json() {
             return ctx.ui.error(&error);
         }
-        ctx.ui.error(&error.keep_hints(|hint| self.hinted.insert(hint.to_owned())));
+        ctx.ui.error(&error.keep_hints(|hint| self.hints.insert(hint.to_owned())));
     }
 
     fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {
@@ -191,7 +192,7 @@ impl Tally {
             return Err(error);
         }
         ctx.ui.note(&self.summary(words, self.failed.len(), whole));
-        // What scrolled by among many rows is told again where it is seen.
+        // Among many rows failures scroll out of view, so the summary repeats them.
         if total > 20 {
             for error in self.failed.iter().take(20) {
                 ctx.ui.note(&format!("  {error}"));

@@ -28,7 +28,8 @@ use crate::ui::Columns;
     haul get --filter 'size > 1GB' -o big/ --report r.jsonl\n  \
     haul get --retry-from r.jsonl -o big/\n  \
     haul get id:file_1 -o - | wc -c\n\n\
-    What breaks off goes on where it stopped, in the same run or the next: the bytes so far are in NAME.part.")]
+    An interrupted download resumes where it stopped, in the same run or the next; the received bytes are kept in \
+    NAME.part.")]
 pub struct GetArgs {
     #[command(flatten)]
     selector: Selector,
@@ -96,7 +97,7 @@ impl GetArgs {
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
         let (output, places) = (&output, &Places::default());
-        let go_on = match options.existing {
+        let resume_hint = match options.existing {
             Existing::Skip => "run the same command again to continue",
             Existing::Overwrite => "to continue, replace `--overwrite` with `--skip-existing`",
             Existing::Refuse => "to continue, add `--skip-existing`",
@@ -104,7 +105,7 @@ impl GetArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words { done: if dry_run { "would be downloaded" } else { "downloaded" }, go_on },
+            Words { done: if dry_run { "would be downloaded" } else { "downloaded" }, resume_hint },
             self.selector.files_once(ctx, Some(Op::Download)),
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
@@ -143,9 +144,9 @@ impl GetArgs {
         Ok(())
     }
 
-    /// One after the other, in the order they were named.
+    /// Writes the files to standard output, one after another in the order of the arguments.
     async fn to_stdout(&self, ctx: &Context, options: DownloadOptions) -> Result<()> {
-        // From here on stdout is for the bytes alone: not even a failure may add to them.
+        // Marks stdout as written, so that a failure does not add `[]` to the content.
         ctx.ui.write_bytes(b"")?;
         let mut files = self.selector.files(ctx, Some(Op::Download));
         let progress = ctx.ui.progress();
@@ -162,13 +163,13 @@ impl GetArgs {
     }
 }
 
-/// Where files go.
+/// The destination of downloads.
 enum Output {
-    /// `./NAME`.
+    /// The working directory.
     Here,
-    /// Below this folder, with the sub-folders of the name.
+    /// Inside this folder; a path in the file's name becomes subfolders.
     Folder(PathBuf),
-    /// This one file.
+    /// A single file.
     File(PathBuf),
 }
 
@@ -192,9 +193,9 @@ impl Output {
         Ok(Self::File(path.to_owned()))
     }
 
-    /// The path of one file; whatever the server calls it, it stays in the chosen folder.
+    /// The local path of a file. It stays inside the chosen folder, whatever name the server reports.
     fn path_of(&self, file: &File) -> Result<PathBuf> {
-        // An id is a name, too, where the server's leaves nothing usable.
+        // The id replaces a name that is not usable as a file name.
         let or_id = |name: Option<PathBuf>| {
             name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
                 Error::failed(format!("{}: {:?} is not a valid local file name", file.id, file.name))
@@ -215,20 +216,20 @@ impl Output {
     }
 }
 
-/// The places that this command writes to, as hashes: names that a server tells apart can come to one path, and what
-/// was just saved must not be taken for an older file, not even with `--overwrite`.
+/// The hashed paths that this command writes to. Different names on the server can map to the same path, and a file
+/// just downloaded must not be overwritten or skipped as if it were an older one, not even with `--overwrite`.
 #[derive(Default)]
 struct Places(RefCell<HashSet<u64>>);
 
 impl Places {
-    /// Takes a path for one file, with all that stands beside it while it is written.
+    /// Reserves the path of a file, including its `.part` files. Fails if the path is already reserved.
     fn take(&self, path: &Path) -> Result<()> {
         let shown = path.display().to_string();
         let mut place = shown.as_str();
         while let Some(shorter) = place.strip_suffix(".part").or_else(|| place.strip_suffix(".part.json")) {
             place = shorter;
         }
-        // File systems there usually do not tell upper and lower case apart.
+        // File systems of these systems usually ignore case.
         let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
         let place = hash_of(&folded.as_deref().unwrap_or(place));
         if self.0.borrow_mut().insert(place) {

@@ -1,4 +1,4 @@
-//! `haul upload --dry-run`: what would be sent.
+//! `haul upload --dry-run`
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::providers::Provider;
 use crate::transfer::{Preview, Uploads};
 use crate::ui::Rows;
 
-/// Prints what `uploads` would do with each file.
+/// Prints the action that `uploads` would take for each file.
 pub(super) async fn foresee(
     ctx: &Context,
     args: &BatchArgs,
@@ -58,11 +58,11 @@ pub(super) async fn foresee(
     Ok(())
 }
 
-/// A file as it would be: one that has no id yet.
+/// A file that would be uploaded; its id is null.
 pub(super) struct Planned(File);
 
 impl Planned {
-    /// What is known of a file before it is sent.
+    /// The properties of a file that are known before the upload.
     fn new(new: &NewFile, provider: &dyn Provider, ctx: &Context) -> Self {
         let expires_at = new.expires.and_then(|time| ctx.clock.now().checked_add(time).ok());
         Self(File {

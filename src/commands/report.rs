@@ -1,4 +1,4 @@
-//! `--report FILE` and `--retry-from FILE`: what became of every item, and doing again only what had failed.
+//! `--report FILE` records the outcome of every item; `--retry-from FILE` retries the failed ones.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -13,44 +13,44 @@ use crate::error::{Error, ErrorObject, Result};
 use crate::files::{self, Place};
 use crate::model::FileId;
 
-/// How an item ended, and its id where it has one.
+/// The outcome of an item that did not fail, with the id of its file, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was done.
+    /// The operation was carried out.
     Done(Option<FileId>),
     /// There was nothing to do.
     Skipped(Option<FileId>),
 }
 
-/// An item as it can be asked for again.
+/// Identifies an item, so that `--retry-from` can select it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Entry {
-    /// The path of an upload, else `PROFILE:id:ID` or the reference as it was typed.
+    /// The path of an upload; for other commands `PROFILE:id:ID`, or the reference as typed.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-    /// The name it has or gets on the platform.
+    /// The name of the file on the platform.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// A unit of work that stands for one or more items.
+/// A unit of work of one or more items.
 pub trait Reported {
-    /// Its items.
+    /// The items of this unit.
     fn entries(&self) -> Vec<Entry>;
 }
 
-/// A line of `--report`: what became of an item.
+/// A line of `--report`: the outcome of one item.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "report_line")]
 pub(super) struct Line {
     #[serde(flatten)]
     entry: Entry,
-    /// What became of it.
+    /// The outcome.
     outcome: Outcome,
-    /// The file's id, where there is one now.
+    /// The id of the file; null if it has none, as after a failed upload.
     id: Option<FileId>,
-    /// Why it failed.
+    /// The error; null unless the item failed.
     #[schemars(with = "Option<ErrorObject<'static>>")]
     error: Option<Value>,
 }
@@ -59,15 +59,15 @@ pub(super) struct Line {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum Outcome {
-    /// It was done.
+    /// The operation was carried out.
     Done,
     /// There was nothing to do.
     Skipped,
-    /// It failed; `--retry-from` does it again.
+    /// The operation failed; `--retry-from` retries it.
     Failed,
 }
 
-/// A report that is being written; nothing where none was asked for.
+/// Writes a report. Without a path every method does nothing.
 pub struct Report {
     file: Option<RefCell<File>>,
     path: std::path::PathBuf,
@@ -87,12 +87,12 @@ impl Report {
         Ok(Self { file: path.map(open).transpose()?, path: path.unwrap_or(Path::new("")).to_owned() })
     }
 
-    /// Whether one was asked for.
-    pub fn is_wanted(&self) -> bool {
+    /// Whether a report is written.
+    pub fn is_enabled(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Notes that an item was done or skipped.
+    /// Writes the line of an item that was done or skipped.
     pub fn ended(&self, entry: &Entry, ended: &Ended) -> Result<()> {
         let (outcome, id) = match ended {
             Ended::Done(id) => (Outcome::Done, id),
@@ -101,7 +101,7 @@ impl Report {
         self.write(&Line { entry: entry.clone(), outcome, id: id.clone(), error: None })
     }
 
-    /// Notes that an item failed.
+    /// Writes the line of a failed item.
     pub fn failed(&self, entry: &Entry, error: &Error) -> Result<()> {
         let error = serde_json::to_value(error.object()).ok();
         self.write(&Line { entry: entry.clone(), outcome: Outcome::Failed, id: None, error })
@@ -111,13 +111,13 @@ impl Report {
         let Some(file) = &self.file else { return Ok(()) };
         let mut text = serde_json::to_vec(line).unwrap_or_default();
         text.push(b'\n');
-        // At once: a report of a killed command tells what it had done.
+        // Unbuffered, so that the report is complete even if the process is killed.
         let written = file.borrow_mut().write_all(&text);
         written.map_err(|error| Error::io("write the report", &self.path, error))
     }
 }
 
-/// The items that had failed, by a report.
+/// Reads the failed items of a report.
 pub fn failed_of(path: &Path) -> Result<Vec<Entry>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     let mut failed = Vec::new();
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_failed_is_read_back() {
+    fn failed_items_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
         let entry = |reference: &str| Entry { reference: Some(reference.into()), name: Some("n".into()) };

@@ -1,4 +1,4 @@
-//! Which files a command means: references, globs, filters.
+//! Selects the files of a command by reference, glob or filter.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,22 +15,22 @@ use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
 use crate::providers::{Listing, Op, Provider, Query, Spec, left_to_check, passes, require, require_ages};
 
-/// Files a page of what is to be downloaded: every file has a request of its own, so that a few more for the listing do
-/// not count, and two pages are in memory at once.
+/// The page size of listings for downloads. Every file takes a request anyway, so a few more for the listing cost
+/// little, and small pages save memory: two of them are held at once.
 const DOWNLOADED_PAGE: u32 = 250;
 
-/// A file that was meant, and where it is.
+/// A selected file and its platform.
 pub struct Chosen {
-    /// Where it is.
+    /// The platform that stores the file.
     pub provider: Arc<dyn Provider>,
-    /// What is known of it.
+    /// The file's properties.
     pub file: File,
-    /// What named it alone; None where a pattern or a filter chose it.
+    /// The reference as typed; `None` if a pattern or filter selected the file.
     pub typed: Option<String>,
 }
 
 impl Chosen {
-    /// The error of an operation on this file, in the user's words for it.
+    /// The error of an operation on this file, with the reference as typed instead of the id.
     pub fn failed(&self, error: Error) -> Error {
         self.typed
             .iter()
@@ -39,7 +39,7 @@ impl Chosen {
     }
 }
 
-/// How files are named on the command line.
+/// The arguments that select files.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selector {
     /// Files by id or exact name, as `[PROFILE:]REF`
@@ -61,7 +61,7 @@ impl Reported for Chosen {
 }
 
 impl Selector {
-    /// What `--retry-from` says instead of what was typed.
+    /// Replaces the references by the items of `--retry-from`, if given.
     pub fn or_retried(self, batch: &BatchArgs) -> Result<Self> {
         let Some(entries) = batch.retried()? else { return Ok(self) };
         if !self.refs.is_empty() || self.filter.is_some() {
@@ -71,13 +71,13 @@ impl Selector {
         Ok(Self { refs, ..self })
     }
 
-    /// Whether it can mean more than what was named one by one.
+    /// Whether a filter or pattern is used, so that any number of files can match.
     pub fn is_pattern(&self, ctx: &Context) -> bool {
         self.filter.is_some() || self.refs.iter().any(|text| glob_of(&ctx.address(text)).is_some())
     }
 
-    /// The files, one by one as they are found. A reference that cannot be resolved is an error in
-    /// its place; so is one on a platform that does not have `op`, before it is asked anything.
+    /// Streams the files in the order of the arguments. A reference that cannot be resolved yields an error at its
+    /// position; so does a reference on a platform without `op`, before any request is sent.
     pub fn files<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
         let by_filter = self
             .filter
@@ -88,7 +88,7 @@ impl Selector {
         by_ref.chain(stream::iter(by_filter).flatten()).boxed_local()
     }
 
-    /// The same without duplicates.
+    /// Like [`files`](Self::files), without duplicates.
     pub fn files_once<'a>(&'a self, ctx: &'a Context, op: Option<Op>) -> LocalBoxStream<'a, Result<Chosen>> {
         // Hashes bound the memory used for a million files.
         let mut seen = HashSet::new();
@@ -98,7 +98,6 @@ impl Selector {
                 hasher.update(file.profile.as_bytes()).update(b"\0").update(file.id.0.as_bytes());
                 seen.insert(u128::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("of 32")))
             }
-            // Errors are kept.
             Err(_) => true,
         };
         self.files(ctx, op).filter(move |chosen| std::future::ready(is_new(chosen))).boxed_local()
@@ -118,8 +117,8 @@ impl Selector {
         stream::once(found).filter_map(std::future::ready).boxed_local()
     }
 
-    /// The file that an address names, unless the filter leaves it out: `rm report.pdf --filter …` must not delete it
-    /// regardless.
+    /// Resolves an address. Returns `None` if the file does not match the filter: `rm report.pdf --filter …` must not
+    /// delete it then.
     async fn exactly(&self, ctx: &Context, op: Option<Op>, address: &Address) -> Result<Option<Chosen>> {
         let Some(text) = self.filter.as_deref() else {
             return resolve(ctx, address, self.latest, op).await.map(Some);
@@ -137,7 +136,7 @@ impl Selector {
     }
 }
 
-/// The files of a platform that a filter and a glob match, page by page.
+/// Streams the files of a platform that match a filter and a glob, page by page.
 fn matching<'a>(
     ctx: &'a Context,
     op: Option<Op>,
@@ -146,7 +145,7 @@ fn matching<'a>(
     glob: Option<&str>,
 ) -> LocalBoxStream<'a, Result<Chosen>> {
     let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    // A pattern can be asked for again by itself; a filter needs its command.
+    // A pattern is a reference that `--retry-from` can use; a filter is not.
     let shown = glob.map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
     let about = move |error: Error| shown.iter().fold(error, |error, shown| error.about(shown.clone()));
     match start_listing(ctx, op, profile, filter, glob) {
@@ -181,7 +180,7 @@ fn matching<'a>(
     }
 }
 
-/// The pattern over names that an address is, if it is one. `name:…` forces an exact name.
+/// The pattern of an address that contains wildcards. `name:…` forces an exact name.
 fn glob_of(address: &Address) -> Option<&str> {
     match &address.reference {
         Ref::Any(text) if text.contains(['*', '?', '[']) => Some(text),
@@ -204,7 +203,7 @@ fn start_listing(
     Ok((provider, listing))
 }
 
-/// One filter of an expression and a glob over names.
+/// Combines a filter expression and a glob over names into one filter.
 pub fn combine(
     ctx: &Context,
     spec: &Spec,
@@ -220,8 +219,7 @@ pub fn combine(
     })
 }
 
-/// Finds the file that an address means: by id first, which is one request; if the platform says there is none, by
-/// exact name.
+/// Finds the file of an address: first by id, which takes one request, then by exact name.
 pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<Op>) -> Result<Chosen> {
     let provider = ctx.open(address.profile.as_deref())?;
     let shown = address.to_string();
@@ -252,7 +250,8 @@ fn check(provider: &Arc<dyn Provider>, op: Option<Op>, about: &str) -> Result<()
     op.map_or(Ok(()), |op| require(provider.spec(), provider.capabilities(), op, about))
 }
 
-/// Whether an answer to an id means that it is not one: some platforms check the form of an id before they look.
+/// Whether the error of a request by id means that no file has this id. Some platforms validate the form of an id and
+/// refuse it with 400 or 422.
 fn means_no_such_id(error: &Error) -> bool {
     match error.kind() {
         Kind::NotFound | Kind::Usage => true,
@@ -291,7 +290,7 @@ fn ambiguous(name: &str, found: &[File], count: usize, has_newest: bool) -> Erro
     })
 }
 
-/// The refusal, with the nearest name among the newest files.
+/// The error for an unknown name; suggests the most similar name among the newest files.
 async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
     let platform = provider.spec().name;
     let mut error = Error::not_found(format!("{name}: no file with this id or name on {platform}"));
@@ -306,7 +305,7 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
         }
         Err(_) => {}
     }
-    // Most likely the shell has put the names of files here in the place of a pattern.
+    // The shell has probably expanded an unquoted pattern to local names.
     if error.hints().is_empty() && Path::new(name).exists() {
         error = error.hint(format!(
             "there is a local file with this name; quote a pattern for files on {}: `'*'`",

@@ -28,9 +28,9 @@ use crate::transfer::{Action, IfExists, Journal, Selection, UploadOptions, Uploa
     haul upload report.pdf\n  \
     haul upload -r docs --include '*.md' --if-exists skip\n  \
     tar c src | haul upload - --name src.tar --metadata commit=abc123\n\n\
-    Until all files of a command are there, running the same command again goes on where it stopped: finished \
-    files are not sent again, and one that was on its way is looked for first. After that it starts over; \
-    `--if-exists skip` sends only what has changed.")]
+    An upload that did not complete resumes when the same command runs again: finished files are not sent again, \
+    and an interrupted one is first looked up on the platform. Once all files are uploaded, the command starts \
+    over; `--if-exists skip` sends only changed files.")]
 pub struct UploadArgs {
     /// Files to upload; - is standard input
     #[arg(required_unless_present_any = ["files_from", "files_from0", "retry_from"], value_name = "PATH")]
@@ -128,8 +128,8 @@ impl UploadArgs {
         let per_request = if together { provider.capabilities().upload.files_per_request } else { 1 };
         let prepared = stream::iter(works).map(|work| {
             let mut new = prepare(work?, &template, provider.as_ref(), ctx)?;
-            // Without `--name` the replaced file keeps its name. The name known here is for messages; it can change before the
-            // content arrives.
+            // Without `--name` the replaced file keeps its name. The name copied here is for messages only: the file can be
+            // renamed before its content is replaced.
             new.keeps_name = self.to.is_none() || self.name.is_none();
             if let Some(old) = old.as_ref().filter(|_| new.keeps_name) {
                 new.name.clone_from(&old.name);
@@ -187,7 +187,8 @@ impl UploadArgs {
             },
         )
         .await;
-        // Told by now: killed before this, the same command tells the ids again instead of sending all.
+        // All rows are printed by now. If the process is killed before this call, the journal stays, and the same command
+        // prints the ids again instead of sending the files.
         uploads.end(result.is_ok());
         result?;
         if let Some(id) = last {
@@ -196,7 +197,7 @@ impl UploadArgs {
         Ok(())
     }
 
-    /// The journal of this command: another profile, folder, or choice of files is another command.
+    /// The journal of this command, keyed by profile, working directory and the arguments that select or describe files.
     fn journal(&self, ctx: &Context) -> Result<Journal> {
         let profile = ctx.profile(None)?;
         let set: Vec<_> = profile.set.iter().map(|(key, sourced)| (key, &sourced.value)).collect();
@@ -208,7 +209,7 @@ impl UploadArgs {
         Ok(Journal::open(&ctx.settings.folders.state.join("uploads"), &profile, &command))
     }
 
-    /// What all files of this command have in common.
+    /// The properties shared by all files of this command.
     fn template(&self) -> Result<NewFile> {
         let expires = match &self.expires {
             None => None,
@@ -235,7 +236,7 @@ impl UploadArgs {
         ))
     }
 
-    /// Which files it is about.
+    /// The files to upload, from arguments, lists and `--retry-from`.
     fn sources(&self) -> Result<Sources> {
         let selection = Selection {
             recursive: self.recursive,
@@ -266,7 +267,7 @@ impl UploadArgs {
     }
 }
 
-/// Standard input, kept in a temporary file: its length is known then, and it can be sent again.
+/// Copies standard input to a temporary file, so that its length is known and it can be sent again.
 fn spool(ctx: &Context) -> Result<(Source, u64)> {
     if ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
@@ -278,9 +279,9 @@ fn spool(ctx: &Context) -> Result<(Source, u64)> {
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
-/// What to type after an upload of so many files, of which this is the last.
+/// The hint after an upload of `count` files; `id` is the last one.
 fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> String {
-    // What was named for this command alone has to be named again.
+    // A profile chosen by a flag applies to one command only, so the hint repeats it.
     let named = matches!(ctx.settings.profile_name().origin, Origin::Flag(_)).then(|| provider.profile());
     if count > 1 {
         let named = named.map_or_else(String::new, |name| format!(" -p {name}"));
@@ -294,7 +295,7 @@ fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> Stri
     }
 }
 
-/// The value of `--expires`.
+/// Parses the value of `--expires`.
 pub fn lifetime(text: &str) -> Result<SignedDuration> {
     let wrong = |what: &str| Error::usage(format!("--expires {text}: {what}")).hint("write `24h` or `7d`");
     let span = parse_lifetime(text).ok_or_else(|| wrong("invalid duration"))?;
@@ -314,7 +315,7 @@ impl Reported for Vec<NewFile> {
     }
 }
 
-/// Makes the new file, and refuses it before a byte is sent if it is over one of the platform's limits.
+/// Builds the new file. Fails before sending anything if the file exceeds one of the platform's limits.
 fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
     let name = work.name().to_owned();
     let (source, size) = match work {
@@ -335,7 +336,7 @@ fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Contex
     Ok(new)
 }
 
-/// Groups of `size`; an error stands alone.
+/// Groups files by up to `size`; an error is an item of its own.
 fn in_groups(
     files: impl futures_util::Stream<Item = Result<NewFile>>,
     size: usize,
@@ -349,7 +350,7 @@ fn in_groups(
     })
 }
 
-/// `KEY=VALUE` and `@file.json`, in order; a value is JSON if it parses as JSON, else text.
+/// Parses metadata arguments, `KEY=VALUE` or `@FILE`; later ones win. A value that is not valid JSON is a string.
 pub fn read_metadata(words: &[String]) -> Result<Object> {
     let mut metadata = Object::new();
     for word in words {
