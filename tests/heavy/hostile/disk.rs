@@ -1,5 +1,5 @@
-//! Disks that are full, folders that cannot be written to, and files that change or go while they are read: each is told
-//! by its name, and what is there afterwards is whole or is not there.
+//! Full disks, unwritable folders, and files that change or disappear while they are read: errors name the file, and no
+//! incomplete file remains under its name.
 
 use std::fs;
 use std::io::{Read, Write as _};
@@ -9,21 +9,22 @@ use std::process::Command;
 use std::sync::mpsc;
 
 use crate::hostile::served::Served;
-use crate::hostile::world::{Ask, Told, World, dialects, json_answer, plain, sane};
+use crate::hostile::world::{Action, FakeFile, World, checked, dialects, json_answer, plain};
 use crate::support::rig::Case;
 use crate::support::sandbox::{HAUL, Run, Sandbox};
 use crate::support::server::{Listener, Request};
 
-/// Runs haul where no file can grow beyond so many KiB.
+/// Runs haul with a limit of the file size in KiB.
 fn limited(env: &Sandbox, kib: u32, arguments: &str) -> Run {
     let line = format!("trap '' XFSZ; ulimit -f {kib}; exec '{HAUL}' {arguments}");
-    sane(arguments, env.run(env.program("bash").args(["-c", &line])))
+    checked(arguments, env.run(env.program("bash").args(["-c", &line])))
 }
 
-/// A disk of one MiB; None where this user cannot have one.
+/// A file system of one MiB.
 struct Disk(PathBuf);
 
 impl Disk {
+    /// Mounts it, or returns `None` if this user cannot mount.
     fn new(at: PathBuf) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mounted =
@@ -39,12 +40,15 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_full_disk_costs_a_download_nothing_but_time() {
+fn a_download_continues_after_a_full_disk() {
     for dialect in dialects() {
         let content: Vec<u8> = (0..500_000_u32).flat_map(u32::to_le_bytes).collect();
-        let told =
-            Told { size: content.len().to_string(), content: content.clone(), ..Told::new("f1", "big") };
-        let world = World::new(dialect, vec![told, Told::new("f2", "small")]);
+        let file = FakeFile {
+            size: content.len().to_string(),
+            content: content.clone(),
+            ..FakeFile::new("f1", "big")
+        };
+        let world = World::new(dialect, vec![file, FakeFile::new("f2", "small")]);
         let run = limited(&world.env, 1024, "get '*' -o out/").fails(1);
         let errors: Vec<_> =
             run.stderr().lines().filter(|line| line.starts_with("error:")).map(str::to_owned).collect();
@@ -54,9 +58,9 @@ fn a_full_disk_costs_a_download_nothing_but_time() {
             "{run}"
         );
         let out = world.env.work().join("out");
-        assert!(!out.join("big").exists(), "not even a part has the name");
+        assert!(!out.join("big").exists(), "no incomplete file under the name");
         assert_eq!(world.env.read("out/small"), b"f2");
-        // With room again the same command ends what it began.
+        // With space again, the same command completes the download.
         world.haul(&["get", "*", "-o", "out/", "--skip-existing"]).ok();
         assert!(world.env.read("out/big") == content, "{}", dialect.provider);
         let mut left: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -66,10 +70,10 @@ fn a_full_disk_costs_a_download_nothing_but_time() {
 }
 
 #[test]
-fn a_disk_without_room_for_a_byte() {
+fn commands_report_a_disk_without_space() {
     let content: Vec<u8> = vec![7; 3 << 20];
-    let told = Told { size: content.len().to_string(), content, ..Told::new("f1", "big") };
-    let world = World::new(plain(), vec![told]);
+    let file = FakeFile { size: content.len().to_string(), content, ..FakeFile::new("f1", "big") };
+    let world = World::new(plain(), vec![file]);
     let Some(disk) = Disk::new(world.env.work().join("disk")) else {
         assert!(
             !rustix::process::geteuid().is_root() || std::env::var_os("CI").is_none(),
@@ -81,19 +85,19 @@ fn a_disk_without_room_for_a_byte() {
     assert!(run.stderr().starts_with("error: disk/big.part: cannot write"), "{run}");
     assert!(run.stderr().contains("No space left on device"), "{run}");
     assert!(!disk.0.join("big").exists());
-    // The disk is full now. What needs a file on it says so; what only keeps a note there goes on without.
+    // On the full disk, commands that require a file fail, and commands that only keep a record succeed.
     fs::write(world.env.work().join("up"), "up").unwrap();
     let full = disk.0.to_str().unwrap();
     let run = world.haul(&["ls", "--ids"]).ok();
     assert_eq!(run.lines(), ["f1"]);
-    let mut on_it = world.env.command();
-    on_it
+    let mut local_upload = world.env.command();
+    local_upload
         .env("HAUL_HOME", disk.0.join("home"))
         .args(["-p", "local", "upload", "up"])
         .env("HAUL_DIALECT", "auto")
         .env_remove("HAUL_BASE_URL")
         .env_remove("HAUL_TOKEN");
-    let run = sane("local on a full disk", world.env.run(&mut on_it)).fails(1);
+    let run = checked("local on a full disk", world.env.run(&mut local_upload)).fails(1);
     assert!(
         run.stderr().contains(full) || run.stderr().contains("full") || run.stderr().contains("No space"),
         "{run}"
@@ -104,7 +108,7 @@ fn a_disk_without_room_for_a_byte() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_store_as_it_was() {
+fn a_full_disk_does_not_damage_the_store() {
     let env = Sandbox::new();
     env.write("small", "small");
     env.write("big", vec![7; 3 << 20]);
@@ -113,12 +117,16 @@ fn a_full_disk_leaves_the_store_as_it_was() {
     assert!(run.stderr().contains("File too large"), "{run}");
     let rows = env.haul(["ls", "--jsonl", "--fields", "name,size"]).ok().jsonl();
     assert!(rows.iter().all(|row| row["name"] == "small"), "{rows:?}");
-    assert_eq!(rows.len(), 2, "the others go on: {run}");
-    assert_eq!(fs::read_dir(env.store().join("incoming")).unwrap().count(), 0, "nothing half is kept");
+    assert_eq!(rows.len(), 2, "the other files are uploaded: {run}");
+    assert_eq!(
+        fs::read_dir(env.store().join("incoming")).unwrap().count(),
+        0,
+        "no incomplete content is kept"
+    );
     env.haul(["upload", "big"]).ok();
     assert_eq!(env.haul(["get", "big", "-o", "-"]).ok().out, vec![7; 3 << 20]);
 
-    // No room for the index either.
+    // No space for the index.
     let env = Sandbox::new();
     env.write("small", "small");
     let run = limited(&env, 8, "upload small");
@@ -127,9 +135,9 @@ fn a_full_disk_leaves_the_store_as_it_was() {
     assert_eq!(env.ids().len(), 1);
 }
 
-/// What a command only remembers with (the journal, hashes) is no reason to fail; what it was told to write is.
+/// A command fails without space for its output, but not without space for the journal or the hashes.
 #[test]
-fn a_full_disk_under_the_notes_of_an_upload() {
+fn uploads_succeed_without_space_for_the_journal() {
     let served = Served::start(plain().provider, &[]);
     for number in 0..5 {
         served.env.write(format!("docs/{number}"), "content");
@@ -142,7 +150,7 @@ fn a_full_disk_under_the_notes_of_an_upload() {
 }
 
 #[test]
-fn folders_that_cannot_be_written_to() {
+fn unwritable_folders_are_reported() {
     let served = Served::start(plain().provider, &[]);
     let env = &served.env;
     env.write("up", "up");
@@ -151,28 +159,28 @@ fn folders_that_cannot_be_written_to() {
     env.open_to_all();
     fs::set_permissions(env.work().join("closed"), fs::Permissions::from_mode(0o555)).unwrap();
     fs::set_permissions(env.home(), fs::Permissions::from_mode(0o555)).unwrap();
-    let nobody =
-        |arguments: &[&str]| sane(&format!("{arguments:?}"), env.run(&mut env.unprivileged(arguments)));
+    let unprivileged =
+        |arguments: &[&str]| checked(&format!("{arguments:?}"), env.run(&mut env.unprivileged(arguments)));
     for (arguments, said) in [
         (&["get", "up", "-o", "closed/"][..], "closed/up.part: cannot write"),
         (&["get", "up", "-o", "closed/sub/"], "closed/sub: cannot create the directory"),
         (&["get", "up", "-o", "got", "--report", "closed/r"], "closed/r: cannot write the report"),
     ] {
-        let run = nobody(arguments).fails(1);
+        let run = unprivileged(arguments).fails(1);
         assert!(run.stderr().contains(said) && run.stderr().contains("Permission denied"), "{run}");
     }
     assert_eq!(fs::read_dir(env.work().join("closed")).unwrap().count(), 0);
-    // A home that cannot be written to: platforms do without, the store and the settings say so.
-    assert_eq!(nobody(&["ls", "--ids"]).ok().lines().len(), 1);
-    nobody(&["upload", "up", "--if-exists", "skip"]).ok();
-    nobody(&["get", "up", "--latest", "-o", "got"]).ok();
+    // With an unwritable home, commands on platforms succeed; the store and the settings report it.
+    assert_eq!(unprivileged(&["ls", "--ids"]).ok().lines().len(), 1);
+    unprivileged(&["upload", "up", "--if-exists", "skip"]).ok();
+    unprivileged(&["get", "up", "--latest", "-o", "got"]).ok();
     for arguments in [
         &["upload", "-p", "local", "up"][..],
         &["ls", "-p", "local"],
         &["profile", "add", "work", "--provider", plain().provider],
         &["profile", "default", plain().provider],
     ] {
-        let run = nobody(arguments);
+        let run = unprivileged(arguments);
         assert!(matches!(run.status, 1 | 2), "{arguments:?}: {run}");
         assert!(
             run.stderr().contains(&env.home().display().to_string())
@@ -183,10 +191,10 @@ fn folders_that_cannot_be_written_to() {
     }
 }
 
-/// A server that has a file changed when so much of an upload has come; then it reads on. Tells how much of the body
-/// came, and whether that was all of it.
-fn meddling(change: impl Fn() + Send + Sync + 'static) -> (Listener, mpsc::Receiver<(u64, bool)>) {
-    let (tell, told) = mpsc::channel();
+/// A server that calls `change` after the first 100,000 bytes of an upload, then reads the rest. It sends the number of
+/// received bytes and whether the body was complete.
+fn server_with_change(change: impl Fn() + Send + Sync + 'static) -> (Listener, mpsc::Receiver<(u64, bool)>) {
+    let (sender, received) = mpsc::channel();
     let listener = Listener::new(move |mut stream| {
         let length = Request::read_head(&mut stream).unwrap().unwrap().length();
         let mut first = vec![0; 100_000];
@@ -195,21 +203,21 @@ fn meddling(change: impl Fn() + Send + Sync + 'static) -> (Listener, mpsc::Recei
         let rest =
             std::io::copy(&mut (&mut stream).take(length - 100_000), &mut std::io::sink()).unwrap_or(0);
         let whole = rest + 100_000 == length;
-        tell.send((rest + 100_000, whole)).unwrap();
+        sender.send((rest + 100_000, whole)).unwrap();
         if whole {
-            let body = plain().file(&Told { size: "null".to_owned(), ..Told::new("f1", "big") });
+            let body = plain().file(&FakeFile { size: "null".to_owned(), ..FakeFile::new("f1", "big") });
             let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             let _ = stream.read(&mut [0]);
         }
     });
-    (listener, told)
+    (listener, received)
 }
 
-/// More than the sockets and the buffers between reader and server hold.
+/// Larger than all buffers between the reader and the server.
 const LARGE: usize = 40 << 20;
 
 #[test]
-fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
+fn a_file_changed_during_its_upload_is_never_sent_whole() {
     type Change = fn(&Path);
     let cases: [(&str, Change, bool); 6] = [
         ("cut", |path| fs::File::options().write(true).open(path).unwrap().set_len(200_000).unwrap(), false),
@@ -224,12 +232,12 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
             |path| {
                 let mut file = fs::File::options().write(true).open(path).unwrap();
                 file.write_all(b"other").unwrap();
-                // Coarse clocks: as a later writer would leave it.
+                // Ensures a later time on file systems with coarse timestamps.
                 file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(2)).unwrap();
             },
             false,
         ),
-        // What was opened is still there, and is what was meant when the command was typed.
+        // The open file keeps its content.
         ("deleted", |path| fs::remove_file(path).unwrap(), true),
         (
             "replaced",
@@ -243,13 +251,13 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
     for (what, change, arrives) in cases {
         let mut env = Sandbox::new();
         let path = env.write("big", vec![7; LARGE]);
-        let (listener, told) = meddling(move || change(&path));
+        let (listener, received) = server_with_change(move || change(&path));
         let base = format!("http://{}{}", listener.address, plain().replies().base);
         env.use_platform(&Case::of(plain().provider, "auto"), &base, "any");
         env.set("HAUL_RETRIES", "0");
-        let run = sane(what, env.haul(["upload", "big"]));
-        let (came, whole) = told.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
-        assert_eq!(whole, arrives, "{what}: {came} bytes came: {run}");
+        let run = checked(what, env.haul(["upload", "big"]));
+        let (count, whole) = received.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+        assert_eq!(whole, arrives, "{what}: {count} bytes received: {run}");
         assert_eq!(run.status, i32::from(!arrives), "{what}: {run}");
         if !arrives {
             assert!(run.stderr().contains("big: changed during the upload"), "{what}: {run}");
@@ -258,38 +266,39 @@ fn a_file_that_changes_on_its_way_up_never_arrives_as_a_whole_one() {
 }
 
 #[test]
-fn a_file_that_goes_before_its_turn_is_told_and_the_others_go_up() {
+fn a_file_deleted_before_its_upload_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let docs = ["1", "2", "3"].map(|name| folder.path().join(name));
     for path in &docs {
         fs::write(path, "content").unwrap();
     }
     let second = docs[1].clone();
-    let world = World::twisted(plain(), Vec::new(), move |_, number, seen| {
-        // While the first is on its way.
+    let world = World::with_override(plain(), Vec::new(), move |_, number, seen| {
+        // During the upload of the first file.
         if number == 0 {
             fs::remove_file(&second).unwrap();
         }
-        let file = plain().file(&Told { size: "null".to_owned(), ..Told::new(&format!("f{number}"), "n") });
+        let file =
+            plain().file(&FakeFile { size: "null".to_owned(), ..FakeFile::new(&format!("f{number}"), "n") });
         seen.head.starts_with("POST").then(|| json_answer(200, file))
     });
     let words: Vec<&str> = docs.iter().map(|path| path.to_str().unwrap()).collect();
     let run = world.haul(&[&["upload", "-j", "1"], words.as_slice()].concat()).fails(3);
     assert!(run.stderr().contains("/2: no such file or directory"), "{run}");
     assert!(run.stderr().contains("2 uploaded, 1 failed"), "{run}");
-    assert_eq!(world.asked("POST"), 2);
+    assert_eq!(world.request_count("POST"), 2);
 }
 
 #[test]
-fn a_file_that_is_deleted_between_the_listing_and_its_turn() {
+fn a_file_deleted_after_the_listing_is_reported() {
     for dialect in dialects() {
-        let files = || vec![Told::new("f1", "a"), Told::new("f2", "b"), Told::new("f3", "c")];
-        let gone = |ask: &Ask| match ask {
-            Ask::Stat(id) | Ask::Bytes(id) | Ask::Link(id) | Ask::Delete(id) => id == "f2",
+        let files = || vec![FakeFile::new("f1", "a"), FakeFile::new("f2", "b"), FakeFile::new("f3", "c")];
+        let gone = |action: &Action| match action {
+            Action::Stat(id) | Action::Content(id) | Action::Link(id) | Action::Delete(id) => id == "f2",
             _ => false,
         };
-        let world = World::twisted(dialect, files(), move |ask, _, _| {
-            gone(ask).then(|| json_answer(404, r#"{"detail":"no such file"}"#))
+        let world = World::with_override(dialect, files(), move |action, _, _| {
+            gone(action).then(|| json_answer(404, r#"{"detail":"no such file"}"#))
         });
         let run = world.haul(&["get", "*", "-o", "out/", "-j", "1"]).fails(3);
         assert!(run.stderr().contains("2 downloaded, 1 failed"), "{run}");
@@ -297,10 +306,10 @@ fn a_file_that_is_deleted_between_the_listing_and_its_turn() {
         assert_eq!(
             fs::read_dir(world.env.work().join("out")).unwrap().count(),
             2,
-            "nothing of the one that is gone"
+            "no file for the deleted one"
         );
         let run = world.haul(&["rm", "*", "--yes", "-j", "1"]).fails(3);
         assert!(run.stderr().contains("2 deleted, 1 failed"), "{run}");
-        assert_eq!(world.left(), ["f2"], "{}", dialect.provider);
+        assert_eq!(world.remaining_ids(), ["f2"], "{}", dialect.provider);
     }
 }

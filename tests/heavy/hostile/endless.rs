@@ -1,4 +1,4 @@
-//! Servers whose listings have no end: they ignore the cursor, go in a loop or announce pages that never come.
+//! Endless listings: servers that ignore the cursor, repeat pages or announce missing pages.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,63 +7,64 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use haul::providers::{Download, REGISTRY, find};
 use serde_json::json;
 
-use crate::hostile::world::{Ask, Cursor, Dialect, Told, World, json_answer, listings};
+use crate::hostile::world::{Action, Cursor, Dialect, FakeFile, World, json_answer, listings};
 use crate::platforms::some;
 use crate::support::sandbox::Run;
 
 /// The ids of a page and the cursor of the next one, by the number of the request.
 type Pages = fn(usize) -> (Vec<String>, Option<String>);
 
-/// A world that lists these pages, and the number of times it was asked for one.
+/// A world that lists these pages, and the number of requested pages.
 fn listing(dialect: &'static Dialect, pages: Pages) -> (World, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let number = Arc::clone(&asked);
-    let files = ["f0", "f1", "f2", "f3"].map(|id| Told::new(id, id));
-    let world = World::twisted(dialect, files.into(), move |ask, _, seen| {
+    let requested = Arc::new(AtomicUsize::new(0));
+    let number = Arc::clone(&requested);
+    let files = ["f0", "f1", "f2", "f3"].map(|id| FakeFile::new(id, id));
+    let world = World::with_override(dialect, files.into(), move |action, _, seen| {
         if dialect.replies().links_apart.is_some_and(|path| seen.target.starts_with(path)) {
-            // Only the body would say of which file: all of them have as many bytes.
+            // The file is named only in the body; all files have the same size, so that any of them will do.
             let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
             return Some(json_answer(200, json!({"id": "link_1", "url": url}).to_string()));
         }
-        (*ask == Ask::List).then(|| {
+        (*action == Action::List).then(|| {
             let (ids, cursor) = pages(number.fetch_add(1, Ordering::SeqCst));
-            let files: Vec<Told> = ids.iter().map(|id| Told::new(id, id)).collect();
+            let files: Vec<FakeFile> = ids.iter().map(|id| FakeFile::new(id, id)).collect();
             json_answer(200, dialect.page(&files, cursor.as_deref()))
         })
     });
-    (world, asked)
+    (world, requested)
 }
 
 fn page(ids: &[&str], cursor: impl Into<Option<String>>) -> (Vec<String>, Option<String>) {
     (ids.iter().map(|id| (*id).to_owned()).collect(), cursor.into())
 }
 
-/// The listing was refused, and nothing was shown twice.
+/// Asserts that the listing ended with an error, without a duplicate row.
 #[track_caller]
-fn refused(what: &str, run: &Run, said: &str) {
+fn assert_refused(what: &str, run: &Run, message: &str) {
     assert_eq!(run.status, 8, "{what}: {run}");
-    assert!(run.stderr().contains(said), "{what}: {run}");
-    shown_once(what, run);
+    assert!(run.stderr().contains(message), "{what}: {run}");
+    assert_unique_rows(what, run);
 }
 
 #[track_caller]
-fn shown_once(what: &str, run: &Run) {
+fn assert_unique_rows(what: &str, run: &Run) {
     let lines = run.lines();
     assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), lines.len(), "{what}: {run}");
 }
 
 #[test]
-fn every_dialect_of_every_platform_has_a_listing_here() {
+fn every_dialect_has_a_listing() {
     for spec in REGISTRY.iter().filter(|spec| !spec.base_url.is_empty()) {
         for dialect in spec.dialects {
-            let is_here = |here: &&'static Dialect| here.provider == spec.name && here.name == dialect.name;
-            let here = listings().find(is_here);
-            let here = here.unwrap_or_else(|| {
+            let is_same =
+                |other: &&'static Dialect| other.provider == spec.name && other.name == dialect.name;
+            let found = listings().find(is_same);
+            let found = found.unwrap_or_else(|| {
                 panic!("{} {}: no listing in tests/it/platforms", spec.name, dialect.name)
             });
-            // And it is one: an honest server's files are listed.
-            let files = ["a", "b"].map(|id| Told::new(id, id));
-            let run = World::new(here, files.into()).haul(&["ls", "--ids", "--page-size", "5"]).ok();
+            // The listing of a regular server succeeds.
+            let files = ["a", "b"].map(|id| FakeFile::new(id, id));
+            let run = World::new(found, files.into()).haul(&["ls", "--ids", "--page-size", "5"]).ok();
             assert_eq!(run.sorted().lines(), ["a", "b"], "{} {}", spec.name, dialect.name);
         }
     }
@@ -79,9 +80,9 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
             &["ls", "--ids", "--page-size", "2", "--filter", "name:f"],
         ] {
             let what = format!("{} {} {arguments:?}", dialect.provider, dialect.name);
-            let (world, asked) = listing(dialect, same);
-            refused(&what, &world.haul(arguments), "repeats a page");
-            assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
+            let (world, requested) = listing(dialect, same);
+            assert_refused(&what, &world.haul(arguments), "repeats a page");
+            assert!(requested.load(Ordering::SeqCst) <= 2, "{what}: {requested:?} pages");
         }
         let full: Pages = |_| ((0..100).map(|n| format!("f{n}")).collect(), Some("f99".to_owned()));
         for arguments in [
@@ -91,11 +92,11 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
             &["info", "f*", "--fields", "id"],
         ] {
             let what = format!("{} {} {arguments:?}", dialect.provider, dialect.name);
-            let (world, asked) = listing(dialect, full);
-            refused(&what, &world.haul(arguments), "repeats a page");
-            assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
+            let (world, requested) = listing(dialect, full);
+            assert_refused(&what, &world.haul(arguments), "repeats a page");
+            assert!(requested.load(Ordering::SeqCst) <= 2, "{what}: {requested:?} pages");
         }
-        // Where a short page is the last one, the listing ends.
+        // On some platforms a short page is the last one, and the listing ends.
         let ends = dialect.replies().cursor == Cursor::ToldAlways;
         let mut known = find(dialect.provider).unwrap().dialects.iter();
         let downloads = known.find(|known| known.name == dialect.name).unwrap().can.download == Download::Any;
@@ -110,40 +111,40 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
                 continue;
             }
             let what = format!("{} {} {arguments:?}", dialect.provider, dialect.name);
-            let (world, asked) = listing(dialect, same);
+            let (world, requested) = listing(dialect, same);
             let run = world.haul(arguments);
             assert_eq!(run.status, if ends { 0 } else { status }, "{what}: {run}");
             assert!(ends || run.stderr().contains("repeats a page"), "{what}: {run}");
-            assert!(asked.load(Ordering::SeqCst) <= 2, "{what}: {asked:?} pages");
+            assert!(requested.load(Ordering::SeqCst) <= 2, "{what}: {requested:?} pages");
             // Only files that were listed before the error may be affected.
-            assert_eq!(world.left().len(), left, "{what}: {run}");
-            assert!(world.left().iter().any(|id| id == "f0"), "{what}: {run}");
+            assert_eq!(world.remaining_ids().len(), left, "{what}: {run}");
+            assert!(world.remaining_ids().iter().any(|id| id == "f0"), "{what}: {run}");
             let out = std::fs::read_dir(world.env.work().join("out")).map_or(0, Iterator::count);
             assert_eq!(out, saved, "{what}: {run}");
         }
-        let (world, asked) = listing(dialect, same);
+        let (world, requested) = listing(dialect, same);
         let mut complete = world.env.command();
         complete.env("COMPLETE", "fish").args(["--", "haul", "info", "f"]);
         let run = world.env.run(&mut complete).ok();
         let offered = run.lines().iter().filter(|line| line.starts_with('f')).count();
         assert_eq!(offered, 2, "{} {}: {run}", dialect.provider, dialect.name);
-        assert!(asked.load(Ordering::SeqCst) <= 2, "{} {}", dialect.provider, dialect.name);
+        assert!(requested.load(Ordering::SeqCst) <= 2, "{} {}", dialect.provider, dialect.name);
     }
 }
 
 #[test]
-fn a_listing_that_repeats_itself_is_an_error_before_a_row_comes_twice() {
+fn a_repeating_listing_is_an_error_without_duplicate_rows() {
     /// A description, the pages, and the number of requests.
     type Case = (&'static str, Pages, usize);
     let cases: [Case; 5] = [
         ("the same page under new cursors", |n| page(&["f1", "f2"], format!("c{n}")), 2),
         (
-            "two pages in turn",
+            "two alternating pages",
             |n| page(if n % 2 == 0 { &["f0", "f1"] } else { &["f2", "f3"] }, format!("c{n}")),
             3,
         ),
         (
-            "the cursors of two pages in turn",
+            "two alternating cursors",
             |n| page(&[&format!("f{n}"), &format!("g{n}")], format!("c{}", n % 2)),
             3,
         ),
@@ -164,7 +165,7 @@ fn a_listing_that_repeats_itself_is_an_error_before_a_row_comes_twice() {
                 && what.contains("cursor")
                 && what != "the same page under new cursors"
             {
-                // New last ids are new cursors there: a listing like any other.
+                // New last ids are new cursors, so the listing is valid.
                 continue;
             }
             for arguments in [
@@ -172,17 +173,17 @@ fn a_listing_that_repeats_itself_is_an_error_before_a_row_comes_twice() {
                 &["ls", "--ids", "--page-size", "2", "--sort", "provider"],
             ] {
                 let what = format!("{} {} {what} {arguments:?}", dialect.provider, dialect.name);
-                let (world, asked) = listing(dialect, pages);
-                refused(&what, &world.haul(arguments), "repeats a page");
-                let asked = asked.load(Ordering::SeqCst);
-                assert!(asked <= most, "{what}: {asked} pages");
+                let (world, requested) = listing(dialect, pages);
+                assert_refused(&what, &world.haul(arguments), "repeats a page");
+                let requested = requested.load(Ordering::SeqCst);
+                assert!(requested <= most, "{what}: {requested} pages");
             }
         }
     }
 }
 
 #[test]
-fn files_that_move_to_the_next_page_meanwhile_are_listed_once() {
+fn files_that_move_to_the_next_page_are_listed_once() {
     let moved: Pages = |n| match n {
         0 => page(&["f0", "f1"], "c0".to_owned()),
         1 => page(&["f1", "f2"], "c1".to_owned()),
@@ -196,46 +197,46 @@ fn files_that_move_to_the_next_page_meanwhile_are_listed_once() {
 }
 
 #[test]
-fn a_page_that_is_announced_and_never_comes_is_an_error() {
+fn an_announced_but_missing_page_is_an_error() {
     for dialect in listings() {
         let what = format!("{} {}", dialect.provider, dialect.name);
-        let (world, asked) = listing(dialect, |_| page(&[], "c".to_owned()));
+        let (world, requested) = listing(dialect, |_| page(&[], "c".to_owned()));
         let run = world.haul(&["ls", "--ids"]);
-        let pages = asked.load(Ordering::SeqCst);
+        let pages = requested.load(Ordering::SeqCst);
         match dialect.replies().cursor {
             Cursor::Told => {
-                refused(&what, &run, "repeats a page");
+                assert_refused(&what, &run, "repeats a page");
                 assert_eq!(pages, 2, "{what}");
             }
             Cursor::LastId => {
-                refused(&what, &run, "announces another page but returns no cursor for it");
+                assert_refused(&what, &run, "announces another page but returns no cursor for it");
                 assert_eq!(pages, 1, "{what}");
             }
             // An empty page is the last one.
             Cursor::ToldAlways | Cursor::Never => assert_eq!((run.status, pages), (0, 1), "{what}: {run}"),
         }
         if dialect.replies().cursor == Cursor::Told {
-            let (world, asked) = listing(dialect, |n| page(&[], format!("c{n}")));
-            refused(&what, &world.haul(&["ls", "--ids"]), "pages without new files");
-            assert_eq!(asked.load(Ordering::SeqCst), 1000, "{what}");
+            let (world, requested) = listing(dialect, |n| page(&[], format!("c{n}")));
+            assert_refused(&what, &world.haul(&["ls", "--ids"]), "pages without new files");
+            assert_eq!(requested.load(Ordering::SeqCst), 1000, "{what}");
         }
     }
 }
 
 #[test]
-fn a_listing_of_links_without_end_is_an_error() {
+fn an_endless_listing_of_links_is_an_error() {
     let paged = |dialect: &'static Dialect| Some((dialect, dialect.replies().links_page?));
     for (dialect, page) in some(listings().filter_map(paged)) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let number = Arc::clone(&asked);
-        let world = World::twisted(dialect, vec![Told::new("f1", "f1")], move |_, _, seen| {
+        let requested = Arc::new(AtomicUsize::new(0));
+        let number = Arc::clone(&requested);
+        let world = World::with_override(dialect, vec![FakeFile::new("f1", "f1")], move |_, _, seen| {
             (seen.head.starts_with("GET") && seen.target.contains("links")).then(|| {
                 number.fetch_add(1, Ordering::SeqCst);
                 json_answer(200, page)
             })
         });
         let what = format!("{} {}", dialect.provider, dialect.name);
-        refused(&what, &world.haul(&["link", "--list", "id:f1"]), "repeats a page");
-        assert_eq!(asked.load(Ordering::SeqCst), 2, "{what}");
+        assert_refused(&what, &world.haul(&["link", "--list", "id:f1"]), "repeats a page");
+        assert_eq!(requested.load(Ordering::SeqCst), 2, "{what}");
     }
 }

@@ -1,6 +1,5 @@
-//! The program where the machine it runs on is broken and where the server is hostile: it is run as its users run it,
-//! against real servers on loopback, and what is looked at is the status, the words, what is stored on both sides
-//! afterwards and what a terminal was sent.
+//! The program on a faulty machine and with hostile servers. The tests run the binary against real servers on loopback,
+//! and check the exit code, the messages, the stored files of both sides and the bytes sent to a terminal.
 
 mod disk;
 mod endless;

@@ -1,21 +1,23 @@
-//! What a hostile server calls its files: it is listed, told of, fetched, linked and deleted, nothing outside the chosen
-//! folder changes and no terminal is steered.
+//! Hostile file names: the files can be listed, inspected, downloaded, linked and deleted, nothing outside the chosen
+//! folder changes, and no control character reaches a terminal.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::hostile::world::{Ask, Dialect, Fetch, Told, World, dialects, fetch, plain, sane, snapshot};
+use crate::hostile::world::{
+    Action, Dialect, FakeFile, Fetch, World, checked, dialects, fetch, plain, snapshot,
+};
 use crate::platforms::all;
 use crate::support::terminal::On;
 
-/// Names that lead elsewhere, steer a terminal, or are none; `root` is the sandbox of the test.
+/// Names that are paths, control a terminal, or are invalid on some system; `root` is the sandbox of the test.
 fn names(dialect: &Dialect, root: &str) -> Vec<String> {
     let long = "x".repeat(100_000);
     let deep = "d/".repeat(50_000);
     let wide = "语".repeat(33_000);
     let plain = [
-        // Elsewhere.
+        // Paths.
         "../outside/up",
         "../../../../../../../../../../tmp/haul-hostile-up",
         "..",
@@ -33,7 +35,7 @@ fn names(dialect: &Dialect, root: &str) -> Vec<String> {
         "a/./b//c",
         "...",
         ". .",
-        // Steering.
+        // Control characters.
         "nul\0byte",
         "line\nerror: forged",
         "carriage\rreturn",
@@ -45,7 +47,7 @@ fn names(dialect: &Dialect, root: &str) -> Vec<String> {
         "bidi\u{202e}fdp.exe",
         "isolate\u{2066}x\u{2069}\u{200e}\u{200f}\u{2028}\u{2029}",
         "tag\u{e0041}\u{feff}\u{200b}",
-        // None, or nearly.
+        // Empty, reserved or special names.
         "",
         " ",
         "-",
@@ -72,22 +74,24 @@ fn names(dialect: &Dialect, root: &str) -> Vec<String> {
     names.push(format!("{root}/outside/up"));
     names.push(format!("..//{root}/outside/up"));
     names.push("x".repeat(300) + ".part");
-    // What no argument of a program can be, or no name in the store.
+    // The embedded store takes names from arguments, which cannot contain NUL, and refuses empty ones.
     names.retain(|name| dialect.replies.is_some() || !name.contains('\0') && !name.is_empty());
     names
 }
 
 fn world(dialect: &'static Dialect) -> World {
-    // The sandbox is known only once it is there.
+    // The names depend on the sandbox, which exists only now.
     let world = World::new(dialect, Vec::new());
-    let told = |(number, name): (usize, &String)| Told {
+    let file = |(number, name): (usize, &String)| FakeFile {
         size: name.len().to_string(),
         content: name.clone().into_bytes(),
-        ..Told::new(&format!("f{number:03}"), name)
+        ..FakeFile::new(&format!("f{number:03}"), name)
     };
-    world.tell(names(dialect, &world.env.root().to_string_lossy()).iter().enumerate().map(told).collect());
+    world.set_files(
+        names(dialect, &world.env.root().to_string_lossy()).iter().enumerate().map(file).collect(),
+    );
     fs::create_dir(world.env.root().join("outside")).unwrap();
-    fs::write(world.env.root().join("outside/there"), "there").unwrap();
+    fs::write(world.env.root().join("outside/existing"), "existing").unwrap();
     world
 }
 
@@ -96,20 +100,20 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
     for dialect in all().filter_map(|platform| platform.wire.ok()) {
         let world = world(dialect);
         let root = world.env.root().to_owned();
-        let count = world.left().len();
+        let count = world.remaining_ids().len();
         let out = world.env.work().join("out");
         let before = snapshot(&root, &[out.clone(), world.env.home()]);
         let unchanged = |verb: &str| {
             let after = snapshot(&root, &[out.clone(), world.env.home()]);
-            assert_eq!(before, after, "{} {verb}: something outside has changed", dialect.provider);
+            assert_eq!(before, after, "{} {verb}: an outside file has changed", dialect.provider);
         };
 
-        let told = world.haul(&["ls", "--json", "--fields", "id,name"]).ok().json();
-        let listed: BTreeSet<_> = told.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(listed, names(dialect, &root.to_string_lossy()).into_iter().collect(), "raw in JSON");
+        let rows = world.haul(&["ls", "--json", "--fields", "id,name"]).ok().json();
+        let listed: BTreeSet<_> = rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(listed, names(dialect, &root.to_string_lossy()).into_iter().collect(), "verbatim in JSON");
         let lines = world.haul(&["ls", "--fields", "id,name"]).ok().lines();
-        assert_eq!(lines.len(), count, "a line each: {}", dialect.provider);
-        // A name with NUL in it would be two.
+        assert_eq!(lines.len(), count, "one line per file: {}", dialect.provider);
+        // A name that contains NUL is refused, because it would read as two.
         let split = names(dialect, "").iter().filter(|name| name.contains('\0')).count();
         let print0 = world.haul(&["ls", "--print0"]).fails(i32::from(split > 0));
         assert_eq!(print0.out.split(|byte| *byte == 0).count(), count - split + 1);
@@ -133,18 +137,18 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
             assert!(!shown.contains(char::is_control), "{shown:?}");
         }
         let paths: BTreeSet<_> = saved.iter().map(|row| row["saved_to"].as_str().unwrap()).collect();
-        assert_eq!(paths.len(), saved.len(), "each has a place of its own");
-        // What was not saved was told: one place for each, and no path that no system takes.
+        assert_eq!(paths.len(), saved.len(), "every file has its own path");
+        // Every other file is an error: its path is taken, or too long for the system.
         let failed =
             got.errors().into_iter().filter_map(|line| line["error"]["message"].as_str().map(str::to_owned));
         let failed: Vec<String> = failed.collect();
         assert_eq!(failed.len(), count - saved.len(), "{failed:?}");
         assert!(failed.iter().all(|message| message.len() < 500 + root.as_os_str().len()), "{failed:?}");
-        let twice = failed
+        let taken = failed
             .iter()
             .filter(|message| message.ends_with(": another file of this command has this path"))
             .count();
-        assert_eq!(twice, failed.len() - 1, "{failed:?}");
+        assert_eq!(taken, failed.len() - 1, "{failed:?}");
         unchanged("get");
         world.terminal(&["get", "*", "-o", "out/", "--color", "always", "--skip-existing"]);
         unchanged("get again");
@@ -156,26 +160,30 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
         }
         world.terminal(&["rm", "*"]).fails(1);
         world.terminal(&["rm", "*", "--yes", "--color", "always"]).ok();
-        assert_eq!(world.left(), Vec::<String>::new());
+        assert_eq!(world.remaining_ids(), Vec::<String>::new());
         unchanged("rm");
     }
 }
 
-/// Bars and events show names, too. The bars move the cursor themselves: what a name may not do is all else.
+/// Bars and events show names. The bars move the cursor, so only sequences that they never write are checked.
 #[test]
 fn bars_and_events_show_names_escaped() {
     let name = "osc\u{1b}]0;title\u{7}\u{9b}2J\u{202e}fdp\u{1b}[2J";
-    let world = World::twisted(plain(), vec![Told::new("f1", name), Told::new("f2", "n")], |ask, _, _| {
-        if matches!(ask, Ask::Bytes(_)) {
-            // Longer than the bars wait before they show.
-            std::thread::sleep(std::time::Duration::from_millis(700));
-        }
-        None
-    });
+    let world = World::with_override(
+        plain(),
+        vec![FakeFile::new("f1", name), FakeFile::new("f2", "n")],
+        |action, _, _| {
+            if matches!(action, Action::Content(_)) {
+                // Longer than the delay of the bars.
+                std::thread::sleep(std::time::Duration::from_millis(700));
+            }
+            None
+        },
+    );
     for how in ["always", "json"] {
         let mut command = world.env.command();
         command.args(["get", "*", "-o", "out/", "--overwrite", "--progress", how]);
-        let run = sane(how, world.env.terminal_of(command, 100, "", On::All)).ok();
+        let run = checked(how, world.env.terminal_of(command, 100, "", On::All)).ok();
         let screen = run.stdout();
         assert!(screen.contains("osc"), "{how}: {run}");
         for bad in ["\u{1b}]", "\u{7}", "\u{9b}", "\u{202e}", "\u{1b}[2J"] {
@@ -184,10 +192,10 @@ fn bars_and_events_show_names_escaped() {
     }
 }
 
-/// Names that a server tells apart and a folder may not: one of them gets the place, the other is told, and neither
-/// takes the other's bytes, with any wish about what is there already.
+/// Distinct names with one local path: one file is saved, the other is an error, and their contents do not mix, with any
+/// option for existing files.
 #[test]
-fn names_that_come_to_one_place_take_nothing_from_each_other() {
+fn names_with_one_path_do_not_overwrite_each_other() {
     for (one, other) in [
         ("a/b", "a\\b"),
         ("x:y", "x?y"),
@@ -200,10 +208,10 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
         ("n.part.json", "n"),
         ("n", "n.part.part"),
     ] {
-        for wish in ["--quiet", "--overwrite", "--skip-existing"] {
-            let world = World::new(plain(), vec![Told::new("f1", one), Told::new("f2", other)]);
+        for option in ["--quiet", "--overwrite", "--skip-existing"] {
+            let world = World::new(plain(), vec![FakeFile::new("f1", one), FakeFile::new("f2", other)]);
             let run =
-                world.haul(&["get", "*", "-o", "out/", "--json", "--fields", "id,saved_to", wish]).fails(1);
+                world.haul(&["get", "*", "-o", "out/", "--json", "--fields", "id,saved_to", option]).fails(1);
             let rows = run.json();
             assert_eq!(rows.len(), 1, "{one:?} {other:?}: {run}");
             let path = rows[0]["saved_to"].as_str().unwrap();
@@ -211,34 +219,37 @@ fn names_that_come_to_one_place_take_nothing_from_each_other() {
             assert!(run.stderr().contains("another file of this command has this path"), "{run}");
         }
     }
-    // Names that differ in case alone are two here; a file and a folder of one name are not.
-    let world = World::new(plain(), vec![Told::new("f1", "README"), Told::new("f2", "Readme")]);
+    // Names that differ only in case have separate paths; a file and a folder of one name do not.
+    let world = World::new(plain(), vec![FakeFile::new("f1", "README"), FakeFile::new("f2", "Readme")]);
     world.haul(&["get", "*", "-o", "out/"]).ok();
     assert_eq!(
         (world.env.read("out/README"), world.env.read("out/Readme")),
         (b"f1".to_vec(), b"f2".to_vec())
     );
     for names in [["d", "d/e"], ["d/e", "d"]] {
-        let world = World::new(plain(), vec![Told::new("f1", names[0]), Told::new("f2", names[1])]);
+        let world = World::new(plain(), vec![FakeFile::new("f1", names[0]), FakeFile::new("f2", names[1])]);
         let run = world.haul(&["get", "*", "-o", "out/", "--overwrite", "-j", "1"]).fails(1);
         let saved = if names[0] == "d" { "out/d" } else { "out/d/e" };
         assert_eq!(world.env.read(saved), b"f1", "{run}");
     }
 }
 
-/// Links that stand in the target folder: nothing is written through one, whatever the file is called.
+/// Symbolic links in the target folder: nothing is written through them.
 #[test]
-fn a_link_in_the_folder_leads_nothing_out_of_it() {
+fn symbolic_links_are_not_followed_out_of_the_folder() {
     for dialect in dialects().filter(|dialect| fetch(dialect) == Fetch::Presigned).chain([plain()]) {
         for size in [3, 300_000] {
             for name in ["n", "sub/n", "sub/deep/n"] {
-                let told =
-                    Told { content: vec![b'x'; size], size: size.to_string(), ..Told::new("f1", name) };
-                let world = World::new(dialect, vec![told]);
+                let file = FakeFile {
+                    content: vec![b'x'; size],
+                    size: size.to_string(),
+                    ..FakeFile::new("f1", name)
+                };
+                let world = World::new(dialect, vec![file]);
                 let outside = world.env.root().join("outside");
                 fs::create_dir(&outside).unwrap();
                 for file in ["target", "part", "note"] {
-                    fs::write(outside.join(file), "precious").unwrap();
+                    fs::write(outside.join(file), "unchanged").unwrap();
                 }
                 let out = world.env.work().join("out");
                 fs::create_dir(&out).unwrap();
@@ -247,12 +258,12 @@ fn a_link_in_the_folder_leads_nothing_out_of_it() {
                 symlink(outside.join("part"), out.join("n.part")).unwrap();
                 symlink(outside.join("note"), out.join("n.part.json")).unwrap();
                 let before = snapshot(&outside, &[]);
-                for wish in ["--quiet", "--overwrite", "--skip-existing", "--no-resume"] {
-                    let run = world.haul(&["get", "id:f1", "-o", "out/", wish]);
+                for option in ["--quiet", "--overwrite", "--skip-existing", "--no-resume"] {
+                    let run = world.haul(&["get", "id:f1", "-o", "out/", option]);
                     assert!(matches!(run.status, 0 | 1), "{run}");
-                    assert_eq!(snapshot(&outside, &[]), before, "{name} {wish}: {run}");
+                    assert_eq!(snapshot(&outside, &[]), before, "{name} {option}: {run}");
                 }
-                // Links that lead nowhere yet.
+                // Links whose target does not exist.
                 fs::remove_file(out.join("n.part")).unwrap();
                 fs::remove_file(out.join("n.part.json")).unwrap();
                 symlink(outside.join("new"), out.join("n.part")).unwrap();
@@ -266,7 +277,7 @@ fn a_link_in_the_folder_leads_nothing_out_of_it() {
                 assert_eq!(run.status, i32::from(name != "n"), "{run}");
                 assert_eq!(snapshot(&outside, &[]), before, "{name}: {run}");
                 if name == "n" {
-                    // The link itself is what was overwritten.
+                    // The link itself was replaced.
                     assert!(!out.join("n").symlink_metadata().unwrap().is_symlink());
                     assert_eq!(fs::read(out.join("n")).unwrap().len(), size);
                 }

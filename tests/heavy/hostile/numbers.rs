@@ -1,14 +1,14 @@
-//! Times, dates and sizes that no clock and no disk can hold, in every header and field that is computed with. No run
-//! panics, and each ends with the exit code of its kind (see `World::haul`).
+//! Extreme times, dates and sizes in every header and field that haul computes with. No run panics, and each ends with
+//! an exit code of the table (see `World::haul`).
 
 use std::collections::BTreeSet;
 
 use crate::hostile::served::Served;
-use crate::hostile::world::{Ask, Told, World, dialects, json_answer};
+use crate::hostile::world::{Action, FakeFile, World, dialects, json_answer};
 use crate::platforms::{all, of, some};
 use crate::support::server::Answer;
 
-/// Waits of more than any time, in seconds or as a date.
+/// Waits beyond the limit, in seconds or as a date.
 const WAITS: [&str; 9] = [
     "301",
     "9223372036854775807",
@@ -21,8 +21,8 @@ const WAITS: [&str; 9] = [
     "Thu, 30 Dec 9999 21:59:59 GMT",
 ];
 
-/// Values that are no wait, or none that is kept for long.
-const NO_WAITS: [&str; 12] = [
+/// Invalid, negative and negligible waits.
+const IGNORED_WAITS: [&str; 12] = [
     "0",
     "-0",
     "-1",
@@ -49,7 +49,7 @@ const VERBS: [&[&str]; 8] = [
 ];
 
 #[test]
-fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
+fn a_wait_beyond_the_limit_is_exit_6_and_states_its_end() {
     for dialect in dialects() {
         for (status, header) in [
             (429, "Retry-After"),
@@ -63,16 +63,16 @@ fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
                 if header != "Retry-After" && wait.contains("GMT") {
                     continue;
                 }
-                // 301 milliseconds are waited. Other statuses go the same way as 429: some waits will do.
+                // 301 milliseconds are within the limit. Other statuses share the code of 429, so a sample suffices.
                 let is_short = header == "retry-after-ms" && *wait == "301";
                 if is_short || (status != 429 && ![1, 3, 4, 6].contains(&number)) {
                     continue;
                 }
-                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
+                let world = World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |_, _, _| {
                     Some(Answer::status(status, &[(header, wait)], ""))
                 });
                 world.env.write("a.txt", "a");
-                // Every verb meets some of the waits, with an attempt left and without.
+                // Each wait with half of the verbs, with and without retries.
                 for verb in VERBS.iter().skip(number % 2).step_by(2) {
                     if verb[0] == "link" && !dialect.links {
                         continue;
@@ -92,11 +92,11 @@ fn a_wait_beyond_the_limit_ends_every_verb_with_6_and_says_until_when() {
 }
 
 #[test]
-fn a_wait_that_makes_no_sense_is_none() {
+fn invalid_waits_are_ignored() {
     for dialect in dialects() {
         for header in ["Retry-After", "retry-after-ms", "RateLimit-Reset"] {
-            for wait in NO_WAITS {
-                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
+            for wait in IGNORED_WAITS {
+                let world = World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |_, _, _| {
                     Some(Answer::status(429, &[(header, wait)], ""))
                 });
                 let run = world.haul(&["ls", "--ids"]).fails(6);
@@ -107,7 +107,7 @@ fn a_wait_that_makes_no_sense_is_none() {
 }
 
 #[test]
-fn a_clock_that_is_far_off_stops_nothing() {
+fn extreme_clocks_of_the_server_are_tolerated() {
     for dialect in dialects() {
         for date in [
             "Thu, 30 Dec 9999 21:59:59 GMT",
@@ -116,13 +116,14 @@ fn a_clock_that_is_far_off_stops_nothing() {
             "Thu, 01 Jan 1970 00:00:00 -9999",
             "18446744073709551615",
         ] {
-            let told = |name: &str| Told::new("f1", name).and(r#""created_at":253402207200,"extra":1"#);
-            let world = World::twisted(dialect, vec![told("n")], move |ask, number, seen| {
+            let file =
+                |name: &str| FakeFile::new("f1", name).with_members(r#""created_at":253402207200,"extra":1"#);
+            let world = World::with_override(dialect, vec![file("n")], move |action, number, seen| {
                 let date = [("Date", date), ("Content-Type", "application/json")];
-                match ask {
-                    Ask::List => Some(Answer::status(200, &date, dialect.page(&[told("a.txt")], None))),
-                    // The answer is lost: the file is looked for by the server's clock.
-                    Ask::Other if seen.head.starts_with("POST") && number < 3 => {
+                match action {
+                    Action::List => Some(Answer::status(200, &date, dialect.page(&[file("a.txt")], None))),
+                    // The response is lost, and the program looks for the file by the server's clock.
+                    Action::Other if seen.head.starts_with("POST") && number < 3 => {
                         Some(Answer::status(502, &date, ""))
                     }
                     _ => None,
@@ -136,7 +137,7 @@ fn a_clock_that_is_far_off_stops_nothing() {
 }
 
 #[test]
-fn times_of_links_that_no_clock_reaches_hide_no_link() {
+fn extreme_expiry_times_hide_no_link() {
     for dialect in dialects().filter(|dialect| dialect.links) {
         for time in [
             "9223372036854775807",
@@ -148,14 +149,15 @@ fn times_of_links_that_no_clock_reaches_hide_no_link() {
             "\"-009999-01-01T00:00:00Z\"",
             "\"\"",
         ] {
-            let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, seen| {
-                let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
-                let link = format!(
-                    r#"{{"id":"l","url":"{url}","public_url":"{url}","presigned_url":"{url}",
+            let world =
+                World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |action, _, seen| {
+                    let url = format!("http://{}/bytes/f1", seen.header("host").unwrap_or_default());
+                    let link = format!(
+                        r#"{{"id":"l","url":"{url}","public_url":"{url}","presigned_url":"{url}",
                     "expires_at":{time},"expires_in_seconds":{time}}}"#
-                );
-                matches!(ask, Ask::Link(_)).then(|| json_answer(200, link))
-            });
+                    );
+                    matches!(action, Action::Link(_)).then(|| json_answer(200, link))
+                });
             let run = world.haul(&["link", "id:f1"]).ok();
             assert!(run.stdout().contains("http"), "{} {time}: {run}", dialect.provider);
             world.haul(&["link", "id:f1", "--json"]).ok();
@@ -165,7 +167,7 @@ fn times_of_links_that_no_clock_reaches_hide_no_link() {
 }
 
 #[test]
-fn lengths_and_ranges_that_no_disk_holds_write_nothing() {
+fn extreme_lengths_and_ranges_write_nothing() {
     let lengths = ["18446744073709551615", "18446744073709551616", "9223372036854775808", "-1", "1e3"];
     let ranges = [
         "bytes 2-18446744073709551615/*",
@@ -180,20 +182,20 @@ fn lengths_and_ranges_that_no_disk_holds_write_nothing() {
     ];
     for dialect in dialects() {
         for length in lengths {
-            let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
+            let world = World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |action, _, _| {
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nf1");
-                matches!(ask, Ask::Bytes(_)).then(|| Answer::raw(head))
+                matches!(action, Action::Content(_)).then(|| Answer::raw(head))
             });
             let run = world.haul(&["get", "id:f1", "-o", "out"]);
             assert!(world.env.files().iter().all(|name| name != "out") || run.status == 0, "{length}: {run}");
             world.haul(&["get", "id:f1", "-o", "-", "--progress", "always"]);
         }
         for (status, range) in ranges.iter().flat_map(|range| [(206, *range), (416, *range), (200, *range)]) {
-            // The first answer breaks off after two bytes of eight, so that the rest is asked for.
-            let mut told = Told::new("f1", "n");
-            "8".clone_into(&mut told.size);
-            let world = World::twisted(dialect, vec![told], move |ask, _, seen| {
-                if !matches!(ask, Ask::Bytes(_)) {
+            // The first response ends after two of eight bytes, so that the program requests the rest.
+            let mut file = FakeFile::new("f1", "n");
+            "8".clone_into(&mut file.size);
+            let world = World::with_override(dialect, vec![file], move |action, _, seen| {
+                if !matches!(action, Action::Content(_)) {
                     return None;
                 }
                 if seen.header("range").is_none() {
@@ -208,16 +210,16 @@ fn lengths_and_ranges_that_no_disk_holds_write_nothing() {
     }
 }
 
-/// The sum of what is moved is computed for the bar and for the body of several files.
+/// Sums of sizes are computed for the bars, and for a request body with several files.
 #[test]
 fn sums_of_sizes_do_not_overflow() {
     for dialect in dialects() {
-        let files: Vec<Told> = (0..5)
+        let files: Vec<FakeFile> = (0..5)
             .map(|number| {
                 let id = format!("f{number}");
-                let mut told = Told::new(&id, &id);
-                "18446744073709551615".clone_into(&mut told.size);
-                told
+                let mut file = FakeFile::new(&id, &id);
+                "18446744073709551615".clone_into(&mut file.size);
+                file
             })
             .collect();
         let world = World::new(dialect, files);
@@ -236,20 +238,20 @@ fn sums_of_sizes_do_not_overflow() {
     }
 }
 
-/// The emulator adds lifetimes to its clock and windows to instants.
+/// The emulator adds lifetimes and windows to the time of its clock.
 #[test]
-fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
+fn the_emulator_serves_at_extreme_times_and_with_extreme_quirks() {
     let quirks: Vec<String> =
         all().flat_map(|platform| platform.extreme_quirks).map(|quirk| format!("--quirk={quirk}")).collect();
     let quirks: Vec<&str> = quirks.iter().map(String::as_str).collect();
     for platform in dialects().map(|dialect| of(dialect.provider)) {
-        // Each of its dialects whose server deletes files.
+        // Each dialect that supports deletion.
         let wires: BTreeSet<&str> =
             platform.cases.iter().filter(|case| case.deletes()).filter_map(|case| case.wire).collect();
         let wires: Vec<String> = wires.into_iter().map(|wire| format!("--dialect={wire}")).collect();
         let wires: Vec<[&str; 1]> = wires.iter().map(|wire| [wire.as_str()]).collect();
-        let at_the_end = wires.iter().map(|wire| (Some("9999-12-30T21:59:59Z"), &wire[..]));
-        for (now, options) in at_the_end.chain([
+        let in_the_last_year = wires.iter().map(|wire| (Some("9999-12-30T21:59:59Z"), &wire[..]));
+        for (now, options) in in_the_last_year.chain([
             (Some("9999-12-30T21:59:59Z"), &[][..]),
             (Some("-009999-01-02T02:00:00Z"), &[]),
             (None, &quirks),
@@ -269,7 +271,7 @@ fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
                 let run = served.haul(arguments);
                 assert_eq!(run.status, 0, "{what} {arguments:?}: {run}");
             }
-            // What only some of them have is refused or done; a panic would close the connection (7).
+            // Operations of some platforms only; a panic of the emulator would close the connection (exit 7).
             for arguments in [
                 &["link", "name:c.png"][..],
                 &["link", "name:c.png", "--expires", "1h"],
@@ -293,13 +295,13 @@ fn the_emulator_serves_to_the_end_of_time_and_with_quirks_without_measure() {
     }
 }
 
-/// Options and the clock are the user's, and may be as absurd.
+/// Extreme values in options and in the clock of the program.
 #[test]
-fn values_of_a_user_that_no_clock_reaches_are_refused_or_kept() {
+fn extreme_values_of_the_user_are_refused_or_accepted() {
     let times =
         ["9223372036854775807s", "18446744073709551616s", "7304484d", "19998y", "1e300s", "-7304484d"];
     for dialect in dialects() {
-        let mut world = World::new(dialect, vec![Told::new("f1", "n")]);
+        let mut world = World::new(dialect, vec![FakeFile::new("f1", "n")]);
         world.env.write("a.txt", "a");
         for now in ["2026-03-01T12:00:00Z", "9999-12-30T22:00:00Z", "-009999-01-02T02:00:00Z"] {
             world.env.set("HAUL_NOW", now);
@@ -319,7 +321,7 @@ fn values_of_a_user_that_no_clock_reaches_are_refused_or_kept() {
                     assert!([0, 1, 2, 3, 5].contains(&run.status), "{now} {arguments:?}: {run}");
                 }
             }
-            // The listing is cached until a time that may be out of range.
+            // The expiry time of the cached listing may be out of range.
             let mut complete = world.env.command();
             complete.env("COMPLETE", "fish").args(["--", "haul", "info", "n"]);
             let run = world.env.run(&mut complete).ok();

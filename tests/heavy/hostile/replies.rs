@@ -1,5 +1,5 @@
-//! What a hostile server answers: nonsense in a platform's wire format, ids that lead elsewhere, listings without end.
-//! No run panics, hangs, shows the token or steers a terminal; each ends with the exit code of its kind.
+//! Hostile responses: invalid values in a platform's wire format, ids that are paths, oversized listings. No run panics,
+//! hangs, shows the token or sends control characters to a terminal; each ends with the exit code for its error.
 
 use std::fs;
 
@@ -7,19 +7,21 @@ use haul::providers::{find, states};
 use serde_json::json;
 
 use crate::hostile::transfers::peak;
-use crate::hostile::world::{Ask, Cursor, Dialect, Fetch, Told, World, dialects, fetch, json_answer, plain};
+use crate::hostile::world::{
+    Action, Cursor, Dialect, FakeFile, Fetch, World, dialects, fetch, json_answer, plain,
+};
 use crate::platforms::some;
 use crate::support::server::Answer;
 
-/// Bodies that are no answer at all. For a question about files each is exit 8.
-fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
+/// Bodies that are not a valid response. Each is exit 8 as the response to a request for files.
+fn invalid_bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = |open: &str, close: &str| {
         let levels = 10_000;
         format!("{}1{}", open.repeat(levels), close.repeat(levels)).into_bytes()
     };
     vec![
         ("empty", Vec::new()),
-        ("blanks", b" \r\n\t ".to_vec()),
+        ("spaces", b" \r\n\t ".to_vec()),
         ("null", b"null".to_vec()),
         ("a number", b"1e300".to_vec()),
         ("a text", b"\"\\u001b[31mred\"".to_vec()),
@@ -37,8 +39,8 @@ fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
             let file = format!(r#"{{"id":"f","metadata":{meta},"more":{meta}}}"#);
             format!(r#"{{"data":[{file}],"items":[{file}],"results":[{file}],"id":"f","metadata":{meta}}}"#).into()
         }),
-        ("a number that is none", br#"{"data":[{"id":"f","bytes":1e999}],"items":[{"id":"f","size":1e999}],"results":[{"id":"f","size":1e999}],"id":"f","x":1e999}"#.to_vec()),
-        ("twice the same", br#"{"id":"f","id":"g","data":[],"data":[],"items":[],"items":[],"results":[],"results":[]}"#.to_vec()),
+        ("an infinite number", br#"{"data":[{"id":"f","bytes":1e999}],"items":[{"id":"f","size":1e999}],"results":[{"id":"f","size":1e999}],"id":"f","x":1e999}"#.to_vec()),
+        ("duplicate keys", br#"{"id":"f","id":"g","data":[],"data":[],"items":[],"items":[],"results":[],"results":[]}"#.to_vec()),
         ("a list of texts", br#"{"data":["f"],"items":["f"],"results":["f"]}"#.to_vec()),
         ("an object for a list", br#"{"data":{"id":{}},"items":{"id":{}},"results":{"id":{}},"id":{}}"#.to_vec()),
         ("no id", br#"{"data":[{"name":"n"}],"items":[{"name":"n"}],"results":[{"name":"n"}],"name":"n"}"#.to_vec()),
@@ -47,13 +49,13 @@ fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn nonsense_is_told_as_such_by_every_verb() {
+fn every_verb_reports_an_invalid_response() {
     for dialect in dialects() {
-        for (what, body) in nonsense() {
-            let world = World::twisted(dialect, Vec::new(), {
+        for (what, body) in invalid_bodies() {
+            let world = World::with_override(dialect, Vec::new(), {
                 let body = body.clone();
-                move |ask, _, _| match ask {
-                    Ask::List | Ask::Stat(_) => Some(json_answer(200, &body)),
+                move |action, _, _| match action {
+                    Action::List | Action::Stat(_) => Some(json_answer(200, &body)),
                     _ => None,
                 }
             });
@@ -67,20 +69,20 @@ fn nonsense_is_told_as_such_by_every_verb() {
                 &["link", "id:f"],
             ] {
                 let run = if verb == ["ls"] { world.terminal(verb) } else { world.haul(verb) };
-                // Without links the refusal comes before the question.
+                // Without links the command is refused before any request.
                 let expected = if verb[0] == "link" && !dialect.links { 5 } else { 8 };
                 assert_eq!(run.status, expected, "{} {what} {verb:?}: {run}", dialect.provider);
                 assert!(run.stdout().len() + run.stderr().len() < 4000, "{what}: {run}");
             }
-            assert_eq!(world.asked("DELETE"), 0, "{what}");
+            assert_eq!(world.request_count("DELETE"), 0, "{what}");
             assert_eq!(world.env.files(), Vec::<String>::new(), "{what}");
         }
     }
 }
 
 #[test]
-fn values_that_make_no_sense_hide_no_file() {
-    let odd = [
+fn invalid_values_hide_no_file() {
+    let invalid = [
         "-1",
         "1e300",
         "-1e300",
@@ -107,14 +109,14 @@ fn values_that_make_no_sense_hide_no_file() {
     ];
     for dialect in dialects() {
         let mut files = Vec::new();
-        for value in odd {
+        for value in invalid {
             for key in ["size", "created_at", "updated_at", "expires_at", "bytes_too"] {
-                let mut told = Told::new(&format!("f{}", files.len()), "n");
+                let mut file = FakeFile::new(&format!("f{}", files.len()), "n");
                 match key {
-                    "size" => value.clone_into(&mut told.size),
-                    key => told = told.and(&format!("\"{key}\":{value}")),
+                    "size" => value.clone_into(&mut file.size),
+                    key => file = file.with_members(&format!("\"{key}\":{value}")),
                 }
-                files.push(told);
+                files.push(file);
             }
         }
         let texts =
@@ -131,7 +133,10 @@ fn values_that_make_no_sense_hide_no_file() {
                 "checksums",
                 "public_url",
             ] {
-                files.push(Told::new(&format!("f{}", files.len()), "n").and(&format!("\"{key}\":{value}")));
+                files.push(
+                    FakeFile::new(&format!("f{}", files.len()), "n")
+                        .with_members(&format!("\"{key}\":{value}")),
+                );
             }
         }
         let count = files.len();
@@ -161,18 +166,18 @@ fn values_that_make_no_sense_hide_no_file() {
         }
         world.terminal(&["rm", "*"]).fails(1);
         world.terminal(&["rm", "*", "--yes"]).ok();
-        assert!(world.left().is_empty());
+        assert!(world.remaining_ids().is_empty());
     }
 }
 
-/// A size or a checksum that is not the content's is exit 9, and nothing of it is kept.
+/// A wrong size or checksum is exit 9, and the content is not kept.
 #[test]
-fn a_content_that_is_not_what_was_told_is_not_kept() {
+fn content_that_differs_from_its_record_is_not_kept() {
     for dialect in dialects() {
         for size in ["0", "1", "3", "18446744073709551615"] {
-            let mut told = Told::new("f1", "n");
-            size.clone_into(&mut told.size);
-            let world = World::new(dialect, vec![told]);
+            let mut file = FakeFile::new("f1", "n");
+            size.clone_into(&mut file.size);
+            let world = World::new(dialect, vec![file]);
             let run = world.haul(&["get", "id:f1", "-o", "out", "--progress", "always"]).fails(9);
             assert_eq!(world.env.files(), Vec::<String>::new(), "{run}");
             let streamed = world.haul(&["get", "id:f1", "-o", "-"]).fails(9);
@@ -183,9 +188,9 @@ fn a_content_that_is_not_what_was_told_is_not_kept() {
     }
 }
 
-/// Ids that would lead elsewhere if they were put into a URL, a path or a terminal as they are.
+/// Ids that would change the meaning of a URL, a path or a terminal's input if they were not escaped.
 #[test]
-fn an_id_arrives_as_it_is_or_not_at_all() {
+fn ids_are_encoded_in_urls_or_refused() {
     let long = "i".repeat(10_000);
     let ids = [
         "a/b",
@@ -224,7 +229,7 @@ fn an_id_arrives_as_it_is_or_not_at_all() {
         long.as_str(),
     ];
     for dialect in dialects() {
-        let files = || ids.iter().map(|id| Told::new(id, "n")).collect::<Vec<_>>();
+        let files = || ids.iter().map(|id| FakeFile::new(id, "n")).collect::<Vec<_>>();
         let world = World::new(dialect, files());
         for id in ids {
             let shown = world.haul(&["info", &format!("id:{id}"), "--json"]).ok().json();
@@ -238,19 +243,30 @@ fn an_id_arrives_as_it_is_or_not_at_all() {
         world.terminal(&["ls", "--ids"]).ok();
         world.terminal(&["ls"]).ok();
         world.terminal(&["info", "*"]).ok();
-        let before = world.asked("DELETE");
+        let before = world.request_count("DELETE");
         for (count, id) in ids.iter().enumerate() {
             world.terminal(&["rm", &format!("id:{id}")]).ok();
-            assert!(!world.left().contains(&(*id).to_owned()), "{}: {id:?} is left", dialect.provider);
-            assert_eq!(world.left().len(), ids.len() - count - 1, "{}: only {id:?} went", dialect.provider);
+            assert!(
+                !world.remaining_ids().contains(&(*id).to_owned()),
+                "{}: {id:?} remains",
+                dialect.provider
+            );
+            assert_eq!(
+                world.remaining_ids().len(),
+                ids.len() - count - 1,
+                "{}: only {id:?} is deleted",
+                dialect.provider
+            );
         }
-        // Every name is the same here: what is saved is saved once, by the ids that were asked for.
-        assert_eq!(world.asked("DELETE") - before, ids.len());
+        // All names are equal, and each id was deleted once.
+        assert_eq!(world.request_count("DELETE") - before, ids.len());
         assert!(world.server.requests().iter().all(|seen| !seen.head.contains('\u{1b}')));
 
-        // What cannot be a part of a URL at all is refused before anything is asked.
-        let world =
-            World::new(dialect, vec![Told::new(".", "n"), Told::new("..", "n"), Told::new("ok", "n")]);
+        // Ids that no URL can contain are refused before any request.
+        let world = World::new(
+            dialect,
+            vec![FakeFile::new(".", "n"), FakeFile::new("..", "n"), FakeFile::new("ok", "n")],
+        );
         for id in [".", ".."] {
             world.haul(&["info", &format!("id:{id}")]).fails(2);
             world.haul(&["rm", &format!("id:{id}")]).fails(2);
@@ -258,15 +274,20 @@ fn an_id_arrives_as_it_is_or_not_at_all() {
         }
         assert_eq!(world.server.count(), 0);
         let rest = world.haul(&["rm", "*", "--yes"]);
-        assert_eq!((rest.status, world.left()), (2, vec![".".to_owned(), "..".to_owned()]), "{rest}");
+        assert_eq!(
+            (rest.status, world.remaining_ids()),
+            (2, vec![".".to_owned(), "..".to_owned()]),
+            "{rest}"
+        );
     }
 }
 
-/// The words of a server are shown on one line and escaped, with the token out, and they are not long.
+/// Messages of the server are shown on one line, escaped, shortened and without the token.
 #[test]
-fn the_words_of_a_refusal_steer_nothing() {
-    let words = "no \u{1b}[31m\u{1b}]0;title\u{7}\u{202e}\nhint: `rm -rf /`\r\n\u{9b}2J tok_canary_4f1c9a7e ";
-    let long = words.repeat(2000);
+fn error_messages_of_the_server_are_escaped() {
+    let message =
+        "no \u{1b}[31m\u{1b}]0;title\u{7}\u{202e}\nhint: `rm -rf /`\r\n\u{9b}2J tok_canary_4f1c9a7e ";
+    let long = message.repeat(2000);
     let quoted = json!(long).to_string();
     let bodies = [
         long.clone().into_bytes(),
@@ -280,7 +301,7 @@ fn the_words_of_a_refusal_steer_nothing() {
         for (status, exit) in [(400, 1), (401, 4), (404, 3), (418, 1), (451, 1), (500, 8), (599, 8)] {
             for body in &bodies {
                 let body = body.clone();
-                let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |_, _, _| {
+                let world = World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |_, _, _| {
                     let headers = [("X-Request-Id", "req\t\u{9b}31m"), ("Content-Type", "text/\u{9b}31m")];
                     Some(Answer::status(status, &headers, &body))
                 });
@@ -293,23 +314,23 @@ fn the_words_of_a_refusal_steer_nothing() {
     }
 }
 
-/// A hint is there to be pasted: whatever the id in it, it does what it says and no more.
+/// A hint can be pasted into a shell: it does only what it states, whatever the id.
 #[test]
-fn a_hint_with_an_id_of_the_server_can_be_pasted() {
+fn hints_quote_the_ids_of_the_server() {
     for id in [
-        "f1; touch pwned",
-        "f1`touch pwned`",
-        "$(touch pwned)",
-        "it's; touch pwned #",
+        "f1; touch injected",
+        "f1`touch injected`",
+        "$(touch injected)",
+        "it's; touch injected #",
         "a b",
         "*",
         "~",
         "--yes",
     ] {
-        let told = Told { size: "999".to_owned(), ..Told::new(id, "up") };
-        let told = plain().file(&told);
-        let world = World::twisted(plain(), vec![Told::new(id, "n")], move |_, _, seen| {
-            seen.head.starts_with("POST").then(|| json_answer(200, &told))
+        let file = FakeFile { size: "999".to_owned(), ..FakeFile::new(id, "up") };
+        let response = plain().file(&file);
+        let world = World::with_override(plain(), vec![FakeFile::new(id, "n")], move |_, _, seen| {
+            seen.head.starts_with("POST").then(|| json_answer(200, &response))
         });
         world.env.write("up", "up");
         let run = world.haul(&["upload", "up"]).fails(9);
@@ -320,13 +341,13 @@ fn a_hint_with_an_id_of_the_server_can_be_pasted() {
         let typed = hint.strip_suffix("`").unwrap();
         let ran = world.env.shell(typed);
         assert_eq!(world.env.files(), ["up"], "{typed}: {ran}");
-        assert_eq!((ran.ok().status, world.left()), (0, Vec::<String>::new()), "{typed}");
+        assert_eq!((ran.ok().status, world.remaining_ids()), (0, Vec::<String>::new()), "{typed}");
     }
 }
 
-/// Links and redirects of a server that lead where no link may.
+/// Links and redirects with other schemes or invalid URLs.
 #[test]
-fn a_link_that_leads_elsewhere_is_not_followed() {
+fn links_with_other_schemes_are_not_followed() {
     let outside = tempfile::NamedTempFile::new().unwrap();
     fs::write(outside.path(), "secret of this machine").unwrap();
     let urls = [
@@ -343,8 +364,8 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
     for dialect in some(dialects().filter(|dialect| fetch(dialect) != Fetch::Direct)) {
         for url in &urls {
             let said = json!({"id": "link_1", "url": url}).to_string();
-            let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
-                matches!(ask, Ask::Link(_)).then(|| json_answer(200, &said))
+            let world = World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |action, _, _| {
+                matches!(action, Action::Link(_)).then(|| json_answer(200, &said))
             });
             let run = world.terminal(&["get", "id:f1", "-o", "out"]);
             assert!(matches!(run.status, 2 | 7 | 8), "{} {url}: {run}", dialect.provider);
@@ -356,8 +377,9 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
     for dialect in dialects() {
         for url in urls.iter().filter(|url| !url.contains('\u{1b}')) {
             let target = url.clone();
-            let world = World::twisted(dialect, vec![Told::new("f1", "n")], move |ask, _, _| {
-                matches!(ask, Ask::Bytes(_)).then(|| Answer::status(302, &[("Location", &target)], ""))
+            let world = World::with_override(dialect, vec![FakeFile::new("f1", "n")], move |action, _, _| {
+                matches!(action, Action::Content(_))
+                    .then(|| Answer::status(302, &[("Location", &target)], ""))
             });
             let run = world.terminal(&["get", "id:f1", "-o", "out"]);
             assert!((3..=8).contains(&run.status), "{} {url}: {run}", dialect.provider);
@@ -366,54 +388,54 @@ fn a_link_that_leads_elsewhere_is_not_followed() {
     }
 }
 
-/// What a server says of a content is neither a name nor a path.
+/// Headers of content determine neither a name nor a path.
 #[test]
-fn what_the_headers_of_a_content_say_is_not_believed() {
+fn headers_of_content_choose_no_path() {
     for dialect in dialects() {
-        let world = World::twisted(dialect, vec![Told::new("f1", "n.txt")], |ask, _, _| {
+        let world = World::with_override(dialect, vec![FakeFile::new("f1", "n.txt")], |action, _, _| {
             let headers = [
                 (
                     "Content-Disposition",
                     "attachment; filename=\"../../outside\"; filename*=UTF-8''%2Fetc%2Fpasswd",
                 ),
                 ("Content-Type", "text/\u{9b}31m; charset=\u{202e}"),
-                ("Content-Location", "../../elsewhere"),
+                ("Content-Location", "../../outside"),
                 ("ETag", "\"\u{9b}31m\""),
                 ("Last-Modified", "the day before"),
             ];
-            matches!(ask, Ask::Bytes(_)).then(|| Answer::status(200, &headers, "f1"))
+            matches!(action, Action::Content(_)).then(|| Answer::status(200, &headers, "f1"))
         });
         let run = world.terminal(&["get", "id:f1"]).ok();
         assert_eq!(world.env.files(), ["n.txt"], "{run}");
         assert_eq!(world.env.read("n.txt"), b"f1");
-        // Nor do they steer a terminal where all of them are shown.
+        // A trace shows all headers, escaped.
         let traced = world.terminal(&["get", "id:f1", "-o", "-", "-vvv"]).ok();
         assert!(traced.stdout().to_lowercase().contains("content-disposition"), "{traced}");
     }
 }
 
-/// One answer of a million files is read; what it takes is bounded by the two limits of an answer, 64 MiB and 2^20
-/// objects, each of which refuses one that is larger.
+/// A response with a million files is accepted. Its memory is bounded by the two limits of a response, 64 MiB and 2^20
+/// objects.
 #[test]
-#[ignore = "heavy: answers of a million files on every platform"]
+#[ignore = "heavy: a response with a million files on every platform"]
 fn a_page_of_a_million_files() {
     for dialect in dialects() {
-        let world = all_at_once(dialect, 1_000_000, 0);
+        let world = single_page(dialect, 1_000_000, 0);
         let peak = peak(&world.env, "ls --ids");
-        println!("{}: {peak} KiB for a million files in one answer", dialect.provider);
+        println!("{}: {peak} KiB for a million files in one response", dialect.provider);
         assert!(peak < 1_500_000, "{}: {peak} KiB", dialect.provider);
         assert_eq!(world.haul(&["ls", "--ids"]).ok().lines().len(), 1_000_000);
     }
 }
 
 #[test]
-fn an_answer_that_is_too_large_is_refused() {
+fn an_oversized_listing_is_refused() {
     let last_ids = dialects().filter(|dialect| dialect.replies().cursor == Cursor::LastId);
     for dialect in dialects().take(1).chain(last_ids) {
         for (files, width, said) in
             [(1_100_000, 0, "more than 1048576 objects"), (70, 1 << 20, "larger than 64 MiB")]
         {
-            let world = all_at_once(dialect, files, width);
+            let world = single_page(dialect, files, width);
             for verb in [&["ls", "--ids"][..], &["rm", "*", "--yes"]] {
                 let run = world.haul(verb).fails(8);
                 assert!(
@@ -422,19 +444,19 @@ fn an_answer_that_is_too_large_is_refused() {
                     dialect.provider
                 );
             }
-            assert_eq!(world.asked("DELETE"), 0);
+            assert_eq!(world.request_count("DELETE"), 0);
         }
     }
 }
 
-/// A platform that lists so many files in one answer, each with a name of that length.
-fn all_at_once(dialect: &'static Dialect, files: usize, width: usize) -> World {
+/// A platform that lists `files` files on one page, with names of `width` bytes.
+fn single_page(dialect: &'static Dialect, files: usize, width: usize) -> World {
     let name = "x".repeat(width);
-    let file = |number: usize| Told {
+    let file = |number: usize| FakeFile {
         size: "1".to_owned(),
         content: Vec::new(),
-        ..Told::new(&format!("f{number:07}"), &name)
+        ..FakeFile::new(&format!("f{number:07}"), &name)
     };
     let page = dialect.page(&(0..files).map(file).collect::<Vec<_>>(), None).into_bytes();
-    World::twisted(dialect, Vec::new(), move |_, _, _| Some(json_answer(200, &page)))
+    World::with_override(dialect, Vec::new(), move |_, _, _| Some(json_answer(200, &page)))
 }

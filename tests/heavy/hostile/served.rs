@@ -1,15 +1,15 @@
-//! `haul serve` as a program of its own, and a sandbox whose platforms are all there.
+//! `haul serve` as a separate process, and a sandbox that is configured for all of its platforms.
 
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::hostile::world::sane;
+use crate::hostile::world::checked;
 use crate::platforms::served;
 use crate::support::process::ServeProcess;
 use crate::support::sandbox::{Run, Sandbox};
 
-/// Ends with the test.
+/// The process ends when this is dropped.
 pub struct Served {
     pub env: Sandbox,
     /// `HOST:PORT`
@@ -18,13 +18,13 @@ pub struct Served {
 }
 
 impl Served {
-    /// All platforms, with these options of `serve`; the sandbox uses `platform`.
+    /// Serves all platforms with these options of `serve`. The sandbox uses `platform`.
     pub fn start(platform: &str, options: &[&str]) -> Self {
-        // The real clock on both sides: what was lost is found by its time.
+        // The real clock on both sides, because lost uploads are found by their time.
         Self::start_at(None, platform, options)
     }
 
-    /// The same by another clock.
+    /// The same with another clock of the server.
     pub fn start_at(now: Option<&str>, platform: &str, options: &[&str]) -> Self {
         let mut env = Sandbox::new().with_real_clock();
         let server = now.into_iter().fold(env.clone(), |server, now| server.with_var("HAUL_NOW", now));
@@ -33,7 +33,7 @@ impl Served {
         for (name, value) in process.variables() {
             env.set(&name, &value);
         }
-        // The official clients' variables do not configure these.
+        // No variables of official clients exist for these platforms.
         for (platform, _) in served().filter(|(platform, _)| platform.spec().base_url_variables.is_empty()) {
             let name = format!("HAUL_PROFILE_{}_BASE_URL", platform.name.to_uppercase());
             env.set(&name, &process.base(platform.name));
@@ -49,10 +49,10 @@ impl Served {
     }
 
     pub fn haul(&self, arguments: &[&str]) -> Run {
-        sane(&format!("{arguments:?}"), self.env.run(&mut self.command(arguments)))
+        checked(&format!("{arguments:?}"), self.env.run(&mut self.command(arguments)))
     }
 
-    /// The names of what is there, sorted.
+    /// The names of the stored files, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
             self.haul(&["ls", "--print0"]).ok().stdout().split_terminator('\0').map(str::to_owned).collect();
@@ -66,7 +66,7 @@ impl Served {
         ids.iter().map(|id| self.haul(&["get", &format!("id:{id}"), "-o", "-"]).ok().out).collect()
     }
 
-    /// How many requests of that method came so far, once there are so many at least.
+    /// Waits up to five seconds for `least` requests with this method, and returns their number.
     pub fn requests(&self, method: &str, least: usize) -> usize {
         let begun = Instant::now();
         loop {

@@ -1,4 +1,4 @@
-//! Two local files with one target, on every platform: nothing is asked before they are refused.
+//! Two local files with one target, on every platform: refused before any request.
 
 use crate::hostile::world::{Dialect, World, listings};
 
@@ -11,7 +11,7 @@ fn world(dialect: &'static Dialect) -> World {
 }
 
 #[test]
-fn two_files_of_one_name_are_refused_before_a_request() {
+fn files_with_one_target_are_refused_before_a_request() {
     for dialect in listings() {
         let world = world(dialect);
         for arguments in [&["da/same.txt", "db/same.txt"][..], &["-r", "da", "db"], &["-r", ".", "--flat"]] {

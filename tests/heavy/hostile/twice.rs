@@ -1,4 +1,4 @@
-//! Two commands at once that mean the same thing: one file, one part, one config file.
+//! Concurrent commands with the same target: a file, a partial download, the config file.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::process::Process;
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn two_downloads_of_one_file_to_one_place() {
+fn concurrent_downloads_to_one_path_do_not_mix() {
     let downloads = |platform: &Platform| platform.spec().dialects[0].can.download == Download::Any;
     for platform in served().filter(|(platform, _)| downloads(platform)).map(|(platform, _)| platform.name) {
         let served = Served::start(platform, &["--fault", "drip=3000000 GET **"]);
@@ -26,19 +26,19 @@ fn two_downloads_of_one_file_to_one_place() {
             assert!(ended.iter().any(|run| run.status == 0), "{platform}: {ended:?}");
             for run in &ended {
                 let (status, err) = (run.status, run.stderr());
-                let told = err.contains("copy.part: another download is writing to it")
+                let reported = err.contains("copy.part: another download is writing to it")
                     || err.contains("copy: already exists");
-                assert!(status == 0 || (status == 1 && told), "{platform} {wish}: {ended:?}");
+                assert!(status == 0 || (status == 1 && reported), "{platform} {wish}: {ended:?}");
             }
-            assert!(served.env.read("copy") == content, "{platform}: the bytes are right whoever wrote them");
-            assert_eq!(served.env.files(), ["copy"], "{platform}: nothing else is left");
+            assert!(served.env.read("copy") == content, "{platform}: the content is right");
+            assert_eq!(served.env.files(), ["copy"], "{platform}: no other file is left");
             fs::remove_file(served.env.work().join("copy")).unwrap();
         }
     }
 }
 
 #[test]
-fn two_uploads_of_one_file_are_two_files() {
+fn concurrent_uploads_create_separate_files() {
     let served = Served::start(plain().provider, &["--fault", "delay=200 POST"]);
     served.env.write("doc", "content");
     let both = [0, 1, 2, 3].map(|_| served.env.spawn(&mut served.command(&["upload", "doc", "--ids"])));
@@ -48,11 +48,11 @@ fn two_uploads_of_one_file_are_two_files() {
     }
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), 4, "each told of its own");
+    assert_eq!(ids.len(), 4, "each command reports its own file");
     assert_eq!(served.contents(), vec![b"content".to_vec(); 4]);
     assert_eq!(served.requests("POST", 4), 4);
 
-    // In the store of this machine, too, and the content is there once.
+    // The same in the embedded store, which keeps the content once.
     let env = Sandbox::new();
     env.write("doc", "content");
     let both = [0, 1, 2, 3].map(|_| env.spawn(env.command().args(["upload", "doc", "--ids"])));
@@ -64,7 +64,7 @@ fn two_uploads_of_one_file_are_two_files() {
 }
 
 #[test]
-fn profiles_added_at_once_are_all_there() {
+fn concurrently_added_profiles_are_all_kept() {
     let env = Sandbox::new();
     let names: Vec<String> = (0..8).map(|number| format!("work{number}")).collect();
     for _ in 0..3 {
@@ -75,9 +75,9 @@ fn profiles_added_at_once_are_all_there() {
         for process in all {
             process.end().ok();
         }
-        let there = env.haul(["profile", "ls", "--jsonl", "--fields", "name"]).ok().jsonl();
+        let rows = env.haul(["profile", "ls", "--jsonl", "--fields", "name"]).ok().jsonl();
         for name in &names {
-            assert!(there.iter().any(|row| row["name"] == **name), "{name} was lost: {there:?}");
+            assert!(rows.iter().any(|row| row["name"] == **name), "{name} was lost: {rows:?}");
         }
         for name in &names {
             env.haul(["profile", "rm", name]).ok();
