@@ -1,4 +1,4 @@
-//! What holds of every text, every filter and every file.
+//! Properties of the parser, the printer and the evaluator of filters.
 
 use haul::error::Kind;
 use haul::filter::{Comparison, Equality, Expr, Filter, Op, Precision, Value};
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::properties::holds::holds;
 use crate::support::filters::{PLATFORM, now, object};
 
-/// Few words, so that random filters say something about random files.
+/// A small vocabulary, so that random filters match random files.
 pub fn word() -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
         "a",
@@ -46,7 +46,7 @@ fn op(ops: &'static [Op]) -> impl Strategy<Value = Op> {
 
 const ORDER: [Op; 6] = [Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge];
 
-/// Comparisons in the form that parsed ones have.
+/// Comparisons in the form that the parser returns.
 fn comparison() -> impl Strategy<Value = Comparison> {
     let part = |field: &'static [&'static str], ops, value: BoxedStrategy<Value>| {
         (prop::sample::select(field), op(ops), value)
@@ -92,7 +92,7 @@ fn comparison() -> impl Strategy<Value = Comparison> {
     ]
 }
 
-/// Filters in the form that parsed ones have.
+/// Filters in the form that the parser returns.
 pub fn filter() -> impl Strategy<Value = Filter> {
     comparison()
         .prop_map(Expr::Compare)
@@ -145,8 +145,8 @@ pub fn file() -> impl Strategy<Value = File> {
     })
 }
 
-/// Texts that look like filters more or less.
-fn soup() -> impl Strategy<Value = String> {
+/// Texts that resemble filters.
+fn filter_like() -> impl Strategy<Value = String> {
     const TOKENS: &[&str] = &[
         "name",
         "size",
@@ -212,8 +212,8 @@ fn soup() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A text is a filter that prints and reads back as itself, or an error with a column inside the text.
-fn text_is_read_or_refused(text: &str, file: &File) -> Result<(), TestCaseError> {
+/// A text parses to a filter that round-trips through its printed form, or to an error with a column inside the text.
+fn check_text(text: &str, file: &File) -> Result<(), TestCaseError> {
     match Filter::parse_with(text, now(), &PLATFORM) {
         Ok(filter) => {
             for equality in [Equality::Exact, Equality::Wildcards] {
@@ -240,13 +240,12 @@ fn text_is_read_or_refused(text: &str, file: &File) -> Result<(), TestCaseError>
     Ok(())
 }
 
-/// What a platform does with a comparison that it makes itself: one file in four that does not match comes along
-/// where it is loose.
-fn answers(expr: &Expr, file: &File, loose: bool) -> bool {
+/// The evaluation of a filter by a platform. With `loose`, its imprecise comparisons match every file.
+fn platform_matches(expr: &Expr, file: &File, loose: bool) -> bool {
     match expr {
-        Expr::And(parts) => parts.iter().all(|part| answers(part, file, loose)),
-        Expr::Or(parts) => parts.iter().any(|part| answers(part, file, loose)),
-        Expr::Not(inner) => !answers(inner, file, loose),
+        Expr::And(parts) => parts.iter().all(|part| platform_matches(part, file, loose)),
+        Expr::Or(parts) => parts.iter().any(|part| platform_matches(part, file, loose)),
+        Expr::Not(inner) => !platform_matches(inner, file, loose),
         Expr::Compare(comparison) => {
             let exact = Filter { expr: expr.clone() }.matches(file);
             exact || (precision(comparison) == Some(Precision::Superset) && loose)
@@ -254,7 +253,7 @@ fn answers(expr: &Expr, file: &File, loose: bool) -> bool {
     }
 }
 
-/// A platform that makes some comparisons exactly, some loosely and some not at all.
+/// A platform that supports some comparisons exactly, some imprecisely and some not at all.
 fn precision(comparison: &Comparison) -> Option<Precision> {
     match (comparison.field.as_str(), comparison.op) {
         ("id" | "size", _) | ("name", Op::Eq) => Some(Precision::Exact),
@@ -272,15 +271,15 @@ fn comparisons(expr: &Expr) -> Vec<&Comparison> {
 }
 
 #[test]
-fn every_text_is_read_or_refused_with_a_column() {
-    holds("filter: every text is read or refused with a column", (soup(), file()), |(text, file)| {
-        text_is_read_or_refused(&text, &file)
+fn every_text_parses_or_fails_with_a_column() {
+    holds("filter: every text parses or fails with a column", (filter_like(), file()), |(text, file)| {
+        check_text(&text, &file)
     });
 }
 
 #[test]
-fn a_printed_filter_reads_back_as_itself() {
-    holds("filter: a printed filter reads back as itself", filter(), |filter| {
+fn a_printed_filter_parses_to_itself() {
+    holds("filter: a printed filter parses to itself", filter(), |filter| {
         let printed = filter.to_string();
         let again = Filter::parse_with(&printed, now(), &PLATFORM);
         prop_assert_eq!(again.map_err(|error| error.to_string()), Ok(filter), "{}", printed);
@@ -289,9 +288,9 @@ fn a_printed_filter_reads_back_as_itself() {
 }
 
 #[test]
-fn what_a_platform_is_sent_loses_no_file() {
+fn the_native_part_of_a_filter_loses_no_file() {
     let inputs = (filter(), prop::collection::vec(file(), 8), any::<bool>());
-    holds("filter: what a platform is sent loses no file", inputs, |(filter, files, loose)| {
+    holds("filter: the native part of a filter loses no file", inputs, |(filter, files, loose)| {
         let whole = filter.expr.native(precision).map(|(_, precision)| precision);
         let Some(native) = filter.native(precision) else {
             prop_assert_eq!(whole, None);
@@ -299,7 +298,7 @@ fn what_a_platform_is_sent_loses_no_file() {
         };
         prop_assert!(comparisons(&native.expr).iter().all(|comparison| precision(comparison).is_some()));
         for file in &files {
-            let sent = answers(&native.expr, file, loose);
+            let sent = platform_matches(&native.expr, file, loose);
             prop_assert!(sent || !filter.matches(file), "{filter} was sent as {native}");
             if whole == Some(Precision::Exact) {
                 prop_assert_eq!(sent, filter.matches(file), "{} was sent as {}", filter, native);
@@ -310,23 +309,23 @@ fn what_a_platform_is_sent_loses_no_file() {
 }
 
 #[test]
-fn and_or_and_not_are_what_they_are_called() {
+fn and_or_and_not_obey_boolean_laws() {
     let inputs = (filter(), filter(), filter(), file());
     holds("filter: laws of AND, OR and NOT", inputs, |(a, b, c, file)| {
-        let says = |expr: Expr| Filter { expr }.matches(&file);
+        let eval = |expr: Expr| Filter { expr }.matches(&file);
         let (a, b, c) = (a.expr, b.expr, c.expr);
         let all = |parts: &[&Expr]| Expr::all(parts.iter().map(|part| (*part).clone()).collect());
         let any = |parts: &[&Expr]| Expr::any(parts.iter().map(|part| (*part).clone()).collect());
         let not = |expr: &Expr| expr.clone().negated();
-        prop_assert_eq!(says(not(&a)), !says(a.clone()), "{}", a);
-        prop_assert_eq!(says(not(&not(&a))), says(a.clone()), "twice is not at all");
-        prop_assert_eq!(says(all(&[&a, &b])), says(a.clone()) && says(b.clone()));
-        prop_assert_eq!(says(any(&[&a, &b])), says(a.clone()) || says(b.clone()));
-        prop_assert_eq!(says(not(&all(&[&a, &b]))), says(any(&[&not(&a), &not(&b)])), "De Morgan");
-        prop_assert_eq!(all(&[&a, &all(&[&b, &c])]), all(&[&all(&[&a, &b]), &c]), "one form");
+        prop_assert_eq!(eval(not(&a)), !eval(a.clone()), "{}", a);
+        prop_assert_eq!(eval(not(&not(&a))), eval(a.clone()), "double negation");
+        prop_assert_eq!(eval(all(&[&a, &b])), eval(a.clone()) && eval(b.clone()));
+        prop_assert_eq!(eval(any(&[&a, &b])), eval(a.clone()) || eval(b.clone()));
+        prop_assert_eq!(eval(not(&all(&[&a, &b]))), eval(any(&[&not(&a), &not(&b)])), "De Morgan");
+        prop_assert_eq!(all(&[&a, &all(&[&b, &c])]), all(&[&all(&[&a, &b]), &c]), "associativity");
         prop_assert_eq!(
-            says(all(&[&a, &any(&[&b, &c])])),
-            says(any(&[&all(&[&a, &b]), &all(&[&a, &c])])),
+            eval(all(&[&a, &any(&[&b, &c])])),
+            eval(any(&[&all(&[&a, &b]), &all(&[&a, &c])])),
             "AND over OR"
         );
         Ok(())
@@ -334,20 +333,20 @@ fn and_or_and_not_are_what_they_are_called() {
 }
 
 #[test]
-fn parentheses_nest_so_deep_and_no_deeper() {
+fn the_depth_of_parentheses_is_limited() {
     let inputs = (0usize..300, any::<bool>(), "[()]{0,300}");
     holds("filter: depth is bounded", inputs, |(depth, not, noise)| {
         let open = if not { "NOT (" } else { "(" };
         let text = format!("{}size > 1{}", open.repeat(depth), ")".repeat(depth));
         prop_assert_eq!(Filter::parse(&text, now()).is_ok(), depth <= 100, "{}", depth);
-        text_is_read_or_refused(&format!("{noise}{text}"), &File::default())
+        check_text(&format!("{noise}{text}"), &File::default())
     });
 }
 
 #[test]
-fn what_begins_a_glob_begins_every_name_that_fits() {
+fn every_match_of_a_glob_starts_with_its_prefix() {
     let inputs = ("[a-c*?\\[\\]\\\\]{0,5}", "[a-c*?\\\\]{0,5}");
-    holds("filter: what begins a glob begins every name that fits", inputs, |(pattern, name)| {
+    holds("filter: every match of a glob starts with its prefix", inputs, |(pattern, name)| {
         let filter = Filter::glob(&pattern).unwrap();
         let prefix = filter.conjuncts()[0].prefix().unwrap_or_default();
         let file = File { name, ..File::default() };

@@ -1,4 +1,4 @@
-//! How a property is checked: with few inputs in an ordinary run, with as many as fit into a time in a long one.
+//! The check of a property: with few inputs by default, or with as many as fit into a time limit.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use proptest::prelude::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-/// Inputs between two looks at the clock.
+/// The number of inputs between checks of the time.
 const BATCH: u32 = 2000;
 
-/// Checks a property with `PROPTEST_CASES` inputs (256 unless said), or for `HAUL_PROPERTY_SECONDS`, and prints how many
-/// there were. A case that was found is kept as a test of its own, so nothing is written to disk.
-#[allow(clippy::print_stdout, reason = "the number is what a long run is for")]
+/// Checks a property with `PROPTEST_CASES` inputs (default 256), or for `HAUL_PROPERTY_SECONDS`, and prints their number.
+/// Failures are not persisted to disk: each becomes a separate test.
+#[allow(clippy::print_stdout, reason = "a long run reports its number of inputs")]
 pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let seconds = std::env::var("HAUL_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));
-    let usual = Config { failure_persistence: None, ..Config::default() };
-    let cases = if seconds.is_some() { BATCH } else { usual.cases };
-    // What an assumption leaves out is no failure, however often.
-    let config = Config { cases, max_global_rejects: u32::MAX, max_local_rejects: u32::MAX, ..usual };
-    let (begun, executions) = (Instant::now(), Cell::new(0u64));
+    let default = Config { failure_persistence: None, ..Config::default() };
+    let cases = if seconds.is_some() { BATCH } else { default.cases };
+    // No number of inputs rejected by assumptions is a failure.
+    let config = Config { cases, max_global_rejects: u32::MAX, max_local_rejects: u32::MAX, ..default };
+    let (start, executions) = (Instant::now(), Cell::new(0u64));
     loop {
-        // A runner counts its cases over all its runs: each batch has its own, and its own randomness.
+        // A runner counts its cases over all of its runs, so each batch has a new runner with a new seed.
         let mut runner = TestRunner::new(config.clone());
         let checked = runner.run(&inputs, |input| {
             executions.set(executions.get() + 1);
@@ -29,7 +29,7 @@ pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> 
         if let Err(error) = checked {
             panic!("{name}, after {} executions: {error}", executions.get());
         }
-        if seconds.is_none_or(|seconds| begun.elapsed() >= Duration::from_secs(seconds)) {
+        if seconds.is_none_or(|seconds| start.elapsed() >= Duration::from_secs(seconds)) {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! Compares the evaluator of filters with a naive one.
+//! Compares the evaluator of filters with a naive implementation.
 
 use haul::filter::{Comparison, Equality, Expr, Filter, Op, Value};
 use haul::model::File;
@@ -19,10 +19,10 @@ fn the_evaluator_agrees_with_a_naive_one() {
 }
 
 #[test]
-fn patterns_agree_with_trying_everything() {
+fn patterns_agree_with_exhaustive_matching() {
     let pattern = prop_oneof!["[a-c*?\\[\\]!^\\\\-]{0,8}", "[ab]{0,3}\\*[ab]{0,3}\\*[ab]{0,3}", ".{0,4}"];
     let text = prop_oneof!["[a-c*?\\[\\]!^\\\\-]{0,8}", "[ab]{0,9}", ".{0,4}"];
-    holds("filter: patterns agree with trying everything", (pattern, text), |(pattern, text)| {
+    holds("filter: patterns agree with exhaustive matching", (pattern, text), |(pattern, text)| {
         let value = Value::Text(pattern.clone());
         let glob = Expr::Compare(Comparison { field: "name".to_owned(), op: Op::Glob, value });
         let file = File { name: text.clone(), ..File::default() };
@@ -33,10 +33,10 @@ fn patterns_agree_with_trying_everything() {
 }
 
 #[test]
-fn a_part_of_a_text_is_found_whatever_its_case() {
+fn substrings_are_found_regardless_of_case() {
     let letters = "[aAßſKİiıÅåéÉ\u{212a}\u{3a3}\u{3c2}\u{3c3}*x]{0,6}";
     holds(
-        "filter: `:` agrees with folding everything",
+        "filter: `:` agrees with full case folding",
         (letters, prop_oneof![letters.boxed(), word().boxed()]),
         |(text, want)| {
             let expr = Expr::Compare(Comparison {

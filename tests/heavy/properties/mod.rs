@@ -1,8 +1,8 @@
-//! What holds of every input, through what the library shows; properties of what it hides are unit tests named
-//! `properties` beside the code.
+//! Property tests of the library's public functions. Those of private functions are unit tests in modules named
+//! `properties`.
 //!
 //! `HAUL_PROPERTY_SECONDS=60 cargo test --release --lib --test heavy properties -- --nocapture` checks each for a
-//! minute and prints the number of its inputs.
+//! minute and prints the number of inputs.
 
 mod filter;
 mod holds;

@@ -1,4 +1,4 @@
-//! Names of servers as paths of this machine.
+//! Local paths for the names of a server.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,12 +7,12 @@ use proptest::prelude::*;
 
 use crate::properties::holds::holds;
 
-/// What Windows keeps for devices, whatever follows a dot.
+/// Names that Windows reserves for devices, with any extension.
 const DEVICES: [&str; 12] =
     ["CON", "PRN", "AUX", "NUL", "COM1", "LPT9", "COM¹", "LPT³", "CONIN$", "CONOUT$", "con", "Nul"];
 
-/// What means trouble somewhere.
-const ODD: &[&str] = &[
+/// Parts with a special meaning on some system.
+const SPECIAL: &[&str] = &[
     "..",
     ".",
     "/",
@@ -51,7 +51,7 @@ const ODD: &[&str] = &[
 fn part() -> impl Strategy<Value = String> {
     let devices = prop::sample::select(&DEVICES[..]).prop_map(str::to_owned);
     prop_oneof![
-        6 => prop::sample::select(ODD).prop_map(str::to_owned),
+        6 => prop::sample::select(SPECIAL).prop_map(str::to_owned),
         1 => devices,
         1 => (1usize..300, "[xé日😀. ]").prop_map(|(count, c)| c.repeat(count)),
         1 => any::<String>(),
@@ -62,7 +62,7 @@ fn name() -> impl Strategy<Value = String> {
     prop::collection::vec(part(), 0..10).prop_map(|parts| parts.concat())
 }
 
-/// Whether one component can be written on this and every other usual system.
+/// Checks that a component is a valid file name on all common systems.
 fn check(component: &str) -> Result<(), TestCaseError> {
     prop_assert!(!component.is_empty() && component.len() <= 255, "{} bytes", component.len());
     prop_assert!(
@@ -70,7 +70,7 @@ fn check(component: &str) -> Result<(), TestCaseError> {
         "{:?}",
         component
     );
-    prop_assert!(!component.ends_with(['.', ' ']), "Windows drops the end of {:?}", component);
+    prop_assert!(!component.ends_with(['.', ' ']), "Windows removes the end of {:?}", component);
     let stem = component.split('.').next().unwrap_or_default().trim_end().to_uppercase();
     let device = DEVICES.iter().any(|device| stem == *device);
     prop_assert!(!device, "{:?} is a device", component);
@@ -82,8 +82,8 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn no_name_leaves_the_folder_or_is_refused_by_a_system() {
-    holds("names: a path stays inside and can be written", name(), |name| {
+fn paths_stay_in_the_folder_and_are_valid_on_every_system() {
+    holds("names: paths stay in the folder and are valid", name(), |name| {
         for path in [safe_path(&name), base_name(&name)].into_iter().flatten() {
             prop_assert!(path.is_relative() && path != PathBuf::new());
             for component in path.components() {
@@ -100,7 +100,7 @@ fn no_name_leaves_the_folder_or_is_refused_by_a_system() {
 }
 
 #[test]
-fn what_is_safe_stays_as_it_is() {
+fn safe_paths_are_unchanged() {
     holds("names: idempotent", name(), |name| {
         for (made, again) in [
             (safe_path(&name), safe_path(&name).and_then(|path| safe_path(&text(&path)))),

@@ -1,4 +1,4 @@
-//! Times, sizes, lifetimes and addresses as they are typed.
+//! Properties of the parsers of times, sizes, lifetimes and addresses.
 
 use haul::commands::upload::{lifetime, read_metadata};
 use haul::filter::{Comparison, Expr, Filter, Value};
@@ -11,8 +11,8 @@ use crate::support::filters::now;
 
 const UNITS: [(&str, i64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
 
-/// Texts that look like numbers, sizes and times more or less.
-fn soup() -> impl Strategy<Value = String> {
+/// Texts that resemble numbers, sizes and times.
+fn value_like() -> impl Strategy<Value = String> {
     const PARTS: &[&str] = &[
         "1",
         "0",
@@ -53,8 +53,8 @@ fn soup() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn no_time_size_or_lifetime_is_too_strange() {
-    holds("words: times, sizes, lifetimes and metadata never panic", soup(), |text| {
+fn invalid_times_sizes_and_lifetimes_never_panic() {
+    holds("words: times, sizes, lifetimes and metadata never panic", value_like(), |text| {
         let _ = Filter::parse_time(&text, now());
         let _ = Filter::parse(&format!("size > \"{text}\""), now());
         if let Ok(span) = lifetime(&text) {
@@ -66,9 +66,9 @@ fn no_time_size_or_lifetime_is_too_strange() {
 }
 
 #[test]
-fn a_relative_time_is_so_far_from_now() {
+fn a_relative_time_is_the_sum_of_its_parts() {
     let parts = prop::collection::vec((0i64..5000, prop::sample::select(&UNITS[..])), 1..5);
-    holds("words: a relative time is so far from now", (parts, any::<bool>()), |(parts, past)| {
+    holds("words: a relative time is the sum of its parts", (parts, any::<bool>()), |(parts, past)| {
         let words: Vec<String> = parts.iter().map(|(count, (unit, _))| format!("{count}{unit}")).collect();
         let seconds: i64 = parts.iter().map(|(count, (_, seconds))| count * seconds).sum();
         let sign = if past { -1 } else { 1 };
@@ -80,9 +80,9 @@ fn a_relative_time_is_so_far_from_now() {
 }
 
 #[test]
-fn an_instant_reads_back_as_it_prints() {
+fn a_printed_instant_parses_to_itself() {
     let seconds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
-    holds("words: an instant reads back as it prints", (seconds, 0i32..1_000_000_000), |(seconds, nanos)| {
+    holds("words: a printed instant parses to itself", (seconds, 0i32..1_000_000_000), |(seconds, nanos)| {
         let Ok(time) = Timestamp::new(seconds, nanos) else { return Ok(()) };
         prop_assert_eq!(Filter::parse_time(&time.to_string(), now()), Some(time));
         Ok(())
@@ -90,7 +90,7 @@ fn an_instant_reads_back_as_it_prints() {
 }
 
 #[test]
-fn a_size_with_a_unit_is_so_many_bytes() {
+fn a_size_is_its_count_times_its_unit() {
     const SIZES: [(&str, u64); 9] = [
         ("", 1),
         ("k", 1000),
@@ -103,7 +103,7 @@ fn a_size_with_a_unit_is_so_many_bytes() {
         ("Ti", 1 << 40),
     ];
     let inputs = (0u64..8000, prop::sample::select(&SIZES[..]), any::<bool>());
-    holds("words: a size with a unit is so many bytes", inputs, |(count, (unit, bytes), blank)| {
+    holds("words: a size is its count times its unit", inputs, |(count, (unit, bytes), blank)| {
         let text = format!("size = \"{count}{}{unit}\"", if blank && !unit.is_empty() { " " } else { "" });
         let filter = Filter::parse(&text, now()).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let Expr::Compare(Comparison { value: Value::Number(number), .. }) = filter.expr else {
@@ -117,7 +117,7 @@ fn a_size_with_a_unit_is_so_many_bytes() {
 }
 
 #[test]
-fn an_address_is_what_was_typed() {
+fn a_printed_address_equals_its_input() {
     let word = || {
         prop_oneof![
             prop::sample::select(&["work", "id", "name", "a", "", "*", "é"][..]).prop_map(str::to_owned),
@@ -125,7 +125,7 @@ fn an_address_is_what_was_typed() {
         ]
     };
     let inputs = prop::collection::vec(word(), 1..5).prop_map(|words| words.join(":"));
-    holds("words: an address prints as it was typed", inputs, |text| {
+    holds("words: a printed address equals its input", inputs, |text| {
         let known = |name: &str| name == "work";
         let address = Address::parse(&text, known);
         prop_assert_eq!(address.to_string(), text);

@@ -1,4 +1,4 @@
-//! One command of the program: run in a bounded time, killed if asked, its rows read.
+//! Runs of single commands with a time limit, killed on request.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use crate::soak::server::Server;
 use crate::soak::totals::Totals;
 use crate::support::sandbox::{Run, Sandbox};
 
-/// No command takes so long, whatever the server does.
+/// The time limit of a command, far beyond what any fault causes.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// What all commands have in common.
+/// The settings and totals that all commands share.
 pub struct Commands {
     env: Sandbox,
     pub totals: Totals,
@@ -32,45 +32,45 @@ impl Commands {
         Self { env: server.profiles(&self.env), totals: Totals::default(), seed: self.seed }
     }
 
-    /// A folder of one's own.
+    /// A folder for one command.
     pub fn folder(&self, name: &str) -> PathBuf {
         let folder = self.env.work().join(name);
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 
-    /// Runs a command to its end, or kills it after some time.
+    /// Runs a command, and kills it after this time, if any.
     pub fn run(&self, arguments: &[String], kill_after: Option<Duration>) -> Run {
         self.run_allowing(arguments, kill_after, &[])
     }
 
-    /// The same where exit codes are allowed that no fault of the server leads to.
+    /// The same, with more permitted exit codes.
     pub fn run_allowing(&self, arguments: &[String], kill_after: Option<Duration>, allowed: &[i32]) -> Run {
-        let ran = self.env.run_within(kill_after.unwrap_or(LIMIT), "", self.env.command().args(arguments));
-        self.judge(arguments, &ran, kill_after.is_some(), allowed);
-        ran
+        let run = self.env.run_within(kill_after.unwrap_or(LIMIT), "", self.env.command().args(arguments));
+        self.check(arguments, &run, kill_after.is_some(), allowed);
+        run
     }
 
-    /// A command may fail for what the server did, but not otherwise, and never by a panic or by hanging.
-    fn judge(&self, arguments: &[String], ran: &Run, killed: bool, allowed: &[i32]) {
-        let (verb, err) = (&arguments[0], ran.stderr());
-        match ran.status {
+    /// A command may fail only with an exit code for faults of the server, and must neither panic nor hang.
+    fn check(&self, arguments: &[String], run: &Run, killed: bool, allowed: &[i32]) {
+        let (verb, err) = (&arguments[0], run.stderr());
+        match run.status {
             0 => self.totals.note(format!("{verb}: exit 0"), 1),
             code if allowed.contains(&code) => self.totals.note(format!("{verb}: exit {code}"), 1),
             code @ (1 | 6..=9) => self.totals.note(format!("{verb}: exit {code}, run again"), 1),
-            _ if ran.is_killed() && killed => {
+            _ if run.is_killed() && killed => {
                 self.totals.kills.fetch_add(1, Ordering::Relaxed);
                 self.totals.note(format!("{verb}: killed"), 1);
             }
-            _ if ran.is_killed() => self.totals.differ(&format!("{arguments:?} hung\n{err}")),
-            code => self.totals.differ(&format!("{arguments:?} ended with {code}\n{err}")),
+            _ if run.is_killed() => self.totals.report(&format!("{arguments:?} hung\n{err}")),
+            code => self.totals.report(&format!("{arguments:?} exited with {code}\n{err}")),
         }
         if err.contains("panicked") {
-            self.totals.differ(&format!("{arguments:?} panicked\n{err}"));
+            self.totals.report(&format!("{arguments:?} panicked\n{err}"));
         }
-        for words in ["already uploaded by an earlier run", ": reused ", ": replaced, now "] {
-            let count = err.matches(words).count() as u64;
-            self.totals.note(format!("files of which it said: {}", words.trim_matches([':', ' '])), count);
+        for message in ["already uploaded by an earlier run", ": reused ", ": replaced, now "] {
+            let count = err.matches(message).count() as u64;
+            self.totals.note(format!("files reported as: {}", message.trim_matches([':', ' '])), count);
         }
     }
 }

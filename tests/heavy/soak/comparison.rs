@@ -1,4 +1,5 @@
-//! The end: what the commands reported, what a server that does not fail lists and serves, and what is on disk.
+//! The final comparison of three states: the reports of the commands, the listings and content of a server without
+//! faults, and the files on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,161 +9,161 @@ use std::sync::atomic::Ordering;
 
 use haul::store::{self, Store};
 
-use crate::soak::belief::{Belief, Files, contradiction, platforms, text};
 use crate::soak::commands::Commands;
+use crate::soak::expectation::{Expectation, Files, contradiction, platforms, text};
 use crate::soak::server::Server;
 use crate::support::sandbox::Sandbox;
 
-/// Files that one command fetches.
+/// The number of files per download command.
 const BATCH: usize = 200;
 
-pub fn compare(env: &Sandbox, commands: &Commands, beliefs: Vec<Belief>, seed: u64) {
-    let mut believed = Belief::new();
-    for (platform, files) in beliefs.into_iter().flatten() {
-        let all = believed.entry(platform).or_default();
-        for (id, kept) in files {
-            if all.insert(id.clone(), kept).is_some() {
-                commands.totals.differ(&format!("{platform}: {id} was reported to two workers"));
+pub fn compare(env: &Sandbox, commands: &Commands, expectations: Vec<Expectation>, seed: u64) {
+    let mut expected = Expectation::new();
+    for (platform, files) in expectations.into_iter().flatten() {
+        let all = expected.entry(platform).or_default();
+        for (id, stored) in files {
+            if all.insert(id.clone(), stored).is_some() {
+                commands.totals.report(&format!("{platform}: {id} was reported to two workers"));
             }
         }
     }
     let server = Server::start(env, &[], seed);
-    let calm = commands.redirect(&server);
+    let faultless = commands.redirect(&server);
     for (platform, _) in platforms() {
-        let files = believed.entry(platform).or_default();
-        listing_is_as_believed(commands, &calm, platform, files);
-        content_is_as_believed(commands, &calm, platform, files);
+        let files = expected.entry(platform).or_default();
+        check_listing(commands, &faultless, platform, files);
+        check_content(commands, &faultless, platform, files);
     }
     server.stop();
-    let kept: usize = believed.values().map(BTreeMap::len).sum();
-    commands.totals.note("files compared in the end", kept as u64);
-    disk_is_as_believed(env, commands, &believed);
-    nothing_temporary_is_left(env, commands);
+    let stored: usize = expected.values().map(BTreeMap::len).sum();
+    commands.totals.note("files compared in the end", stored as u64);
+    check_disk(env, commands, &expected);
+    check_leftovers(env, commands);
 
-    // What was made can be taken away whole.
+    // All files can be deleted.
     let server = Server::start(env, &[], seed);
-    let calm = commands.redirect(&server);
+    let faultless = commands.redirect(&server);
     for (platform, _) in platforms() {
-        let ran = calm.run(&["rm", "-q", "-p", platform, "*", "--yes"].map(str::to_owned), None);
-        if !ran.succeeded() {
-            commands.totals.differ(&format!("{platform}: not all can be deleted\n{}", ran.stderr()));
+        let run = faultless.run(&["rm", "-q", "-p", platform, "*", "--yes"].map(str::to_owned), None);
+        if !run.succeeded() {
+            commands.totals.report(&format!("{platform}: not all files can be deleted\n{}", run.stderr()));
         }
     }
     server.stop();
-    disk_is_as_believed(env, commands, &Belief::new());
-    commands.totals.differences.lock().unwrap().append(&mut calm.totals.differences.lock().unwrap());
+    check_disk(env, commands, &Expectation::new());
+    commands.totals.differences.lock().unwrap().append(&mut faultless.totals.differences.lock().unwrap());
 }
 
-fn listing_is_as_believed(commands: &Commands, calm: &Commands, platform: &str, files: &Files) {
-    let ran = calm.run(&["ls", "-p", platform, "--jsonl"].map(str::to_owned), None);
+fn check_listing(commands: &Commands, faultless: &Commands, platform: &str, files: &Files) {
+    let run = faultless.run(&["ls", "-p", platform, "--jsonl"].map(str::to_owned), None);
     let mut listed = BTreeSet::new();
-    for row in ran.rows() {
+    for row in run.rows() {
         let id = text(&row, "id");
         if !listed.insert(id.to_owned()) {
-            commands.totals.differ(&format!("{platform}: {id} is listed twice"));
+            commands.totals.report(&format!("{platform}: {id} is listed twice"));
         }
         match files.get(id) {
-            None => commands
-                .totals
-                .differ(&format!("{platform}: {} {id} is there and nobody knows of it", row["name"])),
-            Some(kept) => {
-                if let Some(what) = contradiction(&row, kept) {
-                    commands.totals.differ(&format!("{platform}: {id} is listed, but {what}"));
+            None => commands.totals.report(&format!("{platform}: {} {id} is unexpected", row["name"])),
+            Some(stored) => {
+                if let Some(difference) = contradiction(&row, stored) {
+                    commands.totals.report(&format!("{platform}: {id} is listed, but {difference}"));
                 }
             }
         }
     }
-    for (id, kept) in files.iter().filter(|(id, _)| !listed.contains(*id)) {
-        commands.totals.differ(&format!("{platform}: {} {id} is lost", kept.name));
+    for (id, stored) in files.iter().filter(|(id, _)| !listed.contains(*id)) {
+        commands.totals.report(&format!("{platform}: {} {id} is lost", stored.name));
     }
 }
 
-fn content_is_as_believed(commands: &Commands, calm: &Commands, platform: &str, files: &Files) {
-    // Several files may have one name: each goes into the first batch that has none of it.
+fn check_content(commands: &Commands, faultless: &Commands, platform: &str, files: &Files) {
+    // Several files may share a name; each goes into the first batch without that name.
     let mut batches: Vec<(BTreeSet<&str>, Vec<&str>)> = Vec::new();
-    for (id, kept) in files {
+    for (id, stored) in files {
         let fits = |(names, ids): &&mut (BTreeSet<&str>, Vec<&str>)| {
-            ids.len() < BATCH && !names.contains(kept.name.as_str())
+            ids.len() < BATCH && !names.contains(stored.name.as_str())
         };
         if batches.iter_mut().find(fits).is_none() {
             batches.push((BTreeSet::new(), Vec::new()));
         }
         let Some((names, ids)) = batches.iter_mut().find(fits) else { unreachable!("one was added") };
-        names.insert(&kept.name);
+        names.insert(&stored.name);
         ids.push(id);
     }
     for (_, ids) in batches {
-        let folder = calm.folder("all");
+        let folder = faultless.folder("all");
         let mut arguments = ["get", "-q", "-p", platform, "-o"].map(str::to_owned).to_vec();
         arguments.push(format!("{}/", folder.display()));
         arguments.extend(ids.iter().map(|id| format!("id:{id}")));
-        let ran = calm.run(&arguments, None);
-        if !ran.succeeded() {
-            commands.totals.differ(&format!("{platform}: not all is served\n{}", ran.stderr()));
+        let run = faultless.run(&arguments, None);
+        if !run.succeeded() {
+            commands.totals.report(&format!("{platform}: not all files are served\n{}", run.stderr()));
         }
         for id in ids {
-            let kept = &files[id];
-            if fs::read(folder.join(&kept.name)).ok() != Some(kept.content()) {
-                commands.totals.differ(&format!("{platform}: {} {id} is served with other bytes", kept.name));
+            let stored = &files[id];
+            if fs::read(folder.join(&stored.name)).ok() != Some(stored.content()) {
+                commands
+                    .totals
+                    .report(&format!("{platform}: {} {id} is served with wrong bytes", stored.name));
             }
         }
         fs::remove_dir_all(folder).unwrap();
     }
 }
 
-/// The index has the files that are believed in and no others, the content of each is whole, and nothing else is there.
-fn disk_is_as_believed(env: &Sandbox, commands: &Commands, believed: &Belief) {
+/// The index contains exactly the expected files with their content, and the store no other files.
+fn check_disk(env: &Sandbox, commands: &Commands, expected: &Expectation) {
     let root = env.store();
     let store = Store::open(&root, store::Options::default()).unwrap();
     let mut content = BTreeSet::new();
     for (platform, _) in platforms() {
         let none = Files::new();
-        let files = believed.get(platform).unwrap_or(&none);
+        let files = expected.get(platform).unwrap_or(&none);
         let listed = store.list(platform, &store::Listing::default()).unwrap();
         let known: BTreeSet<&str> = listed.iter().map(|file| file.id.as_str()).collect();
         for id in files.keys().filter(|id| !known.contains(id.as_str())) {
-            commands.totals.differ(&format!("{platform}: {id} is not in the index"));
+            commands.totals.report(&format!("{platform}: {id} is not in the index"));
         }
         for file in &listed {
-            let Some(kept) = files.get(file.id.as_str()) else {
-                commands.totals.differ(&format!("{platform}: {} {} is in the index", file.name, file.id));
+            let Some(stored) = files.get(file.id.as_str()) else {
+                commands.totals.report(&format!("{platform}: {} {} is in the index", file.name, file.id));
                 continue;
             };
             content.extend(file.checksums.sha256.clone());
             let mut bytes = Vec::new();
             store.get(platform, &file.id).unwrap().1.read_to_end(&mut bytes).unwrap();
-            if bytes != kept.content() {
+            if bytes != stored.content() {
                 commands
                     .totals
-                    .differ(&format!("{platform}: {} {} has other bytes on disk", file.name, file.id));
+                    .report(&format!("{platform}: {} {} has wrong bytes on disk", file.name, file.id));
             }
         }
     }
     let blobs: BTreeSet<String> = below(&root.join("blobs")).iter().map(|path| name_of(path)).collect();
     for blob in blobs.symmetric_difference(&content) {
-        commands.totals.differ(&format!("content {blob} is on disk and not in the index, or the reverse"));
+        commands.totals.report(&format!("content {blob} is only on disk or only in the index"));
     }
     for folder in ["incoming", "doubtful", "links"] {
         for path in below(&root.join(folder)) {
-            commands.totals.differ(&format!("{} was left behind", path.display()));
+            commands.totals.report(&format!("{} was left behind", path.display()));
         }
     }
 }
 
-fn nothing_temporary_is_left(env: &Sandbox, commands: &Commands) {
+fn check_leftovers(env: &Sandbox, commands: &Commands) {
     for folder in [env.root().join("tmp"), env.work()] {
         for path in below(&folder) {
-            commands.totals.differ(&format!("{} was left behind", path.display()));
+            commands.totals.report(&format!("{} was left behind", path.display()));
         }
     }
-    // The hashes of what was sent stay; a journal stays of a command that was killed when all was done.
+    // The cached hashes stay, and so does the journal of a command that was killed after its work.
     let journals = below(&env.home().join("state/uploads"))
         .iter()
         .filter(|path| !name_of(path).starts_with("hashes-"))
         .count() as u64;
     commands.totals.note("journals left", journals);
     if journals > commands.totals.kills.load(Ordering::Relaxed) {
-        commands.totals.differ(&format!("{journals} journals were left behind"));
+        commands.totals.report(&format!("{journals} journals were left behind"));
     }
 }
 
@@ -170,7 +171,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// All files in a folder and in those below.
+/// All files in a folder, recursively.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {

@@ -1,11 +1,11 @@
-//! Many commands at once against one `haul serve` that fails at random, some of them killed; in the end everybody believes
-//! the same: the commands by what they reported, the server by what it lists and serves, the store by what is on disk.
+//! Concurrent commands against one `haul serve` with random faults; some commands are killed. At the end three states must
+//! agree: the reports of the commands, the listings and content of the server, and the files of the store.
 //!
-//! `HAUL_SOAK_OPERATIONS` says how many operations the long one has (one a file), `HAUL_SOAK_SEED` which.
+//! `HAUL_SOAK_OPERATIONS` is the number of operations of the long run (one per file), `HAUL_SOAK_SEED` its seed.
 
-mod belief;
 mod commands;
 mod comparison;
+mod expectation;
 mod random;
 mod server;
 mod totals;
@@ -21,7 +21,7 @@ use worker::Worker;
 
 use crate::support::sandbox::Sandbox;
 
-/// Processes that run at once, about; fewer where there is little to do.
+/// The maximum number of concurrent processes.
 const WORKERS: u64 = 6;
 
 fn number(variable: &str) -> Option<u64> {
@@ -33,20 +33,20 @@ fn soak(operations: u64, seed: u64) {
     let env = Sandbox::new().with_real_clock();
     let server = Server::start(&env, &server::faults(seed), seed);
     let commands = Commands::new(&env, &server, seed);
-    let beliefs = thread::scope(|scope| {
+    let expectations = thread::scope(|scope| {
         let run = |number| {
             let mut worker = Worker::new(&commands, number, Random::new(seed.wrapping_add(number << 32)));
             while commands.totals.operations.load(Ordering::Relaxed) < operations {
                 worker.step();
             }
-            worker.belief
+            worker.expectation
         };
         let workers: Vec<_> =
             (0..WORKERS.min(operations / 100)).map(|number| scope.spawn(move || run(number))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
     });
     let requests = server.stop();
-    comparison::compare(&env, &commands, beliefs, seed);
+    comparison::compare(&env, &commands, expectations, seed);
     print!("{}", commands.totals.table());
     print!("{requests}");
     let differences = commands.totals.differences.lock().unwrap();
@@ -60,7 +60,7 @@ fn a_short_soak_leaves_no_difference() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "heavy: takes minutes"]
 fn a_long_soak_leaves_no_difference() {
     let seed = number("HAUL_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     soak(number("HAUL_SOAK_OPERATIONS").unwrap_or(100_000), seed);

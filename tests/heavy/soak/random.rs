@@ -1,4 +1,4 @@
-//! Numbers that look random, the same for the same seed (splitmix64).
+//! Pseudorandom numbers from a seed (splitmix64).
 
 pub struct Random(u64);
 
@@ -15,22 +15,22 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`.
+    /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
-    /// A place in a list.
+    /// An index into a list of this length.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap()
     }
 
-    /// True so many times in a hundred.
+    /// True with this probability in percent.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// So many of them, each once, in no order.
+    /// At most `count` distinct elements, in random order.
     pub fn choose<T>(&mut self, mut from: Vec<T>, count: usize) -> Vec<T> {
         let mut chosen = Vec::new();
         while chosen.len() < count && !from.is_empty() {
@@ -40,7 +40,7 @@ impl Random {
     }
 }
 
-/// Bytes that look random, the same for the same seed.
+/// Pseudorandom bytes from a seed.
 pub fn noise(seed: u64, size: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let size = usize::try_from(size).unwrap();

@@ -1,11 +1,11 @@
-//! `haul serve`, on the store that the commands use as `local`, too.
+//! `haul serve` on the store that the commands also use as `local`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rustix::process::Signal;
 
-use crate::soak::belief::{cases, platforms};
+use crate::soak::expectation::{cases, platforms};
 use crate::support::process::ServeProcess;
 use crate::support::rig::{Case, TOKEN};
 use crate::support::sandbox::Sandbox;
@@ -15,7 +15,7 @@ pub struct Server {
     cases: Vec<Case>,
 }
 
-/// Everything that goes wrong, each independently.
+/// The faults, each with its own probability and seed.
 pub fn faults(seed: u64) -> Vec<String> {
     let scripts = [
         "lose POST chance=0.02",
@@ -55,7 +55,7 @@ impl Server {
         Self { process: ServeProcess::start(env, options), cases }
     }
 
-    /// The sandbox with profiles that lead here.
+    /// The sandbox with profiles for this server.
     pub fn profiles(&self, env: &Sandbox) -> Sandbox {
         let mut env = env.clone();
         for case in self.cases.iter().filter(|case| case.is_remote()) {
@@ -65,7 +65,7 @@ impl Server {
         env
     }
 
-    /// Ends it as Ctrl-C does, and tells what it was asked and what it did wrong on purpose.
+    /// Stops the server with SIGINT. Returns its counts of requests and injected faults.
     pub fn stop(mut self) -> String {
         self.process.stop(Signal::INT).ok();
         let mut requests: BTreeMap<String, u64> = BTreeMap::new();
@@ -79,8 +79,8 @@ impl Server {
         let mut text = String::new();
         for (title, counts) in [("requests", requests), ("faults", faults)] {
             let _ = writeln!(text, "{title}: {}", counts.values().sum::<u64>());
-            for (what, count) in counts {
-                let _ = writeln!(text, "  {what:16} {count:8}");
+            for (name, count) in counts {
+                let _ = writeln!(text, "  {name:16} {count:8}");
             }
         }
         text

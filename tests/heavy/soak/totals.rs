@@ -1,4 +1,4 @@
-//! What was done, and what was wrong.
+//! Counts of operations, and the differences.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub struct Totals {
-    /// One a file, or one a listing.
+    /// The number of processed files and of listings.
     pub operations: AtomicU64,
     done: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     processes: Mutex<BTreeMap<String, u64>>,
@@ -21,19 +21,19 @@ impl Totals {
         self.operations.fetch_add(files as u64, Ordering::Relaxed);
     }
 
-    /// Notes something about a process that is worth a number.
-    pub fn note(&self, what: impl Into<String>, times: u64) {
+    /// Adds to a count about processes.
+    pub fn note(&self, message: impl Into<String>, times: u64) {
         if times > 0 {
-            *self.processes.lock().unwrap().entry(what.into()).or_default() += times;
+            *self.processes.lock().unwrap().entry(message.into()).or_default() += times;
         }
     }
 
-    #[allow(clippy::print_stderr, reason = "a long soak tells at once what it has found")]
-    pub fn differ(&self, what: &str) {
-        // What it says first is enough to find the rest.
-        let what: String = what.chars().take(1500).collect();
-        eprintln!("DIFFERENCE: {what}");
-        self.differences.lock().unwrap().push(what);
+    #[allow(clippy::print_stderr, reason = "a long run prints differences as it finds them")]
+    pub fn report(&self, message: &str) {
+        // The start of a message suffices.
+        let message: String = message.chars().take(1500).collect();
+        eprintln!("DIFFERENCE: {message}");
+        self.differences.lock().unwrap().push(message);
     }
 
     pub fn table(&self) -> String {
@@ -43,8 +43,8 @@ impl Totals {
             let _ = writeln!(text, "  {verb:12} {platform:12} {count:8}");
         }
         text.push_str("processes:\n");
-        for (what, count) in self.processes.lock().unwrap().iter() {
-            let _ = writeln!(text, "  {what:50} {count:8}");
+        for (message, count) in self.processes.lock().unwrap().iter() {
+            let _ = writeln!(text, "  {message:50} {count:8}");
         }
         text
     }

@@ -1,4 +1,4 @@
-//! One of those who work at once: it runs commands on files of its own and believes what they report.
+//! A worker: runs commands on its own files, and tracks their state by the reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,19 +9,19 @@ use haul::providers::Op;
 use serde_json::Value;
 
 use crate::platforms::of;
-use crate::soak::belief::{Belief, Files, Kept, can, cases, contradiction, text};
 use crate::soak::commands::Commands;
+use crate::soak::expectation::{Expectation, Files, StoredFile, can, cases, contradiction, text};
 use crate::soak::random::Random;
 use crate::support::rig::Case;
 use crate::support::sandbox::Run;
 
-/// Runs of one command until it succeeds.
-const TRIES: usize = 12;
-/// Files of one command.
-const MANY: u64 = 24;
-/// Files on one platform beyond which more are deleted than uploaded.
-const ENOUGH: usize = 60;
-/// The exit code where there is no such file.
+/// The maximum number of runs of one command until it succeeds.
+const MAX_RUNS: usize = 12;
+/// The maximum number of files per command.
+const MAX_PER_COMMAND: u64 = 24;
+/// The number of files on one platform above which nothing new is uploaded.
+const MAX_FILES: usize = 60;
+/// The exit code for a missing file.
 const NOT_FOUND: i32 = 3;
 
 pub struct Worker<'a> {
@@ -29,9 +29,9 @@ pub struct Worker<'a> {
     cases: Vec<Case>,
     number: u64,
     random: Random,
-    /// Makes names and content differ.
+    /// A counter for unique names.
     count: u64,
-    pub belief: Belief,
+    pub expectation: Expectation,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -44,27 +44,27 @@ enum Exists {
 impl<'a> Worker<'a> {
     pub fn new(commands: &'a Commands, number: u64, random: Random) -> Self {
         let cases = cases(commands.seed);
-        let belief = cases.iter().map(|case| (case.provider, Files::new())).collect();
-        Self { commands, cases, number, random, count: 0, belief }
+        let expectation = cases.iter().map(|case| (case.provider, Files::new())).collect();
+        Self { commands, cases, number, random, count: 0, expectation }
     }
 
-    /// One command, run until it succeeds.
+    /// Runs one random command until it succeeds.
     pub fn step(&mut self) {
         let case = self.cases[self.random.index(self.cases.len())];
         let platform = case.provider;
-        let there = self.belief[platform].len();
-        // Without sizes and times haul refuses to guess after a failure which of two files with one name is which, so no
-        // two files get the same name there.
-        let one_of_a_name = !case.facts().states_size_and_times;
+        let count = self.expectation[platform].len();
+        // Without sizes and times haul cannot distinguish two files with one name after a failure, so all names on such a
+        // platform are unique.
+        let names_are_unique = !case.facts().states_size_and_times;
         match self.random.below(100) {
-            24..40 if one_of_a_name => self.inform(platform),
-            _ if there == 0 => self.upload(&case, Exists::Upload),
-            0..24 if there < ENOUGH => self.upload(&case, Exists::Upload),
+            24..40 if names_are_unique => self.info(platform),
+            _ if count == 0 => self.upload(&case, Exists::Upload),
+            0..24 if count < MAX_FILES => self.upload(&case, Exists::Upload),
             24..32 => self.upload(&case, Exists::Skip),
             32..40 => self.upload(&case, Exists::Replace),
             40..58 => self.download(platform),
             58..66 => self.list(platform),
-            66..76 => self.inform(platform),
+            66..76 => self.info(platform),
             76..82 => self.annotate(&case),
             82..86 => self.link(&case),
             _ => self.delete(platform),
@@ -76,101 +76,108 @@ impl<'a> Worker<'a> {
         format!("w{}-{kind}{:06}", self.number, self.count)
     }
 
-    fn fresh(&mut self, platform: &str, name: String) -> Kept {
-        let takes_empty = of(platform).spec().dialects.iter().all(|dialect| dialect.can.upload.empty);
+    fn new_file(&mut self, platform: &str, name: String) -> StoredFile {
+        let accepts_empty = of(platform).spec().dialects.iter().all(|dialect| dialect.can.upload.empty);
         let size = match self.random.below(100) {
-            0..5 if takes_empty => 0,
+            0..5 if accepts_empty => 0,
             0..75 => 1 + self.random.below(4096),
             75..95 => 1 + self.random.below(64 << 10),
             _ => 1 + self.random.below(1 << 20),
         };
-        Kept { name, size, seed: self.random.next(), metadata: Value::Null }
+        StoredFile { name, size, seed: self.random.next(), metadata: Value::Null }
     }
 
-    /// One file or many, as a file of a folder each.
-    fn how_many(&mut self) -> usize {
-        if self.random.percent(40) { 1 } else { 2 + self.random.index(usize::try_from(MANY).unwrap() - 1) }
-    }
-
-    /// Files whose names nobody else of this platform has.
-    fn unique(&self, platform: &str) -> Vec<(String, Kept)> {
-        let files = &self.belief[platform];
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-        for kept in files.values() {
-            *names.entry(&kept.name).or_default() += 1;
+    /// The number of files of a command: one, or up to the maximum.
+    fn file_count(&mut self) -> usize {
+        if self.random.percent(40) {
+            1
+        } else {
+            2 + self.random.index(usize::try_from(MAX_PER_COMMAND).unwrap() - 1)
         }
-        let alone = files.iter().filter(|(_, kept)| names[kept.name.as_str()] == 1);
-        alone.map(|(id, kept)| (id.clone(), kept.clone())).collect()
     }
 
-    /// Some of the files that should be there, each name once.
-    fn some(&mut self, platform: &str) -> Vec<(String, Kept)> {
-        let count = self.how_many();
+    /// The files with a unique name on this platform.
+    fn unique(&self, platform: &str) -> Vec<(String, StoredFile)> {
+        let files = &self.expectation[platform];
+        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        for stored in files.values() {
+            *names.entry(&stored.name).or_default() += 1;
+        }
+        let unique = files.iter().filter(|(_, stored)| names[stored.name.as_str()] == 1);
+        unique.map(|(id, stored)| (id.clone(), stored.clone())).collect()
+    }
+
+    /// Some of the expected files, without those that share a name.
+    fn some(&mut self, platform: &str) -> Vec<(String, StoredFile)> {
+        let count = self.file_count();
         let unique = self.unique(platform);
         self.random.choose(unique, count)
     }
 
-    /// A moment to kill the command at, now and then.
+    /// Sometimes a time after which the command is killed.
     fn kill(&mut self, platform: &str) -> Option<Duration> {
-        // Without sizes and times haul refuses to guess after a kill.
+        // Without sizes and times the outcome after a kill is ambiguous.
         let can_tell = of(platform).facts.states_size_and_times;
         (self.random.percent(8) && can_tell).then(|| Duration::from_millis(self.random.below(60)))
     }
 
-    /// Runs a command until it succeeds, or is done by another measure; the rows of each run are heard.
-    fn until_done(
+    /// Runs a command until `is_done`, which receives each run.
+    fn run_until_done(
         &mut self,
         platform: &str,
         arguments: &[String],
         mut kill: Option<Duration>,
         mut is_done: impl FnMut(&Run) -> bool,
     ) -> Option<Run> {
-        let mut said = String::new();
-        for _ in 0..TRIES {
-            let ran = self.commands.run(arguments, kill.take());
-            if is_done(&ran) {
-                return Some(ran);
+        let mut error = String::new();
+        for _ in 0..MAX_RUNS {
+            let run = self.commands.run(arguments, kill.take());
+            if is_done(&run) {
+                return Some(run);
             }
-            self.look_before_sending_again(platform, &ran);
-            said = ran.stderr();
+            self.delete_unreported_upload(platform, &run);
+            error = run.stderr();
         }
-        self.commands.totals.differ(&format!("{arguments:?} did not succeed in {TRIES} runs:\n{said}"));
+        self.commands.totals.report(&format!("{arguments:?} did not succeed in {MAX_RUNS} runs:\n{error}"));
         None
     }
 
-    /// Follows haul's hint if it refuses to guess because listings state neither sizes nor times: deletes a file with
-    /// that name that no command has reported.
-    fn look_before_sending_again(&self, platform: &str, ran: &Run) {
+    /// Follows haul's hint about an ambiguous upload on platforms whose listings state neither sizes nor times: deletes
+    /// the file with that name that no command has reported.
+    fn delete_unreported_upload(&self, platform: &str, run: &Run) {
         if of(platform).facts.states_size_and_times
-            || !ran.stderr().contains("may be this file or an older one")
+            || !run.stderr().contains("may be this file or an older one")
         {
             return;
         }
-        self.commands.totals.note(format!("uploads to {platform} that were looked for by hand"), 1);
+        self.commands.totals.note(format!("ambiguous uploads to {platform}"), 1);
         let filter = format!("name:w{}-*", self.number);
         let ls = ["ls", "-p", platform, "--jsonl", "--filter", &filter].map(str::to_owned);
-        let told: BTreeSet<String> = ran.rows().iter().map(|row| text(row, "id").to_owned()).collect();
+        let reported: BTreeSet<String> = run.rows().iter().map(|row| text(row, "id").to_owned()).collect();
         for row in self.commands.run(&ls, None).rows() {
             let id = text(&row, "id");
-            if !self.belief[platform].contains_key(id) && !told.contains(id) && ran.stderr().contains(id) {
+            if !self.expectation[platform].contains_key(id)
+                && !reported.contains(id)
+                && run.stderr().contains(id)
+            {
                 self.commands
                     .run(&["rm", "-p", platform, "--yes", &format!("id:{id}")].map(str::to_owned), None);
             }
         }
     }
 
-    fn differ(&self, what: &str) {
-        self.commands.totals.differ(what);
+    fn report(&self, difference: &str) {
+        self.commands.totals.report(difference);
     }
 
     fn upload(&mut self, case: &Case, exists: Exists) {
         let platform = case.provider;
-        let files: Vec<Kept> = match exists {
-            Exists::Upload => (0..self.how_many())
+        let files: Vec<StoredFile> = match exists {
+            Exists::Upload => (0..self.file_count())
                 .map(|_| {
-                    // Some platforms make links only to a few content types.
+                    // Some platforms create links only for a few content types.
                     let name = format!("{}.pdf", self.word(""));
-                    self.fresh(platform, name)
+                    self.new_file(platform, name)
                 })
                 .collect(),
             Exists::Skip | Exists::Replace => {
@@ -178,11 +185,9 @@ impl<'a> Worker<'a> {
                 let same = if exists == Exists::Skip { 70 } else { 10 };
                 chosen
                     .into_iter()
-                    .map(
-                        |(_, kept)| {
-                            if self.random.percent(same) { kept } else { self.fresh(platform, kept.name) }
-                        },
-                    )
+                    .map(|(_, stored)| {
+                        if self.random.percent(same) { stored } else { self.new_file(platform, stored.name) }
+                    })
                     .collect()
             }
         };
@@ -191,8 +196,8 @@ impl<'a> Worker<'a> {
         }
         let word = self.word("up");
         let folder = self.commands.folder(&word);
-        for kept in &files {
-            fs::write(folder.join(&kept.name), kept.content()).unwrap();
+        for stored in &files {
+            fs::write(folder.join(&stored.name), stored.content()).unwrap();
         }
         let mut arguments = ["upload", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         match exists {
@@ -214,19 +219,19 @@ impl<'a> Worker<'a> {
         }
         let kill = self.kill(platform);
         let mut reported: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let done = self.until_done(platform, &arguments, kill, |ran| {
-            let rows = ran.rows();
+        let done = self.run_until_done(platform, &arguments, kill, |run| {
+            let rows = run.rows();
             for row in &rows {
                 reported.entry(text(row, "name").to_owned()).or_default().insert(text(row, "id").to_owned());
             }
-            // Killed when all had been told: the work is done, and another run would rightly do it again.
-            ran.succeeded() || ran.is_killed() && rows.len() == files.len()
+            // A command killed after its last report has done its work; another run would repeat it.
+            run.succeeded() || run.is_killed() && rows.len() == files.len()
         });
         fs::remove_dir_all(folder).unwrap();
-        let Some(ran) = done else { return };
-        self.believe_uploads(platform, exists, &files, &ran.rows());
+        let Some(run) = done else { return };
+        self.expect_uploads(platform, exists, &files, &run.rows());
         for (name, ids) in reported.iter().filter(|(_, ids)| ids.len() > 1) {
-            self.differ(&format!("{arguments:?}: {name} was reported as {ids:?}"));
+            self.report(&format!("{arguments:?}: {name} was reported as {ids:?}"));
         }
         let verb = match exists {
             Exists::Upload => "upload",
@@ -236,32 +241,42 @@ impl<'a> Worker<'a> {
         self.commands.totals.count(verb, platform, files.len());
     }
 
-    fn believe_uploads(&mut self, platform: &'static str, exists: Exists, files: &[Kept], rows: &[Value]) {
-        let mut wrong = Vec::new();
+    fn expect_uploads(
+        &mut self,
+        platform: &'static str,
+        exists: Exists,
+        files: &[StoredFile],
+        rows: &[Value],
+    ) {
+        let mut differences = Vec::new();
         if rows.len() != files.len() {
-            wrong.push(format!("{} files went up and {} came back", files.len(), rows.len()));
+            differences.push(format!("{} files were sent and {} reported", files.len(), rows.len()));
         }
-        let believed = self.belief.entry(platform).or_default();
+        let expected = self.expectation.entry(platform).or_default();
         for row in rows {
             let (id, name) = (text(row, "id"), text(row, "name"));
-            let Some(sent) = files.iter().find(|kept| kept.name == name) else {
-                wrong.push(format!("{name} {id} came back, which was not sent"));
+            let Some(sent) = files.iter().find(|stored| stored.name == name) else {
+                differences.push(format!("{name} {id} is reported, but was not sent"));
                 continue;
             };
-            let now = Kept { metadata: row["metadata"].clone(), ..sent.clone() };
-            wrong
-                .extend(contradiction(row, &now).map(|what| format!("{name} {id} was uploaded, but {what}")));
-            match (believed.get(id), exists) {
+            let now = StoredFile { metadata: row["metadata"].clone(), ..sent.clone() };
+            differences.extend(
+                contradiction(row, &now)
+                    .map(|difference| format!("{name} {id} was uploaded, but {difference}")),
+            );
+            match (expected.get(id), exists) {
                 (None, Exists::Upload | Exists::Skip) | (Some(_), Exists::Replace) => {}
-                // The file that had the name before has gone.
-                (None, Exists::Replace) => believed.retain(|_, kept| kept.name != name),
+                // The old file with this name was deleted.
+                (None, Exists::Replace) => expected.retain(|_, stored| stored.name != name),
                 (Some(before), Exists::Skip) if before.has_content_of(sent) => {}
-                (Some(before), _) => wrong.push(format!("{name} became {id}, which was {}", before.name)),
+                (Some(before), _) => {
+                    differences.push(format!("{name} became {id}, which was {}", before.name));
+                }
             }
-            believed.insert(id.to_owned(), now);
+            expected.insert(id.to_owned(), now);
         }
-        for what in wrong {
-            self.differ(&format!("{platform}: {what}"));
+        for difference in differences {
+            self.report(&format!("{platform}: {difference}"));
         }
     }
 
@@ -275,12 +290,12 @@ impl<'a> Worker<'a> {
         let mut arguments = ["get", "-p", platform].map(str::to_owned).to_vec();
         if files.len() == 1 && self.random.percent(30) {
             arguments.extend(["-o".to_owned(), "-".to_owned(), format!("id:{}", files[0].0)]);
-            let done = self.until_done(platform, &arguments, None, Run::succeeded);
-            if done.is_some_and(|ran| ran.out != files[0].1.content()) {
-                self.differ(&format!("{platform}: {} came with other bytes", files[0].0));
+            let done = self.run_until_done(platform, &arguments, None, Run::succeeded);
+            if done.is_some_and(|run| run.out != files[0].1.content()) {
+                self.report(&format!("{platform}: {} has wrong bytes", files[0].0));
             }
         } else {
-            // The same command again must be able to go on.
+            // A repeated command must be able to continue.
             arguments.extend(["--jsonl", "--skip-existing", "-o"].map(str::to_owned));
             arguments.push(format!("{}/", folder.display()));
             arguments.extend(files.iter().map(|(id, _)| format!("id:{id}")));
@@ -289,7 +304,7 @@ impl<'a> Worker<'a> {
             } else {
                 None
             };
-            if self.until_done(platform, &arguments, kill, Run::succeeded).is_some() {
+            if self.run_until_done(platform, &arguments, kill, Run::succeeded).is_some() {
                 self.check_downloads(platform, &folder, &files);
             }
         }
@@ -297,19 +312,19 @@ impl<'a> Worker<'a> {
         self.commands.totals.count("get", platform, files.len());
     }
 
-    fn check_downloads(&self, platform: &str, folder: &Path, files: &[(String, Kept)]) {
-        let mut there: BTreeSet<String> = fs::read_dir(folder)
+    fn check_downloads(&self, platform: &str, folder: &Path, files: &[(String, StoredFile)]) {
+        let mut found: BTreeSet<String> = fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        for (id, kept) in files {
-            there.remove(&kept.name);
-            if fs::read(folder.join(&kept.name)).ok() != Some(kept.content()) {
-                self.differ(&format!("{platform}: {} {id} came with other bytes", kept.name));
+        for (id, stored) in files {
+            found.remove(&stored.name);
+            if fs::read(folder.join(&stored.name)).ok() != Some(stored.content()) {
+                self.report(&format!("{platform}: {} {id} has wrong bytes", stored.name));
             }
         }
-        for name in there {
-            self.differ(&format!("{platform}: {name} was left in the folder of a download"));
+        for name in found {
+            self.report(&format!("{platform}: {name} was remaining in the folder of a download"));
         }
     }
 
@@ -325,42 +340,42 @@ impl<'a> Worker<'a> {
         if self.random.percent(20) {
             arguments.extend(["--page-size".to_owned(), (5 + self.random.below(40)).to_string()]);
         }
-        let Some(ran) = self.until_done(platform, &arguments, None, Run::succeeded) else { return };
-        let expected = self.belief[platform].iter().filter(|(_, kept)| !sized || kept.size > least);
-        let mut expected: Files = expected.map(|(id, kept)| (id.clone(), kept.clone())).collect();
-        for row in ran.rows() {
+        let Some(run) = self.run_until_done(platform, &arguments, None, Run::succeeded) else { return };
+        let expected = self.expectation[platform].iter().filter(|(_, stored)| !sized || stored.size > least);
+        let mut expected: Files = expected.map(|(id, stored)| (id.clone(), stored.clone())).collect();
+        for row in run.rows() {
             let id = text(&row, "id");
             match expected.remove(id) {
-                Some(kept) => {
-                    if let Some(what) = contradiction(&row, &kept) {
-                        self.differ(&format!("{platform}: {id} is listed, but {what}"));
+                Some(stored) => {
+                    if let Some(difference) = contradiction(&row, &stored) {
+                        self.report(&format!("{platform}: {id} is listed, but {difference}"));
                     }
                 }
-                None => self.differ(&format!("{platform}: {filter} lists {} {id}", text(&row, "name"))),
+                None => self.report(&format!("{platform}: {filter} lists {} {id}", text(&row, "name"))),
             }
         }
-        for (id, kept) in expected {
-            self.differ(&format!("{platform}: {filter} does not list {} {id}", kept.name));
+        for (id, stored) in expected {
+            self.report(&format!("{platform}: {filter} does not list {} {id}", stored.name));
         }
         self.commands.totals.count("ls", platform, 1);
     }
 
-    fn inform(&mut self, platform: &'static str) {
+    fn info(&mut self, platform: &'static str) {
         let files = self.some(platform);
         if files.is_empty() {
             return;
         }
         let mut arguments = ["info", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         arguments.extend(files.iter().map(|(id, _)| format!("id:{id}")));
-        let Some(ran) = self.until_done(platform, &arguments, None, Run::succeeded) else { return };
-        let rows = ran.rows();
-        for (id, kept) in &files {
-            let what = match rows.iter().find(|row| text(row, "id") == id) {
-                Some(row) => contradiction(row, kept),
-                None => Some("nothing is said of it".to_owned()),
+        let Some(run) = self.run_until_done(platform, &arguments, None, Run::succeeded) else { return };
+        let rows = run.rows();
+        for (id, stored) in &files {
+            let difference = match rows.iter().find(|row| text(row, "id") == id) {
+                Some(row) => contradiction(row, stored),
+                None => Some("no row about it".to_owned()),
             };
-            if let Some(what) = what {
-                self.differ(&format!("{platform}: info {id}: {what}"));
+            if let Some(difference) = difference {
+                self.report(&format!("{platform}: info {id}: {difference}"));
             }
         }
         self.commands.totals.count("info", platform, files.len());
@@ -371,29 +386,29 @@ impl<'a> Worker<'a> {
         let numbered = case.can().annotate.is_some_and(|can| can.metadata && can.keys.is_empty());
         let named = case.can().annotate.is_some_and(|can| can.name);
         let change = if !can(case, Op::Annotate) {
-            return self.inform(platform);
+            return self.info(platform);
         } else if numbered {
             vec![format!("number={value}")]
         } else if named {
             vec!["--name".to_owned(), format!("{}.pdf", self.word("new"))]
         } else {
-            return self.inform(platform);
+            return self.info(platform);
         };
-        let Some((id, mut kept)) = self.some(platform).into_iter().next() else { return };
+        let Some((id, mut stored)) = self.some(platform).into_iter().next() else { return };
         let mut arguments = ["meta", "set", "-p", platform, "--jsonl"].map(str::to_owned).to_vec();
         arguments.push(format!("id:{id}"));
         arguments.extend(change);
-        let Some(ran) = self.until_done(platform, &arguments, None, Run::succeeded) else { return };
-        match ran.rows().as_slice() {
+        let Some(run) = self.run_until_done(platform, &arguments, None, Run::succeeded) else { return };
+        match run.rows().as_slice() {
             [row] if text(row, "id") == id => {
-                text(row, "name").clone_into(&mut kept.name);
-                kept.metadata = row["metadata"].clone();
-                if numbered && kept.metadata["number"] != value {
-                    self.differ(&format!("{platform}: {id} has {} after number={value}", kept.metadata));
+                text(row, "name").clone_into(&mut stored.name);
+                stored.metadata = row["metadata"].clone();
+                if numbered && stored.metadata["number"] != value {
+                    self.report(&format!("{platform}: {id} has {} after number={value}", stored.metadata));
                 }
-                self.belief.entry(platform).or_default().insert(id, kept);
+                self.expectation.entry(platform).or_default().insert(id, stored);
             }
-            rows => self.differ(&format!("{platform}: meta set {id} told {rows:?}")),
+            rows => self.report(&format!("{platform}: meta set {id} returned {rows:?}")),
         }
         self.commands.totals.count("meta set", platform, 1);
     }
@@ -401,26 +416,28 @@ impl<'a> Worker<'a> {
     fn link(&mut self, case: &Case) {
         let platform = case.provider;
         if !can(case, Op::Link) {
-            return self.inform(platform);
+            return self.info(platform);
         }
-        // Some platforms make no link to an empty file.
-        let Some((id, _)) = self.some(platform).into_iter().find(|(_, kept)| kept.size > 0) else { return };
+        // Some platforms create no links to empty files.
+        let Some((id, _)) = self.some(platform).into_iter().find(|(_, stored)| stored.size > 0) else {
+            return;
+        };
         let link = |more: &[&str]| -> Vec<String> {
             let id = format!("id:{id}");
             let words = ["link", "-p", platform, "--jsonl", id.as_str()];
             words.iter().chain(more).map(|word| (*word).to_owned()).collect()
         };
-        let Some(ran) = self.until_done(platform, &link(&[]), None, Run::succeeded) else { return };
+        let Some(run) = self.run_until_done(platform, &link(&[]), None, Run::succeeded) else { return };
         let scheme = if case.spec().base_url.is_empty() { "file://" } else { "http" };
-        if !ran.rows().first().is_some_and(|row| text(row, "url").starts_with(scheme)) {
-            self.differ(&format!("{platform}: link {id} told {}", String::from_utf8_lossy(&ran.out)));
+        if !run.rows().first().is_some_and(|row| text(row, "url").starts_with(scheme)) {
+            self.report(&format!("{platform}: link {id} returned {}", String::from_utf8_lossy(&run.out)));
         }
-        // The file shows its link until it is revoked.
+        // The file's record contains the link until it is revoked.
         if of(platform).soak.as_ref().is_ok_and(|soak| soak.one_link) {
-            // Where an answer was lost, the next run finds nothing to revoke.
-            for _ in 0..TRIES {
-                let ran = self.commands.run_allowing(&link(&["--revoke"]), None, &[NOT_FOUND]);
-                if matches!(ran.status, 0 | NOT_FOUND) {
+            // After a lost response the next run finds no link.
+            for _ in 0..MAX_RUNS {
+                let run = self.commands.run_allowing(&link(&["--revoke"]), None, &[NOT_FOUND]);
+                if matches!(run.status, 0 | NOT_FOUND) {
                     break;
                 }
             }
@@ -433,45 +450,45 @@ impl<'a> Worker<'a> {
         if files.is_empty() {
             return;
         }
-        let mut left: BTreeSet<String> = files.iter().map(|(id, _)| id.clone()).collect();
+        let mut remaining: BTreeSet<String> = files.iter().map(|(id, _)| id.clone()).collect();
         let mut kill = self.kill(platform);
         let (mut tries, mut killed) = (0, false);
-        // What was said to be gone is not named again; what was not said may have gone all the same.
-        while !left.is_empty() && tries < TRIES {
+        // Files reported as deleted are not named again; others may have been deleted without a report.
+        while !remaining.is_empty() && tries < MAX_RUNS {
             let mut arguments = ["rm", "-p", platform, "--jsonl", "--yes"].map(str::to_owned).to_vec();
-            arguments.extend(left.iter().map(|id| format!("id:{id}")));
-            // What a killed command had asked for may be carried out after it was looked for.
+            arguments.extend(remaining.iter().map(|id| format!("id:{id}")));
+            // The server may execute a request of a killed command after the check for the file.
             let allowed: &[i32] = if killed { &[NOT_FOUND] } else { &[] };
-            let ran = self.commands.run_allowing(&arguments, kill.take(), allowed);
-            killed |= ran.is_killed();
-            for row in ran.rows().iter().filter(|row| row["deleted"] == true) {
-                if !left.remove(text(row, "id")) {
-                    self.differ(&format!("{platform}: rm told of {row}"));
+            let run = self.commands.run_allowing(&arguments, kill.take(), allowed);
+            killed |= run.is_killed();
+            for row in run.rows().iter().filter(|row| row["deleted"] == true) {
+                if !remaining.remove(text(row, "id")) {
+                    self.report(&format!("{platform}: rm reports {row}"));
                 }
             }
             tries += 1;
-            left.retain(|id| self.is_there(platform, id));
+            remaining.retain(|id| self.exists(platform, id));
         }
-        for id in left {
-            self.differ(&format!("{platform}: {id} could not be deleted in {TRIES} runs"));
+        for id in remaining {
+            self.report(&format!("{platform}: {id} could not be deleted in {MAX_RUNS} runs"));
         }
-        let believed = self.belief.entry(platform).or_default();
+        let expected = self.expectation.entry(platform).or_default();
         for (id, _) in &files {
-            believed.remove(id);
+            expected.remove(id);
         }
         self.commands.totals.count("rm", platform, files.len());
     }
 
-    fn is_there(&mut self, platform: &str, id: &str) -> bool {
+    fn exists(&mut self, platform: &str, id: &str) -> bool {
         let deleted = of(platform).facts.deleted_status;
         let arguments = ["info", "-q", "-p", platform, "--jsonl"].map(str::to_owned);
         let arguments: Vec<String> = arguments.into_iter().chain([format!("id:{id}")]).collect();
-        for _ in 0..TRIES {
-            let ran = self.commands.run_allowing(&arguments, None, &[NOT_FOUND]);
-            match ran.status {
+        for _ in 0..MAX_RUNS {
+            let run = self.commands.run_allowing(&arguments, None, &[NOT_FOUND]);
+            match run.status {
                 // Some platforms still return the record of a deleted file.
                 0 => {
-                    return ran
+                    return run
                         .rows()
                         .iter()
                         .any(|row| row["status"].as_str() != deleted || deleted.is_none());

@@ -1,4 +1,4 @@
-//! What a worker believes to be there: what the commands it ran have reported.
+//! The files that a worker expects, according to the reports of its commands.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub fn platforms() -> impl Iterator<Item = (&'static str, &'static Soak)> {
     all().filter_map(|platform| Some((platform.name, platform.soak.as_ref().ok()?)))
 }
 
-/// How a seed serves them.
+/// The case of each platform that a seed selects.
 pub fn cases(mut seed: u64) -> Vec<Case> {
     let choose = |(_, soak): (&str, &'static Soak)| {
         let count = soak.cases.len() as u64;
@@ -28,24 +28,24 @@ pub fn cases(mut seed: u64) -> Vec<Case> {
     cases
 }
 
-/// Whether the platform supports an operation as it is served.
+/// Whether a platform supports an operation in this case.
 pub fn can(case: &Case, op: Op) -> bool {
     let lacks = case.facts().lacks.iter().any(|(wire, lacked, _)| case.wire == Some(wire) && *lacked == op);
     supports(case.can(), op) && !lacks
 }
 
-/// A file that should be there.
+/// An expected file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
+pub struct StoredFile {
     pub name: String,
-    /// What its content is made from.
+    /// The seed of its content.
     pub seed: u64,
     pub size: u64,
-    /// As it was last reported.
+    /// The metadata in the last report.
     pub metadata: Value,
 }
 
-impl Kept {
+impl StoredFile {
     pub fn content(&self) -> Vec<u8> {
         noise(self.seed, self.size)
     }
@@ -55,31 +55,31 @@ impl Kept {
     }
 }
 
-/// By id.
-pub type Files = BTreeMap<String, Kept>;
+/// Files by id.
+pub type Files = BTreeMap<String, StoredFile>;
 
-/// By platform.
-pub type Belief = BTreeMap<&'static str, Files>;
+/// Files by platform.
+pub type Expectation = BTreeMap<&'static str, Files>;
 
 /// The text of a row's field.
 pub fn text<'a>(row: &'a Value, field: &str) -> &'a str {
     row[field].as_str().unwrap_or_default()
 }
 
-/// What a row says of a file that is not as believed, if anything.
-pub fn contradiction(row: &Value, kept: &Kept) -> Option<String> {
-    if text(row, "name") != kept.name {
-        return Some(format!("its name is {}, not {}", row["name"], kept.name));
+/// The first difference between a row and the expected file, if any.
+pub fn contradiction(row: &Value, stored: &StoredFile) -> Option<String> {
+    if text(row, "name") != stored.name {
+        return Some(format!("its name is {}, not {}", row["name"], stored.name));
     }
-    if row["size"].as_u64().is_some_and(|size| size != kept.size) {
-        return Some(format!("its size is {}, not {}", row["size"], kept.size));
+    if row["size"].as_u64().is_some_and(|size| size != stored.size) {
+        return Some(format!("its size is {}, not {}", row["size"], stored.size));
     }
-    if row["metadata"] != kept.metadata {
-        return Some(format!("its metadata is {}, not {}", row["metadata"], kept.metadata));
+    if row["metadata"] != stored.metadata {
+        return Some(format!("its metadata is {}, not {}", row["metadata"], stored.metadata));
     }
     let stated = row["checksums"]["blake3"].as_str();
-    if stated.is_some_and(|stated| stated != blake3::hash(&kept.content()).to_hex().as_str()) {
-        return Some("its checksum is another".to_owned());
+    if stated.is_some_and(|stated| stated != blake3::hash(&stored.content()).to_hex().as_str()) {
+        return Some("its checksum differs".to_owned());
     }
     None
 }
