@@ -1,7 +1,7 @@
 _haul() {
     local line
     COMPREPLY=()
-    # haul does not know whose home `~` is.
+    # haul does not expand `~`; the shell completes the path.
     if [[ ${COMP_WORDS[COMP_CWORD]} == '~'* ]]; then
         compopt -o default 2>/dev/null
         return

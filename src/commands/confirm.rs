@@ -1,4 +1,4 @@
-//! Before several files change: what they are, and whether that is meant.
+//! Asks for confirmation before several files change.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::human;
 use crate::model::File;
 use crate::ui::one_line;
 
-/// Whether to ask, and whether to do it at all.
+/// The options of commands that change files.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ConfirmArgs {
     /// Do not ask for confirmation, not even for a pattern or filter
@@ -22,33 +22,33 @@ pub struct ConfirmArgs {
     pub dry_run: bool,
 }
 
-/// What is about to be done to files, for the question and its answers.
+/// The wording of an operation on files in the question and in messages.
 #[derive(Clone, Copy, Debug)]
-pub struct Deed {
-    /// `delete`
+pub struct Operation {
+    /// The infinitive, such as `delete`.
     pub verb: &'static str,
-    /// `deleted`
+    /// The participle, such as `deleted`.
     pub done: &'static str,
-    /// `from`, before the profile's name.
-    pub place: &'static str,
+    /// The preposition before the profile's name, such as `from`.
+    pub preposition: &'static str,
 }
 
 impl ConfirmArgs {
-    /// Asks before more than one file changes, or what a pattern chose. Where nobody can answer, a pattern or filter
-    /// needs `--yes`.
+    /// Asks before a change to several files, or to files selected by a pattern or filter. Without a terminal a pattern
+    /// or filter requires `--yes`.
     pub fn confirm(
         self,
         ctx: &Context,
         chosen: &[Result<Chosen>],
         is_pattern: bool,
-        deed: Deed,
+        operation: Operation,
     ) -> Result<()> {
         let files: Vec<&File> =
             chosen.iter().filter_map(|chosen| Some(&chosen.as_ref().ok()?.file)).collect();
         if self.yes || self.dry_run || files.is_empty() {
             return Ok(());
         }
-        let Deed { verb, done, place } = deed;
+        let Operation { verb, done, preposition } = operation;
         if !ctx.ui.can_ask() {
             if is_pattern {
                 let count = human::count(files.len() as u64, "file");
@@ -69,7 +69,7 @@ impl ConfirmArgs {
         let what = human::count(files.len() as u64, "file");
         let profiles: BTreeSet<&str> = files.iter().map(|file| file.profile.as_str()).collect();
         let profiles = profiles.into_iter().collect::<Vec<_>>().join(", ");
-        let question = format!("{verb} {what}{} {place} {profiles}?", bytes_of(&files));
+        let question = format!("{verb} {what}{} {preposition} {profiles}?", bytes_of(&files));
         if ctx.ui.confirm(&question)? {
             return Ok(());
         }
@@ -77,7 +77,7 @@ impl ConfirmArgs {
     }
 }
 
-/// ` (1.2 MB)`: the bytes of the files, as far as the platform states them.
+/// The total size of the files, such as ` (1.2 MB)`; empty if the platform reports no sizes.
 fn bytes_of(files: &[&File]) -> String {
     let known: Vec<u64> = files.iter().filter_map(|file| file.size).collect();
     let bytes = human::size(known.iter().copied().fold(0, u64::saturating_add));

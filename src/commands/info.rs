@@ -28,7 +28,7 @@ pub struct InfoArgs {
 }
 
 impl InfoArgs {
-    /// Shows all that is known about files.
+    /// Shows all properties of files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { INFO_COLUMNS };
         let rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };

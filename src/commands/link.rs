@@ -7,7 +7,7 @@ use serde::Serialize;
 use futures_util::stream::{self, StreamExt as _};
 
 use super::batch::{self, BatchArgs, Words};
-use super::confirm::{ConfirmArgs, Deed};
+use super::confirm::{ConfirmArgs, Operation};
 use super::ls::FILE_COLUMNS;
 use super::report::Ended;
 use super::select::{Chosen, Selector};
@@ -71,10 +71,11 @@ impl Row {
 }
 
 impl LinkArgs {
-    /// Makes, lists or revokes links.
+    /// Creates, lists or revokes links.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         if self.selector.refs.is_empty() && self.selector.filter.is_none() {
-            // `--revoke REF`: a word behind the flag is its value, and there is no link without a file.
+            // In `--revoke REF` clap takes the reference as the value of the flag. A link cannot be revoked without a
+            // file, so the value must be the reference.
             self.selector.refs.extend(self.revoke.replace(String::new()));
         }
         let lifetime = match &self.expires {
@@ -88,17 +89,17 @@ impl LinkArgs {
         };
         let selector = self.selector.or_retried(&self.batch)?;
         let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
-        let deed = match op {
-            Op::Unlink => Deed { verb: "revoke the links to", done: "revoked", place: "on" },
-            Op::Links => Deed { verb: "list the links to", done: "listed", place: "on" },
-            _ => Deed { verb: "make links to", done: "linked", place: "on" },
+        let operation = match op {
+            Op::Unlink => Operation { verb: "revoke the links to", done: "revoked", preposition: "on" },
+            Op::Links => Operation { verb: "list the links to", done: "listed", preposition: "on" },
+            _ => Operation { verb: "make links to", done: "linked", preposition: "on" },
         };
         let dry_run = self.confirm.dry_run;
         let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
-        // A link lets others read a file, so what a pattern chose is asked about like a deletion.
+        // A link lets others read a file, so a pattern or filter needs confirmation, like a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
             let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, Some(op)).collect().await;
-            self.confirm.confirm(ctx, &chosen, true, deed)?;
+            self.confirm.confirm(ctx, &chosen, true, operation)?;
             stream::iter(chosen).boxed_local()
         } else {
             selector.files(ctx, Some(op))
@@ -106,7 +107,7 @@ impl LinkArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words::of(deed.done),
+            Words::of(operation.done),
             files,
             async |chosen: Chosen| {
                 let (provider, id) = (&chosen.provider, &chosen.file.id);
@@ -139,7 +140,7 @@ impl LinkArgs {
         )
         .await?;
         if dry_run {
-            ctx.ui.note(&format!("dry run: nothing {}", deed.done));
+            ctx.ui.note(&format!("dry run: nothing {}", operation.done));
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ impl LsArgs {
             _ => error,
         };
         if listing.reads_all_first() {
-            self.say_that_all_is_read(ctx, provider.spec());
+            self.explain_delay(ctx, provider.spec());
         }
         if self.print0 {
             return self.print0(ctx, listing).await;
@@ -149,7 +149,7 @@ impl LsArgs {
         Ok(())
     }
 
-    /// All that was asked for, as one filter.
+    /// Combines all options that select files into one filter.
     fn filter(&self, ctx: &Context, spec: &Spec) -> Result<Option<Filter>> {
         let now = ctx.clock.now();
         let mut parts = Vec::new();
@@ -161,7 +161,7 @@ impl LsArgs {
             parts.push(Filter::time("expires_at", Op::Le, end));
         }
         if let Some(text) = &self.since {
-            // `-7d` is the same here as in a filter.
+            // `-7d` means the same as `7d`, as in a filter.
             let ago = parse_lifetime(text).and_then(|span| now.checked_sub(span.abs()).ok());
             let start = ago.or_else(|| Filter::parse_time(text, now)).ok_or_else(|| {
                 Error::usage(format!("--since {text}: not a duration or a date"))
@@ -175,8 +175,8 @@ impl LsArgs {
         Ok(parts.into_iter().reduce(Filter::and))
     }
 
-    /// Says why nothing is shown for a while.
-    fn say_that_all_is_read(&self, ctx: &Context, spec: &Spec) {
+    /// Explains the delay before the first row of a listing that haul sorts itself.
+    fn explain_delay(&self, ctx: &Context, spec: &Spec) {
         let field = self.sort.as_deref().unwrap_or_default();
         let why = format!(
             "{} cannot sort by {field} in this order: haul reads all files before it prints the first",
@@ -198,7 +198,7 @@ impl LsArgs {
             for file in &files {
                 let text = if self.ids { &file.id.0 } else { &file.name };
                 if text.contains('\0') {
-                    // It would pass for two names, the second of the server's choice.
+                    // A reader would see two names, the second chosen by the server.
                     split += 1;
                     continue;
                 }
@@ -219,7 +219,7 @@ impl LsArgs {
     }
 }
 
-/// The fields that `--sort` takes, besides keys of `metadata` and `extra`.
+/// The fields accepted by `--sort`, besides keys of `metadata` and `extra`.
 pub(super) fn sortable() -> impl Iterator<Item = &'static str> {
     File::FIELDS.into_iter().filter(|name| !matches!(*name, "checksums" | "metadata" | "extra"))
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::batch::{self, BatchArgs, Words};
-use super::confirm::{ConfirmArgs, Deed};
+use super::confirm::{ConfirmArgs, Operation};
 use super::report::Ended;
 use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
@@ -39,7 +39,7 @@ pub struct GetArgs {
     batch: BatchArgs,
 }
 
-/// Which files change: one by its reference, several by a pattern, a filter or both.
+/// The arguments that select the files to change: a reference, a pattern, a filter, or a pattern and a filter.
 #[derive(Args, Debug)]
 struct Changed {
     /// Id, exact name or pattern, as `[PROFILE:]REF`
@@ -67,8 +67,9 @@ impl Changed {
         selector.or_retried(&self.batch)
     }
 
-    /// With a filter or a report the reference may be left out; then the word in its place was the first operand.
-    fn give_back(&mut self, operands: &mut Vec<String>, is_operand: impl Fn(&str) -> bool) {
+    /// Moves the reference to the front of `operands` if it is one: with a filter or a report the reference is optional,
+    /// but clap assigns the first word to it.
+    fn restore_operand(&mut self, operands: &mut Vec<String>, is_operand: impl Fn(&str) -> bool) {
         let optional = self.filter.is_some() || self.batch.retry_from.is_some();
         if optional && self.reference.as_deref().is_some_and(is_operand) {
             operands.splice(0..0, self.reference.take());
@@ -136,7 +137,8 @@ impl MetaCommand {
                 batch::run(ctx, &args.batch, Words::of("shown"), files, work, rows, show).await
             }
             Self::Set(mut args) => {
-                args.changed.give_back(&mut args.values, |word| word.contains('=') || word.starts_with('@'));
+                args.changed
+                    .restore_operand(&mut args.values, |word| word.contains('=') || word.starts_with('@'));
                 let set = read_metadata(&args.values)?;
                 let SetArgs { changed, replace, name, content_type, path, .. } = args;
                 let patch = Patch { set, replace, name, content_type, path, unset: Vec::new() };
@@ -146,7 +148,7 @@ impl MetaCommand {
                 change(ctx, &changed, &patch).await
             }
             Self::Unset(mut args) => {
-                args.changed.give_back(&mut args.keys, |word| !word.contains(['*', '?', '[']));
+                args.changed.restore_operand(&mut args.keys, |word| !word.contains(['*', '?', '[']));
                 if args.keys.is_empty() {
                     return Err(Error::usage("nothing to unset").hint("add `KEY` after the files"));
                 }
@@ -169,8 +171,8 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
         require_patch(provider.as_ref(), patch, shown).map_err(|error| error.about(shown))?;
     }
     let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, None).collect().await;
-    let deed = Deed { verb: "change the metadata of", done: "changed", place: "on" };
-    changed.confirm.confirm(ctx, &chosen, is_pattern, deed)?;
+    let operation = Operation { verb: "change the metadata of", done: "changed", preposition: "on" };
+    changed.confirm.confirm(ctx, &chosen, is_pattern, operation)?;
     let dry_run = changed.confirm.dry_run;
     let rows = ctx.ui.rows(META_COLUMNS)?;
     let work = async |chosen: Chosen| {
@@ -201,7 +203,7 @@ fn preview(mut file: File, patch: &Patch) -> File {
     file
 }
 
-/// Refuses a change that the platform has no place for, before any work.
+/// Fails if the platform cannot store the change.
 fn require_patch(provider: &dyn Provider, patch: &Patch, about: &str) -> Result<()> {
     require(provider.spec(), provider.capabilities(), Op::Annotate, about)?;
     let Some(can) = provider.capabilities().annotate else { return Ok(()) };

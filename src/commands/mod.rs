@@ -1,4 +1,4 @@
-//! One verb, one file: its arguments, help and behaviour.
+//! The commands. Each module contains the arguments, help and behavior of one command.
 
 pub mod auth;
 pub mod completions;

@@ -144,7 +144,7 @@ impl AddArgs {
             ..Default::default()
         };
         // Resolved as flags first, so that an error names the flag before anything is written.
-        let mut trial = alone(ctx)?;
+        let mut trial = file_settings(ctx)?;
         trial.flags = Flags { profile: Some(name.to_owned()), ..given.clone() };
         trial.file.put_profile(name, profile.clone());
         trial.profile(name)?;
@@ -157,7 +157,7 @@ impl AddArgs {
                 file.set_default(Some(name));
             }
         })?;
-        let after = alone(ctx)?;
+        let after = file_settings(ctx)?;
         let resolved = after.profile(name)?;
         if vault::source(&after, &resolved)?.is_none() && !resolved.spec.token_variables.is_empty() {
             ctx.ui.hint(&format!("store its token: `haul auth login {name}`"));
@@ -166,8 +166,8 @@ impl AddArgs {
     }
 }
 
-/// The current config file, without flags.
-fn alone(ctx: &Context) -> Result<Settings> {
+/// The settings of the current config file, without flags and environment.
+fn file_settings(ctx: &Context) -> Result<Settings> {
     Ok(Settings {
         flags: Flags::default(),
         env: Env::default(),
@@ -265,5 +265,5 @@ fn set_default(ctx: &Context, name: &str) -> Result<()> {
     if let Origin::Variable(variable) = ctx.settings.profile_name().origin {
         ctx.ui.warn(&format!("while {variable} is set, it takes precedence"));
     }
-    show(ctx, &alone(ctx)?, name)
+    show(ctx, &file_settings(ctx)?, name)
 }

@@ -46,7 +46,7 @@ pub(super) const COLUMNS: Columns = Columns {
     piped: None,
 };
 
-/// One line of the capability table: what any dialect of a platform can do.
+/// The capabilities of a platform, a row of `haul providers`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "provider")]
 pub struct Row {
@@ -58,7 +58,7 @@ pub struct Row {
     pub upload: bool,
     /// Downloads: `yes`, `signed links`, `no`.
     pub download: &'static str,
-    /// What `meta set` can change.
+    /// The properties that `meta set` can change.
     pub meta_set: Option<String>,
     /// Whether a file's content can be replaced under its id.
     pub replace: bool,
@@ -66,18 +66,18 @@ pub struct Row {
     pub link: bool,
     /// Whether a lifetime can be given at upload.
     pub expires: bool,
-    /// Which checksums are stated.
+    /// The checksums that the platform reports.
     pub checksums: Option<String>,
     /// The largest file in bytes.
     pub max_size: Option<u64>,
-    /// Fields that the platform filters.
+    /// The fields that the platform can filter by.
     pub filter: Option<String>,
-    /// Fields by which the platform sorts.
+    /// The fields that the platform can sort by.
     pub sort: Option<String>,
 }
 
 impl Row {
-    /// The row of a platform: what any of its dialects can do.
+    /// The row of a platform. A capability is listed if at least one dialect has it.
     pub fn of(spec: &'static Spec) -> Self {
         let any = |op| spec.dialects.iter().any(|dialect| supports(dialect.can, op));
         let cans = || spec.dialects.iter().map(|dialect| dialect.can);
@@ -208,10 +208,10 @@ const SHEET_FIELDS: &[&str] = &[
 
 pub(super) const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
 
-/// A hundred years, in seconds: a longer limit is none.
-const FOR_EVER: i64 = 100 * 365 * 86_400;
+/// The lifetime, in seconds, from which on an upper limit is not shown: one hundred years.
+const UNLIMITED: i64 = 100 * 365 * 86_400;
 
-/// A comparison that the platform makes itself, as `created_at < <= > >= (superset)`.
+/// Describes a comparison that the platform evaluates, such as `created_at < <= > >= (superset)`.
 fn pushed_down(native: &Native) -> String {
     let ops: Vec<&str> = native.ops.iter().map(|op| op.symbol()).collect();
     let precision = match native.precision {
@@ -221,7 +221,7 @@ fn pushed_down(native: &Native) -> String {
     format!("{} {} ({precision})", native.field, ops.join(" "))
 }
 
-/// All about one dialect of a platform.
+/// The details of one dialect of a platform.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "datasheet")]
 pub(super) struct Sheet {
@@ -252,7 +252,7 @@ pub(super) struct Sheet {
     name_limit: Option<String>,
     /// Whether empty files are accepted.
     empty_files: bool,
-    /// The values of `--purpose`; empty if there are none, or if any is accepted.
+    /// The values of `--purpose`; empty if the platform has no purposes or accepts any value.
     purposes: &'static [&'static str],
     /// The default purpose.
     default_purpose: Option<&'static str>,
@@ -266,17 +266,17 @@ pub(super) struct Sheet {
     ranges: bool,
     /// The maximum number of files per page of a listing.
     files_per_page: u32,
-    /// Comparisons that the platform makes.
+    /// The comparisons that the platform evaluates.
     filter: Vec<String>,
-    /// Fields by which the platform sorts.
+    /// The fields that the platform can sort by.
     sort: &'static [&'static str],
     /// Whether listings start with the newest file.
     newest_first: bool,
-    /// What `meta set` can change.
+    /// The properties that `meta set` can change.
     meta_set: Option<String>,
     /// The possible lifetimes of a link.
     link_lifetime: Option<String>,
-    /// Which checksums are stated.
+    /// The checksums that the platform reports.
     checksums: &'static [&'static str],
     /// The published rate limit.
     rate: Option<String>,
@@ -287,7 +287,7 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &'static 
     let seconds = |count: i64| human::duration(std::time::Duration::from_secs(count.unsigned_abs()));
     let span = |lifetime: Option<(i64, i64)>| {
         lifetime.map(|(min, max)| {
-            if max >= FOR_EVER {
+            if max >= UNLIMITED {
                 format!("at least {}", seconds(min))
             } else {
                 format!("{} to {}", seconds(min), seconds(max))

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Words};
-use super::confirm::{ConfirmArgs, Deed};
+use super::confirm::{ConfirmArgs, Operation};
 use super::report::Ended;
 use super::select::{Chosen, Selector};
 use crate::context::Context;
@@ -53,8 +53,8 @@ impl RmArgs {
         self.selector = self.selector.or_retried(&self.batch)?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, None).collect().await;
-        let deed = Deed { verb: "delete", done: "deleted", place: "from" };
-        self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), deed)?;
+        let operation = Operation { verb: "delete", done: "deleted", preposition: "from" };
+        self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), operation)?;
         let rows = ctx.ui.rows(columns)?;
         let dry_run = self.confirm.dry_run;
         batch::run(

@@ -20,7 +20,7 @@ use crate::secret::Secret;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format, wrap_text};
 
-/// The default address: of the server alone, and with a command.
+/// The default addresses, without and with a command.
 const ADDRESS: &str = "127.0.0.1:8787";
 const ANY_PORT: &str = "127.0.0.1:0";
 /// Maximum number of threads for disk access.
@@ -82,7 +82,7 @@ fn after_help() -> String {
         words.join("\n"),
         keys.join("\n")
     );
-    // As wide as most terminals: clap wraps it further, but does not know the columns.
+    // clap wraps lines, but does not keep the indentation of the columns; 80 is the width of most terminals.
     wrap_text(&text, 80)
 }
 
@@ -96,7 +96,7 @@ pub(super) struct QuirkRow {
     quirk: &'static str,
     /// The form of its value; null if it has none.
     value: Option<&'static str>,
-    /// What it does.
+    /// The description.
     help: &'static str,
 }
 
@@ -139,7 +139,7 @@ impl ServeArgs {
         let logging = self.log.as_deref().map(|path| log_to(ctx, path)).transpose()?;
         let (log, logging) = logging.map_or((None, None), |(log, logging)| (Some(log), Some(logging)));
         options.log = log;
-        // Removed when dropped.
+        // Dropping it removes the directory.
         let temporary = if self.ephemeral { Some(temporary()?) } else { None };
         let kept = || self.data.clone().unwrap_or_else(|| ctx.settings.folders.data.join("store"));
         let root = temporary.as_ref().map_or_else(kept, |directory| directory.path().to_owned());
@@ -260,7 +260,7 @@ fn print_variables(
     ctx.ui.write_text(&text)
 }
 
-/// Writes the log on a thread of its own, until the emulator stops.
+/// Writes the log on a separate thread until the emulator stops.
 fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, thread::JoinHandle<()>)> {
     let (log, mut lines) = mpsc::unbounded_channel::<String>();
     let ui = ctx.ui.clone();
@@ -290,7 +290,8 @@ fn cannot_listen(listen: &str, why: &str) -> Error {
     Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
 }
 
-/// Runs the command and returns its exit status. It gets Ctrl-C from the terminal; a second Ctrl-C or SIGTERM kills it.
+/// Runs the command and returns its exit status. The terminal sends Ctrl-C to the command as well; a second Ctrl-C or
+/// SIGTERM kills it.
 async fn run_command(
     program: &OsString,
     arguments: &[OsString],

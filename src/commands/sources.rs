@@ -1,4 +1,4 @@
-//! Which files a command uploads: those that a report, its arguments and its lists name.
+//! The files of an upload, from a report, arguments and lists.
 
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -8,17 +8,17 @@ use crate::error::{Error, Kind, Result, word};
 use crate::providers::{Overwrites, Provider};
 use crate::transfer::{self, Claim, IfExists, Planned, Selection, Targets};
 
-/// The sources of one command. Folders are walked each time the files are asked for, so that none is held in memory.
+/// The sources of one command. Each iteration walks the folders again, so that no list of files is kept in memory.
 pub(super) struct Sources {
     /// The failed entries of an earlier command's report.
     pub(super) retried: Vec<Entry>,
     pub(super) arguments: Vec<PathBuf>,
-    /// The name that the only file gets.
+    /// The name of a single file, from `--name`.
     pub(super) name: Option<String>,
     pub(super) selection: Selection,
 }
 
-/// Where a file's bytes are, and its name.
+/// A file to upload: its source and name.
 pub(super) enum Work {
     File(Planned),
     Stdin { name: String },
@@ -41,22 +41,22 @@ impl Work {
 }
 
 impl Sources {
-    /// Whether there may be more files than one.
+    /// Whether there can be more than one file.
     pub(super) fn are_several(&self) -> bool {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
-    /// Every file, found as the iterator advances. `skipped` is called with each link that is not followed and the reason.
+    /// All files, found as the iterator advances. `skipped` receives each link that is not followed, and the reason.
     pub(super) fn all(
         &self,
         skipped: impl Fn(&Path, &str) + Clone + 'static,
     ) -> impl Iterator<Item = Result<Work>> {
-        let retried = self.retried.iter().map(|entry| again(entry, self.name.as_deref()));
+        let retried = self.retried.iter().map(|entry| retried(entry, self.name.as_deref()));
         retried.chain(self.arguments.iter().flat_map(move |argument| self.of(argument, skipped.clone())))
     }
 
-    /// The files to upload: one that was named before is left out where another could take its place. If two files have
-    /// one target, both are refused before anything is sent.
+    /// The files to upload, without repeated paths if files can replace each other. If two files have the same target,
+    /// fails before anything is sent.
     pub(super) fn distinct<'a>(
         &'a self,
         provider: &'a dyn Provider,
@@ -71,7 +71,7 @@ impl Sources {
                 }
             }
         }
-        // Files may have come since.
+        // The second walk can find new files, so it claims all targets again.
         let mut targets = Targets::new(provider, if_exists);
         Ok(self.all(skipped).filter_map(move |work| {
             let work = match work {
@@ -88,7 +88,7 @@ impl Sources {
         }))
     }
 
-    /// The refusal of a file whose target another file has, which is looked for once more: only its hash is known.
+    /// The error for two files with one target. Only the hash of the target is kept, so the first file is searched again.
     fn shared(
         &self,
         provider: &dyn Provider,
@@ -141,12 +141,12 @@ impl Sources {
         }
         let path = argument.to_owned();
         let planned = transfer::plan(argument, &self.selection, skipped);
-        Box::new(planned.map(move |planned| planned.map(Work::File).map_err(|error| misspelt(error, &path))))
+        Box::new(planned.map(move |planned| planned.map(Work::File).map_err(|error| with_hint(error, &path))))
     }
 }
 
-/// A file that had failed, under the name it was to get.
-fn again(entry: &Entry, name: Option<&str>) -> Result<Work> {
+/// A failed file of a report, with its original name.
+fn retried(entry: &Entry, name: Option<&str>) -> Result<Work> {
     match (entry.reference.as_deref(), name.or(entry.name.as_deref())) {
         (Some("-"), _) => Err(Error::usage("standard input cannot be read a second time")),
         (Some(path), Some(name)) => one_named(Path::new(path), name),
@@ -154,8 +154,9 @@ fn again(entry: &Entry, name: Option<&str>) -> Result<Work> {
     }
 }
 
-/// A path that is not there: a pattern that no shell took, or another one misspelt.
-fn misspelt(error: Error, path: &Path) -> Error {
+/// Adds a hint to the error for a missing path: `--include` for a pattern that the shell did not expand, or the most
+/// similar name.
+fn with_hint(error: Error, path: &Path) -> Error {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
     if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
         return error;
@@ -164,14 +165,14 @@ fn misspelt(error: Error, path: &Path) -> Error {
     if name.contains(['*', '?', '[']) {
         return error.hint(format!("`haul upload -r {} --include '{name}'`", folder.display()));
     }
-    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
-    let beside =
-        beside.filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
-    let beside: Vec<String> = beside.collect();
-    error.did_you_mean(&path.to_string_lossy(), beside.iter().map(String::as_str))
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+    let siblings = entries
+        .filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
+    let siblings: Vec<String> = siblings.collect();
+    error.did_you_mean(&path.to_string_lossy(), siblings.iter().map(String::as_str))
 }
 
-/// A file with a name given by hand.
+/// A file with an explicit name.
 fn one_named(path: &Path, name: &str) -> Result<Work> {
     let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, error))?;
     if found.is_dir() {
@@ -181,7 +182,7 @@ fn one_named(path: &Path, name: &str) -> Result<Work> {
     Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
 }
 
-/// The paths of a list, each ended by `end`; `-` is standard input.
+/// Reads a list of paths, each terminated by `end`; `-` is standard input.
 pub(super) fn read_paths(list: &Path, end: u8) -> Result<Vec<PathBuf>> {
     let bytes = if list == Path::new("-") {
         let mut bytes = Vec::new();

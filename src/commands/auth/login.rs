@@ -138,7 +138,7 @@ fn keep(ctx: &Context, profile: &Profile, secret: &Secret, insecure: bool) -> Re
         }
         let recorded = settings.edit(|file| file.set_token_store(name, Some(kept.backend.word())));
         if let Err(error) = recorded {
-            // No command would find it there.
+            // No command would find the token there.
             let _ = vault::remove(settings, name, kept.backend, timeout);
             return Err(error);
         }

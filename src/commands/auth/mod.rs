@@ -66,7 +66,7 @@ fn needs_none(profile: &Profile) -> bool {
     profile.spec.token_variables.is_empty()
 }
 
-/// When a backend forgets a token that is used now, to the second; None is never.
+/// The time at which the backend deletes a token last used now, in whole seconds; `None` if it keeps the token.
 fn forgotten_at(ctx: &Context, backend: Backend) -> Option<Timestamp> {
     let end = ctx.clock.now().checked_add(backend.keeps_for()?).ok()?;
     Timestamp::from_second(end.as_second()).ok()

@@ -52,7 +52,7 @@ pub(in crate::commands) struct Row {
     token: Option<String>,
     /// `ok`, `refused`, `no token`, `not needed`, `not checked`, `unavailable`, `unreachable` or `failed`.
     status: &'static str,
-    /// Why it is not ok.
+    /// The reason of a status other than `ok`.
     message: Option<String>,
     /// When the token expires unless it is used before.
     expires_at: Option<Timestamp>,

@@ -1,7 +1,7 @@
-//! What a platform listed, kept for a moment: people press TAB more than once.
+//! A short-lived cache of listings for repeated completions.
 //!
-//! One file for each profile, with names, ids, sizes and times. It holds nothing that opens anything: neither token nor
-//! address, of which it has a hash to tell that it is about the same place.
+//! Each profile has one file with names, ids, sizes and times of files. It contains no token, and only a hash of the
+//! base URL, to detect a changed profile.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use crate::model::{File, later};
 use crate::settings::{Profile, Settings};
 
-/// How long a listing is good for.
+/// The lifetime of a cached listing.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
-/// How long a platform that did not answer is left alone.
+/// The delay before the next request to a platform that did not answer.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
-/// The largest file, in bytes.
+/// The maximum size of a cache file, in bytes.
 const LARGEST: usize = 1 << 20;
 
 /// The first bytes of a serialized [`Page`].
 const BEGIN: &[u8; 9] = b"{\"place\":";
 
-/// What is known of a file: enough to name it.
+/// The properties of a file that completions show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known {
     pub(super) id: String,
@@ -39,10 +39,10 @@ impl From<File> for Known {
     }
 }
 
-/// Where the listing of a profile is kept.
+/// The cache file of a profile.
 pub(super) struct Cache {
     path: PathBuf,
-    /// A hash of what the profile reaches.
+    /// A hash of the profile's base URL, dialect and options.
     place: String,
 }
 
@@ -53,11 +53,11 @@ struct Page {
     files: Vec<Known>,
 }
 
-/// A listing from before.
+/// A cached listing.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) files: Vec<Known>,
-    /// Whether it is good as it is.
+    /// Whether the listing has not expired.
     pub(super) is_fresh: bool,
 }
 
@@ -65,7 +65,7 @@ fn folder(settings: &Settings) -> PathBuf {
     settings.folders.cache.join("completions")
 }
 
-/// Forgets every listing: for a command that has changed what is there. Nobody needs to hear that there was none.
+/// Deletes all cached listings, after a command that has changed files. Errors are ignored.
 pub fn forget(settings: &Settings) {
     for entry in fs::read_dir(folder(settings)).into_iter().flatten().flatten() {
         if is_listing(&entry.path()) {
@@ -86,7 +86,7 @@ fn is_listing(path: &Path) -> bool {
 
 impl Cache {
     pub(super) fn of(settings: &Settings, profile: &Profile) -> Self {
-        // A profile in the config file can be called anything, `..` included.
+        // The config file does not restrict profile names; `..` is possible.
         let name = utf8_percent_encode(&profile.name, NON_ALPHANUMERIC).to_string();
         let mut place = blake3::Hasher::new();
         place.update(profile.base_url.value.as_str().as_bytes());
@@ -97,26 +97,26 @@ impl Cache {
         Self { path: folder(settings).join(name), place: place.finalize().to_string() }
     }
 
-    /// The listing from before, if it is about the same place.
+    /// Reads the cached listing; `None` if there is none or if the profile has changed.
     pub(super) fn read(&self, now: Timestamp) -> Option<Kept> {
         let mut text = Vec::new();
         fs::File::open(&self.path).ok()?.take(LARGEST as u64).read_to_end(&mut text).ok()?;
         let page: Page = serde_json::from_slice(&text).ok().filter(|page: &Page| page.place == self.place)?;
-        // A clock that was put back must not keep it for ever.
+        // The second condition limits the lifetime if the clock was set back.
         let is_fresh = now < page.until && page.until.duration_since(now) <= FRESH;
         Some(Kept { files: page.files, is_fresh })
     }
 
-    /// Keeps a listing; or, of a platform that did not answer, the one from before for a little longer.
+    /// Writes a listing. If the platform has not answered, `files` is the previous listing, kept for a short time.
     pub(super) fn write(&self, files: &[Known], answered: bool, now: Timestamp) {
-        // Without it the next TAB asks again: nothing to tell anybody.
+        // Without a cache file the next completion lists the files again.
         let _ = self.try_write(files, later(now, if answered { FRESH } else { PAUSE }));
     }
 
     fn try_write(&self, files: &[Known], until: Timestamp) -> std::io::Result<()> {
         let mut room = LARGEST - 1024;
         let fitting = files.iter().take_while(|file| {
-            // What JSON adds to each, and the most it makes of a character.
+            // An upper bound: the JSON around a file, and six bytes for an escaped character.
             let size = 100 + 6 * (file.id.len() + file.name.len());
             room.checked_sub(size).inspect(|left| room = *left).is_some()
         });
@@ -130,7 +130,7 @@ impl Cache {
         if self.path.symlink_metadata().is_ok() && !is_listing(&self.path) {
             return Ok(());
         }
-        // A temporary file is its owner's alone from the start.
+        // A temporary file is created with permissions for its owner only.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec(&page)?)?;
         file.persist(&self.path)?;
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stays_small_and_can_always_be_read() {
+    fn cache_file_is_bounded_and_readable() {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = Cache { path: folder.path().join("new/far"), place: "here".to_owned() };
         let file =

@@ -1,4 +1,4 @@
-//! The files that a reference can mean: by name where the name says which, else by id.
+//! Completes references to files, by name or id.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, mpsc};
@@ -21,14 +21,14 @@ use crate::settings::{Env, Flags, Profile, Settings};
 use crate::ui::{Ui, is_unsafe, one_line};
 use crate::vault::{self, Timeout};
 
-/// The most that is offered at once.
+/// The maximum number of candidates.
 const OFFERED: usize = 2_000;
-/// The most files of a platform that are looked at, the first that it lists.
+/// The maximum number of files read from a platform's listing.
 const LISTED: u64 = 5_000;
-/// What is left to hand over what has come when the time is up.
+/// The time reserved to return the files received before the deadline.
 const RESERVE: Duration = Duration::from_millis(80);
 
-/// The references that begin as typed.
+/// The references that begin with `typed`.
 pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandidate>> {
     let settings = line.settings.as_ref()?;
     let is_profile = |name: &str| settings.is_profile(name);
@@ -43,7 +43,7 @@ pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandida
             candidate(format!("{lead}{}", written(&reference, &lead, is_profile)), help)
         })
         .collect();
-    // Profiles among a thousand files are in the way until somebody begins to type one, and where one is chosen already.
+    // Profiles are offered only if the word has begun and neither the word nor a flag selects a profile.
     if lead.is_empty() && !typed.is_empty() && line.flags.profile.is_none() {
         let profiles = line.profiles().into_iter().filter(|(name, _)| name.starts_with(typed));
         candidates.extend(profiles.map(|(name, title)| candidate(format!("{name}:"), title)));
@@ -51,9 +51,9 @@ pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandida
     Some(candidates)
 }
 
-/// The files that may be meant; None where none can be had in time.
+/// The files of a profile, from the cache or the platform; `None` if the local store does not answer in time.
 fn known(line: &Line, settings: &Settings, profile: &Profile, asked: &Ref) -> Option<Vec<Known>> {
-    // Without a network between nothing is kept: what is there now is as quickly asked for.
+    // The local store is as fast as a cache.
     if profile.spec.base_url.is_empty() {
         return list(line, profile, local_queries(asked));
     }
@@ -70,8 +70,9 @@ fn known(line: &Line, settings: &Settings, profile: &Profile, asked: &Ref) -> Op
     Some(files)
 }
 
-/// The store finds what begins with a word by itself. Where it has more than is offered, the last one is asked for,
-/// too: a shell puts in what all that it sees have in common, which must be what all that there are have in common.
+/// The queries for the local store, which filters by prefix itself. A second query reads the last match, in case there
+/// are more than [`OFFERED`]: the shell inserts the common prefix of the candidates, which must be the common prefix of
+/// all matches.
 fn local_queries(asked: &Ref) -> Vec<Query> {
     let of = |field: &'static str, start: &str| {
         [(false, OFFERED as u64), (true, 1)].map(|(descending, limit)| Query {
@@ -88,15 +89,15 @@ fn local_queries(asked: &Ref) -> Vec<Query> {
     }
 }
 
-/// Lists on a thread that is left behind when the time is up: a store that is locked, a keyring that does not answer and
-/// the name of a host that cannot be found are all waited for where nothing can be taken back.
+/// Lists on a separate thread, which is abandoned at the deadline: waiting for a locked store, a keyring or a DNS lookup
+/// cannot be cancelled.
 fn list(line: &Line, profile: &Profile, queries: Vec<Query>) -> Option<Vec<Known>> {
     let (sender, receiver) = mpsc::channel();
     let (flags, env, clock) = (line.flags.clone(), line.env.clone(), line.clock);
     let (name, deadline) = (profile.name.clone(), line.deadline);
     thread::spawn(move || {
         let files = ask(flags, env, clock, &name, queries, deadline.checked_sub(RESERVE).unwrap_or(deadline));
-        // Nobody may be left to hear it.
+        // Fails if the deadline has passed and the receiver is dropped.
         let _ = sender.send(files);
     });
     receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok().flatten()
@@ -123,7 +124,7 @@ fn ask(
         let provider: Arc<dyn Provider> = Arc::from(ctx.open_with(&profile, token, 0).ok()?);
         let mut files = Vec::new();
         let ended = tokio::time::timeout_at(deadline.into(), gather(&provider, queries, &mut files)).await;
-        // Some of them are better than none.
+        // An incomplete listing is still useful.
         (matches!(ended, Ok(Ok(()))) || !files.is_empty()).then_some(files)
     });
     runtime.shutdown_background();
@@ -140,14 +141,14 @@ async fn gather(provider: &Arc<dyn Provider>, queries: Vec<Query>, files: &mut V
     Ok(())
 }
 
-/// A reference and a few words about it.
+/// A reference and its description.
 struct Offer {
     reference: Ref,
     help: String,
 }
 
-/// What to offer of the files. A name is offered once; where several files have it and it is typed out, so are their
-/// ids. A name that cannot be shown on a terminal is not offered: its file's id is.
+/// The candidates for a reference. Each name occurs once; if several files have a completely typed name, their ids
+/// follow. A file whose name cannot be shown on a terminal is offered by id.
 fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
     let start = asked.text();
     let ids: HashSet<&str> = known.iter().map(|file| file.id.as_str()).collect();
@@ -160,7 +161,7 @@ fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
         let can_be_named = !name.is_empty() && !name.contains(is_unsafe);
         if can_be_named && name.starts_with(start) && !matches!(asked, Ref::Id(_)) {
             by_name.push(Offer {
-                // An id is looked for first.
+                // A plain reference is resolved as an id first.
                 reference: match asked {
                     Ref::Any(_) if !ids.contains(name) => Ref::Any(name.to_owned()),
                     _ => Ref::Name(name.to_owned()),
@@ -171,7 +172,7 @@ fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
                 },
             });
         }
-        // Nobody looks for ids among names who has not begun to type one.
+        // Ids are offered only after the first character, unless the word requires an id.
         let is_typed_out = name == start && files.len() > 1;
         let is_id_meant = matches!(asked, Ref::Id(_)) || !can_be_named || !start.is_empty();
         by_id
@@ -188,7 +189,7 @@ fn offers(known: &[Known], asked: &Ref, now: Timestamp) -> Vec<Offer> {
     [ends_of(by_name), ends_of(by_id)].into_iter().flatten().collect()
 }
 
-/// The first ones of a sorted list, and the last: they have in common what all have.
+/// Shortens a sorted list to [`OFFERED`] elements. Keeps the last one, so that the common prefix is that of the whole list.
 fn ends_of<T>(mut sorted: Vec<T>) -> Vec<T> {
     if sorted.len() > OFFERED {
         let last = sorted.pop();
@@ -198,15 +199,14 @@ fn ends_of<T>(mut sorted: Vec<T>) -> Vec<T> {
     sorted
 }
 
-/// `1.2 MB, 3 hours ago`.
+/// Describes a file, as in `1.2 MB, 3 hours ago`.
 fn describe(file: &Known, now: Timestamp) -> String {
     let size = file.size.map(human::size);
     let made = file.created_at.map(|time| human::relative(time, now));
     [size, made].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A reference as it has to be typed behind `lead`, so that nothing else is read into it: a pattern, a profile, an
-/// option.
+/// Formats a reference for the position after `lead`, so that it is not parsed as a pattern, a profile or an option.
 fn written(reference: &Ref, lead: &str, is_profile: impl Fn(&str) -> bool) -> String {
     let Ref::Any(text) = reference else {
         return Address { profile: None, reference: reference.clone() }.to_string();

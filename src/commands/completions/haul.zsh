@@ -2,7 +2,7 @@
 _haul() {
     local word=$PREFIX
     local -a lines closed open
-    # haul does not know whose home `~` is.
+    # haul does not expand `~`; the shell completes the path.
     if [[ $word == '~'* ]]; then
         _files
         return

@@ -1,4 +1,4 @@
-//! The command line so far, and what each of its arguments can be.
+//! The command line before the cursor, and the candidates for its arguments.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -17,25 +17,25 @@ use crate::settings::{Env, Flags, Settings};
 pub(super) struct Line {
     /// The definition of the whole command line.
     root: Command,
-    /// The words, the program's name first.
+    /// The words, including the program's name.
     words: Vec<String>,
-    /// The names of the commands among them, the outermost first.
+    /// The names of the command and its subcommands.
     commands: Vec<String>,
-    /// `profile add --provider`.
+    /// The value of `profile add --provider`.
     provider: Option<String>,
     /// The global flags.
     pub(super) flags: Flags,
     /// The environment.
     pub(super) env: Env,
-    /// The settings with these flags; None where they are broken.
+    /// The settings with these flags; `None` if they are invalid.
     pub(super) settings: Option<Settings>,
     /// The clock.
     pub(super) clock: Clock,
-    /// When the answer must be there.
+    /// The deadline of the completion.
     pub(super) deadline: Instant,
 }
 
-/// What a word can be.
+/// The kind of an argument's values.
 #[derive(Clone, Copy)]
 enum Meaning {
     Reference,
@@ -54,7 +54,7 @@ enum Meaning {
 pub(super) type References = fn(&Line, &str) -> Option<Vec<CompletionCandidate>>;
 
 impl Line {
-    /// Reads the words as far as they make sense: a line that is being typed is seldom complete.
+    /// Parses the words and ignores errors, because the line is usually incomplete.
     pub(super) fn read(
         words: &[String],
         env: &Env,
@@ -82,7 +82,7 @@ impl Line {
         })
     }
 
-    /// Tells the engine what the arguments can be.
+    /// Attaches a completer to each argument that clap cannot complete.
     pub(super) fn attach(self: &Arc<Self>, command: Command, references: References) -> Command {
         let name = command.get_name().to_owned();
         let of = |arg: Arg| match meaning(&name, arg.get_id().as_str()) {
@@ -109,18 +109,18 @@ impl Line {
             Meaning::Provider => {
                 starting(REGISTRY.iter().map(|spec| (spec.name.to_owned(), spec.title.to_owned())).collect())
             }
-            Meaning::Field => starting(unexplained(self.fields())),
-            Meaning::SortField => starting(unexplained(ls::sortable().chain(["metadata."]))),
+            Meaning::Field => starting(without_help(self.fields())),
+            Meaning::SortField => starting(without_help(ls::sortable().chain(["metadata."]))),
             Meaning::Filter => filter(typed, spec()),
             Meaning::Setting => {
                 let settings = spec().map_or(&[][..], |spec| spec.settings);
-                // A secret one is refused as an argument.
+                // Secret settings are not accepted as arguments.
                 let open = settings.iter().filter(|setting| !setting.secret);
                 starting(open.map(|setting| (format!("{}=", setting.key), setting.help.to_owned())).collect())
             }
             Meaning::Purpose => {
                 let dialects = spec().map_or(&[][..], |spec| spec.dialects);
-                starting(unexplained(
+                starting(without_help(
                     dialects.iter().flat_map(|dialect| dialect.can.upload.purposes).copied(),
                 ))
             }
@@ -146,7 +146,7 @@ impl Line {
         settings.profile_names().into_iter().map(|name| (name.clone(), title(&name))).collect()
     }
 
-    /// The platform that the command is about.
+    /// The platform of the command.
     fn spec(&self) -> Option<&'static Spec> {
         if let Some(provider) = &self.provider {
             return providers::find(provider);
@@ -155,12 +155,12 @@ impl Line {
         settings.profile(&settings.profile_name().value).ok().map(|profile| profile.spec)
     }
 
-    /// What `--fields` can name; before there is a command, what most of them print.
+    /// The values of `--fields`; those of a file if there is no command yet.
     fn fields(&self) -> Vec<&'static str> {
         if self.commands.is_empty() { File::FIELDS.into() } else { schema::fields(&self.commands) }
     }
 
-    /// What can follow `haul help`: commands, those below the ones that are named already, and topics.
+    /// The candidates after `haul help`: commands, subcommands of the command typed so far, and topics.
     fn help_words(&self) -> Vec<(String, String)> {
         let named = self.words.iter().skip_while(|word| *word != "help").skip(1);
         let command = named.clone().try_fold(&self.root, |command, word| command.find_subcommand(word));
@@ -172,7 +172,7 @@ impl Line {
     }
 }
 
-/// What the argument of that id is, in the command of that name.
+/// The kind of the argument with id `arg` of `command`.
 fn meaning(command: &str, arg: &str) -> Option<Meaning> {
     Some(match (command, arg) {
         (_, "refs" | "reference" | "to") => Meaning::Reference,
@@ -193,12 +193,12 @@ fn text(matches: &ArgMatches, id: &str) -> Option<String> {
     matches.try_get_one::<String>(id).ok().flatten().cloned()
 }
 
-/// A candidate with a few words about it.
+/// A candidate with a description.
 pub(super) fn candidate(word: String, help: String) -> CompletionCandidate {
     CompletionCandidate::new(word).help(Some(help).filter(|help| !help.is_empty()).map(Into::into))
 }
 
-fn unexplained(words: impl IntoIterator<Item = &'static str>) -> Vec<(String, String)> {
+fn without_help(words: impl IntoIterator<Item = &'static str>) -> Vec<(String, String)> {
     let mut seen = std::collections::HashSet::new();
     words.into_iter().filter(|word| seen.insert(*word)).map(|word| (word.to_owned(), String::new())).collect()
 }

@@ -1,8 +1,7 @@
-//! `haul completions`, and what haul answers when a shell asks it at a TAB.
+//! `haul completions`, and the completions that a shell requests.
 //!
-//! The engine of `clap_complete` knows commands and options. What it cannot know is found here: profiles, fields,
-//! settings, and the files themselves. Nobody has asked for a TAB to do anything, so it never prompts, never says what
-//! went wrong, and gives up after [`PATIENCE`].
+//! `clap_complete` completes commands and options; this module adds profiles, fields, settings and files. A completion
+//! never prompts, never prints an error, and ends after [`PATIENCE`].
 
 mod cache;
 mod files;
@@ -24,7 +23,7 @@ use crate::ui::{Ui, is_unsafe};
 
 pub use cache::forget;
 
-/// How long a shell waits at most, whatever is slow.
+/// The time limit of a completion.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The arguments of `haul completions`.
@@ -33,9 +32,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
     haul completions bash > ~/.local/share/bash-completion/completions/haul\n  \
     haul completions zsh > ~/.zfunc/_haul\n  \
     haul completions fish > ~/.config/fish/completions/haul.fish\n\n\
-    Names and ids of files are completed, too, behind a profile as well (`xai:`). Those of a platform are kept for a \
-    minute; nothing waits for it longer than half a second, and nothing asks for a token: one from a `token_command` \
-    or a locked keyring is done without.")]
+    Names and ids of files are completed, also after a profile (`xai:`). Listings of a platform are cached for a \
+    minute. A completion takes at most half a second and never prompts: a token from a `token_command` or a locked \
+    keyring is not used.")]
 pub struct CompletionsArgs {
     /// The shell: bash, elvish, fish, powershell or zsh
     #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
@@ -49,12 +48,12 @@ impl CompletionsArgs {
     }
 }
 
-/// The script that asks haul itself for completions.
+/// The script of a shell, which runs haul for completions.
 pub fn script(shell: &str) -> Result<String> {
     Shell::find(shell).ok_or_else(|| Error::usage(format!("no completions for {shell:?}")))?.script()
 }
 
-/// The files under `completions/` by name, each with what it says: the script of its shell.
+/// The names and contents of the files in `completions/`.
 pub fn files() -> Result<Vec<(&'static str, String)>> {
     let names = [
         ("haul.bash", "bash"),
@@ -66,9 +65,9 @@ pub fn files() -> Result<Vec<(&'static str, String)>> {
     names.into_iter().map(|(name, shell)| Ok((name, script(shell)?))).collect()
 }
 
-/// What to print for the shell that asks: its script hands over what there is after `haul --`; without anything it is
-/// the script itself that is asked for, as `source <(COMPLETE=bash haul)` does. None where it is none of these, and the
-/// command line is to be run as ever: the variable's name is a plain word, and others may have set it.
+/// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments the output is the
+/// script itself, for `source <(COMPLETE=bash haul)`. Returns `None` if the command line runs as usual: `COMPLETE` is a
+/// common name, and can be set for another purpose.
 pub fn answer(
     shell: &str,
     arguments: &[OsString],
@@ -104,9 +103,9 @@ fn offered(
     let folder = std::env::current_dir().ok();
     let mut candidates =
         complete(&mut line.attach(root.clone(), files::complete), words, index, folder.as_deref()).ok()?;
-    // A name may hold what steers a terminal, and a shell shows what it is offered.
+    // Shells print candidates unescaped, and a file's name can contain control characters.
     candidates.retain(|candidate| !candidate.get_value().to_string_lossy().contains(is_unsafe));
-    // Nobody looks for an option among a thousand files who has not typed the dash.
+    // For an empty word options are offered only if there are no other candidates.
     let is_option =
         |candidate: &CompletionCandidate| candidate.get_value().to_string_lossy().starts_with('-');
     if last.is_empty() && !candidates.iter().all(is_option) {

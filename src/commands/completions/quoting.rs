@@ -1,19 +1,19 @@
-//! What is typed as shells have it, quotes and backslashes included, and how what completes it has to be written.
+//! Parses words with the quotes and backslashes of a shell, and quotes completions for it.
 
 /// A bash line up to the cursor.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Typed {
-    /// The words without quotes and backslashes; the last is the one at the cursor, maybe empty.
+    /// The words without quotes and backslashes; the last one is at the cursor and can be empty.
     pub(super) words: Vec<String>,
-    /// How many bytes of the last word stay as they are: bash replaces only what follows the last of its break
-    /// characters, such as the `:` of `xai:report`.
+    /// The length in bytes of the part of the last word that bash keeps. It replaces only the part after the last break
+    /// character, such as the `:` in `xai:report`.
     kept: usize,
-    /// The quote that is open at the cursor.
+    /// The open quote at the cursor.
     quote: Option<char>,
 }
 
 impl Typed {
-    /// Takes a bash line apart; `breaks` are the characters of `COMP_WORDBREAKS`.
+    /// Splits a bash line into words; `breaks` is the value of `COMP_WORDBREAKS`.
     pub(super) fn bash(line: &str, breaks: &str) -> Self {
         let (mut words, mut word) = (Vec::new(), String::new());
         let (mut kept, mut quote, mut is_word) = (0, None, false);
@@ -53,8 +53,7 @@ impl Typed {
         Self { words, kept, quote }
     }
 
-    /// What bash is to put at the cursor for a word that completes the last one; None where that would need more of it
-    /// replaced than bash replaces.
+    /// The text that bash inserts to complete the last word to `word`. Returns `None` if the kept part differs.
     pub(super) fn written(&self, word: &str) -> Option<String> {
         let kept = self.words.last()?.get(..self.kept)?;
         let rest = word.strip_prefix(kept)?;
@@ -63,7 +62,7 @@ impl Typed {
             Some(_) => rest.chars().fold(String::new(), |mut text, c| {
                 match c {
                     '"' | '\\' | '$' | '`' => text.extend(['\\', c]),
-                    // Inside of quotes nothing keeps it from being an event of the history.
+                    // History expansion applies inside double quotes too, and cannot be escaped there.
                     '!' => text.push_str(r#""\!""#),
                     c => text.push(c),
                 }
@@ -80,7 +79,7 @@ impl Typed {
     }
 }
 
-/// A word as typed in fish, without its quotes and backslashes.
+/// Removes the quotes and backslashes of a fish word.
 pub(super) fn fish(word: &str) -> String {
     let (mut plain, mut quote) = (String::new(), None);
     let mut rest = word.chars().peekable();
@@ -104,7 +103,7 @@ pub(super) fn fish(word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// bash's own.
+    /// The default of bash.
     const BREAKS: &str = " \t\n\"'@><=;|&(:";
 
     fn words(line: &str) -> Vec<String> {
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bash_line_is_taken_apart() {
+    fn bash_line_is_split_into_words() {
         assert_eq!(words("haul get "), ["haul", "get", ""]);
         assert_eq!(
             words(r#"haul  get my\ 'own "file'" it's" x"#),
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_bash_replaces_is_written_and_in_the_quote_that_is_open() {
+    fn completion_for_bash_omits_the_kept_part_and_continues_the_open_quote() {
         assert_eq!(written("haul get it", "it's a \"file\"!").unwrap(), r#"it\'s\ a\ \"file\"\!"#);
         assert_eq!(written("haul get 'it", "it's a").unwrap(), r"it'\''s a");
         assert_eq!(written("haul get \"it", "it's $5 \"!\\").unwrap(), r#"it's \$5 \""\!"\\"#);
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_fish_loses_its_quotes() {
+    fn fish_word_is_unquoted() {
         assert_eq!(fish(r"my\ file"), "my file");
         assert_eq!(fish(r#""it's"#), "it's");
         assert_eq!(fish(r"'it\'s \n"), r"it's \n");

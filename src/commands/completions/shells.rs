@@ -1,4 +1,4 @@
-//! The five shells: the script that asks haul, what it hands over, and how candidates are handed back.
+//! The supported shells: their scripts, their arguments, and their formats of candidates.
 
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{Elvish, EnvCompleter, Powershell};
@@ -18,15 +18,15 @@ pub(super) enum Shell {
     Zsh,
 }
 
-/// What a shell asks: the words up to the cursor.
+/// The words of a command line up to the cursor.
 pub(super) struct Question {
-    /// The words, the program's name first; the last is the one at the cursor, maybe empty.
+    /// The words, including the program's name; the last one is at the cursor and can be empty.
     pub(super) words: Vec<String>,
     typed: Typed,
 }
 
 impl Shell {
-    /// The shell of that name.
+    /// The shell with this name.
     pub(super) fn find(name: &str) -> Option<Self> {
         match name {
             "bash" => Some(Self::Bash),
@@ -38,10 +38,10 @@ impl Shell {
         }
     }
 
-    /// The script that has the shell ask haul.
+    /// The script that makes the shell run haul for completions.
     ///
-    /// bash, zsh and fish have ours: bash needs what it completes quoted, and cuts words at `:`; zsh and fish quote
-    /// themselves, but hand over what is typed with its quotes.
+    /// bash, zsh and fish have their own scripts: bash expects quoted completions and splits words at `:`; zsh and fish
+    /// quote completions themselves, but pass the typed words with their quotes.
     pub(super) fn script(self) -> Result<String> {
         let library: &dyn EnvCompleter = match self {
             Self::Bash => return Ok(include_str!("haul.bash").to_owned()),
@@ -57,7 +57,7 @@ impl Shell {
         String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))
     }
 
-    /// Reads what the script hands over.
+    /// Parses the arguments passed by the script.
     pub(super) fn question(self, arguments: &[String]) -> Question {
         match (self, arguments) {
             (Self::Bash, [breaks, line]) => {
@@ -72,7 +72,7 @@ impl Shell {
         }
     }
 
-    /// Writes the candidates, one a line. None of them has a line end: see [`super::offered`].
+    /// Formats the candidates, one per line. They contain no line breaks: see [`super::offered`].
     pub(super) fn answer(self, question: &Question, candidates: &[CompletionCandidate]) -> String {
         let mut answer = String::new();
         for candidate in candidates {
@@ -88,7 +88,7 @@ impl Shell {
                 Self::Fish | Self::Powershell if help.is_empty() => value.into_owned(),
                 Self::Fish | Self::Powershell => format!("{value}\t{help}"),
                 Self::Zsh => {
-                    // What more is typed to, `key=` and the like, gets no space: the script tells by the mark.
+                    // The mark tells the script whether to append a space: not after a prefix such as `key=`.
                     let mark = if value.ends_with(['=', ':', '/']) { '-' } else { '+' };
                     let escaped = value.replace('\\', r"\\").replace(':', r"\:");
                     let help = help.replace('\\', r"\\");

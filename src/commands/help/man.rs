@@ -1,4 +1,4 @@
-//! The man pages, from the definition of the command line.
+//! Renders the man pages from the definition of the command line.
 
 use clap::{Arg, Command};
 use clap_mangen::Man;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::settings::env;
 use crate::ui::wrap_text;
 
-/// The man pages by file name: one of haul, one of each command, one of each command below it, one of each topic.
+/// The man pages by file name: one for haul, each command, each subcommand and each topic.
 pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
     let mut root = with_long_help(root.disable_help_subcommand(true));
     root.build();
@@ -19,16 +19,16 @@ pub fn pages(root: Command) -> Result<Vec<(String, String)>> {
     Ok(pages)
 }
 
-/// An option that `-h` leaves out has no words in a page, unless they are its long help.
+/// Copies the help of each argument to its long help: pages show only the long help of options hidden in `-h`.
 fn with_long_help(command: Command) -> Command {
-    let told = |arg: Arg| match arg.get_help().cloned() {
+    let copy_help = |arg: Arg| match arg.get_help().cloned() {
         Some(help) if arg.get_long_help().is_none() => arg.long_help(help),
         _ => arg,
     };
-    command.mut_args(told).mut_subcommands(with_long_help)
+    command.mut_args(copy_help).mut_subcommands(with_long_help)
 }
 
-/// The page of a topic: what `haul help` says, its paragraphs filled by whoever shows the page.
+/// The page of a topic: the text of `haul help`. The pager fills its paragraphs; indented lines stay as they are.
 fn topic_page(topic: &Topic) -> String {
     let name = format!("haul-{}", topic.name);
     let mut roff = Roff::new();
@@ -79,7 +79,7 @@ fn page(command: &Command, name: &str, has_commands: bool) -> Result<String> {
     String::from_utf8(page).map_err(|error| Error::failed(error.to_string()))
 }
 
-/// What every page ends with; the page of haul itself has the environment, too.
+/// The final sections of a page. The page of haul itself also has the environment.
 fn sections(all: bool) -> Roff {
     let mut roff = Roff::new();
     if all {

@@ -1,4 +1,4 @@
-//! `haul help`, and what is generated from the same definitions: man pages, topics, the schema of the output.
+//! `haul help`, and the man pages, topics and output schema generated from the same definitions.
 
 pub mod man;
 mod output;
@@ -11,10 +11,10 @@ use self::topics::{TOPICS, topic};
 use crate::error::{Error, Result, nearest};
 use crate::ui::{Ui, wrap_text};
 
-/// The widest that text is laid out: longer lines are hard to read.
+/// The maximum width of wrapped text.
 const WIDEST: usize = 100;
 
-/// What `haul help output --json` prints.
+/// The output of `haul help output --json`.
 const SCHEMA: &str = include_str!("../../../haul.schema.json");
 
 /// The arguments of `haul help`.

@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::schema;
 use crate::model::File;
 
-/// What goes where, and in which shape.
+/// The text of the topic.
 pub(super) fn text() -> String {
     include_str!("output.txt")
         .replace("{version}", &schema::VERSION.to_string())
         .replace("{fields}\n", &fields())
 }
 
-/// The fields of a file with their types, from the very struct that is printed.
+/// The fields of a file with their types, from the schema of [`File`].
 fn fields() -> String {
     let schema = schemars::schema_for!(File);
     let properties =
@@ -25,7 +25,7 @@ fn fields() -> String {
     properties.map(line).collect()
 }
 
-/// A JSON type in words: `integer or null`.
+/// Describes a JSON type, such as `integer or null`.
 fn kind(property: &Value) -> String {
     let is_time = property.get("format").and_then(Value::as_str) == Some("date-time");
     let word = |name: &Value| match name.as_str() {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_is_told_with_its_type() {
+    fn every_field_is_listed_with_its_type() {
         let text = text();
         for name in File::FIELDS {
             let line = text.lines().find(|line| line.starts_with(&format!("  {name} "))).expect(name);

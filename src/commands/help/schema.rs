@@ -1,5 +1,5 @@
-//! `haul.schema.json`: what `--json`, `--jsonl`, `--report` and `--progress json` print, from the very structs that are
-//! printed.
+//! `haul.schema.json`, the schema of the output of `--json`, `--jsonl`, `--report` and `--progress json`, generated from
+//! the serialized types.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,15 @@ use crate::error::ErrorLine;
 use crate::model::File;
 use crate::ui::{Columns, Event, Talk};
 
-/// The version of the output. A new field leaves it as it is; taking one away, or giving it another name or type, raises
-/// it.
+/// The version of the output. It increases when a field is removed or renamed or changes its type, not when one is added.
 pub const VERSION: u32 = 1;
 
-/// The shape of a row, and which commands print it.
+/// The schema of a row or line.
 struct Shape {
     name: &'static str,
     printed_by: &'static str,
     schema: fn(&mut SchemaGenerator) -> Schema,
-    /// What `--fields` can name, for rows in columns.
+    /// The columns, for rows.
     columns: Option<&'static Columns>,
 }
 
@@ -38,21 +37,21 @@ const fn line<T: JsonSchema>(name: &'static str, printed_by: &'static str) -> Sh
 }
 
 impl Shape {
-    /// Who prints it, and which columns are shown unasked.
+    /// The commands that print it, and its default columns.
     fn comment(&self) -> String {
         let Some(columns) = self.columns.filter(|columns| columns.shown != columns.all) else {
             return self.printed_by.to_owned();
         };
         let mut comment =
-            format!("{}. Default columns of a table: {}.", self.printed_by, columns.shown.join(", "));
+            format!("{}. Default columns in a table: {}.", self.printed_by, columns.shown.join(", "));
         if let Some(piped) = columns.piped {
-            comment.extend([" Of a pipe: ", &piped.join(", "), "."]);
+            comment.extend([" In a pipe: ", &piped.join(", "), "."]);
         }
         comment
     }
 }
 
-/// Rows on stdout: elements of the array of `--json`, lines of `--jsonl`.
+/// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
 static ROWS: [Shape; 14] = [
     row::<File>("file", "upload, ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<planned::Planned>("planned_file", "upload --dry-run", &ls::FILE_COLUMNS),
@@ -70,7 +69,7 @@ static ROWS: [Shape; 14] = [
     row::<serve::QuirkRow>("quirk", "serve --quirks", &serve::QUIRK_COLUMNS),
 ];
 
-/// What is printed one at a time: an object of its own on stdout, lines on stderr and in files.
+/// Objects that are not rows: a single object on stdout, and lines on stderr and in files.
 static LINES: [Shape; 5] = [
     line::<serve::Served>("server", "serve, serve --print-env: one object on stdout"),
     line::<report::Line>("report_line", "--report FILE: a line of the file"),
@@ -79,7 +78,7 @@ static LINES: [Shape; 5] = [
     line::<Event>("progress_event", "--progress json: a line on stderr"),
 ];
 
-/// What `--fields` can name in the rows of the command of these words, such as `meta get`.
+/// The values of `--fields` for a command, such as `meta get`.
 pub fn fields(command: &[String]) -> Vec<&'static str> {
     let prints = |shape: &&Shape| {
         shape.printed_by.split([',', ';']).any(|by| {
@@ -117,10 +116,10 @@ pub fn document() -> String {
     let document = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": format!("urn:haul:output:{VERSION}"),
-        "title": "What haul prints as JSON",
-        "description": "With --json rows are one array, with --jsonl one object a line. --fields and --ids leave some \
-            keys out, and --fields can name a key inside one, as metadata.author. A later haul may add keys; the number \
-            in $id is raised when one is taken away or changes its type.",
+        "title": "JSON output of haul",
+        "description": "With --json, rows are elements of one array; with --jsonl, each row is a line. --fields and \
+            --ids omit keys, and --fields can also select a nested key, such as metadata.author. Later versions may add \
+            keys; the number in $id increases when a key is removed or changes its type.",
         "anyOf": any,
         "$defs": definitions,
     });
@@ -132,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fields_can_name_is_what_is_printed() {
+    fn columns_match_the_schema() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         for shape in &ROWS {
             let columns = shape.columns.expect("rows have columns");

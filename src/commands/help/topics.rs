@@ -1,20 +1,20 @@
-//! The topics of `haul help`, and the tables that the README shares with them.
+//! The topics of `haul help`, and tables for the README.
 
 use super::output;
 use crate::error::Kind;
 use crate::settings::env;
 
-/// A page of the manual that is about no command.
+/// A help page that does not belong to a command.
 pub struct Topic {
     /// The word in `haul help WORD`.
     pub name: &'static str,
-    /// What it is about, in one line.
+    /// A one-line description.
     pub about: &'static str,
     text: fn() -> String,
 }
 
 impl Topic {
-    /// What it says.
+    /// The text of the page.
     pub fn text(&self) -> String {
         (self.text)()
     }
@@ -32,7 +32,7 @@ pub static TOPICS: &[Topic] = &[
     Topic { name: "exit-codes", about: "exit codes and their meanings", text: exit_codes },
 ];
 
-/// The topic of that name.
+/// Finds a topic by name.
 pub fn topic(name: &str) -> Option<&'static Topic> {
     TOPICS.iter().find(|topic| topic.name == name)
 }
