@@ -1,36 +1,36 @@
-//! One piece of work: haul does it, and others beside it, in turn.
+//! One job that haul and other programs do in alternation.
 
 use std::fmt::Write as _;
 
 use crate::measure::{Program, Sample, median};
 
-/// One piece of work.
+/// A job: one row of the table per compared program.
 pub struct Job {
     pub name: String,
     pub haul: Program,
     pub peers: Vec<Peer>,
-    /// Makes room for what is written.
+    /// The preparation of each run, such as removing its output.
     pub before: Box<dyn Fn()>,
-    /// How many rounds at most.
+    /// The maximum number of rounds.
     pub rounds: usize,
-    /// What haul is to need at most, whatever the others do: MiB, seconds.
+    /// The absolute goals for haul, in MiB and in seconds.
     pub memory: Option<f64>,
     pub seconds: Option<f64>,
 }
 
-/// A program that does the same.
+/// A program to compare with.
 pub struct Peer {
     pub name: String,
-    /// None where it is not installed.
+    /// `None` if it is not installed.
     pub program: Option<Program>,
-    /// What haul is to need at most, as a share of this one's: wall time, CPU time.
+    /// The goals for haul, as ratios to this program's wall time and CPU time.
     pub wall: Option<f64>,
     pub cpu: Option<f64>,
-    /// How many rounds at most; fewer than five are without one to warm up.
+    /// The maximum number of rounds. A limited program has no warm-up round.
     pub rounds: usize,
 }
 
-/// Rounds of what takes seconds, and of what takes a minute.
+/// The numbers of rounds for programs that take seconds, and a minute.
 pub const FEW: usize = 2;
 pub const ONCE: usize = 1;
 
@@ -47,7 +47,7 @@ impl Job {
         }
     }
 
-    pub fn beside(mut self, peer: Peer) -> Self {
+    pub fn compare(mut self, peer: Peer) -> Self {
         self.peers.push(peer);
         self
     }
@@ -68,13 +68,12 @@ impl Job {
         Self { seconds: Some(seconds), ..self }
     }
 
-    /// Does the work in so many rounds, all programs in turn, after one round to warm all alike; gives the lines of the
-    /// table.
+    /// Runs all programs alternately for this number of rounds, after a warm-up round. Returns the lines of the table.
     pub fn run(&self, rounds: usize) -> String {
         let rounds = rounds.min(self.rounds);
         let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); self.peers.len()]);
-        let warming = usize::from(self.rounds != usize::MAX);
-        for round in warming..=rounds {
+        let first = usize::from(self.rounds != usize::MAX);
+        for round in first..=rounds {
             let sample = self.haul.run(&self.before);
             if round > 0 {
                 ours.push(sample);
@@ -115,13 +114,14 @@ impl Job {
         lines
     }
 
-    /// The first three cells; empty below the first line of a job.
+    /// The first three cells, empty except in the first line of a job.
     fn own_cells(&self, first: bool, ours: &Sample) -> String {
         if !first {
             return "| | |".to_owned();
         }
         let wall = wall_text(ours.wall);
-        let wall = self.seconds.map_or(wall.clone(), |most| held(&wall, ours.wall <= most, &wall_text(most)));
+        let wall =
+            self.seconds.map_or(wall.clone(), |most| with_goal(&wall, ours.wall <= most, &wall_text(most)));
         format!("| {} | {wall} | {}", self.name, mib(ours.peak, self.memory))
     }
 }
@@ -133,7 +133,7 @@ fn ratio(ours: f64, theirs: f64, most: Option<f64>, bold: bool) -> String {
     let ratio = ours / theirs;
     let text = if ratio < 0.1 { format!("{ratio:.3}") } else { format!("{ratio:.2}") };
     let text = if bold { format!("**{text}**") } else { text };
-    most.map_or(text.clone(), |most| held(&text, ratio <= most, &most.to_string()))
+    most.map_or(text.clone(), |most| with_goal(&text, ratio <= most, &most.to_string()))
 }
 
 fn wall_text(wall: f64) -> String {
@@ -145,12 +145,12 @@ fn mib(peak: f64, most: Option<f64>) -> String {
         return "–".to_owned();
     }
     let text = format!("{peak:.1} MiB");
-    most.map_or(text.clone(), |most| held(&text, peak <= most, &most.to_string()))
+    most.map_or(text.clone(), |most| with_goal(&text, peak <= most, &most.to_string()))
 }
 
 /// A figure with its goal.
-pub fn held(figure: &str, held: bool, most: &str) -> String {
-    format!("{figure} {} {most}", if held { "≤" } else { "✗" })
+pub fn with_goal(figure: &str, met: bool, most: &str) -> String {
+    format!("{figure} {} {most}", if met { "≤" } else { "✗" })
 }
 
 impl Peer {
@@ -158,7 +158,7 @@ impl Peer {
         Self { name: name.into(), program, wall: None, cpu: None, rounds: usize::MAX }
     }
 
-    /// What haul is to need at most.
+    /// Sets the goals for the ratios of wall time and CPU time.
     pub fn goal(self, wall: f64, cpu: f64) -> Self {
         Self { wall: Some(wall), cpu: Some(cpu), ..self }
     }

@@ -1,4 +1,4 @@
-//! One program run once or many times: wall time, CPU time, peak memory.
+//! Measures the wall time, CPU time and peak memory of a program.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The kernel's clock ticks a second, as `/proc` counts CPU time.
+/// Clock ticks per second, the unit of CPU time in `/proc`.
 const TICKS: f64 = 100.0;
 
-/// What one round cost.
+/// The cost of one round.
 #[derive(Clone, Copy)]
 pub struct Sample {
     /// Seconds.
     pub wall: f64,
-    /// Seconds of user and system time, to a hundredth.
+    /// Seconds of user and system time, in steps of 10 ms.
     pub cpu: f64,
-    /// MiB; 0 where it is not known: of several processes together, and of one that was over too soon.
+    /// MiB; 0 if unknown, for shell pipelines and for processes that exit before the first sample.
     pub peak: f64,
 }
 
@@ -30,18 +30,18 @@ pub struct Program {
     pub path: PathBuf,
     pub arguments: Vec<OsString>,
     pub variables: Vec<(&'static str, OsString)>,
-    /// How often a round runs it: what takes milliseconds is done often.
+    /// The number of runs per round, large for programs that take milliseconds.
     pub times: u32,
-    pub ends: Ends,
-    /// The process whose CPU time and memory count instead of the program's own: a server that it talks to.
+    pub timing: Timing,
+    /// The server process that is measured for CPU time and memory instead of the program, if any.
     pub server: Option<u32>,
 }
 
-/// When the clock stops.
+/// The end of the measured time.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Ends {
-    WithTheProgram,
-    WithItsFirstLine,
+pub enum Timing {
+    UntilExit,
+    UntilFirstLine,
 }
 
 impl Program {
@@ -49,7 +49,7 @@ impl Program {
         Self { times, ..self }
     }
 
-    /// Runs it so many times, `before` before each, and gives the cost of one run.
+    /// Runs the program `times` times, each after `before`, and returns the cost of one run.
     pub fn run(&self, before: &dyn Fn()) -> Sample {
         let mut wall = Duration::ZERO;
         let peak = Arc::new(AtomicU64::new(0));
@@ -59,37 +59,37 @@ impl Program {
             let cpu_before = self.cpu();
             let mut command = Command::new(&self.path);
             command.args(&self.arguments).env_clear().envs(self.variables.iter().cloned());
-            command.stdin(Stdio::null()).stdout(match self.ends {
-                Ends::WithTheProgram => Stdio::null(),
-                Ends::WithItsFirstLine => Stdio::piped(),
+            command.stdin(Stdio::null()).stdout(match self.timing {
+                Timing::UntilExit => Stdio::null(),
+                Timing::UntilFirstLine => Stdio::piped(),
             });
-            let begun = Instant::now();
+            let start = Instant::now();
             let mut child =
                 command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.path.display()));
-            let over = Arc::new(AtomicBool::new(false));
-            let watch = watch(self.server.unwrap_or(child.id()), Arc::clone(&over), Arc::clone(&peak));
-            wall += self.wait(&mut child, begun);
-            over.store(true, Ordering::Relaxed);
+            let finished = Arc::new(AtomicBool::new(false));
+            let watch = watch(self.server.unwrap_or(child.id()), Arc::clone(&finished), Arc::clone(&peak));
+            wall += self.wait(&mut child, start);
+            finished.store(true, Ordering::Relaxed);
             watch.join().unwrap();
             cpu += self.cpu() - cpu_before;
         }
         let times = f64::from(self.times);
-        // A shell's own memory says nothing of what it runs.
+        // The memory of a shell is not that of its commands.
         let known = self.path.as_os_str() != "sh";
         #[allow(clippy::cast_precision_loss, reason = "memory is far below 2^52 KiB")]
         let peak = if known { peak.load(Ordering::Relaxed) as f64 / 1024.0 } else { 0.0 };
         Sample { wall: wall.as_secs_f64() / times, cpu: cpu / times, peak }
     }
 
-    fn wait(&self, child: &mut Child, begun: Instant) -> Duration {
+    fn wait(&self, child: &mut Child, start: Instant) -> Duration {
         let first = child.stdout.take().map(|stdout| {
             let mut line = Vec::new();
             BufReader::new(stdout).read_until(b'\n', &mut line).unwrap();
-            begun.elapsed()
+            start.elapsed()
         });
         let status = child.wait().unwrap();
         assert!(status.success(), "{} {:?}: {status}", self.path.display(), self.arguments);
-        first.unwrap_or_else(|| begun.elapsed())
+        first.unwrap_or_else(|| start.elapsed())
     }
 
     fn cpu(&self) -> f64 {
@@ -97,10 +97,10 @@ impl Program {
     }
 }
 
-/// Looks at a process's peak memory until it is over. A program that ends within a look has none to show.
-fn watch(id: u32, over: Arc<AtomicBool>, peak: Arc<AtomicU64>) -> thread::JoinHandle<()> {
+/// Samples a process's peak memory until `finished` is set. A process that exits before the first sample has none.
+fn watch(id: u32, finished: Arc<AtomicBool>, peak: Arc<AtomicU64>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        while !over.load(Ordering::Relaxed) {
+        while !finished.load(Ordering::Relaxed) {
             let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
@@ -110,11 +110,11 @@ fn watch(id: u32, over: Arc<AtomicBool>, peak: Arc<AtomicU64>) -> thread::JoinHa
     })
 }
 
-/// Two neighbouring times of `/proc/ID/stat` together, in seconds: user and system time of the process itself stand from
-/// 11 on, those of its children that have ended from 13 on.
+/// The sum of two adjacent fields of `/proc/ID/stat` in seconds: user and system time, of the process at index 11, of its
+/// terminated children at index 13.
 fn ticks(id: &str, from: usize) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    // The name in parentheses may hold blanks: count from its end.
+    // The name in parentheses may contain spaces, so indices count from its end.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks = |index: usize| fields[index].parse::<f64>().unwrap();
     (ticks(from) + ticks(from + 1)) / TICKS

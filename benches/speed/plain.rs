@@ -1,4 +1,4 @@
-//! A server that favours nobody: a thread a connection, bodies read and thrown away, content from memory.
+//! A minimal HTTP/1.1 server, the same for all programs: one thread per connection, discarded bodies, content from memory.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,17 +7,17 @@ use std::thread;
 
 use crate::world::{Answer, BYTE, Body, answer};
 
-/// Bytes read and written at once.
+/// The size of reads and writes.
 const PIECE: usize = 256 * 1024;
 
 static ACCEPTED: AtomicUsize = AtomicUsize::new(0);
 
-/// How many connections have been opened so far.
+/// The number of accepted connections so far.
 pub fn accepted() -> usize {
     ACCEPTED.load(Ordering::Relaxed)
 }
 
-/// Starts it, for as long as the process lives.
+/// Starts the server, which runs until the process exits.
 pub fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -30,7 +30,7 @@ pub fn start() -> SocketAddr {
     address
 }
 
-/// Answers requests until the connection ends; None is its end.
+/// Serves requests until the connection ends, and then returns `None`.
 fn serve(stream: TcpStream) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut writer = stream.try_clone().ok()?;
@@ -73,7 +73,7 @@ fn serve(stream: TcpStream) -> Option<()> {
     }
 }
 
-/// Method, target, length of the body, and whether the client waits to be told to send it.
+/// The method, the target, the length of the body, and whether the client expects `100 Continue`.
 fn head(reader: &mut BufReader<TcpStream>) -> Option<(String, String, u64, bool)> {
     let (mut line, mut length, mut waits) = (String::new(), 0, false);
     if reader.read_line(&mut line).ok()? == 0 {

@@ -1,4 +1,4 @@
-//! The same over TLS, with HTTP/2 for those who want it: a thread a connection, hyper on each.
+//! The same server over TLS, with HTTP/2 or HTTP/1.1: one thread with hyper per connection.
 
 use std::convert::Infallible;
 use std::fs;
@@ -24,12 +24,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::world::{self, Answer, BYTE, answer};
 
-/// Bytes read and written at once.
+/// The size of reads and writes.
 const PIECE: usize = 256 * 1024;
-/// How far an HTTP/2 client may be ahead: enough that it never waits for leave to send.
+/// The window of HTTP/2 flow control, large enough that clients never wait for it.
 const WINDOW: u32 = 16 * 1024 * 1024;
 
-/// Starts it on `localhost`, for as long as the process lives, and writes its authority's certificate to `authority`.
+/// Starts the server on `localhost`, until the process exits. Writes the certificate of its authority to `authority`.
 pub fn start(authority: &Path) -> SocketAddr {
     let acceptor = TlsAcceptor::from(session(authority));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -65,7 +65,7 @@ fn session(authority: &Path) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 fn serve(stream: TcpStream, acceptor: &TlsAcceptor) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -75,7 +75,7 @@ fn serve(stream: TcpStream, acceptor: &TlsAcceptor) {
         let Ok(stream) = acceptor.accept(stream).await else { return };
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let (stream, service) = (TokioIo::new(stream), service_fn(respond));
-        // An error here is a client that went away.
+        // An error means that the client closed the connection.
         if is_h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
@@ -104,7 +104,7 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Sent>, Infallibl
     })
 }
 
-/// A piece, again and again until nothing is left.
+/// A body that repeats a piece up to its length.
 struct Sent {
     left: u64,
     piece: Bytes,

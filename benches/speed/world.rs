@@ -1,15 +1,14 @@
-//! What the bench's servers pretend to have: it is in the URL. `/nFILES-sBYTES-dMILLISECONDS-hSHA256/v1/files…` is a
-//! platform with so many files of so many bytes, each request answered after so long. It speaks the words of
-//! Activeloop, which limits neither sizes nor rates and states no checksum; with `h` those of Replicate, which states
-//! this one.
+//! The synthetic platforms of the bench's servers, described by the URL: `/nFILES-sBYTES-dMILLISECONDS-hSHA256/v1/files…`
+//! has this number of files of this size, and responds after this delay. The wire format is Activeloop's, which limits
+//! neither sizes nor rates and states no checksum; with `h` it is Replicate's, and states this checksum.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The byte that all content consists of.
+/// The byte that fills all content.
 pub const BYTE: u8 = 0x5a;
 
-/// What is pretended.
+/// A synthetic platform.
 #[derive(Clone, Default)]
 struct World {
     files: u64,
@@ -18,20 +17,20 @@ struct World {
     sha256: Option<String>,
 }
 
-/// What is answered, and after how long.
+/// A response and its delay.
 pub struct Answer {
     pub delay: Duration,
     pub body: Body,
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub enum Body {
     Json(String),
-    /// So many times [`BYTE`].
+    /// This number of [`BYTE`]s.
     Content(u64),
 }
 
-/// The answer to a request, whatever its body was.
+/// The response to a request, regardless of its body.
 pub fn answer(method: &str, target: &str) -> Answer {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut parts = path.trim_start_matches('/').split('/');
@@ -78,8 +77,7 @@ impl World {
         )
     }
 
-    /// The answer to an upload. Without a checksum to state, it says nothing of the size either: one world is for
-    /// uploads of all sizes.
+    /// The response to an upload. Without a checksum it omits the size, so that one world accepts uploads of all sizes.
     fn stored(&self) -> String {
         if self.sha256.is_some() {
             return self.record(0);

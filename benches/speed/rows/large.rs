@@ -1,107 +1,109 @@
-//! One large file up and down, plain and over TLS, unchecked and with SHA-256.
+//! One large file up and down, over plain HTTP and TLS, without and with SHA-256.
 
 use std::fs;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::job::{FEW, Job, Peer};
-use crate::place::{Place, Platform, curl, python, shell};
+use crate::setup::{Platform, Setup, curl, python, shell};
 use crate::world::BYTE;
 
 const MIB: usize = 1 << 20;
 
-/// The platform states no checksum, so none is computed.
-pub fn rows(place: &Place, part: usize) -> Vec<Job> {
+/// The platform states no checksum, so haul computes none.
+pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     let mib = 1024 / part;
-    let (source, target) = (place.file("large.bin", mib * MIB), place.path("down.bin"));
+    let (source, target) = (setup.file("large.bin", mib * MIB), setup.path("down.bin"));
     let world = format!("n1-s{}", mib * MIB);
     let form = format!("file=@{source}");
     let mut jobs = Vec::new();
     for (how, url, limits) in [
-        ("", place.url(&world), [(0.9, 0.9), (0.75, 0.75)]),
-        (" over TLS", place.secure_url(&world), [(0.75, 0.8), (0.7, 0.7)]),
+        ("", setup.url(&world), [(0.9, 0.9), (0.75, 0.75)]),
+        (" over TLS", setup.secure_url(&world), [(0.75, 0.8), (0.7, 0.7)]),
     ] {
-        let haul = |arguments: &[&str]| place.haul(Platform::Activeloop, &url, arguments);
-        let authority = place.authority();
+        let haul = |arguments: &[&str]| setup.haul(Platform::Activeloop, &url, arguments);
+        let authority = setup.authority();
         let curl = |arguments: &[&str]| Some(curl(&[&["--cacert", &authority], arguments].concat()));
         let (files, content) = (format!("{url}/files"), format!("{url}/files/file-0/content"));
         let is_plain = how.is_empty();
         let [(up, up_cpu), (down, down_cpu)] = limits;
-        let mut sent = Job::new(format!("{mib} MiB up{how}"), haul(&["upload", "-q", &source]))
-            .memory(16.0)
-            .beside(Peer::new("`curl -F`", curl(&["-F", &form, "-o", "/dev/null", &files])).goal(up, up_cpu));
+        let mut sent =
+            Job::new(format!("{mib} MiB up{how}"), haul(&["upload", "-q", &source])).memory(16.0).compare(
+                Peer::new("`curl -F`", curl(&["-F", &form, "-o", "/dev/null", &files])).goal(up, up_cpu),
+            );
         let mut got =
             Job::new(format!("{mib} MiB down{how}"), haul(&["get", "-q", "id:file-0", "-o", &target]))
                 .memory(16.0)
                 .before(fresh(&target))
-                .beside(Peer::new("`curl -o`", curl(&["-o", &target, &content])).goal(down, down_cpu));
+                .compare(Peer::new("`curl -o`", curl(&["-o", &target, &content])).goal(down, down_cpu));
         if is_plain {
             let openai =
-                |arguments: &[&str]| python(place.openai.as_ref(), "openai_files.py", &url, arguments);
-            // It reads only its own platform's words.
-            let own = place.url(&format!("{world}-h00"));
-            let replicate = python(place.replicate.as_ref(), "replicate_files.py", &own, &["up", &source]);
+                |arguments: &[&str]| python(setup.openai.as_ref(), "openai_files.py", &url, arguments);
+            // The client accepts only the wire format of its platform.
+            let own = setup.url(&format!("{world}-h00"));
+            let replicate = python(setup.replicate.as_ref(), "replicate_files.py", &own, &["up", &source]);
             sent = sent
-                .beside(Peer::new("Replicate client", replicate).rounds(FEW))
-                .beside(Peer::new("OpenAI client", openai(&["up", &source])).rounds(FEW));
-            let rclone = place.rclone(&["copyurl", &content, &target]);
+                .compare(Peer::new("Replicate client", replicate).rounds(FEW))
+                .compare(Peer::new("OpenAI client", openai(&["up", &source])).rounds(FEW));
+            let rclone = setup.rclone(&["copyurl", &content, &target]);
             got = got
-                .beside(Peer::new("`rclone copyurl`", rclone))
-                .beside(Peer::new("OpenAI client", openai(&["down", &target])).rounds(FEW));
+                .compare(Peer::new("`rclone copyurl`", rclone))
+                .compare(Peer::new("OpenAI client", openai(&["down", &target])).rounds(FEW));
         } else {
             let http1 = curl(&["--http1.1", "-F", &form, "-o", "/dev/null", &files]);
-            sent = sent.beside(Peer::new("`curl -F --http1.1`", http1));
-            got = got.beside(Peer::new("`curl -o --http1.1`", curl(&["--http1.1", "-o", &target, &content])));
+            sent = sent.compare(Peer::new("`curl -F --http1.1`", http1));
+            got =
+                got.compare(Peer::new("`curl -o --http1.1`", curl(&["--http1.1", "-o", &target, &content])));
         }
         jobs.extend([sent, got]);
     }
     jobs
 }
 
-/// The platform states a SHA-256. The one that does takes 100 MiB a file, so what goes up is sixteen files, one after
-/// the other on both sides.
-pub fn checked(place: &Place, part: usize) -> Vec<Job> {
+/// The platform states a SHA-256. It accepts at most 100 MiB per file, so the upload consists of sixteen files, sent
+/// sequentially by both programs.
+pub fn checked(setup: &Setup, part: usize) -> Vec<Job> {
     let (mib, files) = (1024 / part, 16);
     let each = mib * MIB / files;
-    let folder = place.home.join("pieces");
+    let folder = setup.home.join("pieces");
     fs::create_dir_all(&folder).unwrap();
     let sources: Vec<String> =
-        (0..files).map(|number| place.file(&format!("pieces/{number}.bin"), each)).collect();
-    let url = place.url(&format!("n{files}-s{each}-h{}", sha256(each)));
+        (0..files).map(|number| setup.file(&format!("pieces/{number}.bin"), each)).collect();
+    let url = setup.url(&format!("n{files}-s{each}-h{}", sha256(each)));
     let forms: Vec<String> =
         sources.iter().map(|path| format!("-F content=@{path} -o /dev/null {url}/files")).collect();
     let line = format!(
         "openssl dgst -sha256 {} >{} & curl -sS {} && wait",
         sources.join(" "),
-        place.path("sums"),
+        setup.path("sums"),
         forms.join(" --next -sS ")
     );
     let folder = folder.display().to_string();
     let up = Job::new(
         format!("{mib} MiB up in {files} files, SHA-256 compared"),
-        place.haul(Platform::Replicate, &url, &["upload", "-q", "-r", "-j", "1", &folder]),
+        setup.haul(Platform::Replicate, &url, &["upload", "-q", "-r", "-j", "1", &folder]),
     )
     .memory(16.0)
-    .beside(
+    .compare(
         Peer::new("`curl -F` and `openssl dgst -sha256` at once", shell(&line, &["curl", "openssl"]))
             .goal(1.1, 1.0),
     );
 
-    let target = place.path("down.bin");
-    let url = place.url(&format!("n1-s{}-h{}", mib * MIB, sha256(mib * MIB)));
+    let target = setup.path("down.bin");
+    let url = setup.url(&format!("n1-s{}-h{}", mib * MIB, sha256(mib * MIB)));
     let content = format!("{url}/files/file-0/download");
     let line = format!("curl -sS {content} | tee {target} | openssl dgst -sha256");
     let down = Job::new(
         format!("{mib} MiB down, SHA-256 compared"),
-        place.haul(Platform::Replicate, &url, &["get", "-q", "id:file-0", "--link", &content, "-o", &target]),
+        setup.haul(Platform::Replicate, &url, &["get", "-q", "id:file-0", "--link", &content, "-o", &target]),
     )
     .memory(20.0)
     .before(fresh(&target))
-    .beside(
+    .compare(
         Peer::new("`curl \\| tee \\| openssl dgst -sha256`", shell(&line, &["curl", "openssl", "tee"]))
             .goal(0.65, 0.7),
     )
-    .beside(Peer::new("`curl -o`, unchecked", Some(curl(&["-o", &target, &content]))));
+    .compare(Peer::new("`curl -o`, unchecked", Some(curl(&["-o", &target, &content]))));
     vec![up, down]
 }
 

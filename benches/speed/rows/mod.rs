@@ -1,4 +1,4 @@
-//! The rows of the table: what haul does, and the commands that do the same.
+//! The rows of the table: the jobs of haul, and the equivalent commands of other programs.
 
 mod large;
 mod listing;
@@ -7,12 +7,12 @@ mod small;
 mod start_up;
 
 use crate::job::Job;
-use crate::place::Place;
+use crate::setup::Setup;
 
-/// Makes one group of rows, with what they need on the disk.
-type Group = fn(&Place, usize) -> Vec<Job>;
+/// Creates a group of rows and its files.
+type Group = fn(&Setup, usize) -> Vec<Job>;
 
-/// All groups. Each is made when the one before it is done, for some start servers and write gigabytes. The number
+/// All groups. Each is created after the previous one has run, because some start servers and write gigabytes. The number
 /// divides the sizes.
 pub const GROUPS: [Group; 6] =
     [start_up::rows, large::rows, large::checked, small::rows, listing::rows, serve::rows];

@@ -1,4 +1,4 @@
-//! `haul serve`: a large file put beside a write of it that reaches the disk, and got beside a server that only sends.
+//! `haul serve`: a large upload compared with a synced write of the file, and its download compared with a minimal server.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -6,57 +6,58 @@ use std::process::{Child, Command, Stdio};
 
 use crate::job::{Job, Peer};
 use crate::measure::Program;
-use crate::place::{Place, Platform, curl, program};
+use crate::setup::{Platform, Setup, curl, program};
 
-pub fn rows(place: &Place, part: usize) -> Vec<Job> {
+pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     let mib = 1024 / part;
-    let (source, copy) = (place.file("large.bin", mib << 20), place.path("copy.bin"));
-    let (putting, getting) = (Served::start(place, "putting"), Served::start(place, "getting"));
+    let (source, copy) = (setup.file("large.bin", mib << 20), setup.path("copy.bin"));
+    let (upload_server, download_server) =
+        (Served::start(setup, "upload_server"), Served::start(setup, "download_server"));
     let bearer = "Authorization: Bearer any";
 
-    let (files, form) = (format!("{}/files", putting.url), format!("file=@{source}"));
-    let put = putting.counted(curl(&["-H", bearer, "-F", &form, "-o", "/dev/null", &files]));
+    let (files, form) = (format!("{}/files", upload_server.url), format!("file=@{source}"));
+    let put = upload_server.counted(curl(&["-H", bearer, "-F", &form, "-o", "/dev/null", &files]));
     let write = program(
         "dd",
         &[&format!("if={source}"), &format!("of={copy}"), "bs=1M", "conv=fsync", "status=none"],
     );
-    // What is there already would not be written a second time, and a file that exists is overwritten in place.
-    let empty = place.haul(Platform::Activeloop, &putting.url, &["rm", "-q", "*", "--yes"]);
-    let put = Job::new(format!("`haul serve`: {mib} MiB put, on disk and hashed"), put)
+    // Starts empty each time: the store does not write existing content again, and `dd` would overwrite an existing file.
+    let empty = setup.haul(Platform::Activeloop, &upload_server.url, &["rm", "-q", "*", "--yes"]);
+    let put = Job::new(format!("`haul serve`: {mib} MiB uploaded, hashed and synced"), put)
         .before(move || {
-            let _running = &putting;
+            let _running = &upload_server;
             let _ = fs::remove_file(&copy);
             empty.run(&|| {});
         })
-        .beside(Peer::new("`dd conv=fsync`", Some(write)).wall(1.5));
+        .compare(Peer::new("`dd conv=fsync`", Some(write)).wall(1.5));
 
-    place.haul(Platform::Activeloop, &getting.url, &["upload", "-q", &source]).run(&|| {});
-    let content = format!("{}/files/{}/content", getting.url, getting.first_id());
-    let get = getting.counted(curl(&["-H", bearer, "-o", "/dev/null", &content]));
-    let neutral = format!("{}/files/file-0/content", place.url(&format!("n1-s{}", mib << 20)));
-    let get = Job::new(format!("`haul serve`: {mib} MiB got"), get)
+    setup.haul(Platform::Activeloop, &download_server.url, &["upload", "-q", &source]).run(&|| {});
+    let content = format!("{}/files/{}/content", download_server.url, download_server.first_id());
+    let get = download_server.counted(curl(&["-H", bearer, "-o", "/dev/null", &content]));
+    let neutral = format!("{}/files/file-0/content", setup.url(&format!("n1-s{}", mib << 20)));
+    let get = Job::new(format!("`haul serve`: {mib} MiB downloaded"), get)
         .before(move || {
-            let _running = &getting;
+            let _running = &download_server;
         })
-        .beside(Peer::new("a server that only sends", Some(curl(&["-o", "/dev/null", &neutral]))).wall(1.2));
+        .compare(Peer::new("a minimal server", Some(curl(&["-o", "/dev/null", &neutral]))).wall(1.2));
     vec![put, get]
 }
 
-/// A server of haul's own; stopped when dropped.
+/// A `haul serve` process. It is stopped when dropped.
 struct Served {
     child: Child,
-    /// The base URL of its Activeloop.
+    /// The base URL of Activeloop.
     url: String,
 }
 
 impl Served {
-    fn start(place: &Place, name: &str) -> Self {
+    fn start(setup: &Setup, name: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_haul"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data", &place.path(name)])
-            // The platform takes half a GiB.
+            .args(["serve", "--listen", "127.0.0.1:0", "--data", &setup.path(name)])
+            // The platform's own limit is half a GiB.
             .args(["--quirk", "activeloop.upload-limit=4294967296"])
             .env_clear()
-            .env("HAUL_HOME", place.path("haul"))
+            .env("HAUL_HOME", setup.path("haul"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -65,7 +66,7 @@ impl Served {
         Self { child, url: format!("{}/activeloop", url.trim()) }
     }
 
-    /// A program whose server's CPU time and memory count.
+    /// The program, with the CPU time and memory of this server.
     fn counted(&self, program: Program) -> Program {
         Program { server: Some(self.child.id()), ..program }
     }

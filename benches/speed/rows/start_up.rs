@@ -1,40 +1,40 @@
-//! Start-up, alone and with one page of a listing.
+//! Start-up, without requests and with one page of a listing.
 
 use crate::job::{FEW, Job, Peer};
-use crate::place::{Place, Platform, curl, program, python};
+use crate::setup::{Platform, Setup, curl, program, python};
 
 const WORLD: &str = "n100-s5";
 const TIMES: u32 = 40;
 
-pub fn rows(place: &Place, _: usize) -> Vec<Job> {
-    let (url, secure) = (place.url(WORLD), place.secure_url(WORLD));
-    let haul = |url: &str, argument| place.haul(Platform::Activeloop, url, &[argument]).times(TIMES);
+pub fn rows(setup: &Setup, _: usize) -> Vec<Job> {
+    let (url, secure) = (setup.url(WORLD), setup.secure_url(WORLD));
+    let haul = |url: &str, argument| setup.haul(Platform::Activeloop, url, &[argument]).times(TIMES);
     let page = |url: &str| format!("{url}/files?limit=100");
     let import = |python: Option<&std::path::PathBuf>, line: &str| {
         python.map(|python| program(&python.display().to_string(), &["-c", line]))
     };
-    let openai = |url: &str| python(place.openai.as_ref(), "openai_files.py", url, &["page"]);
+    let openai = |url: &str| python(setup.openai.as_ref(), "openai_files.py", url, &["page"]);
     vec![
         Job::new("`haul --version`", haul(&url, "--version"))
             .memory(8.0)
-            .beside(Peer::new("`curl --version`", Some(curl(&["--version"]).times(TIMES))).goal(0.4, 0.4))
-            .beside(Peer::new("`rclone version`", place.rclone(&["version"])).rounds(FEW))
-            .beside(
-                Peer::new("Python, `import replicate`", import(place.replicate.as_ref(), "import replicate"))
+            .compare(Peer::new("`curl --version`", Some(curl(&["--version"]).times(TIMES))).goal(0.4, 0.4))
+            .compare(Peer::new("`rclone version`", setup.rclone(&["version"])).rounds(FEW))
+            .compare(
+                Peer::new("Python, `import replicate`", import(setup.replicate.as_ref(), "import replicate"))
                     .rounds(FEW),
             )
-            .beside(
-                Peer::new("Python, `import openai`", import(place.openai.as_ref(), "import openai"))
+            .compare(
+                Peer::new("Python, `import openai`", import(setup.openai.as_ref(), "import openai"))
                     .rounds(FEW),
             ),
         Job::new("`haul ls`, one page of 100", haul(&url, "ls"))
             .memory(12.0)
-            .beside(Peer::new("`curl`", Some(curl(&[&page(&url)]).times(TIMES))).goal(0.8, 0.8))
-            .beside(Peer::new("OpenAI client", openai(&url)).rounds(FEW)),
-        Job::new("the same over TLS", haul(&secure, "ls")).memory(14.0).beside(
+            .compare(Peer::new("`curl`", Some(curl(&[&page(&url)]).times(TIMES))).goal(0.8, 0.8))
+            .compare(Peer::new("OpenAI client", openai(&url)).rounds(FEW)),
+        Job::new("the same over TLS", haul(&secure, "ls")).memory(14.0).compare(
             Peer::new(
                 "`curl --cacert`",
-                Some(curl(&["--cacert", &place.authority(), &page(&secure)]).times(TIMES)),
+                Some(curl(&["--cacert", &setup.authority(), &page(&secure)]).times(TIMES)),
             )
             .goal(0.8, 0.8),
         ),

@@ -1,4 +1,4 @@
-//! Where things are: the servers, the files, and the programs beside haul as far as they are installed.
+//! The setup of the bench: the servers, the files, and the installed programs to compare with.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,28 +7,28 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::measure::{Ends, Program};
+use crate::measure::{Program, Timing};
 use crate::world::BYTE;
 use crate::{plain, secure};
 
-/// The word of haul's environment for one of the platforms that the servers speak for.
+/// A platform whose wire format the servers implement.
 #[derive(Clone, Copy)]
 pub enum Platform {
     Activeloop,
     Replicate,
 }
 
-pub struct Place {
+pub struct Setup {
     pub home: PathBuf,
     plain: SocketAddr,
     secure: SocketAddr,
-    /// Python with the official clients, where it is installed.
+    /// Python with the official client, if installed.
     pub openai: Option<PathBuf>,
     pub replicate: Option<PathBuf>,
 }
 
-impl Place {
-    /// Starts the servers and looks for the programs.
+impl Setup {
+    /// Starts the servers and searches for the programs.
     pub fn new(home: &Path) -> Self {
         let home = home.to_owned();
         let (plain, secure) = (plain::start(), secure::start(&home.join("authority.pem")));
@@ -51,7 +51,7 @@ impl Place {
         self.path("authority.pem")
     }
 
-    /// A file of so many bytes.
+    /// Creates a file of this size and returns its path.
     pub fn file(&self, name: &str, bytes: usize) -> String {
         let path = self.home.join(name);
         let mut file = fs::File::create(&path).unwrap();
@@ -65,7 +65,7 @@ impl Place {
         path.display().to_string()
     }
 
-    /// haul at a platform's URL.
+    /// haul with a platform's URL.
     pub fn haul(&self, platform: Platform, url: &str, arguments: &[&str]) -> Program {
         let profile = match platform {
             Platform::Activeloop => "activeloop",
@@ -82,7 +82,7 @@ impl Place {
         haul
     }
 
-    /// rclone, which reads no settings.
+    /// rclone without its config file, if installed.
     pub fn rclone(&self, arguments: &[&str]) -> Option<Program> {
         let mut rclone = program("rclone", &[&["--config", ""], arguments].concat());
         rclone.variables.push(("HOME", self.home.clone().into_os_string()));
@@ -97,24 +97,24 @@ pub fn python(client: Option<&PathBuf>, script: &str, url: &str, arguments: &[&s
     client.map(|python| program(&python.display().to_string(), &arguments))
 }
 
-/// A program that sees nothing of the environment but where programs are.
+/// A program with only `PATH` in its environment.
 pub fn program(path: &str, arguments: &[&str]) -> Program {
     Program {
         path: PathBuf::from(path),
         arguments: arguments.iter().map(OsString::from).collect(),
         variables: vec![("PATH", std::env::var_os("PATH").unwrap())],
         times: 1,
-        ends: Ends::WithTheProgram,
+        timing: Timing::UntilExit,
         server: None,
     }
 }
 
-/// curl, which fails where it is refused.
+/// curl, with a failure for error responses.
 pub fn curl(arguments: &[&str]) -> Program {
     program("curl", &[&["-sSf"], arguments].concat())
 }
 
-/// A line for the shell, where all that it runs is installed.
+/// A shell command line, if all its programs are installed.
 pub fn shell(line: &str, needs: &[&str]) -> Option<Program> {
     needs.iter().all(|name| installed(name)).then(|| program("sh", &["-c", line]))
 }
@@ -124,7 +124,7 @@ pub fn installed(name: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| folder.join(name).is_file())
 }
 
-/// A Python that can import a client: one that `tests/clients/run` has installed, or the user's own.
+/// A Python that can import a client: from `tests/clients/run`, or the system's.
 fn python_with(client: &str) -> Option<PathBuf> {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients");
     let mut found: Vec<PathBuf> =
@@ -140,7 +140,7 @@ fn python_with(client: &str) -> Option<PathBuf> {
     })
 }
 
-/// What was compared, and on what.
+/// The machine and the versions of the programs.
 pub fn description() -> String {
     let first_line = |program: &str, argument: &str, words: usize| {
         let output = Command::new(program).arg(argument).output().ok()?;
@@ -157,7 +157,7 @@ pub fn description() -> String {
     parts.join(", ")
 }
 
-/// The load of the machine, over one minute.
+/// The load average of the machine over one minute.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or_default().to_owned()
