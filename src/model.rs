@@ -317,6 +317,9 @@ pub struct NewFile {
     pub expires: Option<SignedDuration>,
     /// Whether a file whose content is replaced keeps its name.
     pub keeps_name: bool,
+    /// Identification that the platform stores with the file, from which an upload with a lost answer is found. Only
+    /// platforms with such a field send it.
+    pub mark: Option<String>,
 }
 
 impl NewFile {
@@ -332,6 +335,7 @@ impl NewFile {
             metadata: Object::new(),
             expires: None,
             keeps_name: false,
+            mark: None,
         }
     }
 }

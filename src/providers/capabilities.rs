@@ -120,6 +120,9 @@ pub struct UploadAbility {
     pub lifetime: Option<(i64, i64)>,
     /// Files that one request can carry.
     pub files_per_request: usize,
+    /// Whether it stores a [mark](NewFile::mark) with the file, by which
+    /// [`find_marked`](super::Provider::find_marked) finds it.
+    pub mark: bool,
 }
 
 /// The longest name that a platform accepts.

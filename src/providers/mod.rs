@@ -256,6 +256,12 @@ pub trait Provider: Send + Sync {
         Ok(true)
     }
 
+    /// Finds the file that was uploaded with exactly this [mark](NewFile::mark). None where no listed file has it, and on
+    /// platforms that store no marks.
+    async fn find_marked(&self, _mark: &str) -> Result<Option<File>> {
+        Ok(None)
+    }
+
     /// Uploads a file.
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File>;
 

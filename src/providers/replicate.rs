@@ -73,6 +73,7 @@ const API: Capabilities = Capabilities {
         metadata: true,
         lifetime: None,
         files_per_request: 1,
+        mark: false,
     },
     download: Download::SignedLinks,
     ranges: false,

@@ -5,6 +5,7 @@ mod download;
 mod hashes;
 mod journal;
 mod lost;
+pub mod mark;
 mod names;
 mod part;
 mod plan;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::digest::{UploadHash, compare};
+use super::digest::{UploadHash, compare, digest_of};
 use super::journal::{Earlier, Journal};
 use super::lost::{LostUploads, NameLocks, is_same};
+use super::mark;
 use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::Filter;
@@ -174,12 +175,17 @@ impl Uploads {
 
     async fn attempt(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Uploaded> {
         let _lock = self.names.lock([new.name.clone()].into()).await;
+        let marked;
         let mut job = self.plan(new, item).await?;
-        if job.result.is_none()
-            && let Err(error) = self.send(&mut job).await
-        {
-            self.abandon(&job, &error);
-            return Err(error);
+        if job.result.is_none() {
+            if self.provider.capabilities().upload.mark {
+                marked = NewFile { mark: Some(mark_of(new).await?), ..new.clone() };
+                job.new = &marked;
+            }
+            if let Err(error) = self.send(&mut job).await {
+                self.abandon(&job, &error);
+                return Err(error);
+            }
         }
         self.conclude(job).await
     }
@@ -358,10 +364,20 @@ impl Uploads {
 
     /// Looks for a file whose answer was lost.
     pub(super) async fn find(&self, job: &mut Job<'_>, since: Timestamp) -> Result<()> {
-        match self.lost.find(job.new, since).await? {
+        let found = match self.find_marked(job.new).await {
+            Some(file) => Some(file),
+            None => self.lost.find(job.new, since).await?,
+        };
+        match found {
             Some(file) => job.accept(file, Action::Uploaded),
             None => Ok(()),
         }
+    }
+
+    /// Finds and claims the file with the mark of an upload.
+    async fn find_marked(&self, new: &NewFile) -> Option<File> {
+        let file = self.provider.find_marked(new.mark.as_deref()?).await.ok()??;
+        self.lost.claim(&file.id).then_some(file)
     }
 
     /// The file whose content is replaced under its id, where the platform can do that.
@@ -403,6 +419,12 @@ impl Uploads {
             _ => Ok(Action::Replaced),
         }
     }
+}
+
+/// A new mark for a file, whose content is read for it.
+async fn mark_of(new: &NewFile) -> Result<String> {
+    let sha256 = digest_of(&new.source, Hasher::sha256()).await?.sha256.unwrap_or_default();
+    Ok(mark::new(&sha256))
 }
 
 /// The hint after a lost answer.

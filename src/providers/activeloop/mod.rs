@@ -76,6 +76,7 @@ const CAN: Capabilities = Capabilities {
         metadata: true,
         lifetime: None,
         files_per_request: 1_000,
+        mark: false,
     },
     download: Download::Any,
     ranges: false,

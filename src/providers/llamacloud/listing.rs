@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::wire::{FileReply, ListReply};
-use super::{LlamaCloud, Via};
+use super::{EXTERNAL_ID, LlamaCloud, Via};
 use crate::error::{Error, Result};
 use crate::filter::{Comparison, Op, Value};
 use crate::http::{Body, Request};
@@ -74,11 +74,18 @@ impl LlamaCloud {
         Ok(page.files.into_iter().find(|file| file.id == *id))
     }
 
-    /// The file with this `external_file_id`, which haul generated for an upload.
+    /// The file with exactly this `external_file_id`. Only the beta listing has a filter by it.
     pub(super) async fn list_by_mark(&self, mark: &str) -> Result<Option<File>> {
-        let request = Request::get(self.beta(&[])?).query("external_file_id", mark);
-        let page = self.page(self.call(request, "list of files").await?);
-        let marked = |file: &File| file.extra.get("external_file_id").and_then(Json::as_str) == Some(mark);
+        let request = Request::get(self.beta(&[])?).query(EXTERNAL_ID, mark);
+        let page = match self.call(request, "list of files").await {
+            // A server without the beta endpoints.
+            Err(error) if self.legacy && matches!(error.status(), Some(404 | 405)) => {
+                self.list_whole().await?
+            }
+            listed => self.page(listed?),
+        };
+        // A server that ignores the parameter answers with all files.
+        let marked = |file: &File| file.extra.get(EXTERNAL_ID).and_then(Json::as_str) == Some(mark);
         Ok(page.files.into_iter().find(marked))
     }
 

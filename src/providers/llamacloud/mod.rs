@@ -44,7 +44,10 @@ pub(super) static SPEC: Spec = Spec {
         setting("project_id", "project; defaults to the project of the key"),
         setting("organization_id", "organization"),
         setting("region", "na (default) or eu; a key is valid in one region only"),
-        setting("external_file_id", "upload: your own id for the file; defaults to `haul-UUID`"),
+        setting(
+            "external_file_id",
+            "upload: your own id for the file; defaults to a fingerprint of the content",
+        ),
         setting("expand", "ls, info: additional fields, such as `download_url`"),
         setting("via", "alternative endpoint: `presigned` (upload, legacy) or `query` (ls, deprecated)"),
         setting("only_manually_uploaded", "ls: `true` excludes files from data sources; uses via=query"),
@@ -80,6 +83,7 @@ const CAN: Capabilities = Capabilities {
         metadata: false,
         lifetime: None,
         files_per_request: 1,
+        mark: true,
     },
     download: Download::Any,
     // The object store's, not the API's.
@@ -146,12 +150,20 @@ const CAN_LEGACY: Capabilities = Capabilities {
     ..CAN
 };
 
+/// The same where the user sets the `external_file_id`, which then has no place for a mark.
+const CAN_UNMARKED: Capabilities =
+    Capabilities { upload: UploadAbility { mark: false, ..CAN.upload }, ..CAN };
+const CAN_LEGACY_UNMARKED: Capabilities =
+    Capabilities { upload: UploadAbility { mark: false, ..CAN_LEGACY.upload }, ..CAN_LEGACY };
+
 /// The default purpose: such a file is kept until deleted.
 const DEFAULT_PURPOSE: &str = "user_data";
 /// The longest lifetime of a link, in seconds: the limit of S3; the platform documents none.
 const LONGEST_LINK: i64 = 7 * 24 * 3600;
 /// Lifetime of a link created for a download, in seconds.
 const DOWNLOAD_LINK: i64 = 15 * 60;
+/// The field of a file that the client chooses, and the setting for it.
+const EXTERNAL_ID: &str = "external_file_id";
 /// The base URL of the other region.
 const EUROPE: &str = "https://api.cloud.eu.llamaindex.ai";
 /// The endpoints with the short object.
@@ -246,7 +258,12 @@ impl Provider for LlamaCloud {
     }
 
     fn capabilities(&self) -> &'static Capabilities {
-        if self.legacy { &CAN_LEGACY } else { &CAN }
+        match (self.legacy, self.connection.setting(EXTERNAL_ID).is_none()) {
+            (false, true) => &CAN,
+            (false, false) => &CAN_UNMARKED,
+            (true, true) => &CAN_LEGACY,
+            (true, false) => &CAN_LEGACY_UNMARKED,
+        }
     }
 
     fn decides<'a>(&self, filter: &'a Filter) -> Vec<&'a Expr> {
@@ -282,6 +299,10 @@ impl Provider for LlamaCloud {
             Err(error) if matches!(error.status(), Some(404 | 422)) => Err(absent),
             Err(error) => Err(error),
         }
+    }
+
+    async fn find_marked(&self, mark: &str) -> Result<Option<File>> {
+        self.list_by_mark(mark).await
     }
 
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::presigned::refused_by_store;
 use super::wire::FileReply;
 use super::wire::PresignedUrl;
-use super::{Connection, DEFAULT_PURPOSE, LlamaCloud};
+use super::{DEFAULT_PURPOSE, EXTERNAL_ID, LlamaCloud};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Body, Part, Request, form};
 use crate::model::{File, NewFile, Object};
@@ -22,31 +22,21 @@ impl LlamaCloud {
     /// Uploads in one form. The file is its last part, so that a server reads the purpose first.
     pub(super) async fn upload_form(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
         self.refuse_presigned_settings()?;
-        let mark = Mark::new(&self.connection);
+        let external_id = self.external_id(file);
         let url = self.files(&[])?;
         let request = if self.legacy {
             Request::post(url, form(vec![Part::file("upload_file", file)]))
-                .query("external_file_id", mark.text())
+                .maybe_query(EXTERNAL_ID, external_id)
                 .maybe_query("storage_type", self.connection.setting("storage_type"))
         } else {
             let purpose = file.purpose.as_deref().unwrap_or(DEFAULT_PURPOSE);
-            let parts = vec![
-                Part::text("purpose", purpose),
-                Part::text("external_file_id", mark.text()),
-                Part::file("file", file),
-            ];
+            let mut parts = vec![Part::text("purpose", purpose)];
+            parts.extend(external_id.map(|id| Part::text(EXTERNAL_ID, id)));
+            parts.push(Part::file("file", file));
             Request::post(url, form(parts))
         };
-        let reply = self.connection.http.upload(&self.scoped(request.bulk()), progress).await;
-        let file = reply.and_then(|reply| reply.json::<FileReply>("uploaded file"));
-        match (file, &mark) {
-            (Ok(file), _) => Ok(file.into_file(&self.connection.profile)),
-            // The file may exist: a generated id finds it, one of the user may be an older file's.
-            (Err(error), Mark::Ours(mark)) if error.may_be_done() => {
-                self.list_by_mark(mark).await.ok().flatten().ok_or(error)
-            }
-            (Err(error), _) => Err(error),
-        }
+        let reply = self.connection.http.upload(&self.scoped(request.bulk()), progress).await?;
+        Ok(reply.json::<FileReply>("uploaded file")?.into_file(&self.connection.profile))
     }
 
     /// Creates a file, stores its bytes at a presigned URL and requests the result. If the bytes cannot be stored, the file
@@ -80,11 +70,18 @@ impl LlamaCloud {
         Ok(reply.into_file(&self.connection.profile))
     }
 
+    /// The `external_file_id` of a file: the user's or the mark.
+    fn external_id<'a>(&'a self, file: &'a NewFile) -> Option<&'a str> {
+        self.connection.setting(EXTERNAL_ID).or(file.mark.as_deref())
+    }
+
     /// The `FileCreate` of a file: name, size and settings.
     fn file_create(&self, file: &NewFile) -> Result<Object> {
         let mut create = Object::new();
         create.insert("name".to_owned(), json!(file.name));
-        create.insert("external_file_id".to_owned(), json!(Mark::new(&self.connection).text()));
+        if let Some(id) = self.external_id(file) {
+            create.insert(EXTERNAL_ID.to_owned(), json!(id));
+        }
         create.insert("file_size".to_owned(), json!(file.size));
         for key in TEXTS {
             if let Some(text) = self.connection.setting(key) {
@@ -114,29 +111,6 @@ impl LlamaCloud {
                 format!("{key}: not supported by llamacloud's upload form"),
             )
             .hint("to use the endpoint that supports it: `--set via=presigned`")),
-        }
-    }
-}
-
-/// The `external_file_id` of an upload.
-enum Mark {
-    /// Generated for this upload.
-    Ours(String),
-    /// The user's, not necessarily unique.
-    Users(String),
-}
-
-impl Mark {
-    fn new(connection: &Connection) -> Self {
-        match connection.setting("external_file_id") {
-            Some(given) => Self::Users(given.to_owned()),
-            None => Self::Ours(format!("haul-{}", uuid::Uuid::new_v4())),
-        }
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Self::Ours(text) | Self::Users(text) => text,
         }
     }
 }

@@ -71,6 +71,7 @@ const CAN: Capabilities = Capabilities {
         metadata: true,
         lifetime: Some((1, LONGEST)),
         files_per_request: 1,
+        mark: false,
     },
     download: Download::Any,
     ranges: true,

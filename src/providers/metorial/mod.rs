@@ -111,6 +111,7 @@ const SEED: Capabilities = Capabilities {
         metadata: false,
         lifetime: None,
         files_per_request: 1,
+        mark: false,
     },
     download: Download::Any,
     ranges: false,

@@ -81,6 +81,7 @@ const OPENAI: Capabilities = Capabilities {
         metadata: false,
         lifetime: LIFETIME,
         files_per_request: 1,
+        mark: false,
     },
     download: Download::Any,
     ranges: false,

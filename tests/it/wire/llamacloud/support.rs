@@ -46,6 +46,11 @@ pub fn open(server: &Server) -> Box<dyn Provider> {
     open_with(server, &[])
 }
 
+/// The provider against a server in the legacy dialect, with these values of `--set`.
+pub fn open_legacy(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
+    Profile { dialect: "legacy", ..profile(server, set) }.open().unwrap()
+}
+
 /// All bytes of a download.
 pub async fn all(content: ContentStream) -> Vec<u8> {
     let mut bytes = Vec::new();

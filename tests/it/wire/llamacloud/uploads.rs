@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use haul::error::{Kind, Result};
 use haul::http::{Client, Config, RateLimit};
-use haul::model::{File, NewFile};
-use haul::progress::silent;
+use haul::interrupt::Interrupt;
+use haul::model::{Clock, File, NewFile};
+use haul::progress::{Silent, silent};
 use haul::providers::{Connection, Provider, Query};
+use haul::transfer::{Journal, UploadOptions, Uploaded, Uploads, mark};
 use serde_json::{Value, json};
 
 use crate::support::server::{Answer, Request, Server};
-use crate::wire::llamacloud::support::{json as reply, lost, open, open_with, profile, text};
+use crate::wire::llamacloud::support::{json as reply, lost, open, open_legacy, open_with, profile, text};
 
 const PROJECT: (&str, &str) = ("project_id", "99999999-2222-4333-8444-555555555555");
 
@@ -55,31 +57,105 @@ async fn a_name_travels_as_utf8_with_its_quotes_escaped() {
     assert_eq!(part(seen, "purpose"), "parse");
 }
 
+/// A mark of `hello world`.
+const MARK: &str = "haul-b94d27b9934d3e08a52e52d7da7dabfa-0badcafe";
+
+fn marked() -> NewFile {
+    NewFile { mark: Some(MARK.to_owned()), ..hello() }
+}
+
+#[tokio::test]
+async fn every_route_stores_the_mark_unless_the_user_sets_an_id() {
+    for (own, expected) in [(None, MARK), (Some(("external_file_id", "mine")), "mine")] {
+        let with = |via: Option<(&'static str, &'static str)>| own.into_iter().chain(via).collect::<Vec<_>>();
+        let server = Server::start([reply(200, include_str!("replies/short.json"))]);
+        let provider = open_with(&server, &with(None));
+        assert_eq!(provider.capabilities().upload.mark, own.is_none());
+        upload(&*provider, marked()).await.unwrap();
+        assert_eq!(part(&server.requests()[0], "external_file_id"), expected);
+
+        let server = Server::start([reply(200, include_str!("replies/long.json"))]);
+        let provider = open_legacy(&server, &with(None));
+        assert_eq!(provider.capabilities().upload.mark, own.is_none());
+        upload(&*provider, marked()).await.unwrap();
+        assert_eq!(server.lines(), [format!("POST /api/v1/files?external_file_id={expected}")]);
+
+        let store = Server::start([text(200, "", "")]);
+        let server =
+            Server::start([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
+        let provider = open_with(&server, &with(Some(("via", "presigned"))));
+        assert_eq!(provider.capabilities().upload.mark, own.is_none());
+        upload(&*provider, marked()).await.unwrap();
+        assert_eq!(server.requests()[0].json()["external_file_id"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_found_by_its_exact_mark_within_the_scope() {
+    let item = |id: &str, mark: Value| json!({"id": id, "name": "a", "external_file_id": mark});
+    let other = "haul-b94d27b9934d3e08a52e52d7da7dabfa-0badcaff";
+    let items = [item("1", Value::Null), item("2", json!(other)), item("3", json!(MARK))];
+    let server = Server::start([
+        reply(200, &json!({"items": items}).to_string()),
+        reply(200, &json!({"items": items[..2]}).to_string()),
+        reply(200, r#"{"items":[]}"#),
+    ]);
+    let provider = open_with(&server, &[PROJECT]);
+    let found = |file: Option<File>| file.map(|file| file.id.to_string());
+    assert_eq!(found(provider.find_marked(MARK).await.unwrap()).as_deref(), Some("3"));
+    assert_eq!(found(provider.find_marked(MARK).await.unwrap()), None, "a server that ignores the filter");
+    assert_eq!(found(provider.find_marked(MARK).await.unwrap()), None);
+    let (key, project) = PROJECT;
+    assert_eq!(server.lines()[0], format!("GET /api/v1/beta/files?external_file_id={MARK}&{key}={project}"));
+}
+
+#[tokio::test]
+async fn a_mark_is_found_in_the_legacy_listing_where_the_beta_endpoints_are_missing() {
+    let item = json!({"id": "3", "name": "a", "external_file_id": MARK});
+    let server =
+        Server::start([reply(404, r#"{"detail":"Not Found"}"#), reply(200, &json!([item]).to_string())]);
+    let found = open_legacy(&server, &[]).find_marked(MARK).await.unwrap();
+    assert_eq!(found.unwrap().id.as_str(), "3");
+    assert_eq!(server.lines()[1], "GET /api/v1/files");
+    let server = Server::start([reply(404, r#"{"detail":"Not Found"}"#)]);
+    assert_eq!(open(&server).find_marked(MARK).await.unwrap_err().kind(), Kind::NotFound);
+}
+
 #[tokio::test]
 async fn an_upload_whose_answer_is_lost_is_found_by_its_mark() {
-    // The mark is random: the server has to hear it before it can list it.
+    // The server lists the file with the mark that it received: a part of it is random.
     let api = MarkedServer::start(true);
-    let file = upload(&*open(&api.server), hello()).await.unwrap();
-    assert_eq!(file.id.as_str(), "found");
+    let uploaded = send(open(&api.server), &hello()).await.unwrap();
+    assert_eq!(uploaded.file.id.as_str(), "found");
     let seen = api.server.requests();
+    assert_eq!(seen.len(), 2);
     let mark = part(&seen[0], "external_file_id");
-    assert!(uuid::Uuid::parse_str(mark.strip_prefix("haul-").unwrap()).is_ok(), "{mark}");
+    assert_eq!(mark::parse(mark), mark::parse(MARK), "{mark}");
     assert_eq!(seen[1].line(), format!("GET /api/v1/beta/files?external_file_id={mark}"));
 }
 
 #[tokio::test]
 async fn an_upload_that_is_not_found_stays_unanswered() {
     let api = MarkedServer::start(false);
-    let error = upload(&*open(&api.server), hello()).await.unwrap_err();
+    let error = send(open(&api.server), &hello()).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
-    // An id that the user gave may be that of an older file: nothing is adopted by it.
-    let server = Server::start([lost()]);
-    let error = upload(&*open_with(&server, &[("external_file_id", "e")]), hello()).await.unwrap_err();
+    // An id set by the user may belong to an older file.
+    let api = MarkedServer::start(true);
+    let error = send(open_with(&api.server, &[("external_file_id", "e")]), &hello()).await.unwrap_err();
     assert!(error.is_unanswered(), "{error}");
-    assert_eq!(server.lines().len(), 1);
+    let lines = api.server.lines();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("POST")).count(), 1, "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains("external_file_id=")), "{lines:?}");
 }
 
-/// Loses the answer to an upload and lists a file of the mark it carried, or one of another mark.
+/// Uploads a file as a command does, with a search after a lost answer.
+async fn send(provider: Box<dyn Provider>, file: &NewFile) -> Result<Uploaded> {
+    let options = UploadOptions::default();
+    let (journal, clock, interrupt) = (Journal::default(), Clock::default(), Interrupt::default());
+    Uploads::new(provider.into(), options, journal, clock, interrupt).upload(file, &Silent).await
+}
+
+/// Loses the answer to an upload, then lists a file with the mark of the upload or with another one.
 struct MarkedServer {
     server: Server,
 }
@@ -128,11 +204,10 @@ async fn a_presigned_form_has_the_file_last() {
     let store = Server::start([text(204, "", "")]);
     let fields = json!({"key": "uploads/1", "policy": "cG9saWN5"});
     let api = Server::start([announced(&store, &fields), reply(200, include_str!("replies/long.json"))]);
-    let file = NewFile::from_bytes("hello.txt", "hello world");
+    let file = NewFile { mark: Some(MARK.to_owned()), ..NewFile::from_bytes("hello.txt", "hello world") };
     upload(&*open_with(&api, &[("via", "presigned")]), file).await.unwrap();
     store.requests()[0].assert_is(include_str!("requests/store_form.http"));
-    let mark = api.requests()[0].json()["external_file_id"].as_str().unwrap().to_owned();
-    assert!(mark.starts_with("haul-"), "{mark}");
+    assert_eq!(api.requests()[0].json()["external_file_id"], MARK);
 }
 
 #[tokio::test]
