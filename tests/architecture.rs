@@ -1,4 +1,4 @@
-//! Rules for the source tree: which module may import which, which may name which crate, and how long a file may be.
+//! Rules for the source tree: permitted imports between modules, permitted uses of crates, and the length of files.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use haul::providers::REGISTRY;
 
-/// A module and the modules it may import; itself always.
+/// A module and the other modules that it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["lib"]),
     ("lib", &["cli", "commands", "context", "ui", "error", "interrupt", "model", "settings", "secret"]),
@@ -67,7 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("interrupt", &[]),
 ];
 
-/// A crate and the only places that may name it.
+/// A crate and the only files or folders that may name it.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("reqwest", &["http/"]),
     ("axum", &["emulator/"]),
@@ -86,7 +86,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("io::stderr", &["ui/"]),
 ];
 
-/// `providers/` may use the store in `local` alone.
+/// In `providers/`, only `local` may use the store.
 const EXTRA: &[(&str, &str)] = &[("providers/local/mod.rs", "store")];
 
 fn sources() -> Vec<(String, String)> {
@@ -109,7 +109,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
     paths.iter().map(|path| (relative(path), fs::read_to_string(path).expect("text"))).collect()
 }
 
-/// The code without comments, so that a word in prose is no import; and without unit tests, which may use more.
+/// The code without comments, and without unit tests, which may import more.
 fn code(path: &str, text: &str) -> String {
     if path.ends_with("properties.rs") {
         return String::new();
@@ -143,28 +143,28 @@ fn first_word(text: &str) -> String {
 }
 
 #[test]
-fn modules_import_only_what_they_may() {
-    let mut wrong = Vec::new();
+fn modules_import_only_permitted_modules() {
+    let mut violations = Vec::new();
     for (path, text) in sources() {
         let module = module_of(&path);
         let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == module);
         let Some((_, allowed)) = allowed else {
-            wrong.push(format!("{path}: no rule for {module}"));
+            violations.push(format!("{path}: no rule for {module}"));
             continue;
         };
         for import in imports(&code(&path, &text)) {
             let extra = EXTRA.contains(&(path.as_str(), import.as_str()));
             if import != module && !allowed.contains(&import.as_str()) && !extra {
-                wrong.push(format!("{path} imports {import}"));
+                violations.push(format!("{path} imports {import}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
-/// The rules themselves allow no circle, so neither can the code.
+/// The rules permit no cycle, so the code contains none.
 #[test]
-fn no_module_imports_itself_through_others() {
+fn modules_have_no_import_cycles() {
     fn reaches(from: &str, to: &str, seen: &mut BTreeSet<String>) -> bool {
         let rule = MAY_IMPORT.iter().find(|(name, _)| *name == from);
         let extra = EXTRA.iter().filter(|(path, _)| module_of(path) == from).map(|(_, module)| *module);
@@ -242,7 +242,7 @@ impl Graph {
             rest = &rest[1..];
         }
         let re_exported = rest.first().and_then(|name| self.names.get(&at)?.get(name));
-        // A name can be imported from its own module by a glob or a macro: the depth ends that.
+        // A glob or a macro can import a name from its own module; the limit of the depth ends the recursion.
         match re_exported.filter(|_| depth < 8).and_then(|path| self.resolve(&at, path, depth + 1)) {
             Some(defining) => Some(defining),
             None => self.files.contains_key(&at).then_some(at),
@@ -304,44 +304,44 @@ fn leaves(tree: &str) -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// The shortest circle through each file.
-fn circles(sources: Vec<(String, String)>) -> Vec<String> {
+/// The shortest import cycle through each file.
+fn cycles(sources: Vec<(String, String)>) -> Vec<String> {
     let graph = Graph::of(sources);
     let uses: BTreeMap<&Module, BTreeSet<Module>> =
         graph.files.keys().map(|module| (module, graph.uses(module))).collect();
-    let mut circles = BTreeSet::new();
+    let mut cycles = BTreeSet::new();
     for start in graph.files.keys() {
-        let mut ways = VecDeque::from([vec![start]]);
+        let mut paths = VecDeque::from([vec![start]]);
         let mut seen = BTreeSet::new();
-        while let Some(way) = ways.pop_front() {
-            let next = &uses[way[way.len() - 1]];
+        while let Some(path) = paths.pop_front() {
+            let next = &uses[path[path.len() - 1]];
             if next.contains(start) {
-                let mut files: Vec<&str> = way.iter().map(|module| graph.files[*module].as_str()).collect();
+                let mut files: Vec<&str> = path.iter().map(|module| graph.files[*module].as_str()).collect();
                 files.sort_unstable();
-                circles.insert(files.join(", "));
+                cycles.insert(files.join(", "));
                 break;
             }
             let new = next.iter().filter(|module| seen.insert(*module));
-            ways.extend(new.map(|module| way.iter().copied().chain([module]).collect::<Vec<_>>()));
+            paths.extend(new.map(|module| path.iter().copied().chain([module]).collect::<Vec<_>>()));
         }
     }
-    circles.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
-/// Two files that need each other are one subject in two places.
+/// Two files that import each other cannot be understood separately.
 #[test]
-fn no_file_imports_itself_through_others() {
-    let found = circles(sources());
+fn files_have_no_import_cycles() {
+    let found = cycles(sources());
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-fn circles_are_found_through_faces_and_not_between_parent_and_child() {
+fn cycles_are_found_through_re_exports_but_not_between_parent_and_child() {
     let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
-    let found = circles(vec![
+    let found = cycles(vec![
         file("a.rs", "use crate::b::{self, B};"),
-        file("b.rs", "fn b() { super::c::Face::new() }"),
-        file("c/mod.rs", "mod inner;\npub use inner::Face;\nuse inner::Other;\npub struct Base;"),
+        file("b.rs", "fn b() { super::c::Exported::new() }"),
+        file("c/mod.rs", "mod inner;\npub use inner::Exported;\nuse inner::Other;\npub struct Base;"),
         file("c/inner.rs", "use super::Base;\nuse crate::a::A;"),
         file("d.rs", "use crate::a::A;\nuse crate::c::Base;"),
     ]);
@@ -349,28 +349,28 @@ fn circles_are_found_through_faces_and_not_between_parent_and_child() {
 }
 
 #[test]
-fn use_trees_are_read() {
+fn use_trees_are_parsed() {
     let read = |tree| leaves(tree).into_iter().map(|(name, path)| format!("{name}={}", path.join("::")));
     let found: Vec<String> = read("super::{a::{self, B as C}, d, e::{\n    F,\n},\n}").collect();
     assert_eq!(found, ["a=super::a", "C=super::a::B", "d=super::d", "F=super::e::F"]);
 }
 
 #[test]
-fn crates_are_named_only_in_their_place() {
-    let mut wrong = Vec::new();
+fn crates_are_named_only_where_permitted() {
+    let mut violations = Vec::new();
     for (path, text) in sources() {
         let code = code(&path, &text);
         for (name, places) in ONLY_IN {
             let needle = if name.contains("::") { (*name).to_owned() } else { format!("{name}::") };
-            let named = code
+            let is_named = code
                 .match_indices(&needle)
                 .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
-            if named && !places.iter().any(|place| path.starts_with(place)) {
-                wrong.push(format!("{path} names {name}"));
+            if is_named && !places.iter().any(|place| path.starts_with(place)) {
+                violations.push(format!("{path} names {name}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn files_stay_short() {
 #[test]
 fn every_platform_file_is_registered() {
     let registered: BTreeSet<String> = REGISTRY.iter().map(|spec| spec.name.to_owned()).collect();
-    // What is not a platform in `providers/`.
+    // The files in `providers/` that are not platforms.
     let ours = ["mod", "capabilities", "lenient", "listing", "openai", "properties", "pushdown", "stated"];
     let present: BTreeSet<String> = sources()
         .iter()
@@ -406,15 +406,15 @@ fn every_platform_file_is_registered() {
 }
 
 #[test]
-fn nothing_is_called_by_an_empty_word() {
-    let empty = ["utils", "helpers", "common", "core", "manager", "types"];
+fn no_file_has_a_meaningless_name() {
+    let meaningless = ["utils", "helpers", "common", "core", "manager", "types"];
     for (path, _) in sources() {
-        let named = path.split('/').any(|part| empty.contains(&part.trim_end_matches(".rs")));
-        assert!(!named, "{path} says nothing about what is in it");
+        let named = path.split('/').any(|part| meaningless.contains(&part.trim_end_matches(".rs")));
+        assert!(!named, "the name of {path} does not describe its content");
     }
 }
 
-/// The sandbox clears the environment and limits the time of a run: no test starts the program without it.
+/// The sandbox clears the environment and limits the time of a run, so every test must use it.
 #[test]
 fn only_the_sandbox_starts_the_program() {
     let starts = |text: &str| text.contains(concat!("CARGO_BIN", "_EXE")) || text.contains("assert_cmd::");
@@ -423,7 +423,7 @@ fn only_the_sandbox_starts_the_program() {
     assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["support/sandbox.rs"]);
 }
 
-/// The lint holds for the library, the program, tests and benches alike, and nothing in them can lift it.
+/// The lint applies to the library, the program, tests and benches, and no attribute can override it.
 #[test]
 fn no_unsafe_code_of_our_own() {
     let manifest: toml_edit::DocumentMut = include_str!("../Cargo.toml").parse().expect("a manifest");

@@ -1,4 +1,4 @@
-//! The documents: their commands run, their generated parts are up to date, and their links lead somewhere.
+//! The documents: their commands run, their generated parts are up to date, and their links are valid.
 //!
 //! - `console` blocks run here, with the output that the page shows.
 //! - `sh` blocks and the commands of `yaml` blocks run in `tests/readme.sh`, `python` blocks in `tests/clients/run`.
@@ -62,7 +62,7 @@ impl Document {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Whether users read it: its `sh` blocks run in `tests/readme.sh`.
+    /// Whether it is for users. Its `sh` blocks then run in `tests/readme.sh`.
     fn is_for_users(&self) -> bool {
         !["CONTRIBUTING.md", "docs/architecture.md", "docs/adding-a-platform.md"].contains(&&*self.path)
     }
@@ -88,10 +88,10 @@ fn documents() -> Vec<Document> {
     paths.into_iter().map(read).collect()
 }
 
-/// Each page runs in an empty home, with platforms that `haul serve` serves.
+/// Each page runs with an empty home, and with the platforms of a `haul serve`.
 #[test]
-fn console_blocks_do_what_they_show() {
-    // A page downloads into the folder that it runs in; a failed run has left the file there.
+fn console_blocks_produce_the_shown_output() {
+    // A page downloads into the folder that it runs in, and a failed run may have left the file.
     let clean = || drop(fs::remove_file("COPY"));
     // Some commands run haul within `haul serve`.
     let path = std::env::join_paths(
@@ -131,9 +131,9 @@ fn console_blocks_do_what_they_show() {
     assert!(pages >= 6, "{pages}");
 }
 
-/// Every block has a language that some test runs, or one that holds no commands.
+/// Every block has a language that some test runs, or one without commands.
 #[test]
-fn no_command_is_left_out() {
+fn every_command_is_tested() {
     for document in documents() {
         let known: &[&str] = match document.path.as_str() {
             path if path.starts_with("docs/platforms/") => &["console", "sh", "http", "json", "text"],
@@ -176,7 +176,7 @@ fn config_files_are_valid() {
     assert!(count > 0);
 }
 
-/// Commands that build, test or measure haul are run by the scripts of the repository, or name what exists.
+/// Commands that build, test or measure haul are run by the scripts of the repository, or refer to existing items.
 #[test]
 fn commands_of_the_build_exist() {
     let read = |path: &str| fs::read_to_string(path).unwrap();
@@ -264,7 +264,7 @@ fn sources(folder: &str) -> String {
     text
 }
 
-/// A promise names the tests that hold it: `tests/FILE.rs` or a folder, and after it `test_of_that_file`.
+/// A guarantee names its tests: `tests/FILE.rs` or a folder, followed by `test_of_that_file`.
 #[test]
 fn named_tests_exist() {
     let document = fs::read_to_string("docs/security.md").unwrap();
@@ -312,9 +312,9 @@ fn named_files_exist() {
     assert!(count > 20, "{count}");
 }
 
-/// Links within a page lead to its headings, links to other pages to their headings, and links to files to files.
+/// The targets of all links exist: files, and headings of this or another page.
 #[test]
-fn links_lead_somewhere() {
+fn links_are_valid() {
     let anchor = |heading: &str| -> String {
         let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
         heading.to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
@@ -340,9 +340,9 @@ fn links_lead_somewhere() {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let path = if file.is_empty() { document.path.clone() } else { resolved(&document.path, file) };
             assert!(Path::new(&path).exists(), "{}: {target} does not exist", document.path);
-            let there = anchors.get(&path);
-            let found = heading.is_empty() || there.is_some_and(|anchors| anchors.contains(heading));
-            assert!(found, "{}: no heading {target}: {there:?}", document.path);
+            let headings = anchors.get(&path);
+            let found = heading.is_empty() || headings.is_some_and(|anchors| anchors.contains(heading));
+            assert!(found, "{}: no heading {target}: {headings:?}", document.path);
             if path != document.path {
                 linked.insert(path);
             }
@@ -376,7 +376,7 @@ fn the_readme_is_short() {
     assert!(readme.lines().count() <= 200);
 }
 
-/// Parts between `<!-- generated: NAME -->` and `<!-- end -->` are what the code writes.
+/// Parts between `<!-- generated: NAME -->` and `<!-- end -->` match the code that generates them.
 #[test]
 fn generated_parts() {
     let mut parts: BTreeMap<String, String> = BTreeMap::from([

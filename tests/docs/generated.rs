@@ -1,4 +1,4 @@
-//! `man/`, `completions/` and `haul.schema.json` are what the code would write.
+//! `man/`, `completions/` and `haul.schema.json` match the code that generates them.
 //!
 //! `HAUL_BLESS=1 cargo test --test docs` writes them.
 
@@ -23,7 +23,7 @@ fn man_pages() {
     let mut commands = pages.iter().filter(|(name, _)| !is_topic(name));
     assert!(commands.all(|(_, text)| text.contains(".SH \"EXIT STATUS\"")));
     let upload = pages.iter().find(|(name, _)| name == "haul-upload.1").map(|(_, text)| text.as_str());
-    // Also of what `-h` leaves out.
+    // Options that `-h` omits are included.
     assert!(upload.is_some_and(|text| text.contains("Stop after the first failure")));
     agree_all("man", &pages);
 }
@@ -43,51 +43,51 @@ fn json_schema() {
     let published: Value = serde_json::from_str(&published).unwrap_or_default();
     let now: Value = serde_json::from_str(&wanted).expect("a schema");
     if published["$id"] == now["$id"] {
-        let broken = broken_promises(&published["$defs"], &now["$defs"]);
+        let broken = broken_guarantees(&published["$defs"], &now["$defs"]);
         assert!(broken.is_empty(), "raise VERSION in commands/schema.rs:\n{}", broken.join("\n"));
     }
     agree(&path, &wanted);
 }
 
-/// What programs that read the published output cannot rely on any more.
-fn broken_promises(published: &Value, now: &Value) -> Vec<String> {
-    promises(published, "").difference(&promises(now, "")).cloned().collect()
+/// The guarantees of the published schema that the new one breaks.
+fn broken_guarantees(published: &Value, now: &Value) -> Vec<String> {
+    guarantees(published, "").difference(&guarantees(now, "")).cloned().collect()
 }
 
-/// Each key, type and word of a schema, with its path. Prose promises nothing.
-fn promises(schema: &Value, path: &str) -> BTreeSet<String> {
+/// The guarantees of a schema: each key, type and constant with its path, without descriptions.
+fn guarantees(schema: &Value, path: &str) -> BTreeSet<String> {
     let Some(keys) = schema.as_object() else { return BTreeSet::from([format!("{path} = {schema}")]) };
     let mut all = BTreeSet::new();
     for (key, value) in keys.iter().filter(|(key, _)| !["$comment", "description"].contains(&key.as_str())) {
         match value.as_array() {
             Some(choices) if key == "oneOf" || key == "anyOf" => {
                 for choice in choices {
-                    // Choices may come in any order: each goes by its word.
+                    // Choices have no order, so each is identified by its constant.
                     let word = [&choice["const"], &choice["properties"]["event"]["const"], &choice["$ref"]];
                     let word = word.into_iter().find_map(Value::as_str).unwrap_or_default();
-                    all.extend(promises(choice, &format!("{path}|{word}")));
+                    all.extend(guarantees(choice, &format!("{path}|{word}")));
                 }
             }
             Some(names) if key == "required" => {
                 all.extend(names.iter().map(|name| format!("{path} always has {name}")));
             }
-            _ => all.extend(promises(value, &format!("{path}/{key}"))),
+            _ => all.extend(guarantees(value, &format!("{path}/{key}"))),
         }
     }
     all
 }
 
 #[test]
-fn a_field_that_goes_or_changes_is_a_broken_promise() {
+fn a_removed_or_changed_field_breaks_a_guarantee() {
     let published: Value = serde_json::from_str(&schema::document()).expect("a schema");
     let broken = |change: fn(&mut Value)| {
         let mut now = published.clone();
         change(&mut now["$defs"]);
-        broken_promises(&published["$defs"], &now["$defs"])
+        broken_guarantees(&published["$defs"], &now["$defs"])
     };
     assert_eq!(broken(|_| {}), [""; 0]);
     assert_eq!(broken(|defs| defs["file"]["properties"]["more"] = "new".into()), [""; 0]);
-    assert_eq!(broken(|defs| defs["file"]["description"] = "in other words".into()), [""; 0]);
+    assert_eq!(broken(|defs| defs["file"]["description"] = "reworded".into()), [""; 0]);
     let changes: [fn(&mut Value); 5] = [
         |defs| defs["file"]["properties"]["size"]["type"] = "string".into(),
         |defs| drop(defs["file"]["properties"].as_object_mut().and_then(|fields| fields.remove("name"))),

@@ -1,7 +1,7 @@
-//! Generated files and documents are what the code would write, and every command in them runs.
+//! Generated files and documents match the code, and every command in the documents runs.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, its helpers too")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test, in helpers as well")]
 
 #[path = "../it/support/mod.rs"]
 mod support;

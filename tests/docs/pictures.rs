@@ -1,6 +1,6 @@
 //! The pictures of the main screens: real runs in a terminal of 80 columns, drawn as SVG.
 //!
-//! `HAUL_BLESS=1 cargo test --test docs pictures` draws them anew.
+//! `HAUL_BLESS=1 cargo test --test docs pictures` redraws them.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::support::terminal::On;
 
 const COLUMNS: u16 = 80;
 
-/// Quiet colours that can be read on this background, which stands out from a white page and from a dark one.
-const INK: Color = Color::Rgb(RgbColor(0xe6, 0xed, 0xf3));
-const PAPER: Color = Color::Rgb(RgbColor(0x16, 0x1b, 0x22));
+/// Muted colours with enough contrast to the background, which is distinct from white and from dark pages.
+const FOREGROUND: Color = Color::Rgb(RgbColor(0xe6, 0xed, 0xf3));
+const BACKGROUND: Color = Color::Rgb(RgbColor(0x16, 0x1b, 0x22));
 const FRAME: &str = "#484f58";
 /// Black, red, green, yellow, blue, magenta, cyan, white; then the bright ones.
 const COLORS: Palette = Palette([
@@ -38,7 +38,7 @@ const COLORS: Palette = Palette([
     RgbColor(0xff, 0xff, 0xff),
 ]);
 
-/// What a terminal shows of one command after the other.
+/// The terminal output of a sequence of commands.
 struct Recording {
     env: Sandbox,
     screen: String,
@@ -54,12 +54,12 @@ impl Recording {
         Self { env, screen: String::new() }
     }
 
-    /// Puts files into the store, at that time of the day that the pictures show.
+    /// Runs a line at this time of the day without showing it.
     fn before(&self, time: &str, line: &str) {
         self.env.run(self.env.bash(line).env("HAUL_NOW", format!("2026-03-01T{time}Z"))).ok();
     }
 
-    /// Types a line at noon, and shows it and what comes of it.
+    /// Runs a line at noon, and shows the line and its output.
     fn types(&mut self, line: &str) {
         let mut command = self.env.bash(line);
         command.env("HAUL_NOW", "2026-03-01T12:00:00Z");
@@ -71,13 +71,13 @@ impl Recording {
     }
 
     fn draw(self) -> String {
-        let screen = wrapped(&with_steady_ids(self.screen.trim_end()));
-        let svg = Term::new().palette(COLORS).fg_color(INK).bg_color(PAPER).render_svg(&screen);
-        // The paper alone would have no edge on a dark page, and ends a little early.
+        let screen = wrapped(&with_fixed_ids(self.screen.trim_end()));
+        let svg = Term::new().palette(COLORS).fg_color(FOREGROUND).bg_color(BACKGROUND).render_svg(&screen);
+        // On a dark page the background needs a frame, and the picture is a little too short.
         let height = 18 * screen.lines().count() + 20;
-        let paper = r#"class="bg" />"#;
-        assert!(svg.contains(paper) && svg.contains(&format!(r#"height="{height}px""#)));
-        svg.replacen(paper, &format!(r#"class="bg" stroke="{FRAME}" stroke-width="2" />"#), 1).replacen(
+        let background = r#"class="bg" />"#;
+        assert!(svg.contains(background) && svg.contains(&format!(r#"height="{height}px""#)));
+        svg.replacen(background, &format!(r#"class="bg" stroke="{FRAME}" stroke-width="2" />"#), 1).replacen(
             &format!(r#"height="{height}px""#),
             &format!(r#"height="{}px""#, height + 6),
             1,
@@ -85,7 +85,7 @@ impl Recording {
     }
 }
 
-/// Breaks lines where the terminal does. There may be nothing on the screen but text and its colours.
+/// Wraps lines like the terminal. The screen must contain only text and colours.
 fn wrapped(screen: &str) -> String {
     let (mut wrapped, mut column) = (String::new(), 0);
     let mut rest = screen.chars();
@@ -115,16 +115,16 @@ fn wrapped(screen: &str) -> String {
     wrapped
 }
 
-/// Ids differ from run to run: the first one becomes the same in each, and so on, at the same width.
-fn with_steady_ids(screen: &str) -> String {
+/// Replaces the ids, which differ between runs, with fixed ones of the same width.
+fn with_fixed_ids(screen: &str) -> String {
     let is_id = |word: &str| word.len() == 16 && word.starts_with("1kjm");
-    let mut steady = BTreeMap::new();
+    let mut fixed = BTreeMap::new();
     let words = screen.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| is_id(word));
     for word in words {
-        let next = steady.len() + 1;
-        steady.entry(word).or_insert_with(|| format!("1kjmma2g0{next}h{next}xk{next}w"));
+        let next = fixed.len() + 1;
+        fixed.entry(word).or_insert_with(|| format!("1kjmma2g0{next}h{next}xk{next}w"));
     }
-    steady.iter().fold(screen.to_owned(), |screen, (id, name)| screen.replace(id, name))
+    fixed.iter().fold(screen.to_owned(), |screen, (id, name)| screen.replace(id, name))
 }
 
 fn tour() -> String {

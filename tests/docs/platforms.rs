@@ -18,7 +18,7 @@ pub fn parts() -> Vec<(&'static str, String)> {
     REGISTRY.iter().map(|spec| part(spec.name)).collect()
 }
 
-/// What all dialects share, then a column for each dialect where they differ.
+/// The facts that all dialects share, then a table with a column per dialect.
 fn table(rows: &[Value]) -> String {
     let first = &rows[0];
     let mut table = String::from("| | |\n| --- | --- |\n");
@@ -45,7 +45,7 @@ fn table(rows: &[Value]) -> String {
             let _ = write!(table, "| {title} |");
             for row in rows {
                 let text = match row[key].as_array() {
-                    // Operators such as `<` and `~` are Markdown elsewhere.
+                    // Outside of code, operators such as `<` and `~` are Markdown.
                     Some(items) if *key == "filter" => {
                         let code: Vec<_> = items.iter().map(|item| format!("`{}`", words(item))).collect();
                         code.join(", ")

@@ -6,7 +6,7 @@ use haul::providers::REGISTRY;
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
-/// What is typed, and the expected suggestion.
+/// The typed arguments, and the expected suggestion.
 const TYPED: &[(&[&str], &str)] = &[
     (&["lss"], "haul ls"),
     (&["uplaod", "a.txt"], "haul upload"),

@@ -1,4 +1,4 @@
-//! Request bodies: complete, in order, checked, in constant memory.
+//! Request bodies: their content, their checksums, and constant memory.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

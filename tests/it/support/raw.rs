@@ -110,7 +110,7 @@ impl Answer {
         self.json()
     }
 
-    /// The keys of the body in order.
+    /// The keys of the body, in the order of the document.
     pub fn keys(&self) -> Vec<String> {
         keys(&self.json()).into_iter().map(str::to_owned).collect()
     }
@@ -139,7 +139,7 @@ fn line(stream: &mut impl Read) -> io::Result<String> {
     Ok(String::from_utf8(line).unwrap())
 }
 
-/// The keys of an object in order.
+/// The keys of an object, in the order of the document.
 pub fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }

@@ -284,7 +284,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Sends `answers` in order, then 599.
+    /// Sends the `answers` one by one, then 599.
     pub fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self::start_with(|_| answers)
     }
@@ -300,7 +300,7 @@ impl Server {
         Self::serve(listener, None, Source::Script(Box::new(answer)))
     }
 
-    /// Sends `answers` in order; the last one is sent for all further requests.
+    /// Sends the `answers` one by one, and the last one for all further requests.
     pub fn repeating(answers: impl IntoIterator<Item = Answer>) -> Self {
         let answers: Vec<_> = answers.into_iter().collect();
         let answer = move |number: usize| answers[number.min(answers.len() - 1)].clone();

@@ -163,7 +163,7 @@ async fn existing_files_are_skipped_replaced_or_refused() {
     assert_eq!(replaced.action, Action::Replaced);
     let stored = platform.stored();
     assert_eq!(stored.iter().map(|file| &file.id).collect::<Vec<_>>(), [&replaced.file.id]);
-    // The same if only the platform's response shows that there is no such operation.
+    // The same if only the platform's response shows that it does not support the operation.
     let platform = Platform::start(&[]);
     let provider = provider_at(&platform.root, "auto");
     send(&provider, file(1)).await.unwrap();

@@ -148,7 +148,7 @@ async fn a_source_that_changed_or_cannot_be_read_leaves_nothing() {
     }
 }
 
-/// Says that the first bytes were read, then holds the reading up until it is told to go on.
+/// Notifies after the first read, and blocks the reader until it receives a message.
 struct Gate {
     first: tokio::sync::Notify,
     go_on: Mutex<mpsc::Receiver<()>>,

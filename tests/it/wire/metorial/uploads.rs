@@ -16,7 +16,7 @@ async fn the_first_upload_learns_the_dialect_and_goes_to_the_upload_host() {
     uploads.requests()[0].assert_is(include_str!("request-upload-seed.http"));
     assert!(!provider.capabilities().upload.metadata, "the seed has no title");
 
-    // Any answer tells the dialect: none is asked for only that.
+    // Every response shows the dialect, so no separate request is necessary.
     let server = Server::start(vec![magnetar(MAGNETAR), magnetar(UPLOADED)]);
     let provider = open(&server, "auto");
     provider.stat(&id()).await.unwrap();

@@ -4,7 +4,7 @@ use crate::find::support::{haul, listed, names, refused, typed};
 use crate::platforms::xai::{AUTO, GATEWAY, OPENAI};
 use crate::support::rig::{Case, Rig};
 
-/// What the hint says works where the server speaks several dialects.
+/// The hint works on a server with several dialects.
 #[test]
 fn a_hint_is_for_the_server_that_was_asked() {
     let rig = two(AUTO);
