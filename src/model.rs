@@ -1,6 +1,6 @@
-//! What every platform's objects are translated into.
+//! The data model shared by all platforms.
 //!
-//! A leaf: this module imports nothing of the crate. [`File`] is a public contract, printed by `--json`.
+//! This module imports nothing else of the crate. `--json` prints [`File`], so its fields are a public contract.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 /// A JSON object whose keys keep their order.
 pub type Object = Map<String, Value>;
 
-/// The id a platform gave a file. Opaque: never parsed, always percent-encoded in a path.
+/// A platform's id of a file. Opaque: never parsed, always percent-encoded in a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -46,7 +46,7 @@ impl From<String> for FileId {
     }
 }
 
-/// Status words, in lower case, after which a platform has finished with a file.
+/// The status words, in lowercase, of files that a platform has finished processing.
 #[derive(Clone, Copy, Debug)]
 pub struct StatusWords {
     /// The file is ready for use.
@@ -59,14 +59,14 @@ impl StatusWords {
     /// No words.
     pub const NONE: Self = Self { ready: &[], failed: &[] };
 
-    /// The words that several platforms use.
+    /// The words used by several platforms.
     pub const COMMON: Self = Self {
         ready: &["complete", "completed", "indexed", "processed", "ready"],
         failed: &["failed", "error", "cancelled"],
     };
 }
 
-/// Lower-case hexadecimal: two digits a byte.
+/// Formats bytes as lowercase hexadecimal, two digits per byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
@@ -101,7 +101,7 @@ impl fmt::Debug for Warn {
     }
 }
 
-/// Checksums that the platform states, lower-case hex; a missing one was not stated.
+/// Checksums reported by the platform, in lowercase hex. A checksum that is not reported is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Checksums {
@@ -116,43 +116,43 @@ pub struct Checksums {
     pub md5: Option<String>,
 }
 
-/// One file on one platform. Every key is always present in JSON; null where the platform does not say.
+/// A file on a platform. In JSON every key is always present; null if the platform does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "file")]
 pub struct File {
     /// The provider's name, such as `xai`.
     pub provider: String,
-    /// The profile it was reached by.
+    /// The profile used to access the file.
     pub profile: String,
     /// The platform's id.
     pub id: FileId,
-    /// The name as the server gave it; made safe only when shown on a terminal.
+    /// The name as reported by the server; escaped only in a terminal.
     pub name: String,
     /// Size in bytes.
     pub size: Option<u64>,
-    /// Media type, the platform's own word.
+    /// Media type, as reported by the platform.
     pub content_type: Option<String>,
-    /// What the file is for, the platform's own word.
+    /// Purpose, as reported by the platform.
     pub purpose: Option<String>,
     /// Folder path on the platform, without the file name.
     pub path: Option<String>,
-    /// The platform's own status word; unknown words pass through.
+    /// Status, as reported by the platform.
     pub status: Option<String>,
-    /// When it was created, UTC.
+    /// Time of creation, UTC.
     pub created_at: Option<Timestamp>,
-    /// When it was last changed, UTC.
+    /// Time of the last change, UTC.
     pub updated_at: Option<Timestamp>,
-    /// When the platform removes it, UTC; null when it never does or does not say.
+    /// Expiry, UTC; null if the file does not expire or the platform does not report it.
     pub expires_at: Option<Timestamp>,
-    /// Only what the platform states.
+    /// Checksums reported by the platform.
     pub checksums: Checksums,
-    /// The user's own keys.
+    /// User-defined metadata.
     pub metadata: Object,
-    /// Whether the bytes can be fetched.
+    /// Whether the content can be downloaded.
     pub downloadable: Option<bool>,
-    /// A URL whose GET gives the bytes.
+    /// URL of the content.
     pub url: Option<String>,
-    /// Every field of the reply that is not translated above, untouched.
+    /// All other fields of the platform's response, unchanged.
     pub extra: Object,
 }
 
@@ -180,7 +180,7 @@ impl File {
 }
 
 impl File {
-    /// All fields and one more: the row of a command that says what it did with a file.
+    /// All fields and an additional one, for commands that add a field to the row of a file.
     pub const fn fields_and(more: &'static str) -> [&'static str; Self::FIELDS.len() + 1] {
         let mut fields = [more; Self::FIELDS.len() + 1];
         let mut at = 0;
@@ -192,25 +192,25 @@ impl File {
     }
 }
 
-/// A link to a file's bytes.
+/// A link to the content of a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Link {
-    /// The platform's id of the link, where it has one.
+    /// The platform's id of the link, if it has one.
     pub id: Option<String>,
-    /// The URL; whoever has it can read the file.
+    /// The URL; anyone who has it can read the file.
     pub url: String,
-    /// When it stops working, UTC; null when it does not.
+    /// Expiry, UTC; `None` if the link does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Which file a user means.
+/// A reference to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ref {
-    /// An id or else an exact name.
+    /// An id, or an exact name if no file has this id.
     Any(String),
-    /// `id:…`: an id only.
+    /// An id, written `id:…`.
     Id(String),
-    /// `name:…`: an exact name only.
+    /// An exact name, written `name:…`.
     Name(String),
 }
 
@@ -223,18 +223,18 @@ impl Ref {
     }
 }
 
-/// `[profile:]ref`, as typed on the command line.
+/// A reference as typed on the command line, `[profile:]ref`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// The profile, if one was named; else the command's.
+    /// The profile; `None` selects the command's profile.
     pub profile: Option<String>,
     /// The file.
     pub reference: Ref,
 }
 
 impl Address {
-    /// Parses `[profile:][id:|name:]text`. A prefix counts as a profile only if `is_profile` says so, so that a
-    /// name such as `a:b.txt` stays a name.
+    /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true, so that `a:b.txt` can
+    /// be a name.
     pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {
         let (profile, rest) = match text.split_once(':') {
             Some((prefix, rest)) if is_profile(prefix) => (Some(prefix.to_owned()), rest),
@@ -262,60 +262,59 @@ impl fmt::Display for Address {
     }
 }
 
-/// Where the bytes of a new file come from. Always something that can be opened again, so that a request can be
-/// made afresh for each attempt.
+/// The source of a new file's content. It can be opened repeatedly, so that each attempt can send it from the start.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A file on this machine.
     Path(PathBuf),
-    /// A temporary file that goes away with the last use: standard input, kept so that it can be sent again.
+    /// A temporary file with a copy of standard input, deleted when the last reference is dropped.
     Spooled(Arc<tempfile::NamedTempFile>),
     /// Bytes in memory.
     Bytes(bytes::Bytes),
 }
 
-/// What time it is; fixed in tests.
+/// The clock; tests fix its time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock(pub Option<Timestamp>);
 
 impl Clock {
-    /// Now.
+    /// The current time.
     pub fn now(self) -> Timestamp {
         self.0.unwrap_or_else(Timestamp::now)
     }
 }
 
-/// A hash that stands for a value in a set of many; it differs between versions of haul.
+/// Hashes a value for sets in memory. The result can differ between versions of haul.
 pub fn hash_of(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The timestamp that is `duration` after `time`, or the last whole second there is.
+/// Adds `duration` to `time`; saturates at the last representable second.
 pub fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
     let last = || Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);
     time.checked_add(duration).unwrap_or_else(|_| last())
 }
 
-/// A file that is to be uploaded.
+/// A file to upload.
 #[derive(Clone, Debug)]
 pub struct NewFile {
-    /// The bytes.
+    /// The source of the content.
     pub source: Source,
-    /// The name it gets on the platform.
+    /// The name on the platform.
     pub name: String,
     /// Size in bytes, measured when the upload was planned.
     pub size: u64,
     /// Media type.
     pub content_type: String,
-    /// What it is for; None takes the platform's default.
+    /// Purpose; `None` selects the platform's default.
     pub purpose: Option<String>,
-    /// The user's own keys.
+    /// User-defined metadata.
     pub metadata: Object,
-    /// Lifetime from now.
+    /// Lifetime after the upload.
     pub expires: Option<SignedDuration>,
-    /// Whether a file whose content is replaced keeps its name.
+    /// Whether a replaced file keeps its name.
     pub keeps_name: bool,
     /// Identification that the platform stores with the file, from which an upload with a lost answer is found. Only
     /// platforms with such a field send it.
@@ -340,14 +339,14 @@ impl NewFile {
     }
 }
 
-/// A change to what is known about a file. Absent parts stay as they are.
+/// A change to the properties of a file. Properties that are `None` stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Patch {
-    /// Keys to set in the user's metadata.
+    /// Metadata keys to set.
     pub set: Object,
-    /// Keys to remove from it.
+    /// Metadata keys to remove.
     pub unset: Vec<String>,
-    /// Whether `set` takes the place of all metadata.
+    /// Whether to remove all keys that are not in `set`.
     pub replace: bool,
     /// A new name.
     pub name: Option<String>,
@@ -358,7 +357,7 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// The metadata after this patch: what `before` becomes.
+    /// Applies the patch to the metadata `before`.
     pub fn apply(&self, before: &Object) -> Object {
         let mut after = if self.replace { Object::new() } else { before.clone() };
         for (key, value) in &self.set {
@@ -368,7 +367,7 @@ impl Patch {
         after
     }
 
-    /// Whether the user's metadata is touched.
+    /// Whether the patch changes metadata.
     pub fn touches_metadata(&self) -> bool {
         self.replace || !self.set.is_empty() || !self.unset.is_empty()
     }
@@ -379,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_takes_a_prefix_for_a_profile_only_if_it_exists() {
+    fn address_prefix_is_a_profile_only_if_it_exists() {
         let known = |name: &str| name == "xai";
         let parse = |text| Address::parse(text, known);
         assert_eq!(
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_list_is_what_json_prints() {
+    fn fields_match_the_json_keys() {
         let Value::Object(printed) = serde_json::to_value(File::default()).expect("a file serialises") else {
             panic!("a file is an object")
         };

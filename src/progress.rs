@@ -1,52 +1,52 @@
-//! What a transfer tells about how far it is. The ui decides how that looks.
+//! The progress of transfers. Transfers report to [`Progress`]; `ui` shows it.
 
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How an item ended.
+/// The outcome of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Outcome {
-    /// All of it arrived.
+    /// The item was transferred.
     Done,
-    /// There was nothing to send: it was there already.
+    /// The item already existed and was not transferred.
     Skipped,
-    /// It did not arrive.
+    /// The transfer failed.
     Failed,
 }
 
-/// Listens to a transfer, or to one item of it.
+/// Receives the progress of a transfer, or of one item of it.
 ///
-/// Positions are absolute, so an attempt that starts over simply reports a smaller number.
+/// Positions are absolute: an attempt that starts over reports a smaller number.
 pub trait Progress: Send + Sync {
-    /// Says how much there is to do in all, as far as it is known yet: items and bytes.
+    /// Reports the total number of items and bytes known so far.
     fn expect(&self, _items: u64, _bytes: u64) {}
 
-    /// Begins an item; what is reported to the returned value is about that item.
+    /// Begins an item. The returned value receives the progress of this item.
     fn item(&self, _name: &str, _size: Option<u64>) -> Arc<dyn Progress> {
         Arc::new(Silent)
     }
 
-    /// Reports that `bytes` of this item have moved.
+    /// Reports the number of bytes of this item transferred so far.
     fn at(&self, _bytes: u64) {}
 
-    /// Hears the bytes of an upload as they are read, `offset` from the start of the file, on the reading thread. An
-    /// attempt that starts over begins at 0 again.
+    /// Receives the bytes of an upload as they are read, with their `offset` in the file. Called on the reading thread. An
+    /// attempt that starts over begins at offset 0 again.
     fn read(&self, _offset: u64, _bytes: &[u8]) {}
 
     /// Ends this item.
     fn finish(&self, _outcome: Outcome) {}
 }
 
-/// Listens and says nothing.
+/// Ignores all progress.
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// A listener that says nothing.
+/// A receiver that ignores all progress.
 pub fn silent() -> Arc<dyn Progress> {
     Arc::new(Silent)
 }

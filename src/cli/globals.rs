@@ -1,4 +1,4 @@
-//! The flags of every command.
+//! The global options.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::model::Clock;
 use crate::settings::{Env, Flags, env};
 use crate::ui::{self, ProgressMode, When};
 
-/// Options of every command.
+/// The options that every command accepts.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Globals {
     /// Use this profile; the name of each platform is a built-in profile
@@ -129,7 +129,7 @@ impl Globals {
         }
     }
 
-    /// The settings in the flags of every command.
+    /// The settings given as global options.
     pub fn settings(&self) -> Flags {
         Flags {
             link: None,

@@ -1,4 +1,4 @@
-//! The command line: global flags, the list of commands, and errors of usage in the format of all others.
+//! The command line: global options, the list of commands, and usage errors.
 
 mod globals;
 pub mod usage;
@@ -25,10 +25,10 @@ const STYLES: Styles = Styles::styled()
     haul ls '*.pdf' -p xai\n  \
     haul get report.pdf -o copy.pdf\n\n\
     With nothing configured, files go to `local`, an embedded store on this machine. `haul COMMAND --help` has more \
-    examples; `haul help TOPIC` tells of filters, output, environment and exit-codes.")]
+    examples; `haul help TOPIC` describes filters, output, environment and exit-codes.")]
 #[command(after_help = "With nothing configured, files go to `local`, an embedded store on this machine.\n\
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,\n\
-    `haul help TOPIC` tells of filters, output, environment and exit-codes.")]
+    `haul help TOPIC` describes filters, output, environment and exit-codes.")]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Usage errors of the command-line parser as an [`Error`]: with hints that can be typed, and as JSON if requested.
+//! Converts usage errors of the command-line parser to [`Error`], with hints that can be typed.
 
 use std::ffi::OsString;
 use std::num::ParseIntError;
@@ -11,7 +11,7 @@ use crate::error::{Error, nearest};
 /// Converts an error of the parser. Help and version output is not an error.
 pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> Error {
     let text = |kind| wrong.get(kind).map(words).unwrap_or_default();
-    // Now each command knows the options that all have.
+    // Propagates the global options to each command.
     root.build();
     let (command, path) = command(&root, arguments);
     let given = |kind| text(kind).join(", ");
@@ -47,7 +47,7 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
                 Some(why) if why.is::<ParseIntError>() => {
                     format!("{argument}: {value:?} is not a whole number")
                 }
-                // It names the value itself.
+                // The reason already contains the value.
                 Some(why) if why.to_string().starts_with(&value) => format!("{argument}: {why}"),
                 Some(why) => format!("{argument}: {value:?}: {why}"),
                 None => format!("{argument}: invalid value {value:?}"),
@@ -83,8 +83,8 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     error.hint(format!("see `{path} --help`"))
 }
 
-/// The error for an option in place of the value of another one, as in `--name --json`. Clap accepts it as the value
-/// where values may begin with a minus sign; `--name=--json` is not an error.
+/// The error for an option whose value is missing and that is followed by another option, as in `--name --json`. Clap
+/// takes the second option as the value if values may begin with a minus sign. `--name=--json` is not an error.
 pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Option<Error> {
     let words = arguments.iter().skip(1).take_while(|word| *word != "--");
     let words: Vec<&str> = words.map(|word| word.to_str().unwrap_or_default()).collect();
@@ -111,7 +111,7 @@ pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Opti
     )
 }
 
-/// The command that the arguments are for, and how it is typed: `haul meta set`.
+/// The command selected by the arguments, and its full name, such as `haul meta set`.
 fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut path) = (root, root.get_name().to_owned());
     for word in arguments.iter().skip(1).take_while(|word| *word != "--") {
@@ -147,14 +147,14 @@ fn options(command: &Command) -> impl Iterator<Item = &str> {
     command.get_arguments().filter(|option| !option.is_hide_set()).filter_map(|option| option.get_long())
 }
 
-/// The first of the examples in a command's help.
+/// The first example in a command's help.
 fn example(command: &Command) -> Option<String> {
     let help = command.get_after_long_help()?.to_string();
     let line = help.lines().skip_while(|line| *line != "Examples:").nth(1)?;
     Some(line.trim().to_owned())
 }
 
-/// `PATH` for `<PATH>...`, but `--name <NAME>` as it is.
+/// Strips the brackets of a positional argument: `PATH` for `<PATH>...`. `--name <NAME>` stays unchanged.
 fn bare(argument: &str) -> &str {
     argument.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(argument)
 }

@@ -86,7 +86,7 @@ impl Options {
             None => {
                 let names =
                     self.platforms.iter().flat_map(|platform| platform.quirks).map(|quirk| quirk.name);
-                return Err(wrong("there is none of that name".to_owned()).did_you_mean(name, names));
+                return Err(wrong("unknown name".to_owned()).did_you_mean(name, names));
             }
             Some(quirk) if quirk.value.is_empty() && !value.is_empty() => {
                 return Err(wrong("it takes no value".to_owned()));
@@ -228,14 +228,12 @@ mod tests {
         assert!(dialect.contains("one has no dialect `newest` | dialects: one=new, one=old"), "{dialect}");
         let quirk = said(options.set_quirk("rangez"));
         assert!(
-            quirk.ends_with(
-                "there is none of that name | did you mean `ranges`? quirks: order=id|created, ranges"
-            ),
+            quirk.ends_with("unknown name | did you mean `ranges`? quirks: order=id|created, ranges"),
             "{quirk}"
         );
         assert!(said(options.set_quirk("order")).contains("it needs a value"));
         assert!(said(options.set_quirk("ranges=1")).contains("it takes no value"));
-        assert!(said(options.set_quirk("two.order=id")).contains("there is none of that name"));
+        assert!(said(options.set_quirk("two.order=id")).contains("unknown name"));
     }
 
     #[test]

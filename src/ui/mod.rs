@@ -1,16 +1,16 @@
-//! The two streams: data on stdout, talk on stderr. The only place that writes to either.
+//! The output: data on stdout, messages on stderr. No other module writes to either.
 //!
 //! | | terminal | pipe | `--json`, `--jsonl` |
 //! | --- | --- | --- | --- |
-//! | rows | a table | tab-separated, whole values, no header | one array; one object a line |
-//! | errors | `error: …` | `error: …` | one object a line on stderr |
+//! | rows | a table | tab-separated, unshortened values, no header | one array; one object per line |
+//! | errors | `error: …` | `error: …` | one object per line on stderr |
 //!
-//! Notes and warnings are one object a line, too, where errors are: `{"note":"…"}`, `{"warning":"…"}`. Hints come on a
-//! terminal only, and as text only. `--color always` colours tables and labels, never what a pipe gets.
+//! In JSON formats notes and warnings are objects too: `{"note":"…"}`, `{"warning":"…"}`. Hints appear only as text and
+//! only on a terminal. `--color always` colours tables and labels, but not tab-separated values.
 //!
-//! Text from elsewhere is made safe before it is shown (`sanitize`): in tables, notes, errors and questions unsafe
-//! characters appear as `\u{1b}`, in JSON on a terminal as JSON's own `\u001b`. A pipe gets values as they are, except
-//! that tab, line feed, carriage return and backslash in text are written `\t \n \r \\`, so that a row is one line.
+//! Text from files and servers is escaped: unsafe characters appear as `\u{1b}` in tables, notes, errors and questions,
+//! and as `\u001b` in JSON on a terminal. A pipe gets unchanged values, except that tab, line feed, carriage return and
+//! backslash are written `\t \n \r \\`, so that each row is one line.
 
 mod options;
 mod progress;
@@ -37,19 +37,19 @@ pub use rows::Rows;
 pub use streams::Streams;
 pub use text::{is_unsafe, one_line, wrap_text};
 
-/// Writes data and talk. Clones share the streams.
+/// Writes data and messages. Clones share the streams.
 #[derive(Clone)]
 pub struct Ui(Arc<Inner>);
 
 struct Inner {
     options: Options,
     streams: Arc<streams::Shared>,
-    /// The transfer whose bars may be on the screen.
+    /// The latest transfer, whose bars can be on the screen.
     job: Mutex<Weak<Job>>,
 }
 
 impl Ui {
-    /// A ui on the process's own streams.
+    /// A ui on the streams of the process.
     pub fn new(options: Options) -> Self {
         Self::with_streams(options, Streams::process())
     }
@@ -65,13 +65,13 @@ impl Ui {
         Self(Arc::new(Inner { options, streams, job: Mutex::default() }))
     }
 
-    /// Begins a run of rows. An unknown `--fields` name is a usage error that lists the valid ones and suggests the
-    /// nearest.
+    /// Starts writing rows. An unknown name in `--fields` is a usage error that suggests the most similar field and lists
+    /// all.
     pub fn rows(&self, columns: Columns) -> Result<Rows> {
         Rows::new(self, columns, false)
     }
 
-    /// As [`rows`](Self::rows), but on a terminal each row is a block of `field: value` lines.
+    /// Like [`rows`](Self::rows), but a terminal shows each row as a block of `field  value` lines.
     pub fn records(&self, columns: Columns) -> Result<Rows> {
         Rows::new(self, columns, true)
     }
@@ -81,7 +81,7 @@ impl Ui {
         self.0.streams.in_tty
     }
 
-    /// Whether somebody can answer a question: stdin and stderr are terminals and `CI` is not set.
+    /// Whether a user can answer questions: stdin and stderr are terminals and `CI` is not set.
     pub fn can_ask(&self) -> bool {
         self.0.streams.in_tty && self.0.streams.err_tty && !self.0.options.env.ci
     }
@@ -91,7 +91,7 @@ impl Ui {
         self.0.streams.out_tty
     }
 
-    /// The shape of what goes to stdout.
+    /// The format of data on stdout.
     pub fn format(&self) -> Format {
         self.0.options.format
     }
@@ -111,41 +111,40 @@ impl Ui {
         self.0.streams.width()
     }
 
-    /// Says something on stderr, unless `--quiet`.
+    /// Writes a note to stderr, unless `--quiet` is given.
     pub fn note(&self, text: &str) {
         if !self.0.options.quiet {
-            self.say(&Talk::Note(text), || format!("{}\n", text::indented_lines(text)));
+            self.say(&Message::Note(text), || format!("{}\n", text::indented_lines(text)));
         }
     }
 
-    /// Says something on stderr that `-v` asked for.
+    /// Writes a note to stderr if `-v` is given.
     pub fn detail(&self, text: &str) {
         if self.0.options.verbose > 0 {
             self.note(text);
         }
     }
 
-    /// Warns on stderr: `warning: …`; not silenced by `--quiet`.
+    /// Writes a warning to stderr, even with `--quiet`.
     pub fn warn(&self, text: &str) {
-        self.say(&Talk::Warning(text), || self.labelled("warning", text));
+        self.say(&Message::Warning(text), || self.labelled("warning", text));
     }
 
-    /// Suggests on stderr what to type next, on a terminal only: `hint: …`.
+    /// Writes a hint to stderr if it is a terminal.
     pub fn hint(&self, text: &str) {
         if self.0.streams.err_tty && !self.0.options.quiet && self.format() == Format::Text {
-            self.talk(&self.labelled("hint", text));
+            self.write_message(&self.labelled("hint", text));
         }
     }
 
-    /// As [`hint`](Self::hint), but only where the rows are looked at, too: of no use beside what a script takes.
+    /// Like [`hint`](Self::hint), but only if stdout is a terminal too: scripts that read the rows need no hint.
     pub fn suggest(&self, text: &str) {
         if self.out_is_terminal() {
             self.hint(text);
         }
     }
 
-    /// Shows an error on stderr, as text or as one JSON object. One that was shown already, and a closed pipe, stay
-    /// silent.
+    /// Writes an error to stderr, as text or as a JSON object. Ignores closed pipes and errors that are already reported.
     pub fn error(&self, error: &Error) {
         if error.is_reported() || error.kind() == Kind::ClosedPipe {
             return;
@@ -156,11 +155,11 @@ impl Ui {
                 error.lines().into_iter().map(|(label, text)| self.labelled(label, &text)).collect()
             }
         };
-        self.talk(&text);
+        self.write_message(&text);
     }
 
-    /// Asks on stderr, reads from stdin: true for y or yes. Default no; no answer is no. A usage error where nobody
-    /// [can answer](Self::can_ask).
+    /// Asks a question and returns true for the answers `y` and `yes`; the default is no. Fails with a usage error without
+    /// an [interactive user](Self::can_ask).
     pub fn confirm(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
             return Err(Error::usage(format!("{question}: there is no terminal to ask on")).hint("`--yes`"));
@@ -171,7 +170,7 @@ impl Ui {
             streams.err(&question);
             let answer = streams.answer()?;
             if answer.is_none() {
-                // The cursor still stands behind the question.
+                // At the end of input the cursor is still on the line of the question.
                 streams.err("\n");
             }
             Ok(answer)
@@ -180,8 +179,8 @@ impl Ui {
         Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
-    /// Asks for a secret without echo on a terminal; reads one line of piped input. A usage error on a terminal
-    /// without an [interactive user](Self::can_ask).
+    /// Asks for a secret without echo on a terminal, or reads one line of piped input. Fails with a usage error on a
+    /// terminal without an [interactive user](Self::can_ask).
     pub fn secret(&self, question: &str) -> Result<String> {
         if !self.in_is_terminal() {
             return self.0.streams.secret();
@@ -197,8 +196,8 @@ impl Ui {
         })
     }
 
-    /// Listens to a transfer. Ending or dropping it takes its bars away; of several, the last one's step aside for rows
-    /// and talk.
+    /// Starts showing the progress of a transfer. Finishing or dropping the value removes the bars. Rows and messages hide
+    /// the bars of the latest transfer while they are written.
     pub fn progress(&self) -> Arc<dyn Progress> {
         let Some(style) = self.progress_style() else { return silent() };
         let job = Job::new(style, Arc::clone(&self.0.streams));
@@ -206,7 +205,7 @@ impl Ui {
         Arc::new(progress::Root(job))
     }
 
-    /// How a transfer is shown here, if at all. A log that somebody reads later has no use for bars.
+    /// The style of progress; `None` shows none. Bars require an interactive terminal.
     fn progress_style(&self) -> Option<Style> {
         let Options { quiet, progress, env, .. } = &self.0.options;
         let bars = self.0.streams.err_tty && !env.dumb && !env.ci;
@@ -219,7 +218,7 @@ impl Ui {
         }
     }
 
-    /// Writes a file's bytes to stdout, as they are. An error of kind `ClosedPipe` when the reader has gone.
+    /// Writes bytes to stdout unchanged. Fails with `ClosedPipe` if the reader has closed the pipe.
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
         if self.0.streams.out_tty {
             self.aside(|| self.0.streams.out(bytes))
@@ -228,17 +227,17 @@ impl Ui {
         }
     }
 
-    /// Writes text to stdout as data (a script, a token, a help topic), escaped nowhere.
+    /// Writes text to stdout unchanged, such as a script, a token or a help topic.
     pub fn write_text(&self, text: &str) -> Result<()> {
         self.write_bytes(text.as_bytes())
     }
 
-    /// Writes one JSON object to stdout: what there is one of, with `--json` and `--jsonl` alike.
+    /// Writes a single JSON object to stdout, with both `--json` and `--jsonl`.
     pub fn object(&self, object: &impl serde::Serialize) -> Result<()> {
         self.write_text(&rows::json_line(object))
     }
 
-    /// Ends the output of a command that failed: `--json` is one array, also where no row was begun.
+    /// Ends the output of a failed command: `--json` prints an empty array if nothing was written.
     pub fn close(&self) -> Result<()> {
         if self.format() == Format::Json && !self.0.streams.has_written() {
             return self.write_text("[]\n");
@@ -250,7 +249,7 @@ impl Ui {
         &self.0.options
     }
 
-    /// Whether what goes to stdout is coloured.
+    /// Whether text on stdout is coloured.
     pub fn out_is_colored(&self) -> bool {
         self.out_color()
     }
@@ -259,19 +258,19 @@ impl Ui {
         self.0.options.color_on(self.0.streams.out_tty)
     }
 
-    /// Says something in the words of the format.
-    fn say(&self, talk: &Talk, words: impl FnOnce() -> String) {
+    /// Writes a message to stderr, as text or as a JSON object.
+    fn say(&self, message: &Message, text: impl FnOnce() -> String) {
         match self.format() {
-            Format::Text => self.talk(&words()),
-            Format::Json | Format::Jsonl => self.talk(&rows::json_line(talk)),
+            Format::Text => self.write_message(&text()),
+            Format::Json | Format::Jsonl => self.write_message(&rows::json_line(message)),
         }
     }
 
-    fn talk(&self, text: &str) {
+    fn write_message(&self, text: &str) {
         self.aside(|| self.0.streams.err(text));
     }
 
-    /// Runs `write` with no bars in its way.
+    /// Hides the bars while `write` runs.
     fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         let job = lock(&self.0.job).upgrade();
         match job {
@@ -280,7 +279,7 @@ impl Ui {
         }
     }
 
-    /// `label: text`, the label in the colour of its meaning; without a label, the text set in.
+    /// Formats `label: text` with a coloured label; without a label the text is indented.
     fn labelled(&self, label: &str, text: &str) -> String {
         let text = text::indented_lines(text);
         if label.is_empty() {
@@ -299,14 +298,14 @@ impl Ui {
     }
 }
 
-/// A line on stderr beside the data.
+/// A message on stderr.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "talk_line")]
-pub enum Talk<'a> {
-    /// Something that is good to know.
+pub enum Message<'a> {
+    /// Information about the progress or outcome of a command.
     Note(&'a str),
-    /// Something that may not be as it was meant.
+    /// A possible problem.
     Warning(&'a str),
 }
 
@@ -416,7 +415,7 @@ mod tests {
     #[test]
     fn json_errors_are_one_object() {
         let case = pipe(Format::Jsonl);
-        case.ui.hint("nobody reads this");
+        case.ui.hint("not shown");
         case.ui.error(&Error::not_found("x: no such file"));
         let error: Value = serde_json::from_str(&case.err.text()).unwrap();
         assert_eq!((&error["error"]["kind"], &error["error"]["exit_code"]), (&json!("not_found"), &json!(3)));
@@ -490,7 +489,7 @@ mod tests {
         drop((item, progress));
         let text = case.err.text();
         let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        // The thread that looks may have come by in between.
+        // The thread can emit `progress` events in between.
         events.retain(|event| event["event"] != "progress");
         assert_eq!(
             events,

@@ -1,10 +1,10 @@
-//! What a command line asks of the output.
+//! The options of the output.
 
 use clap::ValueEnum;
 
 use crate::model::Clock;
 
-/// When to do something that depends on a terminal.
+/// When to use a feature of the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
     /// On a terminal
@@ -26,7 +26,7 @@ pub enum ProgressMode {
     Always,
     /// Nothing
     Never,
-    /// One JSON event a line on stderr
+    /// One JSON event per line on stderr
     Json,
 }
 
@@ -36,20 +36,20 @@ pub enum Format {
     /// A table on a terminal, tab-separated in a pipe.
     #[default]
     Text,
-    /// One JSON array, written as it arrives, always closed.
+    /// One JSON array, written incrementally and always closed.
     Json,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
-/// What the user asked of the output, from flags and environment.
+/// The options of the output, from flags and environment.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How data is printed.
     pub format: Format,
-    /// `--fields`: which columns, in which order.
+    /// The selected columns, from `--fields`.
     pub fields: Option<Vec<String>>,
-    /// Silences talk, never data or errors.
+    /// Suppresses notes, hints and progress.
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
@@ -57,13 +57,13 @@ pub struct Options {
     pub color: When,
     /// `--progress`.
     pub progress: ProgressMode,
-    /// Environment that bears on the terminal: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM`, `COLUMNS`, `CI`.
+    /// The environment variables for terminals: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM`, `COLUMNS`, `CI`.
     pub env: Environment,
-    /// What now is, for relative times.
+    /// The clock, for relative times.
     pub clock: Clock,
 }
 
-/// What the environment says about the terminal; read by `settings/env.rs`.
+/// The environment variables for terminals, as read by `settings/env.rs`.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `NO_COLOR` is set and not empty.
@@ -74,23 +74,23 @@ pub struct Environment {
     pub dumb: bool,
     /// `COLUMNS`, if it is a number.
     pub columns: Option<u16>,
-    /// `CI` is set, not empty and not `false`: nobody can answer.
+    /// `CI` is set, not empty and not `false`: there is no interactive user.
     pub ci: bool,
 }
 
 /// The columns of one command's rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns {
-    /// Every field that `--fields` can name.
+    /// All fields that `--fields` accepts.
     pub all: &'static [&'static str],
-    /// Those shown unasked, in a table and a pipe.
+    /// The default columns.
     pub shown: &'static [&'static str],
-    /// Those shown unasked in a pipe, where that differs.
+    /// The default columns in a pipe, if they differ.
     pub piped: Option<&'static [&'static str]>,
 }
 
 impl Options {
-    /// Whether text on a stream is coloured. The flag beats the variables, and `NO_COLOR` beats `CLICOLOR_FORCE`.
+    /// Whether text on a stream is coloured. The flag overrides the variables, and `NO_COLOR` overrides `CLICOLOR_FORCE`.
     pub(super) fn color_on(&self, terminal: bool) -> bool {
         match self.color {
             When::Always => true,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_beats_the_variables_and_no_color_beats_force() {
+    fn color_flag_overrides_variables_and_no_color_overrides_force() {
         let on = |color, no_color, force_color, dumb, terminal| {
             let env = Environment { no_color, force_color, dumb, ..Environment::default() };
             Options { color, env, ..Options::default() }.color_on(terminal)

@@ -1,4 +1,4 @@
-//! Shows how far a transfer is: as bars on a terminal, as lines in a log or as JSON events.
+//! Shows the progress of a transfer as bars on a terminal, lines in a log or JSON events.
 //!
 //! Reporting costs one atomic store; a thread reads the counts a few times a second. It starts with the first item and
 //! ends with the job.
@@ -27,12 +27,12 @@ pub(super) enum Style {
     Bars,
     /// Lines in a log.
     Lines,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Events,
 }
 
 impl Style {
-    /// The time between two looks at the counts.
+    /// The time between two updates.
     fn interval(self) -> Duration {
         Duration::from_millis(match self {
             Self::Bars => 100,
@@ -42,15 +42,15 @@ impl Style {
     }
 }
 
-/// Short transfers show no bars.
+/// The delay before bars appear, so that short transfers show none.
 const BARS_AFTER: Duration = Duration::from_millis(250);
 /// The time of the first line.
 const LINES_AFTER: Duration = Duration::from_secs(2);
 /// The time between two lines.
 const LINES_EVERY: Duration = Duration::from_secs(10);
-/// The largest number of items that have a bar; the total includes the others.
+/// The maximum number of items with a bar; the total includes the others.
 const MAX_ITEMS: usize = 8;
-/// The least and the largest length of a bar in columns. A shorter one is less useful than the number.
+/// The minimum and maximum length of a bar in columns. A shorter bar is omitted; the percentage is more useful.
 const BAR_LENGTH: (usize, usize) = (6, 24);
 
 /// A line of `--progress json` on stderr.
@@ -58,38 +58,38 @@ const BAR_LENGTH: (usize, usize) = (6, 24);
 #[serde(tag = "event", rename_all = "snake_case")]
 #[schemars(rename = "progress_event")]
 pub enum Event<'a> {
-    /// How much there is to do in all, as far as is known yet.
+    /// The totals known so far.
     Total {
         /// Items.
         items: u64,
         /// Bytes.
         total: u64,
     },
-    /// An item begins.
+    /// The start of an item.
     Start(ItemAt<'a>),
-    /// Bytes of it have moved; a smaller number says that it starts over.
+    /// The progress of an item; a smaller number than before means that the transfer starts over.
     Progress(ItemAt<'a>),
-    /// It is over.
+    /// The end of an item.
     Finish {
-        /// Where it ended.
+        /// The final state of the item.
         #[serde(flatten)]
         at: ItemAt<'a>,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
 }
 
-/// How far an item is.
+/// The progress of an item.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ItemAt<'a> {
-    /// Its number in this command, from 1: two items may have one name.
+    /// The number of the item in this command, from 1. Several items can have the same name.
     item: u64,
-    /// Its name.
+    /// The name.
     name: &'a str,
-    /// Bytes moved, from the start of the file.
+    /// The number of bytes transferred, counted from the start of the file.
     bytes: u64,
-    /// Bytes in all, if known.
+    /// The size in bytes, if known.
     total: Option<u64>,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Job {
     view: Mutex<View>,
 }
 
-/// What is on the screen. The lock is held while it changes and while other text is written.
+/// The state of the screen. Its lock is held while bars or other text are written.
 struct View {
     bars: Bars,
     next_line: Duration,
@@ -133,7 +133,7 @@ impl Job {
         lock(&self.view).bars.aside(write)
     }
 
-    /// Shows the state, `elapsed` after the start.
+    /// Shows the progress, `elapsed` after the start.
     fn tick(&self, elapsed: Duration) {
         match self.style {
             Style::Bars if elapsed < BARS_AFTER => {}
@@ -145,7 +145,7 @@ impl Job {
                 }
             }
             Style::Lines => {
-                // Taken on every tick, because the rate is that of the last seconds.
+                // Taken on every tick, because the rate is computed from the snapshots of the last seconds.
                 let snapshot = lock(&self.tally).snapshot(elapsed);
                 let mut view = lock(&self.view);
                 if elapsed >= view.next_line && !view.is_over {
@@ -307,7 +307,7 @@ impl Bars {
     }
 }
 
-/// `name  ━━━━━─────  45 %  state`.
+/// A line with a bar: `name  ━━━━━─────  45 %  state`.
 struct Line {
     name: String,
     percent: Option<u64>,
@@ -315,7 +315,7 @@ struct Line {
 }
 
 impl Line {
-    /// Sets a bar of length 100. In a narrow terminal the bar is left out first, then the end of the state.
+    /// Applies the line to a bar of length 100. A narrow terminal first omits the graph, then shortens the state.
     fn set(&self, bar: &ProgressBar, width: usize) {
         let column = (width / 3).clamp(8, 32);
         let number = if self.percent.is_some() { "{percent:>3} %  " } else { "" };
@@ -366,7 +366,7 @@ mod tests {
     use std::io::{self, Write};
     use unicode_width::UnicodeWidthChar;
 
-    /// What a terminal shows.
+    /// An emulated terminal.
     #[derive(Clone, Debug)]
     struct Screen(Arc<Mutex<Cells>>);
 
@@ -480,7 +480,7 @@ mod tests {
         }
     }
 
-    /// What a terminal of `width` shows of a snapshot.
+    /// The lines of a terminal with `width` columns that shows a snapshot.
     fn drawn(snapshot: &Snapshot, width: usize) -> Vec<String> {
         let screen = Screen::new(width);
         let mut bars = screen.bars();

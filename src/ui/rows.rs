@@ -78,7 +78,7 @@ impl Rows {
         if self.buffer.len() >= CHUNK { self.write() } else { Ok(()) }
     }
 
-    /// Writes what has been pushed.
+    /// Writes the pushed rows.
     pub fn flush(&mut self) -> Result<()> {
         self.print_table(true);
         self.write()
@@ -135,7 +135,7 @@ fn value(row: &impl Serialize) -> Result<Value> {
         .map_err(|error| Error::failed("output: a row cannot be written").caused_by(error))
 }
 
-/// Checks `--fields`. A name is a column, or a key inside one (`metadata.author`).
+/// Validates `--fields`. A name is a column or a nested key, such as `metadata.author`.
 fn check(asked: &[String], columns: Columns) -> Result<Vec<String>> {
     let mut chosen: Vec<String> = Vec::with_capacity(asked.len());
     for field in asked.iter().map(|field| field.trim()).filter(|field| !field.is_empty()) {
@@ -161,8 +161,8 @@ fn valid(all: &[&str]) -> String {
     format!("fields: {}", all.join(", "))
 }
 
-/// Appends a value for programs, unshortened; null is empty. Tab, line feed, carriage return and backslash in text are
-/// written `\t \n \r \\`, so that a row is one line. Objects and lists are compact JSON, which escapes them itself.
+/// Appends a value of a tab-separated row, unshortened; null is empty. Tab, line feed, carriage return and backslash in
+/// text are written `\t \n \r \\`, so that a row is one line. Objects and lists are compact JSON, which escapes them itself.
 fn piped(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
@@ -190,7 +190,7 @@ pub(super) fn json_line(object: &impl Serialize) -> String {
 
 /// Rows as JSON, written as they arrive.
 struct JsonRows {
-    /// One array instead of one object a line.
+    /// Whether to write one array instead of one object per line.
     array: bool,
     fields: Option<Vec<String>>,
     rows: u64,
@@ -208,7 +208,7 @@ impl JsonRows {
             out.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
         }
         let written = match &self.fields {
-            // Serializing the row itself is a third faster than by way of a `Value`.
+            // Serializing the row directly is a third faster than through a `Value`.
             None => serde_json::to_writer(&mut *out, row),
             Some(fields) => serde_json::to_value(row).and_then(|row| {
                 let chosen = fields.iter().map(|field| (field.clone(), pick(&row, field).clone()));
@@ -226,7 +226,7 @@ impl JsonRows {
         Ok(())
     }
 
-    /// Appends the end.
+    /// Appends the end of the array.
     fn end(&self, out: &mut Vec<u8>) {
         if self.array {
             out.extend_from_slice(if self.rows == 0 { b"[]\n" } else { b"\n]\n" });
@@ -413,7 +413,7 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
     }
 
     #[test]
-    fn json_is_the_row_in_an_array_or_one_a_line() {
+    fn json_rows_are_an_array_or_one_per_line() {
         let array: Vec<File> = serde_json::from_str(&print(&pipe(Format::Json), &files())).unwrap();
         assert_eq!(array, files());
         let lines = print(&pipe(Format::Jsonl), &files());
@@ -427,7 +427,7 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
         let fail = || -> Result<()> {
             let mut rows = case.ui.rows(COLUMNS)?;
             rows.push(&json!({"id": 1}))?;
-            // A map whose key is no text cannot be JSON: the array stays whole.
+            // A map with keys that are not strings cannot be serialized; the array stays valid.
             assert!(rows.push(&std::collections::HashMap::from([((1, 2), 3)])).is_err());
             Err(Error::failed("x: gone"))
         };

@@ -1,4 +1,4 @@
-//! The streams that a [`Ui`](super::Ui) writes to and reads from, and what is known about their terminal.
+//! The streams of a [`Ui`](super::Ui) and the properties of their terminal.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,26 +6,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, Result};
 
-/// Three streams and whether they are terminals.
+/// The three standard streams, and whether they are terminals.
 pub struct Streams {
-    /// Where data goes.
+    /// The stream for data.
     pub out: Box<dyn Write + Send>,
-    /// Where talk goes.
+    /// The stream for messages.
     pub err: Box<dyn Write + Send>,
-    /// Where answers come from.
+    /// The stream for answers.
     pub input: Box<dyn Read + Send>,
-    /// Whether data goes to a terminal.
+    /// Whether `out` is a terminal.
     pub out_tty: bool,
-    /// Whether talk goes to a terminal.
+    /// Whether `err` is a terminal.
     pub err_tty: bool,
-    /// Whether answers come from a terminal.
+    /// Whether `input` is a terminal.
     pub in_tty: bool,
-    /// The terminal's width in columns; None asks the terminal.
+    /// The terminal's width in columns; `None` queries the terminal.
     pub width: Option<u16>,
 }
 
 impl Streams {
-    /// The process's own.
+    /// The streams of the process.
     pub fn process() -> Self {
         Self {
             out: Box::new(io::stdout()),
@@ -52,7 +52,7 @@ impl Streams {
     }
 }
 
-/// Streams that several threads share.
+/// The streams, shared by several threads.
 pub(super) struct Shared {
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
@@ -62,9 +62,9 @@ pub(super) struct Shared {
     pub in_tty: bool,
     /// `COLUMNS`.
     columns: Option<u16>,
-    /// The width that came with the streams.
-    given: Option<u16>,
-    /// Whether anything was written to `out`, be it nothing.
+    /// [`Streams::width`].
+    fixed: Option<u16>,
+    /// Whether [`out`](Self::out) was called, even with no bytes.
     written: AtomicBool,
 }
 
@@ -79,25 +79,25 @@ impl Shared {
             err_tty,
             in_tty,
             columns,
-            given: width,
+            fixed: width,
             written: AtomicBool::new(false),
         }
     }
 
     /// The width of text in columns: `COLUMNS`, else the terminal's, else 80.
     pub fn width(&self) -> usize {
-        let asked = || terminal_size::terminal_size().map(|(width, _)| width.0);
-        let width = self.columns.filter(|&width| width > 0).or(self.given).or_else(asked);
+        let detected = || terminal_size::terminal_size().map(|(width, _)| width.0);
+        let width = self.columns.filter(|&width| width > 0).or(self.fixed).or_else(detected);
         usize::from(width.filter(|&width| width > 0).unwrap_or(80))
     }
 
-    /// The width of the terminal on stderr. What is drawn in place ignores `COLUMNS`.
+    /// The width of the terminal on stderr, ignoring `COLUMNS`: bars must not exceed the actual width.
     pub fn screen_width(&self) -> usize {
-        let asked = || terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| width.0);
-        usize::from(self.given.or_else(asked).filter(|&width| width > 0).unwrap_or(80))
+        let detected = || terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| width.0);
+        usize::from(self.fixed.or_else(detected).filter(|&width| width > 0).unwrap_or(80))
     }
 
-    /// Writes data and passes it on at once. What a closed pipe did not take is nobody's loss.
+    /// Writes and flushes data.
     pub fn out(&self, bytes: &[u8]) -> Result<()> {
         self.written.store(true, Ordering::Relaxed);
         let mut out = lock(&self.out);
@@ -109,20 +109,20 @@ impl Shared {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Writes talk. Where even that cannot be written there is nobody left to tell.
+    /// Writes a message. Errors are ignored, because there is no other stream to report them.
     pub fn err(&self, text: &str) {
         let mut err = lock(&self.err);
         let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
     }
 
-    /// The only line of the input. The length is limited so that a wrong file cannot fill the memory.
+    /// Reads the only line of the input. The length is limited, so that a large file cannot exhaust the memory.
     pub fn secret(&self) -> Result<String> {
-        const LONGEST: u64 = 64 * 1024;
+        const MAX_BYTES: u64 = 64 * 1024;
         let mut bytes = Vec::new();
         let mut input = lock(&self.input);
-        let read = (&mut *input).take(LONGEST + 1).read_to_end(&mut bytes);
+        let read = (&mut *input).take(MAX_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
-        if bytes.len() as u64 > LONGEST {
+        if bytes.len() as u64 > MAX_BYTES {
             return Err(Error::usage("stdin: too long for a secret"));
         }
         let text = String::from_utf8(bytes).map_err(|_| Error::usage("stdin: invalid UTF-8"))?;
@@ -134,11 +134,11 @@ impl Shared {
         Ok(line)
     }
 
-    /// One line of input without its end; None at the end of input.
+    /// Reads a line of input without its line break; `None` at the end of input.
     pub fn answer(&self) -> Result<Option<String>> {
         let mut input = lock(&self.input);
         let mut line = Vec::new();
-        // One byte of buffer takes nothing from whoever reads the input next.
+        // A buffer of one byte leaves the following lines to later reads.
         io::BufReader::with_capacity(1, &mut *input)
             .read_until(b'\n', &mut line)
             .map_err(|error| Error::failed("stdin: cannot read").caused_by(error))?;
@@ -151,7 +151,7 @@ fn out_error(error: io::Error) -> Error {
     Error::new(kind, "stdout: cannot write").caused_by(error)
 }
 
-/// Takes a lock even if a thread died with it: a half-written line is better than silence.
+/// Locks a mutex, even if a thread has panicked while holding it: an incomplete line is better than no output.
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! Rows for people: a table without borders, one line a row and never wider than the terminal, or a block of
-//! `field: value` lines for each row.
+//! Rows on a terminal: a table without borders and no wider than the terminal, with one line per row, or a block of
+//! `field  value` lines for each row.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table as Grid, Width, presets};
 use jiff::Timestamp;
@@ -120,7 +120,7 @@ fn paint(line: &str, cells: &[Cell], painted: &mut String) {
     painted.push_str(rest);
 }
 
-/// What a column contains; decides its alignment and how far it may shrink.
+/// The kind of a column's values. It determines the alignment and the minimum width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Copied into the next command, so it is shortened last.
@@ -163,7 +163,7 @@ impl Kind {
         }
     }
 
-    /// The least width at which the column is useful.
+    /// The minimum width at which the column is useful.
     fn floor(self, named: bool) -> usize {
         match self {
             Self::Id | Self::Number => usize::MAX,
@@ -216,7 +216,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// The value for people: readable sizes and relative times, `-` for an empty value, on one line, safe to show.
+    /// Formats a value on one line: readable sizes, relative times, `-` for an empty value, and unsafe characters escaped.
     fn new(field: &str, value: &Value, now: Timestamp) -> Self {
         let text = match value {
             Value::Null => "-".to_owned(),
@@ -297,8 +297,8 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
 
 /// Fits the columns into `width`; a width of 0 hides a column.
 ///
-/// Long text shrinks first, then names. If that is not enough, columns are hidden: text, then status, then times, and
-/// those that the user named only when not even a few letters of each fit. Ids shrink last.
+/// Long text shrinks first, then names. If that is not enough, columns are hidden: text, then status, then times. Columns
+/// that the user named are hidden only if not even a few letters of each fit. Ids shrink last.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {
@@ -314,7 +314,7 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
         }
     }
 
-    // The ellipsis for hidden columns is shown where it costs at most a part of a name.
+    // The ellipsis for hidden columns is shown if shrinking names makes room for it.
     let ellipsis = usize::from(GAP) + 1;
     let has_hidden = columns.iter().any(|column| column.width == 0);
     let width = if has_hidden && least(columns) + ellipsis <= width { width - ellipsis } else { width };
@@ -363,7 +363,7 @@ fn used(widths: impl Iterator<Item = usize>) -> usize {
     widths.filter(|&width| width > 0).map(|width| width + gap).sum::<usize>().saturating_sub(gap)
 }
 
-/// Rows as blocks of `field: value` lines, separated by blank lines, for commands that show more fields than fit a table.
+/// Rows as blocks of `field  value` lines, separated by blank lines, for commands with more fields than fit a table.
 pub(super) struct Blocks {
     fields: Vec<String>,
     now: Timestamp,
@@ -405,7 +405,7 @@ impl Blocks {
         text
     }
 
-    /// A value for people; times and sizes also as the exact value.
+    /// Formats a value; times and sizes include the exact value.
     fn text(&self, field: &str, value: &Value) -> String {
         let shown = Cell::new(field, value, self.now).text;
         match value {
@@ -419,7 +419,7 @@ impl Blocks {
     }
 }
 
-/// The value that `field` names inside `row`; null if there is none. A key may contain dots.
+/// The value of `field` in `row`; null if it is missing. Keys can contain dots.
 pub(super) fn pick<'a>(row: &'a Value, field: &str) -> &'a Value {
     find(row, field).unwrap_or(&Value::Null)
 }

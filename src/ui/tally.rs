@@ -1,4 +1,4 @@
-//! The counts of a transfer, and what they say about its speed and end.
+//! Counts the items and bytes of a transfer, and computes its rate and remaining time.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use crate::human;
 use crate::progress::Outcome;
 
-/// The speed is that of the last few seconds.
+/// The period over which the rate is averaged.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// One item that is under way.
+/// A running item.
 pub(super) struct Slot {
-    /// Counts the items from 1: two of them may have one name.
+    /// The number of the item, from 1. Several items can have the same name.
     pub number: u64,
     pub name: String,
-    /// Bytes, if known.
+    /// The size in bytes, if known.
     pub size: Option<u64>,
-    /// Bytes moved, from the start of the file.
+    /// The number of bytes transferred, counted from the start of the file.
     pub at: AtomicU64,
-    /// What `at` was when it was last looked at.
-    told: AtomicU64,
+    /// The value of `at` at the last call of [`Tally::moved`].
+    reported: AtomicU64,
 }
 
 /// Counts of items and bytes.
@@ -32,13 +32,13 @@ pub(super) struct Tally {
     expected_bytes: u64,
     begun: u64,
     begun_bytes: u64,
-    /// Set when an item of unknown size began.
+    /// Whether an item of unknown size has begun.
     open_ended: bool,
     done: u64,
     failed: u64,
-    /// Bytes of items that are over, whether they were sent or there already.
+    /// Bytes of finished items, including skipped ones.
     done_bytes: u64,
-    /// Bytes of items that are over and were really sent.
+    /// Transferred bytes of ended items.
     sent_bytes: u64,
     running: Vec<Arc<Slot>>,
     samples: VecDeque<(Duration, u64)>,
@@ -51,17 +51,17 @@ impl Tally {
 
     pub fn begin(&mut self, name: &str, size: Option<u64>) -> Arc<Slot> {
         self.begun += 1;
-        // A size is what a server says, and may be anything.
+        // A size reported by a server can be arbitrarily large.
         self.begun_bytes = self.begun_bytes.saturating_add(size.unwrap_or(0));
         self.open_ended |= size.is_none();
         let (number, name) = (self.begun, name.to_owned());
-        let slot = Slot { number, name, size, at: AtomicU64::new(0), told: AtomicU64::new(0) };
+        let slot = Slot { number, name, size, at: AtomicU64::new(0), reported: AtomicU64::new(0) };
         let slot = Arc::new(slot);
         self.running.push(Arc::clone(&slot));
         slot
     }
 
-    /// Ends an item; false if it was over already. No outcome means that it was given up.
+    /// Ends an item. Returns false if it has already ended. `None` means that the item was abandoned.
     pub fn end(&mut self, slot: &Arc<Slot>, outcome: Option<Outcome>) -> bool {
         let Some(at) = self.running.iter().position(|running| Arc::ptr_eq(running, slot)) else {
             return false;
@@ -80,16 +80,16 @@ impl Tally {
         true
     }
 
-    /// The items whose bytes have moved since this was last asked.
+    /// The running items whose position has changed since the last call.
     pub fn moved(&self) -> Vec<Arc<Slot>> {
         let moved = self.running.iter().filter(|slot| {
             let at = slot.at.load(Relaxed);
-            slot.told.swap(at, Relaxed) != at
+            slot.reported.swap(at, Relaxed) != at
         });
         moved.cloned().collect()
     }
 
-    /// How far it is, `elapsed` after the start.
+    /// The progress of the transfer, `elapsed` after the start.
     pub fn snapshot(&mut self, elapsed: Duration) -> Snapshot {
         let running: u64 = self.running.iter().map(|slot| slot.at.load(Relaxed)).sum();
         let rate = self.rate(elapsed, self.sent_bytes + running);
@@ -112,7 +112,7 @@ impl Tally {
         }
     }
 
-    /// Bytes a second over the last few seconds.
+    /// The average rate over the last [`WINDOW`], in bytes per second.
     fn rate(&mut self, elapsed: Duration, sent: u64) -> u64 {
         if self.samples.is_empty() {
             self.samples.push_back((Duration::ZERO, 0));
@@ -122,31 +122,31 @@ impl Tally {
             self.samples.pop_front();
         }
         let &(since, before) = self.samples.front().unwrap_or(&(Duration::ZERO, 0));
-        // An attempt that starts over takes bytes back.
+        // An attempt that starts over reduces the number of bytes.
         let moved = u128::from(sent.saturating_sub(before));
         let millis = elapsed.saturating_sub(since).as_millis().max(1);
         u64::try_from(moved * 1000 / millis).unwrap_or(u64::MAX)
     }
 }
 
-/// How far a transfer is.
+/// The progress of a transfer at one time.
 pub(super) struct Snapshot {
-    /// Items in all, as far as is known.
+    /// The total number of items known so far.
     pub items: u64,
-    /// Items that are over, one way or the other.
+    /// The number of finished and failed items.
     pub over: u64,
     pub failed: u64,
     pub bytes: u64,
-    /// Bytes in all, if known.
+    /// The total number of bytes, if known.
     pub total: Option<u64>,
-    /// Bytes a second.
+    /// The rate in bytes per second.
     pub rate: u64,
     pub left: Option<Duration>,
     pub running: Vec<Arc<Slot>>,
 }
 
 impl Snapshot {
-    /// The part that is done, in percent: of the bytes, or of the items where there are none.
+    /// The percentage of bytes done; of items if all are empty.
     pub fn percent(&self) -> Option<u64> {
         match self.total {
             Some(0) if self.items > 0 => Some(self.over * 100 / self.items),
@@ -155,7 +155,7 @@ impl Snapshot {
         }
     }
 
-    /// `12.0 MB of 80.0 MB, 5.2 MB/s, 13 s left`: what there is to say about the bytes.
+    /// Bytes, rate and remaining time, as in `12.0 MB of 80.0 MB, 5.2 MB/s, 13 s left`.
     pub fn bytes(&self) -> String {
         let mut text = human::size(self.bytes);
         if let Some(total) = self.total {
@@ -170,7 +170,7 @@ impl Snapshot {
         text
     }
 
-    /// `3 of 12`, with the failures if there are any.
+    /// The number of items, as in `3 of 12` or `3 of 12, 1 failed`.
     pub fn items(&self) -> String {
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
         format!("{} of {}{failed}", self.over, self.items)
@@ -187,7 +187,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// A part of a whole in percent, 100 only when it is all there.
+/// The percentage of a part, rounded down, so that 100 means the whole.
 pub(super) fn percent(part: u64, whole: u64) -> u64 {
     let percent = u128::from(part) * 100 / u128::from(whole.max(1));
     u64::try_from(percent.min(100)).unwrap_or(100)
@@ -200,7 +200,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn tells_counts_speed_and_time_left() {
+    fn snapshot_shows_counts_rate_and_remaining_time() {
         let mut tally = Tally::default();
         tally.expect(3, 80_000_000);
         let first = tally.begin("a", Some(10_000_000));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_speed_is_of_the_last_seconds_and_never_negative() {
+    fn rate_is_averaged_over_the_last_seconds_and_not_negative() {
         let mut tally = Tally::default();
         let slot = tally.begin("a", None);
         for second in 1..=10 {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_already_counts_as_done_but_not_as_speed() {
+    fn skipped_items_count_as_done_but_not_for_the_rate() {
         let mut tally = Tally::default();
         let slot = tally.begin("a", Some(100));
         tally.end(&slot, Some(Outcome::Skipped));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_is_of_items_where_there_are_no_bytes() {
+    fn percent_counts_items_if_all_are_empty() {
         let mut tally = Tally::default();
         tally.expect(4, 0);
         let slot = tally.begin("empty", Some(0));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_was_given_up_no_longer_runs() {
+    fn abandoned_item_is_not_running() {
         let mut tally = Tally::default();
         let slot = tally.begin("a", Some(9));
         assert!(tally.end(&slot, None));

@@ -1,7 +1,7 @@
-//! Text for a terminal: made safe, shortened and wrapped.
+//! Escapes, shortens and wraps text for a terminal.
 //!
-//! A file name, a platform's error message or a redirect can contain escape sequences that recolour, erase or retitle a
-//! terminal, and marks that reverse or hide text. They are shown escaped: `\u{1b}`.
+//! File names, error messages and redirects from a platform can contain escape sequences that change a terminal, and marks
+//! that reverse or hide text. They are shown escaped, as in `\u{1b}`.
 
 use std::borrow::Cow;
 
@@ -38,7 +38,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// As [`one_line`], but line breaks stay. Every line after the first is indented, so that foreign text cannot imitate
+/// Like [`one_line`], but keeps line breaks. Every line after the first is indented, so that foreign text cannot imitate
 /// one of haul's own lines such as `error: …`.
 pub fn indented_lines(text: &str) -> String {
     text.trim_end_matches(['\r', '\n']).split('\n').map(one_line).collect::<Vec<_>>().join("\n  ")
@@ -93,7 +93,7 @@ fn end(text: &str, width: usize) -> &str {
     &text[from..]
 }
 
-/// Adds the largest width that a character can add to a line: the emoji selector makes a narrow character wide.
+/// Adds the maximum width of a character to `used`: the emoji selector makes a narrow character wide.
 fn sum(used: &mut usize, c: char) -> usize {
     *used += if c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) };
     *used

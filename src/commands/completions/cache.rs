@@ -97,7 +97,7 @@ impl Cache {
         Self { path: folder(settings).join(name), place: place.finalize().to_string() }
     }
 
-    /// Reads the cached listing; `None` if there is none or if the profile has changed.
+    /// Reads the cached listing; `None` if it is missing or the profile has changed.
     pub(super) fn read(&self, now: Timestamp) -> Option<Kept> {
         let mut text = Vec::new();
         fs::File::open(&self.path).ok()?.take(LARGEST as u64).read_to_end(&mut text).ok()?;

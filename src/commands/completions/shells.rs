@@ -88,7 +88,7 @@ impl Shell {
                 Self::Fish | Self::Powershell if help.is_empty() => value.into_owned(),
                 Self::Fish | Self::Powershell => format!("{value}\t{help}"),
                 Self::Zsh => {
-                    // The mark tells the script whether to append a space: not after a prefix such as `key=`.
+                    // With the mark `-` the script appends no space, as after a prefix such as `key=`.
                     let mark = if value.ends_with(['=', ':', '/']) { '-' } else { '+' };
                     let escaped = value.replace('\\', r"\\").replace(':', r"\:");
                     let help = help.replace('\\', r"\\");

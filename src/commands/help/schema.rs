@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::commands::{auth, config, get, link, ls, planned, profile, providers, report, rm, serve};
 use crate::error::ErrorLine;
 use crate::model::File;
-use crate::ui::{Columns, Event, Talk};
+use crate::ui::{Columns, Event, Message};
 
 /// The version of the output. It increases when a field is removed or renamed or changes its type, not when one is added.
 pub const VERSION: u32 = 1;
@@ -74,7 +74,7 @@ static LINES: [Shape; 5] = [
     line::<serve::Served>("server", "serve, serve --print-env: one object on stdout"),
     line::<report::Line>("report_line", "--report FILE: a line of the file"),
     line::<ErrorLine>("error_line", "any command that fails: a line on stderr"),
-    line::<Talk>("talk_line", "any command: a line on stderr"),
+    line::<Message>("talk_line", "any command: a line on stderr"),
     line::<Event>("progress_event", "--progress json: a line on stderr"),
 ];
 

@@ -45,7 +45,7 @@ pub static ACTIVELOOP: Platform = Platform {
         },
         Quirk { name: "ranges", value: "", help: "honours Range in downloads" },
         Quirk { name: "auth-status", value: "403", help: "answers 403 instead of 401 to a bad token" },
-        Quirk { name: "index-after", value: "SECONDS", help: "files are indexed so long after upload (2)" },
+        Quirk { name: "index-after", value: "SECONDS", help: "delay between upload and indexing (2)" },
         Quirk { name: "index-error", value: "DETAILS", help: "indexing ends in an error with these details" },
         Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger requests (536870912)" },
     ],

@@ -40,7 +40,7 @@ pub static METORIAL: Platform = Platform {
             value: "",
             help: "GET on a file's links creates one, as the command line of the documentation says",
         },
-        Quirk { name: "files-url", value: "URL", help: "what the URLs of links begin with" },
+        Quirk { name: "files-url", value: "URL", help: "prefix of the URLs of links" },
         Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests in 10 minutes" },
     ],
     variables: |root, token| {

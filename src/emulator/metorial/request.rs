@@ -180,8 +180,8 @@ impl FromRequestParts<Arc<Site>> for Call {
     }
 }
 
-/// Checks the key in `Authorization` (exactly `Bearer KEY`), else in the parameter `token` or `key`. Its prefix tells the
-/// holder; a key without a known prefix counts as an instance's secret key.
+/// Checks the key in `Authorization` (exactly `Bearer KEY`), else in the parameter `token` or `key`. Its prefix determines
+/// the owner; a key without a known prefix counts as an instance's secret key.
 fn check_key(site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<Owner, Problem> {
     let gate = Gate { params: &["token", "key"], exact: true, ..Gate::BEARER };
     let key = gate.check(site, headers, uri).map_err(|denied| {
@@ -342,14 +342,14 @@ impl Problem {
 
     /// `entity` is `file`, `fileLink`, `fileUpload` or `fileDownload`.
     pub(super) fn not_found(entity: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {entity}"))
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{entity} not found"))
             .with("entity", entity)
             .with("id", id)
     }
 
     /// An unknown route.
     pub(super) fn endpoint() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such endpoint").with("entity", "endpoint")
+        Self::new(StatusCode::NOT_FOUND, "not_found", "endpoint not found").with("entity", "endpoint")
     }
 
     /// A version that API keys may not use.

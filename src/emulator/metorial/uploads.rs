@@ -55,7 +55,7 @@ async fn form(call: &Call, body: Body) -> Answer {
         .take_files()
         .into_iter()
         .next()
-        .ok_or_else(|| Problem::bad_request("there is no file: send a part `file` with a filename"))?;
+        .ok_or_else(|| Problem::bad_request("missing file: send a part `file` with a filename"))?;
     for (name, text) in form.texts() {
         request::check_length(name, text)?;
     }
@@ -164,7 +164,7 @@ fn check_owner<'a>(
 
 async fn presigned(call: &Call, body: Body) -> Answer {
     if call.dialect == Dialect::Pulsar {
-        return Err(Problem::bad_request("there is no file: send a form"));
+        return Err(Problem::bad_request("missing file: send a form"));
     }
     let body = call.read(body).await?;
     match request::text(&body, "mode")?.as_deref() {

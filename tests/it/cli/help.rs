@@ -50,7 +50,7 @@ fn the_first_screen() {
 
     With nothing configured, files go to `local`, an embedded store on this machine.
     `haul providers` lists the platforms, `haul COMMAND --help` has examples,
-    `haul help TOPIC` tells of filters, output, environment and exit-codes.
+    `haul help TOPIC` describes filters, output, environment and exit-codes.
     ");
     check!(env.haul(["--version"]), @"
     status 0
