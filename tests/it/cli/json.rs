@@ -1,5 +1,6 @@
 //! `--json` always prints one array and `--jsonl` one object per line, with errors as objects on stderr.
 
+use haul::providers::REGISTRY;
 use serde_json::Value;
 
 use crate::support::sandbox::Sandbox;
@@ -44,7 +45,7 @@ const COMMANDS: &[(&[&str], i32, usize)] = &[
     (&["link", "one", "--list"], 0, 0),
     (&["link", "one", "--revoke"], 3, 0),
     (&["link", "one", "--expires", "1h"], 5, 0),
-    (&["providers"], 0, 6),
+    (&["providers"], 0, REGISTRY.len()),
     (&["providers", "local"], 0, 2),
     (&["providers", "nope"], 3, 0),
     (&["help", "nope"], 2, 0),

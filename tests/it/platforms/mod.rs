@@ -24,6 +24,7 @@ use haul::error::Kind;
 use haul::providers::{Capabilities, Op, REGISTRY, Spec};
 
 use crate::support::rig::Case;
+use crate::support::sandbox::Run;
 
 /// The test data of every platform.
 pub static PLATFORMS: &[&Platform] = &[
@@ -177,6 +178,20 @@ pub fn served() -> impl Iterator<Item = (&'static Platform, &'static emulator::P
 /// Any emulated platform.
 pub fn remote() -> &'static Platform {
     served().next().expect("a platform with a server").0
+}
+
+/// An output without the names of the platforms that `is_listed` selects, which end the line that `label` begins. A list
+/// with other names stays.
+pub fn without_names(run: &Run, label: &str, is_listed: impl Fn(&Spec) -> bool) -> String {
+    let names: Vec<&str> = REGISTRY.iter().filter(|spec| is_listed(spec)).map(|spec| spec.name).collect();
+    let list = format!("{label}: {}\n", names.join(", "));
+    format!("{run}\n").replace(&list, &format!("{label}: [platforms]\n"))
+}
+
+/// The same for the hint that names the other platforms with a dialect that `is_able`.
+pub fn without_able(run: &Run, name: &str, is_able: impl Fn(&Capabilities) -> bool) -> String {
+    let is_able = |spec: &Spec| spec.dialects.iter().any(|dialect| is_able(dialect.can));
+    without_names(run, "providers that can", |spec| spec.name != name && is_able(spec))
 }
 
 /// Collects the platforms that a test runs on. None is an error, because the test would check nothing.
