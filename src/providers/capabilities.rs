@@ -1,5 +1,7 @@
 //! The capabilities of a platform, as a constant value, and the errors for missing ones.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::pushdown::Native;
@@ -87,11 +89,17 @@ pub struct Capabilities {
     pub checksums: &'static [&'static str],
     /// The keys of `--set` that scope files: workspace, team, project.
     pub scope: &'static [&'static str],
+    /// How long a new file may be missing from listings. An upload with a lost answer counts as not carried out only after
+    /// this time. Zero where a listing reads the files themselves.
+    pub appears_within: Duration,
     /// Its published rate limit, which haul respects by default.
     pub rate: Option<RateLimit>,
     /// Hints for operations that it lacks; `{ref}` stands for the file.
     pub instead: &'static [(Op, &'static str)],
 }
+
+/// [`Capabilities::appears_within`] of a platform that documents no delay.
+pub const USUAL_DELAY: Duration = Duration::from_secs(5);
 
 /// Limits of an upload.
 #[derive(Debug)]
@@ -323,4 +331,20 @@ pub(super) fn not_together(spec: &Spec) -> Error {
     let error = Error::new(Kind::Unsupported, format!("{} accepts one file per request", spec.name))
         .hint("remove `--together`");
     suggest_providers(error, spec, |can| can.upload.files_per_request > 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_listing_over_a_network_may_lag_behind() {
+        for spec in REGISTRY {
+            for dialect in spec.dialects {
+                let delay = dialect.can.appears_within;
+                assert_eq!(delay.is_zero(), spec.base_url.is_empty(), "{} {}", spec.name, dialect.name);
+                assert!(delay <= Duration::from_mins(10), "{} {}", spec.name, dialect.name);
+            }
+        }
+    }
 }

@@ -29,8 +29,8 @@ use url::Url;
 
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
-    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility, check_lifetime,
-    require, require_together, require_upload, supports,
+    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY, UploadAbility,
+    check_lifetime, require, require_together, require_upload, supports,
 };
 
 pub use crate::filter::Precision;

@@ -21,7 +21,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::lenient::{self, Fields, Known};
-use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
+use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY, UploadAbility};
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
@@ -102,6 +102,7 @@ const API: Capabilities = Capabilities {
     replace: false,
     checksums: &["sha256", "md5"],
     scope: &[],
+    appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 3000, per: Duration::from_mins(1) }),
     instead: &[
         (Op::Download, "to show the metadata of the file: `haul info {ref}`"),

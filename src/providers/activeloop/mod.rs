@@ -17,7 +17,7 @@ use self::wire::{FORMAT, WireFile, files_of, in_order_of};
 use super::listing::page_size;
 use super::openai::{self, List};
 use super::pushdown::{Language, Parameter, Pushed, Spelling, text_of};
-use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, UploadAbility};
+use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, USUAL_DELAY, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Comparison, Equality, Op as Is, Value};
@@ -107,6 +107,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["workspace"],
+    appears_within: USUAL_DELAY,
     rate: None,
     instead: &[
         (Op::Link, "to download the file: `haul get {ref}`"),

@@ -23,7 +23,9 @@ use url::Url;
 
 use super::pushdown::{Pushed, Spelling};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
-use super::{ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, UploadAbility};
+use super::{
+    ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, USUAL_DELAY, UploadAbility,
+};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
 use crate::http::{Client, Range, RateLimit, Request};
@@ -114,6 +116,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["organization_id", "project_id"],
+    appears_within: USUAL_DELAY,
     // Documented for uploads (`POST /api/v1/files`) of a project. The other calls have no documented limit.
     rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),
     instead: &[

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -106,6 +107,7 @@ const CAN: Capabilities = Capabilities {
     replace: true,
     checksums: &["blake3", "sha256"],
     scope: &[],
+    appears_within: Duration::ZERO,
     rate: None,
     instead: &[],
 };

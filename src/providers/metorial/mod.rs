@@ -27,7 +27,10 @@ use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::listing::{SeenPages, page_size};
 use super::pushdown::{Parameter, Pushed, Spelling, milliseconds, text_of};
 use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native};
-use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, UploadAbility};
+use super::{
+    Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, USUAL_DELAY,
+    UploadAbility,
+};
 use super::{Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op};
@@ -127,6 +130,7 @@ const SEED: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],
+    appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 5000, per: Duration::from_mins(10) }),
     instead: &[],
 };

@@ -23,7 +23,7 @@ use jiff::SignedDuration;
 use super::listing::{next_cursor, page_size};
 use super::openai;
 use super::pushdown::Pushed;
-use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, UploadAbility};
+use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
@@ -98,6 +98,7 @@ const OPENAI: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &[],
+    appears_within: USUAL_DELAY,
     rate: None,
     instead: &[
         (Op::Annotate, "to upload it under another name, with a new id: `haul upload FILE --name NAME`"),
