@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{Client, Config, Event, Policy, Trace};
 use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock, Warn};
 use crate::providers::{Connection, Provider, REGISTRY, Spec};
 use crate::settings::{Origin, Profile, Settings};
-use crate::ui::Ui;
+use crate::ui::{TerminalSettings, Ui};
 use crate::vault::{self, Timeout, Token};
 
 /// The context of a command.
@@ -22,7 +22,7 @@ pub struct Context {
     pub settings: Settings,
     /// The clock.
     pub clock: Clock,
-    /// Cancellation by Ctrl-C.
+    /// Cancellation by a signal.
     pub interrupt: Interrupt,
     opened: RefCell<BTreeMap<String, Arc<dyn Provider>>>,
 }
@@ -31,6 +31,20 @@ impl Context {
     /// A context. Opens nothing.
     pub fn new(ui: Ui, settings: Settings, clock: Clock, interrupt: Interrupt) -> Self {
         Self { ui, settings, clock, interrupt, opened: RefCell::default() }
+    }
+
+    /// Asks on the terminal. A signal ends the wait for the answer at once.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Ui) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _settings = TerminalSettings::keep();
+        let ui = self.ui.clone();
+        let answer = self.interrupt.unblock(move || question(&ui)).await;
+        if answer.as_ref().is_err_and(Error::is_interrupted) {
+            self.ui.end_question();
+        }
+        answer
     }
 
     /// Parses `[profile:]ref`.

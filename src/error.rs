@@ -12,18 +12,19 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
+use serde_json::{Value, json};
 use strsim::osa_distance;
 
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The kind of a failure. Each has its own exit code; the table in the README and the man page is generated from
+/// The kind of a failure. Each has an exit code; the table in the README and the man page is generated from
 /// [`Kind::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(inline)]
+#[schemars(inline, transform = without_signal)]
 pub enum Kind {
     /// Any other failure, or several items failed for different reasons.
     Failed,
@@ -35,6 +36,8 @@ pub enum Kind {
     Auth,
     /// Not supported by the platform, or over one of its limits.
     Unsupported,
+    /// The content of an existing file cannot be compared, so neither reusing nor uploading is safe.
+    Conflict,
     /// Rate limit or quota exceeded, after retries.
     RateLimited,
     /// Platform unreachable, after retries.
@@ -43,26 +46,40 @@ pub enum Kind {
     Platform,
     /// Size or checksum mismatch after a transfer.
     Mismatch,
-    /// Interrupted.
-    Interrupted,
+    /// Ended by a signal.
+    Interrupted(#[serde(skip)] Signal),
     /// The reader of the output closed it; not a failure.
     #[schemars(skip)]
     ClosedPipe,
 }
 
+/// The schema of [`Kind::Interrupted`]: a word like the others, since its signal is not serialized.
+fn without_signal(schema: &mut Schema) {
+    let choices = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    for choice in choices.into_iter().flatten() {
+        if choice.pointer("/properties/interrupted").is_some() {
+            let description = choice["description"].take();
+            *choice = json!({ "type": "string", "const": "interrupted", "description": description });
+        }
+    }
+}
+
 impl Kind {
     /// All kinds that are failures, in the order of their exit codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Failed,
         Self::Usage,
         Self::NotFound,
         Self::Auth,
         Self::Unsupported,
+        Self::Conflict,
         Self::RateLimited,
         Self::Unreachable,
         Self::Platform,
         Self::Mismatch,
-        Self::Interrupted,
+        Self::Interrupted(Signal::Hangup),
+        Self::Interrupted(Signal::Interrupt),
+        Self::Interrupted(Signal::Terminate),
     ];
 
     /// The exit code of the process.
@@ -73,12 +90,12 @@ impl Kind {
             Self::Usage => 2,
             Self::NotFound => 3,
             Self::Auth => 4,
-            Self::Unsupported => 5,
+            Self::Unsupported | Self::Conflict => 5,
             Self::RateLimited => 6,
             Self::Unreachable => 7,
             Self::Platform => 8,
             Self::Mismatch => 9,
-            Self::Interrupted => 130,
+            Self::Interrupted(signal) => signal.exit_code(),
         }
     }
 
@@ -90,12 +107,47 @@ impl Kind {
             Self::NotFound => "file not found, locally or on the platform",
             Self::Auth => "token missing or rejected",
             Self::Unsupported => "not supported by the platform, or over one of its limits",
+            Self::Conflict => "conflict: unknown whether an existing file has the same content",
             Self::RateLimited => "rate limit or quota exceeded, after retries",
             Self::Unreachable => "platform unreachable, after retries",
             Self::Platform => "platform error or invalid response",
             Self::Mismatch => "size or checksum mismatch after a transfer",
-            Self::Interrupted => "interrupted",
+            Self::Interrupted(Signal::Interrupt) => "interrupted by Ctrl-C (SIGINT)",
+            Self::Interrupted(Signal::Terminate) => "interrupted by SIGTERM",
+            Self::Interrupted(Signal::Hangup) => "interrupted by SIGHUP",
             Self::ClosedPipe => "done",
+        }
+    }
+}
+
+/// A signal that ends the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(inline)]
+pub enum Signal {
+    /// SIGINT, or Ctrl-C on Windows.
+    #[default]
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP: the terminal was closed.
+    Hangup,
+}
+
+impl Signal {
+    /// The exit code: 128 plus the number of the signal.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Hangup => 129,
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Interrupt => "interrupted",
+            Self::Terminate => "interrupted by SIGTERM",
+            Self::Hangup => "interrupted by SIGHUP",
         }
     }
 }
@@ -214,6 +266,11 @@ impl Error {
         Self::new(Kind::Failed, message)
     }
 
+    /// Ended by a signal: exit 130 for Ctrl-C.
+    pub fn interrupted(signal: Signal) -> Self {
+        Self::new(Kind::Interrupted(signal), signal.message())
+    }
+
     /// A failed local operation. `doing` names it, such as `write`. A closed pipe is no failure.
     pub fn io(doing: &str, path: &Path, source: io::Error) -> Self {
         let kind = match source.kind() {
@@ -330,6 +387,11 @@ impl Error {
     /// The kind.
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// Whether a signal ended the work.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.0.kind, Kind::Interrupted(_))
     }
 
     /// The message, without causes.
@@ -507,7 +569,7 @@ mod tests {
     #[test]
     fn exit_codes_are_those_published() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 129, 130, 143]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Cancellation after Ctrl-C: one token, and one deadline for all cleanup.
+//! Cancellation after a signal: one token, and one deadline for all cleanup.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -7,21 +7,30 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Time for cleanup between the first Ctrl-C and the end of the process.
+use crate::error::{Error, Result, Signal};
+
+/// Time for cleanup between the first signal and the end of the process.
 const GRACE: Duration = Duration::from_millis(900);
 
-/// A cancellation token with the deadline for cleanup. Clones share both.
+/// A cancellation token with the signal and the deadline for cleanup. Clones share all three.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     token: CancellationToken,
+    signal: Arc<OnceLock<Signal>>,
     deadline: Arc<OnceLock<Instant>>,
 }
 
 impl Interrupt {
-    /// Cancels running work. The first call sets the deadline.
-    pub fn cancel(&self) {
+    /// Cancels running work. The first call sets the signal and the deadline.
+    pub fn cancel(&self, signal: Signal) {
+        self.signal.get_or_init(|| signal);
         self.deadline();
         self.token.cancel();
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
     }
 
     /// Waits for [`cancel`](Self::cancel).
@@ -29,9 +38,27 @@ impl Interrupt {
         self.token.cancelled().await;
     }
 
-    /// Runs `work`. Returns None and drops it if it is cancelled first.
-    pub async fn run_until_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        self.token.run_until_cancelled(work).await
+    /// The error of cancelled work.
+    pub fn error(&self) -> Error {
+        Error::interrupted(self.signal.get().copied().unwrap_or_default())
+    }
+
+    /// Runs `work`. Drops it and returns [`error`](Self::error) if it is cancelled first.
+    pub async fn until_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.token.run_until_cancelled(work).await.unwrap_or_else(|| Err(self.error()))
+    }
+
+    /// Runs `work`, which may block without end, on a thread of its own. A cancellation ends the wait; the thread may
+    /// run until the process exits.
+    pub async fn unblock<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = tokio::task::spawn_blocking(work);
+        self.until_cancelled(async {
+            work.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))
+        })
+        .await
     }
 
     /// Runs cleanup after a cancellation. Returns None if it does not end before the deadline.
@@ -46,5 +73,97 @@ impl Interrupt {
 
     fn deadline(&self) -> Instant {
         *self.deadline.get_or_init(|| Instant::now().checked_add(GRACE).unwrap_or_else(Instant::now))
+    }
+}
+
+/// The signals that end the program. They keep their default effect until [`listen`](Self::listen) or the first call of
+/// [`next`](Self::next). A signal that was ignored when the program started, as `nohup` does, stays ignored.
+#[derive(Default)]
+pub struct Signals(Option<system::Signals>);
+
+impl Signals {
+    /// Collects the signals from now on.
+    pub fn listen() -> Self {
+        Self(Some(system::Signals::listen()))
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) -> Signal {
+        self.0.get_or_insert_with(system::Signals::listen).next().await
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
+
+    use super::Signal;
+
+    /// None for a signal that is ignored.
+    pub(super) struct Signals {
+        interrupt: Option<Listener>,
+        terminate: Option<Listener>,
+        hangup: Option<Listener>,
+    }
+
+    impl Signals {
+        pub(super) fn listen() -> Self {
+            let ignored = ignored();
+            let listen = |kind: SignalKind| {
+                let bit = u32::try_from(kind.as_raw_value().saturating_sub(1)).ok()?;
+                let is_ignored = ignored.checked_shr(bit).unwrap_or(0) & 1 == 1;
+                if is_ignored { None } else { signal(kind).ok() }
+            };
+            Self {
+                interrupt: listen(SignalKind::interrupt()),
+                terminate: listen(SignalKind::terminate()),
+                hangup: listen(SignalKind::hangup()),
+            }
+        }
+
+        pub(super) async fn next(&mut self) -> Signal {
+            tokio::select! {
+                () = receive(&mut self.interrupt) => Signal::Interrupt,
+                () = receive(&mut self.terminate) => Signal::Terminate,
+                () = receive(&mut self.hangup) => Signal::Hangup,
+            }
+        }
+    }
+
+    async fn receive(listener: &mut Option<Listener>) {
+        let received = match listener {
+            Some(listener) => listener.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The mask of ignored signals. Only Linux states it without unsafe code; elsewhere it is empty.
+    fn ignored() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use super::Signal;
+
+    pub(super) struct Signals;
+
+    impl Signals {
+        pub(super) fn listen() -> Self {
+            Self
+        }
+
+        pub(super) async fn next(&mut self) -> Signal {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            Signal::Interrupt
+        }
     }
 }

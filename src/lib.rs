@@ -43,7 +43,7 @@ use crate::cli::{Cli, Command, Globals};
 use crate::commands::completions;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Signals};
 use crate::model::Clock;
 use crate::settings::{Env, Flags, Settings, env};
 use crate::ui::Ui;
@@ -117,25 +117,24 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs a command. The first Ctrl-C cancels it and gives it time to clean up; the second ends it at once.
+/// Runs a command. The first signal cancels it and gives it time to clean up; the second ends it at once.
 fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::failed("cannot start").caused_by(error))?;
-    let interrupted = || Error::new(Kind::Interrupted, "interrupted");
     let result = runtime.block_on(async {
-        let mut command = std::pin::pin!(command);
+        let (mut command, mut signals) = (std::pin::pin!(command), Signals::default());
         tokio::select! {
             biased;
             result = &mut command => return result,
-            _ = tokio::signal::ctrl_c() => ctx.interrupt.cancel(),
+            signal = signals.next() => ctx.interrupt.cancel(signal),
         }
         tokio::select! {
             biased;
             result = command => result,
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
-            () = ctx.interrupt.past_deadline() => Err(interrupted()),
+            _ = signals.next() => Err(ctx.interrupt.error()),
+            () = ctx.interrupt.past_deadline() => Err(ctx.interrupt.error()),
         }
     });
     // A thread that waits for a slow disk must not delay the exit.

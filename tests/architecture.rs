@@ -64,7 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("secret", &[]),
     ("progress", &[]),
-    ("interrupt", &[]),
+    ("interrupt", &["error"]),
 ];
 
 /// A crate and the only files or folders that may name it.

@@ -44,7 +44,7 @@ impl BatchArgs {
 pub struct Words {
     /// The operation as a participle, such as `uploaded`.
     pub done: &'static str,
-    /// The hint after Ctrl-C, if at least one item was done.
+    /// The hint after a signal, if at least one item was done.
     pub resume_hint: &'static str,
 }
 
@@ -115,7 +115,7 @@ where
                     for entry in &entries {
                         report.failed(entry, &error)?;
                     }
-                    if error.kind() != Kind::Interrupted {
+                    if !error.is_interrupted() {
                         tally.fail(ctx, error);
                     }
                     Ok(())
@@ -129,7 +129,7 @@ where
             tally.conclude(ctx, words, whole)?;
             written
         }
-        Err(error) if error.kind() == Kind::Interrupted => {
+        Err(error) if error.is_interrupted() => {
             let count = tally.done + tally.skipped;
             let hint = if count == 0 { Words::of("").resume_hint } else { words.resume_hint };
             Err(error.detail(format!("{count} {}", words.done)).hint(hint))

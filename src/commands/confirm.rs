@@ -36,7 +36,7 @@ pub struct Operation {
 impl ConfirmArgs {
     /// Asks before a change to several files, or to files selected by a pattern or filter. Without a terminal a pattern
     /// or filter requires `--yes`.
-    pub fn confirm(
+    pub async fn confirm(
         self,
         ctx: &Context,
         chosen: &[Result<Chosen>],
@@ -70,7 +70,7 @@ impl ConfirmArgs {
         let profiles: BTreeSet<&str> = files.iter().map(|file| file.profile.as_str()).collect();
         let profiles = profiles.into_iter().collect::<Vec<_>>().join(", ");
         let question = format!("{verb} {what}{} {preposition} {profiles}?", bytes_of(&files));
-        if ctx.ui.confirm(&question)? {
+        if ctx.ask(move |ui| ui.confirm(&question)).await? {
             return Ok(());
         }
         Err(Error::failed(format!("nothing {done}")))

@@ -99,7 +99,7 @@ impl LinkArgs {
         // A link lets others read a file, so a pattern or filter needs confirmation, like a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
             let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, Some(op)).collect().await;
-            self.confirm.confirm(ctx, &chosen, true, operation)?;
+            self.confirm.confirm(ctx, &chosen, true, operation).await?;
             stream::iter(chosen).boxed_local()
         } else {
             selector.files(ctx, Some(op))

@@ -172,7 +172,7 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     }
     let chosen: Vec<Result<Chosen>> = selector.files_once(ctx, None).collect().await;
     let operation = Operation { verb: "change the metadata of", done: "changed", preposition: "on" };
-    changed.confirm.confirm(ctx, &chosen, is_pattern, operation)?;
+    changed.confirm.confirm(ctx, &chosen, is_pattern, operation).await?;
     let dry_run = changed.confirm.dry_run;
     let rows = ctx.ui.rows(META_COLUMNS)?;
     let work = async |chosen: Chosen| {

@@ -54,7 +54,7 @@ impl RmArgs {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, None).collect().await;
         let operation = Operation { verb: "delete", done: "deleted", preposition: "from" };
-        self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), operation)?;
+        self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), operation).await?;
         let rows = ctx.ui.rows(columns)?;
         let dry_run = self.confirm.dry_run;
         batch::run(

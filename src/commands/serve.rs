@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Context;
 use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Signal};
+use crate::interrupt::Signals;
 use crate::secret::Secret;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format, wrap_text};
@@ -177,6 +178,7 @@ impl ServeArgs {
         options: emulator::Options,
         faults: Faults,
     ) -> Result<u8> {
+        let mut signals = Signals::listen();
         let variables = options.variables(address);
         if self.command.is_empty() {
             announce(ctx, &options, address, &variables)?;
@@ -187,17 +189,17 @@ impl ServeArgs {
         }));
         let broke = |error: tokio::task::JoinError| Error::failed("the emulator stopped").caused_by(error);
         let status = if let Some((program, arguments)) = self.command.split_first() {
-            run_command(program, arguments, variables).await
+            run_command(program, arguments, variables, &mut signals).await
         } else {
             tokio::select! {
                 ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
-                () = stop_signal() => Ok(0),
+                signal = signals.next() => Err(Error::interrupted(signal)),
             }
         };
         let _ = stop.send(());
         tokio::select! {
             ended = server => ended.map_err(broke)??,
-            () = stop_signal() => return Err(Error::new(Kind::Interrupted, "interrupted")),
+            signal = signals.next() => return Err(Error::interrupted(signal)),
         }
         status
     }
@@ -290,31 +292,58 @@ fn cannot_listen(listen: &str, why: &str) -> Error {
     Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
 }
 
-/// Runs the command and returns its exit status. The terminal sends Ctrl-C to the command as well; a second Ctrl-C or
-/// SIGTERM kills it.
+/// Runs the command and returns its exit status. It is passed the first signal; the second kills it.
 async fn run_command(
     program: &OsString,
     arguments: &[OsString],
     variables: Vec<(&'static str, String)>,
+    signals: &mut Signals,
 ) -> Result<u8> {
     let failed =
         |error: io::Error| Error::failed(format!("{}: cannot run", program.display())).caused_by(error);
     let mut command = tokio::process::Command::new(program);
     let mut child = command.args(arguments).envs(variables).kill_on_drop(true).spawn().map_err(failed)?;
-    let mut interrupts = 0;
+    let mut is_first = true;
     loop {
         tokio::select! {
             status = child.wait() => return status.map(exit_code).map_err(failed),
-            _ = tokio::signal::ctrl_c() => {
-                interrupts += 1;
-                if interrupts > 1 {
+            signal = signals.next() => {
+                if is_first {
+                    pass_on(signal, &child);
+                } else {
                     child.start_kill().map_err(failed)?;
                 }
+                is_first = false;
             }
-            () = terminated() => child.start_kill().map_err(failed)?,
         }
     }
 }
+
+/// Sends a signal to the command. Ctrl-C of a terminal reaches the command without help.
+#[cfg(unix)]
+fn pass_on(signal: Signal, child: &tokio::process::Child) {
+    use rustix::process;
+    let sent = match signal {
+        Signal::Interrupt if has_terminal() => return,
+        Signal::Interrupt => process::Signal::INT,
+        Signal::Terminate => process::Signal::TERM,
+        Signal::Hangup => process::Signal::HUP,
+    };
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(process::Pid::from_raw);
+    // The command may have just ended.
+    let _ = id.map(|id| process::kill_process(id, sent));
+}
+
+/// Whether this process is in the foreground of its terminal, together with the command.
+#[cfg(unix)]
+fn has_terminal() -> bool {
+    let terminal = std::fs::File::open("/dev/tty").ok();
+    let foreground = terminal.and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());
+    foreground == Some(rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+fn pass_on(_: Signal, _: &tokio::process::Child) {}
 
 /// The exit status as in a shell: 128 plus the number of a signal.
 fn exit_code(status: ExitStatus) -> u8 {
@@ -324,22 +353,4 @@ fn exit_code(status: ExitStatus) -> u8 {
     let signal = None;
     let code = status.code().or_else(|| signal.map(|signal: i32| 128 + signal)).unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn stop_signal() {
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated() => {}
-    }
-}
-
-/// Waits for SIGTERM.
-async fn terminated() {
-    #[cfg(unix)]
-    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        signal.recv().await;
-        return;
-    }
-    std::future::pending::<()>().await;
 }

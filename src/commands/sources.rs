@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::report::Entry;
+use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::providers::{Overwrites, Provider};
 use crate::transfer::{self, Claim, IfExists, Planned, Selection, Targets};
@@ -183,14 +184,18 @@ fn one_named(path: &Path, name: &str) -> Result<Work> {
 }
 
 /// Reads a list of paths, each terminated by `end`; `-` is standard input.
-pub(super) fn read_paths(list: &Path, end: u8) -> Result<Vec<PathBuf>> {
-    let bytes = if list == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(list)
+pub(super) async fn read_paths(ctx: &Context, list: &Path, end: u8) -> Result<Vec<PathBuf>> {
+    let list = list.to_owned();
+    let read = move || {
+        let bytes = if list == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            std::fs::read(&list)
+        };
+        bytes.map_err(|error| Error::io("read", &list, error))
     };
-    let bytes = bytes.map_err(|error| Error::io("read", list, error))?;
+    let bytes = ctx.interrupt.unblock(read).await?;
     let words = bytes
         .split(|byte| *byte == end)
         .map(|word| if end == b'\n' { word.strip_suffix(b"\r").unwrap_or(word) } else { word });

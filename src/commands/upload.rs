@@ -1,6 +1,5 @@
 //! `haul upload`
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,7 +106,7 @@ impl UploadArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let provider = ctx.open(None)?;
         let template = self.template()?;
-        let sources = self.sources()?;
+        let sources = self.sources(ctx).await?;
         let ui = ctx.ui.clone();
         let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
         let works = sources.distinct(provider.as_ref(), self.if_exists, skipped)?;
@@ -126,8 +125,8 @@ impl UploadArgs {
         }
         let together = self.together && !self.dry_run;
         let per_request = if together { provider.capabilities().upload.files_per_request } else { 1 };
-        let prepared = stream::iter(works).map(|work| {
-            let mut new = prepare(work?, &template, provider.as_ref(), ctx)?;
+        let prepared = stream::iter(works).then(async |work| {
+            let mut new = prepare(work?, &template, provider.as_ref(), ctx).await?;
             // Without `--name` the replaced file keeps its name. The name copied here is for messages only: the file can be
             // renamed before its content is replaced.
             new.keeps_name = self.to.is_none() || self.name.is_none();
@@ -237,7 +236,7 @@ impl UploadArgs {
     }
 
     /// The files to upload, from arguments, lists and `--retry-from`.
-    fn sources(&self) -> Result<Sources> {
+    async fn sources(&self, ctx: &Context) -> Result<Sources> {
         let selection = Selection {
             recursive: self.recursive,
             flat: self.flat,
@@ -252,7 +251,7 @@ impl UploadArgs {
         let mut arguments = self.paths.clone();
         for (list, end) in [(&self.files_from, b'\n'), (&self.files_from0, b'\0')] {
             if let Some(list) = list {
-                arguments.extend(read_paths(list, end)?);
+                arguments.extend(read_paths(ctx, list, end).await?);
             }
         }
         let retried = retried.unwrap_or_default();
@@ -267,15 +266,20 @@ impl UploadArgs {
     }
 }
 
-/// Copies standard input to a temporary file, so that its length is known and it can be sent again.
-fn spool(ctx: &Context) -> Result<(Source, u64)> {
+/// Copies standard input to a temporary file, so that its length is known and it can be sent again. A signal ends the wait
+/// for input.
+async fn spool(ctx: &Context) -> Result<(Source, u64)> {
     if ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
-    let mut file =
+    let file =
         tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
-    let size = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut file)
-        .map_err(|error| Error::io("save standard input", file.path(), error))?;
+    let path = file.path().to_owned();
+    let failed = move |error| Error::io("save standard input", &path, error);
+    // The thread has a handle of its own: it may still wait for input after a signal, when `file` has been removed.
+    let mut copy = file.reopen().map_err(&failed)?;
+    let saving = move || std::io::copy(&mut std::io::stdin().lock(), &mut copy).map_err(failed);
+    let size = ctx.interrupt.unblock(saving).await?;
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
@@ -316,11 +320,11 @@ impl Reported for Vec<NewFile> {
 }
 
 /// Builds the new file. Fails before sending anything if the file exceeds one of the platform's limits.
-fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
+async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
     let name = work.name().to_owned();
     let (source, size) = match work {
         Work::File(planned) => (Source::Path(planned.path), planned.size),
-        Work::Stdin { .. } => spool(ctx)?,
+        Work::Stdin { .. } => spool(ctx).await?,
     };
     let content_type = if template.content_type.is_empty() {
         mime_guess::from_path(&name).first_or_octet_stream().essence_str().to_owned()

@@ -152,7 +152,7 @@ impl Fetch<'_> {
         if written.as_ref().is_err_and(|error| error.kind() != Kind::Mismatch) {
             return written;
         }
-        self.interrupt.run_until_cancelled(outlet.finish()).await.unwrap_or_else(|| Err(interrupted()))?;
+        self.interrupt.until_cancelled(outlet.finish()).await?;
         written
     }
 
@@ -161,8 +161,7 @@ impl Fetch<'_> {
         let folder = files::folder_of(path);
         fs::create_dir_all(folder).map_err(|error| Error::io("create the directory", folder, error))?;
         let opening = Part::open(real, self.file, options.resume);
-        let mut part =
-            self.interrupt.run_until_cancelled(opening).await.unwrap_or_else(|| Err(interrupted()))?;
+        let mut part = self.interrupt.until_cancelled(opening).await?;
         let written = self.write(Sink::Part(&mut part), options).await;
         match written {
             Ok(()) => part.publish(real, options.existing == Existing::Overwrite).await,
@@ -191,8 +190,7 @@ impl Fetch<'_> {
                 from = 0;
                 Ok(false)
             } else {
-                let copied = self.interrupt.run_until_cancelled(self.copy(content, writer)).await;
-                copied.unwrap_or_else(|| Err(interrupted())).map(|()| true)
+                self.interrupt.until_cancelled(self.copy(content, writer)).await.map(|()| true)
             };
             if let Some(link) = link {
                 self.release(&link).await;
@@ -229,7 +227,7 @@ impl Fetch<'_> {
         if let Some(Ok(ContentStream { release: Some(link), .. })) = self.interrupt.clean_up(opening).await {
             self.release(&link).await;
         }
-        Err(interrupted())
+        Err(self.interrupt.error())
     }
 
     async fn copy(&self, content: ContentStream, writer: &mut Writer<'_>) -> Result<()> {
@@ -253,8 +251,4 @@ impl Fetch<'_> {
     async fn release(&self, link: &Link) {
         let _ = self.provider.unlink(&self.file.id, link.id.as_deref().or(Some(&link.url))).await;
     }
-}
-
-fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted")
 }

@@ -96,7 +96,7 @@ impl Pool<'_> {
         if let Some(result) = self.interrupt.clean_up(tidy).await {
             result?;
         }
-        Err(Error::new(Kind::Interrupted, "interrupted"))
+        Err(self.interrupt.error())
     }
 }
 

@@ -167,10 +167,7 @@ impl Uploads {
 
     /// Waits for `work`, which is dropped on an interrupt.
     pub(super) async fn until_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.interrupt
-            .run_until_cancelled(work)
-            .await
-            .unwrap_or_else(|| Err(Error::new(Kind::Interrupted, "interrupted")))
+        self.interrupt.until_cancelled(work).await
     }
 
     async fn attempt(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Uploaded> {

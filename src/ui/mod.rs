@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, Weak};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::{Error, ErrorLine, Kind, Result};
+use crate::error::{Error, ErrorLine, Kind, Result, Signal};
 use crate::progress::{Progress, silent};
 use progress::{Job, Style};
 use streams::lock;
@@ -34,7 +34,7 @@ use streams::lock;
 pub use options::{Columns, Environment, Format, Options, ProgressMode, When};
 pub use progress::Event;
 pub use rows::Rows;
-pub use streams::Streams;
+pub use streams::{Streams, TerminalSettings};
 pub use text::{is_unsafe, one_line, wrap_text};
 
 /// Writes data and messages. Clones share the streams.
@@ -179,6 +179,13 @@ impl Ui {
         Ok(matches!(answer.as_str(), "y" | "yes"))
     }
 
+    /// Ends the line of a question that was not answered.
+    pub fn end_question(&self) {
+        if self.can_ask() {
+            self.0.streams.err("\n");
+        }
+    }
+
     /// Asks for a secret without echo on a terminal, or reads one line of piped input. Fails with a usage error on a
     /// terminal without an [interactive user](Self::can_ask).
     pub fn secret(&self, question: &str) -> Result<String> {
@@ -190,7 +197,7 @@ impl Ui {
         }
         let question = format!("{}: ", text::indented_lines(question));
         self.aside(|| rpassword::prompt_password(question)).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
+            io::ErrorKind::Interrupted => Error::interrupted(Signal::Interrupt),
             io::ErrorKind::UnexpectedEof => Error::usage("nothing entered"),
             _ => Error::failed("the terminal cannot be read").caused_by(error),
         })

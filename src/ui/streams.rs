@@ -151,6 +151,41 @@ fn out_error(error: io::Error) -> Error {
     Error::new(kind, "stdout: cannot write").caused_by(error)
 }
 
+/// Restores the settings of the terminal when dropped. A prompt without echo that is abandoned does not restore them.
+pub struct TerminalSettings {
+    #[cfg(unix)]
+    kept: Option<(std::fs::File, rustix::termios::Termios)>,
+}
+
+impl TerminalSettings {
+    /// Remembers the settings of the controlling terminal, if there is one.
+    #[cfg(unix)]
+    pub fn keep() -> Self {
+        let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok();
+        let kept = terminal.and_then(|terminal| {
+            let settings = rustix::termios::tcgetattr(&terminal).ok()?;
+            Some((terminal, settings))
+        });
+        Self { kept }
+    }
+
+    /// Does nothing: the program ends with the terminal's own settings there.
+    #[cfg(not(unix))]
+    pub fn keep() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(unix)]
+impl Drop for TerminalSettings {
+    fn drop(&mut self) {
+        if let Some((terminal, settings)) = &self.kept {
+            // The terminal may be gone.
+            let _ = rustix::termios::tcsetattr(terminal, rustix::termios::OptionalActions::Now, settings);
+        }
+    }
+}
+
 /// Locks a mutex, even if a thread has panicked while holding it: an incomplete line is better than no output.
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

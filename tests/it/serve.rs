@@ -1,14 +1,14 @@
 //! `haul serve` from the command line.
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::platforms::all;
 use crate::platforms::wire::{Dialect, Fetch};
-use crate::support::process::ServeProcess;
+use crate::support::process::{Process, ServeProcess};
 use crate::support::sandbox::{Run, Sandbox};
 
 fn run(arguments: &[&str]) -> Run {
@@ -34,7 +34,7 @@ fn it_prints_its_address_serves_logs_and_stops() {
     let address = served.line.strip_prefix("http://").unwrap();
     assert!(get(address, "/").starts_with("HTTP/1.1 200"));
     assert!(get(address, "/local/x").starts_with("HTTP/1.1 403"));
-    served.stop(Signal::TERM).ok();
+    served.stop(Signal::TERM).fails(143);
     let log = std::fs::read_to_string(log).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 403]);
@@ -47,7 +47,7 @@ fn json_is_one_object_with_the_address() {
     let object: Value = serde_json::from_str(&served.line).unwrap();
     assert_eq!(object.as_object().unwrap().keys().collect::<Vec<_>>(), ["url", "platforms", "env"]);
     assert!(get(object["url"].as_str().unwrap().trim_start_matches("http://"), "/").contains("offline"));
-    served.stop(Signal::TERM).ok();
+    served.stop(Signal::TERM).fails(143);
 }
 
 #[test]
@@ -181,4 +181,80 @@ fn a_file_that_was_acknowledged_survives_kill_9() {
         });
     }
     assert!(kept.lock().unwrap().len() > 10, "too few uploads were acknowledged for a conclusion");
+}
+
+/// A shell script that runs below `haul serve`, and the folder of the served files.
+fn serve_script(env: &Sandbox, script: &str) -> Process {
+    let mut command = env.interruptible();
+    command.args(["serve", "--ephemeral", "--", "sh", "-c", script]);
+    let process = env.spawn(&mut command);
+    let ready = env.work().join("ready");
+    let begun = Instant::now();
+    while !ready.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    process
+}
+
+/// The folders of ephemeral stores.
+fn ephemeral_folders(env: &Sandbox) -> usize {
+    let entries = std::fs::read_dir(env.root()).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("haul-")).count()
+}
+
+#[test]
+fn a_signal_is_passed_to_the_command_and_its_end_is_awaited() {
+    for (signal, name) in [(Signal::INT, "INT"), (Signal::TERM, "TERM"), (Signal::HUP, "HUP")] {
+        let env = Sandbox::new();
+        let script = format!(
+            "trap 'sleep 0.3; echo cleaned > cleaned; exit 7' {name}; \
+            echo > ready; while :; do sleep 0.05; done"
+        );
+        let process = serve_script(&env, &script);
+        assert_eq!(ephemeral_folders(&env), 1);
+        process.signal(signal);
+        process.end().fails(7);
+        assert!(env.work().join("cleaned").exists(), "{name}");
+        assert_eq!(ephemeral_folders(&env), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_command_that_the_signal_ends_gives_the_exit_code_of_the_signal() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let env = Sandbox::new();
+        let process = serve_script(&env, "echo > ready; exec sleep 60");
+        process.signal(signal);
+        process.end().fails(status);
+        assert_eq!(ephemeral_folders(&env), 0);
+    }
+}
+
+#[test]
+fn a_second_signal_kills_the_command() {
+    let env = Sandbox::new();
+    let script = "trap 'echo > asked' TERM; echo > ready; while :; do sleep 0.05; done";
+    let process = serve_script(&env, script);
+    process.signal(Signal::TERM);
+    let begun = Instant::now();
+    while !env.work().join("asked").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the signal did not arrive");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    process.signal(Signal::TERM);
+    process.end().fails(137);
+}
+
+#[test]
+fn each_signal_stops_the_server_and_removes_its_files() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let env = Sandbox::new();
+        let mut command = env.interruptible();
+        let mut served =
+            ServeProcess::of(&env, command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0"]));
+        assert_eq!(ephemeral_folders(&env), 1);
+        served.stop(signal).fails(status).says("interrupted");
+        assert_eq!(ephemeral_folders(&env), 0);
+    }
 }

@@ -59,7 +59,7 @@ impl LoginArgs {
     /// Reads, checks and stores a token.
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let profile = profile_with_token(ctx)?;
-        let secret = ask(ctx, &profile)?;
+        let secret = ask(ctx, &profile).await?;
         if !self.no_check {
             let token = Token { secret: secret.clone(), source: Source::Given };
             let retries = ctx.settings.retries()?.value;
@@ -82,15 +82,18 @@ impl LoginArgs {
 }
 
 /// Reads the token from the terminal or from piped input.
-fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
+async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
     let name = &profile.name;
-    let text =
-        ctx.ui.secret(&format!("{} token for profile {name}", profile.spec.title)).map_err(|error| {
-            error.hint(format!(
-                "set {} instead, or pipe the token: `… | haul auth login {name}`",
-                vault::variable(profile)
-            ))
-        })?;
+    let question = format!("{} token for profile {name}", profile.spec.title);
+    let text = ctx.ask(move |ui| ui.secret(&question)).await.map_err(|error| {
+        if error.is_interrupted() {
+            return error;
+        }
+        error.hint(format!(
+            "set {} instead, or pipe the token: `… | haul auth login {name}`",
+            vault::variable(profile)
+        ))
+    })?;
     let secret = Secret::new(&text);
     if secret.expose().is_empty() {
         return Err(Error::usage("no token was given").hint(format!("`… | haul auth login {name}`")));

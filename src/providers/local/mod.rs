@@ -26,7 +26,7 @@ use super::{
     Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range,
 };
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
-use crate::error::{Error, Kind, Message, Result, word};
+use crate::error::{Error, Kind, Message, Result, Signal, word};
 use crate::filter::{Comparison, Equality, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords};
 use crate::progress::Progress;
@@ -383,7 +383,8 @@ fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
 fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
     let go_on = || {
         let stop = stopped.load(Ordering::Relaxed);
-        let interrupted = || Error::new(Kind::Interrupted, format!("{}: interrupted", new.name));
+        let interrupted =
+            || Error::new(Kind::Interrupted(Signal::default()), format!("{}: interrupted", new.name));
         if stop { Err(interrupted()) } else { Ok(()) }
     };
     let changed = |how: &str| {

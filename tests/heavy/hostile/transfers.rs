@@ -81,7 +81,7 @@ fn check_link_is_revoked(dialect: &'static Dialect) {
         matches!(action, Action::Content(_))
             .then(|| Answer::raw([head.as_bytes(), &vec![7; 500_000]].concat()).hang())
     });
-    let process = world.env.spawn(world.env.command().args(["get", "id:f1", "-o", "out"]));
+    let process = world.env.spawn(world.env.interruptible().args(["get", "id:f1", "-o", "out"]));
     until("a partial download", || {
         fs::metadata(world.env.work().join("out.part")).is_ok_and(|part| part.len() > 0)
     });
@@ -117,7 +117,7 @@ fn check_ctrl_c(dialect: &'static Dialect) {
             }
             _ => None,
         });
-        let process = world.env.spawn(world.env.command().args(["get", "id:f1", "-o", "out"]));
+        let process = world.env.spawn(world.env.interruptible().args(["get", "id:f1", "-o", "out"]));
         until("a partial download", || {
             fs::metadata(world.env.work().join("out.part")).is_ok_and(|part| part.len() > 0)
         });

@@ -65,9 +65,9 @@ impl Server {
         env
     }
 
-    /// Stops the server with SIGINT. Returns its counts of requests and injected faults.
+    /// Stops the server with SIGTERM. Returns its counts of requests and injected faults.
     pub fn stop(mut self) -> String {
-        self.process.stop(Signal::INT).ok();
+        self.process.stop(Signal::TERM).fails(143);
         let mut requests: BTreeMap<String, u64> = BTreeMap::new();
         let mut faults: BTreeMap<String, u64> = BTreeMap::new();
         for line in self.process.requests() {

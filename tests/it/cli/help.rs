@@ -128,11 +128,14 @@ fn topics() {
         3  file not found, locally or on the platform
         4  token missing or rejected
         5  not supported by the platform, or over one of its limits
+        5  conflict: unknown whether an existing file has the same content
         6  rate limit or quota exceeded, after retries
         7  platform unreachable, after retries
         8  platform error or invalid response
         9  size or checksum mismatch after a transfer
-      130  interrupted
+      129  interrupted by SIGHUP
+      130  interrupted by Ctrl-C (SIGINT)
+      143  interrupted by SIGTERM
 
     If several items fail for the same reason, the exit code is that of the reason;
     otherwise it is 1.

@@ -186,7 +186,7 @@ fn pipes_are_written_in_place() {
     assert!(run.stderr().contains("pipe: cannot write") && run.stderr().contains("Broken pipe"), "{run}");
     reader.join().unwrap();
     // Without a reader, Ctrl-C still works.
-    let mut command = env.command();
+    let mut command = env.interruptible();
     command.args(["get", "new", "-o", "pipe"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     thread::sleep(Duration::from_millis(400));

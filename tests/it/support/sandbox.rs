@@ -218,6 +218,14 @@ impl Sandbox {
         self.program(HAUL)
     }
 
+    /// The program with the default effect of each signal. A job in the background of a shell script ignores SIGINT, and
+    /// its children inherit that.
+    pub fn interruptible(&self) -> Command {
+        let mut command = self.program("env");
+        command.args(["--default-signal", HAUL]);
+        command
+    }
+
     #[must_use = "look at it in a snapshot, or assert `ok()`"]
     #[track_caller]
     pub fn haul<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {

@@ -121,6 +121,11 @@ impl Terminal {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Sends SIGINT, as the terminal does at Ctrl-C.
+    pub fn interrupt(&self) {
+        self.process.interrupt();
+    }
+
     /// Waits for the program to exit. The run's stdout is the screen, its stderr what was redirected.
     #[track_caller]
     pub fn end(self) -> Run {

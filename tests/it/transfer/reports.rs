@@ -134,7 +134,7 @@ fn ctrl_c_stops_within_a_second_and_keeps_received_bytes() {
     fs::write(env.work().join("big.bin"), noise(1, 3_000_000)).unwrap();
     env.haul(["upload", "big.bin"]).ok();
     let get = ["get", "big.bin", "-o", "copy.bin"];
-    let process = env.spawn(env.command().args(get));
+    let process = env.spawn(env.interruptible().args(get));
     let part = env.work().join("copy.bin.part");
     let begun = Instant::now();
     while fs::metadata(&part).map_or(0, |part| part.len()) < 100_000 {
@@ -160,7 +160,7 @@ fn ctrl_c_leaves_an_upload_that_the_same_command_continues() {
     let env = platform.sandbox();
     docs(&env.work(), 4);
     let upload = ["upload", "-r", "docs", "-j", "1"];
-    let process = env.spawn(env.command().args(upload));
+    let process = env.spawn(env.interruptible().args(upload));
     let begun = Instant::now();
     while platform.stored().len() < 3 {
         assert!(begun.elapsed() < Duration::from_secs(20));
