@@ -1,11 +1,15 @@
 //! Output files: resolving paths, replacing a file atomically, locks, and files without a name.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Maximum number of symbolic links to follow, as in the Linux kernel.
 const LINKS: usize = 40;
+
+/// Start and end of the names of temporary files.
+const TEMPORARY: (&str, &str) = (".haul-", ".tmp");
 
 /// Names of standard output.
 const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
@@ -48,7 +52,8 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     let Place::File(path) = place(path)? else { return Err(io::Error::other("not a regular file")) };
     // A temporary file has mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder_of(&path))?;
+    let mut file =
+        tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder_of(&path))?;
     file.write_all(content)?;
     if let Ok(old) = fs::metadata(&path)
         && !private
@@ -58,6 +63,12 @@ pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Whether this is the name of a temporary file that [`replace`] creates.
+pub fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(TEMPORARY.0.as_bytes()) && name.ends_with(TEMPORARY.1.as_bytes())
 }
 
 /// Copies the mode and, if permitted, the owner of the file `old` to the file `new` that will replace it.

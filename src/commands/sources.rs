@@ -1,13 +1,61 @@
 //! The files of an upload, from a report, arguments and lists.
 
+use std::cell::Cell;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use clap::Args;
 
 use super::report::Entry;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::providers::{Overwrites, Provider};
-use crate::transfer::{self, Claim, IfExists, Planned, Selection, Targets};
+use crate::transfer::{self, Claim, IfExists, LeftOut, Planned, Selection, Targets};
+
+/// The choice of files in folders.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Folders")]
+pub struct FolderArgs {
+    /// In folders, upload only files that match this pattern
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true)]
+    include: Vec<String>,
+    /// In folders, skip files and folders that match this pattern
+    #[arg(long, value_name = "GLOB", allow_hyphen_values = true)]
+    exclude: Vec<String>,
+    /// Include hidden files
+    #[arg(long, hide_short_help = true)]
+    hidden: bool,
+    /// Include files that .haulignore files name
+    #[arg(long, hide_short_help = true)]
+    no_ignore: bool,
+    /// Respect .gitignore files, too
+    #[arg(long, conflicts_with = "no_ignore", hide_short_help = true)]
+    gitignore: bool,
+    /// Use base names instead of paths as names
+    #[arg(long, hide_short_help = true)]
+    flat: bool,
+    /// Follow symbolic links inside folders
+    #[arg(long, hide_short_help = true)]
+    follow: bool,
+}
+
+impl FolderArgs {
+    /// The files that these options choose in folders, except for the command's `report`.
+    pub(super) fn selection(&self, recursive: bool, report: Option<&Path>) -> Result<Selection> {
+        Selection {
+            recursive,
+            flat: self.flat,
+            follow: self.follow,
+            hidden: self.hidden,
+            no_ignore: self.no_ignore,
+            gitignore: self.gitignore,
+            report: report.map(Path::to_owned),
+            ..Selection::default()
+        }
+        .with_globs(&self.include, &self.exclude)
+    }
+}
 
 /// The sources of one command. Each iteration walks the folders again, so that no list of files is kept in memory.
 pub(super) struct Sources {
@@ -47,26 +95,23 @@ impl Sources {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
-    /// All files, found as the iterator advances. `skipped` receives each link that is not followed, and the reason.
-    pub(super) fn all(
-        &self,
-        skipped: impl Fn(&Path, &str) + Clone + 'static,
-    ) -> impl Iterator<Item = Result<Work>> {
+    /// All files, found as the iterator advances.
+    fn all(&self, left_out: &LeftOut) -> impl Iterator<Item = Result<Work>> {
         let retried = self.retried.iter().map(|entry| retried(entry, self.name.as_deref()));
-        retried.chain(self.arguments.iter().flat_map(move |argument| self.of(argument, skipped.clone())))
+        retried.chain(self.arguments.iter().flat_map(|argument| self.of(argument, left_out.clone())))
     }
 
     /// The files to upload, without repeated paths if files can replace each other. If two files have the same target,
-    /// fails before anything is sent.
+    /// fails before anything is sent. Arguments without any file are an error.
     pub(super) fn distinct<'a>(
         &'a self,
         provider: &'a dyn Provider,
         if_exists: IfExists,
-        skipped: impl Fn(&Path, &str) + Clone + 'static,
+        left_out: &'a LeftOut,
     ) -> Result<impl Iterator<Item = Result<Work>> + 'a> {
         let mut targets = Targets::new(provider, if_exists);
         if self.are_several() && targets.may_be_shared() {
-            for work in self.all(|_, _| {}).flatten() {
+            for work in self.all(&LeftOut::silent()).flatten() {
                 if let Claim::Shared { target, place } = targets.claim(work.path(), work.name()) {
                     return Err(self.shared(provider, if_exists, target, place, &work));
                 }
@@ -74,7 +119,9 @@ impl Sources {
         }
         // The second walk can find new files, so it claims all targets again.
         let mut targets = Targets::new(provider, if_exists);
-        Ok(self.all(skipped).filter_map(move |work| {
+        let is_empty = Rc::new(Cell::new(!self.arguments.is_empty()));
+        let found = Rc::clone(&is_empty);
+        let works = self.all(left_out).inspect(move |_| found.set(false)).filter_map(move |work| {
             let work = match work {
                 Ok(work) => work,
                 failed => return Some(failed),
@@ -86,7 +133,23 @@ impl Sources {
                     Some(Err(self.shared(provider, if_exists, target, place, &work)))
                 }
             }
-        }))
+        });
+        let end = std::iter::once_with(move || {
+            left_out.conclude();
+            is_empty.get().then(|| Err(self.no_files()))
+        });
+        Ok(works.chain(end.flatten()))
+    }
+
+    /// The error for arguments without any file.
+    fn no_files(&self) -> Error {
+        match self.arguments.as_slice() {
+            [argument] => {
+                let argument = argument.display().to_string();
+                Error::not_found(format!("{argument}: no files to upload")).about(argument)
+            }
+            _ => Error::not_found("no files to upload"),
+        }
     }
 
     /// The error for two files with one target. Only the hash of the target is kept, so the first file is searched again.
@@ -99,7 +162,8 @@ impl Sources {
         second: &Work,
     ) -> Error {
         let targets = Targets::new(provider, if_exists);
-        let mut others = self.all(|_, _| {}).flatten();
+        let left_out = LeftOut::silent();
+        let mut others = self.all(&left_out).flatten();
         let first = others.find(|work| targets.includes(work.name(), target));
         let first = first.map_or_else(|| "another file".to_owned(), |work| work.path().display().to_string());
         let path = second.path().display().to_string();
@@ -125,11 +189,7 @@ impl Sources {
             .hint("to upload both under one name: `--if-exists upload`")
     }
 
-    fn of(
-        &self,
-        argument: &Path,
-        skipped: impl Fn(&Path, &str) + 'static,
-    ) -> Box<dyn Iterator<Item = Result<Work>>> {
+    fn of(&self, argument: &Path, left_out: LeftOut) -> Box<dyn Iterator<Item = Result<Work>>> {
         if argument == Path::new("-") {
             let name = self.name.clone().ok_or_else(|| {
                 Error::usage("standard input has no name")
@@ -141,7 +201,7 @@ impl Sources {
             return Box::new(std::iter::once(one_named(argument, name)));
         }
         let path = argument.to_owned();
-        let planned = transfer::plan(argument, &self.selection, skipped);
+        let planned = transfer::plan(argument, &self.selection, left_out);
         Box::new(planned.map(move |planned| planned.map(Work::File).map_err(|error| with_hint(error, &path))))
     }
 }

@@ -12,14 +12,14 @@ use super::batch::{self, BatchArgs, Words};
 use super::planned;
 use super::report::{Ended, Entry, Reported};
 use super::select::resolve;
-use super::sources::{Sources, Work, read_paths};
+use super::sources::{FolderArgs, Sources, Work, read_paths};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
 use crate::providers::{Op, Provider, require, require_together, require_upload, supports};
 use crate::settings::{Origin, parse_lifetime};
-use crate::transfer::{Action, IfExists, Journal, Selection, UploadOptions, Uploaded, Uploads};
+use crate::transfer::{Action, IfExists, Journal, LeftOut, UploadOptions, Uploaded, Uploads};
 
 /// The arguments of `haul upload`.
 #[derive(Args, Debug)]
@@ -61,30 +61,6 @@ pub struct UploadArgs {
     /// Send several files in one request, where supported
     #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
-    /// In folders, upload only files that match this pattern
-    #[arg(long, value_name = "GLOB", allow_hyphen_values = true, help_heading = "Folders")]
-    include: Vec<String>,
-    /// In folders, skip files that match this pattern
-    #[arg(long, value_name = "GLOB", allow_hyphen_values = true, help_heading = "Folders")]
-    exclude: Vec<String>,
-    /// Use base names instead of paths as names
-    #[arg(long, help_heading = "Folders", hide_short_help = true)]
-    flat: bool,
-    /// Follow symbolic links inside folders
-    #[arg(long, help_heading = "Folders", hide_short_help = true)]
-    follow: bool,
-    /// Read paths from this file, one per line; - is standard input
-    #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
-    files_from: Option<PathBuf>,
-    /// Read paths from this file, each ended by NUL
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "files_from",
-        help_heading = "Many files",
-        hide_short_help = true
-    )]
-    files_from0: Option<PathBuf>,
     /// Wait until the platform has processed the file
     #[arg(long)]
     wait: bool,
@@ -98,6 +74,20 @@ pub struct UploadArgs {
     #[arg(long, conflicts_with = "dry_run")]
     ids: bool,
     #[command(flatten)]
+    folders: FolderArgs,
+    /// Read paths from this file, one per line; - is standard input
+    #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
+    files_from: Option<PathBuf>,
+    /// Read paths from this file, each ended by NUL
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "files_from",
+        help_heading = "Many files",
+        hide_short_help = true
+    )]
+    files_from0: Option<PathBuf>,
+    #[command(flatten)]
     batch: BatchArgs,
 }
 
@@ -108,8 +98,8 @@ impl UploadArgs {
         let template = self.template()?;
         let sources = self.sources(ctx).await?;
         let ui = ctx.ui.clone();
-        let skipped = move |path: &Path, why: &str| ui.note(&format!("{}: {why}", path.display()));
-        let works = sources.distinct(provider.as_ref(), self.if_exists, skipped)?;
+        let left_out = LeftOut::new(move |note| ui.note(note));
+        let works = sources.distinct(provider.as_ref(), self.if_exists, &left_out)?;
         let (options, old) = self.options(ctx).await?;
         require(
             provider.spec(),
@@ -202,7 +192,7 @@ impl UploadArgs {
         let set: Vec<_> = profile.set.iter().map(|(key, sourced)| (key, &sourced.value)).collect();
         let profile = format!("{} {} {set:?}", profile.name, profile.base_url.value);
         let files = (&self.paths, &self.files_from, &self.files_from0, &self.batch.retry_from);
-        let choice = (self.recursive, self.flat, self.follow, &self.include, &self.exclude);
+        let choice = (self.recursive, &self.folders);
         let wish = (&self.name, &self.content_type, &self.purpose, &self.metadata, &self.to, self.if_exists);
         let command = format!("{:?}", (std::env::current_dir().ok(), files, choice, wish));
         Ok(Journal::open(&ctx.settings.folders.state.join("uploads"), &profile, &command))
@@ -237,13 +227,7 @@ impl UploadArgs {
 
     /// The files to upload, from arguments, lists and `--retry-from`.
     async fn sources(&self, ctx: &Context) -> Result<Sources> {
-        let selection = Selection {
-            recursive: self.recursive,
-            flat: self.flat,
-            follow: self.follow,
-            ..Selection::default()
-        }
-        .with_globs(&self.include, &self.exclude)?;
+        let selection = self.folders.selection(self.recursive, self.batch.report.as_deref())?;
         let retried = self.batch.retried()?;
         if retried.is_some() && !self.paths.is_empty() {
             return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));

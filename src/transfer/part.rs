@@ -310,13 +310,7 @@ impl Pair {
 
     fn find(&self) -> Found {
         let Ok(found) = self.path.symlink_metadata() else { return Found::Nothing };
-        let ours = found.is_file()
-            && self.earlier.as_ref().is_some_and(|note| match &note.part {
-                Some(part) => *part == identity(&found),
-                // The earlier run ended right after it created the part.
-                None => found.len() == 0,
-            });
-        if !ours {
+        if !self.earlier.as_ref().is_some_and(|note| is_part_of(&found, note)) {
             return Found::Foreign;
         }
         let opened = OpenOptions::new().read(true).write(true).open(&self.path).ok();
@@ -345,6 +339,26 @@ impl Pair {
     fn drop_note(&self) {
         note::remove(&self.note_path, &self.note_handle);
     }
+}
+
+/// Whether this file is the part that the note describes.
+fn is_part_of(found: &Metadata, note: &Note) -> bool {
+    found.is_file()
+        && match &note.part {
+            Some(part) => *part == identity(found),
+            // The earlier run ended right after it created the part.
+            None => found.len() == 0,
+        }
+}
+
+/// Whether the file at `path` is a part or a note, and not a foreign file with such a name.
+pub(super) fn is_own(path: &Path) -> bool {
+    let name = path.as_os_str().as_encoded_bytes();
+    if name.ends_with(b".part") {
+        let note = Note::at(&PathBuf::from([path.as_os_str(), ".json".as_ref()].join("".as_ref())));
+        return note.is_some_and(|note| path.symlink_metadata().is_ok_and(|found| is_part_of(&found, &note)));
+    }
+    name.ends_with(b".part.json") && Note::at(path).is_some()
 }
 
 /// Removes a note whose part no longer exists, left by a run that was killed after renaming the part.
@@ -514,6 +528,7 @@ mod tests {
             drop(part);
             let before = fs::read(&path).unwrap();
             prop_assert_eq!(before.len(), count);
+            prop_assert!(is_own(&path) && is_own(&note));
             match &change {
                 Change::Nothing => {}
                 Change::Flipped(at) => {
@@ -531,6 +546,8 @@ mod tests {
                 Change::PartGone => fs::remove_file(&path).unwrap(),
                 Change::NoteGone => fs::remove_file(&note).unwrap(),
             }
+            let is_foreign = matches!(change, Change::Part(_) | Change::Note(_) | Change::NoteGone);
+            prop_assert_eq!(is_own(&path), path.exists() && !is_foreign);
             let mut foreign = snapshot(folder.path());
             let (in_name, of_note) = ("target.part".to_owned(), "target.part.json".to_owned());
             match &change {

@@ -49,8 +49,8 @@ pub const NONE: &[Case] = &[
     case(&["meta", "unset", "*", "a", "--yes"], 0, 0, "file", "name,metadata"),
     case(&["link", "*", "--yes"], 0, 0, "link", "expires_at,file.name"),
     case(&["link", "*", "--list"], 0, 0, "link", "expires_at,file.name"),
-    case(&["upload", "-r", "empty"], 0, 0, "file", "name,size"),
-    case(&["upload", "-r", "empty", "-n"], 0, 0, "planned_file", "name,size"),
+    case(&["upload", "--files-from", "/dev/null"], 0, 0, "file", "name,size"),
+    case(&["upload", "--files-from", "/dev/null", "-n"], 0, 0, "planned_file", "name,size"),
 ];
 
 /// Commands on a store with one file named `one`.
@@ -131,6 +131,8 @@ pub const FAILING: &[Case] = &[
     case(&["upload", "nope", "."], 1, 0, "file", "name,size"),
     case(&["upload", "nope"], 3, 0, "file", "name,size"),
     case(&["upload"], 2, 0, "file", "name,size"),
+    case(&["upload", "-r", "empty"], 3, 0, "file", "name,size"),
+    case(&["upload", "-r", "empty", "-n"], 3, 0, "planned_file", "name,size"),
     case(&["ls", "--filter", "size >"], 2, 0, "file", "name"),
     case(&["ls", "--sort", "nmae"], 2, 0, "file", "name"),
     case(&["ls", "-p", "nowhere"], 2, 0, "file", "name"),

@@ -1,6 +1,7 @@
 //! `haul upload`
 
 mod dry_run;
+mod ignore;
 mod targets;
 mod trouble;
 mod words;
@@ -76,12 +77,11 @@ fn folders_give_names_relative_to_the_argument() {
     check!(env.haul(["upload", "-r", "docs", "--fields", "name"]).sorted(), @"
     status 0
     --- out
-    .gitignore
     a.md
-    sub/.hidden
     sub/b.md
     --- err
     docs/link.md: symbolic link skipped; to follow links: `--follow`
+    skipped 2 hidden files and folders; `--hidden` includes them
     ");
     check!(env.haul(["upload", "-r", "docs", "--flat", "--include", "*.md", "--fields", "name"]).sorted(), @"
     status 0
@@ -90,13 +90,15 @@ fn folders_give_names_relative_to_the_argument() {
     b.md
     --- err
     docs/link.md: symbolic link skipped; to follow links: `--follow`
+    skipped 2 hidden files and folders; `--hidden` includes them
     ");
     check!(env.haul(["upload", "-r", "docs", "--exclude", "sub/*", "--follow", "--fields", "name"]).sorted(), @"
     status 0
     --- out
-    .gitignore
     a.md
     link.md
+    --- err
+    skipped 1 hidden file or folder; `--hidden` includes it
     ");
     check!(env.haul(["upload", "-r", "docs", "--include", "[", "--fields", "name"]), @r#"
     status 2
