@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A JSON object whose keys keep their order.
 pub type Object = Map<String, Value>;
@@ -64,6 +65,23 @@ impl StatusWords {
         ready: &["complete", "completed", "indexed", "processed", "ready"],
         failed: &["failed", "error", "cancelled"],
     };
+}
+
+/// Whether two names are the same text: their bytes or their NFC forms are equal. macOS stores `é` as two characters, other
+/// systems as one.
+pub fn names_match(a: &str, b: &str) -> bool {
+    a == b || a.nfc().eq(b.nfc())
+}
+
+/// The spellings under which a platform may know a name: as given, in NFC and in NFD, without duplicates.
+pub fn spellings(name: &str) -> Vec<String> {
+    let mut spellings = vec![name.to_owned()];
+    for other in [name.nfc().collect(), name.nfd().collect()] {
+        if !spellings.contains(&other) {
+            spellings.push(other);
+        }
+    }
+    spellings
 }
 
 /// Formats bytes as lowercase hexadecimal, two digits per byte.
@@ -407,5 +425,18 @@ mod tests {
         assert_eq!(patch.apply(&before), object(r#"{"b":2,"c":3}"#));
         let patch = Patch { set: object(r#"{"c":3}"#), replace: true, ..Patch::default() };
         assert_eq!(patch.apply(&before), object(r#"{"c":3}"#));
+    }
+
+    #[test]
+    #[allow(clippy::unicode_not_nfc, reason = "names that are not")]
+    fn spellings_of_a_name_match() {
+        let (composed, decomposed, mixed) = ("\u{e9}\u{e9}", "e\u{301}e\u{301}", "\u{e9}e\u{301}");
+        assert_eq!(spellings("a.txt"), ["a.txt"]);
+        assert_eq!(spellings(composed), [composed, decomposed]);
+        assert_eq!(spellings(decomposed), [decomposed, composed]);
+        assert_eq!(spellings(mixed), [mixed, composed, decomposed]);
+        assert!([composed, decomposed, mixed].iter().all(|name| names_match(name, composed)));
+        // Compatibility forms and letter case are different names.
+        assert!(!names_match("\u{fb01}", "fi") && !names_match("A", "a") && !names_match("e", composed));
     }
 }

@@ -13,7 +13,9 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::filter::Filter;
 use crate::model::{Address, File, FileId, Ref};
-use crate::providers::{Listing, Op, Provider, Query, Spec, left_to_check, passes, require, require_ages};
+use crate::providers::{
+    Listing, Op, Provider, Query, Spec, files_named, left_to_check, passes, require, require_ages,
+};
 
 /// The page size of listings for downloads. Every file takes a request anyway, so a few more for the listing cost
 /// little, and small pages save memory: two of them are held at once.
@@ -260,8 +262,7 @@ fn means_no_such_id(error: &Error) -> bool {
 }
 
 async fn by_name(provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
-    let query = Query { filter: Some(Filter::name_is(name)), ..Query::default() };
-    let mut found = Listing::new(Arc::clone(provider), query, None)?.all().await?;
+    let mut found = files_named(provider, name).await?;
     found.sort_by_key(|file| std::cmp::Reverse(file.created_at));
     let has_newest = require_ages(provider.as_ref(), &found);
     match found.len() {

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use super::stated::{left_to_check, require_sortable};
 use super::{Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
-use crate::filter::{self, Filter};
-use crate::model::{File, hash_of};
+use crate::filter::{self, Filter, Op};
+use crate::model::{File, hash_of, names_match, spellings};
 
 /// Empty pages in a row after which a listing counts as endless. A platform that filters page by page may send many of them
 /// before the first matching file.
@@ -392,6 +392,33 @@ pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) 
     let filter = Filter::id_is(file.id.as_str()).and(filter.clone());
     let query = Query { filter: Some(filter), limit: Some(1), ..Query::default() };
     Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
+}
+
+/// The files with exactly this name; without one, the files whose name is the same [in NFC](names_match). A platform that
+/// filters by name is asked for one spelling after the other, any other platform for all files.
+pub async fn files_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec<File>> {
+    let mut native = provider.capabilities().list.native.iter();
+    let filters_names = native.any(|native| native.field == "name" && native.ops.contains(&Op::Eq));
+    let spellings = spellings(name);
+    let mut found: Vec<File> = Vec::new();
+    if filters_names || spellings.len() == 1 {
+        for spelling in spellings {
+            let query = Query { filter: Some(Filter::name_is(&spelling)), ..Query::default() };
+            found.extend(Listing::new(Arc::clone(provider), query, None)?.all().await?);
+            if spelling == name && !found.is_empty() {
+                return Ok(found);
+            }
+        }
+    } else {
+        let mut listing = Listing::new(Arc::clone(provider), Query::default(), None)?;
+        while let Some(page) = listing.next().await? {
+            found.extend(page.into_iter().filter(|file| names_match(&file.name, name)));
+        }
+    }
+    if found.iter().any(|file| file.name == name) {
+        found.retain(|file| file.name == name);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub use capabilities::{
 };
 
 pub use crate::filter::Precision;
-pub use listing::{Listing, passes};
+pub use listing::{Listing, files_named, passes};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};
 

@@ -2,6 +2,7 @@
 mod ls;
 mod million;
 mod minus;
+mod names;
 mod pushdown;
 mod several;
 pub mod support;
