@@ -370,7 +370,7 @@ impl Error {
         self
     }
 
-    /// Marks that the request may have been carried out although no usable answer came.
+    /// Marks that the request may have been carried out although no answer came.
     #[must_use]
     pub fn unanswered(mut self) -> Self {
         self.0.unanswered = true;
@@ -429,13 +429,12 @@ impl Error {
         self.0.reference.as_deref()
     }
 
-    /// Whether the request may have been carried out although no usable answer came.
+    /// Whether the request may have been carried out although no answer came.
     pub fn is_unanswered(&self) -> bool {
         self.0.unanswered
     }
 
-    /// Whether the request may have been carried out: its answer is missing or comes from a proxy or a failing server, or
-    /// it is a success that cannot be read.
+    /// Whether the request may have been carried out: no answer came, or a success that cannot be read.
     pub fn may_be_done(&self) -> bool {
         let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
         self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)

@@ -63,6 +63,15 @@ impl Hasher {
         Self::cheapest(&stated)
     }
 
+    /// Its name among the [checksums](Checksums).
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Blake3(_) => "blake3",
+            Self::Sha256(_) => "sha256",
+            Self::Md5(_) => "md5",
+        }
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {

@@ -134,6 +134,24 @@ pub struct Checksums {
     pub md5: Option<String>,
 }
 
+impl Checksums {
+    /// One checksum: `kind` is `blake3`, `sha256` or `md5`.
+    pub fn of(kind: &str, digest: &str) -> Self {
+        let is = |name| (kind == name).then(|| digest.to_owned());
+        Self { blake3: is("blake3"), sha256: is("sha256"), md5: is("md5") }
+    }
+
+    /// The checksum of this kind.
+    pub fn get(&self, kind: &str) -> Option<&str> {
+        match kind {
+            "blake3" => self.blake3.as_deref(),
+            "sha256" => self.sha256.as_deref(),
+            "md5" => self.md5.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// A file on a platform. In JSON every key is always present; null if the platform does not report it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "file")]

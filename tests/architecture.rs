@@ -72,7 +72,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("reqwest", &["http/"]),
     ("axum", &["emulator/"]),
     ("multer", &["emulator/"]),
-    ("rusqlite", &["store/index.rs", "store/index/"]),
+    ("rusqlite", &["store/index.rs", "store/index/", "transfer/ledger"]),
     ("indicatif", &["ui/progress.rs"]),
     ("comfy_table", &["ui/table.rs"]),
     ("keyring", &["vault/"]),

@@ -72,6 +72,12 @@ impl ConfigCommand {
             add("upload_base_url", upload.value.to_string(), &upload.origin);
         }
         add("wire_dialect", profile.dialect.value.clone(), &profile.dialect.origin);
+        if let Some(limit) = &profile.compare_limit {
+            add("compare_limit", human::size(limit.value), &limit.origin);
+        }
+        if let Some(time) = &profile.appears_within {
+            add("appears_within", human::duration(time.value), &time.origin);
+        }
         for (key, sourced) in &profile.set {
             add(&format!("set.{key}"), sourced.value.clone(), &sourced.origin);
         }

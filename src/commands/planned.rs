@@ -14,8 +14,8 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::model::{File, NewFile};
 use crate::providers::Provider;
-use crate::transfer::{Preview, Uploads};
-use crate::ui::Rows;
+use crate::transfer::{Evidence, Preview, Uploads};
+use crate::ui::{Columns, Rows};
 
 /// Prints the action that `uploads` would take for each file.
 pub(super) async fn foresee(
@@ -37,10 +37,10 @@ pub(super) async fn foresee(
         let mut ended = Vec::new();
         for (foreseen, new) in foreseen {
             match foreseen {
-                Preview::Reuse(file) => {
+                Preview::Reuse(file, evidence) => {
                     ctx.ui.note(&format!("{}: would reuse {}", new.name, file.id));
-                    rows.push(file.as_ref())?;
-                    ended.push(Ended::Skipped(Some(file.id)));
+                    ended.push(Ended::Skipped(Some(file.id.clone())));
+                    rows.push(&Row { file: *file, evidence })?;
                     continue;
                 }
                 Preview::Replace(old) => {
@@ -58,14 +58,28 @@ pub(super) async fn foresee(
     Ok(())
 }
 
+const UPLOADED_FIELDS: [&str; 18] = File::fields_and("evidence");
+
+pub(super) const UPLOADED_COLUMNS: Columns = Columns { all: &UPLOADED_FIELDS, ..super::ls::FILE_COLUMNS };
+
+/// An uploaded or reused file.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "uploaded_file")]
+pub(super) struct Row {
+    #[serde(flatten)]
+    pub(super) file: File,
+    /// What the comparison with an existing file is based on; null if there was none.
+    pub(super) evidence: Option<Evidence>,
+}
+
 /// A file that would be uploaded; its id is null.
-pub(super) struct Planned(File);
+pub(super) struct Planned(Row);
 
 impl Planned {
     /// The properties of a file that are known before the upload.
     fn new(new: &NewFile, provider: &dyn Provider, ctx: &Context) -> Self {
         let expires_at = new.expires.and_then(|time| ctx.clock.now().checked_add(time).ok());
-        Self(File {
+        let file = File {
             provider: provider.spec().name.to_owned(),
             profile: provider.profile().to_owned(),
             name: new.name.clone(),
@@ -75,7 +89,8 @@ impl Planned {
             expires_at,
             metadata: new.metadata.clone(),
             ..File::default()
-        })
+        };
+        Self(Row { file, evidence: None })
     }
 }
 
@@ -93,7 +108,7 @@ impl JsonSchema for Planned {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = File::json_schema(generator);
+        let mut schema = Row::json_schema(generator);
         schema.insert("description".to_owned(), "A file that would be uploaded; it has no id yet.".into());
         if let Some(id) = schema.pointer_mut("/properties/id") {
             *id = json!({ "description": "Null before the upload.", "type": "null" });

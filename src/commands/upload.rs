@@ -18,8 +18,10 @@ use crate::error::{Error, Result};
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
 use crate::providers::{Op, Provider, require, require_together, require_upload, supports};
-use crate::settings::{Origin, parse_lifetime};
-use crate::transfer::{Action, IfExists, Journal, LeftOut, UploadOptions, Uploaded, Uploads};
+use crate::settings::{Origin, env, parse_lifetime};
+use crate::transfer::{
+    Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, UploadOptions, Uploaded, Uploads,
+};
 
 /// The arguments of `haul upload`.
 #[derive(Args, Debug)]
@@ -58,6 +60,9 @@ pub struct UploadArgs {
     /// What to do if a file with this name exists
     #[arg(long, value_name = "WHAT", default_value = "upload")]
     if_exists: IfExists,
+    /// The evidence by which --if-exists skip and update compare files
+    #[arg(long, value_name = "BY", default_value = "auto", conflicts_with = "to", hide_short_help = true)]
+    compare: Compare,
     /// Send several files in one request, where supported
     #[arg(long, conflicts_with = "to", hide_short_help = true)]
     together: bool,
@@ -107,7 +112,7 @@ impl UploadArgs {
             if options.to.is_some() { Op::Replace } else { Op::Upload },
             "REF",
         )?;
-        let columns = if self.ids { super::ls::ID_COLUMNS } else { super::ls::FILE_COLUMNS };
+        let columns = if self.ids { super::ls::ID_COLUMNS } else { planned::UPLOADED_COLUMNS };
         let rows = ctx.ui.rows(columns)?;
         let progress = ctx.ui.progress();
         if self.together {
@@ -126,8 +131,10 @@ impl UploadArgs {
             Ok(new)
         });
         let chunks = in_groups(prepared, per_request);
-        let journal = if self.dry_run { Journal::default() } else { self.journal(ctx)? };
-        let uploads = Uploads::new(Arc::clone(&provider), options, journal, ctx.clock, ctx.interrupt.clone());
+        let ledger = self.ledger(ctx)?;
+        let ledger = if self.dry_run { ledger.read_only() } else { ledger };
+        let uploads = Uploads::new(Arc::clone(&provider), options, ledger, ctx.clock, ctx.interrupt.clone());
+        uploads.check()?;
         if self.dry_run {
             return planned::foresee(ctx, &self.batch, provider.as_ref(), &uploads, chunks, rows).await;
         }
@@ -147,26 +154,30 @@ impl UploadArgs {
             rows,
             |rows, uploaded| {
                 let mut ended = Vec::new();
-                for Uploaded { file, action, incomparable } in uploaded {
+                for Uploaded { file, action, evidence, different } in uploaded {
                     let (name, id) = (&file.name, &file.id);
                     match action {
                         Action::Uploaded => {
-                            if let Some(twin) = incomparable {
-                                let why = "has no checksum and was not uploaded from here";
-                                ctx.ui.note(&format!("{name}: uploaded, because {twin} {why}"));
+                            if let Some(other) = different {
+                                ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has other content"));
                             }
                         }
-                        Action::Reused => ctx.ui.note(&format!("{name}: reused {id}")),
+                        Action::Reused => ctx.ui.note(&match evidence {
+                            Some(evidence) if ctx.ui.verbosity() > 0 => {
+                                format!("{name}: reused {id} (equal by {})", evidence.word())
+                            }
+                            _ => format!("{name}: reused {id}"),
+                        }),
                         Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
                         Action::Resumed => {
                             ctx.ui.note(&format!("{name}: already uploaded by an earlier run: {id}"));
                         }
                         Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
                     }
-                    rows.push(&file)?;
                     count += 1;
                     last = Some(file.id.clone());
-                    let id = Some(file.id);
+                    let id = Some(file.id.clone());
+                    rows.push(&planned::Row { file, evidence })?;
                     ended.push(match action {
                         Action::Uploaded | Action::Replaced | Action::Repaired => Ended::Done(id),
                         Action::Reused | Action::Resumed => Ended::Skipped(id),
@@ -176,9 +187,13 @@ impl UploadArgs {
             },
         )
         .await;
-        // All rows are printed by now. If the process is killed before this call, the journal stays, and the same command
-        // prints the ids again instead of sending the files.
+        // All rows are printed by now. If the process is killed before this call, the same command prints the ids again
+        // instead of sending the files.
         uploads.end(result.is_ok());
+        if let (files @ 1.., bytes) = uploads.downloaded() {
+            let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+            ctx.ui.note(&format!("compared {files} by downloading {}", human::size(bytes)));
+        }
         result?;
         if let Some(id) = last {
             ctx.ui.suggest(&next(ctx, provider.as_ref(), count, &id));
@@ -186,16 +201,21 @@ impl UploadArgs {
         Ok(())
     }
 
-    /// The journal of this command, keyed by profile, working directory and the arguments that select or describe files.
-    fn journal(&self, ctx: &Context) -> Result<Journal> {
+    /// The ledger, for this command: the working directory and the arguments that select or describe files.
+    fn ledger(&self, ctx: &Context) -> Result<Ledger> {
+        if ctx.settings.env.get(env::LEDGER) == Some("off") {
+            return Ok(Ledger::default());
+        }
         let profile = ctx.profile(None)?;
-        let set: Vec<_> = profile.set.iter().map(|(key, sourced)| (key, &sourced.value)).collect();
-        let profile = format!("{} {} {set:?}", profile.name, profile.base_url.value);
+        let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
+        let scope: Vec<_> =
+            scope.iter().filter_map(|key| Some((key, &profile.set.get(*key)?.value))).collect();
+        let target = format!("{} {} {scope:?}", profile.spec.name, profile.base_url.value);
         let files = (&self.paths, &self.files_from, &self.files_from0, &self.batch.retry_from);
         let choice = (self.recursive, &self.folders);
         let wish = (&self.name, &self.content_type, &self.purpose, &self.metadata, &self.to, self.if_exists);
         let command = format!("{:?}", (std::env::current_dir().ok(), files, choice, wish));
-        Ok(Journal::open(&ctx.settings.folders.state.join("uploads"), &profile, &command))
+        Ok(Ledger::open(&ctx.settings.folders.state, &target, &command, ctx.warn()))
     }
 
     /// The properties shared by all files of this command.
@@ -219,8 +239,17 @@ impl UploadArgs {
             Some(text) => Some(resolve(ctx, &ctx.address(text), false, Some(Op::Replace)).await?.file),
         };
         let id = to.as_ref().map(|file| file.id.clone());
+        let profile = ctx.profile(None)?;
         Ok((
-            UploadOptions { if_exists: self.if_exists, verify: !self.no_verify, wait: self.wait, to: id },
+            UploadOptions {
+                if_exists: self.if_exists,
+                verify: !self.no_verify,
+                wait: self.wait,
+                to: id,
+                compare: self.compare,
+                compare_limit: profile.compare_limit.map_or(COMPARE_LIMIT, |limit| limit.value),
+                appears_within: profile.appears_within.map(|time| time.value),
+            },
             to,
         ))
     }

@@ -267,9 +267,9 @@ impl Client {
         self.inner.config.policy.attempts
     }
 
-    /// Waits for the longest first pause between two attempts.
-    pub async fn pause(&self) {
-        tokio::time::sleep(self.inner.config.policy.base).await;
+    /// The longest first pause between two attempts.
+    pub fn base_pause(&self) -> Duration {
+        self.inner.config.policy.base
     }
 
     /// Records the platform's clock.

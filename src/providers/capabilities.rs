@@ -204,6 +204,8 @@ pub struct LinkAbility {
     pub list: bool,
     /// Whether a link can be revoked.
     pub revoke: bool,
+    /// Whether a download needs a link, which anyone can read until it is revoked.
+    pub for_downloads: bool,
 }
 
 /// Whether the operation is supported.

@@ -89,6 +89,13 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Whether a file with this status could not be processed.
+    pub fn has_failed(&self, status: &str) -> bool {
+        [self.status.failed, StatusWords::COMMON.failed]
+            .concat()
+            .contains(&status.to_ascii_lowercase().as_str())
+    }
+
     /// The words for `--wire-dialect`, each once: `auto`, then the dialects.
     pub fn dialect_names(&self) -> Vec<&'static str> {
         let named = self.dialects.iter().map(|dialect| dialect.name).filter(|name| *name != "auto");

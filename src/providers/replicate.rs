@@ -117,7 +117,12 @@ const API: Capabilities = Capabilities {
 
 const SIGNED: Capabilities = Capabilities {
     download: Download::Any,
-    link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: false, revoke: false }),
+    link: Some(LinkAbility {
+        lifetime: Some((1, i64::MAX)),
+        list: false,
+        revoke: false,
+        for_downloads: false,
+    }),
     ..API
 };
 

@@ -26,6 +26,12 @@ pub const TIMEOUT: &str = "HAUL_TIMEOUT";
 pub const RETRIES: &str = "HAUL_RETRIES";
 /// PEM file of certificate authorities in addition to those of the system.
 pub const CACERT: &str = "HAUL_CACERT";
+/// Turns off the ledger of uploads if `off`.
+pub const LEDGER: &str = "HAUL_LEDGER";
+/// Maximum size of the downloads for comparisons.
+pub const COMPARE_LIMIT: &str = "HAUL_COMPARE_LIMIT";
+/// How long a new file may be missing from listings.
+pub const APPEARS_WITHIN: &str = "HAUL_APPEARS_WITHIN";
 /// Prefix of a profile in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
 /// Prefix of a value of `--set`: `HAUL_SET_WORKSPACE`.
@@ -61,6 +67,12 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("HAUL_SET_KEY", "setting `key` of the platform, as `--set key=…`; use this for secrets"),
     (TIMEOUT, "time limit of a request, as `--timeout`"),
     (RETRIES, "number of retries of a failed request, as `--retries`"),
+    (LEDGER, "`off` keeps no record of uploads; running a command again then costs more comparisons"),
+    (COMPARE_LIMIT, "maximum size of the downloads that compare files, such as `1GB` [default: 256MB]"),
+    (
+        APPEARS_WITHIN,
+        "how long a new file may be missing from listings, such as `30s` [default: by platform]",
+    ),
     (CACERT, "PEM file of additional certificate authorities to trust, as `--cacert`"),
     (CONFIG, "config file, as `--config`"),
     (HOME, "directory for config, data, state and cache"),

@@ -69,6 +69,10 @@ pub struct Profile {
     pub upload_base_url: Option<String>,
     /// The wire dialect.
     pub dialect: Option<String>,
+    /// Maximum size of the downloads for comparisons, such as `1GB`.
+    pub compare_limit: Option<String>,
+    /// How long a new file may be missing from listings, such as `30s`.
+    pub appears_within: Option<String>,
     /// A command that prints the token, as one shell line or a list of words.
     pub token_command: Option<Vec<String>>,
     /// The backend that stores the token, recorded by `auth login`.
@@ -201,6 +205,8 @@ impl File {
         set("base_url", profile.base_url.as_ref());
         set("upload_base_url", profile.upload_base_url.as_ref());
         set("dialect", profile.dialect.as_ref());
+        set("compare_limit", profile.compare_limit.as_ref());
+        set("appears_within", profile.appears_within.as_ref());
         set("token_store", profile.token_store.as_ref());
         let command = profile.token_command.as_ref().map(|words| match words.as_slice() {
             [shell, flag, line] if [shell, flag] == SHELL => line.into(),
@@ -370,6 +376,8 @@ impl Reader<'_> {
             base_url: self.text(table, "base_url")?,
             upload_base_url: self.text(table, "upload_base_url")?,
             dialect: self.text(table, "dialect")?,
+            compare_limit: self.text(table, "compare_limit")?,
+            appears_within: self.text(table, "appears_within")?,
             token_command: self.words(table, "token_command")?,
             token_store: self.text(table, "token_store")?,
             set,
@@ -494,15 +502,20 @@ mod tests {
         let command =
             prop_oneof![word().prop_map(|line| super::shell(&line)), prop::collection::vec(word(), 0..4),];
         let set = prop::collection::btree_map(word(), word(), 0..3);
-        (maybe(), maybe(), maybe(), maybe(), prop::option::of(command), maybe(), set).prop_map(
-            |(provider, base_url, upload_base_url, dialect, token_command, token_store, set)| Profile {
-                provider,
-                base_url,
-                upload_base_url,
-                dialect,
-                token_command,
-                token_store,
-                set,
+        let limits = (maybe(), maybe());
+        (maybe(), maybe(), maybe(), maybe(), limits, prop::option::of(command), maybe(), set).prop_map(
+            |(provider, base_url, upload_base_url, dialect, limits, token_command, token_store, set)| {
+                Profile {
+                    compare_limit: limits.0,
+                    appears_within: limits.1,
+                    provider,
+                    base_url,
+                    upload_base_url,
+                    dialect,
+                    token_command,
+                    token_store,
+                    set,
+                }
             },
         )
     }

@@ -204,7 +204,7 @@ pub struct Folders {
     pub config: PathBuf,
     /// The embedded store.
     pub data: PathBuf,
-    /// The journal.
+    /// The ledger and locks.
     pub state: PathBuf,
     /// Caches.
     pub cache: PathBuf,

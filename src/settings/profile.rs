@@ -1,10 +1,11 @@
 //! A profile, from flags, environment, config file and the variables of the platform's own clients.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use url::Url;
 
-use super::{Origin, Settings, Sourced, env, file, profile_variable};
+use super::{Origin, Settings, Sourced, env, file, parse_lifetime, profile_variable};
 use crate::error::{Error, Result};
 use crate::providers::{self, REGISTRY, Spec};
 use crate::secret::Secret;
@@ -22,6 +23,10 @@ pub struct Profile {
     pub upload_base_url: Sourced<Url>,
     /// The wire dialect.
     pub dialect: Sourced<String>,
+    /// Maximum number of bytes to download for comparisons, if configured.
+    pub compare_limit: Option<Sourced<u64>>,
+    /// How long a new file may be missing from listings, if configured.
+    pub appears_within: Option<Sourced<Duration>>,
     /// The values of `--set`.
     pub set: BTreeMap<String, Sourced<String>>,
     /// The secret ones.
@@ -60,7 +65,21 @@ impl Settings {
         let base_url = self.base_url(name, spec, &file, is_own)?;
         let upload_base_url = self.upload_base_url(name, spec, &file, is_own, &base_url)?;
         let (set, secrets) = self.set(name, spec, &file, is_own)?;
-        Ok(Profile { name: name.to_owned(), spec, base_url, upload_base_url, dialect, set, secrets, file })
+        let compare_limit = self.compare_limit(name, &file, is_own)?;
+        let appears_within = self.appears_within(name, &file, is_own)?;
+        let name = name.to_owned();
+        Ok(Profile {
+            name,
+            spec,
+            base_url,
+            upload_base_url,
+            dialect,
+            compare_limit,
+            appears_within,
+            set,
+            secrets,
+            file,
+        })
     }
 
     fn spec_of(&self, name: &str, file: &file::Profile) -> Result<&'static Spec> {
@@ -127,6 +146,37 @@ impl Settings {
             return Ok(picked);
         }
         Err(spec.no_such_dialect(&picked.origin.to_string(), &picked.value))
+    }
+
+    fn compare_limit(&self, name: &str, file: &file::Profile, is_own: bool) -> Result<Option<Sourced<u64>>> {
+        let (suffix, key) = ("COMPARE_LIMIT", "compare_limit");
+        let part = Part { flag: None, flag_name: "", variable: env::COMPARE_LIMIT, suffix, key };
+        let Some(picked) = self.pick(name, is_own, part, file.compare_limit.as_ref()) else {
+            return Ok(None);
+        };
+        match picked.value.parse::<bytesize::ByteSize>() {
+            Ok(size) => Ok(Some(Sourced { value: size.0, origin: picked.origin })),
+            Err(_) => Err(Error::usage(format!("{}: invalid size {:?}", picked.origin, picked.value))
+                .hint("for example `256MB` or `1GiB`")),
+        }
+    }
+
+    fn appears_within(
+        &self,
+        name: &str,
+        file: &file::Profile,
+        is_own: bool,
+    ) -> Result<Option<Sourced<Duration>>> {
+        let (suffix, key) = ("APPEARS_WITHIN", "appears_within");
+        let part = Part { flag: None, flag_name: "", variable: env::APPEARS_WITHIN, suffix, key };
+        let Some(picked) = self.pick(name, is_own, part, file.appears_within.as_ref()) else {
+            return Ok(None);
+        };
+        match parse_lifetime(&picked.value).and_then(|span| Duration::try_from(span).ok()) {
+            Some(value) => Ok(Some(Sourced { value, origin: picked.origin })),
+            None => Err(Error::usage(format!("{}: invalid duration {:?}", picked.origin, picked.value))
+                .hint("for example `30s` or `10m`")),
+        }
     }
 
     fn base_url(

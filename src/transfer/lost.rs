@@ -4,19 +4,22 @@
 //! for a file of that name that was created since the upload began and equals it in everything that the platform states.
 //! Uploads of one name run one after the other, so that one cannot claim the file of another.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
-use super::digest::{compare, digest_of};
+use super::identity::{Compare, Identity};
+use super::ledger::Ledger;
 use crate::error::{Error, Kind, Result, word};
+use crate::files;
 use crate::filter::Filter;
-use crate::hash::Hasher;
-use crate::model::{File, FileId, NewFile};
-use crate::providers::{Download, Listing, Provider, Query};
+use crate::model::{File, FileId, NewFile, names_match, spellings};
+use crate::providers::{Listing, Provider, Query};
 
 /// How much older than the upload a listed file may be before the listing is no longer read: some platforms do not list
 /// strictly by time.
@@ -26,16 +29,22 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(10);
 /// date is delayed by the network. Without a checksum it is downloaded and compared.
 const UNCERTAIN: SignedDuration = SignedDuration::from_secs(3);
 
+/// The pause between two attempts to take the lock of another process.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// Finds the files of uploads whose answers were lost. All uploads of a command share it: two uploads never claim one file.
 pub(super) struct LostUploads {
     provider: Arc<dyn Provider>,
+    /// How long a new file may be missing from listings.
+    appears_within: Duration,
     /// The files that belong to an upload of this command or are older.
     claimed: Mutex<HashSet<FileId>>,
 }
 
 impl LostUploads {
-    pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, claimed: Mutex::default() }
+    pub(super) fn new(provider: Arc<dyn Provider>, appears_within: Option<Duration>) -> Self {
+        let appears_within = appears_within.unwrap_or(provider.capabilities().appears_within);
+        Self { provider, appears_within, claimed: Mutex::default() }
     }
 
     /// Excludes files that existed before the upload.
@@ -52,68 +61,84 @@ impl LostUploads {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds and claims the file of an upload that began at `since` by this machine's clock. Looks twice, with a pause in
-    /// between: a listing may lag behind.
-    pub(super) async fn find(&self, new: &NewFile, since: Timestamp) -> Result<Option<File>> {
-        if let Some(file) = self.look(new, since).await? {
-            return Ok(Some(file));
+    /// The files of this name, in any Unicode form, that were created since a time.
+    async fn named_since(&self, name: &str, since: Timestamp) -> Result<Vec<File>> {
+        let mut found: Vec<File> = Vec::new();
+        for spelling in spellings(name) {
+            let query = Query { filter: Some(Filter::name_is(&spelling)), ..Query::default() };
+            let listing = Listing::new(Arc::clone(&self.provider), query, None)?.since(since);
+            let known: HashSet<FileId> = found.iter().map(|file| file.id.clone()).collect();
+            found.extend(listing.all().await?.into_iter().filter(|file| !known.contains(&file.id)));
         }
-        let Some(client) = self.provider.client() else { return Ok(None) };
-        client.pause().await;
-        self.look(new, since).await
+        found.retain(|file| names_match(&file.name, name));
+        Ok(found)
     }
 
-    async fn look(&self, new: &NewFile, since: Timestamp) -> Result<Option<File>> {
-        let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
+    /// Finds and claims the file of an upload that began at `since` by this machine's clock. A listing may lag behind: the
+    /// file counts as absent only if it does not appear in time.
+    pub(super) async fn find(
+        &self,
+        new: &NewFile,
+        since: Timestamp,
+        identity: &Identity,
+    ) -> Result<Option<File>> {
+        let Some(client) = self.provider.client() else { return self.look(new, since, identity).await };
+        let end = Instant::now().checked_add(self.appears_within);
+        let mut pause = client.base_pause().min(self.appears_within);
+        loop {
+            if let Some(file) = self.look(new, since, identity).await? {
+                return Ok(Some(file));
+            }
+            let left = end.map_or(self.appears_within, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(None);
+            }
+            sleep(pause.min(left)).await;
+            pause = pause.saturating_mul(2);
+        }
+    }
+
+    async fn look(&self, new: &NewFile, since: Timestamp, identity: &Identity) -> Result<Option<File>> {
+        if let Some(mark) = &new.mark {
+            let found = self.provider.find_marked(mark).await?;
+            return Ok(found.filter(|file| self.claim(&file.id)));
+        }
         let bound = self.platform_time(since).checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
-        let named = Listing::new(Arc::clone(&self.provider), query, None)?.since(bound).all().await?;
+        let named = self.named_since(&new.name, bound).await?;
         // After the listing: its answer may be the first that states the platform's time.
         let begun = self.platform_time(since);
-        // Platforms state whole seconds.
-        let since = Timestamp::from_second(begun.as_second()).unwrap_or(begun);
-        let certain = begun.checked_add(UNCERTAIN).unwrap_or(Timestamp::MAX);
-        let free = |file: &File| !self.claimed().contains(&file.id);
+        let has_time = self.provider.client().is_none_or(|client| client.clock_ahead().is_some());
+        // Platforms state whole seconds. Without the platform's time, only the content can tell an older file.
+        let earliest =
+            if has_time { Timestamp::from_second(begun.as_second()).unwrap_or(begun) } else { bound };
+        let certain =
+            if has_time { begun.checked_add(UNCERTAIN).unwrap_or(Timestamp::MAX) } else { Timestamp::MAX };
+        // The ledger knows files that existed before.
+        let free =
+            |file: &File| !self.claimed().contains(&file.id) && identity.ledger.content(&file.id).is_none();
         let same_size = |file: &File| file.size.is_none_or(|size| size == new.size);
         let mut candidates: Vec<File> =
             named.into_iter().filter(|file| free(file) && same_size(file)).collect();
-        if let Some(undated) = candidates.iter().find(|file| file.created_at.is_none()) {
-            return Err(self.undecidable(new, undated));
-        }
-        candidates.retain(|file| file.created_at >= Some(since));
+        candidates.retain(|file| file.created_at.is_none_or(|created| created >= earliest));
         candidates.sort_by_key(|file| std::cmp::Reverse(file.created_at));
         for file in candidates {
-            let same = match is_same(new, &file).await? {
+            let stated = identity.decide_by_statement(new, &file).await?;
+            let same = match stated.and_then(|verdict| verdict.same) {
                 // By its time it could be an older file.
-                None if file.created_at < Some(certain) => self.has_content_of(new, &file).await?,
-                same => same.unwrap_or(true),
+                None if file.created_at.is_none_or(|created| created < certain) => {
+                    identity.decide_by_content(new, &file, Compare::Auto).await?.same
+                }
+                same => same,
             };
-            if same && self.claim(&file.id) {
-                return Ok(Some(file));
+            match (same, file.created_at) {
+                (Some(false), _) => {}
+                // Equal content is no proof: an older file may have it, too.
+                (_, None) => return Err(self.undecidable(new, &file)),
+                (_, Some(_)) if self.claim(&file.id) => return Ok(Some(file)),
+                (_, Some(_)) => {}
             }
         }
         Ok(None)
-    }
-
-    /// Whether the platform's content equals the file's; true where it cannot be downloaded.
-    async fn has_content_of(&self, new: &NewFile, file: &File) -> Result<bool> {
-        if self.provider.capabilities().download != Download::Any {
-            return Ok(true);
-        }
-        let mut content = self.provider.download(&file.id, None).await?;
-        let mut theirs = Hasher::blake3();
-        let mut broken = Ok(());
-        while let Some(chunk) = content.stream.next().await {
-            match chunk {
-                Ok(bytes) => theirs.update(&bytes),
-                Err(error) => broken = Err(error),
-            }
-        }
-        if let Some(link) = &content.release {
-            let _ = self.provider.unlink(&file.id, link.id.as_deref().or(Some(&link.url))).await;
-        }
-        broken?;
-        let ours = digest_of(&new.source, theirs.fresh()).await?;
-        Ok(content.derived || ours == theirs.finish())
     }
 
     /// Converts a time of this machine's clock to the platform's.
@@ -138,40 +163,57 @@ impl LostUploads {
     }
 }
 
-/// Whether the checksum that the platform states equals the file's; None where it states none.
-pub(super) async fn is_same(new: &NewFile, file: &File) -> Result<Option<bool>> {
-    let Some(hasher) = Hasher::for_checksums(&file.checksums) else { return Ok(None) };
-    let computed = digest_of(&new.source, hasher).await?;
-    Ok(Some(compare(&new.name, &computed, &file.checksums).is_ok()))
-}
-
 /// The names that are being uploaded.
 #[derive(Default)]
 pub(super) struct NameLocks {
-    busy: Mutex<HashSet<String>>,
+    busy: Mutex<BTreeSet<String>>,
     freed: Notify,
+    /// The folder of the locks that other processes see, and the target that they are for.
+    shared: Option<(PathBuf, String)>,
 }
 
 /// Holds names until it is dropped.
 pub(super) struct NameLock<'a> {
     locks: &'a NameLocks,
-    names: HashSet<String>,
+    names: BTreeSet<String>,
+    /// Lock files with their paths.
+    files: Vec<(PathBuf, std::fs::File)>,
 }
 
 impl NameLocks {
-    /// Waits until none of the names is held, then holds them all.
-    pub(super) async fn lock(&self, names: HashSet<String>) -> NameLock<'_> {
-        loop {
+    pub(super) fn new(ledger: &Ledger) -> Self {
+        Self { shared: ledger.locks(), ..Self::default() }
+    }
+
+    /// Waits until none of the names is held, then holds them all; with `shared`, also against other processes that use the
+    /// same ledger.
+    pub(super) async fn lock(&self, names: BTreeSet<String>, shared: bool) -> NameLock<'_> {
+        let mut lock = loop {
             // Created before the check, so that no wake-up in between is missed.
             let freed = self.freed.notified();
             if self.try_lock(&names) {
-                return NameLock { locks: self, names };
+                break NameLock { locks: self, names, files: Vec::new() };
             }
             freed.await;
+        };
+        let Some((folder, target)) = self.shared.as_ref().filter(|_| shared) else { return lock };
+        // In the order of their names, so that two processes cannot wait for each other.
+        for name in &lock.names {
+            let path = folder.join(&blake3::hash(format!("{target}\n{name}").as_bytes()).to_hex()[..32]);
+            let taken = loop {
+                match std::fs::create_dir_all(folder).and_then(|()| files::lock_new(&path)) {
+                    Ok(None) => sleep(LOCK_PAUSE).await,
+                    Ok(file) => break file,
+                    // Without locks, two processes are not kept apart.
+                    Err(_) => break None,
+                }
+            };
+            lock.files.extend(taken.map(|file| (path, file)));
         }
+        lock
     }
 
-    fn try_lock(&self, names: &HashSet<String>) -> bool {
+    fn try_lock(&self, names: &BTreeSet<String>) -> bool {
         let mut busy = self.busy();
         let free = names.is_disjoint(&busy);
         if free {
@@ -180,13 +222,18 @@ impl NameLocks {
         free
     }
 
-    fn busy(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn busy(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for NameLock<'_> {
     fn drop(&mut self) {
+        for (path, file) in self.files.drain(..) {
+            // Removed under the lock, so that no other process holds it in between.
+            let _ = std::fs::remove_file(path);
+            drop(file);
+        }
         let mut busy = self.locks.busy();
         for name in &self.names {
             busy.remove(name);
@@ -202,10 +249,10 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_held_once() {
         let locks = NameLocks::default();
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<HashSet<_>>();
-        let first = locks.lock(names(&["a", "b"])).await;
-        locks.lock(names(&["c"])).await;
-        let mut second = std::pin::pin!(locks.lock(names(&["b", "c"])));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let first = locks.lock(names(&["a", "b"]), false).await;
+        locks.lock(names(&["c"]), false).await;
+        let mut second = std::pin::pin!(locks.lock(names(&["b", "c"]), false));
         assert!(futures_util::poll!(second.as_mut()).is_pending());
         drop(first);
         assert!(futures_util::poll!(second.as_mut()).is_ready());

@@ -2,8 +2,8 @@
 
 mod digest;
 mod download;
-mod hashes;
-mod journal;
+mod identity;
+mod ledger;
 mod lost;
 pub mod mark;
 mod names;
@@ -19,12 +19,13 @@ mod walk;
 mod writer;
 
 pub use download::{DownloadOptions, Existing, Target, download, foresee};
-pub use journal::Journal;
+pub use identity::{Compare, Evidence};
+pub use ledger::Ledger;
 pub use names::{base_name, inside, safe_path};
 pub use plan::{plan, refuse_special};
 pub use pool::{Jobs, Pool};
 pub use selection::{Planned, Selection};
 pub use targets::{Claim, Targets};
-pub use upload::{Action, IfExists, Preview, UploadOptions, Uploaded, Uploads};
+pub use upload::{Action, COMPARE_LIMIT, IfExists, Preview, UploadOptions, Uploaded, Uploads};
 pub use wait::{Polling, wait_until_processed};
 pub use walk::LeftOut;

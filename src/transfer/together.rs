@@ -24,7 +24,7 @@ impl Uploads {
         files: &[NewFile],
         items: &[Arc<dyn Progress>],
     ) -> Result<Vec<Uploaded>> {
-        let _lock = self.names.lock(files.iter().map(|new| new.name.clone()).collect()).await;
+        let _lock = self.lock(files.iter().map(|new| new.name.clone()).collect()).await;
         let mut jobs = Vec::with_capacity(files.len());
         for (new, item) in files.iter().zip(items) {
             jobs.push(self.plan(new, item).await?);
@@ -43,14 +43,14 @@ impl Uploads {
     }
 
     /// Sends the files that are not on the platform. After a lost answer it looks for each before it sends the rest again.
-    async fn send_missing(&self, jobs: &mut [Job<'_>]) -> Result<()> {
+    async fn send_missing(&self, jobs: &mut [Job]) -> Result<()> {
         let since = self.clock.now();
         for job in jobs.iter_mut().filter(|job| job.result.is_none()) {
-            self.begin(job, since);
+            self.begin(job, since).await?;
         }
         let mut attempts = self.attempts();
         loop {
-            let mut missing: Vec<&mut Job<'_>> = jobs.iter_mut().filter(|job| job.result.is_none()).collect();
+            let mut missing: Vec<&mut Job> = jobs.iter_mut().filter(|job| job.result.is_none()).collect();
             if missing.is_empty() {
                 return Ok(());
             }
@@ -70,7 +70,7 @@ impl Uploads {
         }
     }
 
-    async fn send_request(&self, jobs: &mut [&mut Job<'_>]) -> Result<()> {
+    async fn send_request(&self, jobs: &mut [&mut Job]) -> Result<()> {
         let files: Vec<NewFile> = jobs.iter().map(|job| job.new.clone()).collect();
         let progress: Vec<Arc<dyn Progress>> = jobs.iter().map(|job| job.progress()).collect();
         let sent = self.provider.upload_together(&files, &progress).await?;

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::digest::{UploadHash, compare, digest_of};
-use super::journal::{Earlier, Journal};
-use super::lost::{LostUploads, NameLocks, is_same};
+use super::digest::{UploadHash, compare};
+use super::identity::{Compare, Evidence, Identity, conflict};
+use super::ledger::{Begun, Earlier, Ledger};
+use super::lost::{LostUploads, NameLocks};
 use super::mark;
 use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
-use crate::filter::Filter;
 use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
-use crate::model::{Checksums, Clock, File, FileId, NewFile};
+use crate::model::{Checksums, Clock, File, FileId, NewFile, Source};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{Listing, Provider, Query, require_ages};
+use crate::providers::{Op, Provider, files_named, require};
 
 /// The action if a file with the same name exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,6 +27,8 @@ pub enum IfExists {
     Upload,
     /// Upload nothing if the content is the same
     Skip,
+    /// Replace it if the content differs
+    Update,
     /// Replace it
     Replace,
     /// Fail
@@ -39,14 +41,20 @@ impl IfExists {
         match self {
             Self::Upload => "upload",
             Self::Skip => "skip",
+            Self::Update => "update",
             Self::Replace => "replace",
             Self::Fail => "fail",
         }
     }
+
+    /// Whether existing files decide what is done.
+    const fn compares(self) -> bool {
+        !matches!(self, Self::Upload)
+    }
 }
 
 /// The options of an upload.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UploadOptions {
     /// The action if a file with the same name exists.
     pub if_exists: IfExists,
@@ -56,7 +64,30 @@ pub struct UploadOptions {
     pub wait: bool,
     /// The file whose content is replaced.
     pub to: Option<FileId>,
+    /// The evidence by which files are compared.
+    pub compare: Compare,
+    /// Maximum number of bytes to download for comparisons.
+    pub compare_limit: u64,
+    /// How long a new file may be missing from listings, if not as the platform states it.
+    pub appears_within: Option<std::time::Duration>,
 }
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            if_exists: IfExists::Upload,
+            verify: false,
+            wait: false,
+            to: None,
+            compare: Compare::Auto,
+            compare_limit: COMPARE_LIMIT,
+            appears_within: None,
+        }
+    }
+}
+
+/// The default of [`UploadOptions::compare_limit`]: 256 MB.
+pub const COMPARE_LIMIT: u64 = 256_000_000;
 
 /// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +111,10 @@ pub struct Uploaded {
     pub file: File,
     /// The outcome.
     pub action: Action,
-    /// An existing file of the same name and size that could not be compared, so that the new one was sent.
-    pub incomparable: Option<FileId>,
+    /// What the comparison with existing files is based on, if there was one.
+    pub evidence: Option<Evidence>,
+    /// An existing file of the same name and another content, beside which the new one was sent.
+    pub different: Option<FileId>,
 }
 
 /// The outcome of a dry run.
@@ -92,14 +125,14 @@ pub enum Preview {
     /// Send the file and replace this one.
     Replace(FileId),
     /// Reuse an equal file.
-    Reuse(Box<File>),
+    Reuse(Box<File>, Option<Evidence>),
 }
 
 /// The uploads of one command to one platform.
 pub struct Uploads {
     pub(super) provider: Arc<dyn Provider>,
     options: UploadOptions,
-    journal: Journal,
+    identity: Identity,
     pub(super) clock: Clock,
     interrupt: Interrupt,
     lost: LostUploads,
@@ -109,21 +142,23 @@ pub struct Uploads {
 }
 
 /// The upload of one file.
-pub(super) struct Job<'a> {
-    pub(super) new: &'a NewFile,
+pub(super) struct Job {
+    /// The file, with its mark.
+    pub(super) new: NewFile,
     metered: Arc<Metered>,
     /// The file that it replaces.
     old: Option<FileId>,
     /// Whether the content of the old file is damaged or missing and is sent again.
     repairs: bool,
-    /// Its number in the journal.
-    number: Option<u64>,
+    /// Its row in the ledger.
+    number: Option<i64>,
     /// The file on the platform, once known.
     pub(super) result: Option<(File, Action)>,
     /// The hash of the sent content.
     sent: Option<Checksums>,
-    /// A file of the same name and size that could not be compared.
-    incomparable: Option<FileId>,
+    evidence: Option<Evidence>,
+    different: Option<FileId>,
+    verify: bool,
 }
 
 impl Uploads {
@@ -131,21 +166,38 @@ impl Uploads {
     pub fn new(
         provider: Arc<dyn Provider>,
         options: UploadOptions,
-        journal: Journal,
+        ledger: Ledger,
         clock: Clock,
         interrupt: Interrupt,
     ) -> Self {
-        let lost = LostUploads::new(Arc::clone(&provider));
-        let (names, only_anew) = (NameLocks::default(), AtomicBool::new(false));
-        Self { provider, options, journal, clock, interrupt, lost, names, only_anew }
+        let lost = LostUploads::new(Arc::clone(&provider), options.appears_within);
+        let (names, only_anew) = (NameLocks::new(&ledger), AtomicBool::new(false));
+        let evidence = (options.compare, options.compare_limit);
+        let identity = Identity::new(Arc::clone(&provider), ledger, evidence, clock, interrupt.clone());
+        Self { provider, options, identity, clock, interrupt, lost, names, only_anew }
+    }
+
+    /// Refuses options that the platform does not support.
+    pub fn check(&self) -> Result<()> {
+        let (spec, can) = (self.provider.spec(), self.provider.capabilities());
+        match self.options.if_exists {
+            // Another file of the name is replaced in place or deleted.
+            IfExists::Update | IfExists::Replace if !can.replace => require(spec, can, Op::Delete, "REF"),
+            _ => Ok(()),
+        }
     }
 
     /// Ends the command. Unless all of its files were uploaded, another run resumes it.
     pub fn end(&self, all_done: bool) {
-        self.journal.end(all_done);
+        self.identity.ledger.end(all_done);
     }
 
-    /// Uploads a file, unless [`UploadOptions::if_exists`] or the journal finds it on the platform.
+    /// How many files were compared by downloading how many bytes.
+    pub fn downloaded(&self) -> (u64, u64) {
+        self.identity.downloaded()
+    }
+
+    /// Uploads a file, unless [`UploadOptions::if_exists`] or the ledger finds it on the platform.
     pub async fn upload(&self, new: &NewFile, progress: &dyn Progress) -> Result<Uploaded> {
         let item = progress.item(&new.name, Some(new.size));
         // Boxed: each future that awaits it would hold its state again, for every file in flight.
@@ -159,43 +211,50 @@ impl Uploads {
         let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
         let old = job.old.or_else(|| self.options.to.clone());
         Ok(match (job.result, old) {
-            (Some((file, _)), _) => Preview::Reuse(Box::new(file)),
+            (Some((file, _)), _) => Preview::Reuse(Box::new(file), job.evidence),
             (None, Some(old)) => Preview::Replace(old),
             (None, None) => Preview::Upload,
         })
     }
 
-    /// Waits for `work`, which is dropped on an interrupt.
+    /// Waits for `work`, which is dropped on an interrupt once it has revoked its links.
     pub(super) async fn until_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.interrupt.until_cancelled(work).await
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            () = self.interrupt.cancelled() => {}
+            result = work.as_mut() => return result,
+        }
+        let done = if self.identity.has_links() { self.interrupt.clean_up(work).await } else { None };
+        done.unwrap_or_else(|| Err(self.interrupt.error()))
     }
 
     async fn attempt(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Uploaded> {
-        let _lock = self.names.lock([new.name.clone()].into()).await;
-        let marked;
+        let _lock = self.lock([new.name.clone()].into()).await;
         let mut job = self.plan(new, item).await?;
-        if job.result.is_none() {
-            if self.provider.capabilities().upload.mark {
-                marked = NewFile { mark: Some(mark_of(new).await?), ..new.clone() };
-                job.new = &marked;
-            }
-            if let Err(error) = self.send(&mut job).await {
-                self.abandon(&job, &error);
-                return Err(error);
-            }
+        if job.result.is_none()
+            && let Err(error) = self.send(&mut job).await
+        {
+            self.abandon(&job, &error);
+            return Err(error);
         }
         self.conclude(job).await
     }
 
-    /// Removes a failed upload from the journal, unless the platform may have the file: the next run looks for that one.
-    pub(super) fn abandon(&self, job: &Job<'_>, error: &Error) {
+    /// Holds names, also against other processes if existing files decide.
+    pub(super) async fn lock(&self, names: std::collections::BTreeSet<String>) -> super::lost::NameLock<'_> {
+        self.names.lock(names, self.options.if_exists.compares()).await
+    }
+
+    /// Removes a failed upload from the ledger, unless the platform may have the file: the next run looks for that one.
+    pub(super) fn abandon(&self, job: &Job, error: &Error) {
         if job.result.is_none() && !error.may_be_done() {
-            self.journal.forget(job.number);
+            self.identity.ledger.forget(job.number);
         }
     }
 
     /// Deletes the replaced file, records the new one and waits for the platform to process it.
-    pub(super) async fn conclude(&self, job: Job<'_>) -> Result<Uploaded> {
+    pub(super) async fn conclude(&self, job: Job) -> Result<Uploaded> {
         let Some((file, action)) = job.result else {
             return Err(Error::failed(format!("{}: not uploaded", job.new.name)));
         };
@@ -204,38 +263,34 @@ impl Uploads {
             None if job.repairs => Action::Repaired,
             None => action,
         };
-        self.journal.finish(job.number, &file.id);
-        let blake3 = job.sent.and_then(|sent| sent.blake3);
-        if let Some(blake3) = blake3.filter(|_| self.options.if_exists == IfExists::Skip) {
-            self.journal.hashes.note(&file.id, &blake3);
-        }
+        self.identity.ledger.finish(job.number, &file, job.new.size, &job.sent.unwrap_or_default());
         let file = if self.options.wait {
             wait_until_processed(&self.provider, file, Polling::default()).await?
         } else {
             file
         };
-        Ok(Uploaded { file, action, incomparable: job.incomparable })
+        Ok(Uploaded { file, action, evidence: job.evidence, different: job.different })
     }
 
-    /// Decides what to do with a file from the journal and from the existing files.
-    pub(super) async fn plan<'a>(&self, new: &'a NewFile, item: &Arc<dyn Progress>) -> Result<Job<'a>> {
-        let hasher = match Hasher::cheapest(self.provider.capabilities().checksums) {
-            // The platform states none, but another `skip` will want to compare.
-            None if self.options.if_exists == IfExists::Skip => Some(Hasher::blake3()),
-            hasher => hasher.filter(|_| self.options.verify),
-        };
-        let metered = Arc::new(Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) });
+    /// Decides what to do with a file from the ledger and from the existing files.
+    pub(super) async fn plan(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Job> {
+        let stated = Hasher::cheapest(self.provider.capabilities().checksums);
+        // Where the platform states no checksum, the ledger records one.
+        let hasher = stated.filter(|_| self.options.verify);
+        let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
         let mut job = Job {
-            new,
-            metered,
+            new: new.clone(),
+            metered: Arc::new(Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) }),
             old: None,
             repairs: false,
             number: None,
             result: None,
             sent: None,
-            incomparable: None,
+            evidence: None,
+            different: None,
+            verify: self.options.verify,
         };
-        match self.journal.earlier(new) {
+        match self.identity.ledger.earlier(new, self.clock.now()) {
             Earlier::Finished(id) => match self.provider.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.lost.claim(&file.id);
@@ -249,71 +304,117 @@ impl Uploads {
             },
             // Replacing the content of a file twice is harmless, so the earlier attempt does not matter.
             Earlier::Begun(begun) if self.options.to.is_none() => {
-                // The replaced file has the same name and is an older one.
-                if let Some(old) = &begun.old {
-                    self.lost.claim(old);
-                }
-                if let Some(file) = self.lost.find(new, begun.at).await? {
-                    let number = || self.journal.start(new, begun.at, begun.old.clone());
-                    job.number = begun.number().or_else(number);
-                    job.old = begun.old;
-                    self.reuse(&mut job, file, Action::Resumed).await?;
+                if self.resume(&mut job, begun).await? {
                     return Ok(job);
                 }
-                self.journal.forget(begun.number());
             }
-            Earlier::Begun(begun) => self.journal.forget(begun.number()),
+            Earlier::Begun(begun) => self.identity.ledger.forget(Some(begun.number)),
             Earlier::Nothing => {}
         }
         self.apply_if_exists(&mut job).await?;
         Ok(job)
     }
 
+    /// Looks for the file of an upload that an earlier run began.
+    async fn resume(&self, job: &mut Job, begun: Begun) -> Result<bool> {
+        // The replaced file has the same name and is an older one.
+        if let Some(old) = &begun.old {
+            self.lost.claim(old);
+        }
+        job.new.mark.clone_from(&begun.mark);
+        let found = self.lost.find(&job.new, begun.at, &self.identity).await;
+        job.new.mark = None;
+        let Some(file) = found? else {
+            self.identity.ledger.forget(Some(begun.number));
+            return Ok(false);
+        };
+        job.number = Some(begun.number);
+        job.old = begun.old;
+        self.reuse(job, file, Action::Resumed).await?;
+        Ok(true)
+    }
+
     /// Applies [`UploadOptions::if_exists`] to the existing files of the same name.
-    async fn apply_if_exists(&self, job: &mut Job<'_>) -> Result<()> {
+    async fn apply_if_exists(&self, job: &mut Job) -> Result<()> {
         let if_exists = self.options.if_exists;
-        if self.options.to.is_some() || if_exists == IfExists::Upload {
+        if self.options.to.is_some() || !if_exists.compares() {
             return Ok(());
         }
-        let new = job.new;
-        let query = Query { filter: Some(Filter::name_is(&new.name)), ..Query::default() };
-        let twins = Listing::new(Arc::clone(&self.provider), query, None)?.all().await?;
-        self.lost.exclude(&twins);
+        let named = files_named(&self.provider, &job.new.name).await?;
+        self.lost.exclude(&named);
+        let candidates: Vec<File> =
+            named.into_iter().filter(|file| self.is_candidate(&job.new, file)).collect();
         match if_exists {
-            IfExists::Upload => {}
-            IfExists::Fail => {
-                if let Some(twin) = twins.first() {
-                    return Err(Error::failed(format!("{} already exists: {}", new.name, twin.id)));
-                }
-            }
+            IfExists::Upload => Ok(()),
+            IfExists::Fail => match candidates.first() {
+                Some(file) => Err(Error::failed(format!("{} already exists: {}", job.new.name, file.id))),
+                None => Ok(()),
+            },
             IfExists::Replace => {
-                require_ages(self.provider.as_ref(), &twins)?;
-                job.old = twins.into_iter().max_by_key(|file| file.created_at).map(|twin| twin.id);
+                job.old = self.only(&job.new, candidates)?;
+                Ok(())
             }
-            IfExists::Skip => {
-                for mut twin in twins {
-                    if twin.size.is_some_and(|size| size != new.size) {
-                        continue;
-                    }
-                    let stated = twin.checksums.clone();
-                    if Hasher::for_checksums(&stated).is_none() {
-                        twin.checksums.blake3 = self.journal.hashes.of(&twin.id).map(str::to_owned);
-                    }
-                    match is_same(new, &twin).await? {
+            IfExists::Skip | IfExists::Update => {
+                let mut unknown = None;
+                for file in &candidates {
+                    let verdict = self.identity.decide(&job.new, file).await?;
+                    match verdict.same {
                         Some(true) => {
-                            return self.reuse(job, File { checksums: stated, ..twin }, Action::Reused).await;
+                            job.evidence = Some(verdict.evidence);
+                            return self.reuse(job, file.clone(), Action::Reused).await;
                         }
-                        Some(false) => {}
-                        None => job.incomparable = Some(twin.id),
+                        Some(false) => job.evidence = Some(verdict.evidence),
+                        None => unknown = unknown.or(Some(file)),
                     }
                 }
+                if let Some(file) = unknown {
+                    return Err(conflict(self.provider.as_ref(), &job.new, file));
+                }
+                if if_exists == IfExists::Update {
+                    job.old = self.only(&job.new, candidates)?;
+                } else {
+                    job.different = candidates.into_iter().next().map(|file| file.id);
+                }
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    /// Whether an existing file of the same name stands for the same file.
+    fn is_candidate(&self, new: &NewFile, file: &File) -> bool {
+        let same_purpose =
+            new.purpose.as_ref().is_none_or(|purpose| file.purpose.as_ref().is_none_or(|its| its == purpose));
+        let gone = file.status.as_deref().is_some_and(|status| {
+            let is = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
+            is(&["deleted", "expired"]) || self.provider.spec().has_failed(status)
+        });
+        let expired = file.expires_at.is_some_and(|time| time <= self.clock.now());
+        same_purpose && !gone && !expired
+    }
+
+    /// The only file of this name, which is replaced; an error if there are several.
+    fn only(&self, new: &NewFile, mut candidates: Vec<File>) -> Result<Option<FileId>> {
+        if candidates.len() < 2 {
+            return Ok(candidates.pop().map(|file| file.id));
+        }
+        let ids: Vec<&str> = candidates.iter().map(|file| file.id.as_str()).collect();
+        let first = format!("id:{}", ids[0]);
+        let (profile, first) = (self.provider.profile(), word(&first));
+        let mut error =
+            Error::usage(format!("{}: {} files have this name: {}", new.name, ids.len(), ids.join(", ")));
+        if let Source::Path(path) = &new.source
+            && self.provider.capabilities().replace
+        {
+            let path = path.to_string_lossy();
+            let path = word(&path);
+            error =
+                error.hint(format!("to replace one of them: `haul upload -p {profile} {path} --to {first}`"));
+        }
+        Err(error.hint(format!("to delete one of them: `haul rm -p {profile} {first}`")))
     }
 
     /// Uses an existing file. If its content is damaged or missing, the content is sent again.
-    async fn reuse(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
+    async fn reuse(&self, job: &mut Job, file: File, action: Action) -> Result<()> {
         match self.provider.is_intact(&file.id).await {
             Ok(true) => job.result = Some((file, action)),
             Ok(false) => (job.old, job.repairs) = (Some(file.id), true),
@@ -324,9 +425,14 @@ impl Uploads {
         Ok(())
     }
 
-    /// Records in the journal that the file is about to be sent.
-    pub(super) fn begin(&self, job: &mut Job<'_>, since: Timestamp) {
-        job.number = self.journal.start(job.new, since, job.old.clone());
+    /// Gives the file a mark where the platform stores one, and records in the ledger that it is about to be sent.
+    pub(super) async fn begin(&self, job: &mut Job, since: Timestamp) -> Result<()> {
+        if self.provider.capabilities().upload.mark && self.in_place(job).is_none() {
+            let sums = self.identity.digest(&job.new, Hasher::sha256()).await?;
+            job.new.mark = sums.sha256.as_deref().map(mark::new);
+        }
+        job.number = job.number.or_else(|| self.identity.ledger.begin(&job.new, since, job.old.as_ref()));
+        Ok(())
     }
 
     /// How often one file is sent at most.
@@ -335,9 +441,9 @@ impl Uploads {
     }
 
     /// Sends a file and verifies the result. After a lost answer it looks for the file before it sends it again.
-    async fn send(&self, job: &mut Job<'_>) -> Result<()> {
+    async fn send(&self, job: &mut Job) -> Result<()> {
         let since = self.clock.now();
-        self.begin(job, since);
+        self.begin(job, since).await?;
         let mut attempts = self.attempts();
         while let Err(error) = self.send_once(job).await {
             if !error.may_be_done() {
@@ -360,32 +466,22 @@ impl Uploads {
     }
 
     /// Looks for a file whose answer was lost.
-    pub(super) async fn find(&self, job: &mut Job<'_>, since: Timestamp) -> Result<()> {
-        let found = match self.find_marked(job.new).await {
-            Some(file) => Some(file),
-            None => self.lost.find(job.new, since).await?,
-        };
-        match found {
+    pub(super) async fn find(&self, job: &mut Job, since: Timestamp) -> Result<()> {
+        match self.lost.find(&job.new, since, &self.identity).await? {
             Some(file) => job.accept(file, Action::Uploaded),
             None => Ok(()),
         }
     }
 
-    /// Finds and claims the file with the mark of an upload.
-    async fn find_marked(&self, new: &NewFile) -> Option<File> {
-        let file = self.provider.find_marked(new.mark.as_deref()?).await.ok()??;
-        self.lost.claim(&file.id).then_some(file)
-    }
-
     /// The file whose content is replaced under its id, where the platform can do that.
-    fn in_place(&self, job: &Job<'_>) -> Option<FileId> {
+    fn in_place(&self, job: &Job) -> Option<FileId> {
         let can = self.provider.capabilities().replace && !self.only_anew.load(Ordering::Relaxed);
         self.options.to.clone().or_else(|| job.old.clone().filter(|_| can))
     }
 
-    async fn send_once(&self, job: &mut Job<'_>) -> Result<()> {
+    async fn send_once(&self, job: &mut Job) -> Result<()> {
         if let Some(id) = self.in_place(job) {
-            match self.provider.replace(&id, job.new, job.progress()).await {
+            match self.provider.replace(&id, &job.new, job.progress()).await {
                 // Only the response shows that this platform cannot replace content. Upload a new file and delete the
                 // old one.
                 Err(error) if error.kind() == Kind::Unsupported && self.options.to.is_none() => {
@@ -394,12 +490,12 @@ impl Uploads {
                 replaced => return self.accept(job, replaced?, Action::Replaced),
             }
         }
-        let file = self.provider.upload(job.new, job.progress()).await?;
+        let file = self.provider.upload(&job.new, job.progress()).await?;
         self.accept(job, file, Action::Uploaded)
     }
 
     /// Takes the file that the platform answered with.
-    pub(super) fn accept(&self, job: &mut Job<'_>, file: File, action: Action) -> Result<()> {
+    pub(super) fn accept(&self, job: &mut Job, file: File, action: Action) -> Result<()> {
         self.lost.claim(&file.id);
         job.accept(file, action)
     }
@@ -416,12 +512,6 @@ impl Uploads {
             _ => Ok(Action::Replaced),
         }
     }
-}
-
-/// A new mark for a file, whose content is read for it.
-async fn mark_of(new: &NewFile) -> Result<String> {
-    let sha256 = digest_of(&new.source, Hasher::sha256()).await?.sha256.unwrap_or_default();
-    Ok(mark::new(&sha256))
 }
 
 /// The hint after a lost answer.
@@ -450,7 +540,7 @@ impl Uploaded {
     }
 }
 
-impl Job<'_> {
+impl Job {
     /// The progress that reports this file and computes its hash.
     pub(super) fn progress(&self) -> Arc<dyn Progress> {
         Arc::clone(&self.metered) as Arc<dyn Progress>
@@ -458,7 +548,7 @@ impl Job<'_> {
 
     /// Takes the resulting file if its size and checksum are those of the content that was sent.
     fn accept(&mut self, file: File, action: Action) -> Result<()> {
-        let new = self.new;
+        let new = &self.new;
         let hint = |error: Error| {
             error.hint(format!(
                 "the uploaded file was kept; to delete it: `haul rm {}`",
@@ -470,7 +560,7 @@ impl Job<'_> {
             return Err(hint(Error::new(Kind::Mismatch, message)));
         }
         let sent = self.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));
-        if let Some(computed) = &sent {
+        if let Some(computed) = sent.as_ref().filter(|_| self.verify) {
             compare(&new.name, computed, &file.checksums).map_err(hint)?;
         }
         self.sent = sent;

@@ -42,7 +42,7 @@ pub async fn wait_until_processed(
         if [own.ready, common.ready].concat().contains(&status.as_str()) {
             return Ok(file);
         }
-        if [own.failed, common.failed].concat().contains(&status.as_str()) {
+        if provider.spec().has_failed(&status) {
             let why = ["status_details", "upload_error_message", "processing_error_message"];
             let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
             let error = Error::platform(format!("{}: {platform} failed to process it: {status}", file.name));

@@ -52,9 +52,10 @@ impl Shape {
 }
 
 /// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
-static ROWS: [Shape; 14] = [
-    row::<File>("file", "upload, ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
-    row::<planned::Planned>("planned_file", "upload --dry-run", &ls::FILE_COLUMNS),
+static ROWS: [Shape; 15] = [
+    row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
+    row::<planned::Row>("uploaded_file", "upload", &planned::UPLOADED_COLUMNS),
+    row::<planned::Planned>("planned_file", "upload --dry-run", &planned::UPLOADED_COLUMNS),
     row::<get::Saved>("saved_file", "get", &get::SAVED_COLUMNS),
     row::<rm::Deleted>("deleted_file", "rm", &rm::DELETED_COLUMNS),
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),

@@ -112,7 +112,12 @@ const CAN: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: None,
-    link: Some(LinkAbility { lifetime: Some((1, LONGEST_LINK)), list: false, revoke: false }),
+    link: Some(LinkAbility {
+        lifetime: Some((1, LONGEST_LINK)),
+        list: false,
+        revoke: false,
+        for_downloads: false,
+    }),
     replace: false,
     checksums: &[],
     scope: &["organization_id", "project_id"],

@@ -103,7 +103,7 @@ const CAN: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: Some(Annotate { metadata: true, keys: &[], name: true, content_type: true, path: true }),
-    link: Some(LinkAbility { lifetime: None, list: true, revoke: true }),
+    link: Some(LinkAbility { lifetime: None, list: true, revoke: true, for_downloads: false }),
     replace: true,
     checksums: &["blake3", "sha256"],
     scope: &[],
@@ -113,7 +113,12 @@ const CAN: Capabilities = Capabilities {
 };
 
 const CAN_SERVED: Capabilities = Capabilities {
-    link: Some(LinkAbility { lifetime: Some((1, LONGEST_LINK)), list: false, revoke: false }),
+    link: Some(LinkAbility {
+        lifetime: Some((1, LONGEST_LINK)),
+        list: false,
+        revoke: false,
+        for_downloads: false,
+    }),
     ..CAN
 };
 

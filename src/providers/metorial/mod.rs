@@ -126,7 +126,7 @@ const SEED: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: None,
-    link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: true, revoke: true }),
+    link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: true, revoke: true, for_downloads: true }),
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],

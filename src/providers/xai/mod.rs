@@ -94,7 +94,7 @@ const OPENAI: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: None,
-    link: Some(LinkAbility { lifetime: LIFETIME, list: true, revoke: true }),
+    link: Some(LinkAbility { lifetime: LIFETIME, list: true, revoke: true, for_downloads: false }),
     replace: false,
     checksums: &[],
     scope: &[],
@@ -109,7 +109,7 @@ const OPENAI: Capabilities = Capabilities {
 const GATEWAY: Capabilities = Capabilities {
     annotate: Some(Annotate { metadata: false, keys: &[], name: true, content_type: true, path: true }),
     // The deprecated presigned URL: the platform sets its lifetime, and it cannot be revoked.
-    link: Some(LinkAbility { lifetime: None, list: false, revoke: false }),
+    link: Some(LinkAbility { lifetime: None, list: false, revoke: false, for_downloads: false }),
     replace: true,
     checksums: &["blake3"],
     scope: &["team_id"],

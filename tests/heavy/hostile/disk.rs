@@ -135,14 +135,15 @@ fn a_full_disk_does_not_damage_the_store() {
     assert_eq!(env.ids().len(), 1);
 }
 
-/// A command fails without space for its output, but not without space for the journal or the hashes.
+/// A command fails without space for its output, but not without space for the ledger.
 #[test]
-fn uploads_succeed_without_space_for_the_journal() {
+fn uploads_succeed_without_space_for_the_ledger() {
     let served = Served::start(plain().provider, &[]);
     for number in 0..5 {
         served.env.write(format!("docs/{number}"), "content");
     }
     let run = limited(&served.env, 0, "upload -r docs --if-exists skip").ok();
+    assert_eq!(run.stderr().matches("does not record its uploads").count(), 1, "{run}");
     assert_eq!(run.lines().len(), 5, "{run}");
     assert_eq!(served.names().len(), 5);
     let run = limited(&served.env, 0, "upload -r docs --report r.jsonl").fails(1);

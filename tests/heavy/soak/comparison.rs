@@ -156,14 +156,13 @@ fn check_leftovers(env: &Sandbox, commands: &Commands) {
             commands.totals.report(&format!("{} was left behind", path.display()));
         }
     }
-    // The cached hashes stay, and so does the journal of a command that was killed after its work.
-    let journals = below(&env.home().join("state/uploads"))
-        .iter()
-        .filter(|path| !name_of(path).starts_with("hashes-"))
-        .count() as u64;
-    commands.totals.note("journals left", journals);
-    if journals > commands.totals.kills.load(Ordering::Relaxed) {
-        commands.totals.report(&format!("{journals} journals were left behind"));
+    // A command that was killed after its work can be continued.
+    let ledger = rusqlite::Connection::open(env.home().join("state/ledger.db")).unwrap();
+    let unfinished = "SELECT count(DISTINCT command) FROM uploads WHERE command IS NOT NULL";
+    let unfinished: u32 = ledger.query_row(unfinished, [], |row| row.get(0)).unwrap();
+    commands.totals.note("unfinished commands", u64::from(unfinished));
+    if u64::from(unfinished) > commands.totals.kills.load(Ordering::Relaxed) {
+        commands.totals.report(&format!("{unfinished} commands are unfinished in the ledger"));
     }
 }
 

@@ -117,6 +117,8 @@ impl Sandbox {
 
     fn set_profile(&mut self, prefix: &str, case: &Case, base_url: &str, token: &str) {
         self.set(&format!("{prefix}_DIALECT"), case.dialect);
+        // The emulator lists a new file at once.
+        self.set(&format!("{prefix}_APPEARS_WITHIN"), "100ms");
         // The local store has no URL.
         if !case.spec().base_url.is_empty() {
             self.set(&format!("{prefix}_BASE_URL"), base_url);

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use haul::model::FileId;
+use rusqlite::Connection;
 
 use crate::support::process::Process;
 use crate::transfer::platform::{Platform, noise};
@@ -45,9 +46,11 @@ fn content(number: u64) -> Vec<u8> {
     noise(number, usize::try_from(number * number * 900).unwrap())
 }
 
-/// The number of journals on disk.
-fn remembered(home: &Path) -> usize {
-    fs::read_dir(home.join("state/uploads")).map_or(0, Iterator::count)
+/// The number of uploads in the ledger that running the same command again continues.
+fn unfinished(home: &Path) -> u32 {
+    let Ok(ledger) = Connection::open(home.join("state/ledger.db")) else { return 0 };
+    let count = "SELECT count(*) FROM uploads WHERE command IS NOT NULL";
+    ledger.query_row(count, [], |row| row.get(0)).unwrap_or(0)
 }
 
 fn upload_survives(kills: usize) {
@@ -72,7 +75,7 @@ fn upload_survives(kills: usize) {
             // If the kill falls between the end of all work and the exit, the command has succeeded, and running it
             // again rightly repeats the work.
             finished |=
-                platform.stored().len() == usize::try_from(FILES).unwrap() && remembered(&env.home()) == 0;
+                platform.stored().len() == usize::try_from(FILES).unwrap() && unfinished(&env.home()) == 0;
         }
         let stored = platform.stored();
         let names: Vec<_> = stored.iter().map(|file| file.name.clone()).collect();
@@ -83,7 +86,7 @@ fn upload_survives(kills: usize) {
         }
         let carried_out = platform.posts(0).iter().filter(|post| post.status == Some(200)).count();
         assert!(carried_out <= stored.len(), "{carried_out} were sent completely for {} files", stored.len());
-        assert_eq!(remembered(&env.home()), 0, "no journal is left");
+        assert_eq!(unfinished(&env.home()), 0, "the command has ended");
     }
 }
 

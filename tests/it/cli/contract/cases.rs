@@ -49,15 +49,15 @@ pub const NONE: &[Case] = &[
     case(&["meta", "unset", "*", "a", "--yes"], 0, 0, "file", "name,metadata"),
     case(&["link", "*", "--yes"], 0, 0, "link", "expires_at,file.name"),
     case(&["link", "*", "--list"], 0, 0, "link", "expires_at,file.name"),
-    case(&["upload", "--files-from", "/dev/null"], 0, 0, "file", "name,size"),
+    case(&["upload", "--files-from", "/dev/null"], 0, 0, "uploaded_file", "name,size"),
     case(&["upload", "--files-from", "/dev/null", "-n"], 0, 0, "planned_file", "name,size"),
 ];
 
 /// Commands on a store with one file named `one`.
 pub const ONE: &[Case] = &[
-    case(&["upload", "up.txt"], 0, 1, "file", "name,size"),
-    case(&["upload", "up.txt", "--if-exists", "skip"], 0, 1, "file", "name,size"),
-    case(&["upload", "up.txt", "--to", "one"], 0, 1, "file", "name,size"),
+    case(&["upload", "up.txt"], 0, 1, "uploaded_file", "name,size"),
+    case(&["upload", "up.txt", "--if-exists", "skip"], 0, 1, "uploaded_file", "name,size"),
+    case(&["upload", "up.txt", "--to", "one"], 0, 1, "uploaded_file", "name,size"),
     case(&["upload", "up.txt", "-n"], 0, 1, "planned_file", "id,name,size"),
     case(&["ls"], 0, 1, "file", "id,name,size,created_at"),
     case(&["ls", "--long"], 0, 1, "file", "name,metadata,expires_at"),
@@ -90,7 +90,7 @@ pub const MANY: &[Case] = &[
 
 /// Commands on a store of files with hostile names. `hard/` holds those that the disk accepts.
 pub const HOSTILE: &[Case] = &[
-    case(&["upload", "-r", "hard"], 0, super::world::ON_DISK, "file", "name,size"),
+    case(&["upload", "-r", "hard"], 0, super::world::ON_DISK, "uploaded_file", "name,size"),
     case(&["upload", "-r", "hard", "-n"], 0, super::world::ON_DISK, "planned_file", "name,size"),
     case(&["ls"], 0, super::world::NAMES.len(), "file", "id,name,size,metadata"),
     case(&["ls", "--long"], 0, super::world::NAMES.len(), "file", "name,content_type,purpose,path"),
@@ -126,12 +126,12 @@ pub const HOSTILE: &[Case] = &[
 
 /// Commands that fail, entirely or in part, on a store with one file named `one`. Profile `far` has no token.
 pub const FAILING: &[Case] = &[
-    case(&["upload", "up.txt", "nope"], 3, 1, "file", "name,size"),
+    case(&["upload", "up.txt", "nope"], 3, 1, "uploaded_file", "name,size"),
     case(&["upload", "up.txt", "nope", "-n"], 3, 1, "planned_file", "name,size"),
-    case(&["upload", "nope", "."], 1, 0, "file", "name,size"),
-    case(&["upload", "nope"], 3, 0, "file", "name,size"),
-    case(&["upload"], 2, 0, "file", "name,size"),
-    case(&["upload", "-r", "empty"], 3, 0, "file", "name,size"),
+    case(&["upload", "nope", "."], 1, 0, "uploaded_file", "name,size"),
+    case(&["upload", "nope"], 3, 0, "uploaded_file", "name,size"),
+    case(&["upload"], 2, 0, "uploaded_file", "name,size"),
+    case(&["upload", "-r", "empty"], 3, 0, "uploaded_file", "name,size"),
     case(&["upload", "-r", "empty", "-n"], 3, 0, "planned_file", "name,size"),
     case(&["ls", "--filter", "size >"], 2, 0, "file", "name"),
     case(&["ls", "--sort", "nmae"], 2, 0, "file", "name"),

@@ -24,8 +24,8 @@ fn rows_of_every_platform() {
         );
         let files = run(platform, &lines).ok().jsonl();
         assert_eq!(files.len(), 3, "{platform}");
-        for file in &files {
-            schema.holds("file", file);
+        for (file, shape) in files.iter().zip(["uploaded_file", "file", "file"]) {
+            schema.holds(shape, file);
             assert_eq!(file["provider"], platform);
         }
     }

@@ -158,7 +158,7 @@ fn existing_files() {
     status 2
     --- err
     error: --if-exists <WHAT>: invalid value "nonsense"
-    hint: possible values: upload, skip, replace, fail
+    hint: possible values: upload, skip, update, replace, fail
     hint: see `haul upload --help`
     "#);
 }

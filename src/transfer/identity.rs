@@ -1,0 +1,327 @@
+//! Decides whether a file on a platform has the content of a local file, and by which evidence.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::ValueEnum;
+use futures_util::StreamExt as _;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::digest::{compare, digest_of};
+use super::ledger::{Ledger, Stamp, version};
+use super::mark;
+use crate::error::{Error, Kind, Result};
+use crate::hash::Hasher;
+use crate::interrupt::Interrupt;
+use crate::model::{Checksums, Clock, File, NewFile, Source};
+use crate::providers::{Download, Provider};
+use crate::source::{CHUNK, Opened};
+
+/// The evidence by which files are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Compare {
+    /// Stored evidence, else the downloaded content
+    #[default]
+    Auto,
+    /// Checksums, sizes and haul's own records only
+    Stored,
+    /// Equal sizes suffice
+    Size,
+    /// As auto, also where a download needs a public link
+    Download,
+}
+
+/// What an answer is based on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Evidence {
+    /// A checksum that the platform states.
+    Checksum,
+    /// The size that the platform states.
+    Size,
+    /// The fingerprint that haul stored with the file.
+    Fingerprint,
+    /// The ledger of this machine.
+    Ledger,
+    /// The downloaded content.
+    Download,
+    /// None: nothing is known.
+    Unknown,
+}
+
+impl Evidence {
+    /// The word in messages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Checksum => "checksum",
+            Self::Size => "size",
+            Self::Fingerprint => "fingerprint",
+            Self::Ledger => "ledger",
+            Self::Download => "download",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Whether the content is the same; None if that is unknown.
+    pub(super) same: Option<bool>,
+    /// What it is based on.
+    pub(super) evidence: Evidence,
+}
+
+impl Verdict {
+    const UNKNOWN: Self = Self { same: None, evidence: Evidence::Unknown };
+
+    fn of(same: bool, evidence: Evidence) -> Self {
+        Self { same: Some(same), evidence }
+    }
+}
+
+/// Compares files for one command.
+pub(super) struct Identity {
+    provider: Arc<dyn Provider>,
+    pub(super) ledger: Ledger,
+    compare: Compare,
+    /// Maximum number of bytes to download for comparisons.
+    limit: u64,
+    clock: Clock,
+    interrupt: Interrupt,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    /// Number of downloads that hold a link.
+    links: AtomicU64,
+}
+
+impl Identity {
+    pub(super) fn new(
+        provider: Arc<dyn Provider>,
+        ledger: Ledger,
+        (compare, limit): (Compare, u64),
+        clock: Clock,
+        interrupt: Interrupt,
+    ) -> Self {
+        let zero = || AtomicU64::new(0);
+        let (files, bytes, links) = (zero(), zero(), zero());
+        Self { provider, ledger, compare, limit, clock, interrupt, files, bytes, links }
+    }
+
+    /// How many files were compared by downloading how many bytes.
+    pub(super) fn downloaded(&self) -> (u64, u64) {
+        (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Whether a download holds a link that has to be revoked.
+    pub(super) fn has_links(&self) -> bool {
+        self.links.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether `file` has the content of `new`.
+    pub(super) async fn decide(&self, new: &NewFile, file: &File) -> Result<Verdict> {
+        if let Some(verdict) = self.decide_by_record(new, file).await? {
+            return Ok(verdict);
+        }
+        self.decide_by_content(new, file, self.compare).await
+    }
+
+    /// The verdict by evidence that needs no download; None if there is none.
+    pub(super) async fn decide_by_record(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
+        // Before the checksum: files of different sizes need not be read.
+        if file.size.is_some_and(|size| size != new.size) {
+            return Ok(Some(Verdict::of(false, Evidence::Size)));
+        }
+        if self.compare == Compare::Size && file.size.is_some() {
+            return Ok(Some(Verdict::of(true, Evidence::Size)));
+        }
+        if let Some(verdict) = self.decide_by_statement(new, file).await? {
+            return Ok(Some(verdict));
+        }
+        let Some(recorded) = self.ledger.content(&file.id) else { return Ok(None) };
+        // Where content can change under an id, only the recorded version has it.
+        let can = self.provider.capabilities();
+        if can.replace && (recorded.version.is_none() || recorded.version != version(file)) {
+            return Ok(None);
+        }
+        if recorded.size != new.size {
+            return Ok(Some(Verdict::of(false, Evidence::Ledger)));
+        }
+        let same = self.has_checksums(new, &recorded.checksums).await?;
+        Ok(same.map(|same| Verdict::of(same, Evidence::Ledger)))
+    }
+
+    /// The verdict by what the platform states about the content; None if it states nothing.
+    pub(super) async fn decide_by_statement(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
+        if let Some(same) = self.has_checksums(new, &file.checksums).await? {
+            return Ok(Some(Verdict::of(same, Evidence::Checksum)));
+        }
+        if let Some(hash) = file.extra.get("external_file_id").and_then(|id| mark::parse(id.as_str()?)) {
+            let ours = self.digest(new, Hasher::sha256()).await?;
+            let same = ours.sha256.is_some_and(|ours| ours.starts_with(hash));
+            return Ok(Some(Verdict::of(same, Evidence::Fingerprint)));
+        }
+        Ok(None)
+    }
+
+    /// The verdict by the downloaded content, where `compare` permits it.
+    pub(super) async fn decide_by_content(
+        &self,
+        new: &NewFile,
+        file: &File,
+        compare: Compare,
+    ) -> Result<Verdict> {
+        let can = self.provider.capabilities();
+        let needs_link = can.link.is_some_and(|link| link.for_downloads);
+        let permitted = match compare {
+            Compare::Stored | Compare::Size => false,
+            Compare::Auto => !needs_link,
+            Compare::Download => true,
+        };
+        if !permitted || can.download != Download::Any || file.downloadable == Some(false) {
+            return Ok(Verdict::UNKNOWN);
+        }
+        // Reserved before the download, so that files compared at the same time stay within the limit together.
+        let reserved = self.bytes.fetch_add(new.size, Ordering::Relaxed);
+        if reserved.saturating_add(new.size) > self.limit {
+            self.bytes.fetch_sub(new.size, Ordering::Relaxed);
+            return Ok(Verdict::UNKNOWN);
+        }
+        if needs_link {
+            self.links.fetch_add(1, Ordering::Relaxed);
+        }
+        let (result, read) = self.download_and_compare(new, file).await;
+        if needs_link {
+            self.links.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.bytes.fetch_sub(new.size.saturating_sub(read.min(new.size)), Ordering::Relaxed);
+        let Some(same) = result? else { return Ok(Verdict::UNKNOWN) };
+        self.files.fetch_add(1, Ordering::Relaxed);
+        if same {
+            let sums = self.digest(new, Hasher::blake3()).await?;
+            self.ledger.learn(new, file, &sums, self.clock.now());
+        }
+        Ok(Verdict::of(same, Evidence::Download))
+    }
+
+    /// Reads the platform's content until it differs. Also returns the number of bytes read. None for derived content.
+    async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Option<bool>>, u64) {
+        let mut content = match self.provider.download(&file.id, None).await {
+            Ok(content) => content,
+            Err(error) => return (Err(error), 0),
+        };
+        let read = AtomicU64::new(0);
+        let release = content.release.take();
+        let derived = content.derived;
+        let work = async {
+            let read = &read;
+            let mut ours = Bytewise::open(&new.source)?;
+            while let Some(chunk) = content.stream.next().await {
+                let chunk = chunk?;
+                read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                if !ours.continues_with(&chunk)? {
+                    return Ok(false);
+                }
+            }
+            ours.is_at_end()
+        };
+        let result = if derived { Ok(None) } else { self.interrupt.until_cancelled(work).await.map(Some) };
+        if let Some(link) = &release {
+            let revoked = self.provider.unlink(&file.id, link.id.as_deref().or(Some(&link.url)));
+            let _ = self.interrupt.clean_up(revoked).await;
+        }
+        (result, read.load(Ordering::Relaxed))
+    }
+
+    async fn has_checksums(&self, new: &NewFile, stated: &Checksums) -> Result<Option<bool>> {
+        let Some(hasher) = Hasher::for_checksums(stated) else { return Ok(None) };
+        let computed = self.digest(new, hasher).await?;
+        Ok(Some(compare(&new.name, &computed, stated).is_ok()))
+    }
+
+    /// The hash of a local file, from the ledger if it has not changed.
+    pub(super) async fn digest(&self, new: &NewFile, hasher: Hasher) -> Result<Checksums> {
+        let Source::Path(path) = &new.source else { return digest_of(&new.source, hasher).await };
+        let kind = hasher.kind();
+        if let Some(known) = self.ledger.hash(path, kind) {
+            return Ok(Checksums::of(kind, &known));
+        }
+        let stamp = Stamp::of(path);
+        let sums = digest_of(&new.source, hasher).await?;
+        if let (Some(stamp), Some(digest)) = (stamp, sums.get(kind)) {
+            self.ledger.note_hash(path, stamp, kind, digest, self.clock.now());
+        }
+        Ok(sums)
+    }
+}
+
+/// A source that is compared with a stream of chunks.
+struct Bytewise {
+    source: Opened,
+    offset: usize,
+    buffer: Vec<u8>,
+}
+
+impl Bytewise {
+    fn open(source: &Source) -> Result<Self> {
+        Ok(Self { source: Opened::open(source)?, offset: 0, buffer: Vec::new() })
+    }
+
+    /// Whether the next bytes of the source are `chunk`.
+    fn continues_with(&mut self, chunk: &[u8]) -> Result<bool> {
+        for part in chunk.chunks(CHUNK) {
+            self.buffer.resize(part.len(), 0);
+            if !self.fill()? || self.buffer != part {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the source has no more bytes. A file that has changed meanwhile is an error.
+    fn is_at_end(&mut self) -> Result<bool> {
+        self.buffer.resize(1, 0);
+        let more = self.fill()?;
+        if let Opened::Disk(file) = &self.source {
+            file.check()?;
+        }
+        Ok(!more)
+    }
+
+    /// Reads the next bytes into the buffer; false if there are fewer.
+    fn fill(&mut self) -> Result<bool> {
+        match &mut self.source {
+            Opened::Memory(bytes) => {
+                let end = self.offset.saturating_add(self.buffer.len());
+                let Some(part) = bytes.get(self.offset..end) else { return Ok(false) };
+                self.buffer.copy_from_slice(part);
+                self.offset = end;
+                Ok(true)
+            }
+            Opened::Disk(file) => match std::io::Read::read_exact(file, &mut self.buffer) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+                Err(error) => Err(file.unreadable(error)),
+            },
+        }
+    }
+}
+
+/// The error for a file that cannot be compared with the file of the same name.
+pub(super) fn conflict(provider: &dyn Provider, new: &NewFile, file: &File) -> Error {
+    let can = provider.capabilities();
+    let platform = provider.spec().name;
+    let mut error = Error::new(
+        Kind::Conflict,
+        format!("{}: cannot tell whether {} on {platform} has the same content", new.name, file.id),
+    );
+    if can.link.is_some_and(|link| link.for_downloads) {
+        error = error.hint("to compare through a public link that is revoked at once: `--compare download`");
+    }
+    if file.size.is_some() {
+        error = error.hint("to accept equal sizes: `--compare size`");
+    }
+    error.hint("to upload another copy: `--if-exists upload`")
+}

@@ -1,0 +1,592 @@
+//! The ledger: the uploads of this machine and the hashes of local files, in `state/ledger.db`.
+//!
+//! It has three uses:
+//!
+//! - Until a command has sent all its files, running the same command again continues: finished files are not sent again,
+//!   and a file that was being sent is looked for first.
+//! - An upload row says which content a file on the platform has, where the platform states no checksum.
+//! - A local file that has not changed is not read again to compute its hash.
+//!
+//! A row never contains content, tokens, links or metadata. An SQLite error turns the ledger off for the rest of the command,
+//! with one warning; a command works without it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use crate::files;
+use crate::model::{Checksums, File, FileId, NewFile, Source, Warn};
+
+/// How long an incomplete command can be continued.
+const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Maximum number of rows in each table.
+const MAX_ROWS: i64 = 100_000;
+/// A local file that changed this shortly before its hash was recorded may have changed again within the same time stamp.
+const SETTLED: SignedDuration = SignedDuration::from_secs(2);
+/// How long a statement waits for other processes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The version of the tables, in `user_version`.
+const VERSION: i64 = 1;
+
+/// Times are microseconds since 1970. `target` and `command` are hashes.
+const TABLES: &str = "
+CREATE TABLE uploads (
+    number INTEGER PRIMARY KEY,
+    target TEXT NOT NULL,
+    command TEXT,
+    run TEXT NOT NULL,
+    state TEXT NOT NULL,
+    path TEXT,
+    mtime INTEGER,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    old TEXT,
+    mark TEXT,
+    id TEXT,
+    version TEXT,
+    expires_at INTEGER,
+    blake3 TEXT,
+    sha256 TEXT,
+    md5 TEXT
+);
+CREATE INDEX uploads_by_path ON uploads (target, path) WHERE path IS NOT NULL;
+CREATE INDEX uploads_by_id ON uploads (target, id) WHERE id IS NOT NULL;
+CREATE TABLE hashes (
+    path TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime INTEGER NOT NULL,
+    ctime INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (path, kind)
+);
+PRAGMA user_version = 1;
+";
+
+/// The ledger, as one command uses it. The default records nothing.
+#[derive(Default)]
+pub struct Ledger {
+    state: Mutex<Option<State>>,
+    warn: Warn,
+}
+
+struct State {
+    db: Connection,
+    target: String,
+    command: String,
+    /// Whether rows are only read, as in a dry run.
+    read_only: bool,
+    folder: PathBuf,
+    run: Option<Run>,
+    /// Rows of earlier runs that this command has used.
+    used: Vec<i64>,
+}
+
+/// A process that has rows. Its lock file is locked until the process ends.
+struct Run {
+    id: String,
+    _lock: fs::File,
+}
+
+/// An upload that began and did not finish.
+#[derive(Clone, Debug)]
+pub(super) struct Begun {
+    /// Its row.
+    pub(super) number: i64,
+    /// The time by this machine's clock.
+    pub(super) at: Timestamp,
+    /// The file that it replaces.
+    pub(super) old: Option<FileId>,
+    /// The mark that the platform stores with the file.
+    pub(super) mark: Option<String>,
+}
+
+/// The upload of a file by an earlier run.
+#[derive(Debug)]
+pub(super) enum Earlier {
+    /// None is known.
+    Nothing,
+    /// It began.
+    Begun(Begun),
+    /// It finished.
+    Finished(FileId),
+}
+
+/// The content that an upload gave to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Size in bytes.
+    pub(super) size: u64,
+    /// The hashes that were computed.
+    pub(super) checksums: Checksums,
+    /// The version of the file that has the content, if the platform states one.
+    pub(super) version: Option<String>,
+}
+
+impl Ledger {
+    /// Opens the ledger in the state directory, for a command (its arguments as text) and a target (provider, base URL and
+    /// scope as text). Problems are printed with `warn` and turn it off.
+    pub fn open(folder: &Path, target: &str, command: &str, warn: Warn) -> Self {
+        let path = folder.join("ledger.db");
+        let opened = fs::create_dir_all(folder)
+            .map_err(|error| error.to_string())
+            .and_then(|()| connect(&path, &warn));
+        let state = match opened {
+            Ok(db) => Some(State {
+                db,
+                target: short_hash(target),
+                command: short_hash(command),
+                read_only: false,
+                folder: folder.join("runs"),
+                run: None,
+                used: Vec::new(),
+            }),
+            Err(reason) => {
+                warn.say(&off(&path, &reason));
+                None
+            }
+        };
+        Self { state: Mutex::new(state), warn }
+    }
+
+    /// Only reads rows from now on.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        if let Some(state) = self.state().as_mut() {
+            state.read_only = true;
+        }
+        self
+    }
+
+    /// Whether rows are recorded.
+    pub(super) fn is_on(&self) -> bool {
+        self.state().is_some()
+    }
+
+    /// The folder of the locks that processes with this ledger share, and the target that they are for.
+    pub(super) fn locks(&self) -> Option<(PathBuf, String)> {
+        let guard = self.state();
+        let state = guard.as_ref().filter(|state| !state.read_only)?;
+        Some((state.folder.with_file_name("locks"), state.target.clone()))
+    }
+
+    /// The upload of this file by an earlier run. Each is returned once, so that a file that is named twice is sent twice.
+    pub(super) fn earlier(&self, new: &NewFile, now: Timestamp) -> Earlier {
+        let Some((path, mtime)) = local_file(new) else { return Earlier::Nothing };
+        let found = self.with(|state| state.earlier(new, &path, mtime, now));
+        found.unwrap_or(Earlier::Nothing)
+    }
+
+    /// Records that a file is about to be sent; None if it is not recorded.
+    pub(super) fn begin(&self, new: &NewFile, at: Timestamp, old: Option<&FileId>) -> Option<i64> {
+        self.write(|state| {
+            let run = state.run()?;
+            let (path, mtime) = local_file(new).unzip();
+            state.db.prepare(
+                "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
+                 VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
+            )?.execute(params![
+                state.target, state.command, run, path, mtime, new.name, to_i64(new.size), at.as_microsecond(),
+                old.map(|id| &id.0), new.mark,
+            ])?;
+            Ok(state.db.last_insert_rowid())
+        })
+    }
+
+    /// Records that an upload gave this content to a file.
+    pub(super) fn finish(&self, number: Option<i64>, file: &File, size: u64, sums: &Checksums) {
+        let Some(number) = number else { return };
+        self.write(|state| {
+            state
+                .db
+                .prepare(
+                    "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
+                 blake3 = ?, sha256 = ?, md5 = ? WHERE number = ?",
+                )?
+                .execute(params![
+                    file.id.0,
+                    version(file),
+                    file.expires_at.map(Timestamp::as_microsecond),
+                    to_i64(size),
+                    sums.blake3,
+                    sums.sha256,
+                    sums.md5,
+                    number,
+                ])
+        });
+    }
+
+    /// Records the content of a file that was not uploaded by this command, after it has been compared.
+    pub(super) fn learn(&self, new: &NewFile, file: &File, sums: &Checksums, now: Timestamp) {
+        self.write(|state| {
+            let (path, mtime) = local_file(new).unzip();
+            state.db.prepare(
+                "INSERT INTO uploads (target, run, state, path, mtime, name, size, at, id, version, expires_at,
+                 blake3, sha256, md5) VALUES (?, '', 'done', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?.execute(params![
+                state.target, path, mtime, file.name, to_i64(new.size), now.as_microsecond(), file.id.0, version(file),
+                file.expires_at.map(Timestamp::as_microsecond), sums.blake3, sums.sha256, sums.md5,
+            ])
+        });
+    }
+
+    /// Removes an upload: the file does not exist on the platform.
+    pub(super) fn forget(&self, number: Option<i64>) {
+        let Some(number) = number else { return };
+        self.write(|state| {
+            state.db.prepare("DELETE FROM uploads WHERE number = ?")?.execute(params![number])
+        });
+    }
+
+    /// The content that the latest recorded upload gave to this file.
+    pub(super) fn content(&self, id: &FileId) -> Option<Content> {
+        self.with(|state| {
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(Content {
+                    size: row.get::<_, i64>(0)?.unsigned_abs(),
+                    checksums: Checksums { blake3: row.get(1)?, sha256: row.get(2)?, md5: row.get(3)? },
+                    version: row.get(4)?,
+                })
+            };
+            state
+                .db
+                .prepare(
+                    "SELECT size, blake3, sha256, md5, version FROM uploads
+                 WHERE target = ? AND id = ? AND state = 'done' ORDER BY number DESC LIMIT 1",
+                )?
+                .query_row(params![state.target, id.0], row)
+                .optional()
+        })
+        .flatten()
+    }
+
+    /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
+    pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
+        let stamp = Stamp::of(path)?;
+        self.with(|state| {
+            state.db.prepare(
+                "SELECT digest FROM hashes WHERE path = ? AND kind = ? AND size = ? AND mtime = ? AND ctime = ?
+                 AND inode = ?",
+            )?.query_row(
+                params![text_of(path), kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode],
+                |row| row.get(0),
+            ).optional()
+        })
+        .flatten()
+    }
+
+    /// Records a hash of a local file. `stamp` was taken before the file was read.
+    pub(super) fn note_hash(&self, path: &Path, stamp: Stamp, kind: &str, digest: &str, now: Timestamp) {
+        // Within the resolution of a time stamp, another change would not show.
+        let changed = Timestamp::from_nanosecond(i128::from(stamp.mtime)).unwrap_or(Timestamp::MAX);
+        if now.duration_since(changed) < SETTLED || Stamp::of(path) != Some(stamp) {
+            return;
+        }
+        self.write(|state| {
+            state.db.prepare(
+                "INSERT OR REPLACE INTO hashes (path, kind, size, mtime, ctime, inode, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?.execute(params![text_of(path), kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode, digest])
+        });
+    }
+
+    /// Ends the run. If all files are done, the same command starts over next time; otherwise it continues.
+    pub fn end(&self, all_done: bool) {
+        if all_done {
+            self.write(|state| {
+                if state.run.is_none() && state.used.is_empty() {
+                    return Ok(());
+                }
+                let mut rows = state.db.prepare(
+                    "SELECT number, run FROM uploads WHERE target = ? AND command = ? AND state = 'done'",
+                )?;
+                let rows: Vec<(i64, String)> = rows
+                    .query_map(params![state.target, state.command], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<Result<_, _>>()?;
+                let transaction = state.db.unchecked_transaction()?;
+                for (number, _) in rows.iter().filter(|(_, run)| !state.is_running(run)) {
+                    let mut update =
+                        transaction.prepare("UPDATE uploads SET command = NULL WHERE number = ?")?;
+                    update.execute(params![number])?;
+                }
+                transaction.commit()
+            });
+        }
+        if let Some(state) = self.state().as_mut() {
+            state.end_run();
+        }
+    }
+
+    /// Runs `work`. An error turns the ledger off.
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> rusqlite::Result<T>) -> Option<T> {
+        let mut guard = self.state();
+        let state = guard.as_mut()?;
+        match work(state) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let path = PathBuf::from(state.db.path().unwrap_or_default());
+                state.end_run();
+                *guard = None;
+                drop(guard);
+                self.warn.say(&off(&path, &error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// As [`with`](Self::with), unless the ledger is only read.
+    fn write<T>(&self, work: impl FnOnce(&mut State) -> rusqlite::Result<T>) -> Option<T> {
+        if self.state().as_ref().is_none_or(|state| state.read_only) {
+            return None;
+        }
+        self.with(work)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+impl State {
+    fn earlier(
+        &mut self,
+        new: &NewFile,
+        path: &str,
+        mtime: i64,
+        now: Timestamp,
+    ) -> rusqlite::Result<Earlier> {
+        struct Row {
+            number: i64,
+            same_command: bool,
+            run: String,
+            id: Option<String>,
+            begun: Begun,
+        }
+        let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+        let mut rows = self.db.prepare(
+            "SELECT number, command IS ?, run, state = 'done', id, at, old, mark FROM uploads
+             WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ?
+             AND (state = 'begun' OR command = ?) ORDER BY state DESC, number DESC",
+        )?;
+        let values = params![
+            self.command,
+            self.target,
+            path,
+            mtime,
+            to_i64(new.size),
+            new.name,
+            since.as_microsecond(),
+            self.command,
+        ];
+        let rows = rows.query_map(values, |row| {
+            let number = row.get(0)?;
+            let at = Timestamp::from_microsecond(row.get(5)?).unwrap_or(Timestamp::UNIX_EPOCH);
+            let old: Option<String> = row.get(6)?;
+            let begun = Begun { number, at, old: old.map(FileId), mark: row.get(7)? };
+            let done: bool = row.get(3)?;
+            let id: Option<String> = row.get(4)?;
+            Ok(Row { number, same_command: row.get(1)?, run: row.get(2)?, id: id.filter(|_| done), begun })
+        })?;
+        let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
+        // Finished uploads of this command come first, then begun ones of any command.
+        let usable = |row: &&Row| {
+            (row.id.is_none() || row.same_command)
+                && !self.used.contains(&row.number)
+                && !self.is_running(&row.run)
+        };
+        let mut finished_first =
+            rows.iter().filter(|row| row.id.is_some()).chain(rows.iter().filter(|row| row.id.is_none()));
+        let Some(row) = finished_first.find(usable) else { return Ok(Earlier::Nothing) };
+        self.used.push(row.number);
+        Ok(match &row.id {
+            Some(id) => Earlier::Finished(FileId(id.clone())),
+            None => Earlier::Begun(row.begun.clone()),
+        })
+    }
+
+    /// The id of this process. Its lock is taken the first time.
+    fn run(&mut self) -> rusqlite::Result<String> {
+        if let Some(run) = &self.run {
+            return Ok(run.id.clone());
+        }
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let path = self.folder.join(&id);
+        let locked = fs::create_dir_all(&self.folder).and_then(|()| files::lock_new(&path));
+        match locked {
+            Ok(Some(lock)) => {
+                self.run = Some(Run { id: id.clone(), _lock: lock });
+                Ok(id)
+            }
+            Ok(None) => Err(rusqlite::Error::InvalidPath(path)),
+            Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
+        }
+    }
+
+    /// Whether another process with this id is running. Removes what a dead one left.
+    fn is_running(&self, run: &str) -> bool {
+        if run.is_empty() || self.run.as_ref().is_some_and(|own| own.id == run) {
+            return false;
+        }
+        let path = self.folder.join(run);
+        match files::lock_existing(&path) {
+            Ok(None) => true,
+            Ok(Some(_lock)) => {
+                let _ = fs::remove_file(&path);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            let _ = fs::remove_file(self.folder.join(&run.id));
+        }
+    }
+}
+
+/// What identifies the state of a local file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    size: i64,
+    mtime: i64,
+    ctime: i64,
+    inode: i64,
+}
+
+impl Stamp {
+    /// None unless it is a regular file.
+    #[cfg(unix)]
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        Some(Self {
+            size: to_i64(found.len()),
+            mtime: nanos(found.mtime(), found.mtime_nsec()),
+            ctime: nanos(found.ctime(), found.ctime_nsec()),
+            inode: found.ino().cast_signed(),
+        })
+    }
+
+    /// None unless it is a regular file.
+    #[cfg(not(unix))]
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some(Self { size: to_i64(found.len()), mtime: nanos(found.modified().ok()?), ctime: 0, inode: 0 })
+    }
+}
+
+/// The version of a file that an update of its content changes, if the platform states one.
+pub(super) fn version(file: &File) -> Option<String> {
+    let etag = file.extra.get("etag").and_then(|etag| etag.as_str()).map(str::to_owned);
+    etag.or_else(|| file.updated_at.map(|time| time.to_string()))
+}
+
+/// Opens the database. A damaged one is moved away; one of a newer version is left alone.
+fn connect(path: &Path, warn: &Warn) -> Result<Connection, String> {
+    match open_tables(path) {
+        Err(error) if is_damage(&error) => {
+            let aside = path.with_extension("db.damaged");
+            fs::rename(path, &aside).map_err(|error| error.to_string())?;
+            for end in ["db-wal", "db-shm"] {
+                let _ = fs::remove_file(path.with_extension(end));
+            }
+            warn.say(&format!(
+                "{} was damaged; moved to {} and started a new one",
+                path.display(),
+                aside.display()
+            ));
+            open_tables(path).map_err(|error| error.to_string())
+        }
+        opened => opened.map_err(|error| error.to_string()),
+    }
+}
+
+fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
+    create_private(path);
+    let db = Connection::open(path)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > VERSION {
+        let message = "a newer version of haul wrote it".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR),
+            Some(message),
+        ));
+    }
+    // In this mode a commit does not wait for the disk; a power failure loses the last rows.
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous = NORMAL")?;
+    if version == 0 {
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have created the tables in between.
+        if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? == 0 {
+            transaction.execute_batch(TABLES)?;
+        }
+        transaction.commit()?;
+    }
+    db.execute("DELETE FROM uploads WHERE number <= (SELECT max(number) FROM uploads) - ?", [MAX_ROWS])?;
+    db.execute("DELETE FROM hashes WHERE rowid <= (SELECT max(rowid) FROM hashes) - ?", [MAX_ROWS])?;
+    Ok(db)
+}
+
+/// Creates an empty file that only its owner can read.
+fn create_private(path: &Path) {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let damaged = [ErrorCode::NotADatabase, ErrorCode::DatabaseCorrupt];
+    let no_table = |error: &rusqlite::Error| error.to_string().contains("no such ");
+    error.sqlite_error_code().is_some_and(|code| damaged.contains(&code)) || no_table(error)
+}
+
+fn off(path: &Path, reason: &str) -> String {
+    format!("{}: {reason}; this command does not record its uploads", path.display())
+}
+
+/// The absolute path and the modification time of a local file; None for standard input.
+fn local_file(new: &NewFile) -> Option<(String, i64)> {
+    let Source::Path(path) = &new.source else { return None };
+    let modified = fs::metadata(path).ok()?.modified().ok()?;
+    Some((text_of(path), nanos(modified)))
+}
+
+/// The absolute path as text.
+fn text_of(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+fn nanos(time: std::time::SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
+
+fn to_i64(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+fn short_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Tests of the ledger.
+
+use std::sync::Arc;
+
+use super::*;
+
+struct Home {
+    folder: tempfile::TempDir,
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), warnings: Arc::default() }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn db(&self) -> PathBuf {
+        self.state().join("ledger.db")
+    }
+
+    fn ledger(&self, command: &str) -> Ledger {
+        let warnings = Arc::clone(&self.warnings);
+        let warn = Warn::by(move |text| warnings.lock().unwrap().push(text.to_owned()));
+        Ledger::open(&self.state(), "xai https://api.x.ai/v1 []", command, warn)
+    }
+
+    fn file(&self, name: &str, content: &str) -> NewFile {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        NewFile { source: Source::Path(path), size: content.len() as u64, ..NewFile::from_bytes(name, "") }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap())
+    }
+
+    fn runs(&self) -> usize {
+        fs::read_dir(self.state().join("runs")).map_or(0, Iterator::count)
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn uploaded(id: &str) -> File {
+    File { id: id.into(), name: "a".to_owned(), ..File::default() }
+}
+
+fn sums(digest: &str) -> Checksums {
+    Checksums::of("blake3", digest)
+}
+
+fn done(ledger: &Ledger, new: &NewFile, id: &str) {
+    ledger.finish(ledger.begin(new, now(), None), &uploaded(id), new.size, &sums(id));
+}
+
+fn shown(earlier: &Earlier) -> &str {
+    match earlier {
+        Earlier::Nothing => "nothing",
+        Earlier::Begun(_) => "begun",
+        Earlier::Finished(id) => id.as_str(),
+    }
+}
+
+#[test]
+fn the_same_command_continues_and_a_finished_one_starts_over() {
+    let home = Home::new();
+    let (a, b, c) = (home.file("a", "1"), home.file("b", "2"), home.file("c", "3"));
+    let ledger = home.ledger("up");
+    done(&ledger, &a, "f1");
+    ledger.begin(&NewFile { mark: Some("m".to_owned()), ..b.clone() }, now(), Some(&"old".into()));
+    ledger.forget(ledger.begin(&c, now(), None));
+    assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "nothing", "it is still running");
+    drop(ledger);
+
+    let again = home.ledger("up");
+    assert_eq!(shown(&again.earlier(&a, now())), "f1");
+    assert_eq!(shown(&again.earlier(&a, now())), "nothing", "named twice, it is sent twice");
+    let Earlier::Begun(begun) = again.earlier(&b, now()) else { panic!("b was being sent") };
+    assert_eq!((begun.old, begun.mark), (Some("old".into()), Some("m".to_owned())));
+    assert_eq!(shown(&again.earlier(&c, now())), "nothing");
+    again.finish(Some(begun.number), &uploaded("f2"), 1, &sums("2"));
+    again.end(true);
+    drop(again);
+    assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "nothing");
+    assert_eq!(home.runs(), 0);
+    assert_eq!(home.ledger("other").content(&"f2".into()).unwrap().checksums, sums("2"));
+    assert!(home.warnings().is_empty());
+}
+
+#[test]
+fn another_command_uses_only_begun_uploads() {
+    let home = Home::new();
+    let (a, b) = (home.file("a", "1"), home.file("b", "2"));
+    let ledger = home.ledger("up a b");
+    done(&ledger, &a, "f1");
+    ledger.begin(&b, now(), None);
+    assert_eq!(shown(&home.ledger("up b").earlier(&b, now())), "nothing", "it is still running");
+    drop(ledger);
+    let other = home.ledger("up b");
+    assert_eq!((shown(&other.earlier(&a, now())), shown(&other.earlier(&b, now()))), ("nothing", "begun"));
+}
+
+#[test]
+fn an_old_or_changed_upload_is_not_continued() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    let ledger = home.ledger("up");
+    done(&ledger, &a, "f1");
+    drop(ledger);
+    let later = now().checked_add(KEPT).unwrap().checked_add(SignedDuration::from_secs(1)).unwrap();
+    assert_eq!(shown(&home.ledger("up").earlier(&a, later)), "nothing");
+    assert_eq!(shown(&home.ledger("up").earlier(&home.file("a", "22"), now())), "nothing");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    let ledger = home.ledger("up").read_only();
+    assert_eq!(ledger.begin(&a, now(), None), None);
+    ledger.learn(&a, &uploaded("f1"), &sums("1"), now());
+    assert_eq!(ledger.content(&"f1".into()), None);
+    drop(ledger);
+    done(&home.ledger("up"), &a, "f1");
+    let again = home.ledger("up").read_only();
+    assert_eq!(shown(&again.earlier(&a, now())), "f1");
+    again.end(true);
+    drop(again);
+    assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "f1");
+}
+
+#[test]
+fn the_latest_upload_gives_the_content() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    let ledger = home.ledger("up");
+    assert_eq!(ledger.content(&"f1".into()), None);
+    done(&ledger, &a, "f1");
+    let file = File { updated_at: Some(Timestamp::UNIX_EPOCH), ..uploaded("f1") };
+    ledger.finish(ledger.begin(&a, now(), None), &file, 7, &sums("new"));
+    let version = Some("1970-01-01T00:00:00Z".to_owned());
+    assert_eq!(ledger.content(&"f1".into()), Some(Content { size: 7, checksums: sums("new"), version }));
+}
+
+#[test]
+fn a_hash_is_known_until_the_file_changes() {
+    let home = Home::new();
+    home.file("a", "1");
+    let path = home.folder.path().join("a");
+    let stamp = Stamp::of(&path).unwrap();
+    let ledger = home.ledger("up");
+    ledger.note_hash(&path, stamp, "blake3", "h", now());
+    assert_eq!(ledger.hash(&path, "blake3"), None, "it may still change within the same time stamp");
+    let later = now().checked_add(SignedDuration::from_secs(3)).unwrap();
+    ledger.note_hash(&path, stamp, "blake3", "h", later);
+    assert_eq!(ledger.hash(&path, "blake3").as_deref(), Some("h"));
+    assert_eq!(ledger.hash(&path, "sha256"), None);
+    home.file("a", "2");
+    assert_eq!(ledger.hash(&path, "blake3"), None);
+    ledger.note_hash(&path, stamp, "blake3", "h", later);
+    assert_eq!(ledger.hash(&path, "blake3"), None, "it changed while it was read");
+}
+
+#[test]
+fn the_tables_are_bounded() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    done(&home.ledger("up"), &a, "f1");
+    let db = Connection::open(home.db()).unwrap();
+    db.execute("UPDATE uploads SET number = number + ?", [MAX_ROWS]).unwrap();
+    done(&home.ledger("up"), &a, "f2");
+    done(&home.ledger("up"), &a, "f3");
+    drop(home.ledger("up"));
+    db.execute(
+        "INSERT INTO uploads (number, target, run, state, name, size, at) SELECT 1, '', '', 'done', '', 0, 0",
+        [],
+    )
+    .unwrap();
+    drop(home.ledger("up"));
+    let count: i64 = db.query_row("SELECT count(*) FROM uploads", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    done(&home.ledger("up"), &home.file("a", "1"), "f1");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&home.db()), 0o600);
+    let open = home.ledger("up");
+    done(&open, &home.file("a", "1"), "f2");
+    assert_eq!(mode(&home.state().join("ledger.db-wal")), 0o600);
+}
+
+/// Damage of any kind turns it off or starts a new one, with one warning.
+#[test]
+fn a_command_works_without_it() {
+    type Damage = fn(&Home);
+    let damages: [(&str, Damage, &str); 6] = [
+        ("deleted", |home| fs::remove_file(home.db()).unwrap(), ""),
+        ("empty", |home| fs::write(home.db(), "").unwrap(), ""),
+        ("not a database", |home| fs::write(home.db(), "x".repeat(5000)).unwrap(), "was damaged"),
+        (
+            "truncated",
+            |home| {
+                let whole = fs::read(home.db()).unwrap();
+                fs::write(home.db(), &whole[..whole.len() / 2]).unwrap();
+            },
+            "was damaged",
+        ),
+        (
+            "newer",
+            |home| {
+                let db = Connection::open(home.db()).unwrap();
+                db.execute_batch("PRAGMA user_version = 99").unwrap();
+            },
+            "newer version of haul",
+        ),
+        (
+            "no folder",
+            |home| {
+                fs::remove_dir_all(home.state()).unwrap();
+                fs::write(home.state(), "").unwrap();
+            },
+            "does not record its uploads",
+        ),
+    ];
+    for (name, damage, warning) in damages {
+        let home = Home::new();
+        let a = home.file("a", "1");
+        let ledger = home.ledger("up");
+        done(&ledger, &a, "f1");
+        drop(ledger);
+        // Without the write-ahead log, the file alone is the database.
+        let db = Connection::open(home.db()).unwrap();
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(db);
+        damage(&home);
+        let ledger = home.ledger("up");
+        ledger.earlier(&a, now());
+        done(&ledger, &a, "f2");
+        ledger.content(&"f2".into());
+        ledger.end(true);
+        let warnings = home.warnings();
+        assert_eq!(warnings.len(), usize::from(!warning.is_empty()), "{name}: {warnings:?}");
+        assert!(warnings.iter().all(|said| said.contains(warning)), "{name}: {warnings:?}");
+    }
+}
+
+/// Commands at the same time do not disturb each other.
+#[test]
+fn many_commands_write_at_once() {
+    let home = Home::new();
+    let files: Vec<NewFile> = (0..8).map(|number| home.file(&format!("f{number}"), "x")).collect();
+    std::thread::scope(|scope| {
+        for (number, new) in files.iter().enumerate() {
+            let home = &home;
+            scope.spawn(move || {
+                let ledger = home.ledger(&format!("up {number}"));
+                (0..20).for_each(|at| done(&ledger, new, &format!("{number}-{at}")));
+            });
+        }
+    });
+    assert!(home.warnings().is_empty());
+    for (number, new) in files.iter().enumerate() {
+        let again = home.ledger(&format!("up {number}"));
+        let found = (0..21).filter(|_| matches!(again.earlier(new, now()), Earlier::Finished(_))).count();
+        assert_eq!(found, 20);
+    }
+    assert_eq!(home.runs(), 0);
+}
