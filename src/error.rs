@@ -225,6 +225,7 @@ struct Inner {
     status: Option<u16>,
     request_id: Option<String>,
     reference: Option<String>,
+    item: Option<(String, Option<String>)>,
     unanswered: bool,
     reported: bool,
 }
@@ -241,6 +242,7 @@ impl Error {
             status: None,
             request_id: None,
             reference: None,
+            item: None,
             unanswered: false,
             reported: false,
         }))
@@ -352,6 +354,13 @@ impl Error {
         self
     }
 
+    /// Sets the reference and the name of the item in a report, unless they are set.
+    #[must_use]
+    pub fn with_item(mut self, reference: impl Into<String>, name: Option<String>) -> Self {
+        self.0.item.get_or_insert_with(|| (reference.into(), name));
+        self
+    }
+
     /// Names the file `id` as the user typed it, in the message and as the reference. Hints keep the id, which is unique.
     #[must_use]
     pub fn called(mut self, id: &str, typed: &str) -> Self {
@@ -427,6 +436,14 @@ impl Error {
     /// The path or address that the error is about.
     pub fn reference(&self) -> Option<&str> {
         self.0.reference.as_deref()
+    }
+
+    /// The item in a report: its reference, by default that of the error, and its name.
+    pub fn item(&self) -> (Option<&str>, Option<&str>) {
+        match &self.0.item {
+            Some((reference, name)) => (Some(reference), name.as_deref()),
+            None => (self.reference(), None),
+        }
     }
 
     /// Whether the request may have been carried out although no answer came.

@@ -1,6 +1,7 @@
 //! Cancellation after a signal: one token, and one deadline for all cleanup.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use crate::error::{Error, Result, Signal};
 /// Time for cleanup between the first signal and the end of the process.
 const GRACE: Duration = Duration::from_millis(900);
 
-/// A cancellation token with the signal and the deadline for cleanup. Clones share all three.
+/// A cancellation token with the signal and the deadline for cleanup. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     token: CancellationToken,
     signal: Arc<OnceLock<Signal>>,
     deadline: Arc<OnceLock<Instant>>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -26,6 +28,16 @@ impl Interrupt {
         self.signal.get_or_init(|| signal);
         self.deadline();
         self.token.cancel();
+    }
+
+    /// Lets running work end, but starts nothing more: what still comes from a source is only listed in a report.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing more is started, after [`stop`](Self::stop) or [`cancel`](Self::cancel).
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.is_cancelled()
     }
 
     /// Whether [`cancel`](Self::cancel) was called.
@@ -54,6 +66,9 @@ impl Interrupt {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        if self.is_cancelled() {
+            return Err(self.error());
+        }
         let work = tokio::task::spawn_blocking(work);
         self.until_cancelled(async {
             work.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))

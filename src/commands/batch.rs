@@ -2,13 +2,15 @@
 //! one exit code.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use futures_util::{FutureExt as _, Stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
-use super::report::{Ended, Entry, Report, Reported, failed_of};
+use super::report::{Ended, Entry, Report, Reported, unfinished_of};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::transfer::{Jobs, Pool};
@@ -27,7 +29,7 @@ pub struct BatchArgs {
     /// Write a JSON line per item to this file
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub report: Option<PathBuf>,
-    /// Retry the failed items of this report
+    /// Retry the failed items of this report, and start those not started
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub retry_from: Option<PathBuf>,
 }
@@ -35,9 +37,12 @@ pub struct BatchArgs {
 impl BatchArgs {
     /// The items selected by `--retry-from`; `None` without the option.
     pub fn retried(&self) -> Result<Option<Vec<Entry>>> {
-        self.retry_from.as_deref().map(failed_of).transpose()
+        self.retry_from.as_deref().map(unfinished_of).transpose()
     }
 }
+
+/// Time after a signal for listing items that were not started.
+const LISTING: Duration = Duration::from_millis(500);
 
 /// The wording of a command's summary.
 #[derive(Clone, Copy, Debug)]
@@ -79,55 +84,83 @@ where
     };
     let report = Report::create(args.report.as_deref())?;
     let mut tally = Tally::default();
-    // The items of the unit that failed last; its error does not contain them.
-    let failed: RefCell<Vec<Entry>> = RefCell::default();
-    let (failed, reported) = (&failed, report.is_enabled());
+    // The items of each running unit, and of the unit that failed last: its error does not contain them.
+    let (running, failed) = (RefCell::new(BTreeMap::new()), RefCell::default());
+    let (running, failed, reported) = (&running, &failed, report.is_enabled());
+    let mut units = 0_u64;
     let work = |item: T| {
-        let entries = if reported { item.entries() } else { Vec::new() };
-        work(item).map(move |result| match result {
-            Ok(result) => Ok((entries, result)),
-            Err(error) => {
-                *failed.borrow_mut() = entries;
-                Err(error)
+        units += 1;
+        let number = units;
+        running.borrow_mut().insert(number, if reported { item.entries() } else { Vec::new() });
+        work(item).map(move |result| {
+            let entries = running.borrow_mut().remove(&number).unwrap_or_default();
+            match result {
+                Ok(result) => Ok((entries, result)),
+                Err(error) => {
+                    *failed.borrow_mut() = entries;
+                    Err(error)
+                }
             }
         })
     };
+    let mut items = pin!(items.fuse());
     let result = pool
-        .run(items, work, |result| {
-            let shown = result.and_then(|(entries, result)| Ok((entries, show(&mut rows, result)?)));
-            match shown {
-                Ok((entries, ended)) => {
-                    for (entry, ended) in entries.iter().zip(&ended) {
-                        report.ended(entry, ended)?;
+        .run(items.as_mut(), work, |result| {
+            let error = match result {
+                Ok((entries, result)) => match show(&mut rows, result) {
+                    Ok(outcomes) => {
+                        for (entry, ended) in entries.iter().zip(&outcomes) {
+                            report.ended(entry, ended)?;
+                        }
+                        for ended in &outcomes {
+                            tally.count(ended);
+                        }
+                        return Ok(());
                     }
-                    for ended in &ended {
-                        tally.count(ended);
+                    // Only the output failed.
+                    Err(error) => {
+                        for entry in &entries {
+                            report.ended(entry, &Ended::Done(None))?;
+                        }
+                        error
                     }
-                    Ok(())
-                }
-                Err(error) if error.kind() == Kind::ClosedPipe => Err(error),
+                },
                 Err(error) => {
-                    let mut entries = failed.take();
+                    let mut entries: Vec<Entry> = failed.take();
                     if entries.is_empty() {
-                        let reference = error.reference().map(str::to_owned);
-                        entries.push(Entry { reference, name: None });
+                        entries.push(entry_of(&error));
                     }
                     for entry in &entries {
                         report.failed(entry, &error)?;
                     }
-                    if !error.is_interrupted() {
-                        tally.fail(ctx, error);
-                    }
-                    Ok(())
+                    error
                 }
+            };
+            match error.kind() {
+                Kind::ClosedPipe => return Err(error),
+                Kind::Interrupted(_) => {}
+                _ => tally.fail(ctx, error),
             }
+            Ok(())
         })
         .await;
+    let mut recorded = Ok(());
+    if reported && !matches!(result, Ok(true)) {
+        ctx.interrupt.stop();
+        let aborted = match &result {
+            Err(error) if error.kind() != Kind::ClosedPipe => error.clone(),
+            _ => Error::failed("stopped with the command"),
+        };
+        recorded = running.take().values().flatten().try_for_each(|entry| report.failed(entry, &aborted));
+        if recorded.is_ok() {
+            recorded = list_rest(ctx, &report, items).await;
+        }
+    }
     let written = rows.finish();
     match result {
         Ok(whole) => {
             tally.conclude(ctx, words, whole)?;
-            written
+            recorded.and(written)
         }
         Err(error) if error.is_interrupted() => {
             let count = tally.done + tally.skipped;
@@ -136,6 +169,45 @@ where
         }
         Err(error) => Err(error),
     }
+}
+
+/// The entry of an item that could not be prepared.
+fn entry_of(error: &Error) -> Entry {
+    let (reference, name) = error.item();
+    Entry { reference: reference.map(str::to_owned), name: name.map(str::to_owned) }
+}
+
+/// Lists the items that were not started. After a signal only those that are known without waiting, for a limited time;
+/// an entry without a reference stands for the others.
+async fn list_rest<T: Reported>(
+    ctx: &Context,
+    report: &Report,
+    mut items: Pin<&mut impl Stream<Item = Result<T>>>,
+) -> Result<()> {
+    let unknown = Entry { reference: None, name: None };
+    let list = |item: Result<T>| match item {
+        Ok(item) => item.entries().iter().try_for_each(|entry| report.not_started(entry)),
+        Err(error) => report.not_started(&entry_of(&error)),
+    };
+    let patiently = async {
+        while let Some(item) = items.next().await {
+            list(item)?;
+        }
+        Ok::<(), Error>(())
+    };
+    match ctx.interrupt.until_cancelled(patiently).await {
+        Err(error) if error.is_interrupted() => {}
+        listed => return listed,
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < LISTING {
+        match items.next().now_or_never() {
+            Some(Some(item)) => list(item)?,
+            Some(None) => return Ok(()),
+            None => break,
+        }
+    }
+    report.not_started(&unknown)
 }
 
 #[derive(Default)]

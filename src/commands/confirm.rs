@@ -43,6 +43,9 @@ impl ConfirmArgs {
         is_pattern: bool,
         operation: Operation,
     ) -> Result<()> {
+        if ctx.interrupt.is_cancelled() {
+            return Err(ctx.interrupt.error());
+        }
         let files: Vec<&File> =
             chosen.iter().filter_map(|chosen| Some(&chosen.as_ref().ok()?.file)).collect();
         if self.yes || self.dry_run || files.is_empty() {

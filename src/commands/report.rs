@@ -1,4 +1,4 @@
-//! `--report FILE` records the outcome of every item; `--retry-from FILE` retries the failed ones.
+//! `--report FILE` records the outcome of every item; `--retry-from FILE` retries those that are not done.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Error, ErrorObject, Result};
+use crate::error::{Error, ErrorObject, Kind, Result};
 use crate::files::{self, Place};
 use crate::model::FileId;
 
@@ -50,7 +50,7 @@ pub(super) struct Line {
     outcome: Outcome,
     /// The id of the file; null if it has none, as after a failed upload.
     id: Option<FileId>,
-    /// The error; null unless the item failed.
+    /// The error; null unless the item failed or is in conflict.
     #[schemars(with = "Option<ErrorObject<'static>>")]
     error: Option<Value>,
 }
@@ -63,8 +63,12 @@ enum Outcome {
     Done,
     /// There was nothing to do.
     Skipped,
-    /// The operation failed; `--retry-from` retries it.
+    /// The operation failed, or a signal interrupted it; `--retry-from` retries it.
     Failed,
+    /// The content of an existing file cannot be compared; `--retry-from` retries it.
+    Conflict,
+    /// The command ended before; `--retry-from` starts it.
+    NotStarted,
 }
 
 /// Writes a report. Without a path every method does nothing.
@@ -101,10 +105,16 @@ impl Report {
         self.write(&Line { entry: entry.clone(), outcome, id: id.clone(), error: None })
     }
 
-    /// Writes the line of a failed item.
+    /// Writes the line of an item that failed or is in conflict.
     pub fn failed(&self, entry: &Entry, error: &Error) -> Result<()> {
+        let outcome = if error.kind() == Kind::Conflict { Outcome::Conflict } else { Outcome::Failed };
         let error = serde_json::to_value(error.object()).ok();
-        self.write(&Line { entry: entry.clone(), outcome: Outcome::Failed, id: None, error })
+        self.write(&Line { entry: entry.clone(), outcome, id: None, error })
+    }
+
+    /// Writes the line of an item that was not started. An entry without a reference stands for any number of items.
+    pub fn not_started(&self, entry: &Entry) -> Result<()> {
+        self.write(&Line { entry: entry.clone(), outcome: Outcome::NotStarted, id: None, error: None })
     }
 
     fn write(&self, line: &Line) -> Result<()> {
@@ -117,24 +127,25 @@ impl Report {
     }
 }
 
-/// Reads the failed items of a report.
-pub fn failed_of(path: &Path) -> Result<Vec<Entry>> {
+/// Reads the items of a report that are not done.
+pub fn unfinished_of(path: &Path) -> Result<Vec<Entry>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
-    let mut failed = Vec::new();
+    let mut unfinished = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at = || format!("{} line {}", path.display(), index + 1);
         let line: Line = serde_json::from_str(line)
             .map_err(|error| Error::usage(format!("{}: not a report", at())).caused_by(error))?;
-        if line.outcome != Outcome::Failed {
-            continue;
-        }
+        let problem = match line.outcome {
+            Outcome::Done | Outcome::Skipped => continue,
+            Outcome::Failed | Outcome::Conflict => "the row does not name the failed item",
+            Outcome::NotStarted => "the report does not name every item that was not started",
+        };
         if line.entry.reference.is_none() {
-            return Err(Error::usage(format!("{}: the row does not name the failed item", at()))
-                .hint("run the command itself again"));
+            return Err(Error::usage(format!("{}: {problem}", at())).hint("run the command itself again"));
         }
-        failed.push(line.entry);
+        unfinished.push(line.entry);
     }
-    Ok(failed)
+    Ok(unfinished)
 }
 
 #[cfg(test)]
@@ -142,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_items_are_read_back() {
+    fn unfinished_items_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.jsonl");
         let entry = |reference: &str| Entry { reference: Some(reference.into()), name: Some("n".into()) };
@@ -150,7 +161,9 @@ mod tests {
         report.ended(&entry("a"), &Ended::Done(Some("f1".into()))).unwrap();
         report.failed(&entry("b"), &Error::platform("broke")).unwrap();
         report.ended(&entry("c"), &Ended::Skipped(None)).unwrap();
-        assert_eq!(failed_of(&path).unwrap(), [entry("b")]);
+        report.failed(&entry("d"), &Error::new(Kind::Conflict, "unknown")).unwrap();
+        report.not_started(&entry("e")).unwrap();
+        assert_eq!(unfinished_of(&path).unwrap(), [entry("b"), entry("d"), entry("e")]);
         let lines = std::fs::read_to_string(&path).unwrap();
         let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
         assert_eq!((&second["ref"], &second["outcome"]), (&"b".into(), &"failed".into()));
@@ -160,12 +173,20 @@ mod tests {
         );
         std::fs::write(&path, "{\"ref\":null,\"outcome\":\"failed\",\"id\":null,\"error\":null}\n").unwrap();
         assert!(
-            failed_of(&path)
+            unfinished_of(&path)
                 .unwrap_err()
                 .message()
                 .ends_with("line 1: the row does not name the failed item")
         );
+        let report = Report::create(Some(&path)).unwrap();
+        report.not_started(&Entry { reference: None, name: None }).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"ref\":null,\"name\":null,\"outcome\":\"not_started\",\"id\":null,\"error\":null}\n"
+        );
+        let error = unfinished_of(&path).unwrap_err();
+        assert!(error.message().ends_with("does not name every item that was not started"), "{error}");
         std::fs::write(&path, "hello\n").unwrap();
-        assert_eq!(failed_of(&path).unwrap_err().kind(), crate::error::Kind::Usage);
+        assert_eq!(unfinished_of(&path).unwrap_err().kind(), crate::error::Kind::Usage);
     }
 }

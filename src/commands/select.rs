@@ -115,7 +115,14 @@ impl Selector {
         if let Some(pattern) = glob_of(&address) {
             return matching(ctx, op, address.profile.as_deref(), self.filter.as_deref(), Some(pattern));
         }
-        let found = async move { self.exactly(ctx, op, &address).await.transpose() };
+        let found = async move {
+            let rest = |error: Error| if self.filter.is_none() { error.about(text) } else { error };
+            if ctx.interrupt.is_stopped() {
+                return Some(Err(rest(ctx.interrupt.error())));
+            }
+            let found = ctx.interrupt.until_cancelled(self.exactly(ctx, op, &address)).await;
+            found.map_err(|error| if error.is_interrupted() { rest(error) } else { error }).transpose()
+        };
         stream::once(found).filter_map(std::future::ready).boxed_local()
     }
 
@@ -147,14 +154,22 @@ fn matching<'a>(
     glob: Option<&str>,
 ) -> LocalBoxStream<'a, Result<Chosen>> {
     let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    // A pattern is a reference that `--retry-from` can use; a filter is not.
-    let shown = glob.map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
+    // A pattern is a reference that `--retry-from` can use; with a filter it would select more files.
+    let shown = glob
+        .filter(|_| filter.is_none())
+        .map(|glob| profile.map_or(glob.to_owned(), |profile| format!("{profile}:{glob}")));
     let about = move |error: Error| shown.iter().fold(error, |error, shown| error.about(shown.clone()));
     match start_listing(ctx, op, profile, filter, glob) {
         Ok((provider, listing)) => {
             stream::unfold(Some((provider, listing, 0, what, about)), move |state| async move {
                 let (provider, mut listing, mut count, what, about) = state?;
-                match listing.next().await {
+                let page = tokio::select! {
+                    biased;
+                    // The end of the listing may be known without a request.
+                    page = listing.next() => page,
+                    () = ctx.interrupt.cancelled() => Err(ctx.interrupt.error()),
+                };
+                match page {
                     Ok(None) => {
                         if count == 0 {
                             ctx.ui.note(&format!("{what}: no file on {} matches", provider.profile()));

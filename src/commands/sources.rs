@@ -1,6 +1,7 @@
 //! The files of an upload, from a report, arguments and lists.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -81,7 +82,7 @@ impl Work {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::File(planned) => &planned.path,
             Self::Stdin { .. } => Path::new("-"),
@@ -206,12 +207,23 @@ impl Sources {
     }
 }
 
-/// A failed file of a report, with its original name.
+/// An unfinished file of a report, with its original name, or its base name if the report has none.
 fn retried(entry: &Entry, name: Option<&str>) -> Result<Work> {
     match (entry.reference.as_deref(), name.or(entry.name.as_deref())) {
-        (Some("-"), _) => Err(Error::usage("standard input cannot be read a second time")),
-        (Some(path), Some(name)) => one_named(Path::new(path), name),
-        (path, _) => Err(Error::usage(format!("{}: the report lacks its name", path.unwrap_or("?")))),
+        (Some("-"), name) => {
+            let error = Error::usage("standard input cannot be read a second time");
+            Err(error.with_item("-", name.map(str::to_owned)))
+        }
+        (Some(path), Some(name)) => {
+            let work = one_named(Path::new(path), name);
+            work.map_err(|error| error.with_item(path, Some(name.to_owned())))
+        }
+        // It was missing when the report was written.
+        (Some(path), None) => {
+            let name = Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path);
+            one_named(Path::new(path), name).map_err(|error| error.with_item(path, None))
+        }
+        (None, _) => Err(Error::usage("the report does not name every item")),
     }
 }
 

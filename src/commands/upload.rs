@@ -102,8 +102,12 @@ impl UploadArgs {
         let provider = ctx.open(None)?;
         let template = self.template()?;
         let sources = self.sources(ctx).await?;
-        let ui = ctx.ui.clone();
-        let left_out = LeftOut::new(move |note| ui.note(note));
+        let (ui, interrupt) = (ctx.ui.clone(), ctx.interrupt.clone());
+        let left_out = LeftOut::new(move |note| {
+            if !interrupt.is_stopped() {
+                ui.note(note);
+            }
+        });
         let works = sources.distinct(provider.as_ref(), self.if_exists, &left_out)?;
         let (options, old) = self.options(ctx).await?;
         require(
@@ -121,7 +125,10 @@ impl UploadArgs {
         let together = self.together && !self.dry_run;
         let per_request = if together { provider.capabilities().upload.files_per_request } else { 1 };
         let prepared = stream::iter(works).then(async |work| {
-            let mut new = prepare(work?, &template, provider.as_ref(), ctx).await?;
+            let work = work.map_err(with_absolute_path)?;
+            let entry = (absolute(work.path()), Some(work.name().to_owned()));
+            let prepared = prepare(work, &template, provider.as_ref(), ctx).await;
+            let mut new = prepared.map_err(|error| error.with_item(entry.0, entry.1))?;
             // Without `--name` the replaced file keeps its name. The name copied here is for messages only: the file can be
             // renamed before its content is replaced.
             new.keeps_name = self.to.is_none() || self.name.is_none();
@@ -154,26 +161,9 @@ impl UploadArgs {
             rows,
             |rows, uploaded| {
                 let mut ended = Vec::new();
-                for Uploaded { file, action, evidence, different } in uploaded {
-                    let (name, id) = (&file.name, &file.id);
-                    match action {
-                        Action::Uploaded => {
-                            if let Some(other) = different {
-                                ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has other content"));
-                            }
-                        }
-                        Action::Reused => ctx.ui.note(&match evidence {
-                            Some(evidence) if ctx.ui.verbosity() > 0 => {
-                                format!("{name}: reused {id} (equal by {})", evidence.word())
-                            }
-                            _ => format!("{name}: reused {id}"),
-                        }),
-                        Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
-                        Action::Resumed => {
-                            ctx.ui.note(&format!("{name}: already uploaded by an earlier run: {id}"));
-                        }
-                        Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
-                    }
+                for uploaded in uploaded {
+                    note_action(ctx, &uploaded);
+                    let Uploaded { file, action, evidence, .. } = uploaded;
                     count += 1;
                     last = Some(file.id.clone());
                     let id = Some(file.id.clone());
@@ -279,6 +269,30 @@ impl UploadArgs {
     }
 }
 
+/// Tells on stderr what was done with a file, unless it is a plain upload.
+fn note_action(ctx: &Context, uploaded: &Uploaded) {
+    let Uploaded { file, action, evidence, different } = uploaded;
+    let (name, id) = (&file.name, &file.id);
+    match action {
+        Action::Uploaded => {
+            if let Some(other) = different {
+                ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has other content"));
+            }
+        }
+        Action::Reused => ctx.ui.note(&match evidence {
+            Some(evidence) if ctx.ui.verbosity() > 0 => {
+                format!("{name}: reused {id} (equal by {})", evidence.word())
+            }
+            _ => format!("{name}: reused {id}"),
+        }),
+        Action::Replaced => ctx.ui.note(&format!("{name}: replaced, now {id}")),
+        Action::Resumed => {
+            ctx.ui.note(&format!("{name}: already uploaded by an earlier run: {id}"));
+        }
+        Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
+    }
+}
+
 /// Copies standard input to a temporary file, so that its length is known and it can be sent again. A signal ends the wait
 /// for input.
 async fn spool(ctx: &Context) -> Result<(Source, u64)> {
@@ -323,20 +337,40 @@ impl Reported for Vec<NewFile> {
     fn entries(&self) -> Vec<Entry> {
         let entry = |new: &NewFile| {
             let path = match &new.source {
-                Source::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
-                Source::Spooled(_) | Source::Bytes(_) => PathBuf::from("-"),
+                Source::Path(path) => path,
+                Source::Spooled(_) | Source::Bytes(_) => Path::new("-"),
             };
-            Entry { reference: Some(path.to_string_lossy().into_owned()), name: Some(new.name.clone()) }
+            Entry { reference: Some(absolute(path)), name: Some(new.name.clone()) }
         };
         self.iter().map(entry).collect()
     }
 }
 
+/// Names the file of an error by its absolute path in a report.
+fn with_absolute_path(error: Error) -> Error {
+    match error.reference() {
+        Some(path) => {
+            let path = absolute(Path::new(path));
+            error.with_item(path, None)
+        }
+        None => error,
+    }
+}
+
+/// The absolute path; `-` stands for standard input.
+fn absolute(path: &Path) -> String {
+    let is_file = path != Path::new("-");
+    let path = is_file.then(|| std::path::absolute(path).ok()).flatten().unwrap_or_else(|| path.to_owned());
+    path.to_string_lossy().into_owned()
+}
+
 /// Builds the new file. Fails before sending anything if the file exceeds one of the platform's limits.
 async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
     let name = work.name().to_owned();
+    let is_stopped = ctx.interrupt.is_stopped();
     let (source, size) = match work {
         Work::File(planned) => (Source::Path(planned.path), planned.size),
+        Work::Stdin { .. } if is_stopped => return Err(ctx.interrupt.error()),
         Work::Stdin { .. } => spool(ctx).await?,
     };
     let content_type = if template.content_type.is_empty() {
@@ -345,6 +379,10 @@ async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &
         template.content_type.clone()
     };
     let new = NewFile { source, name, size, content_type, ..template.clone() };
+    if is_stopped {
+        // It is only listed in the report.
+        return Ok(new);
+    }
     require_upload(provider.spec(), provider.capabilities(), &new)?;
     if provider.capabilities().upload.warn_bytes.is_some_and(|limit| new.size > limit) {
         let platform = provider.spec().name;

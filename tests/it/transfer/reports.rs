@@ -5,8 +5,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::sandbox::Sandbox;
 use crate::transfer::platform::{Platform, noise};
 
 fn report(path: &Path) -> Vec<Value> {
@@ -166,4 +168,148 @@ fn ctrl_c_leaves_an_upload_that_the_same_command_continues() {
     env.haul(upload).ok();
     assert_eq!(platform.stored().len(), 4, "the upload without an answer was found");
     assert_eq!(platform.posts(4).len(), 4);
+}
+
+/// Waits until a report has this many lines.
+fn until_reported(path: &Path, lines: usize) {
+    let begun = Instant::now();
+    while fs::read_to_string(path).map_or(0, |text| text.lines().count()) < lines {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no {lines} lines");
+        thread::sleep(Duration::from_millis(10));
+    }
+    // The next item starts.
+    thread::sleep(Duration::from_millis(300));
+}
+
+#[test]
+fn after_a_signal_the_report_lists_every_file_and_a_retry_completes_the_work() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let platform = Platform::start(&["slow=60000 POST nth=3"]);
+        let env = platform.sandbox();
+        docs(&env.work(), 6);
+        let path = env.work().join("r.jsonl");
+        let upload = ["upload", "-r", "docs", "-j", "1", "--json", "--report", "r.jsonl"];
+        let process = env.spawn(env.interruptible().args(upload));
+        until_reported(&path, 2);
+        process.signal(signal);
+        let run = process.end().fails(status);
+        assert_eq!(run.json().len(), 2, "{run}");
+        let lines = report(&path);
+        let counts = ["done", "failed", "not_started"].map(|outcome| count(&lines, outcome));
+        assert_eq!((counts, lines.len()), ([2, 1, 3], 6), "{lines:?}");
+        let failed = lines.iter().find(|line| line["outcome"] == "failed").unwrap();
+        assert_eq!(
+            (&failed["error"]["kind"], &failed["error"]["exit_code"]),
+            (&"interrupted".into(), &status.into())
+        );
+        env.haul(["upload", "--retry-from", "r.jsonl"]).ok();
+        let names = ["0.txt", "2.txt", "4.txt", "sub/1.txt", "sub/3.txt", "sub/5.txt"];
+        assert_eq!(platform.names(), names);
+    }
+}
+
+#[test]
+fn after_a_signal_the_report_lists_files_that_were_not_downloaded() {
+    for refs in [&["*.txt"][..], &["0.txt", "1.txt", "2.txt", "3.txt", "4.txt"]] {
+        let platform = Platform::start(&["slow=60000 GET **/content nth=3"]);
+        let env = platform.sandbox();
+        docs(&env.work(), 5);
+        env.haul(["upload", "-r", "--flat", "docs"]).ok();
+        let path = env.work().join("r.jsonl");
+        let get = ["get", "-j", "1", "-o", "out/", "--report", "r.jsonl"];
+        let process = env.spawn(env.interruptible().args(get).args(refs));
+        until_reported(&path, 2);
+        process.signal(Signal::TERM);
+        process.end().fails(143);
+        let lines = report(&path);
+        let counts = ["done", "failed", "not_started"].map(|outcome| count(&lines, outcome));
+        assert_eq!((counts, lines.len()), ([2, 1, 2], 5), "{lines:?}");
+        env.haul(["get", "--retry-from", "r.jsonl", "-o", "out/"]).ok();
+        assert_eq!(fs::read_dir(env.work().join("out")).unwrap().count(), 5);
+    }
+}
+
+#[test]
+fn a_report_that_cannot_name_every_file_is_not_retried() {
+    let platform = Platform::start(&["slow=60000 GET **/files nth=1"]);
+    let env = platform.sandbox();
+    docs(&env.work(), 3);
+    env.haul(["upload", "-r", "--flat", "docs"]).ok();
+    let path = env.work().join("r.jsonl");
+    let get = ["get", "--filter", "size > 0", "-o", "out/", "--report", "r.jsonl"];
+    let process = env.spawn(env.interruptible().args(get));
+    thread::sleep(Duration::from_millis(700));
+    process.signal(Signal::TERM);
+    process.end().fails(143);
+    assert_eq!(count(&report(&path), "not_started"), 1);
+    env.haul(["get", "--retry-from", "r.jsonl", "-o", "out/"]).fails(2).says("run the command itself again");
+}
+
+#[test]
+fn after_fail_fast_a_retry_completes_the_work() {
+    let platform = Platform::start(&["refuse=400 POST nth=3"]);
+    let env = platform.sandbox();
+    docs(&env.work(), 12);
+    env.haul(["upload", "-r", "docs", "-j", "2", "--fail-fast", "--report", "r.jsonl"]).fails(1);
+    let lines = report(&env.work().join("r.jsonl"));
+    assert_eq!((count(&lines, "failed"), lines.len()), (1, 12), "{lines:?}");
+    assert!(count(&lines, "not_started") >= 8, "{lines:?}");
+    env.haul(["upload", "--retry-from", "r.jsonl"]).ok();
+    let mut names = platform.names();
+    names.dedup();
+    assert_eq!((names.len(), platform.stored().len()), (12, 12));
+}
+
+#[test]
+fn after_a_refused_token_a_retry_completes_the_work() {
+    let platform = Platform::start(&["refuse=401 POST nth=3"]);
+    let env = platform.sandbox();
+    docs(&env.work(), 8);
+    env.haul(["upload", "-r", "docs", "-j", "1", "--report", "r.jsonl"]).fails(4);
+    let lines = report(&env.work().join("r.jsonl"));
+    let counts = ["done", "failed", "not_started"].map(|outcome| count(&lines, outcome));
+    assert_eq!(counts, [2, 1, 5], "{lines:?}");
+    env.haul(["upload", "--retry-from", "r.jsonl"]).ok();
+    assert_eq!(platform.stored().len(), 8);
+}
+
+#[test]
+fn after_a_closed_pipe_a_retry_completes_the_work() {
+    let platform = Platform::start(&[]);
+    let env = platform.sandbox();
+    docs(&env.work(), 40);
+    env.shell("haul upload -r docs -j 1 --jsonl --report r.jsonl | head -1").ok();
+    let lines = report(&env.work().join("r.jsonl"));
+    assert_eq!((lines.len(), count(&lines, "failed")), (40, 0), "{lines:?}");
+    env.haul(["upload", "--retry-from", "r.jsonl"]).ok();
+    assert_eq!(platform.stored().len(), 40);
+}
+
+#[test]
+fn a_retry_uploads_a_file_that_was_missing() {
+    let env = Sandbox::new();
+    env.write("a", "a");
+    env.haul(["upload", "a", "nope", "--report", "r"]).fails(3);
+    // Still missing: the second report names it, too.
+    env.haul(["upload", "--retry-from", "r", "--report", "r2"]).fails(3);
+    fs::create_dir(env.work().join("elsewhere")).unwrap();
+    env.write("nope", "here now");
+    let mut command = env.command();
+    command.args(["upload", "--retry-from", "../r2"]).current_dir(env.work().join("elsewhere"));
+    env.run(&mut command).ok();
+    assert_eq!(env.haul(["ls", "--fields", "name"]).ok().lines(), ["nope", "a"]);
+}
+
+#[test]
+fn a_retried_file_keeps_its_name_while_it_is_missing() {
+    let platform = Platform::start(&["refuse=400 POST nth=2"]);
+    let env = platform.sandbox();
+    docs(&env.work(), 2);
+    env.haul(["upload", "-r", "docs", "-j", "1", "--report", "r"]).fails(1);
+    let path = env.work().join("docs/sub/1.txt");
+    fs::rename(&path, env.work().join("kept")).unwrap();
+    env.haul(["upload", "--retry-from", "r", "--report", "r2"]).fails(3);
+    fs::rename(env.work().join("kept"), &path).unwrap();
+    env.haul(["upload", "--retry-from", "r2"]).ok();
+    assert_eq!(platform.names(), ["0.txt", "sub/1.txt"]);
 }
