@@ -110,7 +110,7 @@ fn watch(id: u32, finished: Arc<AtomicBool>, peak: Arc<AtomicU64>) -> thread::Jo
     })
 }
 
-/// The sum of two adjacent fields of `/proc/ID/stat` in seconds: user and system time, of the process at index 11, of its
+/// The sum of two adjacent fields of `/proc/ID/stat`, user and system time in seconds: of the process at index 11, of its
 /// terminated children at index 13.
 fn ticks(id: &str, from: usize) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();

@@ -29,7 +29,7 @@ const PIECE: usize = 256 * 1024;
 /// The window of HTTP/2 flow control, large enough that clients never wait for it.
 const WINDOW: u32 = 16 * 1024 * 1024;
 
-/// Starts the server on `localhost`, until the process exits. Writes the certificate of its authority to `authority`.
+/// Starts the server on `localhost`; it runs until the process exits. Writes the authority's certificate to `authority`.
 pub fn start(authority: &Path) -> SocketAddr {
     let acceptor = TlsAcceptor::from(session(authority));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -65,7 +65,7 @@ fn session(authority: &Path) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// Serves one connection until it ends.
+/// Serves one connection until it closes.
 fn serve(stream: TcpStream, acceptor: &TlsAcceptor) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

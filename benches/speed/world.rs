@@ -1,6 +1,6 @@
 //! The synthetic platforms of the bench's servers, described by the URL: `/nFILES-sBYTES-dMILLISECONDS-hSHA256/v1/files…`
-//! has this number of files of this size, and responds after this delay. The wire format is Activeloop's, which limits
-//! neither sizes nor rates and states no checksum; with `h` it is Replicate's, and states this checksum.
+//! contains this number of files of this size, and responds after this delay. The wire format is Activeloop's, which limits
+//! neither sizes nor rates and returns no checksum; with `h` it is Replicate's, and returns this checksum.
 
 use std::fmt::Write as _;
 use std::time::Duration;

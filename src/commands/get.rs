@@ -185,7 +185,7 @@ impl Output {
         }
         if selector.refs.len() > 1 || selector.is_pattern(ctx) {
             return Err(Error::usage(format!(
-                "{}: is not a folder, and there are several files",
+                "{}: must be a folder to download several files",
                 path.display()
             ))
             .hint(format!("add a slash: `-o {}`", word(&format!("{}/", path.display())))));
@@ -235,7 +235,7 @@ impl Places {
         if self.0.borrow_mut().insert(place) {
             return Ok(());
         }
-        Err(Error::failed(format!("{shown}: another file of this command has this path"))
+        Err(Error::failed(format!("{shown}: another file of this command has the same path"))
             .hint("download them one by one with `-o FILE`"))
     }
 }

@@ -92,7 +92,7 @@ impl LinkArgs {
         let operation = match op {
             Op::Unlink => Operation { verb: "revoke the links to", done: "revoked", preposition: "on" },
             Op::Links => Operation { verb: "list the links to", done: "listed", preposition: "on" },
-            _ => Operation { verb: "make links to", done: "linked", preposition: "on" },
+            _ => Operation { verb: "create links to", done: "linked", preposition: "on" },
         };
         let dry_run = self.confirm.dry_run;
         let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;

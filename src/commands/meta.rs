@@ -162,7 +162,7 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     let selector = changed.selector()?;
     let is_pattern = selector.is_pattern(ctx);
     if is_pattern && patch.name.is_some() {
-        return Err(Error::usage("--name: only one file can have the name")
+        return Err(Error::usage("--name can be used with one file only")
             .hint("select one file by its id: `haul meta set id:ID --name NAME`"));
     }
     let default = ["REF".to_owned()];

@@ -68,7 +68,7 @@ pub(super) const UPLOADED_COLUMNS: Columns = Columns { all: &UPLOADED_FIELDS, ..
 pub(super) struct Row {
     #[serde(flatten)]
     pub(super) file: File,
-    /// What the comparison with an existing file is based on; null if there was none.
+    /// The evidence from the comparison with an existing file; null without a comparison.
     pub(super) evidence: Option<Evidence>,
 }
 

@@ -232,7 +232,10 @@ fn remove(ctx: &Context, name: &str) -> Result<()> {
             _ if providers::find(name).is_some() => {
                 Error::usage(format!("profile {name} is built in and cannot be removed"))
             }
-            _ => settings.profile(name).err().unwrap_or_else(|| Error::usage(format!("no profile {name}"))),
+            _ => settings
+                .profile(name)
+                .err()
+                .unwrap_or_else(|| Error::usage(format!("unknown profile {name}"))),
         });
     };
     let mut rows = ctx.ui.rows(COLUMNS)?;

@@ -64,7 +64,7 @@ pub struct Row {
     pub replace: bool,
     /// Whether links can be created.
     pub link: bool,
-    /// Whether a lifetime can be given at upload.
+    /// Whether a lifetime can be set at upload.
     pub expires: bool,
     /// The checksums that the platform reports.
     pub checksums: Option<String>,
@@ -145,7 +145,7 @@ pub fn table() -> String {
             yes(row.link),
             yes(row.expires),
             or_no(row.checksums),
-            row.max_size.map_or_else(|| "not stated".to_owned(), human::size),
+            row.max_size.map_or_else(|| "not specified".to_owned(), human::size),
         ];
         table.extend(["| ", &cells.join(" | "), " |\n"]);
     }
@@ -208,7 +208,7 @@ const SHEET_FIELDS: &[&str] = &[
 
 pub(super) const SHEET_COLUMNS: Columns = Columns { all: SHEET_FIELDS, shown: SHEET_FIELDS, piped: None };
 
-/// The lifetime, in seconds, from which on an upper limit is not shown: one hundred years.
+/// Upper limits of at least this many seconds are not shown: one hundred years.
 const UNLIMITED: i64 = 100 * 365 * 86_400;
 
 /// Describes a comparison that the platform evaluates, such as `created_at < <= > >= (superset)`.
@@ -256,7 +256,7 @@ pub(super) struct Sheet {
     purposes: &'static [&'static str],
     /// The default purpose.
     default_purpose: Option<&'static str>,
-    /// Whether metadata can be given at upload.
+    /// Whether metadata can be set at upload.
     metadata: bool,
     /// The possible lifetimes of a file.
     lifetime: Option<String>,

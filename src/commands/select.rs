@@ -98,7 +98,9 @@ impl Selector {
             Ok(Chosen { file, .. }) => {
                 let mut hasher = blake3::Hasher::new();
                 hasher.update(file.profile.as_bytes()).update(b"\0").update(file.id.0.as_bytes());
-                seen.insert(u128::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("of 32")))
+                seen.insert(u128::from_le_bytes(
+                    *hasher.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"),
+                ))
             }
             Err(_) => true,
         };
@@ -316,15 +318,14 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
         Ok(Some(newest)) => error = error.did_you_mean(name, newest.iter().map(|file| file.name.as_str())),
         Ok(None) => {
             let profile = provider.profile();
-            return error
-                .hint(format!("there are no files on {profile} yet; upload one: `haul upload FILE`"));
+            return error.hint(format!("no files on {profile} yet; upload one: `haul upload FILE`"));
         }
         Err(_) => {}
     }
     // The shell has probably expanded an unquoted pattern to local names.
     if error.hints().is_empty() && Path::new(name).exists() {
         error = error.hint(format!(
-            "there is a local file with this name; quote a pattern for files on {}: `'*'`",
+            "a local file has this name; quote a pattern for files on {}: `'*'`",
             provider.profile()
         ));
     }

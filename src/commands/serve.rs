@@ -221,9 +221,7 @@ fn print_env(ctx: &Context, options: &emulator::Options, listen: &str) -> Result
         listen.to_socket_addrs().map_err(|error| cannot_listen(listen, &error.to_string()))?;
     let address = addresses.next().ok_or_else(|| cannot_listen(listen, "cannot determine the address"))?;
     if address.port() == 0 {
-        return Err(
-            Error::usage("--print-env: the variables need a port").hint(format!("--listen {ADDRESS}"))
-        );
+        return Err(Error::usage("--print-env requires a port").hint(format!("--listen {ADDRESS}")));
     }
     print_variables(ctx, None, options, address, &options.variables(address))
 }
@@ -235,7 +233,7 @@ fn announce(
     variables: &[(&'static str, String)],
 ) -> Result<()> {
     let printed = print_variables(ctx, Some(address), options, address, variables);
-    // A closed output does not stop the server.
+    // The server continues if stdout is closed.
     if printed.as_ref().is_err_and(|error| error.kind() == Kind::ClosedPipe) { Ok(()) } else { printed }
 }
 
@@ -292,7 +290,7 @@ fn cannot_listen(listen: &str, why: &str) -> Error {
     Error::failed(format!("{listen}: cannot listen")).cause(why).hint(format!("--listen {ANY_PORT}"))
 }
 
-/// Runs the command and returns its exit status. It is passed the first signal; the second kills it.
+/// Runs the command and returns its exit status. The first signal is passed on; the second kills the command.
 async fn run_command(
     program: &OsString,
     arguments: &[OsString],
@@ -319,7 +317,7 @@ async fn run_command(
     }
 }
 
-/// Sends a signal to the command. Ctrl-C of a terminal reaches the command without help.
+/// Sends a signal to the command, except for Ctrl-C in a terminal, which reaches the command directly.
 #[cfg(unix)]
 fn pass_on(signal: Signal, child: &tokio::process::Child) {
     use rustix::process;

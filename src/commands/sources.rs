@@ -27,7 +27,7 @@ pub struct FolderArgs {
     /// Include hidden files
     #[arg(long, hide_short_help = true)]
     hidden: bool,
-    /// Include files that .haulignore files name
+    /// Include files that .haulignore files exclude
     #[arg(long, hide_short_help = true)]
     no_ignore: bool,
     /// Respect .gitignore files, too
@@ -96,7 +96,7 @@ impl Sources {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
-    /// All files, found as the iterator advances.
+    /// All files, found lazily.
     fn all(&self, left_out: &LeftOut) -> impl Iterator<Item = Result<Work>> {
         let retried = self.retried.iter().map(|entry| retried(entry, self.name.as_deref()));
         retried.chain(self.arguments.iter().flat_map(|argument| self.of(argument, left_out.clone())))
@@ -247,7 +247,7 @@ fn with_hint(error: Error, path: &Path) -> Error {
 
 /// A file with an explicit name.
 fn one_named(path: &Path, name: &str) -> Result<Work> {
-    let found = std::fs::metadata(path).map_err(|error| Error::io("look at it", path, error))?;
+    let found = std::fs::metadata(path).map_err(|error| Error::io("read the metadata", path, error))?;
     if found.is_dir() {
         return Err(Error::usage(format!("{}: is a directory", path.display())));
     }

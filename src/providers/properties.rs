@@ -43,7 +43,7 @@ pub(super) fn nothing_is_lost(
     let any_object = prop::collection::vec((key(keys), value()), 0..10)
         .prop_map(|pairs| Value::Object(pairs.into_iter().collect()));
     let inputs = (prop_oneof![3 => mutated, 1 => any_object, 1 => value()], any::<Index>(), any::<u8>());
-    holds(&format!("decoder of {platform}: nothing of a reply is lost"), inputs, |(reply, at, byte)| {
+    holds(&format!("decoder of {platform}: no part of a reply is lost"), inputs, |(reply, at, byte)| {
         let text = reply.to_string().into_bytes();
         if let Some(file) = read(&text) {
             keeps_all(&reply, &file, translated)?;

@@ -1,4 +1,4 @@
-//! Checksums of uploads, and their comparison with those that a platform states.
+//! Checksums of uploads, compared with those that the platform reports.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +20,7 @@ pub(super) async fn digest_of(source: &Source, mut hasher: Hasher) -> Result<Che
     hashing.await.map_err(|error| Error::failed(format!("hashing stopped: {error}")))?
 }
 
-/// Compares computed with stated checksums. A hash that only one side has is not compared.
+/// Compares computed with reported checksums. Kinds that only one side provides are not compared.
 pub(super) fn compare(name: &str, computed: &Checksums, stated: &Checksums) -> Result<()> {
     let pairs = [
         ("blake3", &computed.blake3, &stated.blake3),

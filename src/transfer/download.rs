@@ -1,4 +1,4 @@
-//! Downloads of a file: to `NAME.part`, resumed after a break or in the next run, verified, renamed.
+//! File downloads: written to `NAME.part`, resumed after an interruption or by the next run, verified, then renamed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress};
 use crate::providers::{ContentStream, Provider, Range};
 
-/// Maximum number of consecutive breaks without a new byte.
+/// Maximum number of consecutive interruptions without a new byte.
 const FRUITLESS: u32 = 3;
 
 /// The target of a download.
@@ -45,7 +45,7 @@ pub enum Existing {
 pub struct DownloadOptions {
     /// What to do when the target exists.
     pub existing: Existing,
-    /// Whether size and stated checksums are verified.
+    /// Whether the size and the reported checksums are verified.
     pub verify: bool,
     /// Whether a `.part` file of an earlier run is resumed.
     pub resume: bool,
@@ -104,7 +104,7 @@ enum Way {
     File(PathBuf),
 }
 
-/// How to write to `path`; `named` if the user gave it.
+/// How to write to `path`; `named` is true if the user specified it.
 fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
     let Ok(found) = path.symlink_metadata() else { return Ok(Way::File(path.to_owned())) };
     if existing == Existing::Skip {
@@ -166,7 +166,7 @@ impl Fetch<'_> {
         match written {
             Ok(()) => part.publish(real, options.existing == Existing::Overwrite).await,
             Err(error) => {
-                // Bytes of another content cannot be resumed.
+                // Bytes of different content cannot be resumed.
                 if error.kind() == Kind::Mismatch {
                     part.discard();
                 }
@@ -175,7 +175,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Opens the content and writes it. After a break it continues, until the content is complete.
+    /// Opens the content and writes it. Resumes after interruptions until the content is complete.
     async fn run(&self, writer: &mut Writer<'_>) -> Result<()> {
         let (mut from, mut fruitless) = (writer.position(), 0);
         loop {
@@ -184,7 +184,7 @@ impl Fetch<'_> {
             let range = Range { from, validator, total, verified: writer.is_verified() };
             let mut content = self.open((from > 0).then_some(range)).await?;
             let (start, link) = (content.start, content.release.take());
-            // Extracted text and the file itself may share a validator, or have none.
+            // Extracted text and the file itself may have the same validator, or none.
             let other = start > 0 && content.derived != writer.version().derived;
             let result = if other {
                 from = 0;
@@ -198,12 +198,12 @@ impl Fetch<'_> {
             match result {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                // The file is complete: the rest was not part of it.
+                // The file is already complete; the connection failed after its last byte.
                 Err(error) if error.kind() == Kind::Unreachable && writer.is_whole(self.file) => {
                     return Ok(());
                 }
                 Err(error) if error.kind() == Kind::Unreachable => {
-                    // Starting over is no progress.
+                    // Starting over is not progress.
                     let went_on = start == before && writer.position() > before;
                     fruitless = if went_on { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {
@@ -234,7 +234,7 @@ impl Fetch<'_> {
         let ContentStream { start, length, validator, derived, mut stream, .. } = content;
         let before = writer.version();
         let version = Version {
-            // The rest of a content may have fewer headers than its start.
+            // A response for a range may have fewer headers than the first response.
             validator: if start > 0 { before.validator.clone().or(validator) } else { validator },
             total: length.and_then(|length| start.checked_add(length)).or(before.total.filter(|_| start > 0)),
             derived,

@@ -1,7 +1,7 @@
-//! Marks: identifications of uploads that a platform stores with the file.
+//! Marks: identifiers of uploads that a platform stores with the file.
 //!
 //! A mark has the form `haul-HASH-RANDOM`: the first 32 hexadecimal digits of the content's SHA-256, and eight random
-//! ones. The whole mark finds the file of one upload after a lost answer; the hash alone compares contents.
+//! ones. The whole mark finds the file of one upload after a lost response; the hash alone compares content.
 
 /// The beginning of every mark.
 const PREFIX: &str = "haul-";
@@ -42,12 +42,12 @@ mod tests {
     }
 
     #[test]
-    fn other_identifications_are_not_marks() {
+    fn other_identifiers_are_not_marks() {
         let hash = &SHA256[..32];
         for text in [
             String::new(),
             "ext-1".to_owned(),
-            // The first edition.
+            // A mark of the first edition.
             "haul-0b6ff6f2-5b1d-4a9c-9d5f-3f0c6f6f6f6f".to_owned(),
             format!("haul-{hash}"),
             format!("haul-{hash}-"),

@@ -1,4 +1,4 @@
-//! Disk ↔ provider: plan, parallelism, resume, check.
+//! Transfers between disk and providers: planning, concurrency, resumption and verification.
 
 mod digest;
 mod download;

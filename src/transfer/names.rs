@@ -16,7 +16,7 @@ pub(super) const LONGEST: usize = 255;
 /// Maximum length of a path on common systems, with room for `.part` and other suffixes.
 const LONGEST_PATH: usize = 4_000;
 
-/// A relative path from a name on the server: each component is made safe; `.`, `..` and empty ones are dropped. None if
+/// A relative path from a name on the server: each component is made safe; `.`, `..` and empty ones are removed. None if
 /// nothing is left.
 pub fn safe_path(name: &str) -> Option<PathBuf> {
     let path: PathBuf = name.split(['/', '\\']).filter_map(safe_component).collect();

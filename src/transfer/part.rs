@@ -79,7 +79,7 @@ impl Part {
             let fits = note.of == of && !note.version.derived && note.have > 0;
             let fits = fits && kept.is_some_and(|kept| note.have <= kept);
             let found = match pair.find() {
-                // Without a birth time it may be a foreign file that reuses the inode: only its content tells.
+                // Without a birth time it may be a foreign file that reuses the inode; only the content can show this.
                 Found::Part(Some(handle)) if fits || !has_birth_time(&handle) => prove(handle, &note).await?,
                 found => found,
             };
@@ -384,15 +384,15 @@ pub(super) fn in_the_way(path: &Path, found: &Metadata) -> Error {
     Error::failed(format!("{}: is {}", path.display(), files::kind(found.file_type())))
 }
 
-/// Hash of what identifies the remote file and its state.
+/// Hash of the properties that identify the remote file and its state.
 fn state_of(file: &File) -> String {
     let File { profile, id, size, updated_at, checksums, .. } = file;
     let state = format!("{profile}:{id} {size:?} {updated_at:?} {checksums:?}");
     blake3::hash(state.as_bytes()).to_hex().to_string()
 }
 
-/// Distinguishes a file from any other that had or will have the same path: its inode and, because inodes are reused, its
-/// birth time if the file system stores one.
+/// Distinguishes a file from earlier and later ones at the same path: its inode and, because inodes are reused, its birth
+/// time if the file system stores one.
 fn identity(found: &Metadata) -> String {
     let born = found.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     let born = born.unwrap_or_default().as_nanos();

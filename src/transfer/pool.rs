@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 
 /// Default range of concurrent transfers: initial and maximum.
 const USUAL: (usize, usize) = (8, 32);
-/// An item that takes a time in this range spends it on latency, not on moving bytes, so more items can run concurrently.
+/// An item whose duration is in this range is limited by latency, not by bandwidth, so more items can run concurrently.
 const WAITING: std::ops::Range<Duration> = Duration::from_millis(15)..Duration::from_secs(2);
 
 /// The number of concurrent items.
@@ -75,7 +75,7 @@ impl Pool<'_> {
                 item = items.next(), if room => match item {
                     Some(Ok(item)) => {
                         let begun = Instant::now();
-                        // Not an async block: that would hold the work twice.
+                        // An async block would store the future twice.
                         running.push(work(item).map(move |result| (begun.elapsed(), result)));
                     }
                     Some(Err(error)) => {
@@ -100,7 +100,7 @@ impl Pool<'_> {
     }
 }
 
-/// Whether no further request of this command can succeed. A 403 may be about one file.
+/// Whether no further request of this command can succeed. A 403 may apply to one file only.
 fn is_refused_token(error: &Error) -> bool {
     error.kind() == Kind::Auth && error.status() != Some(403)
 }
@@ -119,7 +119,7 @@ impl Limit {
         }
     }
 
-    /// One more for every item that was slow to be answered, so that the number doubles in a round.
+    /// Adds one for every item that waited for a slow response, so that the limit doubles in a round.
     fn learn(&mut self, took: Duration, throttled: &dyn Fn() -> u64) {
         if self.jobs >= self.most && self.most <= USUAL.0 {
             return;
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// The most that ran at once when each of `count` items took `time`.
+    /// The maximum number of concurrent items if each of `count` items takes `time`.
     async fn most(jobs: Jobs, count: usize, time: Duration, throttled: u64) -> usize {
         let (now, most) = (Cell::new(0), Cell::new(0));
         let (now, most) = (&now, &most);
@@ -159,16 +159,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_answers_let_more_run_up_to_a_limit() {
+    async fn slow_responses_increase_concurrency_up_to_a_limit() {
         let slow = Duration::from_millis(25);
         assert_eq!(most(Jobs::Usual, 150, slow, 0).await, 32);
-        assert_eq!(most(Jobs::Usual, 40, slow, 1).await, 8, "but not where the platform has had too many");
+        assert_eq!(most(Jobs::Usual, 40, slow, 1).await, 8, "not after too many requests");
         assert_eq!(most(Jobs::Usual, 60, Duration::ZERO, 0).await, 8);
         assert_eq!(most(Jobs::Fixed(3), 20, slow, 0).await, 3);
     }
 
     #[tokio::test]
-    async fn a_refused_token_stops_the_rest_and_a_forbidden_file_does_not() {
+    async fn a_refused_token_stops_the_pool_but_a_forbidden_file_does_not() {
         for (status, started) in [(401, 1), (403, 5)] {
             let count = Cell::new(0);
             let pool = Pool {

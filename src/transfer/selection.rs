@@ -34,16 +34,16 @@ pub struct Selection {
     pub gitignore: bool,
     /// The report of the command, which is never uploaded.
     pub report: Option<PathBuf>,
-    /// Names wanted; None for all.
+    /// Names to include; None for all.
     pub include: Option<PathGlobs>,
-    /// Names of files and folders not wanted.
+    /// Names of files and folders to exclude.
     pub exclude: Option<PathGlobs>,
-    /// Names of folders not wanted, wherever they are: the patterns to exclude that end with their only slash.
+    /// Names of folders to exclude at any depth: the exclude patterns whose only slash is at the end.
     pub exclude_folders: Option<PathGlobs>,
 }
 
 impl Selection {
-    /// Restricts it to names that match one of `include` (all, if it is empty) and none of `exclude`. A pattern without a
+    /// Restricts the selection to names that match `include`, if it is not empty, and do not match `exclude`. A pattern without a
     /// slash is also matched against the last component. A folder that matches `exclude` is not walked.
     pub fn with_globs(mut self, include: &[String], exclude: &[String]) -> Result<Self> {
         let folders = exclude.iter().filter_map(|pattern| pattern.strip_suffix('/'));
@@ -53,16 +53,16 @@ impl Selection {
         Ok(self)
     }
 
-    /// Whether the file at this relative path is wanted.
+    /// Whether the file at this relative path is selected.
     pub(super) fn wants(&self, relative: &str) -> bool {
         let hit = |globs: &PathGlobs| globs.is_match(relative) || globs.is_match(last(relative));
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
     }
 
-    /// Whether the folder at this relative path is not walked.
+    /// Whether the folder at this relative path is excluded.
     pub(super) fn prunes(&self, relative: &str) -> bool {
         let name = last(relative);
-        // A pattern that matches the path with a slash behind it, such as `sub/*`, matches everything below.
+        // A pattern that matches the path followed by a slash, such as `sub/*`, matches everything below.
         let hit = |globs: &PathGlobs| {
             globs.is_match(relative) || globs.is_match(name) || globs.is_match(&format!("{relative}/"))
         };

@@ -1,4 +1,4 @@
-//! Which uploads of one command would take each other's place.
+//! Detects uploads of one command that would replace each other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,42 +11,42 @@ use super::upload::IfExists;
 use crate::model::hash_of;
 use crate::providers::{Overwrites, Provider};
 
-/// The targets of one command's uploads and where each comes from. Both are kept as hashes, 16 bytes a file, so that a
-/// folder may have any number of files.
+/// The targets of one command's uploads, each with its source. Both are stored as hashes, 16 bytes per file, to limit the
+/// memory for large folders.
 pub struct Targets<'a> {
     provider: &'a dyn Provider,
     if_exists: IfExists,
     sources: HashMap<u64, u64>,
 }
 
-/// Whether an upload has a target of its own.
+/// The result of claiming the targets of an upload.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It has.
+    /// No other upload has these targets.
     Own,
-    /// The same file was named before, under the same name.
+    /// The same file has already been claimed under this name.
     Repeated,
-    /// Another file has the same name, or goes to the same place and would be replaced there.
+    /// Another file has the same target and would be replaced.
     Shared {
         /// The hash that identifies the target.
         target: u64,
-        /// The place, if it is not the name.
+        /// The place, unless the target is the name.
         place: Option<Overwrites>,
     },
 }
 
 impl<'a> Targets<'a> {
-    /// No targets yet, of uploads to `provider`.
+    /// An empty set of targets for uploads to `provider`.
     pub fn new(provider: &'a dyn Provider, if_exists: IfExists) -> Self {
         Self { provider, if_exists, sources: HashMap::new() }
     }
 
-    /// Whether two files can have one target at all.
+    /// Whether two files can have the same target.
     pub fn may_be_shared(&self) -> bool {
         self.of("name").next().is_some()
     }
 
-    /// Claims the targets of the file at `path` that is to be called `name`.
+    /// Claims the targets of the file at `path`, to be uploaded as `name`.
     pub fn claim(&mut self, path: &Path, name: &str) -> Claim {
         let source = hash_of(&std::path::absolute(path).as_deref().unwrap_or(path));
         let mut is_repeated = false;
@@ -60,16 +60,16 @@ impl<'a> Targets<'a> {
         if is_repeated { Claim::Repeated } else { Claim::Own }
     }
 
-    /// Whether a file of this name goes to the target that this hash identifies.
+    /// Whether a file with this name has the target with this hash.
     pub fn includes(&self, name: &str, target: u64) -> bool {
         self.of(name).any(|(other, _)| other == target)
     }
 
-    /// The targets of a file: its name, unless two files may have it, and the place that the settings name.
+    /// The targets of a file: its name, unless several files may have it, and the place that the platform would overwrite.
     fn of(&self, name: &str) -> impl Iterator<Item = (u64, Option<Overwrites>)> + use<> {
         let by_name = (self.if_exists != IfExists::Upload).then(|| {
             let mut hasher = DefaultHasher::new();
-            // Names that look the same are looked up as the same.
+            // Equivalent Unicode forms denote the same name.
             name.nfc().for_each(|c| c.hash(&mut hasher));
             (hasher.finish(), None)
         });

@@ -42,7 +42,7 @@ impl Uploads {
         Ok(uploaded)
     }
 
-    /// Sends the files that are not on the platform. After a lost answer it looks for each before it sends the rest again.
+    /// Sends the files that are not on the platform. After a lost response it looks up every file and resends the missing ones.
     async fn send_missing(&self, jobs: &mut [Job]) -> Result<()> {
         let since = self.clock.now();
         for job in jobs.iter_mut().filter(|job| job.result.is_none()) {

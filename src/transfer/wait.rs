@@ -27,8 +27,8 @@ impl Default for Polling {
     }
 }
 
-/// Polls until the platform has processed the file; one without a status counts as processed. Failed processing and the end of the maximum wait are errors of kind
-/// Platform.
+/// Polls until the platform has processed the file; a file without a status counts as processed. If processing fails, or
+/// does not finish within the maximum wait, the error has the kind Platform.
 pub async fn wait_until_processed(
     provider: &Arc<dyn Provider>,
     file: File,

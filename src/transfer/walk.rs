@@ -76,7 +76,7 @@ impl LeftOut {
     }
 }
 
-/// The files below `root`, found lazily and in the order of their names.
+/// The files below `root`, found lazily and sorted by name.
 pub(super) fn walk(
     root: &Path,
     selection: &Selection,
@@ -91,8 +91,8 @@ pub(super) fn walk(
     if !selection.no_ignore {
         builder.parents(true).add_custom_ignore_filename(IGNORE_FILE);
         if selection.gitignore {
-            // Inside a repository, rules from outside of it do not apply. Elsewhere, as in an unpacked archive, every file
-            // with rules does.
+            // Inside a repository, rules from outside it do not apply. Elsewhere, as in an unpacked archive, all rules
+            // apply.
             builder.git_ignore(true).require_git(is_in_repository(root));
         }
     }
@@ -167,7 +167,7 @@ impl Folder {
     }
 
     /// Counts the entries of a folder, because the walk does not report those that it leaves out, and reads its ignore
-    /// files: the walk passes over one that it cannot read.
+    /// files, because the walk silently skips those that it cannot read.
     fn enter(&mut self, folder: &DirEntry) -> Result<()> {
         if let Some(error) = folder.error() {
             self.refused = Some(folder.path().to_owned());
@@ -202,7 +202,7 @@ impl Folder {
             || self.report.as_ref().is_some_and(is_report)
     }
 
-    /// Handles an error of the walk. A folder that cannot be read is an error; a link back to a parent folder is skipped.
+    /// Handles an error of the walk. An unreadable folder is an error; a link to a parent folder is skipped.
     fn not_walked(&mut self, error: ignore::Error, place: &Path) -> Result<()> {
         match error {
             ignore::Error::WithDepth { err, .. } => self.not_walked(*err, place),
@@ -238,7 +238,7 @@ impl Folder {
     }
 }
 
-/// The refusal of a folder whose ignore rules are invalid: a file could be uploaded that they are meant to leave out.
+/// The error for a folder with invalid ignore rules: continuing could upload a file that they are meant to exclude.
 fn invalid_rules(error: &ignore::Error, folder: &Path) -> Error {
     let first = match error {
         ignore::Error::Partial(errors) => errors.first().unwrap_or(error),

@@ -28,7 +28,7 @@ pub(super) struct Writer<'a> {
     version: Version,
 }
 
-/// Where bytes go.
+/// The destination of the bytes.
 pub(super) enum Sink<'a> {
     /// The part of a file.
     Part(&'a mut Part),
@@ -39,7 +39,7 @@ pub(super) enum Sink<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer that appends to what `sink` already has of `file`.
+    /// A writer that appends to the bytes of `file` that `sink` already contains.
     pub(super) fn new(sink: Sink<'a>, file: &File, verify: bool) -> Result<Self> {
         let (position, version) = match &sink {
             Sink::Part(part) => (part.have(), part.version().clone()),
@@ -104,7 +104,7 @@ impl<'a> Writer<'a> {
     /// Writes the next bytes.
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
-        // Checked here and not at the end, before an endless answer fills the disk.
+        // Checked here and not at the end, before an endless response fills the disk.
         if let Some((name, size)) = &self.stated
             && !self.version.derived
             && self.position + length > *size
@@ -123,12 +123,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Whether the content has the size that the platform states.
+    /// Whether the content has the size that the platform reports.
     pub(super) fn is_whole(&self, file: &File) -> bool {
         !self.version.derived && file.size == Some(self.position)
     }
 
-    /// Verifies the size and the checksum that the platform states.
+    /// Verifies the size and the checksum that the platform reports.
     pub(super) fn check(self, file: &File, verify: bool) -> Result<()> {
         if !verify || self.version.derived {
             return Ok(());
@@ -142,7 +142,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Hashes the bytes that the part already has.
+    /// Hashes the bytes that the part already contains.
     fn hash_existing(&mut self) {
         if let (Some(hash), Sink::Part(part), true) = (&mut self.hash, &self.sink, self.position > 0) {
             hash.update(HashInput::File(part.path.clone(), self.position));
@@ -154,7 +154,7 @@ fn mismatch(name: &str, size: u64, came: &str) -> Error {
     Error::new(Kind::Mismatch, format!("{name}: expected {size} bytes, received {came}"))
 }
 
-/// A running hash of the content. Large content is hashed on a thread of its own.
+/// A running hash of the content. Large content is hashed on a separate thread.
 enum Hash {
     Inline(Hasher, Result<()>),
     Thread(Hasher, HashThread),
@@ -193,8 +193,8 @@ impl Hash {
     }
 }
 
-/// A device or a pipe that a thread of its own opens and writes. Opening a pipe blocks until it has a reader; on the thread,
-/// that does not prevent Ctrl-C.
+/// A device or a pipe, opened and written on a separate thread. Opening a pipe blocks until it has a reader; on a separate
+/// thread this does not delay Ctrl-C.
 pub(super) struct Outlet {
     pub(super) path: PathBuf,
     /// None after [`finish`](Self::finish).

@@ -6,7 +6,7 @@
 //! | errors | `error: …` | `error: …` | one object per line on stderr |
 //!
 //! In JSON formats notes and warnings are objects too: `{"note":"…"}`, `{"warning":"…"}`. Hints appear only as text and
-//! only on a terminal. `--color always` colours tables and labels, but not tab-separated values.
+//! only on a terminal. `--color always` colors tables and labels, but not tab-separated values.
 //!
 //! Text from files and servers is escaped: unsafe characters appear as `\u{1b}` in tables, notes, errors and questions,
 //! and as `\u001b` in JSON on a terminal. A pipe gets unchanged values, except that tab, line feed, carriage return and
@@ -49,17 +49,17 @@ struct Inner {
 }
 
 impl Ui {
-    /// A ui on the streams of the process.
+    /// A `Ui` on the streams of the process.
     pub fn new(options: Options) -> Self {
         Self::with_streams(options, Streams::process())
     }
 
-    /// A ui without output.
+    /// A `Ui` without output.
     pub fn silent() -> Self {
         Self::with_streams(Options::default(), Streams::none())
     }
 
-    /// A ui on other streams.
+    /// A `Ui` on other streams.
     pub fn with_streams(options: Options, streams: Streams) -> Self {
         let streams = Arc::new(streams::Shared::new(streams, options.env.columns));
         Self(Arc::new(Inner { options, streams, job: Mutex::default() }))
@@ -101,7 +101,7 @@ impl Ui {
         self.0.options.format != Format::Text
     }
 
-    /// How often `-v` was given.
+    /// The number of `-v` flags.
     pub fn verbosity(&self) -> u8 {
         self.0.options.verbose
     }
@@ -162,7 +162,7 @@ impl Ui {
     /// an [interactive user](Self::can_ask).
     pub fn confirm(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: there is no terminal to ask on")).hint("`--yes`"));
+            return Err(Error::usage(format!("{question}: cannot prompt without a terminal")).hint("`--yes`"));
         }
         let question = format!("{} [y/N] ", text::indented_lines(question));
         let streams = &self.0.streams;
@@ -193,13 +193,13 @@ impl Ui {
             return self.0.streams.secret();
         }
         if !self.can_ask() {
-            return Err(Error::usage(format!("{question}: there is no terminal to ask on")));
+            return Err(Error::usage(format!("{question}: cannot prompt without a terminal")));
         }
         let question = format!("{}: ", text::indented_lines(question));
         self.aside(|| rpassword::prompt_password(question)).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => Error::interrupted(Signal::Interrupt),
             io::ErrorKind::UnexpectedEof => Error::usage("nothing entered"),
-            _ => Error::failed("the terminal cannot be read").caused_by(error),
+            _ => Error::failed("cannot read from the terminal").caused_by(error),
         })
     }
 
@@ -256,7 +256,7 @@ impl Ui {
         &self.0.options
     }
 
-    /// Whether text on stdout is coloured.
+    /// Whether text on stdout is colored.
     pub fn out_is_colored(&self) -> bool {
         self.out_color()
     }
@@ -286,7 +286,7 @@ impl Ui {
         }
     }
 
-    /// Formats `label: text` with a coloured label; without a label the text is indented.
+    /// Formats `label: text` with a colored label; without a label the text is indented.
     fn labelled(&self, label: &str, text: &str) -> String {
         let text = text::indented_lines(text);
         if label.is_empty() {

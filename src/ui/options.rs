@@ -51,7 +51,7 @@ pub struct Options {
     pub fields: Option<Vec<String>>,
     /// Suppresses notes, hints and progress.
     pub quiet: bool,
-    /// How often `-v` was given.
+    /// The number of `-v` flags.
     pub verbose: u8,
     /// `--color`.
     pub color: When,
@@ -90,7 +90,7 @@ pub struct Columns {
 }
 
 impl Options {
-    /// Whether text on a stream is coloured. The flag overrides the variables, and `NO_COLOR` overrides `CLICOLOR_FORCE`.
+    /// Whether text on a stream is colored. The flag overrides the variables, and `NO_COLOR` overrides `CLICOLOR_FORCE`.
     pub(super) fn color_on(&self, terminal: bool) -> bool {
         match self.color {
             When::Always => true,

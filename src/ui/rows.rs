@@ -125,14 +125,13 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        // An error cannot be returned from here.
+        // `drop` cannot return an error.
         let _ = self.end();
     }
 }
 
 fn value(row: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(row)
-        .map_err(|error| Error::failed("output: a row cannot be written").caused_by(error))
+    serde_json::to_value(row).map_err(|error| Error::failed("output: cannot write a row").caused_by(error))
 }
 
 /// Validates `--fields`. A name is a column or a nested key, such as `metadata.author`.
@@ -148,13 +147,13 @@ fn check(asked: &[String], columns: Columns) -> Result<Vec<String>> {
         }
     }
     if chosen.is_empty() {
-        return Err(Error::usage("--fields: no field given").hint(valid(columns.all)));
+        return Err(Error::usage("--fields: missing field name").hint(valid(columns.all)));
     }
     Ok(chosen)
 }
 
 fn unknown(field: &str, all: &[&str]) -> Error {
-    Error::usage(format!("{field}: no such field")).did_you_mean(field, all.iter().copied()).hint(valid(all))
+    Error::usage(format!("{field}: unknown field")).did_you_mean(field, all.iter().copied()).hint(valid(all))
 }
 
 fn valid(all: &[&str]) -> String {
@@ -217,7 +216,7 @@ impl JsonRows {
         };
         if let Err(error) = written {
             out.truncate(start);
-            return Err(Error::failed("output: cannot be written as JSON").caused_by(error));
+            return Err(Error::failed("output: cannot serialize as JSON").caused_by(error));
         }
         if !self.array {
             out.push(b'\n');
@@ -498,11 +497,11 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
     fn an_unknown_field_suggests_the_nearest_and_lists_the_valid_ones() {
         let error = checked("id,nmae").unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
-        assert_eq!(error.message(), "nmae: no such field");
+        assert_eq!(error.message(), "nmae: unknown field");
         assert_eq!(error.hints(), ["did you mean `name`?", "fields: id, name, content_type, metadata"]);
         assert_eq!(checked("xyzzy").unwrap_err().hints().len(), 1);
         assert_eq!(checked("type").unwrap_err().hints()[0], "did you mean `content_type`?");
-        assert_eq!(checked(",").unwrap_err().message(), "--fields: no field given");
+        assert_eq!(checked(",").unwrap_err().message(), "--fields: missing field name");
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct Streams {
     pub out: Box<dyn Write + Send>,
     /// The stream for messages.
     pub err: Box<dyn Write + Send>,
-    /// The stream for answers.
+    /// The stream for input.
     pub input: Box<dyn Read + Send>,
     /// Whether `out` is a terminal.
     pub out_tty: bool,
@@ -158,7 +158,7 @@ pub struct TerminalSettings {
 }
 
 impl TerminalSettings {
-    /// Remembers the settings of the controlling terminal, if there is one.
+    /// Saves the settings of the controlling terminal, if any.
     #[cfg(unix)]
     pub fn keep() -> Self {
         let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok();
@@ -169,7 +169,7 @@ impl TerminalSettings {
         Self { kept }
     }
 
-    /// Does nothing: the program ends with the terminal's own settings there.
+    /// Does nothing: on these systems there are no terminal settings to restore.
     #[cfg(not(unix))]
     pub fn keep() -> Self {
         Self {}

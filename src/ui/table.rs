@@ -45,7 +45,7 @@ impl Table {
         self.pending.len() >= FIRST_PAGE
     }
 
-    /// The lines of the pending rows, on the first page with the header. `more` states that other pages may follow.
+    /// The lines of the pending rows, on the first page with the header. `more` is true if other pages may follow.
     pub fn print(&mut self, width: usize, more: bool) -> String {
         if self.pending.is_empty() {
             return String::new();
@@ -84,7 +84,7 @@ fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
     grid.load_style(presets::NOTHING);
     grid.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
     for (at, column) in grid.column_iter_mut().enumerate() {
-        // The ellipsis behind the last title is a column without settings.
+        // The ellipsis after the last title is a column without settings.
         let Some(Column { kind, width }) = columns.get(at) else {
             column.set_padding((0, 0));
             continue;
@@ -101,7 +101,7 @@ fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
     grid
 }
 
-/// Colours a finished line. comfy-table's own colours obey `NO_COLOR` even with `--color always`.
+/// Colors a finished line. comfy-table's own colors obey `NO_COLOR` even with `--color always`.
 fn paint(line: &str, cells: &[Cell], painted: &mut String) {
     let mut rest = line;
     for cell in cells {
@@ -138,7 +138,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kind of a field; `numbers` states that all its values are numbers.
+    /// The kind of a field; `numbers` is true if all its values are numbers.
     fn of(field: &str, numbers: bool) -> Self {
         match field {
             "id" => Self::Id,
@@ -180,7 +180,7 @@ fn is_size(field: &str) -> bool {
     field == "size" || field.ends_with("_size") || field == "bytes" || field.ends_with("_bytes")
 }
 
-/// The meaning of a colour. The text is complete without it.
+/// The meaning of a color. The text is complete without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tone {
     Plain,
@@ -298,7 +298,7 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
 /// Fits the columns into `width`; a width of 0 hides a column.
 ///
 /// Long text shrinks first, then names. If that is not enough, columns are hidden: text, then status, then times. Columns
-/// that the user named are hidden only if not even a few letters of each fit. Ids shrink last.
+/// that the user named are hidden only if too few letters of each would fit. Ids shrink last.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {

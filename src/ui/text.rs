@@ -38,7 +38,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Like [`one_line`], but keeps line breaks. Every line after the first is indented, so that foreign text cannot imitate
+/// Like [`one_line`], but keeps line breaks. Every line after the first is indented, so that external text cannot imitate
 /// one of haul's own lines such as `error: …`.
 pub fn indented_lines(text: &str) -> String {
     text.trim_end_matches(['\r', '\n']).split('\n').map(one_line).collect::<Vec<_>>().join("\n  ")

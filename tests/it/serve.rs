@@ -76,7 +76,7 @@ fn unknown_values_are_usage_errors_that_list_the_valid_ones() {
         (["--only", "nowhere"], "error: `nowhere` is no platform that can be served"),
         (["--dialect", "nowhere=x"], "error: `nowhere` is no platform that can be served"),
         (["--quirk", "nothing"], "error: quirk `nothing`: unknown name"),
-        (["--listen", "127.0.0.1:0"], "error: --print-env: the variables need a port"),
+        (["--listen", "127.0.0.1:0"], "error: --print-env requires a port"),
     ] {
         let ran = run(&[&arguments[..], &["--print-env"]].concat());
         let err = ran.stderr();

@@ -10,7 +10,7 @@ use crate::world::BYTE;
 
 const MIB: usize = 1 << 20;
 
-/// The platform states no checksum, so haul computes none.
+/// The platform reports no checksum, so haul computes none.
 pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     let mib = 1024 / part;
     let (source, target) = (setup.file("large.bin", mib * MIB), setup.path("down.bin"));
@@ -60,7 +60,7 @@ pub fn rows(setup: &Setup, part: usize) -> Vec<Job> {
     jobs
 }
 
-/// The platform states a SHA-256. It accepts at most 100 MiB per file, so the upload consists of sixteen files, sent
+/// The platform reports a SHA-256. It accepts at most 100 MiB per file, so the upload consists of sixteen files, sent
 /// sequentially by both programs.
 pub fn checked(setup: &Setup, part: usize) -> Vec<Job> {
     let (mib, files) = (1024 / part, 16);

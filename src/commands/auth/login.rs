@@ -96,7 +96,7 @@ async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
     })?;
     let secret = Secret::new(&text);
     if secret.expose().is_empty() {
-        return Err(Error::usage("no token was given").hint(format!("`… | haul auth login {name}`")));
+        return Err(Error::usage("no token was provided").hint(format!("`… | haul auth login {name}`")));
     }
     if !secret.expose().chars().all(|c| c.is_ascii_graphic()) {
         return Err(Error::usage("the token contains a space or another character that is not allowed"));

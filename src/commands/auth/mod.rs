@@ -19,8 +19,8 @@ use crate::vault::{Backend, Token};
 pub enum AuthCommand {
     /// Check a token and store it in a keyring
     ///
-    /// The token is read from a prompt without echo, or from piped input. It is never an argument, since every process
-    /// can read those. haul checks it with one small request and stores it in the first keyring that works.
+    /// The token is read from a prompt without echo, or from piped input. It is never an argument, because other
+    /// processes can read arguments. haul checks it with one small request and stores it in the first keyring that works.
     Login(login::LoginArgs),
     /// Remove the stored token of a profile
     Logout(logout::LogoutArgs),

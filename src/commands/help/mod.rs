@@ -46,7 +46,7 @@ impl HelpArgs {
                 commands.chain(topics).collect::<Vec<_>>()
             };
             if command.find_subcommand(word).is_none() {
-                let mut error = Error::usage(format!("no command or topic {word:?}"));
+                let mut error = Error::usage(format!("unknown command or topic {word:?}"));
                 if let Some(near) = nearest(word, names().iter().map(String::as_str)) {
                     error = error.hint(format!("did you mean `haul help {near}`?"));
                 }

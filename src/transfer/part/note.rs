@@ -1,4 +1,4 @@
-//! The note of a part: what its bytes are, and their hash.
+//! The note of a part: identifies the content of its bytes and stores their hash.
 
 use std::fs::{self, File as Handle, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -60,7 +60,7 @@ impl Note {
     }
 
     /// Creates the note of a part that is about to be created, and locks it. It appears with its content, so that no
-    /// other process takes it for a foreign file.
+    /// other process mistakes it for a foreign file.
     pub(super) fn create(path: &Path) -> io::Result<Handle> {
         let begin = |mut file: Handle| {
             // A failed lock is ignored, as in `files`.
@@ -105,7 +105,7 @@ impl Note {
 }
 
 impl Record {
-    /// The record of a part that has the first `note.have` bytes, of which `hasher` is the hash.
+    /// The record of a part that contains the first `note.have` bytes, which `hasher` has processed.
     pub(super) fn new(path: PathBuf, handle: Handle, note: Note, hasher: Box<blake3::Hasher>) -> Self {
         let length = handle.metadata().map_or(0, |found| found.len());
         let length = usize::try_from(length).unwrap_or_default();

@@ -146,7 +146,7 @@ fn hostile_names_are_shown_escaped_and_stay_in_the_folder() {
         assert!(failed.iter().all(|message| message.len() < 500 + root.as_os_str().len()), "{failed:?}");
         let taken = failed
             .iter()
-            .filter(|message| message.ends_with(": another file of this command has this path"))
+            .filter(|message| message.ends_with(": another file of this command has the same path"))
             .count();
         assert_eq!(taken, failed.len() - 1, "{failed:?}");
         unchanged("get");
@@ -216,7 +216,7 @@ fn names_with_one_path_do_not_overwrite_each_other() {
             assert_eq!(rows.len(), 1, "{one:?} {other:?}: {run}");
             let path = rows[0]["saved_to"].as_str().unwrap();
             assert_eq!(world.env.read(path), rows[0]["id"].as_str().unwrap().as_bytes(), "{run}");
-            assert!(run.stderr().contains("another file of this command has this path"), "{run}");
+            assert!(run.stderr().contains("another file of this command has the same path"), "{run}");
         }
     }
     // Names that differ only in case have separate paths; a file and a folder of one name do not.

@@ -80,7 +80,7 @@ fn a_linked_token_file_stays_a_link() {
 #[test]
 fn there_is_no_prompt_without_a_terminal() {
     for home in [Sandbox::new(), Sandbox::new().with_var("CI", "true")] {
-        home.line("auth login xai").fails(2).says("no token was given");
+        home.line("auth login xai").fails(2).says("no token was provided");
         home.line_reading("two\nlines\n", "auth login xai").fails(2).says("more than one line");
         home.line_reading("has space", "auth login xai").fails(2).says("a space");
     }

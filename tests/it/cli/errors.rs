@@ -93,7 +93,7 @@ fn usage_errors_have_the_common_format() {
     check!(env.haul(["ls", "--fields", "nmae"]), @"
     status 2
     --- err
-    error: nmae: no such field
+    error: nmae: unknown field
     hint: did you mean `name`?
     hint: fields: provider, profile, id, name, size, content_type, purpose, path, status, created_at, updated_at, expires_at, checksums, metadata, downloadable, url, extra
     ");
@@ -114,7 +114,7 @@ fn usage_errors_have_the_common_format() {
     status 3
     --- err
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
-    ␛[1;36mhint:␛[0m there are no files on local yet; upload one: `haul upload FILE`
+    ␛[1;36mhint:␛[0m no files on local yet; upload one: `haul upload FILE`
     ");
 }
 

@@ -155,13 +155,13 @@ fn output_is_a_file_a_folder_or_a_stream() {
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "one"]), @"
     status 2
     --- err
-    error: one: is not a folder, and there are several files
+    error: one: must be a folder to download several files
     hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "*", "-o", "one"]), @"
     status 2
     --- err
-    error: one: is not a folder, and there are several files
+    error: one: must be a folder to download several files
     hint: add a slash: `-o one/`
     ");
     check!(env.haul(["get", "a.txt", "b.txt", "-o", "-"]), @"

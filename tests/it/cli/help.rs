@@ -147,14 +147,14 @@ fn topics() {
     check!(env.haul(["help", "filter"]), @r#"
     status 2
     --- err
-    error: no command or topic "filter"
+    error: unknown command or topic "filter"
     hint: did you mean `haul help filters`?
     hint: `haul help` lists the commands
     "#);
     check!(env.haul(["help", "ls", "more"]), @r#"
     status 2
     --- err
-    error: no command or topic "more"
+    error: unknown command or topic "more"
     hint: `haul help` lists the commands
     "#);
 }

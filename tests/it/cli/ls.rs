@@ -59,7 +59,7 @@ fn none_one_and_many() {
     check!(env.haul(["ls", "--ids", "--fields", "name"]), @"
     status 2
     --- err
-    error: name: no such field
+    error: name: unknown field
     hint: fields: id
     ");
 }

@@ -94,7 +94,7 @@ fn a_question_states_the_action_and_the_size() {
     --- out
       [id]............  b.txt
       [id]............  a.txt
-    make links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing linked
+    create links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing linked
     ");
     // A listing without sizes.
     let silent = all().find(|platform| !platform.facts.states_size_and_times).unwrap().name;

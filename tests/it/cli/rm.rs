@@ -16,7 +16,7 @@ fn one_several_and_missing() {
     status 3
     --- err
     error: a: no file with this id or name on local
-    hint: there is a local file with this name; quote a pattern for files on local: `'*'`
+    hint: a local file has this name; quote a pattern for files on local: `'*'`
     hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["rm", "b", "nope", "b"]), @"

@@ -134,7 +134,7 @@ fn no_file_and_one_file() {
     status 3
     --- out
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
-    ␛[1;36mhint:␛[0m there are no files on local yet; upload one: `haul upload FILE`
+    ␛[1;36mhint:␛[0m no files on local yet; upload one: `haul upload FILE`
     ");
     check!(env.terminal(80, "", &["lss"]), @"
     status 2
