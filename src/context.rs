@@ -1,4 +1,4 @@
-//! The context of a command: ui, settings, clock, cancellation, and the providers that it has opened.
+//! The context of a command: output, settings, clock, cancellation and opened providers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ impl Context {
         Self { ui, settings, clock, interrupt, opened: RefCell::default() }
     }
 
-    /// Asks on the terminal. A signal ends the wait for the answer at once.
+    /// Asks a question on the terminal. A signal ends the wait for the answer at once.
     pub async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Ui) -> Result<T> + Send + 'static,
@@ -75,7 +75,7 @@ impl Context {
         Ok(provider)
     }
 
-    /// Prints a hint if the default profile is used although the environment has a token of a platform.
+    /// Prints a hint if the default profile is used although the environment contains a token for a platform.
     fn hint_default_profile(&self) {
         let chosen = self.settings.profile_name();
         if chosen.origin != Origin::BuiltIn || !self.opened.borrow().is_empty() {
@@ -91,7 +91,7 @@ impl Context {
         }
     }
 
-    /// How often the open platforms have answered 429.
+    /// How often the opened platforms have answered with status 429.
     pub fn throttled(&self) -> u64 {
         self.opened.borrow().values().filter_map(|provider| Some(provider.client()?.throttled())).sum()
     }
@@ -106,12 +106,12 @@ impl Context {
         (profile.spec.open)(self.connection(profile, token, retries)?)
     }
 
-    /// Finds the token of a profile. None if it has no source.
+    /// Finds the token of a profile. None if no source is configured.
     pub fn token(&self, profile: &Profile) -> Result<Option<Token>> {
         self.with_timeout(|timeout| vault::token(&self.settings, profile, timeout))
     }
 
-    /// Runs `work` with a time limit for keyrings, which is long only if the user can answer a prompt.
+    /// Runs `work` with the time limit for keyrings, which is long only if the user can answer a prompt.
     pub fn with_timeout<T>(&self, work: impl FnOnce(&Timeout) -> T) -> T {
         if self.ui.can_ask() && self.settings.env.has_display() {
             work(&Timeout::after(Duration::from_mins(1)).with_notice(&|text: &str| self.ui.note(text)))

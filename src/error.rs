@@ -1,8 +1,8 @@
 //! Errors: a kind with an exit code, a message, sources and hints.
 //!
 //! A message names the thing first, in lower case and without a full stop, with backticks around what can be typed.
-//! The [`Kind`] is for scripts (exit code and JSON), the message for people; hints can be typed as printed. Sources are
-//! kept as values, and [`std::error::Error::source`] walks them.
+//! The [`Kind`] is for scripts (exit code and JSON), and the message is for people. Commands in hints can be typed as
+//! printed. Sources are kept as values, and [`std::error::Error::source`] returns them.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -20,8 +20,7 @@ use strsim::osa_distance;
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The kind of a failure. Each has an exit code; the table in the README and the man page is generated from
-/// [`Kind::ALL`].
+/// The kind of a failure. Each has an exit code; the tables in the documentation are generated from [`Kind::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline, transform = without_signal)]
@@ -48,12 +47,12 @@ pub enum Kind {
     Mismatch,
     /// Ended by a signal.
     Interrupted(#[serde(skip)] Signal),
-    /// The reader of the output closed it; not a failure.
+    /// The reader closed the output; not a failure.
     #[schemars(skip)]
     ClosedPipe,
 }
 
-/// The schema of [`Kind::Interrupted`]: a word like the others, since its signal is not serialized.
+/// The schema of [`Kind::Interrupted`]: a string like the other kinds, because the signal is not serialized.
 fn without_signal(schema: &mut Schema) {
     let choices = schema.get_mut("oneOf").and_then(Value::as_array_mut);
     for choice in choices.into_iter().flatten() {
@@ -152,8 +151,8 @@ impl Signal {
     }
 }
 
-/// A message. If it names a file by its id, it keeps the place of the id, so that [`Error::called`] can name the file as
-/// the user did.
+/// A message. If it contains the id of a file, it keeps the position of the id, so that [`Error::called`] can replace
+/// the id with the text that the user typed.
 #[derive(Clone, Debug)]
 pub struct Message {
     text: String,
@@ -179,7 +178,7 @@ impl Message {
         Self { text, subject: Some(subject) }
     }
 
-    /// Names the subject as `typed` if it is named `id`.
+    /// Replaces the id with `typed` if it is `id`.
     fn rename(&mut self, id: &str, typed: &str) {
         let Some(place) = self.subject.clone().filter(|place| &self.text[place.clone()] == id) else {
             return;
@@ -195,7 +194,7 @@ impl<T: Into<String>> From<T> for Message {
     }
 }
 
-/// A cause: an error, or a reason in words.
+/// A cause: an error or a description.
 #[derive(Clone, Debug)]
 enum Cause {
     Words(String),
@@ -248,17 +247,17 @@ impl Error {
         }))
     }
 
-    /// Wrong usage: exit 2.
+    /// A usage error: exit 2.
     pub fn usage(message: impl Into<Message>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
-    /// No such file: exit 3.
+    /// A missing file: exit 3.
     pub fn not_found(message: impl Into<Message>) -> Self {
         Self::new(Kind::NotFound, message)
     }
 
-    /// An answer that violates the platform's own contract: exit 8.
+    /// An answer that violates the platform's API: exit 8.
     pub fn platform(message: impl Into<Message>) -> Self {
         Self::new(Kind::Platform, message)
     }
@@ -273,7 +272,7 @@ impl Error {
         Self::new(Kind::Interrupted(signal), signal.message())
     }
 
-    /// A failed local operation. `doing` names it, such as `write`. A closed pipe is no failure.
+    /// A failed local operation. `doing` describes it, such as `write`. A closed pipe is not a failure.
     pub fn io(doing: &str, path: &Path, source: io::Error) -> Self {
         let kind = match source.kind() {
             io::ErrorKind::NotFound => Kind::NotFound,
@@ -304,7 +303,7 @@ impl Error {
         self
     }
 
-    /// Suggests, before all other hints, the name that is nearest to `typed`, if one is near enough.
+    /// Suggests the most similar name to `typed`, if any, before all other hints.
     #[must_use]
     pub fn did_you_mean<'a>(mut self, typed: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let hint = nearest(typed, names).map(|near| format!("did you mean `{near}`?"));
@@ -312,21 +311,21 @@ impl Error {
         self
     }
 
-    /// Adds a cause in words. The nearest cause comes first.
+    /// Adds a description of a cause. The most direct cause comes first.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.0.causes.push(Cause::Words(cause.into()));
         self
     }
 
-    /// Adds an error as a cause, and keeps it.
+    /// Adds an error as a cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.causes.push(Cause::Source(Arc::new(source)));
         self
     }
 
-    /// Adds a line that belongs to the message: a candidate, the text with the mistake marked.
+    /// Adds a line to the message, such as a candidate or the input with the mistake marked.
     #[must_use]
     pub fn detail(mut self, line: impl Into<String>) -> Self {
         self.0.details.push(line.into());
@@ -347,21 +346,22 @@ impl Error {
         self
     }
 
-    /// Sets the path or address that the error is about, unless it is set.
+    /// Sets the path or address that the error is about, unless it is already set.
     #[must_use]
     pub fn about(mut self, reference: impl Into<String>) -> Self {
         self.0.reference.get_or_insert_with(|| reference.into());
         self
     }
 
-    /// Sets the reference and the name of the item in a report, unless they are set.
+    /// Sets the reference and name of the item in a report, unless they are already set.
     #[must_use]
     pub fn with_item(mut self, reference: impl Into<String>, name: Option<String>) -> Self {
         self.0.item.get_or_insert_with(|| (reference.into(), name));
         self
     }
 
-    /// Names the file `id` as the user typed it, in the message and as the reference. Hints keep the id, which is unique.
+    /// Replaces the file's id with the text that the user typed, in the message and the reference. Hints keep the
+    /// unique id.
     #[must_use]
     pub fn called(mut self, id: &str, typed: &str) -> Self {
         let inner = &mut self.0;
@@ -379,7 +379,7 @@ impl Error {
         self
     }
 
-    /// Marks that the request may have been carried out although no answer came.
+    /// Marks that the request may have been carried out although no answer arrived.
     #[must_use]
     pub fn unanswered(mut self) -> Self {
         self.0.unanswered = true;
@@ -408,12 +408,12 @@ impl Error {
         &self.0.message.text
     }
 
-    /// The causes, the nearest first.
+    /// The causes, the most direct first.
     pub fn causes(&self) -> Vec<String> {
         self.0.causes.iter().map(ToString::to_string).collect()
     }
 
-    /// The lines that belong to the message.
+    /// The additional lines of the message.
     pub fn details(&self) -> &[String] {
         &self.0.details
     }
@@ -446,23 +446,23 @@ impl Error {
         }
     }
 
-    /// Whether the request may have been carried out although no answer came.
+    /// Whether the request may have been carried out although no answer arrived.
     pub fn is_unanswered(&self) -> bool {
         self.0.unanswered
     }
 
-    /// Whether the request may have been carried out: no answer came, or a success that cannot be read.
+    /// Whether the request may have been carried out: the answer is missing, or a success that cannot be read.
     pub fn may_be_done(&self) -> bool {
         let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
         self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)
     }
 
-    /// Whether the error is printed already.
+    /// Whether the error is already printed.
     pub fn is_reported(&self) -> bool {
         self.0.reported
     }
 
-    /// The lines for people, with their labels: the error, its details (without a label), its causes, the request id,
+    /// The lines to print, with their labels: the error, its details (without a label), its causes, the request id and
     /// its hints.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("error", self.message().to_owned())];
@@ -486,7 +486,7 @@ impl Error {
         }
     }
 
-    /// The kind of several failures: the one they share, else [`Kind::Failed`].
+    /// The kind of several failures: their common kind, else [`Kind::Failed`].
     pub fn kind_of_all(kinds: impl IntoIterator<Item = Kind>) -> Option<Kind> {
         kinds.into_iter().reduce(|a, b| if a == b { a } else { Kind::Failed })
     }
@@ -537,7 +537,7 @@ impl StdError for Error {
     }
 }
 
-/// Quotes `text` for a shell where needed. Hints are pasted, and a server may have chosen an id or a name in them.
+/// Quotes `text` for a shell if needed. Users paste hints, and an id or a name in them may come from a server.
 pub fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_alphanumeric() || "-_./:,@%+=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -549,15 +549,15 @@ pub fn word(text: &str) -> Cow<'_, str> {
 /// Longest name that [`nearest`] compares, in characters. Real names are shorter.
 const LONGEST_NAME: usize = 128;
 
-/// The name that is nearest to `typed`: few typing errors away, else a name that begins with it or contains it as a word.
-/// Ignores case.
+/// The name most similar to `typed`: one that differs by few typing errors, else one that begins with it or contains it
+/// as a word. Ignores case.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let length = typed.chars().count();
     if length > LONGEST_NAME {
         return None;
     }
-    // One error, and another for every five letters; none in a single letter.
+    // One error, plus one for every five letters. No error in a single letter.
     let allowed = if length < 2 { 0 } else { 1 + length / 5 };
     let mut best: Option<(usize, &str)> = None;
     let mut beginning = None;
@@ -583,13 +583,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_codes_are_those_published() {
+    fn exit_codes_match_the_documentation() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.exit_code()).collect();
         assert_eq!(codes, [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 129, 130, 143]);
     }
 
     #[test]
-    fn a_shell_reads_one_word() {
+    fn quoted_text_is_one_word_for_a_shell() {
         for plain in ["report.pdf", "id:file_1", "xai:id:a-b", "日本.txt", "a=b,c@d+e%20"] {
             assert_eq!(word(plain), plain);
         }
@@ -601,7 +601,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_file_as_it_was_typed() {
+    fn a_typed_name_replaces_the_id() {
         let message = || Message::about("the key of ", "file_1", " is not that of file_1");
         let error = Error::usage(message()).hint("`haul link --list file_1`").about("file_1");
         let other = error.clone().called("file_2", "b.txt");
@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_can_be_walked_and_are_rendered_once() {
+    fn sources_are_accessible_and_printed_once() {
         let disk = io::Error::other(io::Error::from(io::ErrorKind::StorageFull));
         let written = Error::io("write", Path::new("a"), disk);
         let error = Error::failed("b: not kept").cause("in words").caused_by(written);
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_different_kinds_are_of_kind_failed() {
+    fn failures_of_different_kinds_have_the_kind_failed() {
         assert_eq!(Error::kind_of_all([]), None);
         assert_eq!(Error::kind_of_all([Kind::Auth, Kind::Auth]), Some(Kind::Auth));
         assert_eq!(Error::kind_of_all([Kind::Auth, Kind::NotFound]), Some(Kind::Failed));

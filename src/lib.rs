@@ -1,10 +1,10 @@
 //! haul: one command line for the Files APIs of AI platforms.
 //!
-//! [`cli`] parses the command line, [`commands`] run with a [`context`], [`providers`] are the platforms, [`http`] is the
-//! client below them, [`transfer`] moves bytes, [`store`] is the embedded store, [`emulator`] serves the platforms on top
-//! of it, [`ui`] prints. The library is for the binary and its tests; it is not a public API.
+//! [`cli`] parses the command line, [`commands`] run with a [`context`], [`providers`] implement the platforms with the
+//! client [`http`], [`transfer`] moves bytes, [`store`] is the embedded store, [`emulator`] serves the platforms from
+//! it, and [`ui`] prints. The library is for the binary and its tests; it is not a public API.
 
-// Times come from servers and users. `clippy.toml` has the exceptions.
+// Times come from servers and users. `clippy.toml` lists the exceptions.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod cli;
@@ -78,7 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let ui = Ui::new(cli.globals.output(&env, clock));
     let result = match cli.command {
-        // Works with broken settings.
+        // These commands work even with invalid settings.
         Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
         command => {
@@ -91,8 +91,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     conclude(&ui, result)
 }
 
-/// Runs a command. Those with network access get a runtime on this thread; `serve` has its own. A command ends with status
-/// 0 or an error, `serve` with the status of its child.
+/// Runs a command. Commands with network access get a runtime on this thread; `serve` has its own. A command returns 0
+/// or an error; `serve` returns the exit code of its child.
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     let changes_files = matches!(command, Command::Upload(_) | Command::Rm(_) | Command::Meta(_));
     let done = match command {
@@ -117,7 +117,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs a command. The first signal cancels it and gives it time to clean up; the second ends it at once.
+/// Runs a command. The first signal cancels it and leaves time for cleanup; the second ends it at once.
 fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -147,14 +147,14 @@ fn conclude(ui: &Ui, result: Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             ui.error(&error);
-            // Closes the JSON array, even before the first row. The reader may have closed the pipe.
+            // Closes the JSON array, even if it is empty. The reader may have closed the pipe.
             let _ = ui.close();
             ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
-/// Prints help and version to stdout, and wrong usage as an error.
+/// Prints help and version to stdout, and usage errors to stderr.
 fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCode {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     let globals = Globals::guess(arguments);
@@ -173,12 +173,12 @@ fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCo
 }
 
 fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
-    // `haul auth login work` is `haul -p work auth login`: the other flags apply to that profile.
+    // `haul auth login work` means `haul -p work auth login`: the other flags apply to that profile.
     let named = if let Command::Auth(command) = command { command.profile() } else { None };
     if let (Some(flag), Some(named)) = (globals.profile.as_deref(), named)
         && flag != named
     {
-        return Err(Error::usage(format!("two profiles are named: {flag} and {named}")));
+        return Err(Error::usage(format!("two different profiles are specified: {flag} and {named}")));
     }
     let mut flags = globals.settings();
     flags.profile = named.map(str::to_owned).or(flags.profile);

@@ -1,4 +1,4 @@
-//! The binary: everything is in the library.
+//! The binary. All code is in the library.
 
 fn main() -> std::process::ExitCode {
     haul::run(std::env::args_os())

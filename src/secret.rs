@@ -4,12 +4,12 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A token or signing secret. Prints as `***`, is wiped from memory when dropped, and cannot be serialised.
+/// A token or signing secret. Prints as `***`, is wiped from memory when dropped and cannot be serialized.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps `text` without surrounding white space and a leading `Bearer`, which copied tokens often have.
+    /// Wraps `text` without surrounding white space and a leading `Bearer`, which copied tokens often contain.
     pub fn new(text: &str) -> Self {
         let text = text.trim();
         let word = text.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case("bearer "));

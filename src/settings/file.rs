@@ -1,4 +1,4 @@
-//! The config file: TOML. Errors name the line; writing keeps comments and unknown keys.
+//! The config file: TOML. Errors name the line; writing preserves comments and unknown keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,15 @@ use crate::files::{self, Place};
 /// The version of the format.
 const VERSION: i64 = 1;
 
-/// The shell that runs a `token_command` of one line.
+/// The shell that runs a `token_command` given as one line.
 const SHELL: [&str; 2] = ["sh", "-c"];
 
-/// The words that run a line in the shell.
+/// The command that runs a line in the shell.
 pub fn shell(line: &str) -> Vec<String> {
     SHELL.into_iter().chain([line]).map(str::to_owned).collect()
 }
 
-/// The number of the line, from 1, of the byte at `offset`.
+/// The line number, from 1, of the byte at `offset`.
 fn line_at(text: &[u8], offset: usize) -> usize {
     1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
 }
@@ -44,15 +44,15 @@ fn is_shared(path: &Path) -> bool {
 /// The content of the config file.
 #[derive(Default)]
 pub struct File {
-    /// The path, even if the file does not exist.
+    /// The path; the file may not exist.
     pub path: PathBuf,
     /// The default profile.
     pub default_profile: Option<String>,
     /// The profiles by name.
     pub profiles: BTreeMap<String, Profile>,
-    /// Whether users other than its owner can read it.
+    /// Whether users other than the owner can read the file.
     shared: bool,
-    /// The file as it was read, with the place of each value.
+    /// The file as it was read, with the position of each value.
     parsed: Option<Document<String>>,
     /// The file with its changes.
     document: DocumentMut,
@@ -69,7 +69,7 @@ pub struct Profile {
     pub upload_base_url: Option<String>,
     /// The wire dialect.
     pub dialect: Option<String>,
-    /// Maximum size of the downloads for comparisons, such as `1GB`.
+    /// Maximum total size of downloads made to compare files, such as `1GB`.
     pub compare_limit: Option<String>,
     /// How long a new file may be missing from listings, such as `30s`.
     pub appears_within: Option<String>,
@@ -81,7 +81,7 @@ pub struct Profile {
     pub set: BTreeMap<String, String>,
 }
 
-/// Omits the values of `set`, of which some are secrets.
+/// Omits the values of `set`, some of which are secrets.
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Profile")
@@ -135,7 +135,7 @@ impl File {
         if let Some(version) = reader.integer(root, "version")?.filter(|version| *version > VERSION) {
             let at = place(root.get("version").and_then(Item::span).map(|span| span.start));
             return Err(Error::usage(format!(
-                "{at}: unsupported version {version}: this haul supports up to version {VERSION}"
+                "{at}: unsupported version {version}: this version of haul supports up to version {VERSION}"
             ))
             .hint("update haul, or use another file: `--config FILE`"));
         }
@@ -173,7 +173,7 @@ impl File {
         Some(line_at(parsed.raw().as_bytes(), start))
     }
 
-    /// Whether users other than its owner can read it.
+    /// Whether users other than the owner can read the file.
     pub fn is_shared(&self) -> bool {
         self.shared
     }
@@ -190,13 +190,13 @@ impl File {
         let is_default = *profile == Profile::default();
         let table = table_of(self.profile_item(name));
         table.remove("token_store");
-        // Created by a login, and useless without it.
+        // A login created the profile, which has no other use.
         if is_default && table.is_empty() {
             self.remove_profile(name);
         }
     }
 
-    /// Writes a profile. Keys that it lacks are removed; unknown keys are kept.
+    /// Writes a profile. Removes known keys that it does not set; keeps unknown keys.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let item = self.profile_item(name);
         let table = table_of(item);
@@ -228,7 +228,8 @@ impl File {
         self.profiles.insert(name.to_owned(), profile);
     }
 
-    /// Removes a profile and returns whether it existed. The default is kept: it may be a built-in profile, too.
+    /// Removes a profile and returns whether it existed. The default is kept, because it may also name a built-in
+    /// profile.
     pub fn remove_profile(&mut self, name: &str) -> bool {
         if let Some(profiles) = self.document.get_mut("profiles").and_then(Item::as_table_like_mut) {
             profiles.remove(name);
@@ -253,8 +254,8 @@ impl File {
             Err(error) => return Err(Error::io("write", path, error)),
         };
         fs::create_dir_all(&folder).map_err(|error| Error::io("create the directory", &folder, error))?;
-        // The folder is locked, because each change replaces the file. Where a folder cannot be locked, simultaneous changes
-        // can be lost.
+        // The lock is on the folder, because each change replaces the file. If a folder cannot be locked, simultaneous
+        // changes can be lost.
         let _lock = fs::File::open(&folder).and_then(|folder| folder.lock().map(|()| folder));
         let mut file = Self::read(path)?;
         change(&mut file);
@@ -278,7 +279,7 @@ impl File {
     }
 }
 
-/// The table under `key`, created in the style of its parent if it does not exist.
+/// The table under `key`. A new table has the style of its parent.
 fn child<'a>(parent: &'a mut Item, key: &str) -> &'a mut Item {
     let inline = parent.is_inline_table();
     let new = || if inline { toml_edit::value(InlineTable::new()) } else { Item::Table(Table::new()) };
@@ -290,7 +291,7 @@ fn table_of(item: &mut Item) -> &mut dyn TableLike {
     item.as_table_like_mut().expect("checked when the file was read")
 }
 
-/// Sets the value of `key` and keeps the comment after it; None removes it.
+/// Sets the value of `key` and keeps the comment after it; None removes the key.
 fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
     let Some(mut new) = new else { return drop(table.remove(key)) };
     if let Some(old) = table.get(key).and_then(Item::as_value) {
@@ -346,8 +347,8 @@ impl Reader<'_> {
         if let Some(item) = table.get("token") {
             let (what, hint) = if self.shared {
                 (
-                    "tokens are not allowed in the config file, and other users can read this one",
-                    "remove the line and create a new token: this one may have leaked",
+                    "tokens are not allowed in the config file, and other users can read this file",
+                    "remove the line and replace the token: it may have leaked",
                 )
             } else {
                 ("tokens are not allowed in the config file", "remove the line")
@@ -407,7 +408,7 @@ mod tests {
         );
         assert_eq!(
             message("version = 2"),
-            "config.toml:1: unsupported version 2: this haul supports up to version 1"
+            "config.toml:1: unsupported version 2: this version of haul supports up to version 1"
         );
     }
 
@@ -436,7 +437,7 @@ mod tests {
 
     const NAMES: [&str; 6] = ["w", "xai", "a.b", "a b", "é", ""];
 
-    /// Texts that look like a config file more or less.
+    /// Texts that resemble a config file.
     fn soup() -> impl Strategy<Value = String> {
         const PARTS: &[&str] = &[
             "[profiles.w]",
@@ -539,7 +540,7 @@ mod tests {
         prop::collection::vec(edit, 1..8)
     }
 
-    /// A file as people write it: some profiles, in some of the ways to write a table, with comments that have numbers.
+    /// A realistic file: profiles as different kinds of tables, with numbered comments.
     fn written() -> impl Strategy<Value = String> {
         let table = |name: usize, style: usize| {
             let key = toml_edit::Key::new(NAMES[name]).to_string();
@@ -579,8 +580,8 @@ mod tests {
     }
 
     #[test]
-    fn properties_every_text_is_read_or_refused_with_its_place() {
-        holds("config: every text is read or refused with its place", (soup(), edits()), |(text, edits)| {
+    fn properties_invalid_text_is_an_error_with_a_line() {
+        holds("config: invalid text is an error with a line", (soup(), edits()), |(text, edits)| {
             match parse(&text) {
                 Err(error) => {
                     prop_assert_eq!(error.kind(), crate::error::Kind::Usage);
@@ -589,14 +590,14 @@ mod tests {
                         rest.split(':').next().and_then(|line| line.parse::<usize>().ok()).unwrap_or(0);
                     prop_assert!((1..=text.split('\n').count()).contains(&line), "{}", error);
                 }
-                // Whatever can be read can be changed, and what comes of it be read again.
+                // A file that can be read can be changed and read again.
                 Ok(file) => drop(changed(file, &edits)?),
             }
             Ok(())
         });
     }
 
-    /// Makes the changes, and checks that the text says what the value says.
+    /// Makes the changes and checks that the written text agrees with the value.
     fn changed(mut file: File, edits: &[Edit]) -> Result<String, TestCaseError> {
         let mut profiles: BTreeMap<String, Profile> = file.profiles.clone();
         let mut default = file.default_profile.clone();
@@ -621,7 +622,7 @@ mod tests {
                     if store.is_some() || profiles.contains_key(NAMES[*name]) {
                         profiles.entry(NAMES[*name].to_owned()).or_default().token_store.clone_from(store);
                     }
-                    // A profile that a login alone had made goes with it.
+                    // A profile that only a login created is removed with it.
                     let kept = file.profiles.contains_key(NAMES[*name]);
                     profiles.retain(|other, profile| {
                         other != NAMES[*name] || kept || *profile != Profile::default()
@@ -638,7 +639,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_changes_keep_comments_and_what_is_unknown() {
+    fn properties_changes_keep_comments_and_unknown_keys() {
         holds("config: changes keep comments and unknown keys", (written(), edits()), |(text, edits)| {
             let file = parse(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
             let after = changed(file, &edits)?;
@@ -656,7 +657,7 @@ mod tests {
                     after
                 );
             }
-            // Of a profile, all stays unless it was removed; of one that was not named, every line.
+            // A profile keeps its comments unless it was removed; an unchanged profile keeps every line.
             for name in NAMES {
                 let key = toml_edit::Key::new(name).to_string();
                 let named = edits.iter().any(|edit| touched(name, edit));

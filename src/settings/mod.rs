@@ -1,4 +1,4 @@
-//! All settings: flags before environment before config file before defaults, each with its origin.
+//! All settings, each with its origin. Flags take precedence over the environment, the config file and defaults.
 
 pub mod env;
 pub mod file;
@@ -46,7 +46,7 @@ pub enum Origin {
     Flag(&'static str),
     /// An environment variable.
     Variable(String),
-    /// The config file, and the line in it.
+    /// A line of the config file.
     File(PathBuf, usize),
     /// The program.
     BuiltIn,
@@ -100,7 +100,7 @@ impl Settings {
         Ok(Self { file: file::File::read(&path)?, flags, env, folders })
     }
 
-    /// Changes the config file, which is read again to keep the changes of other processes.
+    /// Changes the config file, after reading it again to keep the changes of other processes.
     pub fn edit(&self, change: impl FnOnce(&mut file::File)) -> Result<()> {
         file::File::edit(&self.file.path, change)
     }
@@ -137,14 +137,14 @@ impl Settings {
         Sourced { value: "local".to_owned(), origin: Origin::BuiltIn }
     }
 
-    /// Whether there is a profile of that name.
+    /// Whether a profile with this name exists.
     pub fn is_profile(&self, name: &str) -> bool {
         providers::find(name).is_some()
             || self.file.profiles.contains_key(name)
             || self.env.get(&profile_variable(name, "PROVIDER")).is_some()
     }
 
-    /// The names of all profiles: built-in, in the config file, in the environment.
+    /// The names of all profiles: built-in ones and those in the config file and the environment.
     pub fn profile_names(&self) -> Vec<String> {
         let mut names: Vec<String> = REGISTRY.iter().map(|spec| spec.name.to_owned()).collect();
         names.extend(self.file.profiles.keys().cloned());
@@ -158,7 +158,7 @@ impl Settings {
         names
     }
 
-    /// The time limit of a request.
+    /// The time limit for a request.
     pub fn timeout(&self) -> Result<Sourced<Duration>> {
         let (text, origin) = match (&self.flags.timeout, self.env.get(env::TIMEOUT)) {
             (Some(text), _) => (text.as_str(), Origin::Flag("--timeout")),
@@ -187,7 +187,7 @@ impl Settings {
         Ok(Sourced { value, origin: Origin::Variable(env::RETRIES.to_owned()) })
     }
 
-    /// The PEM file of certificate authorities in addition to those of the system.
+    /// The PEM file of certificate authorities to trust in addition to those of the system.
     pub fn cacert(&self) -> Option<Sourced<PathBuf>> {
         let flag = self.flags.cacert.clone().map(|value| Sourced { value, origin: Origin::Flag("--cacert") });
         flag.or_else(|| {
@@ -197,7 +197,7 @@ impl Settings {
     }
 }
 
-/// The folders of the program: those of the system, or below `HAUL_HOME`.
+/// The folders of the program: the standard ones of the system, or folders in `HAUL_HOME`.
 #[derive(Clone, Debug)]
 pub struct Folders {
     /// Settings.
@@ -242,7 +242,7 @@ pub fn profile_variable(name: &str, part: &str) -> String {
     format!("{}{name}_{part}", env::PROFILE_PREFIX)
 }
 
-/// Parses a length of time: `90s`, `15m`, `24h`, `7d`, `2w`, `1h30m`.
+/// Parses a duration: `90s`, `15m`, `24h`, `7d`, `2w`, `1h30m`.
 pub fn parse_lifetime(text: &str) -> Option<SignedDuration> {
     let span: jiff::Span = text.trim().parse().ok()?;
     span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_are_read_as_people_write_them() {
+    fn lifetimes_are_parsed_in_every_spelling() {
         let seconds = |text| parse_lifetime(text).map(|span| span.as_secs());
         assert_eq!(seconds("24h"), Some(86_400));
         assert_eq!(seconds("7d"), Some(604_800));

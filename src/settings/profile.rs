@@ -1,4 +1,4 @@
-//! A profile, from flags, environment, config file and the variables of the platform's own clients.
+//! A profile, built from flags, environment, config file and the variables of the platform's own clients.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,15 +23,15 @@ pub struct Profile {
     pub upload_base_url: Sourced<Url>,
     /// The wire dialect.
     pub dialect: Sourced<String>,
-    /// Maximum number of bytes to download for comparisons, if configured.
+    /// Maximum total number of bytes to download to compare files, if configured.
     pub compare_limit: Option<Sourced<u64>>,
     /// How long a new file may be missing from listings, if configured.
     pub appears_within: Option<Sourced<Duration>>,
     /// The values of `--set`.
     pub set: BTreeMap<String, Sourced<String>>,
-    /// The secret ones.
+    /// The secret values of `--set`.
     pub secrets: BTreeMap<String, Sourced<Secret>>,
-    /// Its part of the config file.
+    /// Its table in the config file.
     pub file: file::Profile,
 }
 
@@ -41,7 +41,7 @@ impl Profile {
         self.name == self.spec.name
     }
 
-    /// Whether it uses the vendor's own host. Only then may a named profile use the vendor's token variables.
+    /// Whether it uses the vendor's own host. Only then can a named profile use the vendor's token variables.
     pub fn is_vendors(&self) -> bool {
         let vendors = |url: &Url| {
             [Some(self.spec.base_url), self.spec.upload_base_url]
@@ -55,8 +55,8 @@ impl Profile {
 }
 
 impl Settings {
-    /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the profile of the command, so
-    /// that another profile on the same command line does not get its URL.
+    /// Resolves a profile. Flags and the general variables (`HAUL_BASE_URL`, …) apply only to the profile of the
+    /// command, so that they do not change another profile on the same command line.
     pub fn profile(&self, name: &str) -> Result<Profile> {
         let is_own = self.profile_name().value == name;
         let file = self.file.profiles.get(name).cloned().unwrap_or_default();
@@ -108,7 +108,7 @@ impl Settings {
         })
     }
 
-    /// The first of: flag, variable of the command's profile, variable of the named profile, config file.
+    /// The first value of: flag, variable for the command's profile, variable for the named profile, config file.
     fn pick(
         &self,
         name: &str,
@@ -232,7 +232,7 @@ impl Settings {
             return Ok(Sourced { value: parse_base_url(&picked, spec.base_path)?, origin: picked.origin });
         }
         match spec.upload_base_url {
-            // With another API host, uploads must not go to the vendor.
+            // If the API host is not the default one, uploads must not go to the vendor.
             Some(default) if base.origin == Origin::BuiltIn => {
                 let default = Sourced { value: default.to_owned(), origin: Origin::BuiltIn };
                 Ok(Sourced { value: parse_base_url(&default, spec.base_path)?, origin: Origin::BuiltIn })
@@ -241,7 +241,7 @@ impl Settings {
         }
     }
 
-    #[allow(clippy::type_complexity, reason = "two maps, named where they end up")]
+    #[allow(clippy::type_complexity, reason = "two maps, named by the fields that hold them")]
     fn set(
         &self,
         name: &str,
@@ -256,7 +256,7 @@ impl Settings {
                 Sourced { value: value.clone(), origin: self.file.origin(&["profiles", name, "set", key]) },
             );
         }
-        // Variables apply to all platforms: keys that this platform does not know are ignored.
+        // Variables apply to all platforms, so keys that are unknown to this platform are ignored.
         let prefixes = [env::SET_PREFIX.to_owned(), format!("{}SET_", profile_variable(name, ""))];
         for prefix in &prefixes {
             for (key, value) in self.env.with_prefix(prefix) {
@@ -282,7 +282,7 @@ impl Settings {
             if setting.secret {
                 if sourced.origin == Origin::Flag("--set") {
                     return Err(Error::usage(format!(
-                        "{key} is a secret: other processes can read arguments"
+                        "{key} is a secret, and other processes can read arguments"
                     ))
                     .hint(format!(
                         "set the environment variable {}{}",
@@ -311,7 +311,7 @@ impl Settings {
     }
 }
 
-/// A part of a profile, with its name in each source.
+/// A setting of a profile, with its name in each source.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     flag: Option<&'a String>,
@@ -342,7 +342,7 @@ fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
     ))
 }
 
-/// Parses a base URL with or without a scheme, with or without the version path.
+/// Parses a base URL. The scheme and the version path are optional.
 fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
     let text = picked.value.trim().trim_end_matches('/');
     let with_scheme = if text.contains("://") {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_is_taken_as_people_write_it() {
+    fn scheme_and_path_of_a_base_url_are_optional() {
         let ok = |text, path| url(text, path).expect("a base URL");
         assert_eq!(ok("https://api.example.com", "/v1"), "https://api.example.com/v1");
         assert_eq!(ok("https://api.example.com/v1/", "/v1"), "https://api.example.com/v1");

@@ -1,4 +1,4 @@
-//! The backends that store tokens on this machine: keyrings, and private files.
+//! The backends that store tokens on this machine: keyrings and private files.
 
 use std::process;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::Settings;
 
-/// The service name of our entries in a keyring. The account is the profile.
+/// The service name of haul's entries in a keyring. The account is the profile.
 const SERVICE: &str = "haul";
 
 /// A backend.
@@ -46,7 +46,7 @@ impl Backend {
         }
     }
 
-    /// The word in the config file.
+    /// The name in the config file.
     pub const fn word(self) -> &'static str {
         match self {
             Self::SecretService => "secret-service",
@@ -57,7 +57,7 @@ impl Backend {
         }
     }
 
-    /// The name for people.
+    /// The name in messages.
     pub const fn title(self) -> &'static str {
         match self {
             Self::SecretService => "the desktop keyring (Secret Service)",
@@ -68,12 +68,12 @@ impl Backend {
         }
     }
 
-    /// The backend of that word.
+    /// The backend with this name in the config file.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|backend| backend.word() == word)
     }
 
-    /// How long an unused token is kept; None is forever. Each use restarts the time; a restart of the machine ends it.
+    /// How long an unused token is kept; None means forever. Each use restarts this time; a reboot removes the token.
     pub fn keeps_for(self) -> Option<Duration> {
         if self != Self::KernelKeyring {
             return None;
@@ -95,14 +95,14 @@ impl Backend {
 pub struct Kept {
     /// The backend.
     pub backend: Backend,
-    /// Why each better backend was skipped.
+    /// The error of each preferred backend that was skipped.
     pub skipped: Vec<Error>,
 }
 
 /// Stores the token of `account` in the first keyring that works, or in a file if `insecure` is set.
 ///
-/// Reading cannot distinguish a locked or broken keyring from an empty one, so that a probe is written, read back and
-/// deleted. If no keyring works, the error has the reason for each.
+/// Reading cannot distinguish a locked or broken keyring from an empty one, so a probe is written, read back and
+/// deleted. If no keyring works, the error contains the reason for each.
 pub fn keep(
     settings: &Settings,
     account: &str,
@@ -142,7 +142,7 @@ impl TokenStore for Keyring {
                 let account = account.to_owned();
                 timeout.run(move || unlocked(&account)).flatten()
             }
-            // macOS asks whether this program may read.
+            // macOS asks the user whether this program may read the entry.
             Backend::Keychain => None,
             _ => self.read(account, timeout).ok().flatten(),
         }
@@ -152,8 +152,8 @@ impl TokenStore for Keyring {
         let secret = secret.clone();
         let replace = self.0 == Backend::KernelKeyring;
         let write = move |entry: &Entry| {
-            // Each login session has a link to the key that it used last and would continue to use that. A deleted key is
-            // gone for all of them.
+            // Each login session links to the key it last used and would keep using it. Deleting the key removes it
+            // from every session.
             if replace {
                 match entry.delete_credential() {
                     Ok(()) | Err(keyring::Error::NoEntry) => {}
@@ -205,12 +205,12 @@ impl Keyring {
             Some(None) => Err(self.unusable("not available on this system".to_owned())),
             Some(Some(Ok(answer))) => Ok(Some(answer)),
             Some(Some(Err(keyring::Error::NoEntry))) => Ok(None),
-            // In words: the error itself may hold the token.
+            // Only a description: the error itself may contain the token.
             Some(Some(Err(error))) => Err(self.unusable(reason(&error))),
         }
     }
 
-    /// The entry of `account`; None if this system has no such keyring.
+    /// The entry of `account`; None if this system does not have the keyring.
     fn entry(self, account: &str) -> Option<keyring::Result<Entry>> {
         #[cfg(target_os = "linux")]
         {
@@ -233,7 +233,7 @@ impl Keyring {
     }
 }
 
-/// The desktop keyring's token of `account`, unless it is locked. The crate `keyring` always unlocks.
+/// The token of `account` in the desktop keyring, unless the keyring is locked. The crate `keyring` always unlocks it.
 #[cfg(target_os = "linux")]
 fn unlocked(account: &str) -> Option<Secret> {
     use dbus_secret_service::{EncryptionType, SecretService};
@@ -255,8 +255,8 @@ fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::Keyuti
     use keyring::keyutils::KeyutilsCredential;
     use linux_keyutils::{KeyRing, KeyRingIdentifier};
 
-    // Outside of a login session (cron, a container) there is no session keyring, and keys in the user's own cannot be
-    // read back. A session keyring for this thread gives access to the persistent keyring.
+    // Outside a login session (cron, a container) the session keyring is missing, and keys in the user keyring cannot
+    // be read back. A session keyring for this thread gives access to the persistent keyring.
     let _ = KeyRing::from_special_id(KeyRingIdentifier::Session, true);
     let description = format!("{SERVICE}:{account}");
     let credential = KeyutilsCredential::new_with_target(Some(&description), SERVICE, account)?;
@@ -267,12 +267,12 @@ fn kernel_credential(account: &str) -> keyring::Result<keyring::keyutils::Keyuti
     Err(keyring::Error::NoStorageAccess(why.into()))
 }
 
-/// The message of a keyring, without the layers of wrapping.
+/// The message of a keyring's error, without its wrappers.
 fn reason(error: &keyring::Error) -> String {
     match error {
         keyring::Error::NoStorageAccess(inner) | keyring::Error::PlatformFailure(inner) => {
             let text = inner.to_string();
-            // Common messages of the libraries, in words for users.
+            // Common messages of the libraries, reworded for users.
             if text.contains("DBUS_SESSION_BUS_ADDRESS") || text.contains("autolaunch") {
                 "no D-Bus session".to_owned()
             } else if text.contains("Did not receive a reply") {
@@ -288,7 +288,7 @@ fn reason(error: &keyring::Error) -> String {
                 "it has no default collection".to_owned()
             } else if let Some(number) = text.strip_prefix("Unknown(").and_then(|text| text.strip_suffix(')'))
             {
-                // An error of the kernel that its crate does not name.
+                // A kernel error that the crate does not name.
                 number
                     .parse()
                     .map_or(text.clone(), |number| std::io::Error::from_raw_os_error(number).to_string())

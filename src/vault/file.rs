@@ -39,7 +39,7 @@ impl TokenStore for TokenFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        // Of the open file, which no other file can replace in between.
+        // The mode of the open file: the path could lead to another file by now.
         if let Some(mode) = shared(&file.metadata().map_err(failed)?) {
             let message =
                 format!("{}: other users can read this token file (mode {mode:04o})", path.display());
@@ -85,7 +85,7 @@ impl TokenStore for TokenFiles {
     }
 }
 
-/// The mode of a file that users other than its owner can read or write.
+/// The mode of the file if users other than its owner can read or write it.
 fn shared(metadata: &fs::Metadata) -> Option<u32> {
     #[cfg(unix)]
     {

@@ -1,7 +1,7 @@
-//! Where a token comes from: the environment, `token_command`, or the [`Backend`] that `auth login` recorded.
+//! The sources of a token: the environment, `token_command`, or the [`Backend`] that `auth login` recorded.
 //!
-//! A command tries the sources by precedence and opens only the one that it uses: with the token in a variable, no
-//! keyring is called.
+//! A command uses the first configured source by precedence and opens no other: with the token in a variable, it does
+//! not access a keyring.
 
 mod backend;
 mod file;
@@ -22,20 +22,20 @@ trait TokenStore {
     /// Reads a token. Returns None if it does not exist.
     fn read(&self, account: &str, timeout: &Timeout) -> Result<Option<Secret>>;
 
-    /// Reads a token if that needs no prompt.
+    /// Reads a token if that requires no prompt.
     fn peek(&self, account: &str, timeout: &Timeout) -> Option<Secret>;
 
     /// Writes a token.
     fn write(&self, account: &str, secret: &Secret, timeout: &Timeout) -> Result<()>;
 
-    /// Removes a token. Returns whether there was one.
+    /// Removes a token. Returns whether it existed.
     fn remove(&self, account: &str, timeout: &Timeout) -> Result<bool>;
 }
 
-/// Where a token comes from. It stays with the token, so that an error can name it.
+/// The source of a token, kept with it so that an error can name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Typed or piped in.
+    /// The user's input, typed or piped.
     Given,
     /// An environment variable.
     Variable(String),
@@ -65,7 +65,8 @@ pub struct Token {
     pub source: Source,
 }
 
-/// Finds the token of a profile. None if it has no source; an error of kind [`Kind::Auth`] if the source has no token.
+/// Finds the token of a profile. None if no source is configured; an error of kind [`Kind::Auth`] if its source
+/// contains no token.
 pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Result<Option<Token>> {
     let Some(source) = source(settings, profile)? else { return Ok(None) };
     let secret = match &source {
@@ -80,8 +81,8 @@ pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Resul
     Ok(secret.map(|secret| Token { secret, source }))
 }
 
-/// The token of a profile if no prompt is needed, for background work such as completions. A `token_command`, which may
-/// ask on the terminal, and a locked keyring are not used.
+/// The token of a profile if no prompt is required, for background work such as completions. Skips a `token_command`,
+/// which may prompt on the terminal, and a locked keyring.
 pub fn without_prompt(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Option<Token> {
     let source = source(settings, profile).ok()??;
     let secret = match &source {
@@ -92,7 +93,7 @@ pub fn without_prompt(settings: &Settings, profile: &Profile, timeout: &Timeout)
     secret.map(|secret| Token { secret, source })
 }
 
-/// The source of a profile's token, which is not opened. None if it has none.
+/// The source of a profile's token, without opening it. None if no source is configured.
 pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> {
     let is_set = |source: &Source| match source {
         Source::Variable(name) => settings.env.get(name).is_some(),
@@ -103,8 +104,9 @@ pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> 
 
 /// The possible sources of a profile's token by precedence, including variables that are not set.
 ///
-/// A built-in profile is the account of the platform's official variables. Another profile may be another account, so
-/// they come last there, and only if it uses the vendor's own host: a token must not go to a foreign one.
+/// The platform's official variables belong to the account of the built-in profile. Another profile may be another
+/// account, so they come last for it, and only if it uses the vendor's own host: a token must not be sent to another
+/// host.
 fn sources(settings: &Settings, profile: &Profile) -> Result<Vec<Source>> {
     let official = || profile.spec.token_variables.iter().map(|name| Source::Variable((*name).to_owned()));
     let mut sources = Vec::new();
@@ -139,7 +141,7 @@ pub fn recorded(settings: &Settings, profile: &Profile) -> Result<Option<Backend
     Ok(Some(backend))
 }
 
-/// Hints for a missing token, or the source of a refused one.
+/// Hints for a missing token, or the source of a rejected one.
 pub fn hints(profile: &Profile, found: Option<&Token>) -> Vec<String> {
     match found {
         Some(Token { source: Source::Given, .. }) => Vec::new(),
@@ -169,14 +171,14 @@ fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout)
             Error::new(Kind::Auth, format!("{profile}: the token is no longer in {}", backend.title()));
         let error = error.hint(format!("run `haul auth login {profile}`"));
         if backend == Backend::KernelKeyring {
-            error.hint("the kernel removes a token that is not used for days, and all tokens at a reboot")
+            error.hint("the kernel removes a token that is unused for days, and all tokens at a reboot")
         } else {
             error
         }
     })
 }
 
-/// Removes a profile's token from a backend. Returns whether there was one.
+/// Removes a profile's token from a backend. Returns whether it existed.
 pub fn remove(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout) -> Result<bool> {
     backend.open(settings).remove(profile, timeout)
 }
@@ -188,7 +190,7 @@ fn run_command(profile: &str, words: &[String]) -> Result<Secret> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(failed("the command is empty".to_owned()));
     };
-    // A password manager may ask on the terminal. Piped input belongs to haul: `haul upload -` reads it.
+    // A password manager may prompt on the terminal. Piped input is for haul: `haul upload -` reads it.
     let input = if std::io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
     let output = Command::new(program)
         .args(arguments)

@@ -1,7 +1,7 @@
 //! Time limits for calls to keyrings.
 //!
-//! A keyring can wait for a person (its unlock prompt) or forever (a service that is stuck), and a call cannot be
-//! cancelled. So it runs on its own thread, which is never joined: the program exits without it.
+//! A keyring can wait for the user (its unlock prompt) or forever (a service that hangs), and a call cannot be
+//! cancelled. Each call therefore runs on its own thread, which is never joined: the program exits without it.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -10,14 +10,14 @@ use std::time::Duration;
 /// Time before the notice.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The time limit of a call to a keyring.
+/// The time limit for a call to a keyring.
 pub struct Timeout<'a> {
     pub(super) limit: Duration,
     notice: Option<&'a dyn Fn(&str)>,
 }
 
 impl<'a> Timeout<'a> {
-    /// Waits for `limit` at most, without a notice.
+    /// Waits at most for `limit`, without a notice.
     pub fn after(limit: Duration) -> Self {
         Self { limit, notice: None }
     }

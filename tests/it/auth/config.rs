@@ -20,7 +20,7 @@ fn mistakes_name_the_file_and_the_line() {
         home.line("ls").fails(2).says(&format!("{place}:{message}"));
     };
     check("a = 1\nb = = 2\n", "2: invalid TOML");
-    check("\nversion = 9\n", "2: unsupported version 9: this haul supports up to version 1");
+    check("\nversion = 9\n", "2: unsupported version 9: this version of haul supports up to version 1");
     check(
         "[profiles.w]\nprovider = 'xai'\ntoken = 'secret-text'\n",
         "3: tokens are not allowed in the config file",

@@ -88,7 +88,7 @@ fn there_is_no_prompt_without_a_terminal() {
     Sandbox::new()
         .line("-p xai auth login metorial")
         .fails(2)
-        .says("two profiles are named: xai and metorial");
+        .says("two different profiles are specified: xai and metorial");
 }
 
 #[test]

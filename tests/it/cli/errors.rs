@@ -137,8 +137,8 @@ fn invalid_settings_are_reported() {
     check!(env.haul(["ls", "--config", "token.toml"]), @"
     status 2
     --- err
-    error: token.toml:3: tokens are not allowed in the config file, and other users can read this one
-    hint: remove the line and create a new token: this one may have leaked
+    error: token.toml:3: tokens are not allowed in the config file, and other users can read this file
+    hint: remove the line and replace the token: it may have leaked
     hint: store the token with `haul auth login`, or set `token_command`
     ");
     check!(env.haul(["ls", "--base-url", "ftp://x", "-p", remote().name]), @r#"
