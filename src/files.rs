@@ -1,4 +1,4 @@
-//! Output files: resolving paths, replacing a file atomically, locks, and files without a name.
+//! Output files: resolving paths, replacing files atomically, locks and unnamed files.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
@@ -40,15 +40,15 @@ pub fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| path == Path::new(name))
 }
 
-/// Opens a [`Place::Stream`] for writing; a regular file behind a descriptor is appended to. Opening a pipe blocks until it
-/// has a reader.
+/// Opens a [`Place::Stream`] for writing; a regular file behind a descriptor is appended to. Opening a pipe blocks
+/// until it has a reader.
 pub fn open_stream(path: &Path) -> io::Result<File> {
     let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
     OpenOptions::new().write(true).append(is_file).open(path)
 }
 
-/// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file it links to is replaced. A new
-/// file has mode 0600; an existing one keeps its mode unless `private` is set.
+/// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file it links to is replaced. A
+/// new file has mode 0600; an existing one keeps its mode unless `private` is set.
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     let Place::File(path) = place(path)? else { return Err(io::Error::other("not a regular file")) };
     // A temporary file has mode 0600.
@@ -79,7 +79,7 @@ pub fn keep_mode(new: &File, old: &Metadata) {
         let owner = (old.uid(), old.gid());
         let is_same = || new.metadata().is_ok_and(|new| (new.uid(), new.gid()) == owner);
         let is_same = is_same() || (fchown(new, Some(owner.0), Some(owner.1)).is_ok() && is_same());
-        // Set-user-ID and set-group-ID are only valid for the same owner.
+        // Set-user-ID and set-group-ID are kept only for the same owner.
         let kept = if is_same { 0o7777 } else { 0o777 };
         // Some file systems do not support modes.
         let _ = new.set_permissions(fs::Permissions::from_mode(old.mode() & kept));
@@ -88,7 +88,7 @@ pub fn keep_mode(new: &File, old: &Metadata) {
     let _ = new.set_permissions(old.permissions());
 }
 
-/// The parent folder of a path, `.` if it has none.
+/// The parent folder of a path; `.` if the path has no parent.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
@@ -124,7 +124,7 @@ fn is_stream(_found: FileType) -> bool {
     false
 }
 
-/// Name of a file type other than a regular file, for messages.
+/// The name of a file type other than a regular file, for messages.
 pub fn kind(found: FileType) -> &'static str {
     #[cfg(unix)]
     {
@@ -170,16 +170,16 @@ fn lock(path: &Path, options: &OpenOptions) -> io::Result<Option<File>> {
         let file = options.open(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(None),
-            // On a file system without locks, two processes are not kept apart.
+            // A file system without locks does not protect against other processes.
             Err(TryLockError::Error(_)) => return Ok(Some(file)),
-            // The former owner may have renamed the file between opening and locking.
+            // The previous holder of the lock may have renamed the file between opening and locking.
             Ok(()) if is_at(&file, path) => return Ok(Some(file)),
             Ok(()) => {}
         }
     }
 }
 
-/// Whether this open file is at `path`.
+/// Whether `path` refers to this open file.
 #[cfg(unix)]
 pub fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -187,13 +187,13 @@ pub fn is_at(file: &File, path: &Path) -> bool {
     place(file.metadata()) == place(path.symlink_metadata())
 }
 
-/// Whether there is a file at `path`.
+/// Whether `path` exists.
 #[cfg(not(unix))]
 pub fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// Creates a file without a name, which disappears with the process unless it is linked. None if the file system does not
+/// Creates an unnamed file, which disappears with the process unless it is linked. None if the file system does not
 /// support that.
 #[cfg(target_os = "linux")]
 pub fn create_unnamed(folder: &Path) -> io::Result<Option<File>> {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn one_handle_at_a_time_and_only_the_file_of_that_name() {
+    fn one_handle_at_a_time_locks_the_file_with_this_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let first = lock_new(&path).unwrap().unwrap();
@@ -325,7 +325,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nothing_is_opened_through_a_link() {
+    fn links_are_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         let (path, elsewhere) = (folder.path().join("a"), folder.path().join("elsewhere"));
         std::os::unix::fs::symlink(&elsewhere, &path).unwrap();

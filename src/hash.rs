@@ -1,4 +1,4 @@
-//! Hashes of content: BLAKE3, SHA-256 and MD5, on the caller's thread or on one of their own.
+//! Hashes of content: BLAKE3, SHA-256 and MD5, computed on the caller's thread or on a separate one.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::{Checksums, hex};
 use crate::source::{CHUNK, read_chunks};
 
-/// Inputs that may wait for a hash thread.
+/// Maximum number of inputs in the queue of a hash thread.
 const QUEUE: usize = 3;
 
 /// A running hash.
@@ -63,7 +63,7 @@ impl Hasher {
         Self::cheapest(&stated)
     }
 
-    /// Its name among the [checksums](Checksums).
+    /// Its name in [`Checksums`].
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Blake3(_) => "blake3",
@@ -133,7 +133,7 @@ impl HashInput {
     }
 }
 
-/// A hash on a thread of its own: SHA-256 and MD5 are slower than disks and networks.
+/// A hash on its own thread: SHA-256 and MD5 are slower than disks and networks.
 pub struct HashThread {
     inputs: SyncSender<HashInput>,
     thread: JoinHandle<Result<Checksums>>,

@@ -1,10 +1,10 @@
-//! Sizes, times, durations and counts as text for people.
+//! Sizes, times, durations and counts as readable text.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A size in bytes with one decimal in units of 1000: `512 B`, `1.2 MB`. At most 8 characters.
+/// A size in bytes, with one decimal, in units of 1000: `512 B`, `1.2 MB`. At most 8 characters.
 pub fn size(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -37,7 +37,7 @@ pub fn relative(time: Timestamp, now: Timestamp) -> String {
     if seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
-/// A number with its noun: `1 file`, `3 files`. Only for nouns with a plural in s.
+/// A number with a noun: `1 file`, `3 files`. Only for nouns whose plural adds an s.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
@@ -58,7 +58,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// A measured or allowed time of a request, with a decimal below ten seconds: `0.4 s`, `12 s`, `2 min 30 s`,
+/// The duration or time limit of a request, with a decimal below ten seconds: `0.4 s`, `12 s`, `2 min 30 s`,
 /// `24 h 0 min`.
 pub fn waiting_time(time: Duration) -> String {
     let seconds = time.as_secs();

@@ -1,4 +1,4 @@
-//! Cancellation after a signal: one token, and one deadline for all cleanup.
+//! Cancellation after a signal, with one deadline for all cleanup.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,18 +50,18 @@ impl Interrupt {
         self.token.cancelled().await;
     }
 
-    /// The error of cancelled work.
+    /// The error for cancelled work.
     pub fn error(&self) -> Error {
         Error::interrupted(self.signal.get().copied().unwrap_or_default())
     }
 
-    /// Runs `work`. Drops it and returns [`error`](Self::error) if it is cancelled first.
+    /// Runs `work`. After a cancellation, drops it and returns [`error`](Self::error).
     pub async fn until_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.token.run_until_cancelled(work).await.unwrap_or_else(|| Err(self.error()))
     }
 
-    /// Runs `work`, which may block without end, on a thread of its own. A cancellation ends the wait; the thread may
-    /// run until the process exits.
+    /// Runs `work`, which may block forever, on its own thread. A cancellation ends the wait; the thread may run until
+    /// the process exits.
     pub async fn unblock<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -81,7 +81,7 @@ impl Interrupt {
         timeout_at(self.deadline(), work).await.ok()
     }
 
-    /// Waits for the deadline. Pending [`clean_up`](Self::clean_up) calls end at the same time: poll them first.
+    /// Waits for the deadline. Pending calls of [`clean_up`](Self::clean_up) end at the same time, so poll them first.
     pub async fn past_deadline(&self) {
         sleep_until(self.deadline()).await;
     }
@@ -92,7 +92,7 @@ impl Interrupt {
 }
 
 /// The signals that end the program. They keep their default effect until [`listen`](Self::listen) or the first call of
-/// [`next`](Self::next). A signal that was ignored when the program started, as `nohup` does, stays ignored.
+/// [`next`](Self::next). A signal that was ignored when the program started, for example by `nohup`, stays ignored.
 #[derive(Default)]
 pub struct Signals(Option<system::Signals>);
 
@@ -155,7 +155,7 @@ mod system {
         }
     }
 
-    /// The mask of ignored signals. Only Linux states it without unsafe code; elsewhere it is empty.
+    /// The mask of ignored signals. Without unsafe code it is available only on Linux; elsewhere it is empty.
     fn ignored() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

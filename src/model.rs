@@ -1,6 +1,6 @@
 //! The data model shared by all platforms.
 //!
-//! This module imports nothing else of the crate. `--json` prints [`File`], so its fields are a public contract.
+//! This module depends on no other module of the crate. `--json` prints [`File`], so its fields are a public contract.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -16,7 +16,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// A JSON object whose keys keep their order.
 pub type Object = Map<String, Value>;
 
-/// A platform's id of a file. Opaque: never parsed, always percent-encoded in a path.
+/// A platform's id of a file. It is opaque: never parsed, and always percent-encoded in a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -47,7 +47,7 @@ impl From<String> for FileId {
     }
 }
 
-/// The status words, in lowercase, of files that a platform has finished processing.
+/// The status words, in lowercase, for files that a platform has finished processing.
 #[derive(Clone, Copy, Debug)]
 pub struct StatusWords {
     /// The file is ready for use.
@@ -67,13 +67,13 @@ impl StatusWords {
     };
 }
 
-/// Whether two names are the same text: their bytes or their NFC forms are equal. macOS stores `é` as two characters, other
-/// systems as one.
+/// Whether two names are the same text: their bytes or their NFC forms are equal. macOS stores `é` as two characters,
+/// other systems as one.
 pub fn names_match(a: &str, b: &str) -> bool {
     a == b || a.nfc().eq(b.nfc())
 }
 
-/// The spellings under which a platform may know a name: as given, in NFC and in NFD, without duplicates.
+/// The possible spellings of a name on a platform: as given, in NFC and in NFD, without duplicates.
 pub fn spellings(name: &str) -> Vec<String> {
     let mut spellings = vec![name.to_owned()];
     for other in [name.nfc().collect(), name.nfd().collect()] {
@@ -119,7 +119,7 @@ impl fmt::Debug for Warn {
     }
 }
 
-/// Checksums reported by the platform, in lowercase hex. A checksum that is not reported is absent.
+/// Checksums reported by the platform, in lowercase hex. Other checksums are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Checksums {
@@ -193,7 +193,7 @@ pub struct File {
 }
 
 impl File {
-    /// The names of all fields in the order of `--json`; also what `--fields` and `--sort` accept.
+    /// The names of all fields in the order of `--json`; `--fields` and `--sort` accept the same names.
     pub const FIELDS: [&'static str; 17] = [
         "provider",
         "profile",
@@ -216,7 +216,7 @@ impl File {
 }
 
 impl File {
-    /// All fields and an additional one, for commands that add a field to the row of a file.
+    /// The names of all fields and an additional one, for commands that add a field to the row of a file.
     pub const fn fields_and(more: &'static str) -> [&'static str; Self::FIELDS.len() + 1] {
         let mut fields = [more; Self::FIELDS.len() + 1];
         let mut at = 0;
@@ -269,8 +269,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true, so that `a:b.txt` can
-    /// be a name.
+    /// Parses `[profile:][id:|name:]text`. A prefix is a profile only if `is_profile` returns true, so that `a:b.txt`
+    /// can be a name.
     pub fn parse(text: &str, is_profile: impl Fn(&str) -> bool) -> Self {
         let (profile, rest) = match text.split_once(':') {
             Some((prefix, rest)) if is_profile(prefix) => (Some(prefix.to_owned()), rest),
@@ -340,7 +340,7 @@ pub struct NewFile {
     pub source: Source,
     /// The name on the platform.
     pub name: String,
-    /// Size in bytes, measured when the upload was planned.
+    /// Size in bytes when the upload was planned.
     pub size: u64,
     /// Media type.
     pub content_type: String,
@@ -350,9 +350,9 @@ pub struct NewFile {
     pub metadata: Object,
     /// Lifetime after the upload.
     pub expires: Option<SignedDuration>,
-    /// Whether a replaced file keeps its name.
+    /// Whether replacing a file keeps its name.
     pub keeps_name: bool,
-    /// Identification that the platform stores with the file, from which an upload with a lost answer is found. Only
+    /// A value that the platform stores with the file, for finding an upload whose answer was lost. Only providers of
     /// platforms with such a field send it.
     pub mark: Option<String>,
 }
@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn fields_match_the_json_keys() {
-        let Value::Object(printed) = serde_json::to_value(File::default()).expect("a file serialises") else {
+        let Value::Object(printed) = serde_json::to_value(File::default()).expect("a file serializes") else {
             panic!("a file is an object")
         };
         assert_eq!(printed.keys().collect::<Vec<_>>(), File::FIELDS);
@@ -447,7 +447,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::unicode_not_nfc, reason = "names that are not")]
-    fn spellings_of_a_name_match() {
+    fn all_spellings_of_a_name_match() {
         let (composed, decomposed, mixed) = ("\u{e9}\u{e9}", "e\u{301}e\u{301}", "\u{e9}e\u{301}");
         assert_eq!(spellings("a.txt"), ["a.txt"]);
         assert_eq!(spellings(composed), [composed, decomposed]);

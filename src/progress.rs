@@ -1,4 +1,4 @@
-//! The progress of transfers. Transfers report to [`Progress`]; `ui` shows it.
+//! The progress of transfers, which they report to [`Progress`] and `ui` displays.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// Receives the progress of a transfer, or of one item of it.
+/// Receives the progress of a transfer or of one of its items.
 ///
 /// Positions are absolute: an attempt that starts over reports a smaller number.
 pub trait Progress: Send + Sync {
@@ -33,8 +33,8 @@ pub trait Progress: Send + Sync {
     /// Reports the number of bytes of this item transferred so far.
     fn at(&self, _bytes: u64) {}
 
-    /// Receives the bytes of an upload as they are read, with their `offset` in the file. Called on the reading thread. An
-    /// attempt that starts over begins at offset 0 again.
+    /// Receives the bytes of an upload as they are read, with their `offset` in the file. Called on the reading thread.
+    /// An attempt that starts over begins at offset 0 again.
     fn read(&self, _offset: u64, _bytes: &[u8]) {}
 
     /// Ends this item.

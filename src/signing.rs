@@ -47,7 +47,7 @@ impl Signer {
 
     fn mac(&self, text: &str) -> Hmac<Sha256> {
         let mac = Hmac::<Sha256>::new_from_slice(&self.key);
-        mac.expect("HMAC takes a key of any length").chain_update(text)
+        mac.expect("HMAC accepts keys of any length").chain_update(text)
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_key_purpose_or_length_is_refused() {
+    fn any_difference_invalidates_a_signature() {
         let signer = Signer::with_key(b"key");
         let signature = signer.sign("a 1");
         assert!(signer.verify("a 1", &signature));

@@ -1,4 +1,4 @@
-//! Reads the bytes of an upload and detects files that change during the read.
+//! Reads the bytes of an upload and detects files that change while they are read.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::model::Source;
 
-/// Bytes per read. Larger reads gain little and cost memory; 8 KiB, a common default, is 11 times slower.
+/// Bytes per read. Larger reads use more memory and are hardly faster; 8 KiB, a common default, is 11 times slower.
 pub const CHUNK: usize = 256 * 1024;
 
 /// Reads `from` to its end in chunks of up to `size` bytes, and passes each to `take`.
@@ -48,14 +48,13 @@ impl Opened {
         })
     }
 
-    /// Reads to the end and passes each chunk to `take`. A file that has changed since it was opened is an error at its
-    /// end.
+    /// Reads to the end and passes each chunk to `take`. Fails at the end if the file has changed since it was opened.
     pub fn read_all(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let file = match self {
             Self::Memory(bytes) => return if bytes.is_empty() { Ok(()) } else { take(&bytes) },
             Self::Disk(file) => file,
         };
-        // One more byte than expected shows that a file has grown.
+        // An additional byte shows that the file has grown.
         let expected = file.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(CHUNK);
         let size = CHUNK.min(expected.saturating_add(1));
         read_chunks(&file.file, size, |error| file.unreadable(error), take)?;
@@ -82,18 +81,18 @@ impl Watched {
         Ok(Self { file, path: path.to_owned(), opened })
     }
 
-    /// The size when it was opened; `None` for anything but a regular file.
+    /// The size when the file was opened; `None` unless it is a regular file.
     pub fn size(&self) -> Option<u64> {
         self.opened.is_file().then_some(self.opened.len())
     }
 
-    /// Continues at `position`.
+    /// Moves to `position`.
     pub fn start_at(&mut self, position: u64) -> Result<()> {
         self.file.seek(SeekFrom::Start(position)).map_err(|error| self.unreadable(error))?;
         Ok(())
     }
 
-    /// Fails if size or modification time have changed since the file was opened: the bytes may mix two versions.
+    /// Fails if the size or modification time has changed since the file was opened: the bytes may mix two versions.
     pub fn check(&self) -> Result<()> {
         let now = self.file.metadata().map_err(|error| self.unreadable(error))?;
         let same = now.len() == self.opened.len() && now.modified().ok() == self.opened.modified().ok();

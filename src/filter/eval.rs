@@ -1,6 +1,6 @@
 //! Evaluates a filter on a file.
 //!
-//! Nothing is allocated, except for a JSON number that is compared as text.
+//! Allocates memory only for a JSON number that is compared as text.
 
 use std::cmp::Ordering;
 
@@ -84,7 +84,7 @@ pub fn lookup<'a>(object: &'a Object, path: &str) -> Option<&'a Json> {
     })
 }
 
-/// Compares a value that is set. A comparison of types that do not fit is false.
+/// Compares a value that is set. Returns false if the types are incompatible.
 fn holds(field: &str, kind: Kind, found: &Found, op: Op, value: &Value, equality: Equality) -> bool {
     match (found, value) {
         (Found::Text(have), Value::Text(want)) => text_holds(field, kind, have, op, want, equality),
@@ -116,7 +116,7 @@ fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, equali
         (Json::Number(have), Value::Number(want)) => {
             ordered(have.as_f64().and_then(|have| have.partial_cmp(want)), op)
         }
-        // Platforms with text-only metadata keep numbers as text.
+        // Platforms with text-only metadata store numbers as text.
         (Json::String(have), Value::Number(want)) => {
             ordered(value::number(have).and_then(|have| have.partial_cmp(want)), op)
         }
@@ -132,7 +132,7 @@ fn json_holds(field: &str, kind: Kind, have: &Json, op: Op, want: &Value, equali
             let instant = have.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
             ordered(instant.map(|have| have.cmp(want)), op)
         }
-        // A number or a boolean compared as text: `:` matches the whole text unless there is a `*` at an end.
+        // A number or a boolean as text: `:` matches the whole text, unless the pattern starts or ends with `*`.
         (Json::Number(_) | Json::Bool(_), Value::Text(want)) => {
             let op =
                 if op == Op::Has && !want.starts_with('*') && !want.ends_with('*') { Op::Eq } else { op };
@@ -153,8 +153,8 @@ fn ordered(ordering: Option<Ordering>, op: Op) -> bool {
     })
 }
 
-/// Whether `text` contains `pattern`, ignoring case. With a `*` at the end it has to start with the rest of the
-/// pattern, with one at the start it has to end with it.
+/// Whether `text` contains `pattern`, ignoring case. If the pattern ends with `*`, the text must start with the rest of
+/// the pattern; if the pattern starts with `*`, the text must end with the rest.
 fn has(text: &str, pattern: &str) -> bool {
     if let Some(core) = pattern.strip_prefix('*') {
         return match core.strip_suffix('*') {
@@ -168,7 +168,7 @@ fn has(text: &str, pattern: &str) -> bool {
     }
 }
 
-/// The characters in lower case; some become several.
+/// The characters in lower case. One character can become several.
 fn folded(text: &str) -> impl DoubleEndedIterator<Item = char> {
     text.chars().flat_map(char::to_lowercase)
 }
@@ -202,7 +202,7 @@ fn wildcard(text: &str, pattern: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-    // The first occurrence of each part is the best: it leaves the most text for the others.
+    // The first occurrence of each part leaves the most text for the others.
     for part in middle.split('*') {
         let Some(at) = text.find(part) else { return false };
         text = &text[at + part.len()..];
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn has_looks_for_a_part_whatever_the_case() {
+    fn has_searches_for_a_part_ignoring_case() {
         let cases = [
             ("Report.pdf", "report", true),
             ("Report.pdf", "PDF", true),

@@ -1,4 +1,4 @@
-//! A filter as data: how it is built, what a platform can be sent of it, and how it is printed.
+//! A filter as data: building it, selecting the part for a platform, and printing it.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -8,8 +8,9 @@ use super::{Filter, glob, value};
 #[cfg(doc)]
 use crate::model::File;
 
-/// An expression. Parsed ones are in one form, that of [`Expr::all`], [`Expr::any`] and [`Expr::negated`]: no AND inside
-/// an AND, no OR inside an OR, no list of one, no NOT where a comparator expresses it; only a whole filter can be empty.
+/// An expression. The parser builds it with [`Expr::all`], [`Expr::any`] and [`Expr::negated`]: no AND inside an AND,
+/// no OR inside an OR, no list with one element, and no NOT where a comparator expresses it. Only a complete filter can
+/// be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// All of them; empty is true.
@@ -37,8 +38,8 @@ pub struct Comparison {
 /// A comparator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// `:` contains: a part of a text, with a `*` at an end as a wildcard. Parsed filters have it only with text, JSON
-    /// and [`Value::Present`]; elsewhere it means `=` and is parsed as such.
+    /// `:` searches for a part of a text; a `*` at the start or end is a wildcard. The parser uses it only with text,
+    /// JSON and [`Value::Present`]; elsewhere it means `=` and is parsed as `=`.
     Has,
     /// `=`
     Eq,
@@ -66,7 +67,7 @@ pub enum Value {
     Present,
     /// Text.
     Text(String),
-    /// A number: bytes of a size, with any unit applied.
+    /// A number. A size is in bytes, with its unit applied.
     Number(f64),
     /// An instant: a relative time is resolved when parsed.
     Time(Timestamp),
@@ -74,12 +75,12 @@ pub enum Value {
     Bool(bool),
 }
 
-/// How well a platform's answer fits a filter.
+/// The precision of a platform's answer to a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// The same files.
     Exact,
-    /// The same files and perhaps others.
+    /// The same files, and possibly others.
     Superset,
 }
 
@@ -114,7 +115,7 @@ impl Expr {
         if flat.len() == 1 { flat.remove(0) } else { Self::Or(flat) }
     }
 
-    /// The negation: another comparator if one has exactly that meaning, also for unset fields.
+    /// The negation: the opposite comparator if it has exactly this meaning, even for unset fields.
     #[must_use]
     pub fn negated(self) -> Self {
         let Self::Compare(Comparison { field, op, value }) = self else {
@@ -141,11 +142,11 @@ impl Expr {
         }
     }
 
-    /// The accepted part of an expression, true for at least the same files, and how well it fits the whole. `accept` says
-    /// how well a platform makes a comparison itself.
+    /// The accepted part of an expression, which is true for at least the same files, and its precision. `accept`
+    /// returns the precision with which a platform makes a comparison itself.
     ///
-    /// An AND keeps the accepted ones of its parts. An OR needs all of its parts and a NOT an exact operand: otherwise
-    /// the platform would leave out matching files.
+    /// An AND keeps its accepted parts. An OR requires all of its parts, and a NOT requires an exact operand: otherwise
+    /// the platform would omit matching files.
     pub fn native(
         &self,
         mut accept: impl FnMut(&Comparison) -> Option<Precision>,
@@ -184,15 +185,15 @@ fn worst(precisions: &[Precision]) -> Precision {
 }
 
 impl Filter {
-    /// The part of this filter that a platform can be sent, as in [`Expr::native`]. None if nothing narrows the listing.
+    /// The part of this filter for a platform, as in [`Expr::native`]. None if no part narrows the listing.
     pub fn native(&self, accept: impl FnMut(&Comparison) -> Option<Precision>) -> Option<Self> {
         self.expr.native(accept).map(|(expr, _)| Self { expr })
     }
 }
 
 impl Comparison {
-    /// The literal start that all matching values share: the start of a pattern, or the whole value of an `=`. None if
-    /// it is empty. Other values can have the same start.
+    /// The literal prefix of all matching values: the start of a pattern, or the whole value of an `=`. None if it is
+    /// empty. Other values can have the same prefix.
     pub fn prefix(&self) -> Option<String> {
         match (&self.value, self.op) {
             (Value::Text(text), Op::Glob) => {
@@ -225,8 +226,8 @@ impl Op {
 }
 
 impl fmt::Display for Filter {
-    /// The canonical spelling: parsing it gives the same filter if this one was parsed or built by this module. A filter
-    /// of every file prints as the empty text.
+    /// The canonical spelling. Parsing it gives the same filter if this filter was parsed or built by this module. A
+    /// filter that matches every file prints as empty text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.expr.fmt(f)
     }
@@ -285,7 +286,7 @@ impl fmt::Display for Value {
             Self::Text(text) if is_plain(text) => f.write_str(text),
             Self::Text(text) => quote(f, text),
             Self::Number(number) => f.write_str(&value::spell_number(*number)),
-            // Quoted, because other parsers of AIP-160 take a bare `:` for an operator.
+            // Quoted, because other parsers of AIP-160 treat a bare `:` as an operator.
             Self::Time(time) => write!(f, "\"{time}\""),
             Self::Bool(truth) => write!(f, "{truth}"),
         }
@@ -303,7 +304,7 @@ fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')
 }
 
-/// Whether a text needs no quotes: no other parser of AIP-160 would take it for anything but text.
+/// Whether a text needs no quotes, because every parser of AIP-160 treats it as text.
 fn is_plain(text: &str) -> bool {
     let word = text.chars().all(|c| c.is_alphanumeric() || "_-./*".contains(c));
     let special = ["", "*", "null", "true", "false", "AND", "OR", "NOT"].contains(&text);

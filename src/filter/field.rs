@@ -1,4 +1,4 @@
-//! The fields, their aliases, and the comparators that they take.
+//! The fields, their aliases and supported comparators.
 
 use super::Op;
 use super::problem::clipped;
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether a value can be less than another.
+    /// Whether its values are ordered.
     pub(super) const fn is_ordered(self) -> bool {
         matches!(self, Self::Size | Self::Time | Self::Json)
     }
@@ -45,17 +45,17 @@ impl Kind {
     }
 }
 
-/// Names that fields have on platforms, and their names here.
+/// The platforms' names for common fields, and the names in filters.
 const ALIASES: [(&str, &str); 4] =
     [("size_bytes", "size"), ("file_name", "name"), ("file_id", "id"), ("public_url", "url")];
 
-/// Fields that have keys.
+/// Fields that contain keys.
 const OBJECTS: [&str; 2] = ["metadata", "extra"];
 
 /// The checksums of a file.
 const CHECKSUMS: [&str; 3] = ["checksums.sha256", "checksums.md5", "checksums.blake3"];
 
-/// The name and kind of a field as typed. The error is a sentence and hints.
+/// The name and kind of a field as typed. The error is a message with hints.
 pub(super) fn resolve(typed: &str, platform: &[&str]) -> Result<(String, Kind), (String, Vec<String>)> {
     let name = ALIASES.iter().find(|(alias, _)| *alias == typed).map_or(typed, |(_, name)| name);
     if let Some(kind) = known(name) {
@@ -99,12 +99,12 @@ pub(super) fn known(name: &str) -> Option<Kind> {
     })
 }
 
-/// The kind of a platform's own field: a name in `_at` is an instant, others are words and ids.
+/// The kind of a platform's own field: an instant if the name ends in `_at`, else a word or id.
 pub(super) fn platform_kind(name: &str) -> Kind {
     if name.ends_with("_at") { Kind::Time } else { Kind::Exact }
 }
 
-/// Every name that can be typed alone: the fields that are not objects, and the platform's own.
+/// All names that can be used without a key: the fields that are not objects, and the platform's own.
 fn names<'a>(platform: &[&'a str]) -> Vec<&'a str> {
     let mut names: Vec<&'a str> = Vec::from(File::FIELDS);
     names.retain(|name| known(name).is_some());
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_of_a_file_can_be_compared_or_has_keys() {
+    fn every_field_can_be_compared_or_contains_keys() {
         for name in File::FIELDS {
             let keyed = ["checksums", "metadata", "extra"].contains(&name);
             assert_eq!(known(name).is_none(), keyed, "{name}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_name_is_found_and_a_far_one_is_not() {
+    fn only_a_similar_name_is_suggested() {
         assert_eq!(near("creatd_at", &[]).as_deref(), Some("created_at"));
         assert_eq!(near("Size", &[]).as_deref(), Some("size"));
         assert_eq!(near("user_defind_id", &["user_defined_id"]).as_deref(), Some("user_defined_id"));

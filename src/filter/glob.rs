@@ -1,20 +1,20 @@
 //! Shell patterns: `*` any text, `?` one character, `[a-z]` one of these, `[!a-z]` any other, `\` escapes a character,
 //! `{a,b}` alternatives. Case-sensitive. `/` is an ordinary character: platforms have no folders.
 //!
-//! Two kinds of patterns share the matcher. In patterns for names, a bracket or brace that is not closed and a brace
-//! without a comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs) those are errors, `**/`
-//! stands for any number of folders, also for none, and empty alternatives are ignored.
+//! Two kinds of patterns share the matcher. In patterns for names, an unclosed bracket or brace and a brace without a
+//! comma are ordinary characters, as in a shell. In patterns for [paths](PathGlobs), those are errors, `**/` stands for
+//! any number of folders, including none, and empty alternatives are ignored.
 //!
-//! Alternatives are expanded into several patterns, so that matching needs neither memory nor more than linear time per
-//! star.
+//! Alternatives are expanded into several patterns, so that matching allocates no memory and takes at most linear time
+//! per star.
 
-/// The longest pattern for names, in bytes.
+/// Maximum length of a pattern for names, in bytes.
 pub(super) const LONGEST: usize = 1024;
 
-/// The largest number of patterns that a pattern for names expands to.
+/// Maximum number of patterns that a pattern for names expands to.
 pub(super) const MOST: usize = 64;
 
-/// The same for a pattern for paths.
+/// Maximum number of patterns that a pattern for paths expands to.
 const MOST_OF_PATHS: usize = 1024;
 
 /// Patterns for paths.
@@ -22,7 +22,7 @@ const MOST_OF_PATHS: usize = 1024;
 pub struct PathGlobs(Vec<String>);
 
 impl PathGlobs {
-    /// Parses patterns. The error says what is wrong with one.
+    /// Parses patterns. The error describes the first invalid one.
     pub fn new(patterns: &[String]) -> Result<Self, String> {
         let mut all = Vec::new();
         for pattern in patterns {
@@ -34,7 +34,7 @@ impl PathGlobs {
         Ok(Self(all))
     }
 
-    /// Whether one of them matches.
+    /// Whether any of the patterns matches.
     pub fn is_match(&self, path: &str) -> bool {
         self.0.iter().any(|pattern| matches(pattern, path))
     }
@@ -50,7 +50,7 @@ enum Kind {
 /// Whether all of `text` matches the pattern. Braces are ordinary characters here.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern, text);
-    // The pattern after the last star, and the text at which it was last tried.
+    // The pattern after the last star, and the text where it was last tried.
     let mut retry: Option<(&str, &str)> = None;
     loop {
         if let Some(after) = pattern.strip_prefix('*') {
@@ -107,10 +107,10 @@ fn literal_of(element: &str) -> Option<char> {
     element.strip_prefix('\\').filter(|escaped| !escaped.is_empty()).unwrap_or(element).chars().next()
 }
 
-/// The text between the brackets that the pattern starts with; None if they are not closed.
+/// The text between the brackets at the start of the pattern; None if they are not closed.
 fn class(pattern: &str) -> Option<&str> {
     let inner = pattern.strip_prefix('[')?;
-    // A `]` in the first place is a member of the class.
+    // A `]` at the start is a member of the class.
     let first = inner.strip_prefix(['!', '^']).unwrap_or(inner);
     let skip = inner.len() - first.len() + first.chars().next()?.len_utf8();
     let end = skip + inner[skip..].find(']')?;
@@ -122,7 +122,7 @@ fn is_in_class(items: &str, c: char) -> bool {
     ranges(members.unwrap_or(items)).any(|(low, high)| (low..=high).contains(&c)) != members.is_some()
 }
 
-/// The members of a class as ranges, a single character as one of length 1.
+/// The members of a class as ranges; a single character is a range of length 1.
 fn ranges(members: &str) -> impl Iterator<Item = (char, char)> {
     let mut rest = members.chars();
     std::iter::from_fn(move || {
@@ -134,13 +134,13 @@ fn ranges(members: &str) -> impl Iterator<Item = (char, char)> {
     })
 }
 
-/// The only text that the pattern matches, if it has no wildcard.
+/// The only text that the pattern matches, if it contains no wildcard.
 pub(super) fn literal(pattern: &str) -> Option<String> {
     let (text, rest) = literal_start(pattern);
     rest.is_empty().then_some(text)
 }
 
-/// The text that everything matching starts with, and the rest of the pattern from its first wildcard on.
+/// The literal prefix of all matching texts, and the rest of the pattern from its first wildcard.
 pub(super) fn literal_start(pattern: &str) -> (String, &str) {
     let mut text = String::new();
     for (at, element) in elements(pattern) {
@@ -152,7 +152,7 @@ pub(super) fn literal_start(pattern: &str) -> (String, &str) {
     (text, "")
 }
 
-/// Returns what is wrong with a pattern for paths.
+/// Checks the syntax of a pattern for paths.
 fn check(pattern: &str) -> Result<(), String> {
     let mut depth = 0;
     for (_, element) in elements(pattern) {
@@ -179,7 +179,7 @@ fn check(pattern: &str) -> Result<(), String> {
     }
 }
 
-/// The patterns without braces that a pattern for names stands for; None if there are more than [`MOST`].
+/// Expands the braces of a pattern for names; None if the result has more than [`MOST`] patterns.
 pub(super) fn expand(pattern: &str) -> Option<Vec<String>> {
     expand_as(Kind::Names, pattern)
 }
@@ -219,17 +219,17 @@ fn expand_as(kind: Kind, pattern: &str) -> Option<Vec<String>> {
     Some(done)
 }
 
-/// The position of the first `**/` that is a component of its own.
+/// The position of the first `**/` that is a complete component.
 fn folders(pattern: &str) -> Option<usize> {
     let mut positions = elements(pattern).map(|(at, _)| at);
     positions.find(|at| pattern[*at..].starts_with("**/") && (*at == 0 || pattern[..*at].ends_with('/')))
 }
 
-/// The first group of braces of a pattern: its positions, and those of its own commas.
+/// The first group of braces in a pattern: its positions and the positions of its own commas.
 struct Braces {
     open: usize,
     commas: Vec<usize>,
-    /// None if it is not closed.
+    /// None if the group is not closed.
     close: Option<usize>,
 }
 
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_take_no_exponential_time() {
+    fn many_stars_do_not_take_exponential_time() {
         assert!(!matches(&"*a".repeat(500), &"a".repeat(499)));
         assert!(!matches(&format!("{}b", "*a".repeat(100)), &"a".repeat(10_000)));
     }
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_for_paths_have_folders_and_are_well_formed() {
+    fn patterns_for_paths_match_folders_and_are_checked() {
         let globs = |pattern: &str| PathGlobs::new(&[pattern.to_owned()]);
         let cases = [
             ("*.md", "sub/a.md", true),

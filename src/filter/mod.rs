@@ -1,26 +1,26 @@
 //! One expression language over files: AIP-160, in which OR binds tighter than AND.
 //!
-//! `size > 10MB AND name:report OR name:invoice` selects files over 10 MB whose name contains either word.
+//! `size > 10MB AND name:report OR name:invoice` selects files larger than 10 MB whose name contains either word.
 //!
 //! | field | `:` | `=` `!=` | `<` `<=` `>` `>=` | `~` |
 //! | --- | --- | --- | --- | --- |
 //! | `name`, `content_type`, `purpose`, `path`, `url` | a part, ignoring case; `x*` the start, `*x` the end | the whole text, case-sensitive | no | pattern |
 //! | `id`, `status`, `provider`, `profile`, `checksums.sha256`, `.md5`, `.blake3` | same as `=` | the whole text, case-sensitive (not in a checksum) | no | pattern |
 //! | `size` | same as `=` | bytes; `10MB` is 10^7, `10MiB` 10 · 2^20 | yes | no |
-//! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is its first in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
+//! | `created_at`, `updated_at`, `expires_at` | same as `=` | an instant; `2026-01-31` is the start of that day in UTC; `-7d`, `+24h`, `-1h30m` from now | yes | no |
 //! | `downloadable` | same as `=` | `true`, `false` | no | no |
-//! | `metadata.KEY`, `extra.KEY` | a part of a text, an item of an array, a key of an object, a whole number | a bare number or `true` by value (also if the platform keeps it as text), else as text | numbers by value, text by code point | no |
+//! | `metadata.KEY`, `extra.KEY` | a part of a text, an item of an array, a key of an object, a whole number | a bare number or `true` by value (even if the platform stores it as text), else as text | numbers by value, text by code point | no |
 //!
 //! - `= null`, `!= null` and `:*` (is set) work with every field. Any other comparison with an unset field is false,
 //!   except `!=`, which is true.
 //! - `~` matches a shell pattern: `*`, `?`, `[a-z]`, `{pdf,txt}`; case-sensitive. It is an extension of AIP-160.
-//! - `size_bytes`, `file_name`, `file_id` and `public_url` are `size`, `name`, `id` and `url`.
-//! - The caller names the fields that only one platform has ([`Filter::parse_with`]); their value is that key of
+//! - `size_bytes`, `file_name`, `file_id` and `public_url` are aliases of `size`, `name`, `id` and `url`.
+//! - The caller passes the fields that only one platform has ([`Filter::parse_with`]); their values are keys of
 //!   `extra`. A field that ends in `_at` is an instant, any other a word.
-//! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word is quoted: `metadata."my key"`.
+//! - Nested keys have dots: `metadata.author.name`. A key that is not a plain word must be quoted: `metadata."my key"`.
 //!
-//! A missing value is unset in this module. A field that a listing does not state at all is unknown: the providers
-//! refuse a filter on it before it is evaluated.
+//! This module treats a missing value as unset. A field that listings never return is unknown: the providers reject a
+//! filter on it before it is evaluated.
 
 mod eval;
 mod expr;
@@ -49,10 +49,10 @@ pub struct Filter {
 /// The meaning of `=` with names and media types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Equality {
-    /// The whole text, as in the table of this module.
+    /// The whole text must match, as in the table of this module.
     #[default]
     Exact,
-    /// `name =` takes each `*` for any text, and `content_type =` means the same as `content_type:`.
+    /// In `name =`, each `*` stands for any text; `content_type =` means the same as `content_type:`.
     Wildcards,
 }
 
@@ -67,12 +67,12 @@ impl Filter {
         value::time(text, now)
     }
 
-    /// Parses a filter that may also name fields of a single platform, such as `user_defined_id`.
+    /// Parses a filter that can also contain fields of a single platform, such as `user_defined_id`.
     pub fn parse_with(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
         parse::parse(text, now, platform_fields)
     }
 
-    /// Names that match a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard: exactly that name.
+    /// Names that match a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard, exactly that name.
     pub fn glob(pattern: &str) -> Result<Self> {
         let expr = parse::any_glob("name", pattern).map_err(Error::usage)?;
         let literal = match &expr {
@@ -103,7 +103,7 @@ impl Filter {
         let bound = |op, text: String| {
             Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Text(text) })
         };
-        // The upper bound is the least text that sorts after all of them: its last character is the next one.
+        // The upper bound is the smallest text that sorts after all of them: its last character is incremented.
         let chars: Vec<char> = start.chars().collect();
         let end = (0..chars.len()).rev().find_map(|at| {
             let next = (chars[at]..=char::MAX).nth(1)?;
@@ -113,13 +113,13 @@ impl Filter {
         Self { expr: Expr::all(bounds.into_iter().flatten().map(|(op, text)| bound(op, text)).collect()) }
     }
 
-    /// Media types that contain this: `pdf`, `image/*`.
+    /// Media types that contain this text: `pdf`, `image/*`.
     pub fn type_has(text: &str) -> Self {
         let value = Value::Text(text.to_owned());
         Self { expr: Expr::Compare(Comparison { field: "content_type".to_owned(), op: Op::Has, value }) }
     }
 
-    /// A time before or after another: `op` is one of `<`, `<=`, `>`, `>=`.
+    /// Times before or after this one: `op` is one of `<`, `<=`, `>`, `>=`.
     pub fn time(field: &str, op: Op, time: Timestamp) -> Self {
         Self { expr: Expr::Compare(Comparison { field: field.to_owned(), op, value: Value::Time(time) }) }
     }
@@ -140,12 +140,12 @@ impl Filter {
         self.matches_as(file, Equality::Exact)
     }
 
-    /// The same with another meaning of `=`.
+    /// Like [`matches`](Self::matches), with another meaning of `=`.
     pub fn matches_as(&self, file: &File, equality: Equality) -> bool {
         eval::matches(&self.expr, file, equality)
     }
 
-    /// The conditions that all have to hold: the parts of the outermost AND, or the whole expression.
+    /// The conditions that must all be true: the parts of the outermost AND, or the whole expression.
     pub fn conditions(&self) -> &[Expr] {
         match &self.expr {
             Expr::And(parts) => parts,
@@ -153,7 +153,7 @@ impl Filter {
         }
     }
 
-    /// The comparisons that all have to hold: the filter itself, or the parts of its outermost AND.
+    /// The comparisons that must all be true: the filter itself, or the parts of its outermost AND.
     pub fn conjuncts(&self) -> Vec<&Comparison> {
         fn collect<'a>(expr: &'a Expr, into: &mut Vec<&'a Comparison>) {
             match expr {

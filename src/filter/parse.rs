@@ -22,10 +22,10 @@ use super::problem::{Problem, clipped};
 use super::{Comparison, Expr, Filter, Op, Value, glob, value};
 use crate::error::Result;
 
-/// The longest filter, in bytes.
+/// Maximum length of a filter, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// The deepest nesting of parentheses.
+/// Maximum nesting depth of parentheses.
 const DEEPEST: usize = 100;
 
 type Parsed<T> = std::result::Result<T, Problem>;
@@ -44,7 +44,7 @@ struct Parser<'a> {
     at: usize,
     now: Timestamp,
     platform: &'a [&'a str],
-    /// Open parentheses.
+    /// The number of open parentheses.
     depth: usize,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Parser<'a> {
             return Ok(Expr::And(Vec::new()));
         }
         let expr = self.expr()?;
-        // Only a closing parenthesis ends an expression before the end of the text.
+        // Before the end of the text, only a closing parenthesis ends an expression.
         if self.rest().is_empty() { Ok(expr) } else { Err(self.here("unmatched `)`")) }
     }
 
@@ -222,7 +222,7 @@ impl<'a> Parser<'a> {
         Ok(Word { text: text.to_owned(), quoted: false, at, end: self.at })
     }
 
-    /// A quoted text. A backslash escapes a quote or a backslash, and is literal before anything else.
+    /// A quoted text. A backslash escapes a quote or a backslash; before any other character it is literal.
     fn quoted(&mut self) -> Parsed<String> {
         let open = self.at;
         let mut characters = self.rest().char_indices();
@@ -284,8 +284,8 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace()
 }
 
-/// Builds a comparison in its canonical form: `:` becomes `=` where both mean the same, `= *` becomes `:*`, `!= *` becomes
-/// `= null`, and a pattern with braces becomes several.
+/// Builds a comparison in its canonical form: `:` becomes `=` where both mean the same, `= *` becomes `:*`, `!= *`
+/// becomes `= null`, and a pattern with braces becomes several.
 fn build(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed<Expr> {
     let refuse = |what: &str| Err(word.problem(format!("`{}` does not apply to {what}", op.symbol())));
     let shown = clipped(field);
@@ -348,7 +348,7 @@ fn typed(field: &str, kind: Kind, op: Op, word: &Word, now: Timestamp) -> Parsed
     })
 }
 
-/// `field ~ pattern`: one comparison for each alternative in braces. The error is a sentence.
+/// `field ~ pattern`: one comparison for each alternative in braces. The error is a message.
 pub(super) fn any_glob(field: &str, pattern: &str) -> std::result::Result<Expr, String> {
     if pattern.len() > glob::LONGEST {
         return Err(format!("the pattern is {} bytes long; the maximum is {}", pattern.len(), glob::LONGEST));

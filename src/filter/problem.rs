@@ -1,4 +1,4 @@
-//! Errors in the text of a filter: a sentence with the column, the text, and carets under the mistake.
+//! Errors in the text of a filter: a message with the column, the text, and carets below the mistake.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -14,7 +14,7 @@ pub(super) struct Problem {
     pub at: usize,
     /// Its end, in bytes.
     pub end: usize,
-    /// The sentence.
+    /// The message.
     pub what: String,
     /// Hints.
     pub hints: Vec<String>,
@@ -30,8 +30,8 @@ impl Problem {
         self
     }
 
-    /// The error: a sentence with the column (in characters, from 1); its details are the text around the mistake and
-    /// carets under it. Control characters are escaped.
+    /// The error: a message with the column (in characters, from 1), with the text around the mistake and carets below
+    /// it as details. Control characters are escaped.
     pub(super) fn in_text(self, text: &str) -> Error {
         let (before, rest) = text.split_at(self.at);
         let (wrong, after) = rest.split_at(self.end.saturating_sub(self.at));
@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-/// The start of a text, with an ellipsis if more follows. Invisible characters are escaped.
+/// The start of a text, with an ellipsis if it is cut off. Invisible characters are escaped.
 pub(super) fn clipped(text: &str) -> String {
     let mut characters = text.chars();
     let start: String = characters.by_ref().take(CONTEXT).collect();
@@ -58,7 +58,7 @@ pub(super) fn clipped(text: &str) -> String {
     format!("{}{more}", visible(&start))
 }
 
-/// Escapes characters that a terminal would not show in their place.
+/// Escapes characters that a terminal would not display, or would display elsewhere.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_is_under_the_mistake() {
+    fn the_caret_is_below_the_mistake() {
         assert_eq!(details("name = a b", 9, 10), ["name = a b", "         ^"]);
         assert_eq!(details("日本 = x", 6, 7), ["日本 = x", "    ^"]);
         assert_eq!(details("a\u{1b}b c", 4, 5), ["a\\u{1b}b c", "         ^"]);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_shown_in_part() {
+    fn a_long_text_is_cut_off() {
         let text = format!("{}!{}", "a".repeat(1000), "b".repeat(1000));
         let line = format!("…{}!{}…", "a".repeat(40), "b".repeat(40));
         assert_eq!(details(&text, 1000, 1001), [line, format!("{}^", " ".repeat(41))]);

@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// The first integer that a float cannot distinguish from the next.
+/// The smallest integer that a float cannot distinguish from the next.
 const EXACT: u64 = 1 << 53;
 
 /// Bytes, with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20.
@@ -30,7 +30,7 @@ fn absolute(text: &str) -> Option<Timestamp> {
     if let Ok(instant) = text.parse() {
         return Some(instant);
     }
-    // A text with an offset is malformed here; the civil parsers would ignore the offset.
+    // Any text with an offset is invalid at this point, because the civil parsers would ignore the offset.
     if text.contains(['Z', 'z', '[', '+']) {
         return None;
     }
@@ -41,7 +41,7 @@ fn absolute(text: &str) -> Option<Timestamp> {
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// A sign, then numbers with units: weeks, days (of 24 hours), hours, minutes, seconds.
+/// A sign, followed by numbers with units: weeks, days (of 24 hours), hours, minutes, seconds.
 fn relative(text: &str) -> Option<SignedDuration> {
     let (sign, mut rest) = match text.split_at_checked(1)? {
         ("-", rest) => (-1, rest),
@@ -68,8 +68,8 @@ fn relative(text: &str) -> Option<SignedDuration> {
     }
 }
 
-/// A finite number as JSON spells it. `007` is more likely a code than a number, and an integer that a float cannot hold
-/// stays text.
+/// A finite number in the syntax of JSON. `007` is probably a code and stays text, as does an integer that a float
+/// cannot represent.
 pub(super) fn number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let leading_zero = matches!(digits.as_bytes(), [b'0', b'0'..=b'9', ..]);
@@ -82,7 +82,7 @@ pub(super) fn number(word: &str) -> Option<f64> {
     word.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// The spelling of a number that [`number`] and [`size`] parse to the same number.
+/// Spells a number so that [`number`] and [`size`] parse the same number.
 pub(super) fn spell_number(number: f64) -> String {
     if number.abs() >= 9_007_199_254_740_992.0 { format!("{number:e}") } else { format!("{number}") }
 }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_spelled_as_in_json() {
+    fn a_number_has_the_syntax_of_json() {
         for (word, expected) in
             [("0", 0.0), ("-1.5", -1.5), ("1e3", 1000.0), ("9007199254740991", 9_007_199_254_740_991.0)]
         {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spelled_number_is_parsed_to_itself() {
+    fn parsing_a_spelled_number_returns_the_number() {
         for value in [0.0, -1.5, 1e300, 1e-300, 9_007_199_254_740_992.0, 9_007_199_254_740_991.0, 0.1] {
             assert_eq!(number(&spell_number(value)), Some(value));
         }

@@ -1,4 +1,4 @@
-//! Answers: their JSON, the errors that they state, and the errors of requests without a complete answer.
+//! Answers: their JSON, the errors in them, and the errors of requests without a complete answer.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -19,11 +19,11 @@ use crate::human::waiting_time;
 /// Maximum length of a platform's message, in characters.
 const LONGEST: usize = 300;
 
-/// Maximum number of objects in an answer. A parsed object takes up to a kilobyte, a hundred times its minimum on the wire,
-/// so that the longest answer could exceed a machine's memory.
+/// Maximum number of objects in an answer. A parsed object takes up to a kilobyte, a hundred times its minimum size on
+/// the wire, so without a limit the largest accepted answer could exceed a machine's memory.
 pub(super) const MAX_OBJECTS: usize = 1 << 20;
 
-/// Common headers with the id of a request, the most reliable first.
+/// Common headers that contain the id of a request, the most reliable first.
 const REQUEST_IDS: [&str; 6] =
     ["x-request-id", "request-id", "x-amz-request-id", "x-correlation-id", "x-trace-id", "cf-ray"];
 
@@ -41,13 +41,14 @@ fn kind_of(status: u16) -> Kind {
     }
 }
 
-/// The error of an answer, and whether a retry is useless. `own`: the answer comes from the profile's own origin.
+/// The error in an answer, and whether a retry is useless. `own`: the answer comes from one of the profile's own
+/// origins.
 pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, bool) {
     let problem = (config.read_problem)(reply).or_else(|| read(reply)).unwrap_or_default();
     let kind = problem.kind.unwrap_or_else(|| kind_of(reply.status));
     let mut sentence = clean(&problem.message);
     if let Some(token) = config.token.as_ref().map(crate::secret::Secret::expose).filter(|t| !t.is_empty()) {
-        // Some platforms include the refused token.
+        // Some platforms include the rejected token.
         sentence = sentence.replace(token, "***");
     }
     if sentence.is_empty() {
@@ -92,7 +93,7 @@ pub(super) fn read(reply: &Reply) -> Option<Problem> {
     (!message.is_empty()).then_some(Problem { message, is_final, kind: None })
 }
 
-/// Whether a body has OpenAI's code for a spent quota, which others use, too.
+/// Whether a body contains OpenAI's code for an exhausted quota, which other platforms also use.
 fn is_spent(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     [&body["error"]["code"], &body["error"]["type"], &body["code"]]
@@ -155,7 +156,7 @@ fn join(parts: impl Iterator<Item = String>) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// The first line of text or HTML with words: a title, an XML message, else the first text between tags.
+/// The first line of text or HTML that contains words: a title, an XML message, else the first text between tags.
 fn first_line(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     for tag in ["title", "message"] {
@@ -171,7 +172,7 @@ fn first_line(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
-            // Any other `<` is text.
+            // A `<` that begins no tag is text.
             '<' => {
                 let begins = |next: &char| next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?');
                 in_tag |= characters.peek().is_some_and(begins);
@@ -215,14 +216,14 @@ fn clean(text: &str) -> String {
     clean
 }
 
-/// Whether an answer has more than [`MAX_OBJECTS`] objects. Braces in strings count, too, which makes no difference for the
-/// answers of any platform.
+/// Whether an answer has more than [`MAX_OBJECTS`] objects. Braces in strings also count, which makes no difference for
+/// the answers of any platform.
 pub(super) fn has_too_many_objects(body: &[u8]) -> bool {
     body.len() > MAX_OBJECTS && memchr::memchr_iter(b'{', body).take(MAX_OBJECTS + 1).count() > MAX_OBJECTS
 }
 
-/// A struct from a JSON object. Serde also accepts an array, one element for each field: `[null,null]` would be an empty
-/// list.
+/// A struct that is decoded only from a JSON object. Serde also accepts an array with one element for each field:
+/// `[null,null]` would be an empty list.
 pub(super) struct JsonObject<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
@@ -241,12 +242,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     }
 }
 
-/// The failure of a request with an error of the transport.
+/// The failure for an error of the transport.
 pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, fully_sent: bool) -> Failure {
     let (place, platform) = (place(url), config.platform);
     let never_left = error.is_connect();
     let timed_out = error.is_timeout();
-    // Without the URL: its query may hold a signature.
+    // Without the URL: its query may contain a signature.
     let error = error.without_url();
     if let Some(why) = find::<rustls::Error>(&error).filter(|_| never_left) {
         let (reason, other_authority) = tls::explain(why);
@@ -267,7 +268,7 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The failure of a request without an answer in time.
+/// The failure of a request that got no answer in time.
 pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: bool) -> Failure {
     let error = unreachable(format!(
         "{} at {} did not respond within {}",
@@ -279,14 +280,14 @@ pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: b
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The error of an incomplete content, which a new request can continue.
+/// The error for an incomplete body, which a new request can resume.
 pub(super) fn broken(platform: &str, error: reqwest::Error) -> Error {
     let source = error.without_url();
     unreachable(format!("{platform} closed the connection in the middle of the content"))
         .caused_by(Explained { reason: innermost(&source), source })
 }
 
-/// Whether a body is invalid and not just incomplete: a wrong chunk header, bad gzip.
+/// Whether a body is invalid rather than incomplete: a wrong chunk header, bad gzip.
 pub(super) fn is_nonsense(error: &reqwest::Error) -> bool {
     find::<io::Error>(error)
         .is_some_and(|io| matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
@@ -313,7 +314,7 @@ fn place(url: &Url) -> String {
 #[derive(Debug)]
 struct Explained {
     reason: String,
-    /// Without its URL, which may hold a signature.
+    /// Without its URL, which may contain a signature.
     source: reqwest::Error,
 }
 
@@ -329,7 +330,7 @@ impl StdError for Explained {
     }
 }
 
-/// The first error of type `T` in a chain, also inside an [`io::Error`], whose `source` skips the error that it wraps.
+/// The first error of type `T` in a chain, even inside an [`io::Error`], whose `source` skips the error that it wraps.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -346,7 +347,7 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// The message of the innermost error, which has the reason.
+/// The message of the innermost error, which contains the reason.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut last = error;
     while let Some(next) = last.source() {
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn every_common_shape_is_read() {
+    fn every_common_error_body_is_read() {
         for (body, expected) in [
             (r#"{"detail":"File not found"}"#, "File not found"),
             (
@@ -406,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_quota_is_final() {
+    fn an_exhausted_quota_is_final() {
         let is_final = |status, code: &str| {
             let body = format!(r#"{{"error":{{"message":"too much","type":"{code}","code":"{code}"}}}}"#);
             read(&Reply { status, body: body.into(), ..Reply::default() }).unwrap().is_final
@@ -417,14 +418,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_is_one_short_line_without_control_characters() {
+    fn a_message_is_one_short_line_without_control_characters() {
         assert_eq!(clean("a\r\nb\tc\u{1b}[31m."), "a b c\\u{1b}[31m");
         assert_eq!(clean(&"x".repeat(1000)).chars().count(), LONGEST + 1);
     }
 
     proptest::proptest! {
         #[test]
-        fn no_body_is_too_strange(body in proptest::prelude::any::<Vec<u8>>()) {
+        fn any_body_is_accepted(body in proptest::prelude::any::<Vec<u8>>()) {
             let reply = Reply { status: 500, body: body.into(), ..Reply::default() };
             if let Some(problem) = read(&reply) {
                 proptest::prop_assert!(!clean(&problem.message).chars().any(char::is_control));
@@ -432,20 +433,20 @@ mod tests {
         }
 
         #[test]
-        fn no_markup_is_too_strange(body in "(<|>|/|title|message|&amp;|ß|İ| |\n|x){0,30}") {
+        fn any_markup_is_accepted(body in "(<|>|/|title|message|&amp;|ß|İ| |\n|x){0,30}") {
             first_line(&body);
         }
     }
 
     #[test]
-    fn a_million_objects_are_not_too_many() {
+    fn a_million_objects_are_accepted() {
         assert!(!has_too_many_objects("{}".repeat(MAX_OBJECTS).as_bytes()));
         assert!(has_too_many_objects("{}".repeat(MAX_OBJECTS + 1).as_bytes()));
         assert!(!has_too_many_objects("x".repeat(MAX_OBJECTS + 1).as_bytes()));
     }
 
     #[test]
-    fn an_array_is_no_object() {
+    fn an_array_is_not_an_object() {
         #[derive(serde::Deserialize)]
         struct Page {
             data: Option<Vec<u8>>,

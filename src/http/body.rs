@@ -1,4 +1,4 @@
-//! Request bodies: read, encoded and passed to the transport in constant memory.
+//! Request bodies, which are read, encoded and passed to the transport in constant memory.
 
 use std::io::{self, Read as _};
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::model::Source;
 use crate::progress::Progress;
 use crate::source::{CHUNK, Watched};
 
-/// Bodies up to this size are read without a thread, which would cost more than the read.
+/// Bodies up to this size are read without a thread, because a thread costs more than the read.
 const SMALL: u64 = 64 * 1024;
 /// Buffers in flight per body.
 const BUFFERS: usize = 4;
@@ -54,7 +54,7 @@ impl SendState {
         })
     }
 
-    /// Whether the transport has the last byte, so that the server may have received it.
+    /// Whether the transport has the last byte. The server may then have received it.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
@@ -64,8 +64,8 @@ impl SendState {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops the body when its answer is no longer needed. The transport would otherwise send the rest, and keep it in
-    /// memory while a silent server keeps the connection.
+    /// Stops the body when its answer is no longer needed. Otherwise the transport would send the rest, or keep it in
+    /// memory while the server does not respond.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -74,7 +74,7 @@ impl SendState {
         }
     }
 
-    /// Records that bytes moved.
+    /// Records that bytes have moved.
     pub(super) fn moved(&self) {
         *self.last_sign.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
@@ -89,7 +89,7 @@ impl SendState {
     }
 }
 
-/// Bytes of a body, and the position in its file pieces after them.
+/// Bytes of a body, and the position in the file pieces after these bytes.
 struct Chunk {
     bytes: Bytes,
     position: u64,
@@ -159,7 +159,7 @@ impl Stream for Outgoing {
     }
 }
 
-/// A buffer that the transport uses. It returns to the reader after it is sent.
+/// A buffer in use by the transport. It returns to the reader after it is sent.
 struct Lent {
     space: Vec<u8>,
     filled: usize,
@@ -179,8 +179,8 @@ impl Drop for Lent {
     }
 }
 
-/// Reads a body on a thread of its own, which ends with the body, when the receiver is dropped or when the attempt is
-/// abandoned.
+/// Reads a body on its own thread, which ends at the end of the body, when the receiver is dropped, or when the attempt
+/// is abandoned.
 fn spawn_reader(
     body: Body,
     state: Arc<SendState>,
@@ -208,8 +208,8 @@ fn spawn_reader(
         if let Err(error) = result {
             let broken = io::Error::other(error.message().to_owned());
             state.fail(error);
-            // The body is shorter than announced: the transport drops the connection, and the server sees an incomplete
-            // body.
+            // The body is shorter than its declared length: the transport drops the connection, and the server sees an
+            // incomplete body.
             let _ = sender.blocking_send(Err(broken));
         }
         active.fetch_sub(1, Ordering::Relaxed);
@@ -229,8 +229,8 @@ fn source_start(body: &Body) -> u64 {
     from.unwrap_or_default()
 }
 
-/// Fills buffers with a body. `take` gets each buffer, its filled length and the position in the file pieces, and returns
-/// whether to continue. A buffer has room for at least four bytes.
+/// Fills buffers with a body. `take` gets each buffer, its filled length and the position in the file pieces, and
+/// returns whether to continue. A buffer has room for at least four bytes.
 fn feed(
     body: &Body,
     progress: &dyn Progress,
@@ -245,7 +245,7 @@ fn feed(
         let mut filled = 0;
         while let Some(reader) = &mut piece {
             if reader.left == 0 {
-                // Before the last bytes are sent: a changed file must not arrive as a complete one.
+                // Checked before the last bytes are sent: a changed file must not arrive complete.
                 reader.check()?;
                 piece = pieces.next().transpose()?;
                 continue;
@@ -264,7 +264,7 @@ fn feed(
 struct PieceReader<'a> {
     from: PieceSource<'a>,
     left: u64,
-    /// Buffer for bytes that are encoded to base64; empty if they are not.
+    /// Buffer for bytes to encode in base64; empty without encoding.
     scratch: Vec<u8>,
 }
 
@@ -292,7 +292,7 @@ impl<'a> PieceReader<'a> {
                 let range = usize::try_from(from).ok().zip(usize::try_from(from + len).ok());
                 let part = range.and_then(|(from, to)| bytes.get(from..to));
                 let part =
-                    part.ok_or_else(|| Error::failed("the content is shorter than its stated size"))?;
+                    part.ok_or_else(|| Error::failed("the content is shorter than its declared size"))?;
                 return Ok(Self {
                     from: PieceSource::Memory(part, true),
                     left: len,
@@ -312,7 +312,7 @@ impl<'a> PieceReader<'a> {
         Ok(Self { from: PieceSource::Disk(file), left: len, scratch: scratch(base64) })
     }
 
-    /// Fills `space` and returns the number of bytes; None if there is not enough room.
+    /// Fills `space` and returns the number of bytes; None if the space is too small.
     fn fill(
         &mut self,
         space: &mut [u8],
@@ -346,7 +346,7 @@ impl<'a> PieceReader<'a> {
         if !encode {
             return Ok(Some(count));
         }
-        // There is room: four characters for every three bytes.
+        // The space is sufficient: four characters for every three bytes.
         let written = STANDARD.encode_slice(&self.scratch[..count], space);
         written.map(Some).map_err(|error| Error::failed("base64 encoding failed").caused_by(error))
     }
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
 
-    /// Everything that [`feed`] fills into buffers of a size.
+    /// All bytes that [`feed`] writes to buffers of this size.
     fn wire(body: &Body, size: usize) -> Vec<u8> {
         let mut all = Vec::new();
         let take = |space: Vec<u8>, filled, _| {
@@ -383,7 +383,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_was_described(
+        fn a_body_contains_its_pieces(
             content in prop::collection::vec(any::<u8>(), 0..3000),
             cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<bool>()), 0..6),
             size in 4_usize..300,
@@ -410,7 +410,7 @@ mod tests {
         }
 
         #[test]
-        fn stretches_of_a_multiple_of_three_join_to_one_text(
+        fn base64_pieces_of_a_multiple_of_three_bytes_form_one_text(
             content in prop::collection::vec(any::<u8>(), 0..2000),
             triples in 1_u64..100,
             size in 4_usize..300,

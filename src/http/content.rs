@@ -11,26 +11,26 @@ use super::{Config, ContentStream, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
 use crate::human;
 
-/// The headers of a range request. A weak validator is left out, because it does not identify the bytes.
+/// The headers of a range request. A weak validator is omitted, because it does not identify the bytes.
 pub(super) fn range_headers(range: &Range) -> Vec<(&'static str, String)> {
     let mut headers = vec![("range", format!("bytes={}-", range.from))];
     headers.extend(range.validator.clone().filter(|v| !is_weak(v)).map(|v| ("if-range", v)));
     headers
 }
 
-/// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. All bytes are then
-/// from the previous answer, so that the version matters only if that answer stated another size.
+/// Whether a 416 confirms that the content ends where the range starts, so that no bytes are missing. The previous
+/// answer then contained all bytes, so the version matters only if that answer declared another size.
 pub(super) fn is_complete(range: &Range, headers: &HeaderMap) -> bool {
     let whole: Option<u64> =
         text(headers, "content-range").and_then(|text| text.strip_prefix("bytes */")?.trim().parse().ok());
     let ours = range.validator.as_deref();
     let differs = ours.zip(validator(headers)).is_some_and(|(ours, theirs)| opaque(ours) != opaque(&theirs));
-    // A server compares `If-Range` before the range, and sends all bytes of another version.
+    // A server evaluates `If-Range` before the range, and sends all bytes of another version.
     let is_same = ours.is_some_and(|validator| !is_weak(validator));
     whole == Some(range.from) && !differs && (is_same || range.total.is_none_or(|total| total == range.from))
 }
 
-/// Content without bytes, for a caller that has all of them.
+/// Empty content, for a caller that already has all bytes.
 pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> ContentStream {
     ContentStream {
         start: range.from,
@@ -136,7 +136,7 @@ mod tests {
     use crate::secret::Secret;
 
     #[test]
-    fn a_content_range_must_start_where_asked_and_end_at_the_end() {
+    fn a_content_range_must_start_at_the_requested_byte_and_end_at_the_end() {
         assert_eq!(check_range(5, "bytes 5-9/10"), Some(5));
         assert_eq!(check_range(5, "bytes 5-9/*"), Some(5));
         for wrong in [
@@ -169,7 +169,7 @@ mod tests {
         prop_oneof![0u64..20, Just(u64::MAX), Just(u64::MAX - 1), any::<u64>()]
     }
 
-    /// Texts that look like a header of numbers more or less.
+    /// Texts that resemble a header with numbers.
     fn soup() -> impl Strategy<Value = String> {
         const PARTS: &[&str] = &[
             "bytes",
@@ -214,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn properties_a_range_is_taken_only_from_where_it_was_asked_to_the_end() {
+    fn properties_a_range_is_accepted_only_from_the_requested_byte_to_the_end() {
         let inputs = (number(), number(), number(), prop::option::of(number()));
-        holds("content-range: from where it was asked to the end", inputs, |(asked, first, last, whole)| {
+        holds("content-range: from the requested byte to the end", inputs, |(asked, first, last, whole)| {
             let text =
                 format!("bytes {first}-{last}/{}", whole.map_or("*".to_owned(), |whole| whole.to_string()));
             let length = u128::from(last) + 1;
@@ -229,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn properties_no_header_is_too_strange() {
+    fn properties_any_header_is_accepted() {
         let inputs = (number(), soup(), soup(), 100u16..600);
         holds(
-            "content-range, retry-after, etag: no header is too strange",
+            "content-range, retry-after, etag: any header is accepted",
             inputs,
             |(from, one, other, status)| {
                 if let Some(length) = check_range(from, &one) {
-                    // An accepted header has the only form of the standard.
+                    // An accepted header has the form that the standard requires.
                     let span = one.trim().strip_prefix("bytes ").and_then(|rest| rest.split_once('/'));
                     let (first, last) = span.and_then(|(span, _)| span.split_once('-')).unwrap_or_default();
                     let number = |text: &str| text.trim().parse::<u64>().ok();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_no_error_body_is_too_strange_for_any_platform() {
+    fn properties_every_platform_accepts_any_error_body() {
         let words = prop::sample::select(
             &[
                 "detail", "error", "message", "code", "title", "errors", "loc", "msg", "file_id", "hint",
@@ -292,7 +292,7 @@ mod tests {
             ]
         });
         let inputs = (json, 400u16..600, any::<prop::sample::Index>(), any::<Vec<u8>>());
-        holds("error bodies: none is too strange for any platform", inputs, |(json, status, cut, junk)| {
+        holds("error bodies: every platform accepts any body", inputs, |(json, status, cut, junk)| {
             let whole = json.to_string().into_bytes();
             let cut = whole[..cut.index(whole.len() + 1)].to_vec();
             for body in [whole, cut, junk] {

@@ -1,4 +1,4 @@
-//! One attempt at a request: the transport's request, redirects and the answer.
+//! One attempt at a request: sending it, following redirects and reading the answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ const REDIRECTS: usize = 10;
 const ERROR_BODY: usize = 64 * 1024;
 /// Maximum size of an answer in memory, in bytes.
 const REPLY_BODY: usize = 64 * 1024 * 1024;
-/// All but the unreserved characters of RFC 3986 are encoded.
+/// Encodes all characters except the unreserved ones of RFC 3986.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One attempt at a request.
@@ -39,11 +39,11 @@ pub(super) struct Attempt<'a> {
 /// The current URL of an attempt, which redirects change.
 struct Hop {
     url: Url,
-    /// Whether all redirects stayed on the first origin.
+    /// Whether all redirects stayed on the original origin.
     home: bool,
 }
 
-/// An answer whose body is not read yet, and whether it comes from the profile's own origin.
+/// An answer whose body is not read yet, and whether it comes from one of the profile's own origins.
 struct Answer {
     response: Response,
     own: bool,
@@ -105,7 +105,7 @@ impl<'a> Attempt<'a> {
         &self.client.inner.config
     }
 
-    /// Applies the time limit: to the whole attempt for a small call, to silence if it moves contents.
+    /// Applies the time limit: to the whole attempt for a small request, to silence for a transfer.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let limit = self.config().timeout;
         let silence = async {
@@ -151,7 +151,10 @@ impl<'a> Attempt<'a> {
         let place = bare(&next);
         let refuse = |why: &str| Err(Error::platform(format!("{platform} redirects to {place}{why}")));
         if self.request.method != Method::GET {
-            return refuse(&format!(", which is not followed for a {}", self.request.method));
+            return refuse(&format!(
+                "; haul does not follow a redirect of a {} request",
+                self.request.method
+            ));
         }
         if !matches!(next.scheme(), "http" | "https") {
             return refuse(", which is not an http or https URL");
@@ -177,7 +180,7 @@ impl<'a> Attempt<'a> {
         let trusted = hop.home && self.is_own(&hop.url);
         let mut built = head(self.config(), self.request, &hop.url, hop.home, trusted)?;
         if content {
-            // Ranges and checksums are about the uncompressed bytes.
+            // Ranges and checksums refer to the uncompressed bytes.
             built.headers_mut().insert("accept-encoding", HeaderValue::from_static("identity"));
         }
         let body = &self.request.body;
@@ -232,7 +235,7 @@ impl<'a> Attempt<'a> {
             Err((_, error)) if answer::is_nonsense(&error) => {
                 let message = format!("{} sent an invalid response", config.platform);
                 let error = with_answer(Error::platform(message).caused_by(error.without_url()));
-                // It was a success: sending it again could carry it out twice.
+                // The request succeeded: sending it again could carry it out twice.
                 Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }))
             }
             Err((_, error)) => {
@@ -246,7 +249,7 @@ impl<'a> Attempt<'a> {
     /// The failure of an error answer.
     async fn refusal(&self, answer: Answer) -> Failure {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
-        // The status is enough: without a complete body, only the message is missing.
+        // The status is enough: an incomplete body only lacks the message.
         let reading = read_up_to(answer.response, ERROR_BODY, &self.state);
         let body = match tokio::time::timeout(self.config().timeout, reading).await {
             Ok(Ok((body, _)) | Err((body, _))) => body,
@@ -270,7 +273,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Reads up to `limit` bytes of a body, and returns whether it is complete. An error includes the bytes before it.
+/// Reads up to `limit` bytes of a body and returns whether it is complete. An error includes the bytes read before it.
 async fn read_up_to(
     mut response: Response,
     limit: usize,
@@ -293,7 +296,7 @@ async fn read_up_to(
     }
 }
 
-/// The target of a redirect; None if the answer is not one.
+/// The target of a redirect; None if the answer is not a redirect.
 fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -304,8 +307,8 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     Some(target.ok_or_else(|| Error::platform(format!("{} redirects to an invalid URL", bare(from)))))
 }
 
-/// The transport's request without its body. `home`: no redirect has led to another origin. `trusted`: the token may be
-/// sent.
+/// The transport's request without its body. `home`: no redirect has led to another origin. `trusted`: the request may
+/// contain the token.
 fn head(
     config: &Config,
     request: &Request,
@@ -323,12 +326,12 @@ fn head(
             guard_plain(config, url)?;
             headers.insert(AUTHORIZATION, bearer(config, token)?);
         } else if !transport::is_loopback(url) {
-            // The platform would refuse it. An emulator on this machine may not need a token.
+            // The platform would reject the request. An emulator on this machine may not need a token.
             let error = Error::new(Kind::Auth, format!("no token for {}", config.platform));
             return Err(config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone())));
         }
     }
-    // The headers for one origin are not sent to another.
+    // Headers for one origin are not sent to another.
     if home {
         for (name, value) in &request.headers {
             set(headers, name, value)?;

@@ -1,7 +1,7 @@
-//! `multipart/form-data` as browsers send it, of known length.
+//! `multipart/form-data` as sent by browsers, of known length.
 //!
-//! Names are raw UTF-8 with `%22`, `%0D` and `%0A` for the characters that would break the header. reqwest's own form
-//! writes a raw line feed into the header.
+//! Names are raw UTF-8, except that `%22`, `%0D` and `%0A` replace the characters that would break the header. The
+//! forms of reqwest write a raw line feed to the header.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl Part {
             head = format!("{head}; filename=\"{}\"", quoted(name));
         }
         if let Some(kind) = &self.content_type {
-            // Typed by the user: a line end must not begin a header.
+            // The user may have typed it: a line end must not begin a header.
             let kind: String = kind.chars().filter(|c| !c.is_control()).collect();
             head = format!("{head}\r\nContent-Type: {kind}");
         }
@@ -109,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_framed_as_an_official_client_frames_it() {
-        // Captured from the OpenAI Python client, as Activeloop's contract has it: 592 bytes.
+    fn a_form_equals_that_of_an_official_client() {
+        // Captured from the OpenAI Python client, with the fields of Activeloop: 592 bytes.
         let parts = vec![
             Part::text("purpose", "user_data"),
             Part::text("workspace", "default"),
@@ -146,7 +146,7 @@ Hello, world!\r
     }
 
     #[test]
-    fn names_keep_their_letters_and_lose_what_breaks_a_header() {
+    fn only_characters_that_break_a_header_are_escaped_in_names() {
         // Captured in the same way: 302 bytes.
         let named = file("naïve \"q\" 日本.pdf", "application/pdf", b"Hello, world!");
         let parts = vec![Part::text("purpose", "user_data"), Part::file("file", &named)];
@@ -173,15 +173,15 @@ Hello, world!\r
         assert_eq!(body.content_type.as_deref(), Some("multipart/form-data; boundary=b"));
     }
 
-    /// Any text but the control characters that no header may hold, and the backslash, which the reader takes for an
-    /// escape and browsers do not.
+    /// Any text except control characters, which a header must not contain, and backslashes, which the parser but not a
+    /// browser treats as an escape.
     const NAME: &str = "[^\\x00-\\x09\\x0b\\x0c\\x0e-\\x1f\\x7f\\\\]{1,40}";
 
     #[test]
-    fn properties_any_form_is_read_back_as_it_was() {
+    fn properties_a_form_is_parsed_unchanged() {
         let fields = prop::collection::vec((NAME, "\\PC{0,40}"), 0..4);
         let inputs = (fields, NAME, prop::collection::vec(any::<u8>(), 0..2000));
-        holds("form: multer reads back what is framed", inputs, |(fields, name, content)| {
+        holds("form: multer parses a form unchanged", inputs, |(fields, name, content)| {
             let mut parts: Vec<Part> =
                 fields.iter().map(|(key, value)| Part::text(key, value.as_str())).collect();
             parts.push(Part::file("file", &file(&name, "application/octet-stream", &content)));

@@ -1,8 +1,8 @@
 //! The HTTP client: requests as data, retries, rate limits and TLS.
 //!
-//! Each attempt (`exchange`) converts a [`Request`] to one of the transport (`body`), sends it over a pool of connections
-//! (`transport`, `tls`) and interprets the answer (`answer`, `content`). `retry` decides about another attempt, `throttle`
-//! about the time of any request.
+//! Each attempt (`exchange`) converts a [`Request`] for the transport (`body`), sends it over a connection pool
+//! (`transport`, `tls`) and interprets the answer (`answer`, `content`). `retry` decides whether another attempt
+//! follows, and `throttle` when a request is sent.
 
 mod answer;
 mod body;
@@ -39,8 +39,8 @@ use crate::model::Link;
 use crate::progress::{Progress, silent};
 use crate::secret::Secret;
 
-/// The configuration of a client. Each profile of a command has one client, whose requests share connections, rate limit
-/// and token.
+/// The configuration of a client. Each profile of a command has one client, whose requests share its connections, rate
+/// limit and token.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The platform's name, for messages.
@@ -49,32 +49,32 @@ pub struct Config {
     pub own: Vec<Url>,
     /// The token.
     pub token: Option<Secret>,
-    /// Hints for a missing or refused token.
+    /// Hints for a missing or rejected token.
     pub token_hints: Vec<String>,
-    /// Time limit of a small call, and of silence in a transfer.
+    /// Time limit for a small request, and for a transfer that receives no data.
     pub timeout: Duration,
     /// Limits of retries.
     pub policy: Policy,
-    /// A PEM file of certificate authorities in addition to those of the system.
+    /// A PEM file of certificate authorities to trust in addition to those of the system.
     pub cacert: Option<std::path::PathBuf>,
     /// Whether a token may be sent over plain http to another machine.
     pub insecure_http: bool,
-    /// The published rate limit, which is kept in advance.
+    /// The published rate limit. Requests are delayed to stay below it.
     pub rate: Option<RateLimit>,
     /// Receives the client's events.
     pub trace: Trace,
-    /// Reads the platform's error body. If it returns None, the common shapes are tried.
+    /// Reads the platform's error body. If it returns None, the common formats are tried.
     pub read_problem: fn(&Reply) -> Option<Problem>,
-    /// The platform's own headers with the id of a request, before the common ones.
+    /// The platform's own headers that contain the id of a request, which are tried before the common ones.
     pub request_ids: &'static [&'static str],
 }
 
 /// A published rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Number of requests.
+    /// The number of requests.
     pub requests: u32,
-    /// Period.
+    /// The period.
     pub per: Duration,
 }
 
@@ -85,7 +85,7 @@ pub struct Problem {
     pub message: String,
     /// The kind of error, if the status is misleading (xAI's 400 for a bad key).
     pub kind: Option<Kind>,
-    /// Whether a retry is useless although the status permits it: a quota, not a rate limit.
+    /// Whether a retry is useless although the status permits it, as for a quota instead of a rate limit.
     pub is_final: bool,
 }
 
@@ -108,13 +108,13 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as JSON of type `T`. `what` names the thing, such as `list of files`.
+    /// The body as JSON of type `T`. `what` describes it, such as `list of files`.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
         self.decode(&format!("the {what} in the response"))
     }
 
-    /// Accepts any answer to `what`, such as `deletion`, that can come from the platform. A portal or proxy answers with an
-    /// HTML page and has done nothing; object stores answer with XML of that content type.
+    /// Accepts any answer to `what`, such as `deletion`, that can come from the platform. An HTML page comes from a
+    /// portal or proxy that has not forwarded the request; object stores answer with XML and its content type.
     pub fn acknowledges(&self, what: &str) -> Result<()> {
         let is_xml = self.header("content-type").is_some_and(|kind| kind.contains("xml"));
         let message = || format!("the response to the {what} is HTML or XML, not JSON");
@@ -148,17 +148,17 @@ impl Reply {
 
 /// The content of a file in an answer.
 pub struct ContentStream {
-    /// The offset of the first byte: that of the range, or 0 if the answer does not continue it.
+    /// The offset of the first byte: the start of the range, or 0 if the answer does not continue it.
     pub start: u64,
-    /// The number of bytes, if the server states it.
+    /// The number of bytes, if the server declares it.
     pub length: Option<u64>,
     /// The validator: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
     pub validator: Option<String>,
-    /// The content type that the server states.
+    /// The content type, if the server declares it.
     pub content_type: Option<String>,
-    /// The bytes. An error ends them; if a new request can continue, its kind is [`Kind::Unreachable`].
+    /// The bytes. An error ends the stream; its kind is [`Kind::Unreachable`] if a new request can continue.
     pub stream: BoxStream<'static, Result<Bytes>>,
-    /// A link that was created for this download and has to be revoked after it.
+    /// A link that was created for this download and must be revoked afterward.
     pub release: Option<Link>,
     /// Whether the content is derived from the file, such as its extracted text. The file's size and checksums do not
     /// apply to it.
@@ -176,7 +176,7 @@ struct Inner {
     config: Config,
     transport: transport::Transport,
     throttle: throttle::Throttle,
-    /// Number of bodies that have a reading thread.
+    /// Number of bodies with a reading thread.
     active_bodies: Arc<AtomicUsize>,
     /// How far the platform's clock is ahead.
     ahead: Mutex<Option<SignedDuration>>,
@@ -185,7 +185,7 @@ struct Inner {
 }
 
 impl Client {
-    /// A client. Connection pools are created at the first request, TLS roots loaded at the first https URL.
+    /// A client. Connection pools are created at the first request, and TLS roots are loaded at the first https URL.
     pub fn new(config: Config) -> Self {
         let throttle = throttle::Throttle::new(config.rate);
         let (transport, active_bodies) = Default::default();
@@ -201,12 +201,12 @@ impl Client {
         Self::new(config)
     }
 
-    /// Sends a small request. Any status but 2xx is an error.
+    /// Sends a small request. Any status other than 2xx is an error.
     pub async fn send(&self, request: &Request) -> Result<Reply> {
         self.upload(request, silent()).await
     }
 
-    /// Sends a small request and decodes the JSON object in the answer. `what` names it in errors.
+    /// Sends a small request and decodes the JSON object in the answer. `what` describes the object in errors.
     pub async fn json<T: DeserializeOwned>(&self, request: &Request, what: &str) -> Result<T> {
         let answer: answer::JsonObject<T> =
             self.send(request).await?.decode(&format!("{}'s {what}", self.inner.config.platform))?;
@@ -215,8 +215,8 @@ impl Client {
 
     /// Like [`send`](Self::send), with progress of the file pieces in the body.
     ///
-    /// Positions start at that of the first file piece in its source and count all file pieces: with one file they are
-    /// positions in it. A retried deletion that finds no file returns 204.
+    /// Positions start at the offset of the first file piece in its source and count all file pieces: with one file,
+    /// they are positions in that file. A retried deletion that finds no file returns 204.
     pub async fn upload(&self, request: &Request, progress: Arc<dyn Progress>) -> Result<Reply> {
         let mut tries = retry::Tries::new(self.inner.config.policy, request);
         loop {
@@ -232,8 +232,8 @@ impl Client {
         }
     }
 
-    /// Sends a request for a file's bytes. If the answer does not continue [`Request::range`], requests all bytes instead;
-    /// [`ContentStream::start`] says where they begin.
+    /// Sends a request for a file's bytes. If the answer does not continue [`Request::range`], requests all bytes
+    /// instead; [`ContentStream::start`] is their offset.
     pub async fn content(&self, request: &Request) -> Result<ContentStream> {
         let progress = silent();
         let mut request = Cow::Borrowed(request);
@@ -251,13 +251,13 @@ impl Client {
         }
     }
 
-    /// How far the platform's clock is ahead of this machine's, by the `Date` of its latest answer. It is a lower bound,
-    /// because a date has whole seconds and takes time to arrive. None before the first answer.
+    /// How far the platform's clock is ahead of this machine's, according to the `Date` of its latest answer. The value
+    /// is a lower bound, because a date has whole seconds and takes time to arrive. None before the first answer.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the platform has answered 429.
+    /// Number of answers with status 429.
     pub fn throttled(&self) -> u64 {
         self.inner.throttled.load(Ordering::Relaxed)
     }
@@ -267,7 +267,7 @@ impl Client {
         self.inner.config.policy.attempts
     }
 
-    /// The longest first pause between two attempts.
+    /// Maximum first pause between two attempts.
     pub fn base_pause(&self) -> Duration {
         self.inner.config.policy.base
     }
@@ -291,14 +291,14 @@ impl Client {
         })
     }
 
-    /// Pauses this request or all requests after a failed attempt. Returns the error if there is no further attempt.
+    /// Pauses this request or all requests after a failed attempt. Returns the error if no further attempt is allowed.
     async fn pause_after(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
         let limited = failure.cause == retry::Cause::Status(429);
         if limited {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(asked) = failure.wait.filter(|_| limited) {
-            // Even if that is too long for this request, so that the others are not refused one by one.
+            // Even if this request cannot wait that long, so that the platform does not reject the others one by one.
             self.inner.throttle.close(asked);
         }
         let pause = tries.next(failure)?;
@@ -311,7 +311,7 @@ impl Client {
         Ok(())
     }
 
-    /// Whether a URL belongs to the profile's own origins, which get the token.
+    /// Whether a URL belongs to one of the profile's own origins, which get the token.
     fn is_own(&self, url: &Url) -> bool {
         self.inner.config.own.iter().any(|own| own.origin() == url.origin())
     }
@@ -332,8 +332,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash of the base is
-/// ignored. `.` and `..` are errors.
+/// Appends percent-encoded path segments to a base URL, so that no id can change the path. A trailing slash of the base
+/// is ignored. `.` and `..` are errors.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     if let Some(bad) = segments.iter().find(|s| matches!(**s, "." | ".." | "")) {
         return Err(Error::usage(format!("`{bad}` is not a valid id")));
@@ -342,8 +342,8 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
         return Err(Error::usage(format!("{base} is not a valid base URL"))
             .hint("use a URL that starts with https://"));
     }
-    // The URL's own segments would drop tabs and line ends, which changes the id or the path: `.`, a tab and `.` would
-    // lead upwards.
+    // `Url::path_segments_mut` would drop tabs and line ends, which changes the id or the path: a `.`, a tab and a `.`
+    // would lead to the parent.
     let mut path = base.path().strip_suffix('/').unwrap_or(base.path()).to_owned();
     for segment in segments {
         path.push('/');
@@ -354,7 +354,7 @@ pub fn join(base: &Url, segments: &[&str]) -> Result<Url> {
     Ok(url)
 }
 
-/// The server's clock, by the `Date` header.
+/// The server's clock, from the `Date` header.
 pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get("date")?.to_str().ok()?)
 }
@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_stays_one_segment_and_arrives_as_it_is() {
+    fn an_id_stays_one_segment_and_arrives_unchanged() {
         let base = Url::parse("https://host/v1/").unwrap();
         for (id, path) in [
             ("file_1", "/v1/files/file_1"),

@@ -1,4 +1,4 @@
-//! An HTTP request as data, which can be sent again.
+//! An HTTP request as data, so that it can be sent again.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -9,14 +9,15 @@ use crate::model::Source;
 /// The method of a request.
 pub use reqwest::Method;
 
-/// A request. It has no open stream and no token: [`Client::send`](super::Client::send) adds them for each attempt.
+/// A request. It contains no open stream and no token: [`Client::send`](super::Client::send) adds them for each
+/// attempt.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,
     /// The URL without `query`.
     pub url: Url,
-    /// Query pairs, encoded by RFC 3986 when sent (a space is `%20`).
+    /// Query pairs, encoded according to RFC 3986 when sent (a space is `%20`).
     pub query: Vec<(String, String)>,
     /// Extra headers.
     pub headers: Vec<(&'static str, String)>,
@@ -24,35 +25,35 @@ pub struct Request {
     pub body: Body,
     /// The range of a download, for `Range` and `If-Range`.
     pub range: Option<Range>,
-    /// Whether it may be sent again after it was carried out: by default only GET and DELETE.
+    /// Whether it may be sent again even if it was carried out: by default only GET and DELETE.
     pub repeatable: bool,
-    /// Whether it is sent without the token even to the profile's own origin, such as a presigned URL.
+    /// Whether it is sent without the token even to the profile's own origins, as for a presigned URL.
     pub anonymous: bool,
-    /// Whether the published rate limit applies; some are for uploads only.
+    /// Whether the published rate limit applies; some limits apply only to uploads.
     pub paced: bool,
-    /// Whether it moves a file's content, for which HTTP/1.1 is faster.
+    /// Whether it transfers a file's content, for which HTTP/1.1 is faster.
     pub bulk: bool,
     /// A status other than 2xx that is not an error.
     pub expects: Option<u16>,
 }
 
-/// The rest of a download.
+/// The remaining bytes of a download.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
     /// The first byte.
     pub from: u64,
-    /// The validator (`ETag` or `Last-Modified`) of the earlier bytes.
+    /// The validator (`ETag` or `Last-Modified`) of the bytes before it.
     pub validator: Option<String>,
     /// The size of that content, if known.
     pub total: Option<u64>,
-    /// Whether a checksum verifies the complete content, so that a validator is not needed.
+    /// Whether a checksum verifies the complete content, so that no validator is needed.
     pub verified: bool,
 }
 
 impl Range {
-    /// Whether content with this validator and total size is the same version that the first bytes came from. Different
-    /// validators or sizes mean another version. If only one side has a strong validator, the range continues only if
-    /// the result is `verified`. If neither has a validator, the file's id is taken to identify the content.
+    /// Whether content with this validator and total size is the same version as the first bytes. Different validators
+    /// or sizes mean another version. If only one side has a strong validator, the range continues only if the result
+    /// is `verified`. If neither has a validator, the file's id identifies the content.
     pub fn continues(&self, validator: Option<&str>, total: Option<u64>) -> bool {
         let same = match (self.validator.as_deref(), validator) {
             (None, None) => true,
@@ -69,7 +70,7 @@ pub(super) fn is_weak(validator: &str) -> bool {
     validator.starts_with("W/")
 }
 
-/// A validator without the prefix of a weak one.
+/// A validator without the prefix `W/`.
 pub(super) fn opaque(validator: &str) -> &str {
     validator.strip_prefix("W/").unwrap_or(validator)
 }
@@ -119,13 +120,13 @@ impl Request {
 
     /// Adds a query pair.
     #[must_use]
-    #[allow(clippy::needless_pass_by_value)] // A call reads better with `limit` than with `&limit`.
+    #[allow(clippy::needless_pass_by_value)] // `limit` reads better than `&limit` in a call.
     pub fn query(mut self, key: &str, value: impl ToString) -> Self {
         self.query.push((key.to_owned(), value.to_string()));
         self
     }
 
-    /// Adds a query pair if there is a value.
+    /// Adds a query pair if the value is set.
     #[must_use]
     pub fn maybe_query(self, key: &str, value: Option<impl ToString>) -> Self {
         match value {
@@ -148,35 +149,35 @@ impl Request {
         self
     }
 
-    /// Sends it without the token.
+    /// Omits the token.
     #[must_use]
     pub fn anonymous(mut self) -> Self {
         self.anonymous = true;
         self
     }
 
-    /// Exempts it from the rate limit.
+    /// Exempts the request from the rate limit.
     #[must_use]
     pub fn unpaced(mut self) -> Self {
         self.paced = false;
         self
     }
 
-    /// Marks it as safe to carry out twice.
+    /// Marks the request as safe to carry out twice.
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// Accepts this status. The caller inspects it.
+    /// Accepts this status, which the caller inspects.
     #[must_use]
     pub fn expecting(mut self, status: u16) -> Self {
         self.expects = Some(status);
         self
     }
 
-    /// Marks it as moving a file's content.
+    /// Marks the request as a transfer of a file's content.
     #[must_use]
     pub fn bulk(mut self) -> Self {
         self.bulk = true;
@@ -198,7 +199,7 @@ pub struct Body {
 pub enum Piece {
     /// These bytes.
     Text(Bytes),
-    /// All bytes of a source. A file of another size is an error.
+    /// All bytes of a source. Another size than the planned one is an error.
     Whole {
         /// The source.
         source: Source,
@@ -213,8 +214,8 @@ pub enum Piece {
         from: u64,
         /// The number of bytes, before encoding.
         len: u64,
-        /// Whether they are sent in base64 (standard alphabet, padded). Pieces that form one text must have a `len`
-        /// divisible by 3, except the last.
+        /// Whether the bytes are sent in base64 (standard alphabet, padded). All pieces of one text except the last
+        /// must have a `len` divisible by 3.
         base64: bool,
     },
 }
@@ -232,7 +233,7 @@ impl Piece {
 }
 
 impl Body {
-    /// No body, and no `Content-Type`.
+    /// An empty body without `Content-Type`.
     pub fn empty() -> Self {
         Self::default()
     }
@@ -258,7 +259,7 @@ impl Body {
         self.pieces.iter().map(Piece::wire_len).fold(0, u64::saturating_add)
     }
 
-    /// Whether it has a file's bytes.
+    /// Whether it contains bytes of a file.
     pub fn has_file(&self) -> bool {
         !self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }

@@ -9,17 +9,17 @@ use super::{HeaderMap, Method, Request, server_time};
 use crate::error::{Error, Kind};
 use crate::human::waiting_time;
 
-/// Limits of retries by count and time, and the pauses between them.
+/// Limits on the number and time of retries, and the pauses between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Maximum number of attempts, including the first.
     pub attempts: u32,
-    /// Time for retries, from the first failure, so that a long upload that fails late is retried, too. A longer wait that
-    /// the platform asks for is an error.
+    /// Time for retries, starting at the first failure, so that a long upload that fails late is also retried. A longer
+    /// wait requested by the platform is an error.
     pub elapsed: Duration,
-    /// The longest first pause. Each pause is a random part of a limit that doubles.
+    /// Maximum first pause. Each pause is a random fraction of a maximum that doubles.
     pub base: Duration,
-    /// The longest pause.
+    /// Maximum pause.
     pub cap: Duration,
 }
 
@@ -54,12 +54,12 @@ pub(super) struct Failure {
     pub(super) cause: Cause,
     /// Whether the platform may have received the whole request.
     pub(super) fully_sent: bool,
-    /// The wait that the platform asks for.
+    /// The wait that the platform requests.
     pub(super) wait: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure without a retry.
+    /// A failure that is not retried.
     pub(super) fn end(error: Error) -> Self {
         Self { error, cause: Cause::Final, fully_sent: false, wait: None }
     }
@@ -71,7 +71,7 @@ enum Verdict {
     Again,
     /// Return the error.
     Never,
-    /// Return the error: the request may have been carried out, and must not be sent twice.
+    /// Return the error: the request may have been carried out and must not be sent twice.
     Unanswered,
 }
 
@@ -80,7 +80,7 @@ fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
     let once_more = repeatable || !fully_sent;
     match cause {
         Cause::NeverLeft | Cause::Status(429) => Verdict::Again,
-        // Not implemented.
+        // The operation is not implemented.
         Cause::Final | Cause::Status(501 | 505) => Verdict::Never,
         Cause::Lost | Cause::Status(408 | 500..=599) if once_more => Verdict::Again,
         Cause::Lost | Cause::Status(408 | 500 | 502 | 503 | 504) => Verdict::Unanswered,
@@ -96,7 +96,7 @@ pub(super) struct Tries {
     count: u32,
     begun: Instant,
     first_failure: Option<Instant>,
-    /// The longest next pause. Doubles with each attempt, up to the cap.
+    /// Maximum next pause. Doubles with each attempt, up to the maximum of the policy.
     ceiling: Duration,
     maybe_done: bool,
 }
@@ -120,12 +120,12 @@ impl Tries {
         self.count + 1
     }
 
-    /// Whether this failure shows that an earlier attempt, whose answer was lost, has deleted the file.
+    /// Whether this failure shows that an earlier attempt, whose answer was lost, deleted the file.
     pub(super) fn was_deleted(&self, failure: &Failure) -> bool {
         self.is_delete && self.maybe_done && matches!(failure.cause, Cause::Status(404 | 410))
     }
 
-    /// Counts a failed attempt. Returns the pause before the next, or the error if this was the last.
+    /// Counts a failed attempt. Returns the pause before the next one, or the error if this was the last.
     pub(super) fn next(&mut self, failure: Failure) -> Result<Duration, Error> {
         self.count += 1;
         let Failure { error, cause, fully_sent, wait } = failure;
@@ -156,7 +156,7 @@ impl Tries {
         Ok(time)
     }
 
-    /// Adds the number of attempts to the error, if there were several.
+    /// Adds the number of attempts to the error, if more than one.
     fn with_attempts(&self, error: Error) -> Error {
         if self.count < 2 {
             return error;
@@ -173,22 +173,22 @@ impl Tries {
 pub(super) fn retry_later(error: Error, asked: Duration) -> Error {
     let at = Timestamp::now().checked_add(asked).and_then(|at| at.round(jiff::Unit::Second));
     let error = error.with_kind(Kind::RateLimited);
-    let cause = |wait: &str| format!("the platform asks to wait {wait}, which is longer than haul waits");
+    let cause = |wait: &str| format!("the platform asked haul to wait {wait}, which exceeds its limit");
     match at {
         Ok(at) => error.cause(cause(&waiting_time(asked))).hint(format!("try again after {at}")),
-        // The end of the range of timestamps.
+        // Beyond the range of timestamps.
         Err(_) => error.cause(cause("until after the year 9999")),
     }
 }
 
-/// A random part of `ceiling`: full jitter, so that clients that failed together do not retry together.
+/// A random fraction of `ceiling` (full jitter), so that clients that failed together do not retry together.
 fn part_of(ceiling: Duration) -> Duration {
     ceiling.mul_f64(fastrand::f64())
 }
 
-/// The wait that an answer asks for: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
-/// `Date` header, else to this machine's clock), or, with status 429 only, `RateLimit-Reset` as seconds from now or since
-/// 1970. A number too large for a `Duration` is `Duration::MAX`.
+/// The wait that an answer requests: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
+/// `Date` header, else to this machine's clock), or, with status 429 only, `RateLimit-Reset` as seconds from now or
+/// since 1970. A number too large for a `Duration` is `Duration::MAX`.
 pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     // `f64` also parses `inf` and `nan`.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_read_in_every_form() {
+    fn the_wait_is_parsed_in_every_form() {
         let asked = |pairs: &[_]| asked_wait(429, &headers(pairs));
         let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
         assert_eq!(asked(&[("retry-after", "3")]), seconds(3.0));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_no_header_is_too_strange() {
+    fn properties_any_header_is_accepted() {
         let numbers = "[+-]?[0-9]{1,40}([.][0-9]{0,5})?(e[+-]?[0-9]{1,4})?";
         let dates =
             "(Mon, )?[0-9]{1,2} (Jan|Feb|Dec) [0-9]{1,6} [0-9]{1,2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})";
@@ -276,14 +276,14 @@ mod tests {
             if let Some(wait) = wait {
                 throttle.close(wait);
             }
-            // Waits that are kept and waits that are refused: the decision depends on the limit alone.
+            // Accepted and rejected waits: the decision depends only on the limit.
             match (Tries::new(Policy::default(), &request).next(failure), wait) {
                 (Ok(pause), Some(wait)) => proptest::prop_assert_eq!(pause, wait),
                 (Ok(pause), None) => proptest::prop_assert!(pause <= Policy::default().base),
                 (Err(error), wait) => {
                     proptest::prop_assert!(wait.is_some_and(|wait| wait > Policy::default().elapsed));
                     proptest::prop_assert_eq!(error.kind(), Kind::RateLimited);
-                    proptest::prop_assert!(error.to_string().contains("longer than haul waits"));
+                    proptest::prop_assert!(error.to_string().contains("which exceeds its limit"));
                 }
             }
             Ok(())
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_are_random_parts_of_a_doubling_limit() {
+    fn pauses_are_random_fractions_of_a_doubling_maximum() {
         let policy = Policy { attempts: 12, ..Policy::default() };
         let request = Request::get("http://h/".parse().unwrap());
         let rounds: Vec<Vec<Duration>> = (0..200)

@@ -1,4 +1,4 @@
-//! The throttle of a client: it keeps the published rate limit, and pauses all requests after a 429.
+//! The throttle of a client, which enforces the published rate limit and pauses all requests after a 429.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ pub(super) struct Throttle {
 struct State {
     /// When the throttle was closed, and its duration.
     closed: Option<(Instant, Duration)>,
-    /// The times of the latest requests, up to the number of the rate limit.
+    /// The times of the latest requests, at most as many as the rate limit allows.
     left: VecDeque<Instant>,
 }
 
@@ -37,8 +37,8 @@ impl Throttle {
         }
     }
 
-    /// Waits until a request may be sent. `counts`: the rate limit applies. If the throttle stays closed for longer than
-    /// `limit`, the remaining time is the error.
+    /// Waits until a request may be sent. `counts`: the rate limit applies. If the throttle stays closed for longer
+    /// than `limit`, the remaining time is the error.
     pub(super) async fn pass(&self, counts: bool, limit: Duration) -> Result<(), Duration> {
         while let Some(wait) = self.try_pass(counts, limit)? {
             sleep(wait).await;
@@ -57,7 +57,7 @@ impl Throttle {
         if state.left.len() >= rate.requests.max(1) as usize
             && let Some(first) = state.left.front()
         {
-            // The server counts when requests arrive: 5 % more compensates for differences.
+            // The server counts requests when they arrive: 5 % more compensates for differences.
             let wait = left_of(rate.per.saturating_add(rate.per / 20), *first, now);
             if !wait.is_zero() {
                 return Ok(Some(wait));
@@ -76,7 +76,7 @@ impl State {
     }
 }
 
-/// The rest of `time` since `since`. Adding a duration to an instant may overflow, so that instants are subtracted.
+/// The rest of `time` since `since`. Instants are subtracted, because adding a duration to an instant may overflow.
 fn left_of(time: Duration, since: Instant, now: Instant) -> Duration {
     time.saturating_sub(now.saturating_duration_since(since))
 }

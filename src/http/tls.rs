@@ -1,4 +1,4 @@
-//! TLS by rustls with ring, and the trusted certificate authorities.
+//! TLS with rustls and ring, and the trusted certificate authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use crate::error::{Error, Kind, Result};
 
-/// A client configuration. `http1`: HTTP/2 is not offered.
+/// A client configuration. `http1`: do not offer HTTP/2.
 pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientConfig> {
     // Explicit, because another crate could change the default of the process.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -25,7 +25,7 @@ pub(super) fn config(roots: Arc<RootCertStore>, http1: bool) -> Result<ClientCon
     Ok(config)
 }
 
-/// The authorities of the system and of a PEM file.
+/// The authorities of the system and those in a PEM file.
 pub(super) fn roots(cacert: Option<&Path>) -> Result<RootCertStore> {
     let system = rustls_native_certs::load_native_certs();
     gather(system.certs, system.errors.into_iter().next(), cacert)
@@ -53,7 +53,7 @@ fn gather(
         }
         return Err(error
             .hint("`apt-get install ca-certificates`")
-            .hint("or use a file of your own: `--cacert FILE`"));
+            .hint("or use your own file: `--cacert FILE`"));
     }
     Ok(roots)
 }
@@ -72,7 +72,7 @@ fn not_authorities(path: &Path) -> Error {
     Error::usage(format!("{}: not a PEM file of certificate authorities", path.display()))
 }
 
-/// The reason of a failed handshake, and whether another authority would help.
+/// The reason for a failed handshake, and whether another authority would help.
 pub(super) fn explain(error: &rustls::Error) -> (String, bool) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(bad) = error else {
@@ -107,14 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn http_2_is_offered_unless_left_out() {
+    fn http_2_is_offered_unless_disabled() {
         let offered = |http1| config(Arc::new(RootCertStore::empty()), http1).unwrap().alpn_protocols;
         assert_eq!(offered(false), [b"h2".to_vec(), b"http/1.1".to_vec()]);
         assert_eq!(offered(true), [b"http/1.1".to_vec()]);
     }
 
     #[test]
-    fn without_authorities_the_hint_is_what_to_install() {
+    fn without_authorities_a_hint_names_the_package() {
         let error = gather(Vec::new(), Some(io::Error::other("no such directory")), None).unwrap_err();
         assert_eq!(error.kind(), Kind::Unreachable);
         assert_eq!(error.causes(), ["no such directory"]);

@@ -1,4 +1,4 @@
-//! Events of the client for `-vv` and `-vvv`: never a token, never a signature.
+//! Events of the client for `-vv` and `-vvv`, without tokens and signatures.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use url::Url;
 use super::{HeaderMap, Method};
 use crate::secret::Secret;
 
-/// An event of the client, with its secrets hidden. It displays as one line.
+/// An event of the client, with secrets hidden. It is displayed as one line.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// The end of an attempt at a request.
@@ -20,9 +20,9 @@ pub enum Event<'a> {
         url: Url,
         /// The number of the attempt, from 1.
         number: u32,
-        /// The time until the head of the answer, or until the client gave up.
+        /// The time until the headers of the answer, or until the client gave up.
         took: Duration,
-        /// The status of the answer, if there was one.
+        /// The status of the answer, if any.
         status: Option<u16>,
     },
     /// A header of a request or an answer.
@@ -101,7 +101,7 @@ impl fmt::Debug for Trace {
 /// A URL whose secret-looking query values are hidden.
 pub(super) fn redacted(url: &Url) -> Url {
     let mut shown = url.clone();
-    // Cannot fail where there is a host, and without one there is no user either.
+    // Fails only for a URL without a host, which has no user.
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     let Some(query) = url.query() else { return shown };
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_values_are_hidden_and_others_stay() {
+    fn only_secret_values_are_hidden() {
         let url =
             "http://u:p@h/f?limit=2&token=a&page_token=b&X-Amz-Signature=c&api_key=d&sig=e&monkey=f&flag";
         let shown = redacted(&Url::parse(url).unwrap());

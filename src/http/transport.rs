@@ -10,8 +10,8 @@ use url::{Host, Url};
 use super::{Config, tls};
 use crate::error::{Error, Result};
 
-/// Up to eight pools: with or without TLS, for contents or small calls, for this machine or others. A command rarely uses
-/// more than two.
+/// Up to eight pools: with or without TLS, for content or small requests, for this machine or others. A command rarely
+/// uses more than two.
 #[derive(Debug, Default)]
 pub(super) struct Transport {
     pools: [OnceLock<reqwest::Client>; 8],
@@ -19,7 +19,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// The pool for a URL. Contents (`bulk`) use HTTP/1.1 and are not decoded.
+    /// The pool for a URL. Content (`bulk`) uses HTTP/1.1 and is not decoded.
     pub(super) fn pool(&self, url: &Url, bulk: bool, config: &Config) -> Result<&reqwest::Client> {
         let (secure, local) = (url.scheme() == "https", is_loopback(url));
         let pool = &self.pools[usize::from(secure) | usize::from(bulk) << 1 | usize::from(local) << 2];
@@ -45,10 +45,10 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
         .tls_backend_preconfigured(tls)
-        // This module follows redirects and retries itself, because they decide who gets the token.
+        // haul follows redirects and retries itself, because they affect which host gets the token.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        // Shorter than the limit of a small call, to distinguish a missing connection from a missing answer.
+        // Shorter than the limit for a small request, to distinguish a missing connection from a missing answer.
         .connect_timeout(timeout.mul_f64(0.9).min(Duration::from_secs(30)))
         .tcp_nodelay(true);
     if bulk {

@@ -96,7 +96,7 @@ impl Rule {
 
     /// A redirect: followed for requests that read, refused for the others.
     const fn redirect(fault: &'static str, followed: Outcome) -> Self {
-        Self::all(fault, no(8, "{p} redirects to *, which is not followed for a *", 1))
+        Self::all(fault, no(8, "{p} redirects to *; haul does not follow a redirect of a * request", 1))
             .reading(followed)
             .fetching(followed)
     }
@@ -137,8 +137,8 @@ pub const RULES: &[Rule] = &[
     Rule::all("429 date", ok(2)),
     Rule::all("429", ok(2)),
     Rule::all("429 always", no(6, "{p} returned 429: slow down*gave up after 2 attempts*", 2)),
-    Rule::all("429 a day", no(6, "{p} returned 429*asks to wait 24 h*try again after 2*", 1)),
-    Rule::all("429 until tomorrow", no(6, "{p} returned 429*asks to wait 2*try again after 2*", 1)),
+    Rule::all("429 a day", no(6, "{p} returned 429*asked haul to wait 24 h*try again after 2*", 1)),
+    Rule::all("429 until tomorrow", no(6, "{p} returned 429*asked haul to wait 2*try again after 2*", 1)),
     Rule::all("429 quota", no(6, "{p} returned 429: You*", 1)),
     // Server errors: the same as a lost response.
     Rule::all("408", ok(2)).making(no(8, "{p} returned 408*", 1)),

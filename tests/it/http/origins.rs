@@ -86,7 +86,9 @@ async fn only_a_get_is_redirected() {
         for request in [post, Request::delete(server.at("files/1"))] {
             let error = client(&server).send(&request).await.unwrap_err();
             assert!(
-                error.message().contains("redirects to https://new.example/f, which is not followed"),
+                error
+                    .message()
+                    .contains("redirects to https://new.example/f; haul does not follow a redirect"),
                 "{error}"
             );
             assert!(!format!("{error:?}").contains("s3cret"));

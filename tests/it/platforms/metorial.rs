@@ -152,7 +152,7 @@ pub const PLATFORM: Platform = Platform {
             column: "metorial",
             verbs: FETCHES,
             faults: &["429 a day", "429 until tomorrow"],
-            outcome: linked(6, "metorial returned 429*asks to wait 2*try again after 2*", 1),
+            outcome: linked(6, "metorial returned 429*asked haul to wait 2*try again after 2*", 1),
             why: "nothing more may be asked, not even to take the link away: it ends by itself after 15 minutes",
         },
         Exception {
