@@ -109,7 +109,7 @@ impl Blobs {
         self.links().join(if is_name(id) { id } else { "none" })
     }
 
-    /// Removes the content that ended processes were receiving.
+    /// Removes content that was being received by processes that have ended.
     pub(super) fn clear_incoming(&self) -> Result<()> {
         let directory = self.incoming();
         incoming::clear(&directory).map_err(|error| Error::io("clear", &directory, error))
@@ -180,7 +180,7 @@ impl Blobs {
         };
         // Unique: two processes may mark the same content, and each removes only its own mark.
         let mark = self.doubtful().join(format!("{kind}.{name}.{}", Uuid::new_v4().simple()));
-        File::create_new(&mark).map_err(|error| Error::io("make", &mark, error))?;
+        File::create_new(&mark).map_err(|error| Error::io("create", &mark, error))?;
         Ok(Pending { subject, mark })
     }
 
@@ -209,7 +209,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     paths().map_err(|error| Error::io("read", directory, error))
 }
 
-/// Only lower-case letters and digits, so that nothing from the index or a directory listing can lead out of the store.
+/// Only lowercase letters and digits, so that nothing from the index or a directory listing can lead out of the store.
 fn is_name(text: &str) -> bool {
     text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

@@ -18,7 +18,7 @@ use crate::model::{FileId, Object};
 pub struct Copy {
     /// The copy's id.
     pub id: String,
-    /// The path below the store's root, with a name like the file's.
+    /// The path below the store's root, with a name similar to the file's.
     pub path: PathBuf,
 }
 

@@ -1,7 +1,7 @@
 //! Content on its way into the store: written and hashed in one pass, in constant memory.
 //!
-//! The caller's thread writes and computes BLAKE3, which is fast. From the second chunk on, SHA-256 and MD5 have a thread
-//! each. Small content needs no thread. Another thread begins to sync large content early, so that little is left to wait
+//! The caller's thread writes and computes BLAKE3, which is fast. From the second chunk on, SHA-256 and MD5 are computed
+//! on a thread each. Small content needs no thread. Another thread begins to sync large content early, so that little is left to wait
 //! for at the end.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -36,7 +36,7 @@ pub struct Incoming {
     syncing: Option<Syncing>,
 }
 
-/// Where SHA-256 and MD5 are computed.
+/// The place where SHA-256 and MD5 are computed.
 enum Hashing {
     Inline(Vec<Hasher>),
     Threads(Vec<HashThread>),
@@ -46,7 +46,7 @@ enum Hashing {
 pub struct Blob {
     /// Size in bytes.
     pub size: u64,
-    /// Checksums of it.
+    /// The checksums.
     pub checksums: Checksums,
     pub(super) temporary: Temporary,
 }
@@ -68,7 +68,7 @@ impl Incoming {
         })
     }
 
-    /// Also computes the MD5, for a platform that states it. Must precede the first byte.
+    /// Also computes the MD5, for a platform that reports it. Must precede the first byte.
     #[must_use]
     pub fn with_md5(mut self) -> Self {
         debug_assert_eq!(self.size, 0, "the first bytes would be missing from the MD5");
@@ -76,7 +76,7 @@ impl Incoming {
         self
     }
 
-    /// Hashes on the caller's thread and holds no chunks, for one of many uploads that keep all processors busy. Must
+    /// Hashes on the caller's thread and buffers no chunks, for one of many uploads that keep all processors busy. Must
     /// precede the first byte and follow [`with_md5`](Self::with_md5).
     #[must_use]
     pub fn inline(mut self) -> Self {
@@ -94,7 +94,7 @@ impl Incoming {
         self.size
     }
 
-    /// Ends the content: all of it is on disk.
+    /// Completes the content and writes all of it to disk.
     pub fn finish(mut self) -> Result<Blob> {
         let checksums = self
             .complete()
@@ -225,7 +225,7 @@ impl Syncing {
         let _ = self.wake.try_send(());
     }
 
-    /// The system reports a failed write only once, so an error of this thread counts.
+    /// The system reports a failed write only once, so errors of this thread are returned.
     fn finish(self) -> io::Result<()> {
         drop(self.wake);
         self.thread.join().map_err(|_| io::Error::other("the sync thread stopped"))?

@@ -18,11 +18,11 @@ use crate::error::{Error, Result, word};
 use crate::model::Warn;
 use check::Generation;
 
-/// How long a writer waits for those of other processes.
+/// How long a writer waits for writers of other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
-/// Reading connections that are kept open.
+/// Maximum number of idle reading connections.
 const READERS_KEPT: usize = 4;
-/// Memory of a connection for pages, in KiB.
+/// Size of the page cache of a connection, in KiB.
 const CACHE_KIB: i64 = 1024;
 
 /// Step `n` turns format `n` into format `n + 1`; an empty database has format 0. A released step never changes.
@@ -71,7 +71,7 @@ CREATE TABLE notes (
 CREATE INDEX notes_by_file ON notes (space, about, kind) WHERE about IS NOT NULL;
 ";
 
-/// An index for each order of a listing, and where a deleted file was in them.
+/// An index for each order of a listing, and the positions of deleted files in the orders.
 const ORDERS_AND_DEPARTED: &str = "
 CREATE INDEX files_by_creation ON files (space, created_at, id);
 CREATE INDEX files_by_name ON files (space, name, id);
@@ -102,7 +102,7 @@ pub(super) struct Index {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     warn: Warn,
-    /// Warnings that were printed.
+    /// The warnings that were printed.
     warned: Mutex<HashSet<String>>,
 }
 
@@ -116,7 +116,7 @@ impl Index {
     /// blobs, is damaged, has lost changes or has an unknown format is an error, and no file is modified.
     pub(super) fn open(blobs: &Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
         let path = blobs.root.join("index.sqlite");
-        let mut generation = Generation::beside(&path);
+        let mut generation = Generation::next_to(&path);
         // Read before the index, which other processes may advance in between.
         let noted = generation.read();
         let is_new = check::is_new(&path, blobs)?;

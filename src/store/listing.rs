@@ -1,4 +1,4 @@
-//! Listings, and their translation to SQL as far as SQL decides exactly as the filter.
+//! Listings, and the translation to SQL of the conditions that SQL evaluates exactly like the filter.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ pub struct Listing {
     pub sort: SortKey,
     /// Whether the largest or newest come first.
     pub descending: bool,
-    /// Starts after the file of this id, which may have been deleted within the last day. An unknown id is an error of kind
+    /// Starts after the file with this id, which may have been deleted within the last day. An unknown id is an error of kind
     /// `NotFound`.
     pub after: Option<FileId>,
     /// Maximum number of files; 0 means all.
@@ -60,7 +60,7 @@ pub(super) struct Place {
 pub(super) struct Selection {
     pub(super) sql: String,
     pub(super) bound: Vec<Bound>,
-    /// Whether SQL decides the whole filter, so that rows need no further check.
+    /// Whether SQL evaluates the whole filter, so that rows need no further check.
     pub(super) exact: bool,
 }
 
@@ -116,7 +116,7 @@ impl SortKey {
         }
     }
 
-    /// The value that is compared before the id; None if only the id is.
+    /// The value that is compared before the id; None if only the id is compared.
     fn value(self, place: &Place) -> Option<Bound> {
         match self {
             Self::Created => Some(Bound::Integer(place.created_at)),
@@ -127,10 +127,10 @@ impl SortKey {
     }
 }
 
-/// A comparison that SQL decides exactly as the filter: an exact id or name, bounds of either and of the creation time.
+/// A comparison that SQL evaluates exactly like the filter: an exact id or name, or a bound of id, name or creation time.
 fn condition(comparison: &Comparison, equality: Equality) -> Option<(&'static str, Bound)> {
     let Comparison { field, op, value } = comparison;
-    // SQL cannot decide a name with a wildcard.
+    // SQL cannot match a name with a wildcard.
     let is_name = |text: &str| equality == Equality::Exact || !text.contains('*');
     match (field.as_str(), op, value) {
         ("id", Op::Eq, Value::Text(text)) => Some(("id = ?", Bound::Text(text.clone()))),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_sql_decides_whole_is_exact() {
+    fn a_selection_is_exact_only_if_sql_evaluates_the_whole_filter() {
         let exact = |expr: Expr| {
             let listing = Listing { filter: Some(Filter { expr }), ..Listing::default() };
             listing.select("s", None, Timestamp::UNIX_EPOCH).exact

@@ -1,6 +1,6 @@
 //! A directory that behaves like a files platform: a SQLite index and content-addressed blobs.
 //!
-//! Blocking throughout; async callers come from their own thread or a blocking task.
+//! All methods block; async callers use their own thread or a blocking task.
 
 mod blobs;
 mod copies;
@@ -33,10 +33,10 @@ use index::{Index, Rows};
 const COPY: &str = "copy";
 /// Maximum number of expired files that one transaction deletes.
 const EXPIRE_AT_ONCE: usize = 256;
-/// How long a listing can continue after a deleted file.
+/// How long after its deletion a file can be the position from which a listing continues.
 const REMEMBER_DEPARTED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A store, which several processes can have open. Each platform has its own space in it. Times are stored in whole
+/// A store, which several processes can open at once. Each platform has its own space in it. Times are stored in whole
 /// microseconds.
 #[derive(Clone)]
 pub struct Store {
@@ -210,7 +210,7 @@ fn in_microseconds(file: &mut File) -> Result<()> {
     Ok(())
 }
 
-/// A point in a change at which a test kills the process, from first to last. Each leaves other traces in the store.
+/// A point in a change at which a test kills the process, from first to last. Each leaves the store in a different state.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failpoint {
@@ -235,7 +235,7 @@ pub enum Failpoint {
 static FAILPOINT_HOOK: OnceLock<fn(Failpoint)> = OnceLock::new();
 
 impl Failpoint {
-    /// Calls `hook` at every failpoint of this process, for tests. The first hook stays.
+    /// Calls `hook` at every failpoint of this process, for tests. Only the first hook is kept.
     pub fn set_hook(hook: fn(Self)) {
         let _ = FAILPOINT_HOOK.set(hook);
     }

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_made_once() {
+    fn the_key_is_created_once() {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(home.path(), crate::store::Options::default()).unwrap();
         let key = store.signing_key().unwrap();

@@ -129,8 +129,8 @@ impl Transaction<'_> {
         self.inner.list(self.rows, self.space, listing)
     }
 
-    /// Adds a file and its content. `size` and `checksums` are those of the blob, and `created_at` defaults to now. An id
-    /// that is taken is an error.
+    /// Adds a file and its content. `size` and `checksums` are those of the blob, and `created_at` defaults to now. An existing
+    /// id is an error.
     pub fn put(&mut self, mut file: File, blob: Blob) -> Result<File> {
         file.created_at = file.created_at.or_else(|| Some(self.inner.now()));
         let (rows, space) = (self.rows, self.space);
@@ -168,7 +168,7 @@ impl Transaction<'_> {
         Ok(file)
     }
 
-    /// Deletes a file with its notes and copies, and its content if no other file has it.
+    /// Deletes a file with its notes and copies, and its content if no other file uses it.
     pub fn delete(&mut self, id: &FileId) -> Result<File> {
         let file = self.stat(id)?;
         self.remove(id)?;

@@ -41,7 +41,7 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
         Ok(0) if is_empty => Ok(0),
         Ok(format @ 1..) if format <= STEPS.len() => Ok(format),
         Ok(format @ 1..) => Err(Error::failed(format!(
-            "{}: unsupported store format {format}: this haul supports up to format {}",
+            "{}: unsupported store format {format}: this version of haul supports formats up to {}",
             path.display(),
             STEPS.len()
         ))
@@ -88,7 +88,7 @@ pub(super) fn is_whole(
 /// The error for an index without rows for the existing blobs.
 fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
     let still = match contents {
-        0 => format!("its log {}-wal is still there", path.display()),
+        0 => format!("its log {}-wal still exists", path.display()),
         1 => format!("1 blob is still in {}", blobs.blobs().display()),
         _ => format!("{contents} blobs are still in {}", blobs.blobs().display()),
     };
@@ -99,7 +99,7 @@ fn lost(path: &Path, how: &str, contents: usize, blobs: &Blobs) -> Error {
 fn behind(path: &Path, changes: i64) -> Error {
     let shown = path.display();
     let changes = if changes == 1 { "change".to_owned() } else { format!("{changes} changes") };
-    let noted = Generation::beside(path).path.display().to_string();
+    let noted = Generation::next_to(path).path.display().to_string();
     unusable(path, &format!("has lost its last {changes}"))
         .cause(format!("{shown}-wal is missing or damaged, or the index was replaced with an older one"))
         .hint(format!("to accept the index as it is: `rm {}`", word(&noted)))
@@ -113,7 +113,7 @@ pub(super) struct Generation {
 
 impl Generation {
     /// The file next to an index.
-    pub(super) fn beside(index: &Path) -> Self {
+    pub(super) fn next_to(index: &Path) -> Self {
         Self { path: index.with_file_name("generation"), open: None }
     }
 

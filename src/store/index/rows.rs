@@ -29,7 +29,7 @@ impl Rows<'_> {
         self.one(&sql, params![space, id.as_str(), micros(now)], id.as_str(), file)
     }
 
-    /// Adds a row; false if the id is taken.
+    /// Adds a row. Returns false if the id already exists.
     pub(in crate::store) fn insert(&self, space: &str, file: &File) -> Result<bool> {
         let sql = format!(
             "INSERT INTO files (space, {COLUMNS}) VALUES (:space, :provider, :profile, :id, :name, :size, \
@@ -39,7 +39,7 @@ impl Rows<'_> {
         self.set(&sql, space, file)
     }
 
-    /// Updates a row; false if the id does not exist.
+    /// Updates a row. Returns false if the id does not exist.
     pub(in crate::store) fn update(&self, space: &str, file: &File) -> Result<bool> {
         let sql = "UPDATE files SET provider = :provider, profile = :profile, name = :name, size = :size, \
              content_type = :content_type, purpose = :purpose, path = :path, status = :status, \
@@ -78,7 +78,7 @@ impl Rows<'_> {
         set.map(|rows| rows > 0).map_err(|error| self.failed(&error))
     }
 
-    /// Removes a file's row and its notes, and remembers where it was in every order.
+    /// Removes a file's row and its notes, and records its position in every order.
     pub(in crate::store) fn remove(&self, space: &str, id: &FileId, now: Timestamp) -> Result<()> {
         let (id, now) = (id.as_str(), micros(now));
         let remove = || {
@@ -120,14 +120,14 @@ impl Rows<'_> {
         Ok(self.readable(sql, &[&space, &id.as_str()], 1, 1, |row| row.get(0))?.pop())
     }
 
-    /// Forgets where files were that departed before `time`; how many.
+    /// Deletes the positions of files that were removed before `time`. Returns their number.
     pub(in crate::store) fn forget_departed(&self, time: Timestamp) -> Result<usize> {
         self.connection
             .execute("DELETE FROM departed WHERE departed_at < ?", [micros(time)])
             .map_err(|error| self.failed(&error))
     }
 
-    /// Where a file is in every order, or was before it departed.
+    /// The position of a file in every order, or the last one if it was removed.
     pub(in crate::store) fn place(&self, space: &str, id: &FileId) -> Result<Option<Place>> {
         let find = |table: &str| {
             let sql = format!("SELECT id, created_at, name, size FROM {table} WHERE space = ? AND id = ?");
@@ -200,7 +200,7 @@ impl Rows<'_> {
         self.of_kind("key, note", space, kind, about, |row| Ok((row.get(0)?, object(row, 1)?)))
     }
 
-    /// The keys of all notes of a kind about a file; damaged notes included.
+    /// The keys of all notes of a kind about a file, including damaged notes.
     pub(in crate::store) fn keys_of_notes(
         &self,
         space: &str,
@@ -228,7 +228,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Removes a note; whether it was there.
+    /// Removes a note. Returns whether it existed.
     pub(in crate::store) fn forget(&self, space: &str, kind: &str, key: &str) -> Result<bool> {
         let sql = "DELETE FROM notes WHERE space = ?1 AND kind = ?2 AND key = ?3";
         let removed = self.connection.execute(sql, [space, kind, key]);

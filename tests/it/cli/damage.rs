@@ -195,7 +195,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     check!(env.haul(["ls"]), @"
     status 1
     --- err
-    error: [box]/home/data/store/index.sqlite: unsupported store format 9: this haul supports up to format 3
+    error: [box]/home/data/store/index.sqlite: unsupported store format 9: this version of haul supports formats up to 3
     hint: update haul, or use another store: `HAUL_HOME=DIR haul …`
     ");
     // Restores the store before the last change.

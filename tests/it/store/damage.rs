@@ -302,7 +302,9 @@ fn an_index_with_another_schema_is_refused() {
     drop(index);
     let error = Store::open(home.path(), Options::default()).err().unwrap();
     assert!(
-        error.message().ends_with("unsupported store format 4: this haul supports up to format 3"),
+        error
+            .message()
+            .ends_with("unsupported store format 4: this version of haul supports formats up to 3"),
         "{error}"
     );
 }

@@ -253,7 +253,9 @@ fn a_damaged_or_too_new_index_is_reported() {
     fs::write(&index, &bytes).unwrap();
     let error = Store::open(home.path(), Options::default()).err().unwrap();
     assert!(
-        error.message().ends_with("unsupported store format 99: this haul supports up to format 3"),
+        error
+            .message()
+            .ends_with("unsupported store format 99: this version of haul supports formats up to 3"),
         "{error}"
     );
     assert!(!error.hints().is_empty());
