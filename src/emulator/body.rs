@@ -28,7 +28,7 @@ use crate::store::{Blob, Incoming, Transaction};
 
 /// Largest text part in bytes.
 const MAX_TEXT: usize = 1024 * 1024;
-/// Files that can be received at once with large buffers. Beyond this number each takes little memory and no thread.
+/// Files that can be received at once with large buffers. Beyond this number, each file takes little memory and no thread.
 const FEW: usize = 8;
 /// Maximum number of parts of a form.
 const MAX_PARTS: usize = 1000;
@@ -36,7 +36,7 @@ const MAX_PARTS: usize = 1000;
 /// A received form.
 #[derive(Default)]
 pub struct Form {
-    /// The parts in their order.
+    /// The parts in order.
     pub fields: Vec<Field>,
 }
 
@@ -44,16 +44,16 @@ pub struct Form {
 pub enum Field {
     /// A part that was received as text.
     Text {
-        /// Its head.
+        /// The head of the part.
         head: Head,
-        /// Its text; bytes that are not UTF-8 are replaced.
+        /// The text, in which invalid UTF-8 is replaced.
         value: String,
     },
     /// A part that was received as a file.
     File(Upload),
 }
 
-/// A received file, whose bytes are in the store but belong to no record yet. Dropping it deletes them.
+/// A received file. Its bytes are in the store but do not belong to a record yet. Dropping it deletes them.
 pub struct Upload {
     /// The head of the part.
     pub head: Head,
@@ -72,19 +72,19 @@ pub enum Take {
     Nothing,
 }
 
-/// Size limits; None is unlimited.
+/// Size limits; None means unlimited.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Bytes of a file, counted as they arrive.
+    /// Maximum size of a file in bytes, checked while it arrives.
     pub file: Option<u64>,
-    /// `Content-Length` of the body, checked before it is read.
+    /// Maximum `Content-Length` of the body, checked before it is read.
     pub body: Option<u64>,
 }
 
-/// The reason why a body was refused. `E` is the error of the platform's rules.
+/// The reason why a body was refused. `E` is the error type of the platform.
 #[derive(Debug)]
 pub enum Refused<E> {
-    /// A form or JSON that is invalid or incomplete, and the reason.
+    /// An invalid or incomplete form or JSON, and the reason.
     Malformed(String),
     /// The exceeded limit in bytes.
     TooLarge(u64),
@@ -94,15 +94,15 @@ pub enum Refused<E> {
     Store(Error),
 }
 
-/// Receives a form. Before a part is read, `decide` chooses how to receive it, or refuses the form, from the part's head and
-/// the parts before it. A refusal leaves nothing in the store.
+/// Receives a form. Before a part is read, `decide` inspects its head and the parts before it, and then chooses how to
+/// receive it or refuses the form. A refusal leaves nothing in the store.
 ///
 /// ```ignore
 /// let form = receive(&site, &headers, body, Limits { file: Some(50 << 20), body: None }, |before, head| {
 ///     match (head.name.as_str(), &head.file_name) {
 ///         ("file", None) => Err(bad_request("a part without filename")),
 ///         ("file", Some(_)) => Ok(Take::File),
-///         ("expires_after", _) if before.has_file() => Err(bad_request("the lifetime goes before the file")),
+///         ("expires_after", _) if before.has_file() => Err(bad_request("the lifetime must precede the file")),
 ///         _ => Ok(Take::Text),
 ///     }
 /// });
@@ -157,7 +157,7 @@ pub async fn receive_raw<E>(
     let mut writing = Writing::begin(site, limit).await;
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
-        writing.write(piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?).await?;
+        writing.write(piece.map_err(|_| Refused::Malformed("the body ended early".to_owned()))?).await?;
     }
     writing.finish().await
 }
@@ -176,7 +176,7 @@ pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refuse
     let mut text = Vec::new();
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|_| Refused::Malformed("the body broke off".to_owned()))?;
+        let piece = piece.map_err(|_| Refused::Malformed("the body ended early".to_owned()))?;
         if text.len() + piece.len() > limit {
             return Err(Refused::TooLarge(limit as u64));
         }
@@ -259,7 +259,7 @@ impl Writing {
         let pieces = mem::take(&mut self.batch);
         let write = move || match pieces.iter().try_for_each(|piece| incoming.write_all(piece)) {
             Ok(()) => Ok(incoming),
-            Err(error) => Err(Error::failed("the store cannot take more content").caused_by(error)),
+            Err(error) => Err(Error::failed("cannot write content to the store").caused_by(error)),
         };
         self.running = self.load.run(write).await;
         Ok(())
@@ -288,7 +288,7 @@ impl Form {
         self.texts().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// The names and values of all texts, in their order.
+    /// The names and values of all texts, in order.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().filter_map(|field| match field {
             Field::Text { head, value } => Some((head.name.as_str(), value.as_str())),
@@ -316,12 +316,12 @@ impl Form {
     }
 }
 
-/// An announced file, kept as a note.
+/// An announced file, stored as a note.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Announced {
     /// The record of the file.
     pub(super) file: File,
-    /// The end of the time in which content is accepted.
+    /// The time until which content is accepted.
     pub(super) ends: Timestamp,
 }
 
@@ -331,16 +331,16 @@ impl Announced {
         change.note(kind, key, None, &json!(self).as_object().cloned().unwrap_or_default())
     }
 
-    /// Finds an announcement whose time is not over.
+    /// Finds an announcement that has not expired.
     pub(super) fn find(change: &Transaction, kind: &str, key: &str, now: Timestamp) -> Result<Option<Self>> {
         let Some(note) = change.noted(kind, key)? else { return Ok(None) };
         let announced: Self = serde_json::from_value(note.into()).map_err(|error| {
-            Error::failed(format!("{key}: the upload's note is damaged")).caused_by(error)
+            Error::failed(format!("{key}: the record of the upload is damaged")).caused_by(error)
         })?;
         Ok(Some(announced).filter(|announced| now < announced.ends))
     }
 
-    /// Deletes announcements whose time is over.
+    /// Deletes expired announcements.
     pub(super) fn forget_expired(change: &mut Transaction, kind: &str, now: Timestamp) -> Result<()> {
         for (key, _) in change.notes(kind, None)? {
             if Self::find(change, kind, &key, now)?.is_none() {
@@ -351,7 +351,7 @@ impl Announced {
     }
 }
 
-/// Stores the content of a file. Content that has arrived before is replaced.
+/// Stores the content of a file. Earlier content is replaced.
 pub(super) fn store_content(change: &mut Transaction, file: File, blob: Blob) -> Result<File> {
     match change.stat(&file.id) {
         Err(error) if error.kind() == Kind::NotFound => change.put(file, blob),

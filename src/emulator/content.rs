@@ -43,7 +43,7 @@ enum Source {
 /// How content is sent.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Whether a `Range` with a single range is honoured, also with `If-Range` and the `ETag`.
+    /// Whether a `Range` header with a single range is honored, including `If-Range` with the `ETag`.
     pub ranges: bool,
     /// Whether the response has a `Content-Length`; otherwise it is chunked.
     pub length: bool,
@@ -51,7 +51,7 @@ pub struct Sending {
     pub etag: Option<String>,
     /// The `Content-Type`.
     pub content_type: String,
-    /// More headers. A value that is not valid in a header is omitted.
+    /// Additional headers. A value that is invalid in a header is omitted.
     pub headers: Vec<(HeaderName, String)>,
 }
 
@@ -64,7 +64,7 @@ impl Default for Sending {
 }
 
 impl Content {
-    /// Opens a file of the site's space. A missing file is an error of kind `NotFound`. Small content is read and verified
+    /// Opens a file in the site's space. A missing file is an error of kind `NotFound`. Small content is read and verified
     /// here, so that a damaged file results in an error response.
     pub async fn open(site: &Site, id: &FileId) -> Result<Self> {
         let (space, id) = (site.platform, id.clone());
@@ -186,7 +186,7 @@ struct Reading {
     transfer: Transfer,
 }
 
-/// Content in pieces. Each is read while the previous one is sent; the first is read when it is polled.
+/// Content in pieces. Each is read while the previous one is sent; the first is read when the stream is polled.
 fn pieces(
     content: store::BlobReader,
     first: u64,

@@ -6,7 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 const EXTENDED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'!').remove(b'#');
 
-/// The name and file name of a form part; None without a name or with another type than `form-data`.
+/// The name and file name of a form part; None if the name is missing or the type is not
+/// `form-data`.
 pub(super) fn parse(value: &[u8]) -> Option<(String, Option<String>)> {
     let (kind, rest) = value.split_at(value.iter().position(|byte| *byte == b';')?);
     if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
@@ -88,8 +89,8 @@ fn extended(value: &[u8]) -> Option<String> {
     }
 }
 
-/// The `Content-Disposition` of a download; `kind` is `attachment` or `inline`. It holds the name in ASCII for old clients and
-/// in UTF-8.
+/// The `Content-Disposition` of a download; `kind` is `attachment` or `inline`. It contains the name in ASCII for old
+/// clients and in UTF-8.
 pub fn content_disposition(kind: &str, name: &str) -> String {
     let plain = |character: char| match character {
         '"' | '\\' => '_',
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_clients_write_them() {
+    fn names_from_clients_are_parsed() {
         let part = |rest: &str| file_name(&format!("form-data; name=\"f\"{rest}"));
         assert_eq!(part(""), None);
         assert_eq!(part("; filename=\"\""), Some(String::new()));
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(parse(b"attachment; name=\"x\""), None);
     }
 
-    /// Random sequences of parts of headers.
+    /// Random sequences of header fragments.
     fn random_header() -> impl Strategy<Value = Vec<u8>> {
         const PARTS: &[&str] = &[
             "form-data",
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_standard_are_read() {
+    fn the_examples_of_the_standard_are_parsed() {
         // RFC 6266 section 5, with the type and name of a form part.
         let part = |rest: &str| file_name(&format!("form-data; name=f; {rest}"));
         assert_eq!(part("filename=example.html").unwrap(), "example.html");
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn properties_a_download_header_is_parsed_to_the_same_name() {
         let name = prop_oneof!["\\PC*", any::<String>()];
-        holds("content-disposition: what is written is read back", name, |name| {
+        holds("content-disposition: a download name is parsed back", name, |name| {
             let written = content_disposition("form-data; name=f", &name);
             prop_assert!(written.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             prop_assert_eq!(file_name(&written), Some(name));
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn properties_any_header_is_parsed_without_a_panic() {
         let value = prop_oneof![random_header(), prop::collection::vec(any::<u8>(), 0..60)];
-        holds("content-disposition: no header is too strange", value, |value| {
+        holds("content-disposition: no header panics", value, |value| {
             parse(&value);
             parse(&[b"form-data; ", value.as_slice()].concat());
             let again = parameters(&value);

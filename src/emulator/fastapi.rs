@@ -1,4 +1,4 @@
-//! Refusals as `FastAPI` words them: `{"detail": "…"}`, or a list of problems with parameters.
+//! Refusals in the format of `FastAPI`: `{"detail": "…"}`, or a list of problems with parameters.
 
 use axum::Json;
 use axum::body::Body;
@@ -28,13 +28,13 @@ pub struct Problem {
     loc: Box<Value>,
     kind: &'static str,
     message: String,
-    /// The value that was sent. Services on the first version of Pydantic state neither this nor `context`.
+    /// The value that was sent. Services with version 1 of Pydantic return neither this nor `context`.
     input: Option<Box<Value>>,
     context: Option<Box<(&'static str, Value)>>,
 }
 
 impl Problem {
-    /// A problem at `loc`, which leads from `query`, `path` or `body` inwards.
+    /// A problem at `loc`, a path that starts with `query`, `path` or `body`.
     pub fn new(loc: impl Serialize, kind: &'static str, message: impl Into<String>) -> Self {
         Self { loc: Box::new(json!(loc)), kind, message: message.into(), input: None, context: None }
     }
@@ -44,7 +44,7 @@ impl Problem {
         Self::new(loc, "missing", "Field required")
     }
 
-    /// A JSON value of another type than `expected`.
+    /// A JSON value whose type is not `expected`.
     pub fn wrong_type(loc: impl Serialize, expected: &str) -> Self {
         Self::new(loc, "type_error", format!("Input should be {expected}"))
     }
@@ -65,13 +65,13 @@ impl Problem {
         Self::new(loc, kind, format!("Input should be {expected}")).context("expected", expected)
     }
 
-    /// States the value that was sent.
+    /// Adds the value that was sent.
     #[must_use]
     pub fn input(self, value: impl Into<Value>) -> Self {
         Self { input: Some(Box::new(value.into())), ..self }
     }
 
-    /// States a value of the rule that is broken.
+    /// Adds a value of the violated rule.
     #[must_use]
     pub fn context(self, name: &'static str, value: impl Into<Value>) -> Self {
         Self { context: Some(Box::new((name, value.into()))), ..self }
@@ -90,7 +90,7 @@ impl Problem {
 }
 
 impl Refusal {
-    /// A status with a text; an empty text becomes the usual words for the status.
+    /// A status with a text; an empty text is replaced by the reason phrase.
     pub fn new(status: StatusCode, message: &str) -> Self {
         let words = status.canonical_reason().unwrap_or("Error");
         Self::Detail(status, if message.is_empty() { words } else { message }.to_owned())
@@ -101,7 +101,7 @@ impl Refusal {
         Self::Detail(StatusCode::BAD_REQUEST, message.into())
     }
 
-    /// 404: `File not found`.
+    /// 404, such as `File not found`.
     pub fn missing(what: &str) -> Self {
         Self::Detail(StatusCode::NOT_FOUND, format!("{what} not found"))
     }
@@ -112,7 +112,7 @@ impl Refusal {
     }
 }
 
-/// Receives a JSON object of at most `limit` bytes. Other bodies are refused in the words of Pydantic.
+/// Receives a JSON object of at most `limit` bytes. Other bodies are refused with the messages of Pydantic.
 pub async fn receive_object(body: Body, limit: usize) -> Result<Object, Refusal> {
     let text = receive_text(body, limit).await?;
     if text.trim_ascii().is_empty() {

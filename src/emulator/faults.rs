@@ -19,29 +19,29 @@ use crate::error::{Error, Result};
 
 /// The faults: word, value, and help text.
 pub const WORDS: [(&str, &str, &str); 13] = [
-    ("refuse", "STATUS", "answers STATUS (503) before the body is read, and closes the connection"),
-    ("fail", "STATUS", "reads the whole body, stores nothing, answers STATUS (500)"),
-    ("429", "", "answers 429 before the body is read"),
-    ("html", "STATUS", "reads the whole body, stores nothing, answers STATUS (502) with a proxy's HTML page"),
-    ("lose", "", "carries the request out, then closes the connection without an answer"),
-    ("reset", "", "resets the connection before the body is read"),
-    ("cut", "BYTES", "closes the connection after BYTES (0) of the answer's body"),
-    ("truncate-json", "", "answers with half of the body, as if that were all"),
-    ("wrong-bytes", "OFFSET", "flips a bit of the answer's body at OFFSET (0)"),
-    ("ignore-range", "", "sends all where a range was asked for"),
-    ("slow", "MS", "waits MS (1000) before it does anything"),
-    ("delay", "MS", "carries the request out, then waits MS (1000) before it answers"),
-    ("drip", "BYTES", "sends the answer's body at BYTES (1024) a second"),
+    ("refuse", "STATUS", "returns STATUS before reading the body and closes the connection [default: 503]"),
+    ("fail", "STATUS", "reads the whole body, stores nothing and returns STATUS [default: 500]"),
+    ("429", "", "returns 429 before reading the body"),
+    ("html", "STATUS", "like `fail`, but returns the HTML page of a proxy [default: 502]"),
+    ("lose", "", "carries out the request, then closes the connection without a response"),
+    ("reset", "", "resets the connection before reading the body"),
+    ("cut", "BYTES", "closes the connection after BYTES of the response body [default: 0]"),
+    ("truncate-json", "", "returns half of the body as a complete response"),
+    ("wrong-bytes", "OFFSET", "flips a bit of the response body at OFFSET [default: 0]"),
+    ("ignore-range", "", "ignores a requested range and sends the whole file"),
+    ("slow", "MS", "waits MS milliseconds before handling the request [default: 1000]"),
+    ("delay", "MS", "carries out the request, then waits MS milliseconds to respond [default: 1000]"),
+    ("drip", "BYTES", "sends the response body at BYTES per second [default: 1024]"),
 ];
 
 /// The keys that restrict a fault to some requests, and their help texts.
 pub const KEYS: [(&str, &str); 6] = [
-    ("times=N", "the first N matching requests only"),
-    ("nth=N", "the Nth matching request only, counted from 1"),
+    ("times=N", "only the first N matching requests"),
+    ("nth=N", "only the Nth matching request, counted from 1"),
     ("every=N", "every Nth matching request"),
     ("chance=P", "each matching request with probability P, from 0 to 1"),
-    ("seed=N", "another sequence of chances; the same seed gives the same one"),
-    ("retry-after=SECONDS", "with a status: says Retry-After; `retry-after=date:SECONDS` says it as a date"),
+    ("seed=N", "seed of `chance`; the same seed selects the same requests"),
+    ("retry-after=SECONDS", "adds Retry-After to a status; `retry-after=date:SECONDS` sends a date"),
 ];
 
 /// Largest body that `truncate-json` cuts in half, in bytes. A larger one is replaced by an empty body.
@@ -94,14 +94,14 @@ pub(super) enum RetryAfter {
 
 impl Faults {
     /// Parses scripts. A path is a pattern for the whole path, which begins with the platform's name: `*` matches within a
-    /// segment, `**` any number of segments. A platform's name alone matches all of its paths, and without a path a script
-    /// applies to all requests.
+    /// segment, and `**` matches any number of segments. A platform's name alone matches all of its paths, and without a path
+    /// a script applies to all requests.
     pub fn parse<'a>(scripts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let faults: Result<Vec<_>> = scripts.into_iter().map(Fault::parse).collect();
         Ok(Self(Arc::new(faults?)))
     }
 
-    /// The word and effect of the first script that applies to a request, which it counts. `path` begins with the
+    /// Counts a request, and returns the word and effect of the first script that applies to it. `path` begins with the
     /// platform's name.
     pub(super) fn choose(&self, method: &Method, path: &str) -> Option<(&'static str, Trouble)> {
         let path = path.trim_matches('/');
@@ -114,14 +114,14 @@ impl Fault {
     fn parse(script: &str) -> Result<Self> {
         let wrong = |what: String| Error::usage(format!("fault `{script}`: {what}")).hint(vocabulary());
         let mut tokens = script.split_whitespace();
-        let first = tokens.next().ok_or_else(|| wrong("it is empty".to_owned()))?;
+        let first = tokens.next().ok_or_else(|| wrong("missing word".to_owned()))?;
         let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
         let (word, takes, _) = *WORDS.iter().find(|(word, ..)| *word == name).ok_or_else(|| {
             let words = WORDS.iter().map(|(word, ..)| *word);
-            wrong(format!("`{name}` is no word for a fault")).did_you_mean(name, words)
+            wrong(format!("unknown word `{name}`")).did_you_mean(name, words)
         })?;
         if takes.is_empty() && value.is_some() {
-            return Err(wrong(format!("`{word}` takes no value")));
+            return Err(wrong(format!("`{word}` does not take a value")));
         }
         let number = |key: &str, text: &str| {
             text.parse::<u64>().map_err(|_| wrong(format!("{key}: `{text}` is not a whole number")))
@@ -149,8 +149,8 @@ impl Fault {
                     "seed" => fault.seed = number(key, value)?,
                     "chance" => {
                         let chance = value.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
-                        fault.chance =
-                            chance.ok_or_else(|| wrong(format!("chance: `{value}` is not in 0..1")))?;
+                        fault.chance = chance
+                            .ok_or_else(|| wrong(format!("chance: `{value}` is not between 0 and 1")))?;
                     }
                     "retry-after" => {
                         retry_after = Some(match value.strip_prefix("date:") {
@@ -158,14 +158,14 @@ impl Fault {
                             None => RetryAfter::Seconds(number(key, value)?),
                         });
                     }
-                    _ => return Err(wrong(format!("`{key}` is no key of a fault"))),
+                    _ => return Err(wrong(format!("unknown key `{key}`"))),
                 }
             } else if token.bytes().all(|byte| byte.is_ascii_uppercase()) && fault.method.is_none() {
                 fault.method = Some(Method::from_bytes(token.as_bytes()).map_err(|e| wrong(e.to_string()))?);
             } else if fault.path.is_none() {
                 fault.path = Some(pattern(token).map_err(wrong)?);
             } else {
-                return Err(wrong(format!("`{token}` is one path too many")));
+                return Err(wrong(format!("unexpected second path `{token}`")));
             }
         }
         let number_or = |default: u64| value.map_or(Ok(default), |value| number(word, value));
@@ -174,7 +174,7 @@ impl Fault {
             let known = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             known
                 .filter(|status| status.as_u16() >= 200)
-                .ok_or_else(|| wrong(format!("`{status}` is no status of an answer")))
+                .ok_or_else(|| wrong(format!("`{status}` is not a valid response status")))
         };
         let millis = || number_or(1000).map(Duration::from_millis);
         fault.trouble = match word {
@@ -183,7 +183,7 @@ impl Fault {
             "fail" => Trouble::Fail { status: status(500)?, html: false, retry_after },
             "html" => Trouble::Fail { status: status(502)?, html: true, retry_after },
             _ if retry_after.is_some() => {
-                return Err(wrong(format!("`retry-after` has no meaning for `{word}`")));
+                return Err(wrong(format!("`retry-after` does not apply to `{word}`")));
             }
             "reset" => Trouble::Reset,
             "cut" => Trouble::Cut(number_or(0)?),
@@ -234,7 +234,7 @@ fn chance(seed: u64, number: u64) -> f64 {
     ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Sets `Retry-After`. A date is in real time even with a fixed clock, since clients compare it with their own clock.
+/// Sets `Retry-After`. A date uses the real time even with a fixed clock, since clients compare it with their own clock.
 pub(super) fn set_retry_after(response: &mut Response, retry_after: Option<RetryAfter>) {
     let text = match retry_after {
         None => return,
@@ -385,16 +385,16 @@ mod tests {
     #[test]
     fn errors_name_the_script_and_list_the_words() {
         for (script, what) in [
-            ("", "it is empty"),
-            ("explode", "`explode` is no word for a fault"),
-            ("lose=3", "`lose` takes no value"),
-            ("fail=42", "`42` is no status of an answer"),
+            ("", "missing word"),
+            ("explode", "unknown word `explode`"),
+            ("lose=3", "`lose` does not take a value"),
+            ("fail=42", "`42` is not a valid response status"),
             ("cut=x", "cut: `x` is not a whole number"),
             ("lose times=x", "times: `x` is not a whole number"),
-            ("lose chance=2", "chance: `2` is not in 0..1"),
-            ("lose foo=1", "`foo` is no key of a fault"),
-            ("lose a b", "`b` is one path too many"),
-            ("lose retry-after=1", "`retry-after` has no meaning for `lose`"),
+            ("lose chance=2", "chance: `2` is not between 0 and 1"),
+            ("lose foo=1", "unknown key `foo`"),
+            ("lose a b", "unexpected second path `b`"),
+            ("lose retry-after=1", "`retry-after` does not apply to `lose`"),
         ] {
             let error = Faults::parse([script]).unwrap_err();
             assert_eq!(error.message(), format!("fault `{script}`: {what}"));

@@ -15,7 +15,7 @@ pub fn uuid() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// `bytes` random bytes in lower-case hex.
+/// `bytes` random bytes in lowercase hex.
 pub fn hex(bytes: usize) -> String {
     to_hex(&random().take(bytes).collect::<Vec<_>>())
 }
@@ -33,7 +33,7 @@ pub fn base62(length: usize) -> String {
 }
 
 /// An id that sorts by creation time: nine characters of `0-9a-z` for the millisecond, then `random` of `0-9A-Za-z`. Ids
-/// of one millisecond, or under a fixed clock, also ascend.
+/// of the same millisecond also ascend, even with a fixed clock.
 pub fn time_sorted(now: Timestamp, random: usize) -> String {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let now = now.as_millisecond().max(0);
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(bytes(33).len(), 33);
         let id = base62(5_000);
         assert_eq!(id.len(), 5_000);
-        assert_eq!(id.bytes().collect::<HashSet<_>>().len(), 62, "all characters turn up");
+        assert_eq!(id.bytes().collect::<HashSet<_>>().len(), 62, "all characters occur");
         assert_ne!(base62(20), base62(20));
     }
 

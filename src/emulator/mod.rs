@@ -1,5 +1,5 @@
 //! The platforms' wire formats on top of the store. They follow the platforms' contracts and share no code with
-//! `providers/`: client and emulator meet over a socket only.
+//! `providers/`: client and emulator communicate only over a socket.
 //!
 //! A platform is one [`Platform`] value in a file or folder of its name. Its handlers have an `Arc<Site>` as state,
 //! receive bodies with [`receive`], [`receive_raw`] and [`receive_json`], read queries with [`Params`], send files with
@@ -62,13 +62,13 @@ pub struct Platform {
     pub base_path: &'static str,
     /// Wire dialects for `--dialect NAME=WORD`, the default first; empty if there is only one.
     pub dialects: &'static [&'static str],
-    /// Whether the platform states the MD5 of content, which takes time to compute.
+    /// Whether the platform reports the MD5 of content, which takes time to compute.
     pub md5: bool,
-    /// The switches of `--quirk`.
+    /// The deviations for `--quirk`.
     pub quirks: &'static [Quirk],
     /// Environment variables that direct official clients to the emulator, from the platform's root URL
-    /// (`http://127.0.0.1:8787/xai`) and the token. A variable of two platforms is exported only if one of them is served
-    /// alone.
+    /// (`http://127.0.0.1:8787/xai`) and the token. A variable that two platforms share is exported only if one of them is
+    /// served alone.
     pub variables: fn(root: &str, token: &str) -> Vec<(&'static str, String)>,
     /// The routes, without the prefix. They need no fallback: `error` answers unknown paths and methods.
     pub routes: fn(Arc<Site>) -> Router,

@@ -33,7 +33,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Creates the parser. An error states why the headers are not those of a form.
+    /// Creates the parser. An error gives the reason why the headers do not describe a form.
     pub(super) fn new(headers: &HeaderMap, body: Body) -> Result<Self, String> {
         let content_type = headers.get(CONTENT_TYPE).map(axum::http::HeaderValue::as_bytes);
         let content_type = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
@@ -48,7 +48,7 @@ impl Parts {
         let delimiter = [b"\r\n--", boundary.as_slice()].concat();
         Ok(Self {
             body: body.into_data_stream(),
-            // The first delimiter may be at the start of the body, without a line end before it.
+            // The first delimiter may be at the start of the body, without a line break before it.
             buffer: Bytes::from_static(b"\r\n"),
             delimiter: memmem::Finder::new(&delimiter).into_owned(),
         })
@@ -71,12 +71,12 @@ impl Parts {
                 break at;
             }
             if self.buffer.len() > MAX_HEAD {
-                return Err("a part's head is too long".to_owned());
+                return Err("the headers of a part are too long".to_owned());
             }
             self.fill().await?;
         };
         let lines = self.buffer.split_to(length);
-        // Keep the second line end: if the part is empty, it belongs to the delimiter.
+        // Keep the second line break: if the part is empty, it belongs to the delimiter.
         self.buffer.advance(2);
         let head = parse_head(&lines)?;
         self.skip_line_end().await?;
@@ -106,7 +106,7 @@ impl Parts {
             .map_or(0, |at| self.buffer.len() - at)
     }
 
-    /// Drops the line end between head and content, unless it is the start of the delimiter after an empty part.
+    /// Drops the line break between head and content, unless it is the start of the delimiter after an empty part.
     async fn skip_line_end(&mut self) -> Result<(), String> {
         while self.buffer.len() < self.delimiter.needle().len() {
             self.fill().await?;
@@ -127,7 +127,7 @@ impl Parts {
                 joined.extend_from_slice(&piece);
                 self.buffer = joined.freeze();
             }
-            Some(Err(_)) => return Err("the body broke off".to_owned()),
+            Some(Err(_)) => return Err("the body ended early".to_owned()),
             None => return Err("the form ends before its last boundary".to_owned()),
         }
         Ok(())
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_forms_state_the_reason() {
+    fn errors_contain_the_reason() {
         let no_name = b"--B:1-x\r\nContent-Type: text/plain\r\n\r\nx\r\n--B:1-x--";
         assert_eq!(read(no_name, &[9, 18, 27]).unwrap_err(), "a part has no name");
         let cut = b"--B:1-x\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--B:1-x";
@@ -237,7 +237,7 @@ mod tests {
         let long = [b"--B:1-x\r\nX: ".as_slice(), &vec![b'x'; 2 * MAX_HEAD]].concat();
         assert_eq!(
             read(&long, &(0..long.len()).step_by(4096).collect::<Vec<_>>()).unwrap_err(),
-            "a part's head is too long"
+            "the headers of a part are too long"
         );
         assert!(Parts::new(&HeaderMap::new(), Body::empty()).is_err());
     }
@@ -283,7 +283,7 @@ mod tests {
             1 => prop::collection::vec(any::<u8>(), 0..40),
         ];
         prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat()).prop_filter(
-            "holds the delimiter",
+            "contains the delimiter",
             |content| {
                 // Content with the whole delimiter ends there.
                 let framed = [b"\r\n", content.as_slice(), b"\r\n"].concat();
@@ -374,7 +374,7 @@ mod tests {
             any::<Index>(),
             prop::collection::vec(any::<Index>(), 0..5),
         );
-        holds("multipart: a form that breaks off is never whole", inputs, |(parts, end, cuts)| {
+        holds("multipart: a truncated form is an error", inputs, |(parts, end, cuts)| {
             let body = framed(&parts);
             // The form is complete without the line end after the last delimiter.
             let end = end.index(body.len() - 2);
@@ -412,12 +412,12 @@ mod tests {
         ];
         let body = prop::collection::vec(piece, 0..25).prop_map(|pieces| pieces.concat());
         let inputs = (body, prop::collection::vec(any::<Index>(), 0..10), ".{0,30}");
-        holds("multipart: no body is too strange", inputs, |(body, cuts, kind)| {
+        holds("multipart: any body is parsed the same in any pieces", inputs, |(body, cuts, kind)| {
             let whole = read(&body, &[]);
             let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
             prop_assert_eq!(&read(&body, &cuts), &whole, "cut at {:?}", cuts);
             // Both parsers find the same lengths if they accept a body that starts with a delimiter. Other starts differ: for
-            // multer `----B:1-x--` is the end of a form, here it is no delimiter.
+            // multer, `----B:1-x--` ends a form; here it is not a delimiter.
             let begins = body.starts_with(format!("--{BOUNDARY}\r\n").as_bytes());
             if let (true, Ok(ours), Some(theirs)) = (begins, &whole, read_with_multer(&body)) {
                 let ours: Vec<_> = ours.iter().map(|(_, content)| content.len()).collect();

@@ -32,9 +32,9 @@ use crate::filter::Filter;
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Listing, SortKey, Store};
 
-/// Files that are read from the store at once: minimum and maximum.
+/// Number of files read from the store at once: minimum and maximum.
 const BATCH: (usize, usize) = (256, 10_001);
-/// Size of a form beyond the bytes of its file.
+/// Maximum size of a form without the bytes of its file.
 const FORM_OVERHEAD: u64 = 1024 * 1024;
 
 /// A file as an object, without a status.
@@ -51,7 +51,7 @@ pub fn object(file: &File) -> Object {
     object.as_object().cloned().unwrap_or_default()
 }
 
-/// The answer to a deletion.
+/// The response to a deletion.
 pub fn deleted(id: &str) -> Value {
     json!({ "id": id, "object": "file", "deleted": true })
 }
@@ -98,7 +98,7 @@ impl Page {
     }
 }
 
-/// The lifetime in seconds that `expires_after[anchor]` and `expires_after[seconds]` state.
+/// The lifetime in seconds that `expires_after[anchor]` and `expires_after[seconds]` specify.
 pub fn expires_after(form: &Form) -> Result<Option<i64>, String> {
     match (form.text("expires_after[anchor]"), form.text("expires_after[seconds]")) {
         (None, None) => Ok(None),
@@ -106,27 +106,27 @@ pub fn expires_after(form: &Form) -> Result<Option<i64>, String> {
             text.trim().parse().map(Some).map_err(|_| "expires_after must be an integer".to_owned())
         }
         (Some("created_at") | None, _) => {
-            Err("expires_after needs both expires_after[anchor] and expires_after[seconds]".to_owned())
+            Err("expires_after requires both expires_after[anchor] and expires_after[seconds]".to_owned())
         }
         (Some(_), _) => Err("expires_after[anchor] must be `created_at`".to_owned()),
     }
 }
 
-/// A refusal. As a response it has no body yet: the vendor words it.
+/// A refusal. As a response, it has no body until the vendor formats it.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The status.
     pub status: StatusCode,
     /// The text.
     pub message: String,
-    /// The code in one word.
+    /// The code.
     pub code: Option<&'static str>,
-    /// The parameter that is not valid.
+    /// The invalid parameter.
     pub param: Option<&'static str>,
 }
 
 impl Refusal {
-    /// A status with a text; an empty text becomes the usual words for the status.
+    /// A status with a text; an empty text is replaced by the reason phrase.
     pub fn new(status: StatusCode, message: &str) -> Self {
         let words = status.canonical_reason().unwrap_or("Error");
         let message = if message.is_empty() { words } else { message }.to_owned();
@@ -195,11 +195,11 @@ impl IntoResponse for Refusal {
 /// Lifetimes of files.
 #[derive(Clone, Copy, Debug)]
 pub enum Expiry {
-    /// An upload states a lifetime between two numbers of seconds, or none.
+    /// An upload can specify a lifetime between a minimum and a maximum in seconds.
     Chosen(i64, i64),
-    /// All files have the same lifetime in seconds, and an upload that states one is refused.
+    /// All files have the same lifetime in seconds, and an upload that specifies one is refused.
     Fixed(i64),
-    /// Files do not expire, and a stated lifetime is ignored.
+    /// Files do not expire, and a specified lifetime is ignored.
     Never,
 }
 
@@ -207,13 +207,13 @@ pub enum Expiry {
 pub struct Vendor {
     /// The path before `/files`.
     pub prefix: &'static str,
-    /// Where the token is sent.
+    /// The places in which the token is sent.
     pub gate: Gate,
-    /// The start of ids.
+    /// The prefix of ids.
     pub id_prefix: &'static str,
     /// The purposes of uploads; empty accepts any.
     pub purposes: &'static [&'static str],
-    /// The purpose of an upload without one; None requires a purpose.
+    /// The default purpose of an upload; None makes the purpose required.
     pub default_purpose: Option<&'static str>,
     /// Largest file in bytes.
     pub max_size: u64,
@@ -264,7 +264,7 @@ impl Vendor {
         Json((self.object)(site, file).into())
     }
 
-    /// The text of `purpose`, or the default. Checks it.
+    /// The text of `purpose` or the default, if it is allowed.
     fn purpose(&self, form: &Form) -> Result<String, Refusal> {
         let purpose = form.text("purpose").filter(|text| !text.is_empty()).or(self.default_purpose);
         let purpose = purpose.ok_or_else(|| Refusal::missing("purpose"))?;

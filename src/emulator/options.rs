@@ -18,7 +18,7 @@ const ANY_TOKEN: &str = "any-token";
 pub struct Options {
     /// All platforms that can be served.
     pub platforms: &'static [&'static Platform],
-    /// Serves only this platform, also without its prefix.
+    /// Serves only this platform, with and without its prefix.
     pub only: Option<String>,
     /// The wire dialect by platform. Use [`set_dialect`](Self::set_dialect).
     pub dialects: BTreeMap<String, String>,
@@ -28,7 +28,7 @@ pub struct Options {
     pub token: Option<Secret>,
     /// The clock.
     pub clock: Clock,
-    /// Receives one line of JSON per request, without a line end.
+    /// Receives one line of JSON per request, without a line break.
     pub log: Option<UnboundedSender<String>>,
 }
 
@@ -56,7 +56,7 @@ impl Options {
     /// Adds a `--dialect NAME=WORD`.
     pub fn set_dialect(&mut self, text: &str) -> Result<()> {
         let Some((name, word)) = text.split_once('=') else {
-            return Err(Error::usage(format!("dialect `{text}`: it has the form PLATFORM=WORD"))
+            return Err(Error::usage(format!("dialect `{text}`: must have the form PLATFORM=WORD"))
                 .hint(self.dialect_list()));
         };
         let platform = self.platform(name)?;
@@ -89,10 +89,10 @@ impl Options {
                 return Err(wrong("unknown name".to_owned()).did_you_mean(name, names));
             }
             Some(quirk) if quirk.value.is_empty() && !value.is_empty() => {
-                return Err(wrong("it takes no value".to_owned()));
+                return Err(wrong("does not take a value".to_owned()));
             }
             Some(quirk) if !quirk.value.is_empty() && value.is_empty() => {
-                return Err(wrong(format!("it needs a value: `{}`", quirk_form(quirk))));
+                return Err(wrong(format!("requires a value: `{}`", quirk_form(quirk))));
             }
             Some(_) => {}
         }
@@ -146,7 +146,7 @@ impl Options {
     fn platform(&self, name: &str) -> Result<&'static Platform> {
         self.platforms.iter().copied().find(|platform| platform.name == name).ok_or_else(|| {
             let names = self.platforms.iter().map(|platform| platform.name.to_owned()).collect();
-            Error::usage(format!("`{name}` is no platform that can be served"))
+            Error::usage(format!("unknown platform `{name}`"))
                 .did_you_mean(name, self.platforms.iter().map(|platform| platform.name))
                 .hint(listed("platforms", names))
         })
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::emulator::Quirk;
 
-    const RANGES: Quirk = Quirk { name: "ranges", value: "", help: "honours ranges" };
+    const RANGES: Quirk = Quirk { name: "ranges", value: "", help: "honors ranges" };
     const ORDER: Quirk = Quirk { name: "order", value: "id|created", help: "lists in this order" };
 
     static ONE: Platform = Platform {
@@ -217,23 +217,23 @@ mod tests {
     #[test]
     fn unknown_words_are_usage_errors_that_list_the_valid_ones() {
         let mut options = options();
-        let said = |result: Result<()>| {
+        let text_of = |result: Result<()>| {
             let error = result.unwrap_err();
             assert_eq!(error.kind(), crate::error::Kind::Usage);
             format!("{} | {}", error.message(), error.hints().join(" "))
         };
-        let only = said(options.set_only("three"));
-        assert_eq!(only, "`three` is no platform that can be served | platforms: one, two");
-        let dialect = said(options.set_dialect("one=newest"));
+        let only = text_of(options.set_only("three"));
+        assert_eq!(only, "unknown platform `three` | platforms: one, two");
+        let dialect = text_of(options.set_dialect("one=newest"));
         assert!(dialect.contains("one has no dialect `newest` | dialects: one=new, one=old"), "{dialect}");
-        let quirk = said(options.set_quirk("rangez"));
+        let quirk = text_of(options.set_quirk("rangez"));
         assert!(
             quirk.ends_with("unknown name | did you mean `ranges`? quirks: order=id|created, ranges"),
             "{quirk}"
         );
-        assert!(said(options.set_quirk("order")).contains("it needs a value"));
-        assert!(said(options.set_quirk("ranges=1")).contains("it takes no value"));
-        assert!(said(options.set_quirk("two.order=id")).contains("unknown name"));
+        assert!(text_of(options.set_quirk("order")).contains("requires a value"));
+        assert!(text_of(options.set_quirk("ranges=1")).contains("does not take a value"));
+        assert!(text_of(options.set_quirk("two.order=id")).contains("unknown name"));
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_two_platforms_is_exported_only_if_one_is_served_alone() {
+    fn a_shared_variable_is_exported_only_if_one_platform_is_served_alone() {
         let mut options = options();
         let address = "0.0.0.0:80".parse().unwrap();
         assert_eq!(options.variables(address), [("ONE_URL", "http://127.0.0.1:80/one/v1".to_owned())]);

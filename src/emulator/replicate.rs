@@ -1,7 +1,7 @@
 //! Replicate's Files API.
 //!
-//! Served below `/v1` and below `/v1/v1`: of its two Python clients, which read the same variable, the older one adds the
-//! version to the base URL itself.
+//! Served under `/v1` and `/v1/v1`: of the two Python clients, which read the same variable, the older one adds the version
+//! to the base URL itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::error::{Error, Kind};
 use crate::model::{File, FileId, Object, later};
 use crate::store::{Listing, SortKey};
 
-/// Default page size. The service's own is unknown; it is at least 38.
+/// Default page size. The default of the service is unknown, but at least 38.
 const PAGE: usize = 100;
 /// Largest file in bytes. The service's limit may be 100 MB or 100 MiB.
 const MAX_SIZE: u64 = 100 * 1024 * 1024;
@@ -40,7 +40,7 @@ const MAX_SIZE: u64 = 100 * 1024 * 1024;
 const MAX_BODY: u64 = 200_000_000;
 /// Longest file name in bytes.
 const MAX_NAME: usize = 255;
-/// How long a file is kept.
+/// The lifetime of a file.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// Deepest nesting of `metadata[key]` fields.
 const MAX_DEPTH: usize = 32;
@@ -55,23 +55,27 @@ pub static REPLICATE: Platform = Platform {
         Quirk {
             name: "list_order",
             value: "id|created",
-            help: "lists by id, as was recorded, or newest first",
+            help: "order of listings: by id, as recorded, or newest first [default: created]",
         },
-        Quirk { name: "page-size", value: "N", help: "lists N files a page instead of 100" },
-        Quirk { name: "max-size", value: "BYTES", help: "takes files up to this size instead of 100 MiB" },
+        Quirk { name: "page-size", value: "N", help: "lists N files per page [default: 100]" },
+        Quirk {
+            name: "max-size",
+            value: "BYTES",
+            help: "accepts files up to this size [default: 104857600]",
+        },
         Quirk {
             name: "bracket-metadata",
             value: "keep|ignore",
             help: "keeps or ignores metadata sent as `metadata[key]` fields",
         },
-        Quirk { name: "ranges", value: "", help: "honours ranges in downloads" },
+        Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
+        Quirk { name: "signing-secret", value: "SECRET", help: "key for signing download links" },
         Quirk {
-            name: "signing-secret",
-            value: "SECRET",
-            help: "the key that download links are signed with",
+            name: "owner",
+            value: "NAME",
+            help: "user name of the account, which download links contain",
         },
-        Quirk { name: "owner", value: "NAME", help: "the account's user name, which download links need" },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests a minute" },
+        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per minute" },
     ],
     variables: |root, token| {
         vec![("REPLICATE_BASE_URL", format!("{root}/v1")), ("REPLICATE_API_TOKEN", token.to_owned())]
@@ -139,7 +143,7 @@ fn file_id(path: Id) -> Result<FileId, Problem> {
     path.map(|Path(id)| FileId(id)).map_err(|_| Problem::not_found())
 }
 
-/// JSON with the header of this API's workers.
+/// JSON with the content type of this API's workers.
 fn json_response(status: StatusCode, value: Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json; charset=UTF-8")], Json(value)).into_response()
 }
@@ -206,7 +210,7 @@ async fn create(call: Call, body: Body) -> Result<Response, Problem> {
 }
 
 /// Reads metadata in the four encodings of the official clients: a JSON part, JSON in a text field, JSON in a part with
-/// the file name `blob`, and, where `keep_brackets` is set and there is no JSON, fields such as `metadata[tags][]`.
+/// the file name `blob`, and, if `keep_brackets` is set and no JSON was sent, fields such as `metadata[tags][]`.
 fn metadata(form: &Form, keep_brackets: bool) -> Result<Object, Problem> {
     if let Some(text) = form.text("metadata") {
         return match serde_json::from_str(text) {
@@ -230,7 +234,7 @@ fn bracket_keys(text: &str) -> Option<Vec<&str>> {
     (keys.len() <= MAX_DEPTH && !keys[0].is_empty()).then_some(keys)
 }
 
-/// Inserts a text at a path of keys, where an empty key appends to a list. Values that conflict with present ones are
+/// Inserts a text at a path of keys, where an empty key appends to a list. Values that conflict with existing ones are
 /// dropped.
 fn insert(into: &mut Value, keys: &[&str], text: &str) {
     let Some((key, rest)) = keys.split_first() else { return };
@@ -341,7 +345,7 @@ async fn download(
         return Err(Problem::no_download("wrong signature"));
     }
     if link_owner != owner(&site) {
-        return Err(Problem::no_download("another owner"));
+        return Err(Problem::no_download("wrong owner"));
     }
     if site.clock.now().as_second() > expiry {
         return Err(Problem::no_download("expired link"));
@@ -411,7 +415,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, &json!({ "detail": detail.into(), "status": 400 }))
     }
 
-    /// Responses of the main API end in a newline.
+    /// Responses of the main API end with a newline.
     fn unauthenticated() -> Self {
         let detail = "You did not pass a valid authentication token";
         let body = json!({ "title": "Unauthenticated", "detail": detail, "status": 401 });
@@ -422,7 +426,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, &json!({ "detail": "File not found" }))
     }
 
-    /// A refused download. The service gives one answer for every reason; the emulator states it in a header.
+    /// A refused download. The service returns the same response for every reason; the emulator adds the reason
+    /// in a header.
     fn no_download(reason: &'static str) -> Self {
         let mut problem = Self::not_found();
         problem.0.headers_mut().insert("x-emulator-reason", HeaderValue::from_static(reason));
@@ -480,7 +485,7 @@ mod tests {
     use super::*;
     use crate::emulator::{Field, Head};
 
-    /// The vector of the contract, computed with another program.
+    /// The test vector of the contract, computed by another program.
     #[test]
     fn a_signature_is_read_whether_encoded_once_twice_or_not_at_all() {
         let signer = Signer::with_key(b"local-signing-secret");

@@ -14,14 +14,14 @@ use axum::response::Response;
 
 use super::Site;
 
-/// The decoded parameters of a query in their order. As an extractor it never fails.
+/// The decoded parameters of a query in order. As an extractor, it never fails.
 ///
 /// A list may come as `id=a&id=b`, `id[]=a&id[]=b` or `id[0]=a&id[1]=b`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Parses the text after the `?`. Both `+` and `%20` are a space.
+    /// Parses the text after the `?`. Both `+` and `%20` decode to a space.
     pub fn parse(query: &str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
@@ -51,7 +51,7 @@ impl Params {
         self.get(name).is_some()
     }
 
-    /// All names and values in their order.
+    /// All names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -65,27 +65,27 @@ impl<S: Sync> FromRequestParts<S> for Params {
     }
 }
 
-/// Where a platform's clients send their token. The places are read in the order of the fields.
+/// The places in which a platform's clients send their token, in the order in which they are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
-    /// Words before the token in `Authorization`, compared without regard to case.
+    /// Schemes before the token in `Authorization`, compared case-insensitively.
     pub schemes: &'static [&'static str],
-    /// Headers that hold the token alone, such as `api-key`.
+    /// Headers that contain only the token, such as `api-key`.
     pub headers: &'static [&'static str],
-    /// Query parameters that hold the token, such as `key`.
+    /// Query parameters that contain the token, such as `key`.
     pub params: &'static [&'static str],
-    /// Whether the scheme is compared with regard to case, and the token is one word after one space.
+    /// Whether the scheme is case-sensitive and the token must be one word after one space.
     pub exact: bool,
 }
 
-/// Why a token is refused. It has no `Debug`, since it holds what the client sent.
+/// The reason why a token is refused. Not `Debug`, since it contains the token that the client sent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Denied {
     /// No token, or an empty one.
     Missing,
-    /// An `Authorization` header of another form.
+    /// A malformed `Authorization` header.
     Malformed,
-    /// Another token than the accepted one.
+    /// A token other than the accepted one.
     Wrong(String),
 }
 
@@ -99,7 +99,7 @@ impl Gate {
         if site.accepts(&token) { Ok(token) } else { Err(Denied::Wrong(token)) }
     }
 
-    /// Checks the token before every route of `router`. `refuse` words a refusal.
+    /// Checks the token before every route of `router`. `refuse` formats a refusal.
     pub fn protect<S: Clone + Send + Sync + 'static>(
         self,
         router: Router<S>,
@@ -153,7 +153,7 @@ pub struct RateLimiter {
     state: Arc<Mutex<Option<(Instant, u32)>>>,
 }
 
-/// A limiter's answer to one request.
+/// The result for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Whether the request may pass.
@@ -197,7 +197,7 @@ impl RateLimiter {
         Rate { allowed, limit: self.limit, remaining: self.limit - used, reset }
     }
 
-    /// The time left of the window that began at `start`. A window may be too long for its end to be an instant.
+    /// The time left in the window that began at `start`. A window may be too long for its end to be an `Instant`.
     fn left_of_window(&self, start: Instant, now: Instant) -> Duration {
         self.window.saturating_sub(now.saturating_duration_since(start))
     }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_allows_its_number_and_the_next_one_starts_again() {
+    fn a_window_allows_its_limit_and_the_next_one_starts_over() {
         let limiter = RateLimiter::new(2, Duration::from_secs(5));
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn single_values_and_nested_ones() {
+    fn single_and_nested_values() {
         let params = Params::parse("a=1&a=2&created_at[gt]=2026-01-01&q=x+y%20z&download");
         assert_eq!(params.get("a"), Some("2"));
         assert_eq!(params.nested("created_at", "gt"), Some("2026-01-01"));

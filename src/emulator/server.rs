@@ -1,4 +1,4 @@
-//! Listens, routes requests to the platforms, applies scripted faults, and stops in good order. Also serves the links that
+//! Listens, routes requests to the platforms, applies scripted faults, and shuts down gracefully. Also serves the links that
 //! the store signs for its `local` space: `/local/ID?expires=SECONDS&signature=HEX`.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ const BUFFER: usize = 32 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause before the next accept if the system is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Largest body of axum's own extractors in bytes. The largest JSON of a contract holds 50 MiB in base64.
+/// Largest body of axum's own extractors in bytes. The largest JSON of a contract contains 50 MiB in base64.
 const MAX_EXTRACTED: usize = 80 * 1024 * 1024;
 
 /// Serves the platforms on `listener` until `shutdown` completes. Then it accepts no more connections and waits up to five
@@ -234,7 +234,7 @@ impl App {
         let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
-            Err(_panic) => error(StatusCode::INTERNAL_SERVER_ERROR, "the emulator broke off"),
+            Err(_panic) => error(StatusCode::INTERNAL_SERVER_ERROR, "the emulator ended the request early"),
         };
         match fault {
             Some(Trouble::Lose) => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -295,7 +295,7 @@ async fn download(
         return plain_error(StatusCode::FORBIDDEN, "the link is not signed");
     };
     if !site.signer.verify_hex(&format!("{id} {expires}"), signature) {
-        return plain_error(StatusCode::FORBIDDEN, "the link's signature is wrong");
+        return plain_error(StatusCode::FORBIDDEN, "invalid link signature");
     }
     if !expires.parse().is_ok_and(|expires: i64| site.clock.now().as_second() < expires) {
         return plain_error(StatusCode::FORBIDDEN, "the link has expired");

@@ -31,7 +31,7 @@ pub struct Site {
     pub signer: Signer,
     /// The clock.
     pub clock: Clock,
-    /// Whether content gets an MD5.
+    /// Whether the MD5 of content is computed.
     pub(super) md5: bool,
     /// The accepted token; None accepts any.
     pub(super) token: Option<Secret>,
@@ -39,11 +39,11 @@ pub struct Site {
     pub(super) address: String,
     /// The path prefix: `/xai`, or empty if the platform is served alone.
     pub(super) prefix: String,
-    /// The load of all platforms together.
+    /// The combined load of all platforms.
     pub(super) load: Arc<Load>,
 }
 
-/// Maximum number of threads that access the store at once. More are not faster, and each takes memory.
+/// Maximum number of threads that access the store at once. More threads are not faster, and each takes memory.
 const WORKERS: usize = 16;
 
 /// The current load. Under high load each transfer takes less memory.
@@ -160,5 +160,5 @@ impl Site {
 
 /// The result of a blocking task. A panic in it becomes an error.
 pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|error| Err(Error::failed("the emulator's work broke off").caused_by(error)))
+    ended.unwrap_or_else(|error| Err(Error::failed("a task of the emulator ended early").caused_by(error)))
 }

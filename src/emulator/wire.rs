@@ -20,8 +20,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::Params;
 use crate::model::Clock;
 
-/// How long the rest of a refused request is read and discarded. A client that is disconnected while it sends does not read
-/// the refusal.
+/// Time limit for reading and discarding the rest of a refused request. A client that is disconnected while it sends does
+/// not read the refusal.
 const DRAIN: Duration = Duration::from_secs(15);
 
 /// How a connection closes: set by the response, applied by the socket.
@@ -150,7 +150,7 @@ impl Drop for Received {
     }
 }
 
-/// The body of a response. Counts bytes for the log, whose line is written when it is dropped, and applies the fault `cut`.
+/// The body of a response. Counts bytes for the log line, which is written on drop, and applies the fault `cut`.
 pub(super) struct Sent {
     body: Body,
     entry: Entry,
@@ -203,7 +203,7 @@ impl http_body::Body for Sent {
     }
 }
 
-/// The log entry of a request. The line is written when it is dropped, after the response has been sent.
+/// The log entry of a request. The line is written on drop, after the response has been sent.
 pub(super) struct Entry {
     to: Option<UnboundedSender<String>>,
     clock: Clock,

@@ -30,7 +30,7 @@ const LIMIT: u64 = 512 * 1024 * 1024;
 const MAX_PAGE: usize = 10_000;
 /// Seconds from upload to index.
 const INDEX_AFTER: i64 = 2;
-/// The key of instructions for an AI: in requests, and in `extra` for all that a file has received.
+/// Key of the instructions for an AI: in requests, and in `extra` for the list of those that a file has received.
 const INSTRUCTIONS: &str = "instructions";
 
 /// OpenAI's purposes, since only `user_data` is documented.
@@ -59,7 +59,7 @@ fn check_purpose(place: &str, word: &str) -> Result<(), Problem> {
     Err(Problem::one_of([place, "purpose"], "enum", &PURPOSES).input(word))
 }
 
-/// Stores instructions for an AI, which are not metadata. The quirk `instructions` shows them under a key.
+/// Stores instructions for an AI apart from the metadata. The quirk `instructions` also adds them to the metadata.
 fn instruct(site: &Site, file: &mut File, instructions: &Value) {
     if let Some(key) = site.quirk_value(INSTRUCTIONS) {
         file.metadata.insert(key.to_owned(), instructions.clone());
@@ -74,7 +74,7 @@ fn workspace(file: &File) -> &str {
     file.extra.get(WORKSPACE).and_then(Value::as_str).unwrap_or(DEFAULT_WORKSPACE)
 }
 
-/// The object. By its age a file is uploaded, then processing, then indexed.
+/// The file object. The status depends on the age: uploaded, then processing, then indexed.
 fn show(site: &Site, file: &File) -> Value {
     let age = file.created_at.map_or(0, |created| site.clock.now().as_second() - created.as_second());
     let total = site.quirk_number("index-after").unwrap_or(INDEX_AFTER);
@@ -89,7 +89,7 @@ fn show(site: &Site, file: &File) -> Value {
 
 fn object(file: &File, status: &str, details: Option<&str>) -> Value {
     let mut object = openai::object(file);
-    // It follows the status here, and is always null.
+    // This platform puts it after the status, and it is always null.
     object.shift_remove("expires_at");
     let metadata = if file.metadata.is_empty() { Value::Null } else { file.metadata.clone().into() };
     let more = [
@@ -195,7 +195,7 @@ fn metadata(text: Option<&str>) -> Result<Object, Refusal> {
     }
 }
 
-/// `GET /files`: the files of a workspace, by time of creation.
+/// `GET /files`: the files of a workspace, by creation time.
 pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Result<Response, Refusal> {
     let limit = limit(&params)?;
     let descending = match params.get("order") {
@@ -255,7 +255,7 @@ fn limit(params: &Params) -> Result<usize, Problem> {
     }
 }
 
-/// Finds a file in the workspace that the query names.
+/// Finds a file in the workspace of the query.
 async fn find(site: &Site, id: &str, params: &Params) -> Result<File, Refusal> {
     let (space, id) = (site.platform, FileId(id.to_owned()));
     let file = site.blocking(move |store| store.stat(space, &id)).await?;
@@ -320,7 +320,7 @@ pub(super) async fn update_metadata(
             if server.quirk("replace-metadata") {
                 file.metadata = Object::new();
             }
-            // A null is a value like any other.
+            // Null is stored like any other value.
             file.metadata.extend(update);
             if let Some(instructions) = &instructions {
                 instruct(&server, file, instructions);

@@ -11,8 +11,8 @@
 //! column    = name { "." name | "[" number "]" } ;
 //! ```
 //!
-//! Keywords have any case, and `metadata.` before a name is optional. A comparison with a missing or null value is false,
-//! except `is null`. In strings `\` or doubling escapes a quote; in `like`, `%` matches any text.
+//! Keywords are case-insensitive, and `metadata.` before a name is optional. A comparison with a missing or null value is
+//! false, except `is null`. In a string, a quote is escaped by `\` or by doubling; in `like`, `%` matches any text.
 
 use std::cmp::Ordering;
 
@@ -59,7 +59,7 @@ pub(super) enum Op {
 }
 
 impl Condition {
-    /// Parses a filter. An error states the reason and the column.
+    /// Parses a filter. An error contains the reason and the column.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         parse(text)
     }
@@ -115,7 +115,7 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The order of two numbers or two texts; other values have none.
+/// Compares two numbers or two texts; other values have no order.
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
@@ -127,12 +127,12 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-/// Whether `text` matches `pattern`, in which each `%` matches any text. Case matters.
+/// Whether `text` matches `pattern`, in which each `%` matches any text. Case-sensitive.
 fn like(text: &str, pattern: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('%') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('%').unwrap_or(("", rest));
-    // The first match of a part leaves the most text to the others.
+    // The first match of each part leaves the most text for the later parts.
     for part in middle.split('%') {
         let Some(at) = text.find(part) else { return false };
         text = &text[at + part.len()..];
@@ -144,7 +144,7 @@ fn like(text: &str, pattern: &str) -> bool {
 const LONGEST: usize = 64 * 1024;
 const DEEPEST: usize = 50;
 
-/// The operators. A longer one comes before its own beginning.
+/// The operators. Each one precedes its own prefixes.
 const OPERATORS: [(&str, Op); 8] = [
     ("==", Op::Eq),
     ("!=", Op::Ne),
@@ -160,16 +160,20 @@ type Parsed<T> = Result<T, String>;
 
 fn parse(text: &str) -> Parsed<Condition> {
     if text.len() > LONGEST {
-        return Err(format!("it is longer than {LONGEST} bytes"));
+        return Err(format!("longer than {LONGEST} bytes"));
     }
     let mut parser = Parser { text, rest: text.trim_start(), depth: 0 };
     let condition = parser.any()?;
-    if parser.rest.is_empty() { Ok(condition) } else { Err(parser.expected("`and`, `or` or the end")) }
+    if parser.rest.is_empty() {
+        Ok(condition)
+    } else {
+        Err(parser.expected("`and`, `or` or the end of the filter"))
+    }
 }
 
 struct Parser<'a> {
     text: &'a str,
-    /// The text that has not been read, without leading blanks.
+    /// The unread text, without leading blanks.
     rest: &'a str,
     depth: usize,
 }
@@ -281,7 +285,7 @@ impl<'a> Parser<'a> {
             let is_escape = c == quote || (c == '\\' && next.is_some_and(|c| c == quote || c == '\\'));
             text.push(if is_escape { characters.next().map_or(c, |(_, c)| c) } else { c });
         }
-        Err(self.expected("a string with an end"))
+        Err(self.expected("a string with a closing quote"))
     }
 
     fn list(&mut self) -> Parsed<Value> {
@@ -313,7 +317,7 @@ impl<'a> Parser<'a> {
 
     fn enter(&mut self) -> Parsed<()> {
         self.depth += 1;
-        if self.depth > DEEPEST { Err(format!("it nests more than {DEEPEST} deep")) } else { Ok(()) }
+        if self.depth > DEEPEST { Err(format!("nested more than {DEEPEST} levels deep")) } else { Ok(()) }
     }
 
     /// Takes the text up to the first character that `end` matches, and the blanks after it.
@@ -330,7 +334,7 @@ impl<'a> Parser<'a> {
         rest.is_some()
     }
 
-    /// Takes a keyword of any case if it is next, and not a part of a longer word.
+    /// Takes a keyword, in any case, if it is next and not part of a longer word.
     fn take_word(&mut self, word: &str) -> bool {
         let Some((start, rest)) = self.rest.split_at_checked(word.len()) else { return false };
         let is_next = start.eq_ignore_ascii_case(word) && !rest.starts_with(is_in_word);
@@ -436,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_not_filters() {
+    fn invalid_filters() {
         let deep = "(".repeat(200) + "a == 1" + &")".repeat(200);
         let filters = [
             "",

@@ -1,4 +1,4 @@
-//! Activeloop: files with metadata, in workspaces. Errors and validation are `FastAPI`'s.
+//! Activeloop: files with metadata, in workspaces. Errors and validation follow `FastAPI`.
 
 mod files;
 mod filter;
@@ -26,28 +26,32 @@ pub static ACTIVELOOP: Platform = Platform {
         Quirk {
             name: "upload-envelope",
             value: "",
-            help: "an upload of several files is answered as a list",
+            help: "wraps the files of a multiple upload in a list object",
         },
         Quirk {
             name: "metadata-method",
             value: "PUT|PATCH|POST",
-            help: "metadata is updated by this method only; without it, by all three",
+            help: "method that updates metadata [default: all three]",
         },
         Quirk {
             name: "replace-metadata",
             value: "",
-            help: "an update replaces all metadata instead of merging",
+            help: "replaces all metadata in an update instead of merging it",
         },
         Quirk {
             name: "instructions",
             value: "KEY",
-            help: "stores the text of `instructions` under this key",
+            help: "adds the text of `instructions` to the metadata under KEY",
         },
-        Quirk { name: "ranges", value: "", help: "honours Range in downloads" },
-        Quirk { name: "auth-status", value: "403", help: "answers 403 instead of 401 to a bad token" },
-        Quirk { name: "index-after", value: "SECONDS", help: "delay between upload and indexing (2)" },
-        Quirk { name: "index-error", value: "DETAILS", help: "indexing ends in an error with these details" },
-        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger requests (536870912)" },
+        Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
+        Quirk { name: "auth-status", value: "403", help: "returns 403 instead of 401 for an invalid token" },
+        Quirk {
+            name: "index-after",
+            value: "SECONDS",
+            help: "delay between upload and indexing [default: 2]",
+        },
+        Quirk { name: "index-error", value: "DETAILS", help: "fails the indexing with these details" },
+        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger requests [default: 536870912]" },
     ],
     variables: |root, token| {
         vec![
@@ -80,7 +84,7 @@ fn routes(site: Arc<Site>) -> Router {
     router.with_state(site)
 }
 
-/// The method that updates metadata is not documented: all three do, unless a quirk chooses one.
+/// The method that updates metadata is not documented: all three work unless a quirk selects one.
 fn metadata_methods(site: &Site) -> MethodRouter<Arc<Site>> {
     match site.quirk_value("metadata-method") {
         Some("PUT") => axum::routing::put(files::update_metadata),

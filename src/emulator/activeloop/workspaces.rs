@@ -18,7 +18,7 @@ use crate::filter::Filter;
 use crate::model::Object;
 use crate::store::{Listing, Store, Transaction};
 
-/// The workspace of requests that name none.
+/// The workspace of requests that do not specify one.
 pub(super) const DEFAULT_WORKSPACE: &str = "default";
 /// The key of a file's workspace in `extra`.
 pub(super) const WORKSPACE: &str = "workspace_id";
@@ -28,14 +28,14 @@ pub(super) const USER: &str = "emulated-user";
 /// Largest JSON body in bytes.
 pub(super) const MAX_JSON: usize = 4 * 1024 * 1024;
 
-/// Kinds of notes: workspaces by their id, users by `WORKSPACE/USER`.
+/// Kinds of notes: workspaces, keyed by id, and users, keyed by `WORKSPACE/USER`.
 const NOTE: &str = "workspace";
 const USER_NOTE: &str = "workspace-user";
 /// Longest id in characters.
 const LONGEST_ID: usize = 34;
 const PATTERN: &str = "^[a-z0-9]+(?:[-_][a-z0-9]+)*$";
 const ACCESSES: [&str; 2] = ["writer", "viewer"];
-/// Files that are deleted at once.
+/// Maximum number of files listed and deleted at a time.
 const BATCH: usize = 256;
 
 /// Refuses a workspace that does not exist.
@@ -100,7 +100,7 @@ fn check_id(id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The body of answers without a type.
+/// A response whose body has no documented type.
 fn nothing() -> Response {
     Json(Value::Null).into_response()
 }

@@ -12,7 +12,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::bucket::{self, MAX_LIFE, presign};
+use super::bucket::{self, MAX_LIFETIME, presign};
 use super::files::{self, MAX_SIZE, Order};
 use super::service::{Call, parse_uuid};
 use crate::emulator::fastapi::{Problem, Refusal};
@@ -23,13 +23,13 @@ use crate::model::{File, FileId, Object};
 /// Page sizes: default and maximum.
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 1000;
-/// Files that the list without pages reads at a time.
+/// Number of files that the unpaged listing reads at a time.
 const BATCH: usize = 200;
-/// Default life of a presigned URL in seconds. Inferred.
-const DEFAULT_LIFE: i64 = 3600;
+/// Default lifetime of a presigned URL in seconds. Inferred.
+const DEFAULT_LIFETIME: i64 = 3600;
 /// Largest JSON body in bytes.
 const MAX_JSON: usize = 1024 * 1024;
-/// Size of a form beyond the bytes of its file.
+/// Maximum size of a form without the bytes of its file.
 const FORM_OVERHEAD: u64 = 1024 * 1024;
 const PURPOSES: [&str; 7] = ["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"];
 
@@ -40,7 +40,7 @@ pub(super) async fn beta_upload(call: Call, body: Body) -> Answer {
     let (form, upload) = receive_form(&call, body, "file", &["purpose"], &["external_file_id"]).await?;
     let purpose = last_text(&form, "purpose").unwrap_or_default();
     if !PURPOSES.contains(&purpose) {
-        // Inferred: clients type it as free text, and the service's answer to an unknown one is not known.
+        // Inferred: clients declare a plain string, and the response to an unknown purpose is not documented.
         return Err(Problem::one_of(["body", "purpose"], "enum", &PURPOSES).into());
     }
     let expires_at = files::expiry(&call.service, purpose);
@@ -66,12 +66,13 @@ fn uploaded(call: &Call, upload: &Upload, external_id: Option<&str>) -> File {
     File { content_type: upload.head.content_type.clone(), ..file }
 }
 
-/// The last text of a name; an empty one counts as missing.
+/// The last text with this name; an empty text counts as missing.
 fn last_text<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
     form.texts().filter(|(key, value)| *key == name && !value.is_empty()).last().map(|(_, value)| value)
 }
 
-/// Receives a form with a named, non-empty file in the part `part`. Parts come in any order, and the last of a name counts.
+/// Receives a form with a named, non-empty file in the part `part`. Parts may be in any order; of
+/// parts with the same name, the last one counts.
 async fn receive_form(
     call: &Call,
     body: Body,
@@ -142,7 +143,7 @@ pub(super) async fn beta_list(call: Call) -> Answer {
     Ok(page_object(&call, page, wants_url(params)))
 }
 
-/// The filter that lists and queries share.
+/// The filter shared by listings and queries.
 fn filter(call: &Call, ids: &[String], name: Option<String>, external_id: Option<String>) -> Filter {
     let mut filter = files::in_project(&call.project);
     if !ids.is_empty() {
@@ -168,7 +169,7 @@ fn check_page_size(size: i64) -> Result<usize, Problem> {
     }
 }
 
-/// The deprecated list with a JSON body: more conditions, the older orders, and page sizes that are clamped. All fields
+/// The deprecated listing with a JSON body: more conditions, the older order syntax, and clamped page sizes. All fields
 /// are optional and nullable.
 pub(super) async fn query(call: Call, body: Body) -> Answer {
     let query = read_object(body).await?;
@@ -247,8 +248,8 @@ pub(super) async fn legacy_list(call: Call) -> Result<Response, Refusal> {
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(text)).into_response())
 }
 
-/// Makes the service notice presigned uploads. The emulator notices them as they arrive, so this lists, and deletes the
-/// announcements of files whose content can no longer arrive.
+/// On the service, this detects presigned uploads. The emulator detects them as they arrive, so here it deletes expired
+/// announcements and lists the files.
 pub(super) async fn sync(call: Call) -> Result<Response, Refusal> {
     bucket::forget_expired(&call.service).await?;
     legacy_list(call).await
@@ -280,9 +281,9 @@ pub(super) async fn legacy_content(call: Call) -> Answer {
 }
 
 async fn content(call: &Call, id: FileId) -> Answer {
-    let life = life(&call.params)?;
+    let lifetime = lifetime(&call.params)?;
     let file = files::find(call, id).await?;
-    Ok(Json(presign(call, "GET", &file.id, life)))
+    Ok(Json(presign(call, "GET", &file.id, lifetime)))
 }
 
 /// The id in the path, which the beta API declares as plain text.
@@ -297,12 +298,12 @@ fn legacy_id(call: &Call) -> Result<FileId, Refusal> {
     Ok(FileId(format!("{prefix}{}", parse_uuid(&["path", "id"], id)?)))
 }
 
-/// The requested life of a presigned URL in seconds. The schema has no limits, so it is clamped.
-fn life(params: &Params) -> Result<i64, Problem> {
-    let Some(text) = params.get("expires_at_seconds") else { return Ok(DEFAULT_LIFE) };
+/// The requested lifetime of a presigned URL in seconds. The schema defines no limits, so the value is clamped.
+fn lifetime(params: &Params) -> Result<i64, Problem> {
+    let Some(text) = params.get("expires_at_seconds") else { return Ok(DEFAULT_LIFETIME) };
     let seconds = text.trim().parse::<i64>();
     let seconds = seconds.map_err(|_| Problem::not_an_integer(["query", "expires_at_seconds"]))?;
-    Ok(seconds.clamp(0, MAX_LIFE))
+    Ok(seconds.clamp(0, MAX_LIFETIME))
 }
 
 fn wants_url(params: &Params) -> bool {
@@ -310,7 +311,7 @@ fn wants_url(params: &Params) -> bool {
 }
 
 fn beta_object(call: &Call, file: &File, with_url: bool) -> Value {
-    let url = with_url.then(|| presign(call, "GET", &file.id, DEFAULT_LIFE));
+    let url = with_url.then(|| presign(call, "GET", &file.id, DEFAULT_LIFETIME));
     files::short_object(file, url.as_ref(), call.service.site.quirk("strict-seed"))
 }
 
@@ -321,12 +322,12 @@ fn page_object(call: &Call, (files, next): (Vec<File>, Option<String>), with_url
 
 /// Begins a presigned upload. The file exists once its content has arrived.
 pub(super) async fn begin_upload(call: Call, body: Body) -> Answer {
-    let life = life(&call.params)?;
+    let lifetime = lifetime(&call.params)?;
     let file = described_file(&call, &read_object(body).await?)?;
     let id = file.id.clone();
     bucket::announce(&call.service, file).await?;
     let method = if call.service.site.quirk("form-upload") { "POST" } else { "PUT" };
-    let mut answer = presign(&call, method, &id, life);
+    let mut answer = presign(&call, method, &id, lifetime);
     answer["file_id"] = json!(id);
     Ok(Json(answer))
 }
@@ -373,7 +374,7 @@ fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Some(civil()?.timestamp()))
 }
 
-/// Validates the request and then refuses it: fetching a URL would make the emulator neither offline nor safe.
+/// Validates the request and then refuses it: fetching a URL would require the network and be unsafe.
 pub(super) async fn upload_from_url(_call: Call, body: Body) -> Answer {
     let new = read_object(body).await?;
     let url = text(&new, &["body", "url"])?.ok_or_else(|| Problem::missing(["body", "url"]))?;
@@ -383,7 +384,7 @@ pub(super) async fn upload_from_url(_call: Call, body: Body) -> Answer {
     if let Some(name) = text(&new, &["body", "name"])? {
         files::check_name(&["body", "name"], &name)?;
     }
-    Err(Refusal::bad_request("Failed to download the file: the emulator is offline and fetches no URL"))
+    Err(Refusal::bad_request("Failed to download the file: the emulator is offline and does not fetch URLs"))
 }
 
 /// Reads a body that must be a JSON object.

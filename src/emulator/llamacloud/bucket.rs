@@ -1,4 +1,4 @@
-//! `/_store`: the object store behind presigned URLs, modelled on S3, and the URLs themselves.
+//! `/_store`: the object store behind presigned URLs, modeled on S3, and the URLs themselves.
 
 use std::sync::Arc;
 
@@ -25,21 +25,21 @@ use crate::error::{Error, Kind};
 use crate::model::{File, FileId, later};
 use crate::store::Blob;
 
-/// Longest life of a presigned URL in seconds: S3's.
-pub(super) const MAX_LIFE: i64 = 604_800;
-/// Kind of the notes of files whose content has not arrived, by file id.
+/// Maximum lifetime of a presigned URL in seconds, as on S3.
+pub(super) const MAX_LIFETIME: i64 = 604_800;
+/// Kind of the notes about files whose content has not arrived, keyed by file id.
 const EXPECTED: &str = "expected";
-/// The form of times in presigned URLs.
+/// The format of times in presigned URLs.
 const DATE: &str = "%Y%m%dT%H%M%SZ";
 
-/// A presigned URL for one method on one file, or with `POST` a presigned form, whose fields go before its `file`:
+/// A presigned URL for one method on one file or, for `POST`, a presigned form, whose fields must precede its `file`:
 /// `{"expires_at", "url", "form_fields"}`.
 pub(super) fn presign(call: &Call, method: &str, id: &FileId, seconds: i64) -> Value {
     let site = &call.service.site;
     let now = Timestamp::from_second(site.clock.now().as_second()).unwrap_or_default();
-    let life = SignedDuration::from_secs(seconds);
+    let lifetime = SignedDuration::from_secs(seconds);
     let signed_at =
-        if call.service.next_link_is_stale() { now.saturating_sub(life).unwrap_or(now) } else { now };
+        if call.service.next_link_is_stale() { now.saturating_sub(lifetime).unwrap_or(now) } else { now };
     let (date, expires) = (signed_at.strftime(DATE).to_string(), seconds.to_string());
     let signature = site.signer.sign_hex(&signed_text(method, id.as_str(), &date, &expires));
     let mut url = format!("{}/_store", site.root(&call.headers));
@@ -58,14 +58,14 @@ pub(super) fn presign(call: &Call, method: &str, id: &FileId, seconds: i64) -> V
              &X-Amz-SignedHeaders=host&X-Amz-Signature={signature}"
         );
     }
-    json!({ "expires_at": format_time(later(signed_at, life)), "url": url, "form_fields": fields })
+    json!({ "expires_at": format_time(later(signed_at, lifetime)), "url": url, "form_fields": fields })
 }
 
 fn signed_text(method: &str, key: &str, date: &str, expires: &str) -> String {
     format!("{method}\n{key}\n{date}\n{expires}")
 }
 
-/// Checks the signature of a request. `value` returns the date, the life and the signature by their names.
+/// Checks the signature of a request. `value` looks up the date, lifetime and signature by name.
 fn check_signature<'a>(
     service: &Service,
     method: &str,
@@ -103,7 +103,7 @@ fn check_signature<'a>(
 
 /// Announces a file whose content will arrive through a presigned upload.
 pub(super) async fn announce(service: &Service, file: File) -> Result<(), Refusal> {
-    let ends = later(service.site.clock.now(), SignedDuration::from_secs(MAX_LIFE));
+    let ends = later(service.site.clock.now(), SignedDuration::from_secs(MAX_LIFETIME));
     add(service, file, move |change, file| {
         let id = file.id.clone();
         Announced { file, ends }.put(change, EXPECTED, id.as_str())
@@ -156,7 +156,7 @@ pub(super) async fn object(
 ) -> Result<Response, S3Error> {
     refuse_authorization(&headers)?;
     let Ok(Path(key)) = key else { return Err(NO_SUCH_KEY) };
-    // Only GET and PUT are ever signed, so no other method passes.
+    // Only GET and PUT are ever signed, so other methods never pass.
     check_signature(&service, method.as_str(), Some(&key), |name| params.get(name))?;
     let id = FileId(key);
     if method != Method::PUT {
@@ -260,7 +260,7 @@ pub(super) struct S3Error {
     status: StatusCode,
     code: &'static str,
     message: &'static str,
-    /// Further elements, as XML.
+    /// Additional elements, as XML.
     more: String,
 }
 
@@ -306,7 +306,7 @@ impl From<Refused<S3Error>> for S3Error {
             Refused::Malformed(_) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "IncompleteBody",
-                "The body is not whole or not of the form that its headers say.",
+                "The request body is incomplete or does not match its headers.",
             ),
             Refused::TooLarge(_) => Self::new(
                 StatusCode::BAD_REQUEST,

@@ -14,12 +14,12 @@ use crate::filter::Filter;
 use crate::model::{File, FileId};
 use crate::store::{Listing, SortKey, Transaction};
 
-/// Largest file in bytes: 512 MB on the whole platform.
+/// Largest file in bytes: 512 MB, the limit of the platform.
 pub(super) const MAX_SIZE: u64 = 512_000_000;
 /// Longest name in characters.
 const MAX_NAME: usize = 3000;
-/// The default of the quirk `retention`: hours until a file expires, by purpose or storage type. Inferred: the service
-/// keeps the source files of parse jobs for 48 hours and publishes nothing about the rest.
+/// Default of the quirk `retention`: hours until a file expires, by purpose or storage type. Inferred: the service
+/// keeps the source files of parse jobs for 48 hours and documents no other lifetimes.
 const RETENTION: &str = "parse:48,ephemeral:48";
 
 /// Keys of [`File::extra`]. All but the first are optional.
@@ -70,8 +70,8 @@ pub(super) fn check_name(loc: &[&str], name: &str) -> Result<(), Problem> {
     }
 }
 
-/// Adds a file with `put`. With the quirk `unique-external-id`, an `external_file_id` that the project has already is
-/// refused.
+/// Adds a file with `put`. With the quirk `unique-external-id`, an `external_file_id` that already exists in the project
+/// is refused.
 pub(super) async fn add<T: Send + 'static>(
     service: &Service,
     file: File,
@@ -165,7 +165,7 @@ pub(super) fn long_object(file: &File) -> Value {
     })
 }
 
-/// A time in the service's form: six digits of a second, or none for a whole second.
+/// A time in the service's form: six fractional digits, or none for whole seconds.
 pub(super) fn format_time(time: Timestamp) -> String {
     if time.as_microsecond() % 1_000_000 == 0 { format!("{time:.0}") } else { format!("{time:.6}") }
 }
@@ -191,7 +191,7 @@ impl Default for Order {
 }
 
 impl Order {
-    /// One of `name`, `id` (ascending) and `created_at` (descending).
+    /// Parses `name`, `id` (both ascending) or `created_at` (descending).
     pub(super) fn parse(text: Option<&str>) -> Result<Self, Problem> {
         match text.filter(|text| !text.is_empty()) {
             None | Some("created_at") => Ok(Self::default()),
@@ -206,7 +206,7 @@ impl Order {
     }
 
     /// The older grammar: fields with an optional direction, ascending by default. The emulator sorts by the first field and
-    /// refuses others than a following `id` in the same direction.
+    /// refuses further fields except `id` in the same direction.
     pub(super) fn parse_old(loc: &[&str], text: Option<&str>) -> Result<Self, Problem> {
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(Self::default()) };
         let invalid =
@@ -224,21 +224,21 @@ impl Order {
             match words[1..] {
                 [] | ["asc"] => Ok(Self { key, descending: false }),
                 ["desc"] => Ok(Self { key, descending: true }),
-                _ => Err(invalid("a field may be followed by asc or desc")),
+                _ => Err(invalid("only asc or desc can follow a field")),
             }
         });
         let first = fields.next().unwrap_or_else(|| Ok(Self::default()))?;
         for next in fields {
             let next = next?;
             if next.key != SortKey::Id || next.descending != first.descending {
-                return Err(invalid("the emulator orders by one field, and by id where that is the same"));
+                return Err(invalid("the emulator sorts by one field and then by id"));
             }
         }
         Ok(first)
     }
 }
 
-/// Reads a page of a list, and the token of the next page. A token is bound to filter and order.
+/// Reads a page of a list, and the token of the next page. A token is bound to its filter and order.
 pub(super) async fn page(
     service: &Service,
     filter: Filter,

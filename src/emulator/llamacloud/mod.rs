@@ -1,8 +1,8 @@
 //! LlamaCloud: the beta API (`/api/v1/beta/files`), the legacy API (`/api/v1/files`), and the object store behind their
 //! presigned URLs (`/_store`). Both generations show the same files.
 //!
-//! Sources are the vendor's `openapi.json` and official clients. The service is closed; behaviour that no source states
-//! (messages, default order, lifetimes) is marked "inferred".
+//! Sources are the vendor's `openapi.json` and official clients. The service is closed source; behavior that is not
+//! documented (messages, default order, lifetimes) is marked "inferred".
 
 mod api;
 mod bucket;
@@ -27,29 +27,37 @@ pub static LLAMACLOUD: Platform = Platform {
     dialects: &[],
     md5: false,
     quirks: &[
-        Quirk { name: "strict-seed", value: "", help: "beta files have the fields of legacy ones, too" },
-        Quirk { name: "dfl-ids", value: "", help: "ids look like `dfl-UUID`" },
-        Quirk { name: "old-order-by", value: "", help: "lists take `name desc` and the like" },
-        Quirk { name: "no-retrieve", value: "", help: "GET of one beta file answers 405, as it once did" },
+        Quirk { name: "strict-seed", value: "", help: "beta files include the fields of legacy files" },
+        Quirk { name: "dfl-ids", value: "", help: "ids have the form `dfl-UUID`" },
+        Quirk { name: "old-order-by", value: "", help: "listings accept an order such as `name desc`" },
+        Quirk {
+            name: "no-retrieve",
+            value: "",
+            help: "GET on a beta file returns 405, as it did in earlier versions",
+        },
         Quirk {
             name: "unique-external-id",
             value: "",
-            help: "an external_file_id that is taken answers 409",
+            help: "an upload with an existing external_file_id returns 409",
         },
-        Quirk { name: "projects", value: "UUID,…", help: "the projects there are, the default one first" },
+        Quirk { name: "projects", value: "UUID,…", help: "existing projects, starting with the default" },
         Quirk {
             name: "retention",
             value: "PURPOSE:HOURS,…",
-            help: "which files expire; parse:48,ephemeral:48 unless said",
+            help: "lifetime of files by purpose [default: parse:48,ephemeral:48]",
         },
         Quirk {
             name: "rate-limit",
             value: "COUNT/SECONDS",
-            help: "uploads in a while beyond which 429 comes; the service has 50/5",
+            help: "returns 429 after COUNT uploads in SECONDS; the real service allows 50/5",
         },
-        Quirk { name: "no-retry-after", value: "", help: "429 does not say when to come back" },
-        Quirk { name: "stale-links", value: "COUNT", help: "the first presigned URLs have expired already" },
-        Quirk { name: "form-upload", value: "", help: "presigned uploads are forms with form_fields" },
+        Quirk { name: "no-retry-after", value: "", help: "429 responses have no Retry-After header" },
+        Quirk {
+            name: "stale-links",
+            value: "COUNT",
+            help: "the first COUNT presigned URLs have already expired",
+        },
+        Quirk { name: "form-upload", value: "", help: "presigned uploads use forms with form_fields" },
     ],
     variables: |root, token| {
         vec![("LLAMA_CLOUD_BASE_URL", root.to_owned()), ("LLAMA_CLOUD_API_KEY", token.to_owned())]

@@ -15,21 +15,21 @@ use uuid::Uuid;
 use crate::emulator::fastapi::{Problem, Refusal};
 use crate::emulator::{Denied, Gate, Params, RateLimiter, Site};
 
-/// The project of a key without the quirk `projects`.
+/// The project of every key without the quirk `projects`.
 const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
 /// The only organization.
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000002";
-/// The service's limit for uploads to a project: a number in seconds.
+/// The service's rate limit for a project: a number of uploads, and a time in seconds.
 const UPLOAD_RATE: (u32, u64) = (50, 5);
 
 /// The served platform and its state.
 pub(super) struct Service {
     pub(super) site: Arc<Site>,
-    /// The projects, the default one first.
+    /// The projects, starting with the default.
     projects: Vec<String>,
     /// The limiters by project; empty without a limit.
     limiters: HashMap<String, RateLimiter>,
-    /// The number of the next presigned URLs that are already expired.
+    /// Number of presigned URLs still to be issued as already expired.
     stale: AtomicU64,
 }
 
@@ -47,7 +47,7 @@ impl Service {
         Self { site, projects, limiters, stale: AtomicU64::new(stale) }
     }
 
-    /// Whether the next presigned URL is already expired. Counts it.
+    /// Counts the next presigned URL and returns whether it is already expired.
     pub(super) fn next_link_is_stale(&self) -> bool {
         let next = |left: u64| left.checked_sub(1);
         self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
@@ -121,7 +121,7 @@ impl FromRequestParts<Arc<Service>> for Call {
     }
 }
 
-/// Reads a UUID of any form and returns it in the usual one.
+/// Parses a UUID in any format and returns it in the canonical one.
 pub(super) fn parse_uuid(loc: &[&str], text: &str) -> Result<String, Problem> {
     let id = Uuid::parse_str(text).map_err(|error| {
         Problem::new(loc, "uuid_parsing", format!("Input should be a valid UUID, {error}"))

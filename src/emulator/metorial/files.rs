@@ -17,9 +17,9 @@ use crate::store::{Listing, Store};
 pub(super) const SPACE: &str = "metorial";
 pub(super) const ACTIVE: &str = "active";
 pub(super) const PENDING: &str = "pending";
-/// Kind of the notes of links, by link id. The field `file` is the id of the file.
+/// Kind of the notes about links, keyed by link id. The field `file` is the id of the file.
 pub(super) const LINK: &str = "link";
-/// Kind of the notes of deleted files, by file id.
+/// Kind of the notes about deleted files, keyed by file id.
 pub(super) const DELETED_FILE: &str = "deleted-file";
 /// Key of a file's title in [`File::extra`].
 pub(super) const TITLE: &str = "title";
@@ -104,7 +104,7 @@ pub(super) async fn list(call: Call) -> Answer {
     Ok(list_object(call.dialect, items, has_more))
 }
 
-/// The filter of a query. Pulsar validates the purpose and ignores it; each dialect ignores the parameters of others.
+/// The filter of a query. Pulsar validates the purpose and ignores it; each dialect ignores the parameters of the others.
 fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     let purposes = params.all("purpose");
     let known = dialect.purposes();
@@ -119,7 +119,7 @@ fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     let mut times = vec!["created_at"];
     if dialect == Dialect::Magnetar {
         lists.push(("extra.store_id", params.all("store_id")));
-        // Documents are another API; no file belongs to one here.
+        // Documents belong to another API, so no file here has one.
         lists.push(("extra.document_id", params.all("document_id")));
         times.push("updated_at");
     }
@@ -136,7 +136,7 @@ fn filter(dialect: Dialect, params: &Params) -> Result<Filter, Problem> {
     Ok(filter)
 }
 
-/// Files whose field has one of these values.
+/// Selects files whose field has one of these values.
 fn any_of<'a>(field: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
     Filter { expr: Expr::any(values.into_iter().map(|value| Filter::equals(field, value).expr).collect()) }
 }
@@ -196,7 +196,7 @@ pub(super) fn found<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
     }
 }
 
-/// A file as the API sees it: one in the store unless it is pending, or else a deleted one.
+/// A file that the API shows: a stored file unless it is pending, otherwise a deleted one.
 pub(super) fn visible(
     stored: StoreResult<File>,
     deleted: impl FnOnce() -> StoreResult<Option<Object>>,
@@ -207,7 +207,7 @@ pub(super) fn visible(
     }
 }
 
-/// The file of an id. The seed, which has no status, does not find deleted files.
+/// The file with an id. The seed dialect, which has no status, does not find deleted files.
 pub(super) async fn find(call: &Call, id: &str) -> Result<File, Problem> {
     let wanted = FileId::from(id);
     let find = move |store: &Store| {
@@ -218,7 +218,7 @@ pub(super) async fn find(call: &Call, id: &str) -> Result<File, Problem> {
     file.filter(is_shown).ok_or_else(|| Problem::not_found("file", id))
 }
 
-/// The file of an id, unless it is deleted.
+/// The file with an id, unless it is deleted.
 pub(super) async fn find_active(call: &Call, id: &str) -> Result<File, Problem> {
     let file = find(call, id).await?;
     if file.status.as_deref() == Some(ACTIVE) { Ok(file) } else { Err(Problem::deleted()) }
@@ -248,7 +248,7 @@ pub(super) struct Page {
     anchor: Option<Anchor>,
 }
 
-/// The item that a page follows or, backwards, precedes.
+/// The item that a page follows or, when paging backwards, precedes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Anchor {
     id: String,
@@ -263,11 +263,11 @@ impl Page {
             Some("desc") => true,
             Some(other) => return Err(Problem::invalid_enum("order", &["asc", "desc"], other)),
         };
-        let anchor = Anchor::parse(params).map_err(|()| Problem::bad_request("the cursor is not valid"))?;
+        let anchor = Anchor::parse(params).map_err(|()| Problem::bad_request("invalid cursor"))?;
         Ok(Self { limit, descending, anchor })
     }
 
-    /// Without validation: limits are clamped, other invalid values ignored.
+    /// Parses without validation: limits are clamped, and other invalid values are ignored.
     pub(super) fn parse_unchecked(params: &Params) -> Self {
         let limit = params.get("limit").and_then(|text| text.parse::<usize>().ok());
         Self {
@@ -277,8 +277,8 @@ impl Page {
         }
     }
 
-    /// Reads the items of the page and whether there are more before and after it. `read` gets the id to start after, the
-    /// order and a limit; it returns None if the list does not contain the id, and the page is empty.
+    /// Reads the items of the page and whether there are more before and after it. `read` receives the id to start after,
+    /// the order and a limit; it returns None if the list does not contain the id, in which case the page is empty.
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(Option<&str>, bool, usize) -> StoreResult<Option<Vec<T>>>,
@@ -299,7 +299,7 @@ impl Page {
 }
 
 impl Anchor {
-    /// `after` has priority over `before`, and both over `cursor`.
+    /// `after` takes precedence over `before`, and both over `cursor`.
     fn parse(params: &Params) -> Result<Option<Self>, ()> {
         let anchor = |name, backwards| Some(Self { id: params.get(name)?.to_owned(), backwards });
         match anchor("after", false).or_else(|| anchor("before", true)) {
@@ -322,7 +322,7 @@ fn parse_limit(text: &str) -> Result<usize, Problem> {
         return Err(Problem::invalid_type("query", "limit", "number", "string"));
     };
     let out_of_range = |code: &str, key: &str, bound: usize| {
-        let message = format!("limit must be from 1 to {MAX_PAGE}");
+        let message = format!("limit must be between 1 and {MAX_PAGE}");
         Problem::invalid("query", json!({ "code": code, "message": message, "path": ["limit"], key: bound }))
     };
     if number < 1.0 {
@@ -406,7 +406,7 @@ mod tests {
             page(&format!("cursor={cursor}")).anchor,
             Some(anchor("fil_0mabc12defGHIJKLMNOPQR", true))
         );
-        for wrong in ["x", "cur_", "cur_!", &encode("[1]"), &encode(r#"["beside","a"]"#)] {
+        for wrong in ["x", "cur_", "cur_!", &encode("[1]"), &encode(r#"["around","a"]"#)] {
             let params = Params::parse(&format!("cursor={wrong}"));
             assert!(Page::parse(&params).is_err(), "{wrong}");
             assert_eq!(Page::parse_unchecked(&params).anchor, None);
@@ -414,11 +414,11 @@ mod tests {
     }
 
     #[test]
-    fn properties_a_cursor_is_read_as_it_was_written_or_not_at_all() {
+    fn properties_a_cursor_decodes_to_its_anchor_or_fails() {
         let inputs =
             ("\\PC{0,20}", any::<bool>(), "(cur_)?[0-9a-zA-Z]{0,40}", any::<String>(), any::<Vec<u8>>());
         holds(
-            "cursor of metorial: read as written or not at all",
+            "cursor of metorial: decodes to its anchor or fails",
             inputs,
             |(id, backwards, soup, any, bytes)| {
                 let bytes: Vec<u8> = bytes.into_iter().take(300).collect();

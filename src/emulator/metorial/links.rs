@@ -20,7 +20,7 @@ use crate::error::{Error, Result as StoreResult};
 use crate::model::{FileId, Object};
 use crate::store::{Store, Transaction};
 
-/// A link, and its note in the store, whose key is the id.
+/// A link. Its note in the store is keyed by id.
 #[derive(Clone, Serialize, Deserialize)]
 struct Link {
     #[serde(skip)]
@@ -34,8 +34,9 @@ struct Link {
 
 impl Link {
     fn from_note(id: &str, note: Object) -> StoreResult<Self> {
-        let link: Self = serde_json::from_value(note.into())
-            .map_err(|error| Error::failed(format!("{id}: the link's note is damaged")).caused_by(error))?;
+        let link: Self = serde_json::from_value(note.into()).map_err(|error| {
+            Error::failed(format!("{id}: the record of the link is damaged")).caused_by(error)
+        })?;
         Ok(Self { id: id.to_owned(), ..link })
     }
 
@@ -43,7 +44,7 @@ impl Link {
         store.noted(SPACE, LINK, id)?.map(|note| Self::from_note(id, note)).transpose()
     }
 
-    /// The links of a file, or all.
+    /// The links of a file, or all links.
     fn list(store: &Store, file: Option<&FileId>) -> StoreResult<Vec<Self>> {
         let notes = store.notes(SPACE, LINK, file)?;
         notes.into_iter().map(|(id, note)| Self::from_note(&id, note)).collect()
@@ -74,7 +75,8 @@ impl Link {
     }
 }
 
-/// Refuses the paths of another dialect: pulsar has `/files/{file}/links`, magnetar has `/file-links`, the seed has both.
+/// Refuses the paths of another dialect: pulsar has `/files/{file}/links`, magnetar has `/file-links`, and the seed has
+/// both.
 fn check_path(call: &Call) -> Result<(), Problem> {
     let other = if call.id("file").is_some() { Dialect::Magnetar } else { Dialect::Pulsar };
     if call.dialect == other { Err(Problem::endpoint()) } else { call.need_instance() }
@@ -175,7 +177,7 @@ pub(super) async fn delete(call: Call) -> Answer {
     Err(Problem::not_found("fileLink", &link.id))
 }
 
-/// The link of a path. Where the path names a file, the link must belong to it.
+/// The link of a path. If the path names a file, the link must belong to it.
 async fn find(call: &Call) -> Result<Link, Problem> {
     check_path(call)?;
     let id = call.id("link").unwrap_or_default();
@@ -211,7 +213,7 @@ pub(super) async fn content(
     let kind = if params.has("download") { "attachment" } else { "inline" };
     let permanent = "public, max-age=31536000, immutable";
     let cached = if link.expires_at.is_some() { "private, no-store" } else { permanent };
-    // Other types than images must not be rendered as a page of this host.
+    // Content other than images must not be rendered as a page of this host.
     let content_type = content.file.content_type.clone().filter(|text| text.starts_with("image/"));
     let default = Sending::default();
     let how = Sending {

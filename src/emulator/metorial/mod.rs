@@ -1,5 +1,5 @@
-//! Metorial's Files API in its three dialects: the seed page's, `2025-01-01-pulsar` and `2026-01-01-magnetar`. A request
-//! chooses one by the version that it names, otherwise the served dialect applies.
+//! Metorial's Files API in three dialects: that of the seed page, `2025-01-01-pulsar` and `2026-01-01-magnetar`. A request
+//! selects one with its version; otherwise the served dialect applies.
 //!
 //! Paging, most link endpoints, title, deletion and presigned uploads follow the later dialects, since the seed page does
 //! not describe them.
@@ -38,10 +38,10 @@ pub static METORIAL: Platform = Platform {
         Quirk {
             name: "links-get-creates",
             value: "",
-            help: "GET on a file's links creates one, as the command line of the documentation says",
+            help: "GET on a file's links creates a link, as in the documented command line",
         },
-        Quirk { name: "files-url", value: "URL", help: "prefix of the URLs of links" },
-        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests in 10 minutes" },
+        Quirk { name: "files-url", value: "URL", help: "URL prefix of links" },
+        Quirk { name: "rate-limit", value: "N", help: "refuses more than N requests per 10 minutes" },
     ],
     variables: |root, token| {
         vec![("METORIAL_API_HOST", root.to_owned()), ("METORIAL_API_KEY", token.to_owned())]
@@ -76,7 +76,7 @@ fn routes(site: Arc<Site>) -> Router {
 }
 
 /// The rate without the quirk: each request is the first of its window, so that programs under test see the headers but
-/// never the limit.
+/// never reach the limit.
 const UNLIMITED: Rate = Rate { allowed: true, limit: RATE, remaining: RATE - 1, reset: WINDOW };
 
 /// Applies the rate limit and completes every response.
@@ -98,10 +98,10 @@ async fn every_request(
     }
 }
 
-/// Renders a refusal for the dialect and adds the headers that all responses have.
+/// Renders a refusal for the dialect and adds the headers common to all responses.
 fn finish(dialect: Dialect, rate: Rate, answer: Result<Response, Problem>) -> Response {
     let mut response = answer.unwrap_or_else(|problem| problem.render(dialect.kind_key()));
-    // The real time, also with a fixed clock, because clients compare it with their own.
+    // The real time, even with a fixed clock, because clients compare it with their own.
     let reset = Timestamp::now().checked_add(rate.reset).unwrap_or(Timestamp::MAX).as_second();
     let headers = [
         ("ratelimit-limit", rate.limit.to_string()),

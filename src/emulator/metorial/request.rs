@@ -37,8 +37,8 @@ pub(super) enum Dialect {
     Magnetar,
 }
 
-/// Purposes of the seed and of magnetar, which lacks the first. The seed page shows `attachment` alone and calls the list
-/// open.
+/// Purposes of the seed and of magnetar, which lacks the first. The seed page shows only `attachment` and describes the
+/// list as open.
 const PURPOSES: [&str; 8] = [
     "attachment",
     "user_image",
@@ -60,8 +60,8 @@ impl Dialect {
         }
     }
 
-    /// The dialect of a request, named by its `Metorial-Version` header or `api-version` parameter. An unknown version is
-    /// ignored; the dashboard's is not for API keys.
+    /// The dialect of a request, selected by its `Metorial-Version` header or `api-version` parameter. An unknown version is
+    /// ignored; the dashboard's version does not accept API keys.
     pub(super) fn of_request(site: &Site, headers: &HeaderMap, params: &Params) -> Result<Self, Problem> {
         let header = headers.get("metorial-version").and_then(|value| value.to_str().ok());
         match header.or_else(|| params.get("api-version")) {
@@ -116,17 +116,17 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// An id of the path, `file` or `link`.
+    /// An id in the path: `file` or `link`.
     pub(super) fn id(&self, name: &str) -> Option<&str> {
         self.ids.get(name).map(String::as_str)
     }
 
-    /// Refuses a key of several instances without the choice of one.
+    /// Refuses a key that covers several instances unless the request selects one.
     pub(super) fn need_instance(&self) -> Result<(), Problem> {
         if self.key == Owner::Instance || self.has_instance {
             return Ok(());
         }
-        Err(Problem::bad_request("this key needs an instance: send `metorial-instance-id`"))
+        Err(Problem::bad_request("this key requires an instance: send `metorial-instance-id`"))
     }
 
     /// Runs `work` on the store.
@@ -137,7 +137,7 @@ impl Call {
         Ok(self.site.blocking(work).await?)
     }
 
-    /// Reads a body of JSON or of a URL-encoded form; no body is an empty object.
+    /// Reads a body of JSON or of a URL-encoded form. A missing body is an empty object.
     pub(super) async fn read(&self, body: Body) -> Result<Object, Problem> {
         let text =
             receive_text(body, MAX_BODY).await.map_err(|error: Refused<Problem>| Problem::from(error))?;
@@ -180,19 +180,19 @@ impl FromRequestParts<Arc<Site>> for Call {
     }
 }
 
-/// Checks the key in `Authorization` (exactly `Bearer KEY`), else in the parameter `token` or `key`. Its prefix determines
-/// the owner; a key without a known prefix counts as an instance's secret key.
+/// Checks the key in `Authorization` (exactly `Bearer KEY`), or else in the parameter `token` or `key`. Its prefix
+/// determines the owner; a key without a known prefix counts as an instance's secret key.
 fn check_key(site: &Site, headers: &HeaderMap, uri: &Uri) -> Result<Owner, Problem> {
     let gate = Gate { params: &["token", "key"], exact: true, ..Gate::BEARER };
     let key = gate.check(site, headers, uri).map_err(|denied| {
         Problem::unauthorized(match denied {
-            Denied::Malformed => "the Authorization header is malformed",
-            Denied::Missing => "there is no API key",
-            Denied::Wrong(_) => "the API key is not known",
+            Denied::Malformed => "malformed Authorization header",
+            Denied::Missing => "missing API key",
+            Denied::Wrong(_) => "unknown API key",
         })
     })?;
     match key.get(..12) {
-        Some("metorial_pk_") => Err(Problem::forbidden("publishable keys have no access to files")),
+        Some("metorial_pk_") => Err(Problem::forbidden("publishable keys cannot access files")),
         Some("metorial_uk_") => Ok(Owner::User),
         Some("metorial_lk_") => Ok(Owner::Organization),
         _ => Ok(Owner::Instance),
@@ -225,7 +225,7 @@ pub(super) fn expires_at(body: &Object) -> Result<Option<Timestamp>, Problem> {
     parse_date(&text).map(Some).ok_or_else(invalid)
 }
 
-/// Reads the date forms of JavaScript that clients send: with a zone, without one (UTC), a day, RFC 2822.
+/// Parses the JavaScript date formats that clients send: with a time zone, without one (UTC), a day, and RFC 2822.
 pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let civil = || Some(text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
@@ -268,9 +268,9 @@ impl Problem {
 
     /// The refusal for unknown routes and scripted faults.
     pub(super) fn of(status: StatusCode, message: &str) -> Self {
-        let text = if message.is_empty() { "the request cannot be carried out" } else { message };
+        let text = if message.is_empty() { "the request cannot be processed" } else { message };
         let code = match status {
-            // An unknown method is an unknown endpoint.
+            // An unknown method counts as an unknown endpoint.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if message.is_empty() => {
                 return Self::endpoint();
             }
@@ -300,9 +300,9 @@ impl Problem {
         Self::bad_request(message).with("reason", reason)
     }
 
-    /// Invalid data. `error` holds code, message and path, and the expected value.
+    /// Invalid data. `error` contains the code, message, path and expected value.
     pub(super) fn invalid(entity: &str, error: Value) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_data", "the data is not valid")
+        Self::new(StatusCode::BAD_REQUEST, "invalid_data", "invalid data")
             .with("hint", "see `errors`")
             .with("entity", entity)
             .with("errors", vec![error])
@@ -317,7 +317,7 @@ impl Problem {
         Self::invalid(entity, error)
     }
 
-    /// A query parameter with a value outside of its enumeration.
+    /// A query parameter whose value is not in its enumeration.
     pub(super) fn invalid_enum(field: &str, expected: &[&str], received: &str) -> Self {
         let error = json!({
             "code": "invalid_enum", "message": format!("{field} must be one of: {}", expected.join(", ")),
@@ -328,7 +328,7 @@ impl Problem {
 
     pub(super) fn unauthorized(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-            .with("hint", "send `Authorization: Bearer` and an API key")
+            .with("hint", "send the header `Authorization: Bearer API_KEY`")
     }
 
     pub(super) fn forbidden(message: &str) -> Self {
@@ -354,7 +354,7 @@ impl Problem {
 
     /// A version that API keys may not use.
     pub(super) fn version() -> Self {
-        Self::new(StatusCode::NOT_ACCEPTABLE, "bad_request", "this version is not for API keys")
+        Self::new(StatusCode::NOT_ACCEPTABLE, "bad_request", "this version does not accept API keys")
     }
 
     pub(super) fn rate_limit() -> Self {
@@ -362,7 +362,7 @@ impl Problem {
     }
 
     pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "the server failed")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "internal server error")
     }
 
     /// The response with its body. `kind_key` is the dialect's key for the kind of an object.
@@ -399,8 +399,8 @@ impl From<Refused<Problem>> for Problem {
     fn from(refused: Refused<Problem>) -> Self {
         match refused {
             Refused::Malformed(why) => Self::bad_request(why),
-            // The server has no 413.
-            Refused::TooLarge(limit) => Self::bad_request(format!("more than {limit} bytes")),
+            // The server does not use 413.
+            Refused::TooLarge(limit) => Self::bad_request(format!("the body is larger than {limit} bytes")),
             Refused::Rule(problem) => problem,
             Refused::Store(error) => error.into(),
         }

@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits { file: Some(MAX_FORM_FILE), body: Some(101 * MIB)
 const MAX_FORM_FILE: u64 = 100 * MIB;
 /// Largest file of a presigned upload in bytes.
 const MAX_PRESIGNED_FILE: u64 = 2048 * MIB;
-/// Kind of the notes of presigned uploads, by upload id.
+/// Kind of the notes about presigned uploads, keyed by upload id.
 const UPLOAD: &str = "upload";
 /// Lifetime of a presigned URL.
 const URL_LIFETIME: SignedDuration = SignedDuration::from_mins(15);
@@ -73,7 +73,7 @@ async fn form(call: &Call, body: Body) -> Answer {
     } else {
         file_name.filter(|name| !name.is_empty())
     };
-    file.name = name.ok_or_else(|| Problem::bad_request("the file has no name"))?.to_owned();
+    file.name = name.ok_or_else(|| Problem::bad_request("missing file name"))?.to_owned();
     file.content_type = upload.head.content_type.or(file.content_type);
     file.status = Some(ACTIVE.to_owned());
     if let Some(title) = field("title").filter(|_| is_magnetar) {
@@ -83,27 +83,26 @@ async fn form(call: &Call, body: Body) -> Answer {
     Ok(Json(files::file_object(call.dialect, &file, true)))
 }
 
-/// Checks purpose, size and place in a store (Metorial's) against the fields of a request. Returns a record without name
-/// and status.
+/// Checks the purpose, the size, and the fields for a Metorial store. Returns a record without name and status.
 fn new_file<'a>(
     call: &Call,
     field: &dyn Fn(&str) -> Option<&'a str>,
     size: u64,
     max_size: u64,
 ) -> Result<File, Problem> {
-    let purpose = field("purpose").ok_or_else(|| Problem::bad_request("there is no purpose"))?;
+    let purpose = field("purpose").ok_or_else(|| Problem::bad_request("missing purpose"))?;
     if !call.dialect.purposes().contains(&purpose) {
-        return Err(Problem::bad_request(format!("there is no purpose {purpose}")));
+        return Err(Problem::bad_request(format!("unknown purpose {purpose}")));
     }
     if size > max_size {
-        return Err(Problem::bad_request(format!("the file has more than {max_size} bytes")));
+        return Err(Problem::bad_request(format!("the file is larger than {max_size} bytes")));
     }
     let now = call.site.clock.now();
     let id = match call.dialect {
         Dialect::Seed => format!("file_{}", ids::time_sorted(now, 11)),
         Dialect::Pulsar | Dialect::Magnetar => format!("fil_{}", ids::time_sorted(now, 13)),
     };
-    // Times are kept in the milliseconds that are shown, because filters compare them with what was shown.
+    // Times are stored in milliseconds, as they are shown, because clients filter by the times that they see.
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
     let mut file = File {
         id: FileId(id),
@@ -118,7 +117,7 @@ fn new_file<'a>(
     }
     check_owner(call, field, purpose)?;
     if size == 0 {
-        return Err(Problem::bad_request("the file is empty"));
+        return Err(Problem::bad_request("the file must not be empty"));
     }
     match (field("store_id"), field("path")) {
         (Some(store), Some(path)) => {
@@ -126,17 +125,17 @@ fn new_file<'a>(
             file.path = Some(path.to_owned());
         }
         (None, None) => {}
-        _ => return Err(Problem::bad_request("store_id and path go together")),
+        _ => return Err(Problem::bad_request("store_id and path must be used together")),
     }
     match field("store_replace") {
         None => Ok(file),
         Some("true" | "false") if file.path.is_some() => Ok(file),
-        Some("true" | "false") => Err(Problem::bad_request("store_replace needs store_id and path")),
-        Some(_) => Err(Problem::bad_request("store_replace is true or false")),
+        Some("true" | "false") => Err(Problem::bad_request("store_replace requires store_id and path")),
+        Some(_) => Err(Problem::bad_request("store_replace must be true or false")),
     }
 }
 
-/// Checks that a purpose fits the owner, which fields name or the key implies.
+/// Checks that a purpose is allowed for the owner, which the fields specify or the key implies.
 fn check_owner<'a>(
     call: &Call,
     field: &dyn Fn(&str) -> Option<&'a str>,
@@ -147,7 +146,7 @@ fn check_owner<'a>(
     } else if field("instance_id").is_some() || call.has_instance {
         Owner::Instance
     } else if call.key == Owner::Organization {
-        return Err(Problem::bad_request("this key needs an instance: send `instance_id`"));
+        return Err(Problem::bad_request("this key requires an instance: send `instance_id`"));
     } else {
         call.key
     };
@@ -159,7 +158,7 @@ fn check_owner<'a>(
     if owner == needed {
         return Ok(());
     }
-    Err(Problem::bad_request(format!("the purpose {purpose} is for another kind of owner")))
+    Err(Problem::bad_request(format!("the purpose {purpose} is not allowed for this kind of owner")))
 }
 
 async fn presigned(call: &Call, body: Body) -> Answer {
@@ -170,8 +169,8 @@ async fn presigned(call: &Call, body: Body) -> Answer {
     match request::text(&body, "mode")?.as_deref() {
         Some("get_upload_url") => begin(call, &body).await,
         Some("complete") => complete(call, &body).await,
-        Some("direct") | None => Err(Problem::bad_request("a direct upload is a form")),
-        Some(_) => Err(Problem::bad_request("the mode is get_upload_url, complete or direct")),
+        Some("direct") | None => Err(Problem::bad_request("a direct upload must be a form")),
+        Some(_) => Err(Problem::bad_request("mode must be get_upload_url, complete or direct")),
     }
 }
 
@@ -181,15 +180,15 @@ async fn begin(call: &Call, body: &Object) -> Answer {
     }
     let required = |field: &str| {
         let text = request::text(body, field)?;
-        text.ok_or_else(|| Problem::bad_request(format!("there is no {field}")))
+        text.ok_or_else(|| Problem::bad_request(format!("missing {field}")))
     };
     required("purpose")?;
     let name = required("file_name")?.trim().to_owned();
     if name.is_empty() {
-        return Err(Problem::bad_request("the file has no name"));
+        return Err(Problem::bad_request("missing file name"));
     }
     let size = body.get("file_size").and_then(Value::as_u64).filter(|size| *size > 0);
-    let size = size.ok_or_else(|| Problem::bad_request("file_size is a whole number above zero"))?;
+    let size = size.ok_or_else(|| Problem::bad_request("file_size must be a positive integer"))?;
     let field = |name: &str| match body.get(name)? {
         Value::Bool(true) if name == "store_replace" => Some("true"),
         Value::Bool(false) if name == "store_replace" => Some("false"),
@@ -243,7 +242,7 @@ fn signed_text(id: &str, expires: i64) -> String {
 /// Completes an upload. Repeating it returns the same file.
 async fn complete(call: &Call, body: &Object) -> Answer {
     let id = request::text(body, "file_upload_id")?
-        .ok_or_else(|| Problem::bad_request("there is no file_upload_id"))?;
+        .ok_or_else(|| Problem::bad_request("missing file_upload_id"))?;
     let now = call.site.clock.now();
     let complete = move |change: &mut Transaction| {
         let Some(upload) = Announced::find(change, UPLOAD, &id, now)? else {
@@ -253,11 +252,11 @@ async fn complete(call: &Call, body: &Object) -> Answer {
             return Ok(Ok(file));
         }
         let Some(received) = files::found(change.stat(&upload.file.id))? else {
-            return Ok(Err(Problem::bad_request("nothing has been uploaded")));
+            return Ok(Err(Problem::bad_request("no content has been uploaded")));
         };
         if received.size != upload.file.size {
             change.delete(&received.id)?;
-            return Ok(Err(Problem::bad_request("the content does not have the size that was said")));
+            return Ok(Err(Problem::bad_request("the size of the content does not match file_size")));
         }
         let file = change.annotate(&received.id, |file| {
             file.status = Some(ACTIVE.to_owned());
@@ -270,24 +269,24 @@ async fn complete(call: &Call, body: &Object) -> Answer {
     Ok(Json(files::file_object(call.dialect, &file, true)))
 }
 
-/// The file of a completed upload, also if it has been deleted since.
+/// The file of a completed upload, even if it has since been deleted.
 fn completed(change: &Transaction, id: &FileId) -> StoreResult<Option<File>> {
     files::visible(change.stat(id), || change.noted(DELETED_FILE, id.as_str()))
 }
 
-/// The upload of an id, if it still accepts content.
+/// The upload with an id, if it still accepts content.
 fn open_upload(change: &Transaction, id: &str, now: Timestamp) -> StoreResult<Result<Announced, Problem>> {
     Ok(match Announced::find(change, UPLOAD, id, now)? {
         None => Err(Problem::not_found("fileUpload", id)),
         Some(upload) if completed(change, &upload.file.id)?.is_some() => {
-            Err(Problem::forbidden("the upload is complete"))
+            Err(Problem::forbidden("the upload is already complete"))
         }
         Some(upload) => Ok(upload),
     })
 }
 
-/// Receives content at a presigned URL. The signature is the only credential, and the content type must be the announced
-/// one. The content is hidden until the upload is complete; repeating the request replaces it.
+/// Receives content at a presigned URL. The signature is the only credential, and the content type must match the
+/// announcement. The content is hidden until the upload is complete; repeating the request replaces it.
 pub(super) async fn receive_content(
     State(site): State<Arc<Site>>,
     id: Result<Path<String>, PathRejection>,
@@ -297,13 +296,13 @@ pub(super) async fn receive_content(
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
     if headers.contains_key(AUTHORIZATION) {
-        return Err(Problem::bad_request("the URL is signed: send no Authorization header"));
+        return Err(Problem::bad_request("a signed URL does not accept an Authorization header"));
     }
     let now = site.clock.now();
     let expires = params.get("expires").and_then(|text| text.parse().ok()).unwrap_or_default();
     let signature = params.get("signature").unwrap_or_default();
     if !site.signer.verify_hex(&signed_text(&id, expires), signature) {
-        return Err(Problem::forbidden("the URL's signature is wrong"));
+        return Err(Problem::forbidden("invalid URL signature"));
     }
     if expires <= now.as_second() {
         return Err(Problem::forbidden("the URL has expired"));
@@ -313,7 +312,7 @@ pub(super) async fn receive_content(
     let upload = site.blocking(find).await??;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if content_type != upload.file.content_type.as_deref() {
-        return Err(Problem::forbidden("the Content-Type is not the one that was said"));
+        return Err(Problem::forbidden("the Content-Type does not match file_type"));
     }
     let received = receive_raw(&site, &headers, body, Some(MAX_PRESIGNED_FILE)).await;
     let blob = received.map_err(|refused: Refused<Problem>| Problem::from(refused))?;

@@ -20,7 +20,7 @@ use crate::store::{Listing, SortKey};
 
 /// Largest file in bytes.
 const LIMIT: u64 = 52_428_800;
-/// Size of a form beyond the bytes of its file.
+/// Maximum size of a form without the bytes of its file.
 const FORM_OVERHEAD: u64 = 2 * 1024 * 1024;
 /// Files on a page: default and maximum.
 const MAX_PAGE: usize = 100;
@@ -36,7 +36,7 @@ pub(super) fn limits(site: &Site) -> Limits {
     Limits { file: Some(limit), body: Some(limit.saturating_add(FORM_OVERHEAD)) }
 }
 
-/// `POST /v1/files`: a form whose file comes last, since the service forwards it as a stream.
+/// `POST /v1/files`: a form whose file must come last, since the service forwards it as a stream.
 pub(super) async fn upload(
     State(site): State<Arc<Site>>,
     params: Params,
@@ -58,7 +58,7 @@ pub(super) async fn upload(
     Ok(Json(Dialect::of(&site, &params).show(&site, &headers, &file)).into_response())
 }
 
-/// Checks everything before the file before the file is read.
+/// Checks the fields before the file when the file begins.
 fn decide(site: &Site, before: &Form, head: &Head) -> Result<Take, Refusal> {
     match (head.name.as_str(), &head.file_name) {
         ("file", _) if before.has_file() => Err(Refusal::invalid("Only one file can be uploaded at a time")),
@@ -119,7 +119,7 @@ pub(super) async fn delete(
     .into_response())
 }
 
-/// A form of content.
+/// A format of content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Original,
@@ -136,7 +136,7 @@ impl Format {
         }
     }
 
-    /// Refuses an incomplete file, and the text of a file without plain text. A text has one page here.
+    /// Refuses an incomplete file, and the text of a file without plain text. In the emulator, a text has one page.
     pub(super) fn check(self, file: &File, page: Option<&str>) -> Result<(), Refusal> {
         if file.status.as_deref() != Some(COMPLETE) {
             return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));
@@ -165,7 +165,7 @@ pub(super) async fn download(
     let format = Format::parse(params.get("format"))?;
     let content = Content::open(&site, &FileId(id.clone())).await.map_err(Refusal::about(&id))?;
     format.check(&content.file, params.get("page_number"))?;
-    // The service states neither length nor tag. Continuing a download by ranges needs both.
+    // The service sends neither length nor tag. Resuming a download with ranges requires both.
     let ranges = site.quirk("ranges");
     let etag = content.file.checksums.blake3.clone().filter(|_| ranges);
     Ok(content.send(&headers, Sending { ranges, length: ranges, etag, ..Sending::default() }))
@@ -219,7 +219,7 @@ pub(super) async fn list(
     Ok(Json(page).into_response())
 }
 
-/// Files of a page. A number out of range is clamped; other texts are refused by the web framework.
+/// The page size. A number out of range is clamped; other texts are refused by the web framework.
 fn limit(params: &Params) -> Result<usize, Refusal> {
     let Some(text) = params.get("limit") else { return Ok(MAX_PAGE) };
     let limit: i32 = text.parse().map_err(|error| {
@@ -284,7 +284,7 @@ impl Selection {
     }
 }
 
-/// Fields that the shared grammar has for this platform alone.
+/// Fields that the shared grammar defines only for this platform.
 const OWN_FIELDS: [&str; 3] = ["user_defined_id", UPLOAD_STATUS, "public_url_expires_at"];
 /// The field of the shared grammar for the status in the store.
 const UPLOAD_STATUS: &str = "upload_status";
@@ -312,8 +312,8 @@ const FIELDS: [(&str, Takes); 11] = [
     ("public_url_expires_at", Takes::Time),
 ];
 
-/// Parses a filter. Grammar and meaning are those of `crate::filter`, but only the documented fields and values are known:
-/// haul's additions (`~`, `10MB`, `-7d`) are refused.
+/// Parses a filter. Grammar and meaning are those of `crate::filter`, but only the documented fields and values are
+/// accepted: haul's additions (`~`, `10MB`, `-7d`) are refused.
 fn parse_filter(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
     let invalid = |what: &str| Refusal::invalid(format!("Invalid filter: {what}"));
     let filter = Filter::parse_with(text, now, &OWN_FIELDS).map_err(|error| invalid(error.message()))?;
@@ -351,7 +351,7 @@ fn native_part(filter: &Filter) -> Option<Filter> {
     })
 }
 
-/// A comparison as it is written, the value without quotes.
+/// A comparison as written, with the value unquoted.
 #[derive(Debug, PartialEq, Eq)]
 struct Restriction<'a> {
     field: &'a str,

@@ -1,4 +1,4 @@
-//! The calls of the gateway dialect alone: uploads in chunks, updates, presigned downloads.
+//! The calls that only the gateway dialect has: uploads in chunks, updates, presigned downloads.
 
 use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
@@ -24,7 +24,7 @@ use crate::error::{Error, Kind, Result as StoreResult};
 use crate::model::{File, FileId, Object};
 use crate::store::{Blob, BlobReader, Incoming, Store};
 
-/// Largest message in bytes: content of 50 MiB in base64, and more fields.
+/// Largest message in bytes: content of 50 MiB in base64, and other fields.
 const MAX_MESSAGE: usize = 72 * 1024 * 1024;
 
 const LENIENT: GeneralPurposeConfig =
@@ -35,8 +35,8 @@ const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 const INITIALIZING: &str = "Initializing";
 const UPLOADING: &str = "Uploading";
 const FAILED: &str = "Failed";
-/// Life of a presigned URL in seconds.
-const PRESIGNED_LIFE: i64 = 3600;
+/// Lifetime of a presigned URL in seconds.
+const PRESIGNED_LIFETIME: i64 = 3600;
 /// Largest text in an answer, in bytes.
 const MAX_INLINE: u64 = 4 * 1024 * 1024;
 
@@ -64,7 +64,7 @@ fn required<'a>(message: &'a Object, name: &str) -> Result<&'a str, Refusal> {
     value.ok_or_else(|| Refusal::invalid(format!("{name} is required")))
 }
 
-/// A 64-bit integer, which is a number or a text.
+/// A 64-bit integer, sent as a number or a text.
 fn integer(message: &Object, name: &str) -> Result<Option<i64>, Refusal> {
     let value = match message.get(name) {
         None | Some(Value::Null) => return Ok(None),
@@ -80,11 +80,11 @@ fn decode(text: &str, incoming: &mut Incoming) -> Result<Result<(), Refusal>, Er
     let mut piece = vec![0; 48 * 1024];
     for text in text.as_bytes().chunks(piece.len() / 3 * 4) {
         let Ok(length) = engine.decode_slice(text, &mut piece) else {
-            return Ok(Err(Refusal::invalid("The content is not base64")));
+            return Ok(Err(Refusal::invalid("The content is not valid base64")));
         };
         incoming
             .write_all(&piece[..length])
-            .map_err(|error| Error::failed("the store cannot take more content").caused_by(error))?;
+            .map_err(|error| Error::failed("cannot write content to the store").caused_by(error))?;
     }
     Ok(Ok(()))
 }
@@ -115,7 +115,7 @@ pub(super) async fn initialize(
 }
 
 /// `POST /v1/files:uploadChunks` streams the content of a file as JSON messages. Neither an offset nor a way to continue is
-/// documented, so an interrupted upload has failed.
+/// documented, so an interrupted upload counts as failed.
 pub(super) async fn upload_chunks(
     State(site): State<Arc<Site>>,
     headers: HeaderMap,
@@ -164,7 +164,7 @@ impl Receiving {
         let mut messages = Messages::default();
         let mut body = body.into_data_stream();
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|_| Refusal::invalid("The stream broke off"))?;
+            let piece = piece.map_err(|_| Refusal::invalid("The stream ended early"))?;
             let mut rest = &piece[..];
             while let Some(message) = messages.next(&mut rest)? {
                 self.take(message).await?;
@@ -174,7 +174,7 @@ impl Receiving {
             return Err(Refusal::invalid("The stream ends in the middle of a message"));
         }
         if self.file.is_none() {
-            return Err(Refusal::invalid("The stream has no chunks"));
+            return Err(Refusal::invalid("The stream contains no chunks"));
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Receiving {
         Ok(())
     }
 
-    /// Claims the file for this stream, if it waits for content.
+    /// Claims the file for this stream, if it is waiting for content.
     async fn begin(&mut self, id: String) -> Result<(), Refusal> {
         let (space, file) = (self.site.platform, FileId(id.clone()));
         let work = move |store: &Store| {
@@ -222,7 +222,7 @@ impl Receiving {
         };
         let incoming = self.site.blocking(work).await.map_err(Refusal::about(&id))?;
         self.incoming =
-            Some(incoming.ok_or_else(|| Refusal::state(format!("File {id} does not wait for an upload")))?);
+            Some(incoming.ok_or_else(|| Refusal::state(format!("File {id} is not waiting for an upload")))?);
         self.file = Some(FileId(id));
         Ok(())
     }
@@ -267,7 +267,7 @@ fn parse_chunk(message: &[u8]) -> Result<Chunk<'_>, Refusal> {
     serde_json::from_slice(message).map_err(|error| Refusal::invalid(format!("Invalid message: {error}")))
 }
 
-/// Splits a stream of JSON objects: one, several behind each other, or an array of them.
+/// Splits a stream of JSON objects: a single object, a sequence of objects, or an array.
 #[derive(Default)]
 struct Messages {
     message: Vec<u8>,
@@ -298,7 +298,7 @@ impl Messages {
         Ok(end.map(|_| std::mem::take(&mut self.message)))
     }
 
-    /// Whether no message is incomplete.
+    /// Whether the stream is between two messages.
     fn is_between(&self) -> bool {
         self.message.is_empty()
     }
@@ -325,7 +325,7 @@ impl Messages {
     }
 }
 
-/// A change. A field without a value stays.
+/// A change to a file. Fields without a value remain unchanged.
 #[derive(Default)]
 struct Change {
     team: Option<String>,
@@ -335,8 +335,8 @@ struct Change {
     content: Option<Blob>,
 }
 
-/// `PUT /v1/files/{id}`: new metadata or content. The body is not documented: this is that of the sibling call for
-/// documents, or a form with a file.
+/// `PUT /v1/files/{id}`: new metadata or content. The body is not documented. The emulator accepts that of the
+/// corresponding call for documents, or a form with a file.
 pub(super) async fn update(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -356,7 +356,7 @@ pub(super) async fn update(
     change.name.as_deref().map_or(Ok(()), record::check_name)?;
     let content = change.content.take();
     if content.is_none() && change.name.is_none() && change.content_type.is_none() && change.path.is_none() {
-        return Err(Refusal::invalid("There is nothing to update"));
+        return Err(Refusal::invalid("Nothing to update"));
     }
     let (space, about) = (site.platform, Refusal::about(id.as_str()));
     let file = site.blocking(move |store| {
@@ -453,11 +453,11 @@ pub(super) async fn presign(
         return Ok(Json(json!({ "presigned_url": "", "expires_in_seconds": "0", "content": content }))
             .into_response());
     }
-    let expires = site.clock.now().as_second() + PRESIGNED_LIFE;
+    let expires = site.clock.now().as_second() + PRESIGNED_LIFETIME;
     let signature = site.signer.sign_hex(&format!("{id} {expires}"));
     let root = site.root(&headers);
     let url = format!("{root}/storage/{id}?X-Goog-Expires={expires}&X-Goog-Signature={signature}");
-    Ok(Json(json!({ "presigned_url": url, "expires_in_seconds": PRESIGNED_LIFE.to_string() }))
+    Ok(Json(json!({ "presigned_url": url, "expires_in_seconds": PRESIGNED_LIFETIME.to_string() }))
         .into_response())
 }
 
@@ -469,7 +469,7 @@ fn inline(bytes: BlobReader) -> Result<String, Error> {
     Ok(BASE64.encode(text))
 }
 
-/// `GET /storage/ID?…`: content behind a presigned URL, with the refusals of Google's storage.
+/// `GET /storage/ID?…`: content behind a presigned URL, with the errors of Google Cloud Storage.
 pub(super) async fn presigned(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,

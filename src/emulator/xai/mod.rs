@@ -1,5 +1,5 @@
-//! xAI. Two dialects share its paths: `openai`, of the current documentation, and `gateway`, of the former one. In `auto`,
-//! the default, a request is answered in its own dialect.
+//! xAI. Two dialects share its paths: `openai`, from the current documentation, and `gateway`, from the former one. With
+//! `auto`, the default, a request is answered in its own dialect.
 
 mod files;
 mod gateway;
@@ -31,9 +31,9 @@ pub static XAI: Platform = Platform {
             value: "absent",
             help: "the last page of a listing has no token, as over gRPC",
         },
-        Quirk { name: "ranges", value: "", help: "honours Range in downloads" },
-        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger files (52428800)" },
-        Quirk { name: "team", value: "ID", help: "keys belong to this team, and another is not found" },
+        Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
+        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger files [default: 52428800]" },
+        Quirk { name: "team", value: "ID", help: "keys belong to this team; other teams are not found" },
     ],
     variables: |root, token| {
         let base = format!("{root}/v1");
@@ -77,7 +77,7 @@ fn routes(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// Adds a request id, as every answer has one.
+/// Adds a request id, which every response has.
 fn identified(mut response: Response) -> Response {
     if let Ok(id) = HeaderValue::try_from(ids::uuid()) {
         response.headers_mut().entry("x-request-id").or_insert(id);
@@ -98,7 +98,7 @@ fn denied(_: &Site, denied: &Denied) -> Response {
     .into_response()
 }
 
-/// Shows the first and last two characters of a key, or none of a short key.
+/// Shows the first and last two characters of a key, and hides a short key completely.
 fn masked(key: &str) -> String {
     let characters: Vec<char> = key.chars().collect();
     match characters.as_slice() {
@@ -126,7 +126,7 @@ async fn whoami(State(site): State<Arc<Site>>) -> Response {
     .into_response()
 }
 
-/// Batches. The paths are documented, the requests are not.
+/// Batches. The paths are documented, but the requests are not.
 async fn unimplemented() -> Refusal {
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "")
 }

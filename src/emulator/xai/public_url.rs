@@ -28,11 +28,11 @@ const TYPES: [(&str, &str); 5] = [
 ];
 /// Largest file with a public URL in bytes.
 const MAX_SIZE: u64 = 50 * 1024 * 1024;
-/// Valid public URLs of a team.
+/// Maximum number of valid public URLs of a team.
 const MAX_ACTIVE: usize = 1000;
 /// Largest JSON body in bytes.
 const MAX_JSON: usize = 64 * 1024;
-/// The kind of the notes about public URLs, by file id.
+/// Kind of the notes about public URLs, keyed by file id.
 const NOTE: &str = "public-url";
 
 pub(super) async fn create(
@@ -53,7 +53,7 @@ pub(super) async fn create(
                 return Ok(Err(refusal));
             }
             if file.public_url("", now).is_none() && active(change, now)? >= MAX_ACTIVE {
-                let message = format!("The team has {MAX_ACTIVE} active public URLs");
+                let message = format!("The team already has {MAX_ACTIVE} active public URLs");
                 return Ok(Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, &message)));
             }
             publish(change, &wanted, end, now).map(Ok)
@@ -68,7 +68,7 @@ pub(super) async fn create(
     Ok(Json(answer).into_response())
 }
 
-/// Reads the lifetime from the required JSON body, which may be `{}`. The web framework refuses others.
+/// Reads the lifetime from the required JSON body, which may be `{}`. The web framework refuses other bodies.
 async fn lifetime(headers: &HeaderMap, body: Body) -> Result<Option<i64>, Refusal> {
     if !media_type(headers).starts_with("application/json") {
         let message = "Expected request with `Content-Type: application/json`";
@@ -97,14 +97,14 @@ fn check(file: &File, end: Option<i64>) -> Result<(), Refusal> {
         return Err(Refusal::state(format!("File {} has not been uploaded", file.id)));
     }
     if type_of(record::extension(&file.name)).is_none() {
-        return Err(Refusal::invalid("Public URLs are for images, videos and PDFs only"));
+        return Err(Refusal::invalid("Public URLs are available only for images, videos and PDFs"));
     }
     match file.size.unwrap_or_default() {
-        0 => Err(Refusal::invalid("The file is empty")),
+        0 => Err(Refusal::invalid("The file must not be empty")),
         size if size > MAX_SIZE => Err(Refusal::invalid("The file is larger than 50 MiB")),
         _ => match file.expires_at.map(Timestamp::as_second) {
             Some(file_end) if end > Some(file_end) => {
-                Err(Refusal::invalid("expires_after is beyond the file's own expiry"))
+                Err(Refusal::invalid("expires_after must not exceed the file's own expiry"))
             }
             _ => Ok(()),
         },
@@ -115,7 +115,7 @@ fn type_of(extension: &str) -> Option<&'static str> {
     TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, kind)| *kind)
 }
 
-/// Counts the valid public URLs and forgets the expired ones. Blocking.
+/// Counts the valid public URLs and deletes the notes of expired ones. Blocking.
 fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     let mut count = 0;
     for (id, note) in change.notes(NOTE, None)? {
@@ -129,7 +129,7 @@ fn active(change: &mut Transaction, now: Timestamp) -> StoreResult<usize> {
     Ok(count)
 }
 
-/// Gives a file a public URL, or a present one a new end. Blocking.
+/// Creates the public URL of a file, or changes the expiry of an existing one. Blocking.
 fn publish(change: &mut Transaction, id: &FileId, end: Option<i64>, now: Timestamp) -> StoreResult<File> {
     let file = change.annotate(id, |file| {
         let end = if let Some((_, before)) = file.public_url("", now) {

@@ -1,4 +1,4 @@
-//! Files as the store keeps them and as either dialect shows them, rules for what may be stored, and refusals.
+//! The records of files, their objects in either dialect, validation rules, and refusals.
 
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
@@ -21,7 +21,7 @@ const LIFETIMES: std::ops::RangeInclusive<i64> = 3600..=2_592_000;
 /// Longest name in characters.
 const LONGEST_NAME: usize = 255;
 
-/// Keys of `extra`: the token of the public URL, and its end in Unix seconds, if it has one.
+/// Keys of `extra`: the token of the public URL, and its expiry in Unix seconds, if any.
 pub(super) const PUBLIC_TOKEN: &str = "public_token";
 pub(super) const PUBLIC_URL_EXPIRES_AT: &str = "public_url_expires_at";
 
@@ -30,7 +30,7 @@ pub(super) trait Record {
     /// A text in `extra`.
     fn noted(&self, key: &str) -> Option<&str>;
 
-    /// The public URL while it is valid, and its end in Unix seconds.
+    /// The public URL while it is valid, and its expiry in Unix seconds.
     fn public_url(&self, root: &str, now: Timestamp) -> Option<(String, Option<i64>)>;
 }
 
@@ -92,7 +92,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses lifetimes outside an hour to 30 days.
+/// Refuses lifetimes shorter than an hour or longer than 30 days.
 pub(super) fn check_lifetime(seconds: i64) -> Result<i64, Refusal> {
     if LIFETIMES.contains(&seconds) {
         return Ok(seconds);
@@ -105,7 +105,7 @@ pub(super) fn team(site: &Site) -> &str {
     site.quirk_value("team").unwrap_or(TEAM)
 }
 
-/// Refuses another team than the one that the quirk `team` names. Without the quirk every team is accepted.
+/// Refuses teams other than that of the quirk `team`. Without the quirk, every team is accepted.
 pub(super) fn check_team(site: &Site, requested: Option<&str>) -> Result<(), Refusal> {
     match (requested, site.quirk_value("team")) {
         (Some(id), Some(team)) if !id.is_empty() && id != team => {
@@ -161,7 +161,7 @@ fn openai_object(file: &File, root: &str, now: Timestamp) -> Value {
     object.into()
 }
 
-/// The first seven fields are always present, the others if they are set.
+/// The first seven fields are always present; the others are present only if set.
 fn gateway_object(file: &File) -> Value {
     let is_complete = file.status.as_deref() == Some(COMPLETE);
     // Incomplete content has no hash.
@@ -197,8 +197,8 @@ fn in_microseconds(time: Timestamp) -> String {
 /// gRPC's `FAILED_PRECONDITION`.
 const WRONG_STATE: &str = "The system is not in a state required for the operation's execution";
 
-/// A refusal: `{"code": …, "error": …}`, whose code is the description of a gRPC status, or plain text where the web
-/// framework answers before the service.
+/// A refusal: `{"code": …, "error": …}`, whose code is the description of a gRPC status, or plain text if the web
+/// framework responds before the service.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -207,7 +207,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with the code of the status, which also replaces an empty message.
+    /// A refusal with the code of the status, whose text also replaces an empty message.
     pub(super) fn new(status: StatusCode, message: &str) -> Self {
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             return Self::plain(status, "length limit exceeded");
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_cannot_stand_in_a_header_are_refused() {
+    fn names_that_are_invalid_in_a_header_are_refused() {
         for good in ["a", "naïve 日本.pdf", "sub/a.md", "..", "%22", &"é".repeat(255)] {
             assert!(check_name(good).is_ok(), "{good}");
         }

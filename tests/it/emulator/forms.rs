@@ -48,7 +48,7 @@ fn rules_check_a_part_before_its_bytes_and_leave_nothing() {
     let late = ask(&[file, ("name=\"lifetime\"", b"3600")]);
     assert_eq!(
         (late.status, late.json()["detail"].as_str()),
-        (422, Some("the lifetime goes before the file"))
+        (422, Some("the lifetime must precede the file"))
     );
     assert_eq!(ask(&[("name=\"file\"", b"x")]).json()["detail"], "a file without a name");
     assert_eq!(ask(&[("name=\"lifetime\"", b"3600"), file]).status, 200);

@@ -29,7 +29,7 @@ static EXAMPLE: Platform = Platform {
     base_path: "/v1",
     dialects: &["plain", "fancy"],
     md5: true,
-    quirks: &[Quirk { name: "ranges", value: "", help: "honours ranges" }],
+    quirks: &[Quirk { name: "ranges", value: "", help: "honors ranges" }],
     variables: |root, token| {
         vec![("EXAMPLE_BASE_URL", format!("{root}/v1")), ("EXAMPLE_TOKEN", token.to_owned())]
     },
@@ -80,7 +80,7 @@ async fn upload(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap, bod
         receive(&site, &headers, body, limits, |before, head| match (head.name.as_str(), &head.file_name) {
             ("file", None) => Err("a file without a name"),
             ("file", Some(_)) => Ok(Take::File),
-            ("lifetime", _) if before.has_file() => Err("the lifetime goes before the file"),
+            ("lifetime", _) if before.has_file() => Err("the lifetime must precede the file"),
             ("ignored", _) => Ok(Take::Nothing),
             _ => Ok(Take::Text),
         });
