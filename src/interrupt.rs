@@ -69,6 +69,8 @@ impl Interrupt {
         if self.is_cancelled() {
             return Err(self.error());
         }
+        // The caller listens for signals from the first time that it waits.
+        tokio::task::yield_now().await;
         let work = tokio::task::spawn_blocking(work);
         self.until_cancelled(async {
             work.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))

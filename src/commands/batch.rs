@@ -1,7 +1,7 @@
 //! Runs an operation on many items concurrently: prints rows and failures as they arrive, then a summary, and returns
 //! one exit code.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -49,6 +49,12 @@ const LISTING: Duration = Duration::from_millis(500);
 pub struct Words {
     /// The operation as a participle, such as `uploaded`.
     pub done: &'static str,
+    /// The participle for items with nothing to do.
+    pub skipped: &'static str,
+    /// Whether a success has a summary, too.
+    pub summarizes: bool,
+    /// In a dry run, the statement that nothing was changed, such as `nothing uploaded`.
+    pub dry_run: Option<&'static str>,
     /// The hint after a signal, if at least one item was done.
     pub resume_hint: &'static str,
 }
@@ -56,7 +62,20 @@ pub struct Words {
 impl Words {
     /// The wording of a command that continues when it is run again unchanged.
     pub const fn of(done: &'static str) -> Self {
-        Self { done, resume_hint: "run the same command again to continue" }
+        let resume_hint = "run the same command again to continue";
+        Self { done, skipped: "skipped", summarizes: true, dry_run: None, resume_hint }
+    }
+
+    /// The wording of a dry run, if there is a statement for one.
+    #[must_use]
+    pub const fn in_dry_run(self, statement: Option<&'static str>) -> Self {
+        Self { dry_run: statement, ..self }
+    }
+
+    /// The wording of a command that only reads.
+    #[must_use]
+    pub const fn without_summary(self) -> Self {
+        Self { summarizes: false, ..self }
     }
 }
 
@@ -103,7 +122,7 @@ where
             }
         })
     };
-    let mut items = pin!(items.fuse());
+    let mut items = pin!(items.fuse().peekable());
     let result = pool
         .run(items.as_mut(), work, |result| {
             let error = match result {
@@ -144,6 +163,13 @@ where
             Ok(())
         })
         .await;
+    // The pool does not know whether the item at which it stopped was the last one.
+    let result = result.map(|whole| {
+        whole || {
+            ctx.interrupt.stop();
+            matches!(items.as_mut().peek().now_or_never(), Some(None))
+        }
+    });
     let mut recorded = Ok(());
     if reported && !matches!(result, Ok(true)) {
         ctx.interrupt.stop();
@@ -153,7 +179,8 @@ where
         };
         recorded = running.take().values().flatten().try_for_each(|entry| report.failed(entry, &aborted));
         if recorded.is_ok() {
-            recorded = list_rest(ctx, &report, items).await;
+            let listed = list_rest(ctx, &report, items).await;
+            recorded = listed.map(|count| tally.not_started = count);
         }
     }
     let written = rows.finish();
@@ -162,12 +189,8 @@ where
             tally.conclude(ctx, words, whole)?;
             recorded.and(written)
         }
-        Err(error) if error.is_interrupted() => {
-            let count = tally.done + tally.skipped;
-            let hint = if count == 0 { Words::of("").resume_hint } else { words.resume_hint };
-            Err(error.detail(format!("{count} {}", words.done)).hint(hint))
-        }
-        Err(error) => Err(error),
+        Err(error) if error.kind() == Kind::ClosedPipe => Err(error),
+        Err(error) => Err(tally.stop(ctx, words, error)),
     }
 }
 
@@ -177,17 +200,21 @@ fn entry_of(error: &Error) -> Entry {
     Entry { reference: reference.map(str::to_owned), name: name.map(str::to_owned) }
 }
 
-/// Lists the items that were not started. After a signal only those that are known without waiting, for a limited time;
-/// an entry without a reference stands for the others.
+/// Lists the items that were not started and returns their number. After a signal only those that are known without
+/// waiting, for a limited time; an entry without a reference stands for the others, and the number is unknown.
 async fn list_rest<T: Reported>(
     ctx: &Context,
     report: &Report,
     mut items: Pin<&mut impl Stream<Item = Result<T>>>,
-) -> Result<()> {
-    let unknown = Entry { reference: None, name: None };
-    let list = |item: Result<T>| match item {
-        Ok(item) => item.entries().iter().try_for_each(|entry| report.not_started(entry)),
-        Err(error) => report.not_started(&entry_of(&error)),
+) -> Result<Option<u64>> {
+    let count = Cell::new(0_u64);
+    let list = |item: Result<T>| {
+        let entries = match item {
+            Ok(item) => item.entries(),
+            Err(error) => vec![entry_of(&error)],
+        };
+        count.set(count.get() + entries.len() as u64);
+        entries.iter().try_for_each(|entry| report.not_started(entry))
     };
     let patiently = async {
         while let Some(item) = items.next().await {
@@ -197,17 +224,18 @@ async fn list_rest<T: Reported>(
     };
     match ctx.interrupt.until_cancelled(patiently).await {
         Err(error) if error.is_interrupted() => {}
-        listed => return listed,
+        listed => return listed.map(|()| Some(count.get())),
     }
     let begun = Instant::now();
     while begun.elapsed() < LISTING {
         match items.next().now_or_never() {
             Some(Some(item)) => list(item)?,
-            Some(None) => return Ok(()),
+            Some(None) => return Ok(Some(count.get())),
             None => break,
         }
     }
-    report.not_started(&unknown)
+    report.not_started(&Entry { reference: None, name: None })?;
+    Ok(None)
 }
 
 #[derive(Default)]
@@ -215,6 +243,8 @@ struct Tally {
     done: u64,
     skipped: u64,
     failed: Vec<Error>,
+    /// The number of items that were not started, if they are counted.
+    not_started: Option<u64>,
     /// The hints shown so far.
     hints: HashSet<String>,
 }
@@ -251,21 +281,44 @@ impl Tally {
         ctx.ui.error(&error.keep_hints(|hint| self.hints.insert(hint.to_owned())));
     }
 
-    fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {
-        let Some(kind) = Error::kind_of_all(self.failed.iter().map(Error::kind)) else { return Ok(()) };
-        let total = self.done + self.skipped + self.failed.len() as u64;
+    /// Shows the failure that is held back, if it is the only one.
+    fn show_single(&mut self, ctx: &Context) {
         if self.failed.len() == 1 {
-            let error = self.failed.remove(0);
-            if total > 1 {
-                ctx.ui.error(&error);
-                ctx.ui.note(&self.summary(words, 1, whole));
-                return Err(error.reported());
-            }
-            return Err(error);
+            self.show(ctx, 0);
         }
-        ctx.ui.note(&self.summary(words, self.failed.len(), whole));
-        // Among many rows failures scroll out of view, so the summary repeats them.
-        if total > 20 {
+    }
+
+    /// Adds the counts to the error of a signal.
+    fn stop(mut self, ctx: &Context, words: Words, error: Error) -> Error {
+        self.show_single(ctx);
+        if !error.is_interrupted() {
+            return error;
+        }
+        let is_begun = self.done + self.skipped > 0;
+        let hint = if is_begun { words.resume_hint } else { Words::of("").resume_hint };
+        error.detail(self.counts(words, true)).hint(hint)
+    }
+
+    /// Prints the summary, unless the command was about a single item, and returns the error of the command.
+    fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {
+        let total = self.done + self.skipped + self.failed.len() as u64;
+        let is_single = total <= 1 && whole;
+        let Some(kind) = Error::kind_of_all(self.failed.iter().map(Error::kind)) else {
+            let counts = self.counts(words, whole);
+            match words.dry_run {
+                Some(statement) if is_single => ctx.ui.note(&format!("dry run: {statement}")),
+                Some(statement) => ctx.ui.note(&format!("dry run: {statement}; {counts}")),
+                None if is_single || ctx.ui.is_json() || !words.summarizes => {}
+                None => ctx.ui.note(&counts),
+            }
+            return Ok(());
+        };
+        if is_single {
+            return Err(self.failed.remove(0));
+        }
+        self.show_single(ctx);
+        // Among many rows failures scroll out of view, so they are repeated before the summary.
+        if total > 20 && self.failed.len() > 1 {
             for error in self.failed.iter().take(20) {
                 ctx.ui.note(&format!("  {error}"));
             }
@@ -273,12 +326,30 @@ impl Tally {
                 ctx.ui.note(&format!("  and {} more", self.failed.len() - 20));
             }
         }
+        ctx.ui.note(&self.counts(words, whole));
         Err(Error::new(kind, format!("{} failed", self.failed.len())).reported())
     }
 
-    fn summary(&self, words: Words, failed: usize, whole: bool) -> String {
-        let skipped = if self.skipped > 0 { format!(", {} skipped", self.skipped) } else { String::new() };
-        let rest = if whole { "" } else { ", the rest not started" };
-        format!("{} {}{skipped}, {failed} failed{rest}", self.done, words.done)
+    /// The counts that are not zero, such as `12 uploaded, 3 unchanged, 1 failed`.
+    fn counts(&self, words: Words, whole: bool) -> String {
+        let in_conflict = self.failed.iter().filter(|error| error.kind() == Kind::Conflict).count() as u64;
+        let failed = self.failed.len() as u64 - in_conflict;
+        let not_started = self.not_started.unwrap_or_default();
+        let counts = [
+            (self.done, words.done),
+            (self.skipped, words.skipped),
+            (in_conflict, "in conflict"),
+            (failed, "failed"),
+            (not_started, "not started"),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let mut parts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+        if parts.is_empty() {
+            parts.push(format!("0 {}", words.done));
+        }
+        if !whole && self.not_started.is_none() {
+            parts.push("the rest not started".to_owned());
+        }
+        parts.join(", ")
     }
 }

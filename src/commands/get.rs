@@ -102,10 +102,12 @@ impl GetArgs {
             Existing::Overwrite => "to continue, replace `--overwrite` with `--skip-existing`",
             Existing::Refuse => "to continue, add `--skip-existing`",
         };
+        let words = Words::of(if dry_run { "would be downloaded" } else { "downloaded" });
+        let words = Words { resume_hint, ..words.in_dry_run(dry_run.then_some("nothing written")) };
         batch::run(
             ctx,
             &self.batch,
-            Words { done: if dry_run { "would be downloaded" } else { "downloaded" }, resume_hint },
+            words,
             self.selector.files_once(ctx, Some(Op::Download)),
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
@@ -137,11 +139,7 @@ impl GetArgs {
                 Ok(vec![if moved { Ended::Done(id) } else { Ended::Skipped(id) }])
             },
         )
-        .await?;
-        if dry_run {
-            ctx.ui.note("dry run: nothing written");
-        }
-        Ok(())
+        .await
     }
 
     /// Writes the files to standard output, one after another in the order of the arguments.
@@ -150,6 +148,7 @@ impl GetArgs {
         ctx.ui.write_bytes(b"")?;
         let mut files = self.selector.files(ctx, Some(Op::Download));
         let progress = ctx.ui.progress();
+        let mut count = 0_u64;
         while let Some(chosen) = files.next().await {
             let chosen = chosen?;
             let Chosen { provider, file, .. } = &chosen;
@@ -158,6 +157,10 @@ impl GetArgs {
             transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)
                 .await
                 .map_err(|error| chosen.failed(error))?;
+            count += 1;
+        }
+        if count > 1 && !ctx.ui.is_json() {
+            ctx.ui.note(&format!("{count} downloaded"));
         }
         Ok(())
     }

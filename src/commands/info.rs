@@ -37,7 +37,7 @@ impl InfoArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words::of("shown"),
+            Words::of("shown").without_summary(),
             files,
             async |chosen| Ok(chosen.file),
             rows,

@@ -95,6 +95,17 @@ impl LinkArgs {
             _ => Operation { verb: "create links to", done: "linked", preposition: "on" },
         };
         let dry_run = self.confirm.dry_run;
+        let words = match (op, dry_run) {
+            (Op::Links, _) => Words::of("listed").without_summary(),
+            (Op::Unlink, true) => Words::of("would be revoked"),
+            (_, true) => Words::of("would be linked"),
+            _ => Words::of(operation.done),
+        };
+        let words = words.in_dry_run(dry_run.then_some(match op {
+            Op::Links => "nothing listed",
+            Op::Unlink => "nothing revoked",
+            _ => "nothing linked",
+        }));
         let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
         // A link lets others read a file, so a pattern or filter needs confirmation, like a deletion.
         let files = if selector.is_pattern(ctx) && op != Op::Links {
@@ -107,7 +118,7 @@ impl LinkArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words::of(operation.done),
+            words,
             files,
             async |chosen: Chosen| {
                 let (provider, id) = (&chosen.provider, &chosen.file.id);
@@ -138,10 +149,6 @@ impl LinkArgs {
                 Ok(vec![Ended::Done(Some(file.id))])
             },
         )
-        .await?;
-        if dry_run {
-            ctx.ui.note(&format!("dry run: nothing {}", operation.done));
-        }
-        Ok(())
+        .await
     }
 }

@@ -134,7 +134,8 @@ impl MetaCommand {
                     Ok(vec![Ended::Done(Some(file.id))])
                 };
                 let work = async |chosen: Chosen| Ok(chosen.file);
-                batch::run(ctx, &args.batch, Words::of("shown"), files, work, rows, show).await
+                batch::run(ctx, &args.batch, Words::of("shown").without_summary(), files, work, rows, show)
+                    .await
             }
             Self::Set(mut args) => {
                 args.changed
@@ -187,11 +188,8 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
         Ok(vec![Ended::Done(Some(file.id))])
     };
     let words = Words::of(if dry_run { "would be changed" } else { "changed" });
-    batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, rows, show).await?;
-    if dry_run {
-        ctx.ui.note("dry run: nothing changed");
-    }
-    Ok(())
+    let words = words.in_dry_run(dry_run.then_some("nothing changed"));
+    batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, rows, show).await
 }
 
 /// The file as it would be after the change.

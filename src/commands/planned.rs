@@ -53,9 +53,8 @@ pub(super) async fn foresee(
         }
         Ok(ended)
     };
-    batch::run(ctx, args, Words::of("would be uploaded"), files, work, rows, show).await?;
-    ctx.ui.note("dry run: nothing uploaded");
-    Ok(())
+    let words = Words { skipped: "unchanged", ..Words::of("would be uploaded") };
+    batch::run(ctx, args, words.in_dry_run(Some("nothing uploaded")), files, work, rows, show).await
 }
 
 const UPLOADED_FIELDS: [&str; 18] = File::fields_and("evidence");

@@ -60,7 +60,8 @@ impl RmArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words::of(if dry_run { "would be deleted" } else { "deleted" }),
+            Words::of(if dry_run { "would be deleted" } else { "deleted" })
+                .in_dry_run(dry_run.then_some("nothing deleted")),
             stream::iter(chosen),
             async |chosen: Chosen| {
                 if !dry_run {
@@ -76,10 +77,6 @@ impl RmArgs {
                 Ok(vec![Ended::Done(Some(id))])
             },
         )
-        .await?;
-        if dry_run {
-            ctx.ui.note("dry run: nothing deleted");
-        }
-        Ok(())
+        .await
     }
 }

@@ -150,7 +150,7 @@ impl UploadArgs {
         let result = batch::run(
             ctx,
             &self.batch,
-            Words::of("uploaded"),
+            Words { skipped: "unchanged", ..Words::of("uploaded") },
             chunks,
             move |group: Vec<NewFile>| async move {
                 match group.as_slice() {
@@ -299,6 +299,8 @@ async fn spool(ctx: &Context) -> Result<(Source, u64)> {
     if ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
+    // Signals have their default effect until the first wait, and that would leave the file.
+    tokio::task::yield_now().await;
     let file =
         tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let path = file.path().to_owned();

@@ -17,6 +17,7 @@ fn several_failures_exit_with_their_common_code_or_1() {
     --- err
     error: nope: no file with this id or name on local
     hint: list the files: `haul ls -p local`
+    1 failed, the rest not started
     ");
 }
 

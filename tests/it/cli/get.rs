@@ -38,13 +38,15 @@ fn one_several_and_missing() {
     error: nope: no file with this id or name on local
     hint: list the files: `haul ls -p local`
     error: nada: no file with this id or name on local
-    0 downloaded, 2 failed
+    2 failed
     ");
     check!(env.haul(["get", "*.txt", "-o", "all/", "--fields", "name,saved_to"]).sorted(), @"
     status 0
     --- out
     a.txt	all/a.txt
     b.txt	all/b.txt
+    --- err
+    2 downloaded
     ");
     check!(env.haul(["get", "*.pdf", "-o", "all/"]), @"
     status 0
@@ -100,7 +102,7 @@ fn a_dry_run_prints_the_target_paths() {
     b.txt	5	to/b.txt
     a.txt	5	to/a.txt
     --- err
-    dry run: nothing written
+    dry run: nothing written; 2 would be downloaded
     ");
     check!(env.haul(["get", "a.txt", "--dry-run"]), @"
     status 1
@@ -168,6 +170,8 @@ fn output_is_a_file_a_folder_or_a_stream() {
     status 0
     --- out
     a.txtb.txt
+    --- err
+    2 downloaded
     ");
     check!(env.haul(["get", "a.txt", "nope", "-o", "-"]), @"
     status 3
@@ -206,6 +210,8 @@ fn names_from_the_server_stay_in_the_folder() {
     CON	to/_CON
     a\\b	to/a/b
     sub/deep.txt	to/sub/deep.txt
+    --- err
+    6 downloaded
     ");
     check!(env.haul(["get", "../up", "--fields", "name,saved_to"]), @"
     status 0

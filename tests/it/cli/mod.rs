@@ -22,6 +22,7 @@ mod niceties;
 mod providers;
 mod rm;
 mod startup;
+mod summaries;
 mod tab;
 mod targets;
 mod terminal;

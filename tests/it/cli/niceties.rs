@@ -23,6 +23,7 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     ␛[1mSIZE␛[0m
      1 B
      1 B
+    2 uploaded
     ␛[1;36mhint:␛[0m list the files: `haul ls`
     ");
     check!(on(&env, On::All, &["upload", "a.txt", "-p", "local", "--fields", "name"]), @"
@@ -38,6 +39,7 @@ fn the_next_command_is_suggested_once_after_an_upload() {
     ␛[1mSIZE␛[0m
      1 B
      1 B
+    2 uploaded
     ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
     ");
     for arguments in

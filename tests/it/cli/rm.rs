@@ -73,7 +73,7 @@ fn without_a_terminal_a_pattern_needs_yes() {
     a.txt	false
     b.txt	false
     --- err
-    dry run: nothing deleted
+    dry run: nothing deleted; 2 would be deleted
     ");
     assert_eq!(env.ids().len(), 3);
     check!(env.haul(["rm", "*.txt", "--yes", "--fields", "name,deleted"]).sorted(), @"
@@ -81,6 +81,8 @@ fn without_a_terminal_a_pattern_needs_yes() {
     --- out
     a.txt	true
     b.txt	true
+    --- err
+    2 deleted
     ");
     check!(env.haul(["rm", "*.txt", "--yes"]), @"
     status 0

@@ -44,7 +44,7 @@ fn without_a_terminal_a_pattern_needs_yes_and_a_dry_run_changes_nothing() {
     let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run", "--jsonl"]);
     assert!(look.files().iter().all(|file| file.metadata == object(&[("k", "v")])), "{look:?}");
     let look = haul(&rig, &["meta", "set", "*.tmp", "k=v", "--dry-run"]);
-    assert_eq!(look.stderr(), "dry run: nothing changed\n");
+    assert_eq!(look.stderr(), "dry run: nothing changed; 2 would be changed\n");
 }
 
 #[test]

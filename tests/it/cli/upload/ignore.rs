@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::check;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Run, Sandbox};
 
 /// A folder with hidden files, a repository and ignore files.
 fn project() -> Sandbox {
@@ -37,6 +37,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     sub/c.md
     sub/c.tmp
     --- err
+    5 uploaded
     skipped 7 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them
     ");
     check!(env.haul(["upload", "-r", "docs", "--hidden", "--fields", "name"]).sorted(), @"
@@ -51,6 +52,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     sub/c.md
     sub/c.tmp
     --- err
+    8 uploaded
     skipped 4 ignored files and folders; `--no-ignore` includes them
     ");
     check!(env.haul(["upload", "-r", "docs", "--no-ignore", "--fields", "name"]).sorted(), @"
@@ -64,6 +66,7 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     sub/c.md
     sub/c.tmp
     --- err
+    7 uploaded
     skipped 5 hidden files and folders; `--hidden` includes them
     ");
     check!(env.haul(["upload", "-r", "docs", "--hidden", "--no-ignore", "--fields", "name"]).sorted(), @"
@@ -81,6 +84,8 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     secret.txt
     sub/c.md
     sub/c.tmp
+    --- err
+    12 uploaded
     ");
     check!(env.haul(["upload", "-r", "docs", "--gitignore", "-j", "1", "--fields", "name", "--json"]), @r#"
     status 0
@@ -100,6 +105,8 @@ fn ignored_and_hidden_files_are_skipped_and_counted() {
     b.md
     c.md
     c.tmp
+    --- err
+    3 uploaded
     ");
     check!(env.haul(["upload", "-r", "docs", "--gitignore", "--no-ignore"]), @"
     status 2
@@ -116,7 +123,8 @@ fn files_named_as_arguments_are_not_ignored() {
     for flags in [&["-q"][..], &["-r"], &["-r", "--gitignore", "--exclude", "*"]] {
         let run = env.haul([&["upload", "--ids"], flags, &names].concat()).ok();
         assert_eq!(run.lines().len(), names.len());
-        assert_eq!(run.stderr(), "");
+        let summary = if flags == ["-q"] { "" } else { "4 uploaded\n" };
+        assert_eq!(run.stderr(), summary);
     }
     env.write("list", "docs/.env\n");
     assert_eq!(
@@ -141,6 +149,7 @@ fn rules_of_a_repository_end_at_its_root() {
     a.txt
     sub/a.txt
     --- err
+    2 uploaded
     skipped 1 hidden file or folder; `--hidden` includes it
     ");
     check!(env.haul(["upload", "-r", "plain", "--gitignore", "--fields", "name"]), @"
@@ -194,7 +203,17 @@ fn nothing_left_is_an_error() {
     --- out
     c.md
     c.tmp
+    --- err
+    2 uploaded
     ");
+}
+
+/// The summary of an upload that printed one line for each file.
+fn summary(run: &Run) -> String {
+    match run.lines().len() {
+        0 | 1 => String::new(),
+        files => format!("{files} uploaded\n"),
+    }
 }
 
 #[test]
@@ -209,7 +228,7 @@ fn excluded_folders_are_not_walked() {
     symlink("b.md", env.work().join("docs/sub/target/link.md")).unwrap();
     let upload = |pattern: &str| {
         let run = env.haul(["upload", "-r", "docs", "--exclude", pattern, "--fields", "name"]).sorted().ok();
-        assert_eq!(run.stderr(), "", "{pattern}");
+        assert_eq!(run.stderr(), summary(&run), "{pattern}");
         run.stdout()
     };
     for pattern in ["target", "sub/target", "*get", "{x,target}"] {
@@ -255,33 +274,34 @@ fn unreadable_rules_are_refused() {
     sub/b.md
     sub/deep/c.md
     --- err
+    3 uploaded
     skipped 1 hidden file or folder; `--hidden` includes it
     ");
     env.write("docs/sub/.haulignore", b"*.md\n\xff\n");
-    check!(env.haul(["upload", "-r", "docs", "--fields", "name"]), @"
+    check!(env.haul(["upload", "-r", "docs", "-j", "1", "--fields", "name"]), @"
     status 1
     --- out
     a.md
     --- err
-    skipped 1 hidden file or folder; `--hidden` includes it
     a.md: already uploaded by an earlier run: [id]............
+    skipped 1 hidden file or folder; `--hidden` includes it
     error: docs/sub/.haulignore: cannot read the ignore rules
     caused by: stream did not contain valid UTF-8
     hint: correct the ignore rules, or upload without them: `--no-ignore`
-    0 uploaded, 1 skipped, 1 failed
+    1 unchanged, 1 failed
     ");
     fs::remove_file(env.work().join("docs/sub/.haulignore")).unwrap();
     symlink("nowhere", env.work().join("docs/sub/.haulignore")).unwrap();
-    check!(env.haul(["upload", "-r", "docs", "--fields", "name"]), @"
+    check!(env.haul(["upload", "-r", "docs", "-j", "1", "--fields", "name"]), @"
     status 3
     --- out
     a.md
     --- err
-    skipped 1 hidden file or folder; `--hidden` includes it
     a.md: already uploaded by an earlier run: [id]............
+    skipped 1 hidden file or folder; `--hidden` includes it
     error: docs/sub/.haulignore: no such file or directory
     hint: correct the ignore rules, or upload without them: `--no-ignore`
-    0 uploaded, 1 skipped, 1 failed
+    1 unchanged, 1 failed
     ");
 }
 
@@ -301,7 +321,8 @@ fn files_that_haul_writes_are_not_uploaded() {
     env.write("docs/b.part.json", "{}");
     let upload = |options: &[&str]| {
         let run = env.haul([&["upload", "-r", "docs", "--fields", "name"], options].concat()).sorted().ok();
-        assert_eq!(run.stderr(), "", "{options:?}");
+        let expected = if options.contains(&"-q") { String::new() } else { summary(&run) };
+        assert_eq!(run.stderr(), expected, "{options:?}");
         run.lines()
     };
     let all = ["a.md", "b.part", "b.part.json"];
@@ -326,5 +347,7 @@ fn files_that_haul_writes_are_not_uploaded() {
     --- out
     haul.lock
     report.jsonl
+    --- err
+    2 uploaded
     ");
 }

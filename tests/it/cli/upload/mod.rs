@@ -26,6 +26,8 @@ fn one_file_several_files_and_none() {
     --- out
     report.pdf	5	[id]............
     two words.txt	0	[id]............
+    --- err
+    2 uploaded
     ");
     check!(env.haul(["upload"]), @"
     status 2
@@ -80,6 +82,7 @@ fn folders_give_names_relative_to_the_argument() {
     a.md
     sub/b.md
     --- err
+    2 uploaded
     docs/link.md: symbolic link skipped; to follow links: `--follow`
     skipped 2 hidden files and folders; `--hidden` includes them
     ");
@@ -89,6 +92,7 @@ fn folders_give_names_relative_to_the_argument() {
     a.md
     b.md
     --- err
+    2 uploaded
     docs/link.md: symbolic link skipped; to follow links: `--follow`
     skipped 2 hidden files and folders; `--hidden` includes them
     ");
@@ -98,6 +102,7 @@ fn folders_give_names_relative_to_the_argument() {
     a.md
     link.md
     --- err
+    2 uploaded
     skipped 1 hidden file or folder; `--hidden` includes it
     ");
     check!(env.haul(["upload", "-r", "docs", "--include", "[", "--fields", "name"]), @r#"
@@ -196,6 +201,8 @@ fn lists_of_paths() {
     --- out
     a.txt
     b\nc.txt
+    --- err
+    2 uploaded
     ");
     check!(env.haul(["upload", "--files-from", "nowhere"]), @"
     status 3
