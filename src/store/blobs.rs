@@ -209,7 +209,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     paths().map_err(|error| Error::io("read", directory, error))
 }
 
-/// Only lowercase letters and digits, so that nothing from the index or a directory listing can lead out of the store.
+/// Only lowercase letters and digits, so that nothing from the index or a directory listing can lead outside the store.
 fn is_name(text: &str) -> bool {
     text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

@@ -245,7 +245,7 @@ impl Temporary {
             let path = directory.join(Uuid::new_v4().simple().to_string());
             let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
             match file.lock() {
-                // Without locks `clear` removes nothing.
+                // Without file locks, `clear` removes nothing.
                 Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
                 // Another process can clear the file before it is locked.
                 _ if !path.exists() => {}

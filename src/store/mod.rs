@@ -150,7 +150,7 @@ impl Store {
         }
     }
 
-    /// Removes the marked blobs and copies that nothing refers to, and the marks.
+    /// Removes the marked blobs and copies to which nothing refers, and the marks.
     fn remove_unreferenced(&self, pending: Vec<Pending>) -> Result<()> {
         if pending.is_empty() {
             return Ok(());

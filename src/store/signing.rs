@@ -10,7 +10,7 @@ use crate::model::Object;
 use crate::signing::Signer;
 
 impl Store {
-    /// The key of signed links: 64 random hex digits, created once and kept as a note.
+    /// The key of signed links: 64 random hex digits, created once and stored as a note.
     pub fn signing_key(&self) -> Result<String> {
         let make = || {
             let (a, b) = (Uuid::new_v4(), Uuid::new_v4());

@@ -15,7 +15,7 @@ pub struct Transaction<'a> {
     marks: &'a mut Marks,
 }
 
-/// The marks and the kind of changes of a transaction.
+/// The marks of a transaction, and whether it has stored content or deleted files.
 #[derive(Default)]
 struct Marks {
     /// Blobs that were moved to their final path.
@@ -27,7 +27,7 @@ struct Marks {
 }
 
 impl Store {
-    /// Runs `work` in a transaction on a space: if it fails, nothing is changed.
+    /// Runs `work` in a transaction on a space. If `work` fails, nothing is changed.
     pub fn transaction<T>(&self, space: &str, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
         self.change(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
