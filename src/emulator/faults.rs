@@ -22,15 +22,15 @@ pub const WORDS: [(&str, &str, &str); 13] = [
     ("refuse", "STATUS", "returns STATUS before reading the body and closes the connection [default: 503]"),
     ("fail", "STATUS", "reads the whole body, stores nothing and returns STATUS [default: 500]"),
     ("429", "", "returns 429 before reading the body"),
-    ("html", "STATUS", "like `fail`, but returns the HTML page of a proxy [default: 502]"),
+    ("html", "STATUS", "like `fail`, with the HTML page of a proxy [default: 502]"),
     ("lose", "", "carries out the request, then closes the connection without a response"),
     ("reset", "", "resets the connection before reading the body"),
     ("cut", "BYTES", "closes the connection after BYTES of the response body [default: 0]"),
     ("truncate-json", "", "returns half of the body as a complete response"),
     ("wrong-bytes", "OFFSET", "flips a bit of the response body at OFFSET [default: 0]"),
     ("ignore-range", "", "ignores a requested range and sends the whole file"),
-    ("slow", "MS", "waits MS milliseconds before handling the request [default: 1000]"),
-    ("delay", "MS", "carries out the request, then waits MS milliseconds to respond [default: 1000]"),
+    ("slow", "MS", "waits MS before handling the request [default: 1000]"),
+    ("delay", "MS", "carries out the request, then waits MS before responding [default: 1000]"),
     ("drip", "BYTES", "sends the response body at BYTES per second [default: 1024]"),
 ];
 

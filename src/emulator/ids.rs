@@ -48,7 +48,7 @@ pub fn time_sorted(now: Timestamp, random: usize) -> String {
     digits.iter().map(|byte| char::from(*byte)).chain(base62(random).chars()).collect()
 }
 
-/// An endless sequence of random bytes. Bytes 6 and 8 of a UUID are skipped because they hold fixed bits.
+/// An endless sequence of random bytes. Bytes 6 and 8 of a UUID are skipped because they contain fixed bits.
 fn random() -> impl Iterator<Item = u8> {
     std::iter::repeat_with(|| Uuid::new_v4().into_bytes())
         .flat_map(|bytes| bytes.into_iter().enumerate())

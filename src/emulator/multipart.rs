@@ -1,4 +1,5 @@
-//! Parses a `multipart/form-data` body as it arrives. Memory holds one piece of the body and the head of one part.
+//! Parses a `multipart/form-data` body as it arrives. Only one piece of the body and the head of one part are
+//! in memory.
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::HeaderMap;

@@ -26,7 +26,7 @@ pub static ACTIVELOOP: Platform = Platform {
         Quirk {
             name: "upload-envelope",
             value: "",
-            help: "wraps the files of a multiple upload in a list object",
+            help: "wraps the result of a multi-file upload in a list object",
         },
         Quirk {
             name: "metadata-method",
@@ -50,7 +50,7 @@ pub static ACTIVELOOP: Platform = Platform {
             value: "SECONDS",
             help: "delay between upload and indexing [default: 2]",
         },
-        Quirk { name: "index-error", value: "DETAILS", help: "fails the indexing with these details" },
+        Quirk { name: "index-error", value: "DETAILS", help: "fails indexing with these details" },
         Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger requests [default: 536870912]" },
     ],
     variables: |root, token| {

@@ -100,7 +100,7 @@ fn check_id(id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A response whose body has no documented type.
+/// A response with an undocumented body.
 fn nothing() -> Response {
     Json(Value::Null).into_response()
 }
