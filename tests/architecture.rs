@@ -425,7 +425,7 @@ fn only_the_sandbox_starts_the_program() {
 
 /// The lint applies to the library, the program, tests and benches, and no attribute can override it.
 #[test]
-fn no_unsafe_code_of_our_own() {
+fn contains_no_unsafe_code() {
     let manifest: toml_edit::DocumentMut = include_str!("../Cargo.toml").parse().expect("a manifest");
     assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
 }

@@ -14,7 +14,7 @@ use crate::support::terminal::On;
 
 const COLUMNS: u16 = 80;
 
-/// Muted colours with enough contrast to the background, which is distinct from white and from dark pages.
+/// Muted colors with enough contrast to the background, which differs from both white and dark pages.
 const FOREGROUND: Color = Color::Rgb(RgbColor(0xe6, 0xed, 0xf3));
 const BACKGROUND: Color = Color::Rgb(RgbColor(0x16, 0x1b, 0x22));
 const FRAME: &str = "#484f58";
@@ -85,7 +85,7 @@ impl Recording {
     }
 }
 
-/// Wraps lines like the terminal. The screen must contain only text and colours.
+/// Wraps lines like the terminal. The screen must contain only text and colors.
 fn wrapped(screen: &str) -> String {
     let (mut wrapped, mut column) = (String::new(), 0);
     let mut rest = screen.chars();

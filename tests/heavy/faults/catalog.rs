@@ -200,14 +200,14 @@ pub const FAULTS: &[Fault] = &[
     always("redirect to a file", |it| it.answer(302, &[("location", "file:///etc/passwd")], "")),
     always("redirect to nowhere", |it| it.answer(302, &[], "")),
     always("wrong size stated", |it| {
-        stating(it, |key, value| {
+        with_values(it, |key, value| {
             // Some platforms write the size as text.
             let size = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
             matches!(key, "size" | "bytes" | "size_bytes" | "file_size").then(|| (size + 1).into())
         })
     }),
     always("wrong checksum stated", |it| {
-        stating(it, |_, value| {
+        with_values(it, |_, value| {
             let is_hex = |text: &&str| text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             value.as_str().filter(is_hex).map(|text| "0".repeat(text.len()).into())
         })
@@ -337,7 +337,7 @@ fn replace_body(it: &mut Exchange, reply: &Reply, body: &[u8]) -> io::Result<Nex
 }
 
 /// The platform's response with changed values: `change` returns the new value for a key and its value, if any.
-fn stating(it: &mut Exchange, change: fn(&str, &Value) -> Option<Value>) -> io::Result<Next> {
+fn with_values(it: &mut Exchange, change: fn(&str, &Value) -> Option<Value>) -> io::Result<Next> {
     fn put(value: &mut Value, change: fn(&str, &Value) -> Option<Value>) {
         match value {
             Value::Object(object) => {

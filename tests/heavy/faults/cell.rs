@@ -123,7 +123,7 @@ impl Cell {
     ) -> String {
         let work = env.work();
         if self.verb == Verb::Skip {
-            // Uploaded by the program, so that it can compare the content even if the platform states no checksum.
+            // Uploaded by the program, so that it can compare the content even if the platform returns no checksum.
             fs::write(work.join(name), existing).unwrap();
             site.run(env, base, &arguments(site.column, Verb::Skip, name, "")).0.ok();
             return site.stored(name)[0].0.id.to_string();
@@ -131,7 +131,7 @@ impl Cell {
         if self.verb.sends() {
             fs::write(work.join(name), new).unwrap();
         }
-        if !self.verb.finds_a_file() {
+        if !self.verb.requires_existing_file() {
             return String::new();
         }
         // A content type that every platform accepts and creates links for.

@@ -27,7 +27,7 @@ impl Rule {
             Class::Delete => self.delete,
             Class::Send => self.send,
             Class::Place => self.place,
-            // The response has no content, as with a deletion, and an upload without its last step stores nothing.
+            // The response has no content, as for a deletion, and an upload without its last step stores nothing.
             Class::Step => match (self.delete, self.place) {
                 (Outcome::Ends(expected), _) if expected.exit == 0 => self.delete,
                 (_, Outcome::Ends(expected)) => {
@@ -87,7 +87,7 @@ impl Rule {
             .placing(it)
     }
 
-    /// A false statement about an uploaded file.
+    /// A response with wrong data about an uploaded file.
     const fn of_upload(fault: &'static str, it: Outcome) -> Self {
         Self::all(fault, cannot("only an upload has something to compare the response with"))
             .sending(it)
@@ -132,7 +132,7 @@ pub const RULES: &[Rule] = &[
     Rule::all("slow head always", no(7, SILENT, 2)).making(no(7, SILENT, 1)),
     Rule::all("stalled body", ok(2)).sending(ok(1)).making(but(7, SILENT, 1)),
     Rule::all("slow body", ok(1)),
-    // Rate limits: retried after the time that the platform asks for.
+    // Rate limits: retried after the time that the platform requests.
     Rule::all("429 seconds", ok(2)),
     Rule::all("429 date", ok(2)),
     Rule::all("429", ok(2)),

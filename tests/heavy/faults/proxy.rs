@@ -137,7 +137,7 @@ impl Shared {
             return;
         }
         let _ = client.shutdown(Shutdown::Write);
-        // Closing with unread bytes would reset the connection and take the answer with it.
+        // Closing with unread bytes would reset the connection and lose the response.
         let _ = io::copy(&mut client, &mut io::sink());
     }
 

@@ -37,7 +37,7 @@ impl Reply {
         Some(Self { status, headers, body })
     }
 
-    /// The head; `framing` replaces the headers that state the length of the body.
+    /// The head; `framing` replaces the headers that specify the length of the body.
     pub fn head(&self, framing: &str) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Status\r\n", self.status);
         for (name, value) in &self.headers {

@@ -97,7 +97,7 @@ fn every_verb_ends_at_a_server_that_ignores_the_cursor() {
             assert!(requested.load(Ordering::SeqCst) <= 2, "{what}: {requested:?} pages");
         }
         // On some platforms a short page is the last one, and the listing ends.
-        let ends = dialect.replies().cursor == Cursor::ToldAlways;
+        let ends = dialect.replies().cursor == Cursor::AlwaysReturned;
         let mut known = find(dialect.provider).unwrap().dialects.iter();
         let downloads = known.find(|known| known.name == dialect.name).unwrap().can.download == Download::Any;
         for (arguments, status, left, saved) in [
@@ -204,7 +204,7 @@ fn an_announced_but_missing_page_is_an_error() {
         let run = world.haul(&["ls", "--ids"]);
         let pages = requested.load(Ordering::SeqCst);
         match dialect.replies().cursor {
-            Cursor::Told => {
+            Cursor::Returned => {
                 assert_refused(&what, &run, "repeats a page");
                 assert_eq!(pages, 2, "{what}");
             }
@@ -213,9 +213,11 @@ fn an_announced_but_missing_page_is_an_error() {
                 assert_eq!(pages, 1, "{what}");
             }
             // An empty page is the last one.
-            Cursor::ToldAlways | Cursor::Never => assert_eq!((run.status, pages), (0, 1), "{what}: {run}"),
+            Cursor::AlwaysReturned | Cursor::Never => {
+                assert_eq!((run.status, pages), (0, 1), "{what}: {run}")
+            }
         }
-        if dialect.replies().cursor == Cursor::Told {
+        if dialect.replies().cursor == Cursor::Returned {
             let (world, requested) = listing(dialect, |n| page(&[], format!("c{n}")));
             assert_refused(&what, &world.haul(&["ls", "--ids"]), "pages without new files");
             assert_eq!(requested.load(Ordering::SeqCst), 1000, "{what}");

@@ -1,5 +1,5 @@
 //! Extreme times, dates and sizes in every header and field that haul computes with. No run panics, and each ends with
-//! an exit code of the table (see `World::haul`).
+//! a documented exit code (see `World::haul`).
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ const VERBS: [&[&str]; 8] = [
 ];
 
 #[test]
-fn a_wait_beyond_the_limit_is_exit_6_and_states_its_end() {
+fn a_wait_beyond_the_limit_exits_with_6_and_reports_its_end() {
     for dialect in dialects() {
         for (status, header) in [
             (429, "Retry-After"),

@@ -314,7 +314,7 @@ fn error_messages_of_the_server_are_escaped() {
     }
 }
 
-/// A hint can be pasted into a shell: it does only what it states, whatever the id.
+/// A hint can be pasted into a shell and runs only the command that it shows, whatever the id.
 #[test]
 fn hints_quote_the_ids_of_the_server() {
     for id in [

@@ -157,7 +157,7 @@ fn restarts_are_bounded() {
     }
 }
 
-/// The server states no checksum, so only the record of the partial download reveals the change.
+/// The server returns no checksum, so only the record of the partial download reveals the change.
 #[test]
 fn modified_parts_are_not_resumed() {
     for dialect in dialects() {

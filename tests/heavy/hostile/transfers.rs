@@ -37,7 +37,7 @@ fn linked() -> impl Iterator<Item = &'static Dialect> {
     dialects().filter(|dialect| fetch(dialect) == Fetch::Link)
 }
 
-/// A public link made for a download is revoked, whatever the outcome of the download is.
+/// A public link created for a download is revoked, whatever the outcome of the download.
 #[test]
 fn a_link_made_for_a_download_is_always_revoked() {
     for dialect in some(linked()) {
@@ -199,11 +199,11 @@ fn check_wait_limit(case: Case) {
     assert!(requests.len() > 1 && requests[1..].iter().all(|it| it.starts_with("GET")), "{requests:?}");
 }
 
-/// If listings state neither size nor time, haul does not find its own mark and an older file has the name, haul reports
-/// the ambiguity, and neither sends the file twice nor assumes the older one.
+/// If listings contain neither sizes nor times, no file has the upload's mark, and an older file has its name, haul
+/// reports the ambiguity; it neither sends the file twice nor assumes the older one.
 #[test]
 fn a_lost_upload_with_an_older_namesake_is_reported() {
-    let silent = all().filter(|platform| !platform.facts.states_size_and_times);
+    let silent = all().filter(|platform| !platform.facts.lists_sizes_and_times);
     for platform in some(silent) {
         check_older_namesake(platform.name);
     }

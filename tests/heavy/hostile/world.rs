@@ -204,7 +204,7 @@ impl World {
     }
 }
 
-/// Checks the invariants of every run: no panic, no signal, an exit code of the table, no token in the output.
+/// Checks the invariants of every run: no panic, no signal, a documented exit code, no token in the output.
 pub fn checked(context: &str, run: Run) -> Run {
     let text = format!("{}{}", run.stdout(), run.stderr());
     assert!(!text.contains("panicked") && !text.contains("RUST_BACKTRACE"), "{context}: {run}");
@@ -213,10 +213,10 @@ pub fn checked(context: &str, run: Run) -> Run {
     run
 }
 
-/// The first control character in a terminal's input, with its surroundings, besides the program's own colours.
+/// The first control character in a terminal's input, with its surroundings, except the program's own colors.
 fn control_sequence(screen: &str) -> Option<String> {
     let mut rest = screen.to_owned();
-    // The colours that the program uses.
+    // The colors that the program uses.
     for own in ["0", "1", "2", "31", "32", "33", "36", "1;31", "1;33", "1;36", "1;32"] {
         rest = rest.replace(&format!("\u{1b}[{own}m"), "");
     }

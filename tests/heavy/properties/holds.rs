@@ -1,4 +1,4 @@
-//! The check of a property: with few inputs by default, or with as many as fit into a time limit.
+//! Checks a property with a few inputs by default, or with as many as fit in a time limit.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> 
     let seconds = std::env::var("HAUL_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));
     let default = Config { failure_persistence: None, ..Config::default() };
     let cases = if seconds.is_some() { BATCH } else { default.cases };
-    // No number of inputs rejected by assumptions is a failure.
+    // Any number of inputs may be rejected by assumptions.
     let config = Config { cases, max_global_rejects: u32::MAX, max_local_rejects: u32::MAX, ..default };
     let (start, executions) = (Instant::now(), Cell::new(0u64));
     loop {

@@ -55,7 +55,7 @@ impl<'a> Worker<'a> {
         let count = self.expectation[platform].len();
         // Without sizes and times haul cannot distinguish two files with one name after a failure, so all names on such a
         // platform are unique.
-        let names_are_unique = !case.facts().states_size_and_times;
+        let names_are_unique = !case.facts().lists_sizes_and_times;
         match self.random.below(100) {
             24..40 if names_are_unique => self.info(platform),
             _ if count == 0 => self.upload(&case, Exists::Upload),
@@ -117,7 +117,7 @@ impl<'a> Worker<'a> {
     /// Sometimes a time after which the command is killed.
     fn kill(&mut self, platform: &str) -> Option<Duration> {
         // Without sizes and times the outcome after a kill is ambiguous.
-        let can_tell = of(platform).facts.states_size_and_times;
+        let can_tell = of(platform).facts.lists_sizes_and_times;
         (self.random.percent(8) && can_tell).then(|| Duration::from_millis(self.random.below(60)))
     }
 
@@ -142,10 +142,10 @@ impl<'a> Worker<'a> {
         None
     }
 
-    /// Follows haul's hint about an ambiguous upload on platforms whose listings state neither sizes nor times: deletes
+    /// Follows haul's hint about an ambiguous upload on platforms whose listings contain neither sizes nor times: deletes
     /// the file with that name that no command has reported.
     fn delete_unreported_upload(&self, platform: &str, run: &Run) {
-        if of(platform).facts.states_size_and_times
+        if of(platform).facts.lists_sizes_and_times
             || !run.stderr().contains("may be this file or an older one")
         {
             return;
@@ -331,7 +331,7 @@ impl<'a> Worker<'a> {
     fn list(&mut self, platform: &'static str) {
         let prefix = format!("w{}-", self.number);
         let least = self.random.below(5000);
-        let sized = self.random.percent(40) && of(platform).facts.states_size_and_times;
+        let sized = self.random.percent(40) && of(platform).facts.lists_sizes_and_times;
         let filter =
             if sized { format!("size > {least} AND name:{prefix}*") } else { format!("name:{prefix}*") };
         let mut arguments = ["ls", "-p", platform, "--jsonl", "--filter"].map(str::to_owned).to_vec();

@@ -76,7 +76,7 @@ fn service_stores_reads_replaces_and_deletes() {
     assert_eq!(lookup("replicate").as_deref(), Some("tok-other"));
     home.line("auth logout replicate").ok();
 
-    // After a move to another store the first keeps no copy.
+    // After a move to another store the first one contains no copy.
     home.line_reading("tok-third", "auth login xai --no-check --insecure-storage").ok();
     assert_eq!(lookup("xai"), None);
     home.line_reading("tok-fourth", "auth login xai --no-check").ok();
@@ -131,7 +131,7 @@ fn locked_keyring_is_reported_and_skipped() {
     home.line("auth logout xai").fails(4).says("it is locked").says("config.toml:2");
     assert!(home.config_text().contains("secret-service"));
     let ran = home.line_reading("tok-2", "auth login metorial --no-check --json");
-    // The kernel keyring is next. If the sandbox has none, nothing is stored in plain text.
+    // The kernel keyring is next. Without one, nothing is stored in plain text.
     if ran.status == 0 {
         assert_eq!(ran.says("it is locked").json()[0]["stored_in"], "kernel-keyring");
         home.line("auth logout metorial").ok();

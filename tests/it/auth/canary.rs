@@ -28,7 +28,7 @@ fn command_lines() -> Vec<String> {
 }
 
 /// A server that inspects all command lines while haul waits, and then refuses.
-fn refusing_and_looking() -> Server {
+fn refusing_and_inspecting() -> Server {
     Server::new(401, |authorization| {
         let seen = command_lines().iter().any(|line| leaks(line));
         format!(r#"{{"error":"in a command line: {seen}, {authorization}"}}"#)
@@ -76,7 +76,7 @@ fn run_all(home: &Sandbox, profile: &str, server: &Server) {
 
 #[test]
 fn a_token_of_a_variable_is_never_shown() {
-    let server = refusing_and_looking();
+    let server = refusing_and_inspecting();
     for variable in ["HAUL_TOKEN", "XAI_API_KEY", "HAUL_PROFILE_XAI_TOKEN"] {
         let home = Sandbox::new()
             .with_config(&format!("[profiles.xai]\nbase_url = '{}'\n", server.url))
@@ -87,7 +87,7 @@ fn a_token_of_a_variable_is_never_shown() {
 
 #[test]
 fn a_token_of_a_command_is_never_shown() {
-    let server = refusing_and_looking();
+    let server = refusing_and_inspecting();
     let home = Sandbox::new().with_config("");
     let path = home.home().join("pass.txt");
     fs::write(&path, CANARY).unwrap();
@@ -99,7 +99,7 @@ fn a_token_of_a_command_is_never_shown() {
 
 #[test]
 fn a_token_of_a_login_is_never_shown() {
-    let server = refusing_and_looking();
+    let server = refusing_and_inspecting();
     let home = Sandbox::new().with_config(&format!("[profiles.xai]\nbase_url = '{}'\n", server.url));
     check(&home.line_reading(CANARY, "-vvv auth login xai --insecure-storage"), "a refused login");
     check(&home.line_reading(CANARY, "-vvv auth login xai --insecure-storage --no-check"), "a login");
@@ -110,7 +110,7 @@ fn a_token_of_a_login_is_never_shown() {
 
 #[test]
 fn no_platform_reveals_a_token() {
-    let server = refusing_and_looking();
+    let server = refusing_and_inspecting();
     for platform in served().map(|(platform, _)| platform.name) {
         let home =
             Sandbox::new().with_config(&format!("[profiles.{platform}]\nbase_url = '{}'\n", server.url));

@@ -309,8 +309,7 @@ fn a_platform_is_queried_once_a_minute() {
     env.haul(["-p", "far", "upload", "resume.pdf"]).ok();
     assert_eq!(offered(&env, &["get", "far:re"]), ["far:report.pdf", "far:resume.pdf"]);
 
-    // Another server under the same name is another listing, and a clock that was set back does not keep an entry
-    // for ever.
+    // Another server under the same name has another listing, and an entry expires even if the clock was set back.
     let requests = served.requests().len();
     at(&mut env, "2026-02-01T13:01:01Z");
     assert_eq!(offered(&env, &["get", "far:re"]).len(), 2);

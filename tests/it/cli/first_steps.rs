@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::contract::cells::without_colour;
+use crate::cli::contract::cells::without_color;
 use crate::support::sandbox::{Run, Sandbox};
 use crate::support::terminal::On;
 
@@ -28,7 +28,7 @@ fn transcript(run: impl Fn(&Sandbox, &str) -> Run) -> String {
     let mut transcript = String::new();
     for line in STEPS {
         let run = run(&env, line);
-        let shown = without_colour(&[run.stdout(), run.stderr()].concat());
+        let shown = without_color(&[run.stdout(), run.stderr()].concat());
         write!(transcript, "$ {line}\n{shown}[exit {}]\n\n", run.status).unwrap();
     }
     transcript

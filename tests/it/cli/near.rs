@@ -34,7 +34,7 @@ const TYPED: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn a_misspelt_word_gets_a_suggestion() {
+fn a_misspelled_word_gets_a_suggestion() {
     let env = Sandbox::with_files(&["report.pdf"]);
     env.write("docs/report.pdf", "");
     for (arguments, meant) in TYPED {
@@ -50,38 +50,42 @@ fn is_understood(env: &Sandbox, arguments: &[&str], meant: &str) {
 }
 
 /// The word with its last two letters swapped.
-fn misspelt(word: &str) -> String {
+fn misspelled(word: &str) -> String {
     let (rest, last) = word.split_at(word.len() - 2);
     rest.chars().chain(last.chars().rev()).collect()
 }
 
 #[test]
-fn a_misspelt_platform_gets_a_suggestion() {
+fn a_misspelled_platform_gets_a_suggestion() {
     let env = Sandbox::new();
     for spec in REGISTRY {
-        let (name, wrong) = (spec.name, misspelt(spec.name));
+        let (name, wrong) = (spec.name, misspelled(spec.name));
         is_understood(&env, &["ls", "-p", &wrong], name);
         is_understood(&env, &["profile", "add", "work", "--provider", &wrong], name);
         is_understood(&env, &["providers", &wrong], name);
         for setting in spec.settings.iter().filter(|setting| !setting.secret) {
             is_understood(
                 &env,
-                &["ls", "-p", name, "--set", &format!("{}=x", misspelt(setting.key))],
+                &["ls", "-p", name, "--set", &format!("{}=x", misspelled(setting.key))],
                 setting.key,
             );
         }
         for dialect in spec.dialects {
-            is_understood(&env, &["ls", "-p", name, "--wire-dialect", &misspelt(dialect.name)], dialect.name);
+            is_understood(
+                &env,
+                &["ls", "-p", name, "--wire-dialect", &misspelled(dialect.name)],
+                dialect.name,
+            );
         }
     }
     for platform in PLATFORMS {
-        is_understood(&env, &["serve", "--only", &misspelt(platform.name)], platform.name);
+        is_understood(&env, &["serve", "--only", &misspelled(platform.name)], platform.name);
         for dialect in platform.dialects {
-            let wrong = format!("{}={}", platform.name, misspelt(dialect));
+            let wrong = format!("{}={}", platform.name, misspelled(dialect));
             is_understood(&env, &["serve", "--dialect", &wrong], dialect);
         }
         for quirk in platform.quirks {
-            is_understood(&env, &["serve", "--quirk", &misspelt(quirk.name)], quirk.name);
+            is_understood(&env, &["serve", "--quirk", &misspelled(quirk.name)], quirk.name);
         }
     }
 }

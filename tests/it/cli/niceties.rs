@@ -54,7 +54,7 @@ fn the_next_command_is_suggested_once_after_an_upload() {
 }
 
 #[test]
-fn times_sizes_and_colour_are_readable_on_a_terminal() {
+fn times_sizes_and_colors_are_readable_on_a_terminal() {
     let mut env = Sandbox::new();
     env.write("a.txt", vec![b'x'; 1_234_567]);
     env.haul(["upload", "a.txt", "--expires", "2h"]).ok();
@@ -99,7 +99,7 @@ fn a_question_states_the_action_and_the_size() {
     create links to 2 files (10 B) on local? [y/N] ␛[1;31merror:␛[0m nothing linked
     ");
     // A listing without sizes.
-    let silent = all().find(|platform| !platform.facts.states_size_and_times).unwrap().name;
+    let silent = all().find(|platform| !platform.facts.lists_sizes_and_times).unwrap().name;
     let line = script(&format!("haul upload -p {silent} a.txt -q > /dev/null; haul rm '{silent}:*'"));
     let asked =
         env.terminal(80, "n\n", &["serve", "--ephemeral", "--only", silent, "--", "bash", "-c", &line]);

@@ -146,7 +146,7 @@ fn no_file_and_one_file() {
 }
 
 #[test]
-fn colour_follows_the_terminal_the_environment_and_the_flag() {
+fn color_follows_the_terminal_the_environment_and_the_flag() {
     let colored = |variables: &[(&str, &str)], arguments: &[&str]| {
         let mut env = Sandbox::new();
         for (name, value) in variables {

@@ -53,7 +53,7 @@ fn holds_in_every_case(property: &str, test: fn(Case)) {
     );
 }
 
-/// The dialect `auto` has the operations of several servers. A server without one of them answers with an error.
+/// The dialect `auto` includes the operations of several servers. A server without one of them returns an error.
 #[test]
 fn an_operation_of_auto_that_the_server_lacks_is_refused_at_run_time() {
     let lacking = all().flat_map(|platform| platform.facts.lacks.iter().map(move |lacks| (platform, lacks)));

@@ -46,7 +46,7 @@ pub fn an_upload_keeps_all_given_attributes(case: Case) {
         }
     }
     let sums = &seen.checksums;
-    // With an automatic dialect these checksums may be stated; they are computed during the upload for that.
+    // With an automatic dialect the platform may return these checksums, so they are computed during the upload.
     for name in can.checksums.iter().filter(|_| case.dialect != "auto") {
         let stated = match *name {
             "sha256" => &sums.sha256,
@@ -231,7 +231,7 @@ pub fn a_change_is_stored_and_affects_nothing_else(case: Case) {
         let wanted = patch.name.clone().or(patch.content_type.clone()).or(patch.path.clone()).unwrap();
         let value = |file: &File| serde_json::to_value(file).unwrap()[field].clone();
         assert_eq!(value(&changed.unwrap()).as_str().unwrap().trim_matches('/'), wanted, "{field}");
-        // xAI's other dialect states no types and paths.
+        // xAI's other dialect returns no types or paths.
         if let Some(seen) = value(&rig.stat(&file.id).unwrap()).as_str() {
             assert_eq!(seen.trim_matches('/'), wanted, "{field}");
         }
@@ -288,7 +288,7 @@ pub fn a_link_works_is_listed_and_can_be_revoked(case: Case) {
         rig.run(rig.provider.unlink(&file.id, Some(&named))).unwrap();
     }
     let missing = rig.run(rig.provider.link(&unknown(&rig), None));
-    // A link that haul signs itself is made without asking whether the file exists.
+    // A link that haul signs itself is created without checking whether the file exists.
     if !case.facts().signs_links {
         assert_eq!(missing.unwrap_err().kind(), Kind::NotFound);
     }

@@ -1,4 +1,4 @@
-//! OpenAI's Files API with a vendor that differs from OpenAI in every way, and with one that differs in nothing.
+//! OpenAI's Files API with a vendor that differs from OpenAI in every way, and with one that does not differ.
 
 use axum::response::IntoResponse as _;
 use haul::emulator::openai::{self, Expiry, Refusal, Vendor};
@@ -109,7 +109,7 @@ fn a_file_is_uploaded_shown_sent_and_deleted() {
 }
 
 #[test]
-fn pages_go_on_after_the_last_file() {
+fn pages_continue_after_the_last_file() {
     let server = start(BEARER);
     for name in ["a", "b", "c", "d", "e"] {
         let purpose: &[u8] = if name == "c" { b"vision" } else { b"batch" };

@@ -132,7 +132,7 @@ fn a_name_that_the_platform_filters_by_is_one_request() {
 }
 
 #[test]
-fn one_page_is_listed_newest_first_and_more_in_the_order_of_the_server() {
+fn a_single_page_is_listed_newest_first_and_several_in_server_order() {
     let rig = Rig::new(remote(|can| !can.list.newest_first && can.list.max_page < u32::MAX));
     let mut put: Vec<String> = Vec::new();
     while rig.pages(None).len() == 1 {

@@ -45,7 +45,7 @@ fn a_decomposed_name_on_disk_finds_its_composed_file() {
     }
 }
 
-/// Platforms that filter by name are asked for one spelling at a time, and for the others only without an exact match.
+/// Platforms that filter by name receive a request for each spelling until one matches exactly.
 #[test]
 fn only_missing_names_cost_more_requests() {
     for case in finds_names() {

@@ -70,7 +70,7 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
             let shows_links = rig.case.wire.is_some_and(|wire| records.show_links.contains(&wire));
             let public = shows_links.then(link).flatten();
             let record = rig.served.store.stat(rig.case.provider, &id).unwrap();
-            // The file as haul would show it if the platform stated the emulator's complete record.
+            // The file as haul would show it if the platform returned the emulator's complete record.
             let mut file = File { profile: "work".to_owned(), url: None, ..record };
             (records.show)(&rig.case, &mut file);
             if let Some(link) = public {

@@ -7,7 +7,7 @@ use crate::platforms::{Unstated, all, some};
 use crate::support::rig::Rig;
 
 #[test]
-fn a_filter_on_an_unstated_field_is_refused_by_every_verb() {
+fn a_filter_on_a_field_that_listings_omit_is_refused_by_every_verb() {
     let unstated = all().flat_map(|platform| platform.unstated).filter(|it| !it.filters.is_empty());
     for Unstated { case, hint, filters, .. } in some(unstated) {
         let rig = Rig::new(*case);

@@ -65,7 +65,7 @@ async fn one_429_delays_every_request_of_the_client() {
 }
 
 #[tokio::test]
-async fn an_excessive_delay_is_an_error_that_states_the_time() {
+async fn an_excessive_delay_is_an_error_that_reports_the_time() {
     let server = Server::repeating(vec![limited(&[("Retry-After", "7200")])]);
     let client = client(&server);
     let error = client.send(&get(&server)).await.unwrap_err();

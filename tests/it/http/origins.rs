@@ -109,7 +109,7 @@ async fn a_token_is_not_sent_over_plain_http() {
 }
 
 #[tokio::test]
-async fn without_a_token_the_request_is_sent_and_the_error_says_how_to_log_in() {
+async fn without_a_token_the_request_is_sent_and_the_error_explains_how_to_log_in() {
     let server = Server::repeating(vec![Answer::status(401, &[], r#"{"detail":"no key"}"#)]);
     let client = Client::new(Config { token: None, ..config(&server) });
     let error = client.send(&get(&server)).await.unwrap_err();

@@ -79,7 +79,7 @@ async fn other_refusals_are_final() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_retried_only_for_repeatable_requests() {
+async fn a_lost_response_is_retried_only_for_repeatable_requests() {
     for lost in
         [Answer::raw(""), Answer::raw("HTTP/1.1 200 OK\r\nContent-Le"), Answer::raw("garbage\r\n\r\n")]
     {
@@ -93,7 +93,7 @@ async fn a_lost_answer_is_retried_only_for_repeatable_requests() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_counts_as_lost() {
+async fn a_truncated_response_counts_as_lost() {
     let cut = Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":");
     let server = Server::repeating(vec![cut.clone(), Answer::ok()]);
     client(&server).send(&get(&server)).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_truncated_answer_counts_as_lost() {
 }
 
 #[tokio::test]
-async fn a_timeout_counts_as_a_lost_answer() {
+async fn a_timeout_counts_as_a_lost_response() {
     let impatient =
         |server: &Server| Client::new(Config { timeout: Duration::from_millis(200), ..config(server) });
     for silent in
@@ -122,7 +122,7 @@ async fn a_timeout_counts_as_a_lost_answer() {
 
 #[tokio::test]
 async fn an_unsent_request_is_retried() {
-    // A port that was just free: no process listens on it.
+    // The port was free a moment ago, so no process listens on it.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     let server = Server::repeating(vec![Answer::ok()]);

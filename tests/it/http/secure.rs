@@ -92,7 +92,7 @@ async fn contents_use_http_1_even_if_http_2_is_offered() {
     let authority = Authority::new("trusted");
     let mut session = Arc::unwrap_or_clone(authority.session("localhost", Flaw::None));
     session.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // The scripted server speaks HTTP/1.1 alone: over HTTP/2 this would fail.
+    // The scripted server speaks only HTTP/1.1, so this would fail over HTTP/2.
     let server = Server::tls(Arc::new(session), |_, _| Answer::ok());
     let client = Client::new(Config { cacert: Some(authority.pem()), ..config(&server) });
     let file = haul::model::NewFile::from_bytes("a.bin", vec![7; 300_000]);

@@ -32,12 +32,12 @@ fn put(server: &Server, body: Body) -> Request {
 }
 
 #[derive(Default)]
-struct Heard {
+struct Recorder {
     positions: Mutex<Vec<u64>>,
     read: Mutex<Vec<(u64, Vec<u8>)>>,
 }
 
-impl Progress for Heard {
+impl Progress for Recorder {
     fn at(&self, bytes: u64) {
         self.positions.lock().unwrap().push(bytes);
     }
@@ -53,7 +53,7 @@ async fn a_body_of_any_size_arrives_complete() {
         let (_file, source) = on_disk(&content);
         for source in [source, Source::Bytes(content.clone().into())] {
             let server = Server::repeating(vec![Answer::ok()]);
-            let heard = Arc::new(Heard::default());
+            let heard = Arc::new(Recorder::default());
             let request = put(&server, Body::raw(&source, len as u64, Some("text/plain")));
             client(&server).upload(&request, Arc::clone(&heard) as _).await.unwrap();
             let seen = server.requests().remove(0);
@@ -138,7 +138,7 @@ async fn a_part_of_a_file_reports_absolute_positions() {
     let (_file, source) = on_disk(&content);
     let piece = Piece::File { source, from: 200_000, len: 250_000, base64: false };
     let server = Server::repeating(vec![Answer::ok()]);
-    let heard = Arc::new(Heard::default());
+    let heard = Arc::new(Recorder::default());
     let body = Body { content_type: None, pieces: vec![piece] };
     client(&server).upload(&put(&server, body), Arc::clone(&heard) as _).await.unwrap();
     assert!(server.requests()[0].body == content[200_000..450_000]);
@@ -164,8 +164,8 @@ async fn a_file_of_another_size_is_never_sent_completely() {
 #[tokio::test]
 async fn a_file_that_changes_during_the_upload_is_never_sent_completely() {
     /// Changes the file once reading has begun.
-    struct Meddler(std::path::PathBuf, fn(&std::path::Path));
-    impl Progress for Meddler {
+    struct Modifier(std::path::PathBuf, fn(&std::path::Path));
+    impl Progress for Modifier {
         fn read(&self, offset: u64, _: &[u8]) {
             if offset == 0 {
                 (self.1)(&self.0);
@@ -182,12 +182,12 @@ async fn a_file_that_changes_during_the_upload_is_never_sent_completely() {
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     }
-    for meddle in [cut, grow, touch] {
+    for modify in [cut, grow, touch] {
         let (file, source) = on_disk(&pattern(3_000_000));
         let server = Server::repeating(vec![Answer::ok()]);
         let request = put(&server, Body::raw(&source, 3_000_000, None));
-        let meddler = Arc::new(Meddler(file.path().to_owned(), meddle));
-        let error = client(&server).upload(&request, meddler).await.unwrap_err();
+        let modifier = Arc::new(Modifier(file.path().to_owned(), modify));
+        let error = client(&server).upload(&request, modifier).await.unwrap_err();
         assert!(error.message().ends_with(": changed during the upload"), "{error}");
         assert!(!error.is_unanswered());
         assert!(server.count() <= 1 && server.requests().iter().all(|seen| !seen.whole));
@@ -210,7 +210,7 @@ async fn an_interrupted_upload_starts_again() {
     let content = pattern(20_000_000);
     let (_file, source) = on_disk(&content);
     let server = Server::repeating(vec![Answer::cut(), Answer::ok()]);
-    let heard = Arc::new(Heard::default());
+    let heard = Arc::new(Recorder::default());
     let request = Request::post(server.at("f"), Body::raw(&source, content.len() as u64, None));
     client(&server).upload(&request, Arc::clone(&heard) as _).await.unwrap();
     assert_eq!(server.count(), 2, "although it is not repeatable: the server cannot have all of it");
@@ -219,7 +219,7 @@ async fn an_interrupted_upload_starts_again() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_complete_upload_is_left_to_the_caller() {
+async fn a_lost_response_to_a_complete_upload_is_returned_to_the_caller() {
     let (_file, source) = on_disk(&pattern(1_000_000));
     for last in [Answer::raw(""), Answer::status(503, &[], ""), Answer::status(408, &[], "")] {
         let server = Server::repeating(vec![last, Answer::ok()]);
@@ -272,13 +272,13 @@ async fn dropping_an_upload_ends_it() {
     file.as_file().set_len(50_000_000).unwrap();
     let source = Source::Path(file.path().to_owned());
     let server = Server::repeating(vec![Answer::raw("").early().hang()]);
-    let heard: Arc<Heard> = Arc::default();
+    let heard: Arc<Recorder> = Arc::default();
     let request = Request::post(server.at("f"), Body::raw(&source, 50_000_000, None));
     let client = client(&server);
     let upload = client.upload(&request, Arc::clone(&heard) as _);
     assert!(tokio::time::timeout(Duration::from_millis(200), upload).await.is_err());
     drop(client);
-    // The reading thread holds the listener. So does the connection, as long as the server keeps it open.
+    // The reading thread holds the listener, and so does the connection while the server keeps it open.
     for _ in 0..500 {
         if Arc::strong_count(&heard) <= 2 {
             return;

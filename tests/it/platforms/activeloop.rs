@@ -5,7 +5,7 @@ use serde_json::json;
 use super::faults::{Class, Column, Exception, FETCHES, Requests, Target, Verb, ok};
 use super::records::Records;
 use super::soak::Soak;
-use super::wire::{Cursor, Dialect, Fetch, Replies, more_after};
+use super::wire::{Cursor, Dialect, Fetch, Replies, openai_page};
 use super::{Facts, Platform, Unstated};
 use crate::support::rig::Case;
 
@@ -20,7 +20,7 @@ const REPLIES: Replies = Replies {
         format!(r#"{{"object":"list","data":[{items}],"has_more":{}{last}}}"#, next.is_some())
     },
     silent_delete: false,
-    cursor: Cursor::Told,
+    cursor: Cursor::Returned,
     fetch: Fetch::Direct,
     content: "content",
     links: "",
@@ -35,7 +35,7 @@ const WIRE: Dialect =
 pub const PLATFORM: Platform = Platform {
     name: "activeloop",
     cases: &[L0],
-    narrow_cases: &[],
+    limited_cases: &[],
     no_case: &[],
     facts: Facts {
         hexadecimal_ids: true,
@@ -56,7 +56,7 @@ pub const PLATFORM: Platform = Platform {
         (L0, "rm @", 0, "@"),
     ],
     records: Records {
-        // Indexed some seconds after the upload; the lifetime is not its caller's.
+        // The file is indexed some seconds after the upload, and the platform ignores the requested lifetime.
         show: |_, file| (file.status, file.expires_at) = (Some("indexed".to_owned()), None),
         ..Records::PLAIN
     },
@@ -81,7 +81,7 @@ pub const PLATFORM: Platform = Platform {
             file: "/activeloop/files/*",
             others: &[
                 (FETCHES, Ok(Target::of(Class::Content, "GET", "/activeloop/files/*/content"))),
-                (&[Verb::Presign], Err("the platform gives the bytes itself, without a link")),
+                (&[Verb::Presign], Err("the platform serves the content itself, without a link")),
                 (&[Verb::Meta], Ok(Target::of(Class::Put, "PUT", "/activeloop/files/*/metadata"))),
             ],
         },
@@ -92,12 +92,12 @@ pub const PLATFORM: Platform = Platform {
         verbs: &[Verb::Meta],
         faults: &["cut JSON", "empty", "wrong type", "empty object", "shorter than sent"],
         outcome: ok(1),
-        why: "its answer is documented nowhere, so the file is asked whether it has the key",
+        why: "the response is undocumented, so haul requests the file and checks the key",
     }],
     wire: Ok(&WIRE),
     listings: &[
         WIRE,
-        Dialect { replies: Some(Replies { page: more_after, cursor: Cursor::LastId, ..REPLIES }), ..WIRE },
+        Dialect { replies: Some(Replies { page: openai_page, cursor: Cursor::LastId, ..REPLIES }), ..WIRE },
     ],
     extreme_quirks: &[
         "activeloop.index-after=18446744073709551615",

@@ -15,7 +15,7 @@ fn every_registered_platform_has_its_file() {
         assert!(known.contains(name), "{name} is registered and has no tests/it/platforms/{name}.rs");
     }
     for name in &known {
-        assert!(registered.contains(name), "tests/it/platforms/{name}.rs is of no registered platform");
+        assert!(registered.contains(name), "tests/it/platforms/{name}.rs belongs to no registered platform");
     }
     assert_eq!(known.iter().collect::<BTreeSet<_>>().len(), known.len(), "a platform is listed twice");
 }
@@ -28,16 +28,20 @@ fn every_dialect_has_a_case_or_a_reason() {
             let has_case = platform.cases.iter().any(|case| case.dialect == dialect.name);
             let reason = platform.no_case.iter().find(|(no_case, _)| *no_case == dialect.name);
             assert!(has_case != reason.is_some(), "{name} {}: either a case or a reason", dialect.name);
-            assert!(reason.is_none_or(|(_, reason)| reason.len() > 10), "{name} {}: why?", dialect.name);
+            assert!(
+                reason.is_none_or(|(_, reason)| reason.len() > 10),
+                "{name} {}: the reason is too short",
+                dialect.name
+            );
         }
-        let cases = || platform.cases.iter().chain(platform.narrow_cases);
+        let cases = || platform.cases.iter().chain(platform.limited_cases);
         let names: BTreeSet<String> = cases().map(Case::name).collect();
-        assert_eq!(names.len(), cases().count(), "two cases of {name} have one name");
+        assert_eq!(names.len(), cases().count(), "two cases of {name} have the same name");
         let known = |dialect: &str| platform.spec().dialects.iter().any(|known| known.name == dialect);
         for case in cases() {
             assert_eq!(case.provider, name, "{case:?}");
-            // `auto` may be no dialect of its own.
-            assert!(case.dialect == "auto" || known(case.dialect), "{case:?}: no such dialect");
+            // `auto` is not always in the list of dialects.
+            assert!(case.dialect == "auto" || known(case.dialect), "{case:?}: unknown dialect");
         }
         for (dialect, _) in platform.no_case.iter().chain(platform.no_column) {
             assert!(known(dialect), "{name} has no dialect {dialect}");
@@ -46,7 +50,7 @@ fn every_dialect_has_a_case_or_a_reason() {
 }
 
 #[test]
-fn what_a_file_says_is_about_its_platform() {
+fn each_file_describes_only_its_own_platform() {
     for platform in all() {
         let name = platform.name;
         for (case, line, ..) in platform.commands {
@@ -67,14 +71,18 @@ fn what_a_file_says_is_about_its_platform() {
         }
         match platform.wire {
             Ok(dialect) => assert_eq!(dialect.provider, name),
-            Err(reason) => assert!(reason.len() > 10, "{name}: why is there no hostile server?"),
+            Err(reason) => {
+                assert!(reason.len() > 10, "{name}: the reason for the missing hostile server is too short")
+            }
         }
         match &platform.soak {
             Ok(soak) => {
-                assert!(!soak.cases.is_empty(), "{name} is served in no way while many commands run");
+                assert!(!soak.cases.is_empty(), "{name} has no case for the soak test");
                 assert!(soak.cases.iter().all(|case| case.provider == name && case.deletes()), "{soak:?}");
             }
-            Err(reason) => assert!(reason.len() > 10, "{name}: why does it take no part in the soak?"),
+            Err(reason) => {
+                assert!(reason.len() > 10, "{name}: the reason for omitting the soak test is too short")
+            }
         }
         for verb in ["upload", "upload --to", "ls", "info", "get", "meta set", "link", "rm"] {
             let is = |line: &str| {

@@ -17,19 +17,19 @@ pub struct Column {
 /// The requests that faults are injected into.
 #[derive(Clone, Copy, Debug)]
 pub enum Requests {
-    /// Those of every verb that the platform supports.
+    /// The requests of every verb that the platform supports.
     Verbs {
         /// The path of listings and uploads.
         files: &'static str,
         /// The path of one file.
         file: &'static str,
-        /// Verbs with another request, or without one.
+        /// Verbs with a different request, or without one.
         others: &'static [Other],
     },
-    /// Another route for uploads. All other verbs are the same without it.
+    /// Another route for uploads. All other verbs are the same as in the platform's main column.
     Route {
         upload: Target,
-        /// Whether the emulator stores a record of an unfinished upload, which is not a file yet.
+        /// Whether the emulator stores a record for an unfinished upload, which is not yet a file.
         keeps_begun: bool,
     },
 }
@@ -41,9 +41,9 @@ pub type Other = (&'static [Verb], Result<Target, Reason>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Upload,
-    /// `upload --if-exists skip` of what is there.
+    /// `upload --if-exists skip` with an identical existing file.
     Skip,
-    /// `upload --if-exists replace` of what is there in another state.
+    /// `upload --if-exists replace` with a different existing file.
     Replace,
     /// The same, with the fault in its last step: the deletion of the old file.
     Retire,
@@ -114,8 +114,8 @@ impl Verb {
         }
     }
 
-    /// Whether a file is there before.
-    pub const fn finds_a_file(self) -> bool {
+    /// Whether a file must exist before the run.
+    pub const fn requires_existing_file(self) -> bool {
         !matches!(self, Self::Upload)
     }
 
@@ -125,14 +125,14 @@ impl Verb {
     }
 }
 
-/// The kind of a request. It decides what may be done when the request fails.
+/// The kind of a request. It determines the permitted reactions to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Asks for JSON.
+    /// Requests JSON.
     Read,
-    /// Fetches content to a file.
+    /// Downloads content to a file.
     Content,
-    /// Fetches content to standard output.
+    /// Downloads content to standard output.
     Stdout,
     /// Deletes something.
     Delete,
@@ -144,7 +144,7 @@ pub enum Class {
     Step,
     /// Changes something: idempotent.
     Put,
-    /// Creates or ends something: not idempotent.
+    /// Creates or revokes something: not idempotent.
     Make,
 }
 
@@ -164,12 +164,12 @@ impl Target {
         Self { class, method, path, anonymous: false }
     }
 
-    /// A download from a URL that is its own secret.
+    /// A download from a URL that grants access without the token.
     pub const fn anonymous_get(class: Class, path: &'static str) -> Self {
         Self { class, method: "GET", path, anonymous: true }
     }
 
-    /// Brings the bytes of an upload to a URL that is its own secret.
+    /// Sends the bytes of an upload to a URL that grants access without the token.
     pub const fn step(method: &'static str, path: &'static str) -> Self {
         Self { class: Class::Step, method, path, anonymous: true }
     }
@@ -186,15 +186,15 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     pub exit: i32,
-    /// A pattern for the error's text: `*` is any text, `{p}` the platform.
+    /// A pattern for the error's text: `*` matches any text, `{p}` is the platform.
     pub says: &'static str,
     /// The number of requests that the fault was injected into.
     pub asked: usize,
-    /// Whether the platform carried out the command.
+    /// Whether the platform executed the command.
     pub done: bool,
     /// The size of the partial download, if one is kept.
     pub part: Option<u64>,
-    /// Whether a link made for the download is left to expire.
+    /// Whether a link created for the download is left to expire.
     pub link: bool,
 }
 
@@ -202,27 +202,27 @@ pub const fn ok(asked: usize) -> Outcome {
     Outcome::Ends(Expected { exit: 0, says: "", asked, done: true, part: None, link: false })
 }
 
-/// It succeeded, although the platform did not carry out the request.
+/// The command succeeds, although the platform did not execute the request.
 pub const fn ok_undone(asked: usize) -> Outcome {
     Outcome::Ends(Expected { exit: 0, says: "", asked, done: false, part: None, link: false })
 }
 
-/// It failed, and nothing changed.
+/// The command fails, and nothing changes.
 pub const fn no(exit: i32, says: &'static str, asked: usize) -> Outcome {
     Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: false })
 }
 
-/// It is reported as failed, although the platform carried it out.
+/// The command fails, although the platform executed the request.
 pub const fn but(exit: i32, says: &'static str, asked: usize) -> Outcome {
     Outcome::Ends(Expected { exit, says, asked, done: true, part: None, link: false })
 }
 
-/// It failed, and the partial download is kept.
+/// The command fails, and the partial download is kept.
 pub const fn part(exit: i32, says: &'static str, asked: usize, part: u64) -> Outcome {
     Outcome::Ends(Expected { exit, says, asked, done: false, part: Some(part), link: false })
 }
 
-/// It failed, and a link made for the download stays.
+/// The command fails, and the link created for the download is not revoked.
 pub const fn linked(exit: i32, says: &'static str, asked: usize) -> Outcome {
     Outcome::Ends(Expected { exit, says, asked, done: false, part: None, link: true })
 }
@@ -242,16 +242,16 @@ pub struct Exception {
     pub why: Reason,
 }
 
-/// The exception of a route whose last answer says nothing about the file.
-pub const fn nothing_told(column: &'static str) -> Exception {
+/// The exception for a route whose last response does not describe the file.
+pub const fn without_file_details(column: &'static str) -> Exception {
     Exception {
         column,
         verbs: &[Verb::Upload],
         faults: &["wrong size stated", "wrong checksum stated"],
-        outcome: cannot("the store's answer tells nothing of the file"),
-        why: "the store's answer tells nothing of the file",
+        outcome: cannot("the response of the object store does not describe the file"),
+        why: "the response of the object store does not describe the file",
     }
 }
 
-/// The verbs that fetch content.
+/// The verbs that download content.
 pub const FETCHES: &[Verb] = &[Verb::Get, Verb::Stdout];

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::faults::{
-    Class, Column, Exception, FETCHES, Requests, Target, Verb, cannot, no, nothing_told, ok,
+    Class, Column, Exception, FETCHES, Requests, Target, Verb, cannot, no, ok, without_file_details,
 };
 use super::records::{Records, SOURCE};
 use super::soak::Soak;
@@ -23,7 +23,7 @@ const REPLIES: Replies = Replies {
     keys: ["id", "name", "file_size"],
     page: |items, next| format!(r#"{{"items":[{items}],"next_page_token":{}}}"#, json!(next)),
     silent_delete: true,
-    cursor: Cursor::Told,
+    cursor: Cursor::Returned,
     fetch: Fetch::Presigned,
     content: "content",
     links: "",
@@ -38,14 +38,14 @@ const WIRE: Dialect =
 pub const PLATFORM: Platform = Platform {
     name: "llamacloud",
     cases: &[BETA, Case::of("llamacloud", "auto"), LEGACY],
-    narrow_cases: &[],
+    limited_cases: &[],
     no_case: &[],
     facts: Facts {
         // Older servers have no route for one file, so haul also looks in the listing.
         hexadecimal_ids: true,
         id_lookups: 2,
         one_request: Some("llamacloud.rate-limit=1/18446744073709551615"),
-        states_size_and_times: false,
+        lists_sizes_and_times: false,
         ..Facts::USUAL
     },
     commands: &[
@@ -156,7 +156,7 @@ pub const PLATFORM: Platform = Platform {
             verbs: FETCHES,
             faults: &["401", "403"],
             outcome: no(8, "llamacloud's object store rejected the presigned URL*", 2),
-            why: "it is the URL that is refused, not the token: a fresh one is tried",
+            why: "the URL is refused, not the token, so haul requests a new URL",
         },
         Exception {
             column: "llamacloud beta",
@@ -173,7 +173,7 @@ pub const PLATFORM: Platform = Platform {
                 "without an end",
                 "wrong bytes",
             ],
-            outcome: cannot("it states neither size nor checksum: no byte can be told from another"),
+            outcome: cannot("objects have neither size nor checksum, so wrong content cannot be detected"),
             why: "the beta objects have no size",
         },
         Exception {
@@ -181,21 +181,21 @@ pub const PLATFORM: Platform = Platform {
             verbs: FETCHES,
             faults: &["longer than sent", "chunked without an end"],
             outcome: ok(2),
-            why: "it states no size, so only the server can tell that nothing is missing",
+            why: "the objects have no size, so only the server can know that the content is complete",
         },
         Exception {
             column: "llamacloud presigned",
             verbs: &[Verb::Upload],
             faults: &["401", "403"],
             outcome: no(8, "llamacloud's object store rejected the presigned URL*", 1),
-            why: "it is the URL that is refused, not the token",
+            why: "the URL is refused, not the token",
         },
-        nothing_told("llamacloud presigned"),
+        without_file_details("llamacloud presigned"),
         Exception {
             column: "llamacloud beta",
             verbs: &[Verb::Upload, Verb::Replace],
             faults: &["wrong size stated"],
-            outcome: cannot("its objects have no size"),
+            outcome: cannot("the objects have no size"),
             why: "the beta objects have no size",
         },
         Exception {
@@ -203,7 +203,7 @@ pub const PLATFORM: Platform = Platform {
             verbs: &[Verb::Info],
             faults: &["404"],
             outcome: ok(1),
-            why: "older servers have no route for one file: the listing knows that it is there",
+            why: "older servers have no route for one file, so haul finds the file in the listing",
         },
     ],
     wire: Ok(&WIRE),

@@ -12,7 +12,7 @@ pub const SERVED: Case = Case::of("local", "served");
 pub const PLATFORM: Platform = Platform {
     name: "local",
     cases: &[STORE, SERVED],
-    narrow_cases: &[],
+    limited_cases: &[],
     no_case: &[],
     facts: Facts::USUAL,
     commands: &[
@@ -36,8 +36,8 @@ pub const PLATFORM: Platform = Platform {
     unstated: &[],
     columns: &[],
     no_column: &[
-        ("store", "no network is between: disks that fail are tests/it/store and tests/heavy/hostile"),
-        ("served", "as `store`; its links are signed here, without a request"),
+        ("store", "no network is used; failing disks are tested in tests/it/store and tests/heavy/hostile"),
+        ("served", "the same as `store`; haul signs the links itself, without a request"),
     ],
     exceptions: &[],
     wire: Ok(&Dialect { provider: "local", name: "auto", set: &[], links: true, replies: None }),

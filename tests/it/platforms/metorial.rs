@@ -1,7 +1,7 @@
 //! Metorial in its three dialects. The server of `pulsar` deletes nothing.
 
 use super::faults::{
-    Class, Column, Exception, FETCHES, Other, Requests, Target, Verb, linked, no, nothing_told,
+    Class, Column, Exception, FETCHES, Other, Requests, Target, Verb, linked, no, without_file_details,
 };
 use super::records::Records;
 use super::soak::Soak;
@@ -58,7 +58,7 @@ const WIRE: Dialect =
 pub const PLATFORM: Platform = Platform {
     name: "metorial",
     cases: &[SEED, PULSAR, MAGNETAR, auto(SEED), auto(PULSAR), auto(MAGNETAR)],
-    narrow_cases: &[],
+    limited_cases: &[],
     no_case: &[],
     facts: Facts {
         metadata_key: "title",
@@ -117,9 +117,9 @@ pub const PLATFORM: Platform = Platform {
             name: "metorial pulsar",
             case: PULSAR,
             requests: verbs(&[
-                (&[Verb::Rm], Err("this dialect's server refuses to delete at all")),
-                (&[Verb::Replace], Err("as rm, which is its last step")),
-                (&[Verb::Retire], Err("as rm, which it is")),
+                (&[Verb::Rm], Err("the server of this dialect refuses every deletion")),
+                (&[Verb::Replace], Err("its last step is a deletion, which the server refuses")),
+                (&[Verb::Retire], Err("it is a deletion, which the server refuses")),
                 (&[Verb::Meta], Ok(Target::of(Class::Put, "PATCH", FILE))),
                 FETCH,
                 PRESIGN,
@@ -153,16 +153,16 @@ pub const PLATFORM: Platform = Platform {
             verbs: FETCHES,
             faults: &["429 a day", "429 until tomorrow"],
             outcome: linked(6, "metorial returned 429*asked haul to wait 2*try again after 2*", 1),
-            why: "nothing more may be asked, not even to take the link away: it ends by itself after 15 minutes",
+            why: "no further request is permitted, not even to revoke the link, which expires after 15 minutes",
         },
         Exception {
             column: "metorial",
             verbs: &[Verb::Stdout],
             faults: &["cut", "stalled body"],
             outcome: no(8, "the server restarted the download, and standard output cannot be rewound*", 2),
-            why: "its links know no ranges",
+            why: "its links do not support ranges",
         },
-        nothing_told("metorial presigned"),
+        without_file_details("metorial presigned"),
     ],
     wire: Ok(&WIRE),
     listings: &[

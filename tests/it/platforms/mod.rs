@@ -1,5 +1,5 @@
 //! Test data of each platform. The suites iterate over the registry and read here what neither [`Spec`] nor
-//! [`Capabilities`] states.
+//! [`Capabilities`] describes.
 //!
 //! A new platform needs a file with its [`Platform`], a `mod` line and a line in [`PLATFORMS`].
 
@@ -46,19 +46,19 @@ pub struct Platform {
     pub name: &'static str,
     /// Ways to open and serve it, at least one for each dialect. The suites run on each.
     pub cases: &'static [Case],
-    /// Further cases, whose server cannot do all that the dialect can. Only filters run on these.
-    pub narrow_cases: &'static [Case],
+    /// Further cases, whose server does not support all operations of the dialect. Only filters run on these.
+    pub limited_cases: &'static [Case],
     /// Dialects without a case.
     pub no_case: &'static [(&'static str, Reason)],
-    /// Behaviour that neither its [`Spec`] nor its [`Capabilities`] describes.
+    /// Behavior that neither its [`Spec`] nor its [`Capabilities`] describes.
     pub facts: Facts,
     /// Commands as users type them, and their results.
     pub commands: &'static [Typed],
     /// Its records in the emulator.
     pub records: records::Records,
-    /// Filters on fields that only this platform has, and the exit code of `ls`. Those accepted match no file.
+    /// Filters on fields that only this platform has, and the exit code of `ls`. Accepted filters match no file.
     pub own_filters: &'static [(Case, &'static str, i32)],
-    /// Filters and options on values that a dialect does not state.
+    /// Filters and options on fields that the listings of a dialect omit.
     pub unstated: &'static [Unstated],
     /// Columns of the fault matrix.
     pub columns: &'static [faults::Column],
@@ -68,28 +68,28 @@ pub struct Platform {
     pub exceptions: &'static [faults::Exception],
     /// Its wire format, for hostile servers.
     pub wire: Result<&'static wire::Dialect, Reason>,
-    /// Every way in which its server lists files, at least one for each dialect. Empty without a server.
+    /// All formats of its listings, at least one for each dialect. Empty without a server.
     pub listings: &'static [wire::Dialect],
     /// Quirks of the emulator with the largest values that it accepts.
     pub extreme_quirks: &'static [&'static str],
-    /// How the soak test serves it.
+    /// Its configuration in the soak test.
     pub soak: Result<soak::Soak, Reason>,
 }
 
-/// Behaviour that differs between platforms.
+/// Behavior that differs between platforms.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// A metadata key that every dialect with metadata accepts.
     pub metadata_key: &'static str,
     /// The end of the error when a key cannot be removed, because the platform only merges metadata.
     pub unset_refusal: Option<&'static str>,
-    /// Whether haul signs links itself, so that a link to a missing file can be made.
+    /// Whether haul signs links itself, so that it can create a link to a missing file.
     pub signs_links: bool,
     /// The status of a deleted file, if the platform still returns its record.
     pub deleted_status: Option<&'static str>,
     /// Values of [`Case::wire`] whose server refuses every deletion.
     pub never_deletes: &'static [&'static str],
-    /// Operations that the dialect `auto` has and the server of a [`Case::wire`] lacks, and the kind of the error.
+    /// Operations that the dialect `auto` supports and the server of a [`Case::wire`] does not, with the kind of the error.
     pub lacks: &'static [(&'static str, Op, Kind)],
     /// A case whose files stay in processing, if the platform processes files after the upload.
     pub processing: Option<Case>,
@@ -97,16 +97,16 @@ pub struct Facts {
     pub hexadecimal_ids: bool,
     /// Requests needed to learn that no file has an id.
     pub id_lookups: usize,
-    /// A quirk with which the emulator allows one request and no other for ever, if its window can be set.
+    /// A quirk that makes the emulator accept a single request and no other, if the length of its rate limit can be set.
     pub one_request: Option<&'static str>,
-    /// Whether listings state sizes and times.
-    pub states_size_and_times: bool,
-    /// The body of its 429 when the account has no quota left.
+    /// Whether listings contain sizes and times.
+    pub lists_sizes_and_times: bool,
+    /// The body of its 429 response if the account has no quota left.
     pub no_quota: &'static str,
 }
 
 impl Facts {
-    /// The behaviour of most platforms.
+    /// The behavior of most platforms.
     pub const USUAL: Self = Self {
         metadata_key: "author",
         unset_refusal: None,
@@ -118,21 +118,21 @@ impl Facts {
         hexadecimal_ids: false,
         id_lookups: 1,
         one_request: None,
-        states_size_and_times: true,
+        lists_sizes_and_times: true,
         // OpenAI's error, which most platforms use.
         no_quota: r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
     };
 }
 
-/// A command on a platform that has one file, `doc.pdf`; `@` stands for the file's id. Then the exit code, and a part of
-/// the output: stdout for status 0, stderr for any other.
+/// A command on a platform that has one file, `doc.pdf`; `@` stands for the file's id. Followed by the exit code, and a part of
+/// the output: of stdout for status 0, else of stderr.
 pub type Typed = (Case, &'static str, i32, &'static str);
 
-/// Filters and options that are refused because the dialect does not state what they look at.
+/// Filters and options that are refused because the dialect does not return the fields that they use.
 #[derive(Clone, Copy, Debug)]
 pub struct Unstated {
     pub case: Case,
-    /// A part of the hint that the refusal ends with.
+    /// A part of the last hint of the error.
     pub hint: &'static str,
     /// Filters for every verb.
     pub filters: &'static [&'static str],
@@ -156,9 +156,9 @@ pub fn cases() -> impl Iterator<Item = Case> {
     all().flat_map(|platform| platform.cases).copied()
 }
 
-/// The same with the servers that cannot do all that the dialect can.
+/// The same, and the cases whose server does not support all operations of the dialect.
 pub fn filter_cases() -> impl Iterator<Item = Case> {
-    all().flat_map(|platform| platform.cases.iter().chain(platform.narrow_cases)).copied()
+    all().flat_map(|platform| platform.cases.iter().chain(platform.limited_cases)).copied()
 }
 
 /// One case for each dialect in the registry.
@@ -180,21 +180,20 @@ pub fn remote() -> &'static Platform {
     served().next().expect("a platform with a server").0
 }
 
-/// An output without the names of the platforms that `is_listed` selects, which end the line that `label` begins. A list
-/// with other names stays.
+/// Replaces the names after `label` with a placeholder, if they are those of all platforms that `is_listed` selects.
 pub fn without_names(run: &Run, label: &str, is_listed: impl Fn(&Spec) -> bool) -> String {
     let names: Vec<&str> = REGISTRY.iter().filter(|spec| is_listed(spec)).map(|spec| spec.name).collect();
     let list = format!("{label}: {}\n", names.join(", "));
     format!("{run}\n").replace(&list, &format!("{label}: [platforms]\n"))
 }
 
-/// The same for the hint that names the other platforms with a dialect that `is_able`.
+/// The same for the hint that lists the other platforms with a dialect that `is_able` selects.
 pub fn without_able(run: &Run, name: &str, is_able: impl Fn(&Capabilities) -> bool) -> String {
     let is_able = |spec: &Spec| spec.dialects.iter().any(|dialect| is_able(dialect.can));
     without_names(run, "providers that can", |spec| spec.name != name && is_able(spec))
 }
 
-/// Collects the platforms that a test runs on. None is an error, because the test would check nothing.
+/// Collects the platforms that a test runs on. Panics if there are none, because the test would check nothing.
 #[track_caller]
 pub fn some<T>(found: impl Iterator<Item = T>) -> Vec<T> {
     let found: Vec<T> = found.collect();

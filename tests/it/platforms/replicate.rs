@@ -22,12 +22,12 @@ const REPLIES: Replies = Replies {
     files: "/v1/files",
     keys: ["id", "name", "size"],
     page: |items, next| {
-        // A cursor is a whole URL there: one relative to the listing's will do.
+        // A cursor is a URL, which may be relative to that of the listing.
         let next = next.map_or("null".to_owned(), |next| json!(format!("?cursor={next}")).to_string());
         format!(r#"{{"previous":null,"next":{next},"results":[{items}]}}"#)
     },
     silent_delete: true,
-    cursor: Cursor::Told,
+    cursor: Cursor::Returned,
     fetch: Fetch::Direct,
     content: "download",
     links: "",
@@ -47,7 +47,7 @@ const WIRE: Dialect = Dialect {
 pub const PLATFORM: Platform = Platform {
     name: "replicate",
     cases: &[API, SIGNED],
-    narrow_cases: &[],
+    limited_cases: &[],
     no_case: &[],
     facts: Facts { signs_links: true, ..Facts::USUAL },
     commands: &[
@@ -81,17 +81,20 @@ pub const PLATFORM: Platform = Platform {
             file: "/replicate/v1/files/*",
             others: &[
                 (FETCHES, Ok(Target::anonymous_get(Class::Content, "/replicate/v1/files/*/download"))),
-                (&[Verb::Presign, Verb::Link], Err("a link is signed here: no request makes it")),
+                (&[Verb::Presign, Verb::Link], Err("haul signs the link itself, without a request")),
             ],
         },
     }],
-    no_column: &[("api", "the requests of `signed`; what it lacks it refuses before any request")],
+    no_column: &[(
+        "api",
+        "the same requests as `signed`; unsupported operations are refused before any request",
+    )],
     exceptions: &[Exception {
         column: "replicate",
         verbs: FETCHES,
         faults: &["401", "403", "404", "error of 100 MB"],
         outcome: no(3, "*: the link was rejected or has expired, or the file is deleted*", 1),
-        why: "a bad signature, an old one and a file that is gone have the same answer there",
+        why: "the response is the same for an invalid signature, an expired one and a deleted file",
     }],
     wire: Ok(&WIRE),
     listings: &[Dialect { name: "api", set: &[], ..WIRE }, Dialect { name: "signed", ..WIRE }],

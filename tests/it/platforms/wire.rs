@@ -1,6 +1,6 @@
-//! Wire formats for servers that the tests write by hand.
+//! Wire formats for the handwritten servers of the tests.
 
-/// A dialect of a hand-written server.
+/// A dialect of a handwritten server.
 #[derive(Clone, Copy, Debug)]
 pub struct Dialect {
     pub provider: &'static str,
@@ -24,48 +24,48 @@ pub struct Replies {
     pub keys: [&'static str; 3],
     /// Formats a page from its items and the cursor of the next page.
     pub page: fn(&str, Option<&str>) -> String,
-    /// Whether a deletion is answered with 204 and no body.
+    /// Whether the response to a deletion is 204 without a body.
     pub silent_delete: bool,
-    /// Where the cursor of the next page comes from.
+    /// The source of the cursor for the next page.
     pub cursor: Cursor,
     pub fetch: Fetch,
     /// The path segment of the bytes or of a presigned URL, below the file; may be empty.
     pub content: &'static str,
     /// The path segment of the links, below the file; may be empty.
     pub links: &'static str,
-    /// The path that links are made at, if it does not name the file.
+    /// The path for creating links, if it does not contain the file's id.
     pub links_apart: Option<&'static str>,
-    /// A page of links that announces another one, if the links of a file come in pages.
+    /// A page of links that announces another one, if the links of a file are paged.
     pub links_page: Option<&'static str>,
     /// Formats the members for the processing status and the reason of a failure, if the platform processes files.
     pub processing: Option<fn(&str, &str) -> String>,
 }
 
-/// Where the cursor of the next page comes from.
+/// The source of the cursor for the next page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cursor {
-    /// The server says it.
-    Told,
-    /// The server says it, with its last page too: a page that is short or empty is the last one.
-    ToldAlways,
-    /// The server says that there is more, which is after the last id.
+    /// The response contains it, except for the last page.
+    Returned,
+    /// Every response contains it, even the last one: a short or empty page is the last.
+    AlwaysReturned,
+    /// The last id, if the response announces another page.
     LastId,
-    /// There is one page.
+    /// None: there is a single page.
     Never,
 }
 
-/// A page as OpenAI's API has it: more of them are asked for after the last id.
-pub fn more_after(items: &str, next: Option<&str>) -> String {
+/// A page in the format of OpenAI's API: the next one starts after the last id.
+pub fn openai_page(items: &str, next: Option<&str>) -> String {
     format!(r#"{{"object":"list","data":[{items}],"has_more":{}}}"#, next.is_some())
 }
 
 /// How a client downloads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
-    /// From a URL below the file's.
+    /// From a URL below that of the file.
     Direct,
     /// From a presigned URL.
     Presigned,
-    /// Through a link that is made for the download and revoked after it.
+    /// Through a link that is created for the download and then revoked.
     Link,
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::faults::{Class, Column, Exception, FETCHES, Other, Requests, Target, Verb, cannot, no, ok};
 use super::records::Records;
 use super::soak::Soak;
-use super::wire::{Cursor, Dialect, Fetch, Replies, more_after};
+use super::wire::{Cursor, Dialect, Fetch, Replies, openai_page};
 use super::{Facts, Platform};
 use crate::support::rig::Case;
 
@@ -18,7 +18,7 @@ pub const AUTO: Case = Case { wire: Some("xai=auto"), ..Case::of("xai", "auto") 
 const FILES: &str = "/xai/v1/files";
 const FILE: &str = "/xai/v1/files/*";
 const FETCH: Other = (FETCHES, Ok(Target::of(Class::Content, "GET", "/xai/v1/files/*/content")));
-const PRESIGN: Other = (&[Verb::Presign], Err("the platform gives the bytes itself, without a link"));
+const PRESIGN: Other = (&[Verb::Presign], Err("the platform serves the content itself, without a link"));
 const QUIRKS: &[&str] = &["xai.ranges"];
 
 const REPLIES: Replies = Replies {
@@ -27,7 +27,7 @@ const REPLIES: Replies = Replies {
     keys: ["id", "filename", "bytes"],
     page: |items, next| format!(r#"{{"object":"list","data":[{items}],"pagination_token":{}}}"#, json!(next)),
     silent_delete: false,
-    cursor: Cursor::ToldAlways,
+    cursor: Cursor::AlwaysReturned,
     fetch: Fetch::Direct,
     content: "content",
     links: "public-url",
@@ -44,7 +44,7 @@ const WIRE: Dialect =
 pub const PLATFORM: Platform = Platform {
     name: "xai",
     cases: &[OPENAI, GATEWAY, AUTO],
-    narrow_cases: &[
+    limited_cases: &[
         Case { dialect: "auto", ..OPENAI },
         Case { dialect: "auto", ..GATEWAY },
         Case { dialect: "gateway", ..AUTO },
@@ -84,7 +84,7 @@ pub const PLATFORM: Platform = Platform {
     ],
     records: Records {
         vary: |case, number, file| {
-            // The other dialect lists only what is complete.
+            // The other dialect lists only complete files.
             if case.wire != GATEWAY.wire && case.dialect != "gateway" {
                 return;
             }
@@ -144,7 +144,7 @@ pub const PLATFORM: Platform = Platform {
                 others: &[
                     FETCH,
                     PRESIGN,
-                    (&[Verb::Retire], Err("the content is replaced in its place: nothing is taken away")),
+                    (&[Verb::Retire], Err("the content is replaced under its id, so no old file is deleted")),
                     (&[Verb::Replace, Verb::To], Ok(Target::of(Class::Place, "PUT", FILE))),
                     (&[Verb::Meta], Ok(Target::of(Class::Put, "PUT", FILE))),
                     (&[Verb::Link], Ok(Target::of(Class::Put, "POST", "/xai/v1/files:download"))),
@@ -160,13 +160,13 @@ pub const PLATFORM: Platform = Platform {
             },
         },
     ],
-    no_column: &[("auto", "the requests of `openai`, and of `gateway` where only that has the thing")],
+    no_column: &[("auto", "the same requests as `openai`, or as `gateway` for what `openai` lacks")],
     exceptions: &[
         Exception {
             column: "xai chunks",
             verbs: &[Verb::Upload],
             faults: &["429 a day", "429 until tomorrow"],
-            outcome: cannot("nothing more may be asked, not even to take back what was begun"),
+            outcome: cannot("no further request is permitted, not even to delete the unfinished upload"),
             why: "a 429 stops every request to the platform",
         },
         Exception {
@@ -174,28 +174,28 @@ pub const PLATFORM: Platform = Platform {
             verbs: &[Verb::Replace],
             faults: &["404"],
             outcome: ok(1),
-            why: "the file is there, so this host cannot replace content: it is uploaded anew, and the old file deleted",
+            why: "the file exists, so this host cannot replace content: a new file is uploaded, and the old one deleted",
         },
         Exception {
             column: "xai gateway",
             verbs: &[Verb::To, Verb::Meta, Verb::Link],
             faults: &["404"],
             outcome: no(5, "xai *", 1),
-            why: "the file is there, so the 404 says that this host does not speak the dialect",
+            why: "the file exists, so the 404 means that this host does not use the dialect",
         },
         Exception {
             column: "xai",
             verbs: &[Verb::Ls],
             faults: &["empty object"],
             outcome: ok(1),
-            why: "the gateway's JSON leaves out what is empty: this is its empty listing",
+            why: "the gateway's JSON omits empty fields, so this is an empty listing",
         },
         Exception {
             column: "xai",
             verbs: &[Verb::Skip],
             faults: &["empty object"],
-            outcome: cannot("an empty listing, as under `ls`: the file is sent, rightly"),
-            why: "the gateway's JSON leaves out what is empty",
+            outcome: cannot("an empty listing, as for `ls`, so the file is rightly sent"),
+            why: "the gateway's JSON omits empty fields",
         },
     ],
     wire: Ok(&WIRE),
@@ -204,7 +204,7 @@ pub const PLATFORM: Platform = Platform {
         Dialect { name: "auto", ..WIRE },
         Dialect {
             name: "auto",
-            replies: Some(Replies { page: more_after, cursor: Cursor::LastId, ..REPLIES }),
+            replies: Some(Replies { page: openai_page, cursor: Cursor::LastId, ..REPLIES }),
             ..WIRE
         },
         Dialect {

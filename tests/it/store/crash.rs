@@ -92,7 +92,7 @@ fn say(line: &str) {
 }
 
 /// Announces the place and waits to be killed.
-fn wait_for_the_end() -> ! {
+fn wait_to_be_killed() -> ! {
     say("here");
     let _ = stdin().read(&mut [0]);
     unreachable!("nothing is ever written to this process")
@@ -110,7 +110,7 @@ fn is_the_place(place: Place) -> bool {
 fn observer(failpoint: Failpoint) {
     let number = FAILPOINTS.iter().position(|other| *other == failpoint).unwrap();
     if is_the_place(Place::Failpoint(number)) {
-        wait_for_the_end();
+        wait_to_be_killed();
     }
 }
 
@@ -150,7 +150,7 @@ fn change(store: &Store, id: &str, how: &str, random: &mut Random) {
     let mut incoming = store.receive().unwrap();
     if is_the_place(Place::Byte) {
         incoming.write_all(&content[..random.below(content.len() + 1)]).unwrap();
-        wait_for_the_end();
+        wait_to_be_killed();
     }
     incoming.write_all(&content).unwrap();
     let blob = incoming.finish().unwrap();
@@ -166,7 +166,7 @@ fn change(store: &Store, id: &str, how: &str, random: &mut Random) {
 type May = Vec<Option<String>>;
 
 /// Processes a line of the child's output.
-fn hear(line: &str, files: &mut BTreeMap<String, May>) {
+fn process_line(line: &str, files: &mut BTreeMap<String, May>) {
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
         ["put", id, sha256] => {
@@ -189,20 +189,20 @@ fn kill_one(root: &Path, place: Place, random: &mut Random, files: &mut BTreeMap
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut left = if place == Place::Anywhere { 1 + random.below(20) } else { usize::MAX };
     for line in lines.by_ref() {
-        hear(&line, files);
+        process_line(&line, files);
         left -= usize::from(!line.is_empty());
         if line == "here" || left == 0 {
             break;
         }
     }
     if place == Place::Anywhere {
-        // Not a wait for a condition: the child proceeds meanwhile, and this time decides how far.
+        // A random delay, not a wait for a condition: it determines how far the child gets.
         thread::sleep(Duration::from_micros(random.below(5000) as u64));
     }
     child.kill().unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), None, "the child exited: {status}");
-    lines.for_each(|line| hear(&line, files));
+    lines.for_each(|line| process_line(&line, files));
 }
 
 /// Checks the store as the next process finds it, and resolves changes that were in progress.

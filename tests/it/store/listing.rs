@@ -118,7 +118,7 @@ fn names_ids_and_times_are_looked_up_by_index() {
 }
 
 #[test]
-fn the_filter_decides_what_sql_cannot() {
+fn the_filter_evaluates_conditions_that_sql_cannot() {
     let home = tempfile::tempdir().unwrap();
     let store = open_unsynced(home.path());
     seed(&store, 200);

@@ -170,7 +170,7 @@ fn without_frames(screen: &[u8]) -> Vec<u8> {
     lines.flat_map(|line| &line[ends(line).map_or(0, |at| at + erase.len())..]).copied().collect()
 }
 
-/// The output without escape sequences for colours and cursor movement. Further output only appends to it: an
+/// The output without escape sequences for colors and cursor movement. Further output only appends to it: an
 /// incomplete sequence ends it.
 fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);

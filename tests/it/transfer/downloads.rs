@@ -81,7 +81,7 @@ async fn after_any_fault_the_download_resumes_at_its_byte_and_completes() {
 #[tokio::test]
 async fn another_run_resumes_unless_the_file_has_changed() {
     let (platform, provider, file) =
-        on(Platform::stating_checksums(&["cut=600000 GET **/content nth=1", "cut GET **/content times=3"]))
+        on(Platform::with_checksums(&["cut=600000 GET **/content nth=1", "cut GET **/content times=3"]))
             .await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.bin");
@@ -113,7 +113,7 @@ async fn modified_parts_are_not_resumed() {
         ("emptied", |part, _| fs::write(part, "").unwrap(), 0),
         ("note torn", |_, note| change(note, |bytes| bytes.truncate(40)), 0),
     ];
-    for (start, (what, change, kept)) in [Platform::start, Platform::stating_checksums]
+    for (start, (what, change, kept)) in [Platform::start, Platform::with_checksums]
         .into_iter()
         .flat_map(|start| changes.map(|change| (start, change)))
     {
@@ -219,7 +219,7 @@ fn snapshot(path: &Path) -> Vec<(String, Vec<u8>)> {
 #[tokio::test]
 async fn wrong_bytes_are_not_kept() {
     let (platform, provider, file) =
-        on(Platform::stating_checksums(&["wrong-bytes=1234567 GET **/content"])).await;
+        on(Platform::with_checksums(&["wrong-bytes=1234567 GET **/content"])).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.bin");
     let error = get(&provider, &file, &path, OPTIONS).await.unwrap_err();

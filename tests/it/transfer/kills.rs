@@ -92,7 +92,7 @@ fn upload_survives(kills: usize) {
 
 fn download_survives(kills: usize) {
     let mut moments = Moments(u64::from(std::process::id()) + 1);
-    let platform = Platform::stating_checksums(&["drip=3000000 GET **/content"]);
+    let platform = Platform::with_checksums(&["drip=3000000 GET **/content"]);
     let env = platform.sandbox();
     let mut names = BTreeMap::new();
     for number in 0..FILES {
@@ -155,7 +155,7 @@ fn a_killed_download_is_resumed() {
     assert_eq!(env.files(), ["file", "out"]);
 }
 
-/// At any moment the target is the complete old file or the complete new one, with the old mode.
+/// At any time the target is either the complete old file or the complete new one, with the old mode.
 fn an_overwritten_file_survives(kills: usize) {
     use std::os::unix::fs::PermissionsExt as _;
 

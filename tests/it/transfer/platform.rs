@@ -49,8 +49,8 @@ impl Platform {
         Self::speaking("openai", faults)
     }
 
-    /// Speaks the older documented dialect of xAI: states BLAKE3.
-    pub fn stating_checksums(faults: &[&str]) -> Self {
+    /// Speaks the older documented dialect of xAI: BLAKE3 checksums.
+    pub fn with_checksums(faults: &[&str]) -> Self {
         Self::speaking("gateway", faults)
     }
 

@@ -108,7 +108,7 @@ fn a_failed_command_continues_and_a_successful_one_starts_over() {
 }
 
 #[test]
-fn skip_compares_with_earlier_uploads_where_the_platform_states_no_checksum() {
+fn skip_compares_with_earlier_uploads_on_a_platform_without_checksums() {
     let platform = Platform::start(&[]);
     let env = platform.sandbox();
     let path = env.work().join("a.txt");

@@ -36,17 +36,17 @@ fn file(seed: u64) -> NewFile {
 #[tokio::test]
 async fn after_any_fault_there_is_one_file_and_no_unnecessary_request() {
     for (fault, posts, whole) in [
-        // Certainly not carried out: sent again.
+        // Certainly not executed: sent again.
         ("reset POST times=1", 2, 1),
         ("refuse=503 POST times=1", 2, 1),
         ("429 POST times=1", 2, 1),
         ("429 POST times=1 retry-after=0", 2, 1),
         ("429 POST times=1 retry-after=date:0", 2, 1),
-        // Carried out without an answer: found, not sent again.
+        // Executed, but the response is lost: found, not sent again.
         ("lose POST times=1", 1, 1),
         ("truncate-json POST times=1", 1, 1),
         ("delay=3000 POST times=1", 1, 1),
-        // Not carried out, without an answer: looked up, not found, sent again.
+        // Not executed and without a response: looked up, not found, sent again.
         ("fail=500 POST times=1", 2, 2),
         ("fail=503 POST times=1", 2, 2),
         ("html=502 POST times=1", 2, 2),
@@ -68,7 +68,7 @@ async fn after_any_fault_there_is_one_file_and_no_unnecessary_request() {
 }
 
 #[tokio::test]
-async fn an_older_twin_is_not_mistaken_for_an_upload_without_an_answer() {
+async fn an_older_twin_is_not_mistaken_for_an_upload_with_a_lost_response() {
     let platform = Platform::start(&["lose POST nth=2", "fail=500 POST nth=2"]);
     let provider = platform.provider();
     let older = send(&provider, file(1)).await.unwrap().file;
@@ -83,8 +83,8 @@ async fn an_older_twin_is_not_mistaken_for_an_upload_without_an_answer() {
 }
 
 #[tokio::test]
-async fn a_stated_checksum_tells_twins_apart_within_a_second() {
-    let platform = Platform::stating_checksums(&["fail=500 POST nth=2"]);
+async fn a_reported_checksum_distinguishes_twins_within_a_second() {
+    let platform = Platform::with_checksums(&["fail=500 POST nth=2"]);
     let provider = platform.provider();
     send(&provider, file(1)).await.unwrap();
     let newer = send(&provider, file(2)).await.unwrap().file;
@@ -144,7 +144,7 @@ async fn an_upload_that_cannot_be_looked_up_is_not_sent_again() {
 
 #[tokio::test]
 async fn existing_files_are_skipped_replaced_or_refused() {
-    let platform = Platform::stating_checksums(&[]);
+    let platform = Platform::with_checksums(&[]);
     let provider = platform.provider();
     let first = send(&provider, file(1)).await.unwrap().file;
     let with = |if_exists| uploads(&provider, if_exists);

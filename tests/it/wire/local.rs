@@ -1,4 +1,4 @@
-//! The provider `local`: a platform that is a directory.
+//! The provider `local`, whose platform is a directory.
 
 use std::fs;
 use std::io::Write;
@@ -53,9 +53,9 @@ fn object(text: &str) -> Object {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<(u64, Vec<u8>)>);
+struct Recorder(Mutex<(u64, Vec<u8>)>);
 
-impl Progress for Heard {
+impl Progress for Recorder {
     fn at(&self, bytes: u64) {
         self.0.lock().unwrap().0 = bytes;
     }
@@ -68,7 +68,7 @@ impl Progress for Heard {
 }
 
 #[tokio::test]
-async fn a_file_goes_up_and_comes_down() {
+async fn a_file_is_uploaded_shown_downloaded_and_deleted() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let path = home.path().join("report.bin");
@@ -80,7 +80,7 @@ async fn a_file_goes_up_and_comes_down() {
         expires: Some(SignedDuration::from_hours(1)),
         ..from_path(path, 1_000_000)
     };
-    let heard = Arc::new(Heard::default());
+    let heard = Arc::new(Recorder::default());
     let progress: Arc<dyn Progress> = heard.clone();
     let file = local.upload(&new, progress).await.unwrap();
     let heard = heard.0.lock().unwrap().clone();
@@ -112,7 +112,7 @@ async fn a_file_goes_up_and_comes_down() {
 }
 
 #[tokio::test]
-async fn other_sources_are_read_too() {
+async fn other_sources_are_uploaded() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let mut spooled = tempfile::NamedTempFile::new().unwrap();
@@ -139,7 +139,7 @@ async fn a_source_that_changed_or_cannot_be_read_leaves_nothing() {
     }
     let missing = upload(local.as_ref(), from_path(home.path().join("none"), 1)).await.unwrap_err();
     assert_eq!(missing.kind(), Kind::NotFound);
-    // A directory opens and cannot be read.
+    // A directory can be opened but not read.
     let unreadable = upload(local.as_ref(), from_path(home.path().to_owned(), 1)).await.unwrap_err();
     assert_eq!(unreadable.kind(), Kind::Failed);
     assert!(local.list(&Query::default(), None).await.unwrap().files.is_empty());
@@ -162,14 +162,14 @@ impl Progress for Gate {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_stores_nothing() {
+async fn an_abandoned_upload_stores_nothing() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let (go_on, wait) = mpsc::channel();
     let gate = Arc::new(Gate { first: tokio::sync::Notify::new(), go_on: Mutex::new(wait) });
     let file = NewFile::from_bytes("a", "hello");
     tokio::select! {
-        _ = local.upload(&file, gate.clone()) => panic!("it is held up"),
+        _ = local.upload(&file, gate.clone()) => panic!("the upload must wait"),
         () = gate.first.notified() => {}
     }
     drop(go_on);
@@ -182,7 +182,7 @@ async fn an_upload_that_is_given_up_stores_nothing() {
     }
 }
 
-/// Begins `work`, and does `meanwhile` when its first bytes have been read. What comes of the work.
+/// Starts `work`, runs `meanwhile` after its first bytes have been read, and returns the result of `work`.
 async fn interrupted<T: Send + 'static>(
     work: impl AsyncFnOnce(Arc<dyn Progress>) -> T,
     meanwhile: impl AsyncFnOnce(),
@@ -209,7 +209,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
     let write_over = |bytes: &[u8]| {
         let mut file = fs::File::options().write(true).open(&path).unwrap();
         file.write_all(bytes).unwrap();
-        // As a later writer would leave it, however coarse the clock is.
+        // A later time even on file systems with coarse timestamps.
         file.set_modified(std::time::SystemTime::now() + Duration::from_secs(2)).unwrap();
     };
     let cut = || fs::File::options().write(true).open(&path).unwrap().set_len(400_000).unwrap();
@@ -229,7 +229,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
         assert_eq!(replaced.await.unwrap_err().to_string(), message);
     }
     assert_eq!(local.list(&Query::default(), None).await.unwrap().files, [old]);
-    // What takes the file's place or deletes it leaves what was opened as it was.
+    // Replacing or deleting the file does not change the content of the open one.
     let replace = || {
         fs::write(home.path().join("new"), "another").unwrap();
         fs::rename(home.path().join("new"), &path).unwrap();
@@ -247,7 +247,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_stored() {
 }
 
 #[tokio::test]
-async fn new_content_keeps_what_is_changed_while_it_comes() {
+async fn new_content_keeps_concurrent_changes_of_the_record() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let local = local.as_ref();
@@ -271,7 +271,7 @@ async fn new_content_keeps_what_is_changed_while_it_comes() {
 }
 
 #[tokio::test]
-async fn a_file_is_intact_while_its_content_is_what_was_stored() {
+async fn a_file_is_intact_until_its_content_is_modified_or_deleted() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let file = upload(local.as_ref(), NewFile::from_bytes("a", "hello")).await.unwrap();
@@ -288,7 +288,7 @@ async fn a_file_is_intact_while_its_content_is_what_was_stored() {
 }
 
 #[tokio::test]
-async fn a_download_starts_anywhere_but_in_other_content() {
+async fn a_download_can_start_at_any_byte_of_the_same_content() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let file = upload(local.as_ref(), NewFile::from_bytes("a", "0123456789")).await.unwrap();
@@ -310,7 +310,7 @@ async fn a_download_starts_anywhere_but_in_other_content() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_newest_first_or_as_asked() {
+async fn pages_are_sorted_newest_first_or_as_requested() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     for name in ["b", "c", "a", "d", "e"] {
@@ -330,7 +330,7 @@ async fn pages_follow_each_other_newest_first_or_as_asked() {
     };
     let sorted = |descending| Some(Sort { field: "name".into(), descending });
     let query = Query { page_size: Some(2), ..Query::default() };
-    // They have the same time: the last one made is the newest all the same.
+    // All have the same time, but the last one created counts as the newest.
     assert_eq!(names(&query).await, "edacb");
     assert_eq!(names(&Query { sort: sorted(false), ..query.clone() }).await, "abcde");
     assert_eq!(names(&Query { sort: sorted(true), ..query.clone() }).await, "edcba");
@@ -346,7 +346,7 @@ async fn pages_follow_each_other_newest_first_or_as_asked() {
 }
 
 #[tokio::test]
-async fn a_record_changes_and_content_is_replaced_under_its_id() {
+async fn a_record_and_its_content_can_be_changed_under_the_same_id() {
     let home = tempfile::tempdir().unwrap();
     let local = open(home.path(), &[]);
     let new = NewFile { metadata: object(r#"{"a": 1, "b": 2}"#), ..NewFile::from_bytes("a.txt", "old") };
@@ -430,7 +430,7 @@ async fn a_served_store_signs_its_links() {
 }
 
 #[test]
-fn a_serve_address_must_be_one() {
+fn a_serve_address_must_be_a_url() {
     let home = tempfile::tempdir().unwrap();
     let open = |dialect: &str, set: &[(&str, &str)]| {
         try_open(home.path(), dialect, set).map(|local| local.capabilities().link.unwrap().list)

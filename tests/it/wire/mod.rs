@@ -1,4 +1,4 @@
-//! Every platform over a socket: what the provider sends, byte for byte, and what it makes of each reply.
+//! Every platform over a socket: the requests of the provider, byte for byte, and its handling of each response.
 
 mod activeloop;
 mod llamacloud;

@@ -26,12 +26,12 @@ pub fn check(world: &World, cases: &[Case]) {
 fn run(world: &World, case: &Case, more: &[&str]) -> Run {
     world.reset(case.changes());
     let run = world.env.haul(case.arguments.iter().chain(more));
-    ends_as_it_should(case, &run);
+    exits_as_expected(case, &run);
     run
 }
 
 #[track_caller]
-fn ends_as_it_should(case: &Case, run: &Run) {
+fn exits_as_expected(case: &Case, run: &Run) {
     assert_eq!(run.status, case.status, "{:?}\n{run}", case.arguments);
     shows_nothing_unsafe(case, &run.stderr(), run);
 }
@@ -46,9 +46,9 @@ fn typed(case: &Case, world: &World) -> std::process::Command {
 /// Data on a terminal, messages in a pipe.
 fn on_a_terminal(world: &World, case: &Case, columns: u16) {
     let run = world.env.terminal_of(typed(case, world), columns, "", On::Out);
-    ends_as_it_should(case, &run);
+    exits_as_expected(case, &run);
     shows_nothing_unsafe(case, &run.stdout(), &run);
-    let screen = without_colour(&run.stdout());
+    let screen = without_color(&run.stdout());
     // `info` prints no table.
     let is_table = case.arguments[0] != "info" && case.shape != "datasheet";
     if is_table {
@@ -66,7 +66,7 @@ fn on_a_screen(world: &World, case: &Case) {
     // Progress bars contain control sequences by design.
     command.args(["--progress", "never"]);
     let run = world.env.terminal_of(command, 80, "", On::All);
-    ends_as_it_should(case, &run);
+    exits_as_expected(case, &run);
     shows_nothing_unsafe(case, &run.stdout(), &run);
     if case.status != 0 {
         assert!(run.stdout().contains("error:"), "{:?}\n{run}", case.arguments);
@@ -169,11 +169,11 @@ fn shows_nothing_unsafe(case: &Case, text: &str, run: &Run) {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
-    assert!(!without_colour(text).contains(steers), "{:?}\n{run}", case.arguments);
+    assert!(!without_color(text).contains(steers), "{:?}\n{run}", case.arguments);
 }
 
-/// The text without colour sequences. Other escape sequences stay.
-pub fn without_colour(text: &str) -> String {
+/// The text without color sequences. Other escape sequences stay.
+pub fn without_color(text: &str) -> String {
     let mut plain = String::new();
     let mut parts = text.split("\u{1b}[");
     plain.extend(parts.next());

@@ -78,7 +78,7 @@ fn a_request_selects_its_dialect() {
 }
 
 #[test]
-fn every_answer_has_the_server_s_headers() {
+fn every_response_has_the_headers_of_the_server() {
     let server = dialect("magnetar");
     let before = jiff::Timestamp::now().as_second();
     for path in ["/metorial/files", "/metorial/files/fil_x", "/metorial/nowhere", "/metorial/ping"] {

@@ -1,4 +1,4 @@
-//! Activeloop over a socket: what is sent, byte for byte, and what is made of every reply that the contract shows.
+//! Activeloop over a socket: the requests, byte for byte, and every response in the contract.
 
 use crate::support::clock_at;
 use crate::support::connection::Profile;
@@ -21,13 +21,13 @@ const LIST: &str = include_str!("list.json");
 const DELETED: &str = include_str!("delete.json");
 
 fn try_open(server: &Server, token: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>, Error> {
-    let activeloop = find("activeloop").expect("it is registered");
+    let activeloop = find("activeloop").expect("a registered provider");
     let clock = clock_at(1_755_000_000);
     Profile { token: Some(token), set, clock, ..Profile::new(activeloop, &server.url) }.open()
 }
 
 fn open(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
-    try_open(server, TOKEN, set).expect("it opens")
+    try_open(server, TOKEN, set).expect("a provider")
 }
 
 fn serve(replies: &[&str]) -> Server {
@@ -47,7 +47,7 @@ fn hello() -> NewFile {
     NewFile { content_type: "text/plain".into(), ..NewFile::from_bytes("hello.txt", "Hello, world!") }
 }
 
-/// A file of the test's id with this metadata.
+/// A file with the id of the tests and this metadata.
 fn with(metadata: &Value) -> String {
     json!({ "id": "a1ae", "object": "file", "metadata": metadata }).to_string()
 }
@@ -68,7 +68,7 @@ async fn a_base_url_with_a_slash_and_a_token_with_its_prefix_are_the_same() {
 // Section 2: the file object.
 
 #[tokio::test]
-async fn the_documented_file_is_read() {
+async fn the_documented_file_is_parsed() {
     let server = serve(&[FILE]);
     let file = open(&server, DEFAULT).stat(&id()).await.unwrap();
     assert_eq!(server.lines(), ["GET /files/a1ae?workspace=default"]);
@@ -94,7 +94,7 @@ async fn the_documented_file_is_read() {
 }
 
 #[tokio::test]
-async fn loose_files_are_read() {
+async fn lenient_file_objects_are_parsed() {
     let loose = r#"{"id":"f","bytes":"5","created_at":"1752000000","filename":null,"purpose":null,
         "status":"reticulating","status_details":null,"expires_at":null,"metadata":"{\"a\":1}","new":[1]}"#;
     let server = serve(&[loose, r#"{"id":"f","metadata":[1]}"#, r#"{"id":"f"}"#]);
@@ -113,17 +113,17 @@ async fn loose_files_are_read() {
 // Section 3.1: upload.
 
 #[tokio::test]
-async fn an_upload_with_everything_is_the_captured_one() {
+async fn an_upload_with_all_fields_equals_the_captured_request() {
     let server = serve(&[FILE]);
     let file = NewFile { metadata: object(json!({ "author": "hegel" })), ..hello() };
     let set = [("workspace", "default"), ("instructions", "extract dates")];
     open(&server, &set).upload(&file, silent()).await.unwrap();
-    // The captured client put a space into its JSON, so its body was one longer.
+    // The captured client inserted a space into its JSON, so its body was one byte longer.
     server.only().assert_is(include_str!("upload-all.http"));
 }
 
 #[tokio::test]
-async fn a_name_goes_as_utf_8_with_its_quotes_encoded() {
+async fn names_are_sent_as_utf_8_with_encoded_quotes() {
     let server = serve(&[FILE]);
     let file =
         NewFile {
@@ -134,7 +134,7 @@ async fn a_name_goes_as_utf_8_with_its_quotes_encoded() {
 }
 
 #[tokio::test]
-async fn several_files_go_in_one_request_and_come_back_in_any_shape() {
+async fn several_files_are_sent_in_one_request_and_returned_in_any_shape() {
     let metadata = object(json!({ "author": "hegel" }));
     let files = [
         NewFile { metadata: metadata.clone(), ..hello() },
@@ -145,7 +145,7 @@ async fn several_files_go_in_one_request_and_come_back_in_any_shape() {
         let server = serve(&[&reply]);
         let uploaded = open(&server, &[]).upload_together(&files, &[silent(), silent()]).await.unwrap();
         let ids: Vec<&str> = uploaded.iter().map(|file| file.id.as_str()).collect();
-        assert_eq!(ids, ["1", "2"], "in the order in which they were sent");
+        assert_eq!(ids, ["1", "2"], "in the order of the request");
         server.only().assert_is(include_str!("upload-two.http"));
     }
     let server = serve(&[r#"{"id":"1"}"#]);
@@ -154,7 +154,7 @@ async fn several_files_go_in_one_request_and_come_back_in_any_shape() {
 }
 
 #[tokio::test]
-async fn one_file_comes_back_as_an_object_an_array_or_a_list() {
+async fn a_single_file_is_returned_as_an_object_an_array_or_a_list() {
     for reply in [r#"{"id":"1"}"#, r#"[{"id":"1"}]"#, r#"{"object":"list","data":[{"id":"1"}]}"#] {
         let server = serve(&[reply]);
         let uploaded = open(&server, &[]).upload(&hello(), silent()).await.unwrap();
@@ -168,7 +168,7 @@ async fn one_file_comes_back_as_an_object_an_array_or_a_list() {
 }
 
 #[tokio::test]
-async fn files_that_differ_in_what_they_share_are_not_sent_together() {
+async fn files_with_different_shared_fields_are_not_sent_together() {
     let server = serve(&[]);
     let files = [hello(), NewFile { purpose: Some("evals".into()), ..hello() }];
     let error = open(&server, &[]).upload_together(&files, &[silent(), silent()]).await.unwrap_err();
@@ -190,7 +190,7 @@ async fn target_of(set: &[(&str, &str)], query: Query, cursor: Option<&str>) -> 
 }
 
 #[tokio::test]
-async fn a_listing_is_the_captured_one_with_spaces_as_rfc_3986_has_them() {
+async fn a_listing_equals_the_captured_request_with_spaces_encoded_by_rfc_3986() {
     let sort = Some(Sort { field: "created_at".into(), descending: true });
     let query = Query {
         sort,
@@ -211,7 +211,7 @@ async fn a_listing_is_the_captured_one_with_spaces_as_rfc_3986_has_them() {
 }
 
 #[tokio::test]
-async fn a_filter_goes_along_where_it_cannot_lose_a_file() {
+async fn a_filter_is_sent_if_it_cannot_lose_a_file() {
     for (ours, theirs) in [
         (r#"metadata.a = "it's""#, Some(r#"metadata.a == "it's""#)),
         ("metadata.a = x OR metadata.b = y", Some("(metadata.a == 'x' or metadata.b == 'y')")),
@@ -238,27 +238,23 @@ async fn a_filter_goes_along_where_it_cannot_lose_a_file() {
 }
 
 #[tokio::test]
-async fn a_listing_ends_where_the_platform_says_or_a_page_is_short() {
+async fn a_listing_ends_if_the_platform_says_so_or_a_page_is_short() {
     let two = Query { page_size: Some(2), ..Query::default() };
     let next = async |reply: &str, cursor: Option<&str>| {
         let server = serve(&[reply]);
         open(&server, &[]).list(&two, cursor).await.unwrap().next
     };
-    assert_eq!(next(LIST, None).await.as_deref(), Some(LAST), "short, but it says that there is more");
+    assert_eq!(next(LIST, None).await.as_deref(), Some(LAST), "a short page that announces another one");
     let page = r#"{"data":[{"id":"a"},{"id":"b"}]}"#;
-    assert_eq!(next(page, None).await.as_deref(), Some("b"), "a full page that says nothing");
-    assert_eq!(next(r#"{"data":[{"id":"a"}]}"#, None).await, None, "a short one");
+    assert_eq!(next(page, None).await.as_deref(), Some("b"), "a full page without `has_more`");
+    assert_eq!(next(r#"{"data":[{"id":"a"}]}"#, None).await, None, "a short page");
     assert_eq!(next(r#"{"data":[{"id":"a"},{"id":"b"}],"has_more":false}"#, None).await, None);
     let empty = r#"{"data":[],"has_more":true,"last_id":"x"}"#;
-    assert_eq!(
-        next(empty, None).await.as_deref(),
-        Some("x"),
-        "an empty page that says where the next one starts"
-    );
+    assert_eq!(next(empty, None).await.as_deref(), Some("x"), "an empty page with a cursor");
     assert_eq!(
         next(page, Some("b")).await.as_deref(),
         Some("b"),
-        "the page just had: the listing refuses it"
+        "the same cursor again, which the listing refuses"
     );
     assert_eq!(next(r#"{"object":"list","data":null}"#, None).await, None);
     let server = serve(&[r#"{"data":[],"has_more":true}"#]);
@@ -269,7 +265,7 @@ async fn a_listing_ends_where_the_platform_says_or_a_page_is_short() {
 // Sections 3.3 to 3.5: retrieve, delete, content.
 
 #[tokio::test]
-async fn a_delete_is_believed_unless_the_answer_denies_it() {
+async fn a_deletion_succeeds_unless_the_response_denies_it() {
     for body in [DELETED, "{}", "", "null"] {
         let server = serve(&[body]);
         open(&server, DEFAULT).delete(&id()).await.unwrap();
@@ -280,14 +276,14 @@ async fn a_delete_is_believed_unless_the_answer_denies_it() {
 }
 
 #[tokio::test]
-async fn content_follows_a_redirect_and_leaves_the_token_behind() {
+async fn content_follows_a_redirect_without_the_token() {
     let storage = Server::start([Answer::new(200, "Hello, world!")]);
     let redirect = Answer::new(307, "").header("Location", storage.at("/o?sig=1"));
     let server = Server::start([redirect]);
     let set = [("workspace", "default"), ("org_id", "org_1")];
     let range = Some(Range { from: 3, ..Range::default() });
     let content = open(&server, &set).download(&id(), range).await.unwrap();
-    assert_eq!(content.start, 0, "a range that is ignored starts at nought");
+    assert_eq!(content.start, 0, "an ignored range starts at zero");
     assert_eq!(content.stream.try_collect::<Vec<_>>().await.unwrap().concat(), b"Hello, world!");
     assert_eq!(server.lines(), ["GET /files/a1ae/content?workspace=default"]);
     assert_eq!(server.only().header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
@@ -303,25 +299,25 @@ fn set(metadata: Value) -> Patch {
 }
 
 #[tokio::test]
-async fn a_change_of_metadata_is_the_captured_one() {
+async fn a_metadata_change_equals_the_captured_request() {
     let answer = with(&json!({ "author": "kant", "year": 1781 }));
     let server = serve(&[&with(&json!({ "author": "hegel" })), &answer]);
     let patch = set(json!({ "author": "kant", "instructions": "add year" }));
     let file = open(&server, DEFAULT).annotate(&id(), &patch).await.unwrap();
-    assert_eq!(file.metadata, object(json!({ "author": "kant", "year": 1781 })), "as it answers");
+    assert_eq!(file.metadata, object(json!({ "author": "kant", "year": 1781 })), "as in the response");
     assert_eq!(server.lines()[0], "GET /files/a1ae?workspace=default");
     server.requests()[1].assert_is(include_str!("metadata.http"));
 }
 
 #[tokio::test]
-async fn keys_that_are_not_named_are_sent_along() {
+async fn unchanged_keys_are_sent_with_the_change() {
     let server = serve(&[&with(&json!({ "a": 1 })), &with(&json!({ "a": 1, "b": 2 }))]);
     open(&server, &[]).annotate(&id(), &set(json!({ "b": 2 }))).await.unwrap();
     assert_eq!(server.requests()[1].text(), r#"{"a":1,"b":2}"#);
 }
 
 #[tokio::test]
-async fn an_answer_without_the_file_is_looked_up() {
+async fn after_a_response_without_the_file_it_is_requested() {
     for answer in ["", "null", "{}", r#"{"a":1}"#, r#"{"id":"another"}"#] {
         let server = serve(&[&with(&json!({})), answer, &with(&json!({ "a": 1 }))]);
         let file = open(&server, &[]).annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap();
@@ -331,7 +327,7 @@ async fn an_answer_without_the_file_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_key_that_stays_is_told() {
+async fn a_key_that_was_not_removed_is_reported() {
     let patch = Patch { unset: vec!["a".into()], ..Patch::default() };
     let server = serve(&[&with(&json!({ "a": 1, "b": 2 })), &with(&json!({ "a": 1, "b": 2 }))]);
     let error = open(&server, &[]).annotate(&id(), &patch).await.unwrap_err();
@@ -350,7 +346,7 @@ async fn a_key_that_stays_is_told() {
 }
 
 #[tokio::test]
-async fn another_verb_is_learnt_once() {
+async fn another_method_is_learned_once() {
     let refused = Answer::new(405, r#"{"detail":"Method Not Allowed"}"#).header("Allow", "GET, PATCH");
     let file = || Answer::json(with(&json!({})));
     let server = Server::start([file(), refused, file(), file(), file()]);
@@ -362,7 +358,7 @@ async fn another_verb_is_learnt_once() {
 }
 
 #[tokio::test]
-async fn a_verb_can_be_given_and_no_verb_is_a_refusal() {
+async fn a_method_can_be_set_and_a_missing_method_is_an_error() {
     let server = serve(&[&with(&json!({})), &with(&json!({}))]);
     open(&server, &[("metadata_method", "post")]).annotate(&id(), &set(json!({ "a": 1 }))).await.unwrap();
     assert_eq!(server.requests()[1].method, "POST");
@@ -378,7 +374,7 @@ async fn a_verb_can_be_given_and_no_verb_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_refused() {
+async fn unsupported_operations_are_refused() {
     let server = serve(&[]);
     let activeloop = open(&server, &[]);
     let rename = Patch { name: Some("n".into()), ..Patch::default() };
@@ -396,7 +392,7 @@ async fn what_does_not_exist_is_refused() {
 // Section 5: errors.
 
 #[tokio::test]
-async fn every_error_shape_gives_its_sentence_and_kind() {
+async fn every_error_shape_yields_its_message_and_kind() {
     let text = include_str!("errors.txt");
     let lines: Vec<&str> = text.lines().collect();
     for pair in lines.chunks_exact(2) {
@@ -411,7 +407,7 @@ async fn every_error_shape_gives_its_sentence_and_kind() {
 }
 
 #[tokio::test]
-async fn nonsense_is_a_clear_error() {
+async fn an_invalid_response_is_a_platform_error() {
     for body in ["<html>", "", r#"{"data":[{"id":"f"#, "[]", "7", r#"{"data":[{"id":""}]}"#, "null"] {
         let server = serve(&[body, body]);
         let activeloop = open(&server, &[]);

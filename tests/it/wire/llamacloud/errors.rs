@@ -1,4 +1,4 @@
-//! Every shape of error that the contract has, through a whole request.
+//! Every error format in the contract, as the response to a request.
 
 use haul::providers::Query;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ struct Case {
 }
 
 #[tokio::test]
-async fn every_error_has_its_kind_and_the_platforms_words() {
+async fn every_error_has_its_kind_and_the_message_of_the_platform() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("replies/errors.json")).unwrap();
     for case in cases {
         let kind = case.content_type.as_deref().unwrap_or("application/json");

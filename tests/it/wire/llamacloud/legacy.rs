@@ -18,7 +18,7 @@ fn open(server: &Server, set: &[(&str, &str)]) -> Result<Box<dyn Provider>> {
 }
 
 #[tokio::test]
-async fn a_legacy_list_is_a_bare_array_of_everything() {
+async fn a_legacy_listing_is_a_bare_array_of_all_files() {
     let server = Server::start([reply(200, &format!("[{LONG},{LONG}]")), reply(200, r#"{"items":[]}"#)]);
     let provider = open(&server, &[("project_id", "p")]).unwrap();
     let page = provider.list(&Query { limit: Some(1), ..Query::default() }, None).await.unwrap();
@@ -28,7 +28,7 @@ async fn a_legacy_list_is_a_bare_array_of_everything() {
 }
 
 #[tokio::test]
-async fn one_legacy_file_is_read_fetched_and_deleted_as_captured() {
+async fn a_legacy_file_is_shown_downloaded_and_deleted_as_captured() {
     let store = Server::start([text(200, "", "hello world")]);
     let server = Server::start([reply(200, LONG), presigned(&store), text(204, "", ""), reply(404, "{}")]);
     let provider = open(&server, &[]).unwrap();
@@ -36,7 +36,7 @@ async fn one_legacy_file_is_read_fetched_and_deleted_as_captured() {
     assert_eq!(file.created_at, Some("2026-11-20T08:00:00Z".parse().unwrap()));
     assert_eq!(all(provider.download(&ID.into(), None).await.unwrap()).await, b"hello world");
     provider.delete(&ID.into()).await.unwrap();
-    // The legacy route for one file is as old as its list: nothing else is asked.
+    // The legacy route for one file is as old as the listing, so the listing is not requested.
     assert_eq!(provider.stat(&ID.into()).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(
         server.lines(),
@@ -51,7 +51,7 @@ async fn one_legacy_file_is_read_fetched_and_deleted_as_captured() {
 }
 
 #[tokio::test]
-async fn a_legacy_upload_is_what_the_official_client_sent() {
+async fn a_legacy_upload_equals_that_of_the_official_client() {
     let server = Server::start([reply(200, LONG), lost(), reply(200, r#"{"items":[]}"#)]);
     let set = [
         ("project_id", "99999999-2222-4333-8444-555555555555"),
@@ -70,7 +70,7 @@ async fn a_legacy_upload_is_what_the_official_client_sent() {
 }
 
 #[test]
-fn what_only_the_beta_endpoints_have_is_refused() {
+fn features_of_only_the_beta_endpoints_are_refused() {
     let server = Server::start([lost()]);
     for setting in [("via", "query"), ("expand", "download_url"), ("only_manually_uploaded", "true")] {
         let error = open(&server, &[setting]).err().unwrap();
@@ -82,7 +82,7 @@ fn what_only_the_beta_endpoints_have_is_refused() {
 }
 
 #[test]
-fn both_dialects_claim_the_same_verbs() {
+fn both_dialects_support_the_same_verbs() {
     let [beta, legacy] = find("llamacloud").unwrap().dialects else { panic!("two dialects") };
     for op in haul::providers::Op::ALL {
         assert_eq!(supports(beta.can, op), supports(legacy.can, op), "{op:?}");
@@ -90,7 +90,7 @@ fn both_dialects_claim_the_same_verbs() {
 }
 
 #[tokio::test]
-async fn the_token_goes_to_another_region_of_the_platform_and_nowhere_else() {
+async fn the_token_is_sent_to_another_region_of_the_platform_and_no_other_host() {
     let (home, region) = (Server::start([lost()]), Server::start([reply(200, "{}"), reply(200, "{}")]));
     let http = Client::new(profile(&home, &[]).config());
     http.send(&Request::get(region.url.clone())).await.unwrap();

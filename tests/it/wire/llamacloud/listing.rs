@@ -22,7 +22,7 @@ fn by(field: &str, descending: bool) -> Sort {
     Sort { field: field.into(), descending }
 }
 
-/// The targets that a query asks for, page by page, with the settings.
+/// The request targets of a query with these settings.
 async fn targets(query: &Query, cursor: Option<&str>, set: &[(&str, &str)]) -> Vec<String> {
     let server = Server::start([reply(200, EMPTY)]);
     open_with(&server, set).list(query, cursor).await.unwrap();
@@ -30,7 +30,7 @@ async fn targets(query: &Query, cursor: Option<&str>, set: &[(&str, &str)]) -> V
 }
 
 #[tokio::test]
-async fn the_list_is_asked_for_as_the_official_client_does() {
+async fn a_listing_equals_that_of_the_official_client() {
     let query = Query {
         sort: Some(by("created_at", true)),
         page_size: Some(2),
@@ -45,7 +45,7 @@ async fn the_list_is_asked_for_as_the_official_client_does() {
 }
 
 #[tokio::test]
-async fn a_page_says_where_the_next_one_starts() {
+async fn a_page_contains_the_token_of_the_next_one() {
     let page = |token: &str| {
         let short = include_str!("replies/short.json");
         reply(200, &format!(r#"{{"items":[{short}],"total_size":null{token}}}"#))
@@ -68,7 +68,7 @@ async fn a_page_says_where_the_next_one_starts() {
 }
 
 #[tokio::test]
-async fn the_scope_is_in_the_query_of_a_list() {
+async fn the_scope_is_in_the_query_of_a_listing() {
     let set = [("project_id", "p"), ("organization_id", "o o")];
     let lines = targets(&Query::default(), None, &set).await;
     assert_eq!(lines, ["GET /api/v1/beta/files?page_size=1000&organization_id=o%20o&project_id=p"]);
@@ -88,7 +88,7 @@ async fn exact_filters_are_pushed_down() {
 }
 
 #[tokio::test]
-async fn only_orders_that_every_server_takes_are_sent() {
+async fn only_orders_that_every_server_accepts_are_sent() {
     for (field, descending, sent) in [
         ("name", false, "order_by=name&"),
         ("name", true, ""),
@@ -106,7 +106,7 @@ async fn only_orders_that_every_server_takes_are_sent() {
 }
 
 #[tokio::test]
-async fn the_deprecated_query_is_asked_as_captured() {
+async fn the_deprecated_query_equals_the_captured_request() {
     let server = Server::start([reply(200, EMPTY), reply(200, EMPTY)]);
     let provider = open_with(&server, &[("via", "query")]);
     let query =
@@ -119,7 +119,7 @@ async fn the_deprecated_query_is_asked_as_captured() {
 }
 
 #[tokio::test]
-async fn a_filter_on_the_data_source_takes_the_query_by_itself_and_survives_the_second_look() {
+async fn a_filter_on_the_data_source_uses_the_query_and_is_not_evaluated_again() {
     let short = include_str!("replies/short.json");
     let server = Server::start([
         reply(200, &format!(r#"{{"items":[{short}]}}"#)),
@@ -130,7 +130,7 @@ async fn a_filter_on_the_data_source_takes_the_query_by_itself_and_survives_the_
     let parse = |text| Filter::parse_with(text, jiff::Timestamp::UNIX_EPOCH, &["data_source_id"]).unwrap();
     let query = Query { filter: Some(parse("data_source_id = d-1 AND name:inv")), ..Query::default() };
     let page = open_with(&server, &scope).list(&query, None).await.unwrap();
-    // The short object does not have the field, which must not make the caller throw the file away.
+    // The short object lacks the field, but the caller must not discard the file because of that.
     for text in ["data_source_id = d-1 AND name:inv", "extra.data_source_id = \"d-1\""] {
         assert!(parse(text).matches(&page.files[0]), "{text}");
     }
@@ -152,7 +152,7 @@ async fn a_filter_on_the_data_source_takes_the_query_by_itself_and_survives_the_
 }
 
 #[tokio::test]
-async fn a_list_that_is_none_is_a_clear_error() {
+async fn an_invalid_listing_is_a_platform_error() {
     for body in
         ["", "{}", r#"{"items":[{"id":"a"#, "<html>hello</html>", r#"{"items":[{"name":"no id"}]}"#, "[]"]
     {
@@ -163,13 +163,13 @@ async fn a_list_that_is_none_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn what_no_route_understands_is_wrong_usage() {
+async fn settings_that_no_route_supports_are_usage_errors() {
     let server = Server::start([reply(200, EMPTY)]);
     let error = profile(&server, &[("via", "pigeon")]).open().err().unwrap();
     assert_eq!(error.kind(), Kind::Usage);
     let provider = open_with(&server, &[("only_manually_uploaded", "yes")]);
     assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);
-    // The query has no place for it, and nothing asked for is dropped.
+    // The query does not support this setting, and settings are not ignored.
     let provider = open_with(&server, &[("via", "query"), ("expand", "download_url")]);
     assert_eq!(provider.list(&Query::default(), None).await.unwrap_err().kind(), Kind::Usage);
     assert!(server.lines().is_empty());

@@ -1,6 +1,6 @@
-//! LlamaCloud on the wire: requests compared with captured ones, and every reply that its contract has.
+//! LlamaCloud on the wire: requests compared with captured ones, and every response in its contract.
 
-// Helpers of a test may panic as the test may; the lint knows only functions that are marked as tests.
+// Test helpers may panic; the lint exempts only functions that are marked as tests.
 mod support;
 
 mod errors;

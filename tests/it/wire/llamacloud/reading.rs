@@ -19,7 +19,7 @@ fn id() -> FileId {
 }
 
 #[tokio::test]
-async fn the_short_object_is_translated() {
+async fn the_short_object_is_parsed() {
     let server = Server::start([reply(200, include_str!("replies/short.json"))]);
     let file = open_with(&server, &[("expand", "download_url")]).stat(&id()).await.unwrap();
     // The line as captured.
@@ -42,7 +42,7 @@ async fn the_short_object_is_translated() {
 }
 
 #[tokio::test]
-async fn the_long_object_is_translated_with_size_and_dates() {
+async fn the_long_object_is_parsed_with_size_and_dates() {
     let server = Server::start([reply(200, include_str!("replies/long.json"))]);
     let file = serde_json::to_value(open(&server).stat(&id()).await.unwrap()).unwrap();
     assert_eq!(file["size"], 11);
@@ -63,7 +63,7 @@ async fn the_long_object_is_translated_with_size_and_dates() {
 }
 
 #[tokio::test]
-async fn a_server_without_a_route_for_one_file_is_asked_for_its_list() {
+async fn on_a_server_without_a_route_for_one_file_the_listing_is_used() {
     for status in [404, 405] {
         let others = r#"{"id":"another","name":"n","project_id":"p"}"#;
         let found = format!(r#"{{"items":[{others},{{"id":"{ID}","name":"n","project_id":"p"}}]}}"#);
@@ -81,7 +81,7 @@ async fn a_server_without_a_route_for_one_file_is_asked_for_its_list() {
 }
 
 #[tokio::test]
-async fn an_unknown_id_stays_not_found_whatever_the_list_says() {
+async fn an_unknown_id_is_not_found_whatever_the_listing_returns() {
     let others = r#"{"items":[{"id":"another","name":"n","project_id":"p"}]}"#;
     let invalid = r#"{"detail":[{"loc":["query","file_ids",0],"msg":"not a uuid","type":"uuid_parsing"}]}"#;
     for status in [404, 405] {
@@ -91,13 +91,13 @@ async fn an_unknown_id_stays_not_found_whatever_the_list_says() {
             assert_eq!(error.kind(), Kind::NotFound, "{status} {listed} {body}: {error}");
         }
     }
-    // What keeps the list from answering is no proof that the file is not there.
+    // A failed listing does not prove that the file does not exist.
     let server = Server::start([reply(404, "{}"), reply(401, r#"{"detail":"Not authenticated"}"#)]);
     assert_eq!(open(&server).stat(&id()).await.unwrap_err().kind(), Kind::Auth);
 }
 
 #[tokio::test]
-async fn an_id_never_leaves_its_place_in_the_path() {
+async fn an_id_stays_one_segment_of_the_path() {
     let short = include_str!("replies/short.json");
     let server = Server::start([reply(200, short), reply(500, "{}")]);
     let provider = open(&server);
@@ -129,8 +129,8 @@ async fn a_download_fetches_a_presigned_url_without_the_token() {
 }
 
 #[tokio::test]
-async fn a_presigned_url_at_the_api_itself_goes_without_the_token_too() {
-    // Where one server is both, its store refuses a second credential all the same.
+async fn a_presigned_url_at_the_api_itself_is_also_fetched_without_the_token() {
+    // Even if one server is both, its object store refuses a second credential.
     let both = Server::new(|_, seen| {
         if !seen.line().contains("/content") {
             return text(200, "", "hello");
@@ -147,7 +147,7 @@ async fn a_presigned_url_at_the_api_itself_goes_without_the_token_too() {
 }
 
 #[tokio::test]
-async fn a_download_goes_on_in_the_middle() {
+async fn a_download_resumes_in_the_middle() {
     let partial = "HTTP/1.1 206 X\r\nContent-Range: bytes 6-10/11\r\nContent-Length: 5\r\nETag: \"e\"\r\nConnection: close\r\n\r\nworld";
     let store = Server::start([Answer::raw(partial)]);
     let api = Server::start([presigned(&store)]);
@@ -160,7 +160,7 @@ async fn a_download_goes_on_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_presigned_url_that_ended_is_made_once_more() {
+async fn an_expired_presigned_url_is_requested_once_more() {
     let expired = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
     let store = Server::start([text(403, "application/xml", expired), text(200, "", "hello")]);
     let api = Server::start([presigned(&store), presigned(&store)]);
@@ -170,14 +170,14 @@ async fn a_presigned_url_that_ended_is_made_once_more() {
     let store = Server::start([text(403, "application/xml", expired), text(403, "application/xml", expired)]);
     let api = Server::start([presigned(&store), presigned(&store)]);
     let error = open(&api).download(&id(), None).await.err().unwrap();
-    // Not a matter of the token: the store never saw it.
+    // Not an authentication error, because the object store does not receive the token.
     assert_eq!((error.kind(), error.status()), (Kind::Platform, Some(403)), "{error}");
     assert!(!format!("{error} {:?}", error.hints()).contains("auth login"), "{error}");
     assert_eq!(store.lines().len(), 2);
 }
 
 #[tokio::test]
-async fn a_download_that_the_api_refuses_is_a_matter_of_the_token() {
+async fn a_download_refused_by_the_api_is_an_authentication_error() {
     let api = Server::start([reply(403, r#"{"detail":"Project is disabled"}"#)]);
     let error = open(&api).download(&id(), None).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Auth, "{error}");
@@ -199,7 +199,7 @@ async fn a_download_by_form_posts_its_fields() {
     let form = String::from_utf8(seen.body.clone()).unwrap();
     assert!(form.contains("name=\"key\"\r\n\r\nk\r\n") && form.contains("name=\"n\"\r\n\r\n1\r\n"), "{form}");
     assert_eq!(seen.header("authorization"), None);
-    // A form cannot be given away as a link.
+    // A form cannot be used as a link.
     assert_eq!(provider.link(&id(), None).await.unwrap_err().kind(), Kind::Unsupported);
 }
 
@@ -220,7 +220,7 @@ async fn a_link_is_the_presigned_url() {
 }
 
 #[tokio::test]
-async fn a_presigned_url_that_is_none_is_a_clear_error() {
+async fn an_invalid_presigned_url_is_a_platform_error() {
     let relative = r#"{"url":"/bucket/key?sig=hidden","expires_at":"2026-11-21T10:15:00Z"}"#;
     let other = r#"{"url":"s3://bucket/key?sig=hidden","expires_at":null,"form_fields":null}"#;
     for body in ["", "{}", "null", "<html>", r#"{"url":"#, r#"{"url":17}"#, relative, other] {
@@ -232,7 +232,7 @@ async fn a_presigned_url_that_is_none_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_delete_has_no_body_on_either_side() {
+async fn a_deletion_has_neither_request_nor_response_body() {
     let server = Server::start([text(204, "", ""), reply(200, "null")]);
     let provider = open_with(&server, &[("project_id", "p")]);
     provider.delete(&id()).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_delete_has_no_body_on_either_side() {
 }
 
 #[tokio::test]
-async fn a_conflict_on_delete_is_told_and_final() {
+async fn a_conflict_during_a_deletion_is_reported_and_not_retried() {
     let conflict = reply(409, r#"{"detail":"Integrity constraint violated: name"}"#);
     let server = Server::start([conflict.clone(), conflict]);
     let policy = Policy { attempts: 3, ..Policy::default() };
@@ -251,5 +251,5 @@ async fn a_conflict_on_delete_is_told_and_final() {
     assert_eq!((error.kind(), error.status()), (Kind::Failed, Some(409)));
     assert!(error.to_string().contains("Integrity constraint violated: name"), "{error}");
     assert!(error.hints().iter().any(|hint| hint.contains("index")), "{:?}", error.hints());
-    assert_eq!(server.lines().len(), 1, "not sent again");
+    assert_eq!(server.lines().len(), 1, "not retried");
 }

@@ -1,4 +1,4 @@
-//! LlamaCloud as the tests open it, and the answers that it gives.
+//! The provider for LlamaCloud, and responses of its server.
 
 use futures_util::StreamExt;
 use haul::http::ContentStream;
@@ -10,43 +10,43 @@ use crate::support::server::{Answer, Server};
 /// The key in the captured requests.
 pub const TOKEN: &str = "llx-TESTKEY";
 
-/// A whole answer. An empty content type is left out.
+/// A complete response. An empty content type is omitted.
 pub fn text(status: u16, content_type: &str, body: &str) -> Answer {
     let answer = Answer::new(status, body);
     if content_type.is_empty() { answer } else { answer.header("Content-Type", content_type) }
 }
 
-/// A whole answer of JSON.
+/// A complete JSON response.
 pub fn json(status: u16, body: &str) -> Answer {
     Answer::json(body).with_status(status)
 }
 
-/// No answer: the connection is closed.
+/// No response: the connection is closed.
 pub fn lost() -> Answer {
     Answer::raw("")
 }
 
-/// A presigned URL at `server`, as the platform gives one.
+/// A response with a presigned URL at `server`.
 pub fn presigned(server: &Server) -> Answer {
     json(200, &include_str!("replies/presigned_url.json").replace("https://bucket.example", &server.origin()))
 }
 
-/// The profile of a server, with these values of `--set`.
+/// The profile for a server, with these values of `--set`.
 pub fn profile<'a>(server: &Server, set: &'a [(&'a str, &'a str)]) -> Profile<'a> {
     Profile { token: Some(TOKEN), set, ..Profile::new(find("llamacloud").unwrap(), &server.url) }
 }
 
-/// The provider against a server, with these values of `--set`.
+/// The provider for a server, with these values of `--set`.
 pub fn open_with(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
     profile(server, set).open().unwrap()
 }
 
-/// The provider against a server.
+/// The provider for a server.
 pub fn open(server: &Server) -> Box<dyn Provider> {
     open_with(server, &[])
 }
 
-/// The provider against a server in the legacy dialect, with these values of `--set`.
+/// The provider for a server in the legacy dialect, with these values of `--set`.
 pub fn open_legacy(server: &Server, set: &[(&str, &str)]) -> Box<dyn Provider> {
     Profile { dialect: "legacy", ..profile(server, set) }.open().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Filters on values that LlamaCloud does not state in its beta listings.
+//! Filters on fields that LlamaCloud's beta listings omit.
 
 use haul::model::File;
 use haul::providers::require_ages;
@@ -8,7 +8,7 @@ use crate::platforms::llamacloud::{BETA, LEGACY};
 use crate::support::rig::Rig;
 
 #[test]
-fn a_dialect_that_states_it_takes_the_same_filter() {
+fn a_dialect_that_lists_the_field_accepts_the_same_filter() {
     let rig = Rig::new(BETA);
     rig.upload(&typed("kept.txt", "text/plain", 3)).unwrap();
     for (filter, found) in
@@ -23,16 +23,16 @@ fn a_dialect_that_states_it_takes_the_same_filter() {
 }
 
 #[test]
-fn what_the_platform_lists_by_itself_is_not_refused() {
+fn conditions_that_the_platform_evaluates_are_not_refused() {
     let rig = Rig::new(BETA);
     rig.put("a.txt", "x");
-    // The platform lists by this itself.
+    // The platform evaluates these options itself.
     assert_eq!(haul(&rig, &["ls", "--ids", "--sort", "created_at", "--reverse"]).lines().len(), 1);
     assert_eq!(haul(&rig, &["ls", "--ids", "--expiring", "24h"]).lines().len(), 0);
 }
 
 #[test]
-fn the_platform_is_believed_where_only_it_can_compare() {
+fn comparisons_of_the_platform_are_trusted_for_fields_that_it_does_not_list() {
     let source = "11111111-1111-4111-8111-111111111111";
     let rig = Rig::new(BETA);
     let file = rig.put("a.txt", "x");
@@ -49,13 +49,13 @@ fn the_platform_is_believed_where_only_it_can_compare() {
     ] {
         assert_eq!(names(&haul(&rig, &["ls", "--jsonl", "--filter", &filter]).files()), found, "{filter}");
     }
-    // Only one of two sources can be asked for.
+    // A request can contain only one source.
     let both = format!("data_source_id = {source} AND data_source_id = {}", source.replace('1', "2"));
     refused(&rig, &["rm", "--filter", &both, "--yes"], "data_source_id");
 }
 
 #[test]
-fn the_newest_is_not_guessed() {
+fn the_newest_file_is_not_guessed() {
     let rig = Rig::new(BETA);
     rig.put("same.txt", "1");
     rig.put("same.txt", "22");
@@ -71,13 +71,13 @@ fn the_newest_is_not_guessed() {
     let ran = haul(&rig, &["upload", "same.txt", "--if-exists", "replace"]);
     assert_eq!((ran.status, listed(&rig)), (2, 2), "{ran:?}");
     assert!(ran.stderr().contains("same.txt: 2 files have this name: "), "{}", ran.stderr());
-    // One alone is the newest.
+    // A single file is the newest.
     rig.put("one.txt", "1");
     assert_eq!(haul(&rig, &["info", "one.txt", "--latest", "--jsonl"]).files().len(), 1);
     let rig = Rig::new(LEGACY);
     let ids = ["1", "22"].map(|content| rig.put("same.txt", content).id);
     assert_eq!(haul(&rig, &["info", "same.txt", "--latest", "--jsonl"]).files()[0].id, ids[1]);
-    // Where the listing states it, a file may still lack it.
+    // In a dialect whose listings contain creation times, a file may still lack one.
     let lacking = [rig.stat(&ids[0]).unwrap(), File { id: ids[1].clone(), ..File::default() }];
     let error = require_ages(rig.provider.as_ref(), &lacking).unwrap_err();
     assert_eq!(error.message(), format!("llamacloud does not state when {} was created", ids[1]));

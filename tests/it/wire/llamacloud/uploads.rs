@@ -1,4 +1,4 @@
-//! `upload`: the beta form, the legacy presigned upload, and what a lost answer comes to.
+//! `upload`: the beta form, the legacy presigned upload, and lost responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn part<'a>(seen: &'a Request, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn an_upload_is_what_the_official_client_sends() {
+async fn an_upload_equals_that_of_the_official_client() {
     let server = Server::start([reply(200, include_str!("replies/short.json"))]);
     let provider = open_with(&server, &[PROJECT, ("external_file_id", "ext-1")]);
     let file = upload(&*provider, hello()).await.unwrap();
@@ -43,7 +43,7 @@ async fn an_upload_is_what_the_official_client_sends() {
 }
 
 #[tokio::test]
-async fn a_name_travels_as_utf8_with_its_quotes_escaped() {
+async fn names_are_sent_as_utf_8_with_escaped_quotes() {
     let server = Server::start([reply(200, include_str!("replies/short.json"))]);
     let name = "na\u{ef}ve \"q\".pdf";
     let file = NewFile { content_type: "application/pdf".into(), ..NewFile::from_bytes(name, "x") };
@@ -81,8 +81,10 @@ async fn every_route_stores_the_mark_unless_the_user_sets_an_id() {
         assert_eq!(server.lines(), [format!("POST /api/v1/files?external_file_id={expected}")]);
 
         let store = Server::start([text(200, "", "")]);
-        let server =
-            Server::start([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
+        let server = Server::start([
+            created_record(&store, &Value::Null),
+            reply(200, include_str!("replies/long.json")),
+        ]);
         let provider = open_with(&server, &with(Some(("via", "presigned"))));
         assert_eq!(provider.capabilities().upload.mark, own.is_none());
         upload(&*provider, marked()).await.unwrap();
@@ -122,8 +124,8 @@ async fn a_mark_is_found_in_the_legacy_listing_where_the_beta_endpoints_are_miss
 }
 
 #[tokio::test]
-async fn an_upload_whose_answer_is_lost_is_found_by_its_mark() {
-    // The server lists the file with the mark that it received: a part of it is random.
+async fn an_upload_with_a_lost_response_is_found_by_its_mark() {
+    // The server lists the file with the mark that it received, because a part of the mark is random.
     let api = MarkedServer::start(true);
     let uploaded = send(open(&api.server), &hello()).await.unwrap();
     assert_eq!(uploaded.file.id.as_str(), "found");
@@ -148,14 +150,14 @@ async fn an_upload_that_is_not_found_stays_unanswered() {
     assert!(lines.iter().all(|line| !line.contains("external_file_id=")), "{lines:?}");
 }
 
-/// Uploads a file as a command does, with a search after a lost answer.
+/// Uploads a file as a command does, including the search after a lost response.
 async fn send(provider: Box<dyn Provider>, file: &NewFile) -> Result<Uploaded> {
     let options = UploadOptions::default();
     let (ledger, clock, interrupt) = (Ledger::default(), Clock::default(), Interrupt::default());
     Uploads::new(provider.into(), options, ledger, clock, interrupt).upload(file, &Silent).await
 }
 
-/// Loses the answer to an upload, then lists a file with the mark of the upload or with another one.
+/// Sends no response to an upload, then lists a file with the mark of the upload or with another one.
 struct MarkedServer {
     server: Server,
 }
@@ -177,7 +179,7 @@ impl MarkedServer {
     }
 }
 
-fn announced(store: &Server, form_fields: &Value) -> Answer {
+fn created_record(store: &Server, form_fields: &Value) -> Answer {
     let body = include_str!("replies/file_id_presigned_url.json")
         .replace("https://bucket.example", &store.origin())
         .replace("\"form_fields\":null", &format!("\"form_fields\":{form_fields}"));
@@ -185,9 +187,10 @@ fn announced(store: &Server, form_fields: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_presigned_upload_takes_the_captured_three_steps() {
+async fn a_presigned_upload_consists_of_the_three_captured_steps() {
     let store = Server::start([text(200, "", "")]);
-    let api = Server::start([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
+    let api =
+        Server::start([created_record(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
     let provider = open_with(&api, &[PROJECT, ("via", "presigned"), ("external_file_id", "docs/hello.txt")]);
     let file = upload(&*provider, hello()).await.unwrap();
     assert_eq!((file.size, file.name.as_str()), (Some(11), "hello.txt"));
@@ -200,10 +203,10 @@ async fn a_presigned_upload_takes_the_captured_three_steps() {
 }
 
 #[tokio::test]
-async fn a_presigned_form_has_the_file_last() {
+async fn the_file_is_the_last_part_of_a_presigned_form() {
     let store = Server::start([text(204, "", "")]);
     let fields = json!({"key": "uploads/1", "policy": "cG9saWN5"});
-    let api = Server::start([announced(&store, &fields), reply(200, include_str!("replies/long.json"))]);
+    let api = Server::start([created_record(&store, &fields), reply(200, include_str!("replies/long.json"))]);
     let file = NewFile { mark: Some(MARK.to_owned()), ..NewFile::from_bytes("hello.txt", "hello world") };
     upload(&*open_with(&api, &[("via", "presigned")]), file).await.unwrap();
     store.requests()[0].assert_is(include_str!("requests/store_form.http"));
@@ -211,9 +214,10 @@ async fn a_presigned_form_has_the_file_last() {
 }
 
 #[tokio::test]
-async fn a_file_create_says_all_that_was_set() {
+async fn the_creation_of_a_file_sends_all_settings() {
     let store = Server::start([text(200, "", "")]);
-    let api = Server::start([announced(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
+    let api =
+        Server::start([created_record(&store, &Value::Null), reply(200, include_str!("replies/long.json"))]);
     let set = [
         ("via", "presigned"),
         ("external_file_id", "e"),
@@ -235,10 +239,10 @@ async fn a_file_create_says_all_that_was_set() {
 }
 
 #[tokio::test]
-async fn bytes_that_cannot_be_stored_take_the_announcement_back() {
+async fn after_a_failed_transfer_the_created_record_is_deleted() {
     let denied = "<Error><Code>AccessDenied</Code></Error>";
     let store = Server::start([text(403, "application/xml", denied)]);
-    let api = Server::start([announced(&store, &Value::Null), text(204, "", "")]);
+    let api = Server::start([created_record(&store, &Value::Null), text(204, "", "")]);
     let error = upload(&*open_with(&api, &[("via", "presigned"), PROJECT]), hello()).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (Kind::Platform, Some(403)), "{error}");
     assert_eq!(
@@ -248,7 +252,7 @@ async fn bytes_that_cannot_be_stored_take_the_announcement_back() {
 }
 
 #[tokio::test]
-async fn what_a_route_has_no_place_for_is_refused_before_anything_is_sent() {
+async fn fields_that_a_route_does_not_support_are_refused_before_any_request() {
     let server = Server::start([reply(200, "{}")]);
     let refused = |set: &'static [(&'static str, &'static str)], purpose: Option<&str>| {
         let provider = open_with(&server, set);
@@ -266,7 +270,7 @@ async fn what_a_route_has_no_place_for_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_to_an_upload_that_is_none_is_a_clear_error() {
+async fn an_invalid_response_to_an_upload_is_a_platform_error() {
     for body in ["", "{", "{}", "<html>", "[]", "null"] {
         let server = Server::start([reply(200, body)]);
         let error = upload(&*open(&server), hello()).await.unwrap_err();
@@ -278,7 +282,7 @@ async fn an_answer_to_an_upload_that_is_none_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn only_uploads_fall_under_the_published_rate() {
+async fn the_published_rate_applies_only_to_uploads() {
     let api = Server::new(|_, seen| match seen.line().split_once(' ') {
         Some(("POST", _)) => reply(200, include_str!("replies/short.json")),
         _ => reply(200, r#"{"items":[]}"#),
@@ -291,9 +295,9 @@ async fn only_uploads_fall_under_the_published_rate() {
     for _ in 0..3 {
         let query = Query::default();
         let listed = tokio::time::timeout(Duration::from_secs(30), provider.list(&query, None)).await;
-        listed.expect("a list does not wait for its turn").unwrap();
+        listed.expect("a listing does not wait").unwrap();
     }
     let second = tokio::time::timeout(Duration::from_millis(50), upload(&*provider, hello())).await;
-    assert!(second.is_err(), "the second upload waits for its turn");
+    assert!(second.is_err(), "the second upload waits");
     assert_eq!(api.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
 }

@@ -1,9 +1,9 @@
-//! Deleting, and the one thing that can be changed.
+//! Deletions, and changes of the title.
 
 use super::*;
 
 #[tokio::test]
-async fn deleting_says_what_the_platform_says() {
+async fn deletions_report_the_response_of_the_platform() {
     let server = Server::start(vec![magnetar(DELETED)]);
     open(&server, "auto").delete(&id()).await.unwrap();
     server.requests()[0].assert_is(include_str!("request-delete.http"));
@@ -13,7 +13,7 @@ async fn deleting_says_what_the_platform_says() {
     assert_eq!(error.status(), Some(400));
     assert!(error.to_string().contains("deleting is blocked"), "{error}");
 
-    // The second time: forbidden, and the file is still there to say why.
+    // A second deletion is forbidden, and the record shows the reason.
     let forbidden =
         magnetar(include_str!("error-403-deleted.json")).with_status(403).header("metorial-req-id", "req_1");
     let server = Server::start(vec![forbidden, magnetar(DELETED)]);
@@ -22,7 +22,7 @@ async fn deleting_says_what_the_platform_says() {
     assert!(error.to_string().contains("a deleted file takes no actions"), "{error}");
     assert_eq!(error.request_id(), Some("req_1"));
 
-    // So with any other action on it.
+    // The same for every other operation on the file.
     let server = Server::start(vec![
         magnetar(include_str!("error-403-deleted.json")).with_status(403),
         magnetar(DELETED),
@@ -31,7 +31,7 @@ async fn deleting_says_what_the_platform_says() {
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     assert_eq!(server.lines(), ["POST /file-links".to_owned(), format!("GET /files/{ID}")]);
 
-    // Forbidden for another reason stays forbidden.
+    // If the reason is another one, the error is unchanged.
     let forbidden = magnetar(include_str!("error-403-scope.json")).with_status(403);
     let server = Server::start(vec![forbidden, magnetar(MAGNETAR)]);
     let error = open(&server, "auto").delete(&id()).await.unwrap_err();
@@ -40,7 +40,7 @@ async fn deleting_says_what_the_platform_says() {
 }
 
 #[tokio::test]
-async fn a_title_is_all_that_can_be_changed_and_only_in_pulsar() {
+async fn only_the_title_can_be_changed_and_only_in_pulsar() {
     let set = |key: &str, value: serde_json::Value| {
         let mut patch = Patch::default();
         patch.set.insert(key.to_owned(), value);
@@ -49,7 +49,7 @@ async fn a_title_is_all_that_can_be_changed_and_only_in_pulsar() {
     let server = Server::start(vec![pulsar(PULSAR), pulsar(PULSAR)]);
     let provider = open(&server, "pulsar");
     let file = provider.annotate(&"fil_1".into(), &set("title", json!("New title"))).await.unwrap();
-    assert_eq!(file.metadata["title"], "Greeting", "what the answer says");
+    assert_eq!(file.metadata["title"], "Greeting", "as in the response");
     server.requests()[0].assert_is(include_str!("request-title-pulsar.http"));
     provider.annotate(&"fil_1".into(), &set("title", json!(2024))).await.unwrap();
     assert_eq!(server.requests()[1].text(), r#"{"title":"2024"}"#);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn links_end_at_an_absolute_time_on_each_dialects_path() {
+async fn links_have_an_absolute_expiry_time_in_each_dialect() {
     let hour = Some(SignedDuration::from_hours(1));
     for (dialect, lifetime, captured) in [
         ("magnetar", hour, include_str!("request-link-magnetar.http")),
@@ -14,7 +14,7 @@ async fn links_end_at_an_absolute_time_on_each_dialects_path() {
         let link = open(&server, dialect).link(&"fil_1".into(), lifetime).await.unwrap();
         assert_eq!(link.id.as_deref(), Some("flk_0mabc12defGHIJKLMNOPQR"));
         assert!(link.url.starts_with("https://files.metorial.com/files/"));
-        // The example's answer has no end: then the one that was asked for holds.
+        // The documented response has no expiry time, so the requested one is used.
         assert_eq!(link.expires_at, lifetime.map(|_| "2026-02-01T00:00:00Z".parse().unwrap()));
         server.requests()[0].assert_is(captured);
     }
@@ -33,7 +33,7 @@ fn links(from: u32, to: u32, more: bool) -> String {
 }
 
 #[tokio::test]
-async fn links_are_listed_to_the_end_and_revoked_by_id_url_or_being_the_only_one() {
+async fn all_links_are_listed_and_revoked_by_id_by_url_or_as_the_only_one() {
     let server = Server::start(vec![magnetar(&links(0, 2, true)), magnetar(&links(2, 3, false))]);
     let listed = open(&server, "magnetar").links(&"fil_1".into()).await.unwrap();
     assert_eq!(listed.len(), 3);
@@ -44,7 +44,7 @@ async fn links_are_listed_to_the_end_and_revoked_by_id_url_or_being_the_only_one
 
     let server = Server::start(vec![pulsar(&links(0, 2, true)), pulsar(&links(0, 2, true))]);
     let error = open(&server, "pulsar").links(&"fil_1".into()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Platform, "a circle: {error}");
+    assert_eq!(error.kind(), Kind::Platform, "a cycle: {error}");
     assert_eq!(server.lines()[0], "GET /files/fil_1/links?limit=100");
 
     let server = Server::start(vec![magnetar(LINK)]);
@@ -67,8 +67,8 @@ async fn links_are_listed_to_the_end_and_revoked_by_id_url_or_being_the_only_one
 }
 
 #[tokio::test]
-async fn a_download_makes_a_short_lived_link_and_fetches_it_without_the_token() {
-    // Once on another host, once on the very origin of the API: the token stays at home in both.
+async fn a_download_creates_a_short_lived_link_and_fetches_it_without_the_token() {
+    // On another host and at the origin of the API: neither request contains the token.
     for same_origin in [true, false] {
         let bytes = Answer::new(200, "hello world").header("Content-Type", "application/octet-stream");
         let host = Server::start(vec![bytes.clone()]);
@@ -107,7 +107,7 @@ async fn a_link_that_cannot_be_fetched_is_revoked_at_once() {
 }
 
 #[tokio::test]
-async fn a_given_link_is_used_and_left_alone() {
+async fn a_specified_link_is_used_and_not_revoked() {
     let host = Server::start(vec![Answer::new(200, "hello world")]);
     let url = host.at("/files/fil_1/key");
     let api = Server::start(vec![]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
+async fn a_listing_is_newest_first_and_continues_after_the_last_id() {
     let server = Server::start(vec![
         magnetar(include_str!("list-magnetar.json")),
         pulsar(include_str!("list-pulsar.json")),
@@ -16,7 +16,11 @@ async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
     let provider = open(&server, "auto");
     let page = provider.list(&Query::default(), None).await.unwrap();
     assert_eq!(page.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["b.txt", "a.txt"]);
-    assert_eq!(page.next.as_deref(), Some("fil_1,fil_2"), "by which it goes on if the last is deleted");
+    assert_eq!(
+        page.next.as_deref(),
+        Some("fil_1,fil_2"),
+        "so that the listing can continue if the last file is deleted"
+    );
     let oldest = Sort { field: "created_at".to_owned(), descending: false };
     let query = Query { sort: Some(oldest), page_size: Some(500), ..Query::default() };
     let second = provider.list(&query, page.next.as_deref()).await.unwrap();
@@ -29,7 +33,11 @@ async fn a_listing_is_newest_first_and_goes_on_after_the_last_id() {
     let by_name = Sort { field: "name".to_owned(), descending: false };
     let sorted = Query { limit: Some(5), sort: Some(by_name), ..Query::default() };
     provider.list(&sorted, None).await.unwrap();
-    assert_eq!(server.lines()[5], "GET /files?limit=100&order=desc", "the caller sorts, and needs all");
+    assert_eq!(
+        server.lines()[5],
+        "GET /files?limit=100&order=desc",
+        "the caller sorts, so it needs all files"
+    );
     let endless = provider.list(&query, None).await.unwrap_err();
     assert_eq!(endless.kind(), Kind::Platform);
     assert_eq!(
@@ -66,7 +74,7 @@ async fn filters_are_pushed_down_in_brackets_and_repeated_keys() {
 }
 
 #[tokio::test]
-async fn a_purpose_is_judged_by_the_dialect_before_it_is_pushed_down() {
+async fn a_purpose_is_pushed_down_only_if_the_dialect_supports_it() {
     let server = Server::start(vec![Answer::json(EMPTY_LIST); 3]);
     let provider = open(&server, "auto");
     let purpose = |word: &str| asking(filter("purpose", Op::Eq, Value::Text(word.to_owned())));
@@ -83,7 +91,7 @@ async fn a_purpose_is_judged_by_the_dialect_before_it_is_pushed_down() {
 }
 
 #[tokio::test]
-async fn scopes_go_as_header_query_and_form_fields() {
+async fn scopes_are_sent_as_header_query_and_form_fields() {
     let (api, uploads) = (Server::start(vec![pulsar(EMPTY_LIST)]), Server::start(vec![pulsar(PULSAR)]));
     let set = [("instance_id", "ins_1"), ("organization_id", "org_1")];
     let provider = open_with(&api, &uploads, "pulsar", &set);
@@ -111,9 +119,9 @@ async fn related_objects_scope_a_magnetar_listing_and_are_refused_elsewhere() {
     assert!(error.message().contains("store_id") && error.message().contains("seed"), "{error}");
 }
 
-/// A server may answer in another dialect than the one it was asked in, which states fewer fields.
+/// A server may respond in a dialect other than the requested one, with fewer fields.
 #[tokio::test]
-async fn a_field_that_the_answer_does_not_state_is_not_compared() {
+async fn a_field_missing_from_the_response_is_not_compared() {
     let old = Value::Time("2026-02-01T00:00:00Z".parse().unwrap());
     let negated = Filter { expr: filter("updated_at", Op::Gt, old).expr.negated() };
     let ask = async |answer: Answer| {
@@ -125,7 +133,7 @@ async fn a_field_that_the_answer_does_not_state_is_not_compared() {
     assert_eq!(error.kind(), Kind::Unsupported, "{error}");
     assert_eq!(error.hints(), ["the server does not use the dialect of this profile"]);
     assert_eq!(ask(pulsar(&format!("[{PULSAR}]"))).await.unwrap().len(), 1, "updated in January");
-    // As long as the dialect is not known, nothing is asked.
+    // No request is sent while the dialect is unknown.
     let server = Server::start(Vec::new());
     let provider = std::sync::Arc::from(open(&server, "auto"));
     assert_eq!(Listing::new(provider, asking(negated), None).err().unwrap().kind(), Kind::Unsupported);

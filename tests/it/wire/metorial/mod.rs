@@ -1,4 +1,4 @@
-//! Metorial over a socket: every dialect's spelling and objects, errors, links and who sees the token.
+//! Metorial over a socket: field names and objects of every dialect, errors, links, and which servers receive the token.
 
 mod changes;
 mod links;
@@ -68,7 +68,7 @@ fn id() -> FileId {
     ID.into()
 }
 
-/// An answer of a server that speaks the dialect.
+/// A response in the dialect `magnetar`.
 fn magnetar(body: &str) -> Answer {
     Answer::json(body).header("metorial-version", "2026-01-01")
 }

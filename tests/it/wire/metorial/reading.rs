@@ -1,9 +1,9 @@
-//! What answers come to: files of every dialect, loose spellings, nonsense, errors.
+//! Parsing of responses: files of every dialect, lenient spellings, invalid responses, errors.
 
 use super::*;
 
 #[tokio::test]
-async fn the_file_of_every_dialect_decodes() {
+async fn the_file_of_every_dialect_is_parsed() {
     let server =
         Server::start(vec![Answer::json(SEED), pulsar(PULSAR), magnetar(MAGNETAR), magnetar(DELETED)]);
     let provider = open(&server, "auto");
@@ -34,7 +34,7 @@ async fn the_file_of_every_dialect_decodes() {
         (file.content_type.as_deref(), file.purpose.as_deref()),
         (Some("text/plain"), Some("generic"))
     );
-    assert!(file.metadata.is_empty(), "a null title is none");
+    assert!(file.metadata.is_empty(), "a null title is omitted");
     assert_eq!(file.extra["created_by"], serde_json::Value::Null);
 
     let file = provider.stat(&id()).await.unwrap();
@@ -45,7 +45,7 @@ async fn the_file_of_every_dialect_decodes() {
 }
 
 #[tokio::test]
-async fn loose_spellings_work_and_nonsense_is_named() {
+async fn lenient_spellings_are_parsed_and_invalid_ones_reported() {
     let loose = [
         r#"{"id":7,"name":"a","size":"12","created_at":1735689600,"purpose":"brand_new_word","status":"frozen"}"#,
         r#"{"id":"7","file_name":"a","name":"b","file_size":12.0,"size":3,"purpose":null,"new":{"x":1}}"#,
@@ -84,7 +84,7 @@ async fn loose_spellings_work_and_nonsense_is_named() {
 }
 
 #[tokio::test]
-async fn every_error_shape_is_told_in_the_platforms_words() {
+async fn every_error_shape_is_reported_with_the_message_of_the_platform() {
     let cases = [
         (400, include_str!("error-400-invalid-data.json"), "limit: at most 100"),
         (400, include_str!("error-400-reason.json"), "the body is no JSON"),

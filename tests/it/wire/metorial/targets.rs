@@ -5,10 +5,10 @@ use crate::support::rig::TOKEN;
 use crate::support::sandbox::Sandbox;
 use crate::support::server::{Answer, Server};
 
-/// A setting of Metorial's has it replace what is at a path of a store, whatever the names and the mode.
+/// With `store_replace`, Metorial replaces the file at the same path of a store, whatever the names and the mode.
 #[test]
 fn two_files_for_one_path_of_a_store_are_refused_before_a_request() {
-    // It knows nothing: what counts is that it is asked.
+    // The response does not matter; the test counts the requests.
     let server = Server::new(|_, _| Answer::json(r#"{"error":"no such file"}"#).with_status(404));
     let mut env = Sandbox::new();
     for (path, content) in [("da/same.txt", "first"), ("db/same.txt", "second"), ("db/other.txt", "other")] {

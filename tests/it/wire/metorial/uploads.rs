@@ -1,33 +1,33 @@
-//! Uploads: which dialect, which host, which fields.
+//! Uploads: the dialect, the host and the fields.
 
 use super::*;
 
 #[tokio::test]
-async fn the_first_upload_learns_the_dialect_and_goes_to_the_upload_host() {
+async fn the_first_upload_detects_the_dialect_and_uses_the_upload_host() {
     let api = Server::start(vec![Answer::json(EMPTY_LIST)]);
     let uploads = Server::start(vec![Answer::json(SEED), Answer::json(SEED)]);
     let provider = open_with(&api, &uploads, "auto", &[]);
-    assert!(provider.capabilities().upload.metadata, "not known yet what it can");
+    assert!(provider.capabilities().upload.metadata, "the dialect is not yet known");
     let file = upload(&*provider, hello()).await.unwrap();
     assert_eq!(file.id.as_str(), "file_Rm4Mnheq2bfEPhBhP7SY");
     upload(&*provider, hello()).await.unwrap();
-    assert_eq!(api.lines(), ["GET /files?limit=1"], "asked once");
-    assert_eq!(api.requests()[0].header("metorial-version"), None, "auto asks for no version");
+    assert_eq!(api.lines(), ["GET /files?limit=1"], "one detection");
+    assert_eq!(api.requests()[0].header("metorial-version"), None, "`auto` requests no version");
     uploads.requests()[0].assert_is(include_str!("request-upload-seed.http"));
-    assert!(!provider.capabilities().upload.metadata, "the seed has no title");
+    assert!(!provider.capabilities().upload.metadata, "the seed dialect has no title");
 
     // Every response shows the dialect, so no separate request is necessary.
     let server = Server::start(vec![magnetar(MAGNETAR), magnetar(UPLOADED)]);
     let provider = open(&server, "auto");
     provider.stat(&id()).await.unwrap();
     let file = upload(&*provider, hello()).await.unwrap();
-    assert_eq!(file.purpose.as_deref(), Some("generic"), "the object in an upload's answer");
+    assert_eq!(file.purpose.as_deref(), Some("generic"), "from the object in the response to an upload");
     assert_eq!(server.lines(), [format!("GET /files/{ID}"), "POST /files".to_owned()]);
     assert!(server.requests()[1].text().contains("\r\n\r\ngeneric\r\n"));
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_known_is_taken_for_the_latest() {
+async fn an_unknown_version_is_treated_as_the_latest() {
     for (version, default) in [
         ("mt_2025_01_01_pulsar", Some("user_image")),
         ("2026-01-01", Some("generic")),
@@ -42,7 +42,7 @@ async fn a_version_that_is_not_known_is_taken_for_the_latest() {
 }
 
 #[tokio::test]
-async fn a_magnetar_upload_is_the_captured_one() {
+async fn a_magnetar_upload_equals_the_captured_request() {
     let server = Server::start(vec![magnetar(UPLOADED), magnetar(UPLOADED)]);
     let set = [("store_id", "str_1"), ("path", "docs/hello.txt")];
     let provider = open_with(&server, &server, "magnetar", &set);
@@ -50,14 +50,14 @@ async fn a_magnetar_upload_is_the_captured_one() {
     assert_eq!(file.metadata["title"], "Greeting");
     let captured = include_str!("request-upload-magnetar.http");
     server.requests()[0].assert_is(captured);
-    // A folder takes the file's own name.
+    // In a folder the file keeps its own name.
     let provider = open_with(&server, &server, "magnetar", &[("store_id", "str_1"), ("path", "docs/")]);
     upload(&*provider, titled(&json!("Greeting"))).await.unwrap();
     server.requests()[1].assert_is(captured);
 }
 
 #[tokio::test]
-async fn what_only_another_dialect_takes_is_refused_before_a_byte_is_sent() {
+async fn features_of_another_dialect_are_refused_before_any_request() {
     let refused = [
         ("seed", vec![], titled(&json!("x")), Kind::Unsupported),
         ("pulsar", vec![], titled(&json!("x")), Kind::Unsupported),
@@ -88,7 +88,7 @@ async fn what_only_another_dialect_takes_is_refused_before_a_byte_is_sent() {
 }
 
 #[tokio::test]
-async fn a_presigned_upload_puts_the_bytes_without_the_token() {
+async fn a_presigned_upload_sends_the_bytes_without_the_token() {
     let bucket = Server::start(vec![Answer::new(200, "")]);
     let pending = include_str!("file-upload.json").replace("https://bucket.example", &bucket.origin());
     let uploads = Server::start(vec![magnetar(&pending), magnetar(UPLOADED)]);
@@ -106,7 +106,7 @@ async fn a_presigned_upload_puts_the_bytes_without_the_token() {
 }
 
 #[tokio::test]
-async fn a_file_too_large_for_a_form_goes_presigned_unasked() {
+async fn a_file_too_large_for_a_form_is_uploaded_to_a_presigned_url() {
     let bucket = Server::start(vec![Answer::new(200, "")]);
     let pending = include_str!("file-upload.json").replace("https://bucket.example", &bucket.origin());
     let server = Server::start(vec![magnetar(&pending), magnetar(UPLOADED)]);

@@ -1,4 +1,4 @@
-//! Signed links: given by the user, made with the account's secret, or refused.
+//! Signed links: specified by the user, signed with the account's secret, or refused.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -18,7 +18,7 @@ fn id() -> FileId {
 
 async fn fetch(provider: &dyn Provider) -> Vec<u8> {
     let content = provider.download(&id(), None).await.expect("opens");
-    assert_eq!(content.release, None, "nothing on the platform to clear away");
+    assert_eq!(content.release, None, "no link to revoke");
     content.stream.try_collect::<Vec<Bytes>>().await.expect("all bytes").concat()
 }
 
@@ -40,8 +40,8 @@ async fn without_a_signed_link_downloads_and_links_are_refused_with_reasons() {
 }
 
 #[tokio::test]
-async fn the_three_parts_of_a_signed_link_make_the_captured_request_without_the_token() {
-    // The signature as it is, and as it is copied from a URL: encoded once, encoded twice.
+async fn the_three_parts_of_a_signed_link_form_the_captured_request_without_the_token() {
+    // The plain signature, and forms copied from a URL: encoded once or twice.
     for signature in
         [SIGNATURE, &SIGNATURE.replace('/', "%2F").replace('=', "%3D"), &SIGNATURE.replace('/', "%252F")]
     {
@@ -54,7 +54,7 @@ async fn the_three_parts_of_a_signed_link_make_the_captured_request_without_the_
 }
 
 #[tokio::test]
-async fn a_part_that_is_missing_is_named() {
+async fn a_missing_part_is_named() {
     let server = Server::start(vec![]);
     let provider = open_with(&server, &[("expiry", "1708515345")]);
     let error = provider.download(&id(), None).await.err().expect("refused");
@@ -63,8 +63,8 @@ async fn a_part_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn a_whole_link_is_fetched_as_it_stands_without_the_token() {
-    // Double encoding is what the platform itself shows.
+async fn a_complete_link_is_fetched_unchanged_and_without_the_token() {
+    // The platform itself shows double encoding.
     let target = format!("/v1/files/{ID}/download?expiry=1708515345&owner=acme&signature=a%252Bb%253D");
     for same_origin in [true, false] {
         let answers = vec![Answer::new(200, "bytes")];
@@ -91,7 +91,7 @@ async fn a_link_for_another_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refused_link_says_what_may_be_wrong() {
+async fn the_error_for_a_refused_link_lists_possible_causes() {
     for status in [400, 401, 403, 404, 410] {
         let server = Server::start(vec![Answer::new(status, NOT_FOUND)]);
         let set = [("owner", "acme"), ("expiry", "1"), ("signature", "s")];
@@ -109,7 +109,7 @@ async fn a_refused_link_says_what_may_be_wrong() {
 }
 
 #[tokio::test]
-async fn with_the_secret_links_are_signed_by_the_documented_formula() {
+async fn with_the_secret_links_are_signed_as_documented() {
     let server = Server::start(vec![]);
     let provider = open_with(&server, &SIGNING);
     assert_eq!(provider.capabilities().download, Download::Any);
@@ -129,7 +129,7 @@ async fn with_the_secret_links_are_signed_by_the_documented_formula() {
 }
 
 #[tokio::test]
-async fn with_the_secret_a_download_signs_a_short_lived_link_of_its_own() {
+async fn with_the_secret_a_download_signs_its_own_short_lived_link() {
     let server = Server::start(vec![Answer::new(200, "bytes"), Answer::json(DOCUMENTED)]);
     let provider = open_with(&server, &SIGNING);
     assert_eq!(fetch(&*provider).await, b"bytes");

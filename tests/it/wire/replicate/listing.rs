@@ -1,9 +1,9 @@
-//! Listings: the recorded page, absolute `next` URLs, and those that lead elsewhere.
+//! Listings: the recorded page, absolute `next` URLs, and URLs at other origins.
 
 use super::*;
 
 #[tokio::test]
-async fn the_recorded_page_decodes_and_is_the_last() {
+async fn the_recorded_page_is_parsed_and_is_the_last() {
     let server = Server::start(vec![Answer::json(&recorded(2).1)]);
     let page = open(&server).list(&Query { limit: Some(3), ..Query::default() }, None).await.unwrap();
     assert_eq!((page.files.len(), page.next), (38, None));
@@ -14,7 +14,7 @@ async fn the_recorded_page_decodes_and_is_the_last() {
 }
 
 #[tokio::test]
-async fn next_is_followed_as_it_stands() {
+async fn the_next_url_is_followed_unchanged() {
     let server = Server::start_with(|origin| {
         let page =
             |next: &str| Answer::json(json!({"next": next, "previous": null, "results": []}).to_string());
@@ -25,13 +25,13 @@ async fn next_is_followed_as_it_stands() {
     for _ in 0..3 {
         cursor = provider.list(&Query::default(), cursor.as_deref()).await.unwrap().next;
     }
-    assert_eq!(cursor, None, "an empty `next` is none");
+    assert_eq!(cursor, None, "an empty `next` ends the listing");
     server.requests()[1].assert_is(include_str!("request-list-second.http"));
-    assert_eq!(server.lines()[2], "GET /v1/files?cursor=b%2Fc", "a relative one belongs to the listing");
+    assert_eq!(server.lines()[2], "GET /v1/files?cursor=b%2Fc", "relative to the listing");
 }
 
 #[tokio::test]
-async fn a_next_page_of_another_origin_is_refused_and_never_asked_for() {
+async fn a_next_page_at_another_origin_is_refused_and_never_requested() {
     let (server, foreign) = (Server::start(vec![]), Server::start(vec![]));
     let provider = open(&server);
     let elsewhere = foreign.at("/v1/files?cursor=a");

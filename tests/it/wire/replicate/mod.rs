@@ -1,5 +1,5 @@
-//! Replicate over a socket: the recorded exchange, the captured requests, pages, errors, signed links and who sees
-//! the token.
+//! Replicate over a socket: the recorded exchange, the captured requests, pages, errors, signed links, and which
+//! servers receive the token.
 
 mod links;
 mod listing;
@@ -37,7 +37,7 @@ fn open(server: &Server) -> Box<dyn Provider> {
     open_with(server, &[])
 }
 
-/// The exchange with the live service: the answers as JSON text.
+/// A recorded exchange with the live service: the request, and the response as JSON text.
 fn recorded(index: usize) -> (Value, String) {
     let all: Value = serde_json::from_str(include_str!("recorded.json")).expect("JSON");
     let exchange = &all["exchanges"][index];

@@ -1,9 +1,9 @@
-//! What answers come to: the recorded and the documented file, loose spellings, nonsense, errors.
+//! Parsing of responses: the recorded and the documented file, lenient spellings, invalid responses, errors.
 
 use super::*;
 
 #[tokio::test]
-async fn the_recorded_file_decodes_in_full() {
+async fn the_recorded_file_is_parsed_completely() {
     let server = Server::start(vec![Answer::json(&recorded(1).1)]);
     let file = open(&server).stat(&"NGZi".into()).await.unwrap();
     let url = "https://api.replicate.com/v1/files/NGZiNmY2YzQtMThhZi00ZjcyLWFhZjktODg4NTY0NWNlMDEy";
@@ -27,7 +27,7 @@ async fn the_recorded_file_decodes_in_full() {
 }
 
 #[tokio::test]
-async fn the_documented_file_decodes_without_what_is_not_documented() {
+async fn the_documented_file_is_parsed_without_undocumented_fields() {
     let server = Server::start(vec![Answer::json(DOCUMENTED)]);
     let file = open(&server).stat(&"cneqzikepnug6xezperrr4z55o".into()).await.unwrap();
     assert_eq!((file.name.as_str(), file.size), ("", Some(14)));
@@ -35,11 +35,11 @@ async fn the_documented_file_decodes_without_what_is_not_documented() {
     assert_eq!(file.created_at, Some("2024-02-21T11:35:45.123456Z".parse().unwrap()));
     let sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!((file.checksums.sha256.as_deref(), file.checksums.md5), (Some(sha256), None), "lower case");
-    assert_eq!(file.extra["checksums"], json!({"crc32": "00000000"}), "what is not known stays");
+    assert_eq!(file.extra["checksums"], json!({"crc32": "00000000"}), "unknown keys are kept");
 }
 
 #[tokio::test]
-async fn loose_spellings_work_and_nonsense_is_named() {
+async fn lenient_spellings_are_parsed_and_invalid_ones_reported() {
     let loose = r#"{"id":5,"size":"12","checksums":null,"metadata":null,"expires_at":null,"created_at":1700000000,"x":[1]}"#;
     let server = Server::start(vec![Answer::json(loose)]);
     let file = open(&server).stat(&"5".into()).await.unwrap();
@@ -59,7 +59,7 @@ async fn loose_spellings_work_and_nonsense_is_named() {
 }
 
 #[tokio::test]
-async fn every_error_shape_is_told_in_the_platforms_words() {
+async fn every_error_shape_is_reported_with_the_message_of_the_platform() {
     let cases = [
         (401, include_str!("error-401.json"), Kind::Auth, "Unauthenticated: You did not pass"),
         (402, include_str!("error-402.json"), Kind::RateLimited, "insufficient credit"),
@@ -82,13 +82,13 @@ async fn every_error_shape_is_told_in_the_platforms_words() {
 }
 
 #[tokio::test]
-async fn deleting_expects_no_body() {
+async fn a_deletion_expects_no_body() {
     let server = Server::start(vec![Answer::new(204, ""), Answer::new(404, NOT_FOUND)]);
     let provider = open(&server);
     provider.delete(&"NGZi".into()).await.unwrap();
     server.requests()[0].assert_is(include_str!("request-delete.http"));
     assert_eq!(provider.delete(&"NGZi".into()).await.unwrap_err().kind(), Kind::NotFound);
     let error = provider.delete(&"..".into()).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Usage, "an id cannot leave its place in the path");
+    assert_eq!(error.kind(), Kind::Usage, "an id is one path segment");
     assert_eq!(server.requests().len(), 2);
 }

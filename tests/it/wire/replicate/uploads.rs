@@ -1,4 +1,4 @@
-//! Uploads: the recorded and the captured form, and what is refused early.
+//! Uploads: the recorded and the captured form, and files refused before any request.
 
 use haul::progress::silent;
 use haul::providers::require_upload;
@@ -6,7 +6,7 @@ use haul::providers::require_upload;
 use super::*;
 
 #[tokio::test]
-async fn an_upload_is_the_recorded_one() {
+async fn an_upload_equals_the_recorded_request() {
     let (request, reply) = recorded(0);
     let server = Server::start(vec![Answer::json(&reply).with_status(201)]);
     let file =
@@ -15,7 +15,7 @@ async fn an_upload_is_the_recorded_one() {
     assert_eq!(uploaded.id.as_str(), "NGZiNmY2YzQtMThhZi00ZjcyLWFhZjktODg4NTY0NWNlMDEy");
     let sent = &server.requests()[0];
     sent.assert_is(include_str!("request-create-recorded.http"));
-    // Byte for byte, line ends included.
+    // Byte for byte, including line ends.
     let boundary = |kind: &str| kind.split_once("boundary=").expect("a form").1.to_owned();
     let recorded = request["body"].as_str().unwrap();
     let theirs = boundary(request["headers"]["content-type"].as_str().unwrap());
@@ -24,7 +24,7 @@ async fn an_upload_is_the_recorded_one() {
 }
 
 #[tokio::test]
-async fn metadata_is_one_json_part_after_the_content() {
+async fn metadata_is_a_single_json_part_after_the_content() {
     let server = Server::start(vec![Answer::json(DOCUMENTED).with_status(201)]);
     let mut file = NewFile::from_bytes("naïve \"q\" 日本.bin", "Hello, world!");
     file.content_type = "application/zip".to_owned();
@@ -39,7 +39,7 @@ fn limits_are_the_documented_ones() {
     let can = open(&server).capabilities();
     let check = |file: &NewFile| require_upload(spec(), can, file).map_err(|error| error.kind());
     let file = NewFile::from_bytes("a", "");
-    assert_eq!(check(&file), Ok(()), "an empty file is taken");
+    assert_eq!(check(&file), Ok(()), "an empty file is accepted");
     assert_eq!(check(&NewFile { size: 104_857_600, ..file.clone() }), Ok(()));
     assert_eq!(check(&NewFile { size: 104_857_601, ..file.clone() }), Err(Kind::Unsupported));
     assert_eq!(can.upload.warn_bytes, Some(100_000_000));

@@ -1,4 +1,4 @@
-//! xAI over a socket: what is sent, byte for byte, and what is made of every reply that the contract shows.
+//! xAI over a socket: the requests, byte for byte, and every response in the contract.
 
 mod trouble;
 mod unknown;
@@ -31,13 +31,13 @@ const PUBLIC_URL: &str = include_str!("public-url.json");
 const REVOKED: &str = include_str!("revoke.json");
 
 fn try_open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Result<Box<dyn Provider>, Error> {
-    let xai = find("xai").expect("it is registered");
+    let xai = find("xai").expect("a registered provider");
     let clock = clock_at(1_755_000_000);
     Profile { token: Some("xai-k"), dialect, set, clock, ..Profile::new(xai, &server.at("v1")) }.open()
 }
 
 fn open(server: &Server, dialect: &str, set: &[(&str, &str)]) -> Box<dyn Provider> {
-    try_open(server, dialect, set).expect("it opens")
+    try_open(server, dialect, set).expect("a provider")
 }
 
 fn serve(replies: &[&str]) -> Server {
@@ -69,7 +69,7 @@ fn only_body(server: &Server) -> serde_json::Value {
 // Section 3: objects.
 
 #[tokio::test]
-async fn an_openai_file_is_read() {
+async fn an_openai_file_is_parsed() {
     let server = serve(&[FILE_OPENAI]);
     let file = open(&server, "auto", &[]).stat(&id()).await.unwrap();
     assert_eq!(server.lines(), [format!("GET /v1/files/{ID}")]);
@@ -89,7 +89,7 @@ async fn an_openai_file_is_read() {
 }
 
 #[tokio::test]
-async fn a_gateway_file_is_read() {
+async fn a_gateway_file_is_parsed() {
     let server = serve(&[FILE_GATEWAY, FILE_SHORT]);
     let xai = open(&server, "auto", &[]);
     let file = xai.stat(&id()).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_gateway_file_is_read() {
 // Section 4.1: upload.
 
 #[tokio::test]
-async fn an_upload_has_its_lifetime_before_the_file() {
+async fn the_lifetime_precedes_the_file_in_an_upload() {
     let server = serve(&[FILE_OPENAI]);
     let file = NewFile {
         expires: Some(SignedDuration::from_hours(24)),
@@ -125,7 +125,7 @@ async fn an_upload_has_its_lifetime_before_the_file() {
 }
 
 #[tokio::test]
-async fn an_upload_to_a_team_is_the_captured_one() {
+async fn an_upload_to_a_team_equals_the_captured_request() {
     let server = serve(&[FILE_GATEWAY]);
     let file = NewFile { expires: Some(SignedDuration::from_hours(24)), ..hello() };
     let uploaded = open(&server, "gateway", &[("team_id", "team_1")]).upload(&file, silent()).await.unwrap();
@@ -142,7 +142,7 @@ async fn target_of(dialect: &str, set: &[(&str, &str)], query: Query, cursor: Op
 }
 
 #[tokio::test]
-async fn a_listing_is_asked_for_in_the_words_of_the_dialect() {
+async fn a_listing_uses_the_parameters_of_the_dialect() {
     let sorted = |field: &str, descending| Query {
         sort: Some(Sort { field: field.into(), descending }),
         ..Query::default()
@@ -174,7 +174,7 @@ fn filtered(filter: &str) -> Query {
 }
 
 #[tokio::test]
-async fn a_filter_goes_along_and_a_prefix_where_there_is_one() {
+async fn a_filter_is_sent_with_a_prefix_if_supported() {
     let query = filtered(r#"name ~ "re*" AND size > 1kB AND metadata.a = "here""#);
     assert_eq!(
         target_of("auto", &[], query.clone(), None).await,
@@ -190,14 +190,14 @@ async fn a_filter_goes_along_and_a_prefix_where_there_is_one() {
     );
 }
 
-/// What `haul ls --filter` lists.
+/// The files that `haul ls --filter` lists.
 async fn listed(server: &Server, dialect: &str, filter: &str) -> haul::error::Result<Vec<File>> {
     let provider = Arc::from(open(server, dialect, &[]));
     Listing::new(provider, filtered(filter), None)?.all().await
 }
 
 #[tokio::test]
-async fn the_platform_is_believed_where_only_it_can_compare() {
+async fn comparisons_of_the_platform_are_trusted_for_fields_that_it_does_not_list() {
     for (dialect, reply) in [("auto", LIST_OPENAI), ("openai", LIST_OPENAI), ("auto", LIST_GATEWAY)] {
         for filter in [
             r#"size_bytes > 1000 AND upload_status = "Complete""#,
@@ -213,7 +213,7 @@ async fn the_platform_is_believed_where_only_it_can_compare() {
 }
 
 #[tokio::test]
-async fn what_the_files_do_not_state_is_refused_before_a_request() {
+async fn conditions_on_fields_missing_from_listings_are_refused_before_any_request() {
     for (dialect, filter, named) in [
         ("auto", "NOT path:x", "gateway"),
         ("auto", "url:cdn", "openai"),
@@ -231,9 +231,9 @@ async fn what_the_files_do_not_state_is_refused_before_a_request() {
     }
 }
 
-/// A host may answer in another dialect than that of the profile, which states fewer fields.
+/// A host may respond in a dialect other than that of the profile, with fewer fields.
 #[tokio::test]
-async fn an_answer_in_another_dialect_states_less() {
+async fn a_response_in_another_dialect_contains_fewer_fields() {
     for filter in ["NOT path:keep", "status != \"failed\"", "checksums.blake3 = null"] {
         let server = serve(&[LIST_OPENAI]);
         let error = listed(&server, "gateway", filter).await.unwrap_err();
@@ -250,7 +250,7 @@ async fn an_answer_in_another_dialect_states_less() {
 }
 
 #[tokio::test]
-async fn a_listing_ends_by_each_of_the_three_signs() {
+async fn a_listing_ends_in_each_of_the_three_ways() {
     let two = Query { page_size: Some(2), ..Query::default() };
     let next = async |reply: &str, cursor: Option<&str>| {
         let server = serve(&[reply]);
@@ -267,7 +267,7 @@ async fn a_listing_ends_by_each_of_the_three_signs() {
 }
 
 #[tokio::test]
-async fn a_page_of_the_other_dialect_is_continued_in_it() {
+async fn a_page_in_the_other_dialect_is_continued_in_that_dialect() {
     let server = serve(&[LIST_GATEWAY, LIST_GATEWAY]);
     let xai = open(&server, "auto", &[]);
     let sort = Some(Sort { field: "created_at".into(), descending: true });
@@ -287,11 +287,11 @@ async fn a_page_of_the_other_dialect_is_continued_in_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_only_says_that_there_is_more_is_asked_for_what_is_after() {
+async fn without_a_token_the_next_page_starts_after_the_last_id() {
     let reply = r#"{"data":[{"id":"file_1"},{"id":"file_2"}],"has_more":true}"#;
     let server = serve(&[reply, r#"{"data":[],"has_more":false}"#]);
     let xai = open(&server, "openai", &[]);
-    // Also where its page is shorter than was asked for.
+    // Even if the page is shorter than requested.
     let three = Query { page_size: Some(3), ..Query::default() };
     let first = xai.list(&three, None).await.unwrap();
     assert_eq!(xai.list(&three, first.next.as_deref()).await.unwrap().next, None);
@@ -301,7 +301,7 @@ async fn a_server_that_only_says_that_there_is_more_is_asked_for_what_is_after()
 // Sections 4.3 to 4.5: info, delete, content.
 
 #[tokio::test]
-async fn an_id_cannot_leave_its_place_and_the_team_goes_along() {
+async fn an_id_stays_one_path_segment_and_the_team_is_sent() {
     let server = serve(&[FILE_GATEWAY]);
     open(&server, "gateway", &[("team_id", "t1")]).stat(&FileId::from("a/../b c")).await.unwrap();
     assert_eq!(server.lines(), ["GET /v1/files/a%2F..%2Fb%20c?team_id=t1"]);
@@ -310,7 +310,7 @@ async fn an_id_cannot_leave_its_place_and_the_team_goes_along() {
 }
 
 #[tokio::test]
-async fn a_delete_is_believed_unless_the_answer_denies_it() {
+async fn a_deletion_succeeds_unless_the_response_denies_it() {
     let whole = r#"{"id":"x","deleted":true,"object":"file"}"#;
     for body in [DELETED, whole, "{}", ""] {
         let server = serve(&[body]);
@@ -326,7 +326,7 @@ async fn a_delete_is_believed_unless_the_answer_denies_it() {
 }
 
 #[tokio::test]
-async fn content_comes_whole_or_as_text() {
+async fn content_is_returned_unchanged_or_as_text() {
     for (dialect, set, target) in [
         ("auto", &[][..], "content"),
         ("openai", &[("format", "text")][..], "content?format=text"),
@@ -347,7 +347,7 @@ async fn content_comes_whole_or_as_text() {
 }
 
 #[tokio::test]
-async fn a_range_that_is_ignored_starts_at_nought() {
+async fn an_ignored_range_starts_at_zero() {
     let server = Server::start([Answer::new(200, "hello")]);
     let range = Some(Range { from: 3, ..Range::default() });
     let content = open(&server, "auto", &[]).download(&id(), range).await.unwrap();
@@ -390,7 +390,7 @@ async fn a_link_of_the_gateway_is_a_presigned_url() {
 // Section 4.6: PUT.
 
 #[tokio::test]
-async fn name_type_and_path_are_put() {
+async fn name_type_and_path_are_changed_by_put() {
     let patch = Patch {
         name: Some("new.txt".into()),
         content_type: Some("text/markdown".into()),
@@ -399,7 +399,7 @@ async fn name_type_and_path_are_put() {
     };
     let server = serve(&[FILE_GATEWAY]);
     let file = open(&server, "auto", &[("team_id", "t1")]).annotate(&id(), &patch).await.unwrap();
-    assert_eq!(file.name, "report.txt", "as the platform answers");
+    assert_eq!(file.name, "report.txt", "as in the response");
     let request = server.only();
     assert_eq!(request.line(), format!("PUT /v1/files/{ID}"));
     assert_eq!(request.header("content-type"), Some("application/json"));
@@ -408,7 +408,7 @@ async fn name_type_and_path_are_put() {
 }
 
 #[tokio::test]
-async fn metadata_of_the_user_s_own_has_no_place() {
+async fn custom_metadata_is_refused() {
     let server = serve(&[]);
     let patch = Patch { unset: vec!["a".into()], ..Patch::default() };
     let error = open(&server, "gateway", &[]).annotate(&id(), &patch).await.unwrap_err();
@@ -417,7 +417,7 @@ async fn metadata_of_the_user_s_own_has_no_place() {
 }
 
 #[tokio::test]
-async fn new_content_is_put_in_base64() {
+async fn new_content_is_sent_by_put_in_base64() {
     let server = serve(&[FILE_GATEWAY]);
     open(&server, "auto", &[]).replace(&id(), &hello(), silent()).await.unwrap();
     let request = server.only();
@@ -426,7 +426,7 @@ async fn new_content_is_put_in_base64() {
     let body = r#"{"name":"hello.txt","content_type":"text/plain","data":"aGVsbG8="}"#;
     assert_eq!(request.text(), body);
     assert_eq!(request.header("content-length"), Some(body.len().to_string().as_str()));
-    // The name that was read may have been changed since, so it is not sent.
+    // The name may have changed since it was read, so it is not sent.
     let server = serve(&[FILE_GATEWAY]);
     let new = NewFile { keeps_name: true, ..hello() };
     open(&server, "auto", &[]).replace(&id(), &new, silent()).await.unwrap();
@@ -434,7 +434,7 @@ async fn new_content_is_put_in_base64() {
 }
 
 #[tokio::test]
-async fn a_host_without_put_is_a_refusal_and_a_missing_file_is_not() {
+async fn a_host_without_put_is_distinguished_from_a_missing_file() {
     let patch = Patch { name: Some("n".into()), ..Patch::default() };
     let missing = || Answer::new(404, r#"{"code":"Some requested entity was not found","error":"gone"}"#);
     let change = async |replies: Vec<Answer>| {
@@ -452,13 +452,13 @@ async fn a_host_without_put_is_a_refusal_and_a_missing_file_is_not() {
     let openai = open(&server, "openai", &[]);
     assert_eq!(openai.annotate(&id(), &patch).await.unwrap_err().kind(), Kind::Unsupported);
     assert_eq!(openai.replace(&id(), &hello(), silent()).await.unwrap_err().kind(), Kind::Unsupported);
-    assert!(server.requests().is_empty(), "refused before a byte is sent");
+    assert!(server.requests().is_empty(), "refused before any request");
 }
 
 // Section 4.7: chunks.
 
 #[tokio::test]
-async fn chunks_are_lines_of_json_after_an_initialize() {
+async fn chunks_are_lines_of_json_after_an_initialization() {
     let started = format!(r#"{{"file_id":"{ID}","metadata":{FILE_GATEWAY}}}"#);
     let server = serve(&[&started, FILE_GATEWAY]);
     let content = vec![7; 3 * 1024 * 1024 + 2];
@@ -482,7 +482,7 @@ async fn chunks_are_lines_of_json_after_an_initialize() {
 }
 
 #[tokio::test]
-async fn a_broken_chunked_upload_is_not_left_behind() {
+async fn the_record_of_a_failed_chunked_upload_is_deleted() {
     let started = format!(r#"{{"file_id":"{ID}"}}"#);
     let failed = Answer::new(400, r#"{"error":"bad chunk"}"#);
     let server = Server::start([Answer::json(started), failed, Answer::json("{}")]);
@@ -499,7 +499,7 @@ async fn a_broken_chunked_upload_is_not_left_behind() {
 // Section 4.8: public URLs.
 
 #[tokio::test]
-async fn a_public_url_is_made_listed_and_revoked() {
+async fn a_public_url_is_created_listed_and_revoked() {
     let server = serve(&[PUBLIC_URL, PUBLIC_URL, FILE_PUBLIC, FILE_OPENAI, REVOKED]);
     let xai = open(&server, "auto", &[]);
     let link = xai.link(&id(), Some(SignedDuration::from_hours(1))).await.unwrap();
@@ -518,10 +518,10 @@ async fn a_public_url_is_made_listed_and_revoked() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_not_there_is_not_revoked() {
+async fn revoking_an_unknown_link_fails() {
     let server = serve(&[r#"{"id":"x","revoked":false}"#, FILE_PUBLIC]);
     let xai = open(&server, "openai", &[]);
     assert_eq!(xai.unlink(&id(), None).await.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(xai.unlink(&id(), Some("https://other.example/")).await.unwrap_err().kind(), Kind::NotFound);
-    assert_eq!(server.requests().len(), 2, "the other link costs a look and no revocation");
+    assert_eq!(server.requests().len(), 2, "the other link is looked up and not revoked");
 }

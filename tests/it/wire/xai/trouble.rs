@@ -1,4 +1,4 @@
-//! Errors, nonsense, loose replies, wrong settings, foreign hosts.
+//! Errors, invalid and lenient responses, invalid settings, other hosts.
 
 use haul::error::Kind;
 use haul::providers::{Query, find};
@@ -11,7 +11,7 @@ use crate::support::server::{Answer, Server};
 // Section 6: errors.
 
 #[tokio::test]
-async fn every_error_shape_gives_its_sentence_and_kind() {
+async fn every_error_shape_yields_its_message_and_kind() {
     let text = include_str!("errors.txt");
     let lines: Vec<&str> = text.lines().collect();
     for pair in lines.chunks_exact(2) {
@@ -27,7 +27,7 @@ async fn every_error_shape_gives_its_sentence_and_kind() {
 }
 
 #[tokio::test]
-async fn spent_credit_is_final_and_a_rate_is_not() {
+async fn used_up_credit_is_final_and_a_rate_limit_is_not() {
     let problem = |status, body: &'static str| {
         (find("xai").unwrap().read_problem)(&haul::http::Reply {
             status,
@@ -39,11 +39,11 @@ async fn spent_credit_is_final_and_a_rate_is_not() {
     let busy = r#"{"code":"Some resource has been exhausted","error":"The model is temporarily at capacity. Please retry your request shortly."}"#;
     assert!(problem(429, spent).unwrap().is_final);
     assert!(!problem(429, busy).unwrap().is_final);
-    assert_eq!(problem(413, "too large"), None, "plain text is everybody's");
+    assert_eq!(problem(413, "too large"), None, "plain text is parsed by the shared code");
 }
 
 #[tokio::test]
-async fn nonsense_is_a_clear_error() {
+async fn an_invalid_response_is_a_platform_error() {
     for body in ["<html><body>Sign in</body></html>", "", r#"{"data":[{"id":"f"#, "[]", "null", "7", "{}"] {
         let server = serve(&[body]);
         let error = open(&server, "auto", &[]).stat(&id()).await.unwrap_err();
@@ -57,7 +57,7 @@ async fn nonsense_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn loose_replies_are_read() {
+async fn lenient_responses_are_parsed() {
     let loose = r#"{"id":"f","bytes":"5","created_at":"1762345678","expires_at":"","purpose":null,
         "filename":null,"public_url":null,"upload_status":"Verifying","new":{"a":[1]}}"#;
     let server = serve(&[loose]);
@@ -69,7 +69,7 @@ async fn loose_replies_are_read() {
 }
 
 #[test]
-fn settings_are_checked_when_it_is_opened() {
+fn settings_are_checked_when_the_provider_is_opened() {
     let server = serve(&[]);
     for (dialect, set, kind) in [
         ("auto", ("via", "ftp"), Kind::Usage),
@@ -84,7 +84,7 @@ fn settings_are_checked_when_it_is_opened() {
 }
 
 #[tokio::test]
-async fn the_token_stays_at_home_when_redirected() {
+async fn the_token_is_not_sent_to_a_redirect_target() {
     let elsewhere = Server::start([Answer::new(200, "hello")]);
     let server = Server::start([Answer::new(302, "").header("Location", elsewhere.at("o"))]);
     open(&server, "auto", &[]).download(&id(), None).await.unwrap();

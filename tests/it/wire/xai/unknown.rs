@@ -1,12 +1,12 @@
-//! Filters on values that xAI states in some dialects alone.
+//! Filters on fields that only some dialects of xAI return.
 
 use crate::find::support::{haul, listed, names, refused, typed};
 use crate::platforms::xai::{AUTO, GATEWAY, OPENAI};
 use crate::support::rig::{Case, Rig};
 
-/// The hint works on a server with several dialects.
+/// The hint can be followed on a server with several dialects.
 #[test]
-fn a_hint_is_for_the_server_that_was_asked() {
+fn a_hint_names_a_dialect_of_the_same_server() {
     let rig = two(AUTO);
     let filter = ["ls", "--jsonl", "--filter", "NOT status = failed AND content_type = 'application/pdf'"];
     refused(&rig, &filter, "`-p xai --wire-dialect gateway` states status");
@@ -14,7 +14,7 @@ fn a_hint_is_for_the_server_that_was_asked() {
     assert_eq!(names(&ran.files()), ["large.pdf"]);
 }
 
-/// Two files of a type and a size each, one of which an example of xAI's documentation asks for.
+/// Two files with different types and sizes; an example in xAI's documentation matches one of them.
 fn two(case: Case) -> Rig {
     let rig = Rig::new(case);
     rig.upload(&typed("large.pdf", "application/pdf", 2000)).unwrap();
@@ -23,7 +23,7 @@ fn two(case: Case) -> Rig {
 }
 
 #[test]
-fn an_upload_status_is_compared_and_no_summary() {
+fn the_upload_status_is_compared_instead_of_the_summary() {
     for case in [GATEWAY, Case { dialect: "auto", ..GATEWAY }, OPENAI, Case { dialect: "auto", ..OPENAI }] {
         let rig = two(case);
         for (filter, found) in [
@@ -55,7 +55,7 @@ fn an_upload_status_is_compared_and_no_summary() {
 }
 
 #[test]
-fn the_platform_is_believed_where_only_it_can_compare() {
+fn comparisons_of_the_platform_are_trusted_for_fields_that_it_does_not_list() {
     for case in [OPENAI, Case { dialect: "auto", ..OPENAI }] {
         let rig = two(case);
         for (arguments, found) in [
@@ -73,19 +73,19 @@ fn the_platform_is_believed_where_only_it_can_compare() {
         }
         let gateway = "`-p xai --wire-dialect gateway` states content_type";
         for filter in [
-            // The platform would find it in others, too.
+            // The platform would also match this text in other types.
             "content_type = application/json",
             "content_type != application/json",
             "content_type = pdf",
             "content_type ~ '*/pdf'",
             "content_type = null",
-            // Not all of it can be asked.
+            // The platform can evaluate only a part of the filter.
             "content_type:pdf OR name ~ '*.pdf'",
             "NOT (content_type:pdf AND name:report)",
         ] {
             refused(&rig, &["rm", "--filter", filter, "--yes"], gateway);
         }
-        // A file that is named has to pass, too: the platform is asked about it.
+        // A file given by name must match, too; the platform evaluates the filter.
         let kept = haul(&rig, &["rm", "small.txt", "--filter", "content_type:pdf", "--yes"]);
         assert_eq!((kept.status, listed(&rig)), (0, 2), "{kept:?}");
         haul(&rig, &["rm", "large.pdf", "small.txt", "--filter", "content_type:pdf", "--yes"]).lines();
