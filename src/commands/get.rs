@@ -69,7 +69,7 @@ pub(super) const SAVED_COLUMNS: Columns =
 pub(super) struct Saved {
     #[serde(flatten)]
     file: File,
-    /// The local path, also in a dry run; null for standard output.
+    /// The local path, even in a dry run; null for standard output.
     saved_to: Option<String>,
 }
 

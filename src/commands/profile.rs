@@ -94,7 +94,7 @@ pub(super) struct Row {
     wire_dialect: String,
     /// The platform's options (`--set`), without secrets.
     set: BTreeMap<String, String>,
-    /// The source of its token, as far as known without opening a keyring.
+    /// The source of its token, if known without opening a keyring.
     token_from: Option<String>,
     /// Where it is defined: a variable, a line of the config file, or `built in`.
     origin: String,

@@ -7,7 +7,7 @@ use super::selection::{Planned, Selection, named};
 use super::walk::{LeftOut, walk};
 use crate::error::{Error, Result, word};
 
-/// The files of one argument, found lazily. `left_out` is notified of files in folders that are left out.
+/// The files of one argument, found lazily. `left_out` is notified of skipped files in folders.
 pub fn plan(
     argument: &Path,
     selection: &Selection,

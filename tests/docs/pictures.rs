@@ -97,12 +97,12 @@ fn wrapped(screen: &str) -> String {
                 let is_color = style
                     .strip_prefix('[')
                     .is_some_and(|codes| codes.chars().all(|c| c.is_ascii_digit() || c == ';'));
-                assert!(is_color, "more than text and colour: {style:?}");
+                assert!(is_color, "other than text and colors: {style:?}");
                 wrapped.extend(["\u{1b}", &style, "m"]);
                 continue;
             }
             c => {
-                assert!(!c.is_control(), "more than text and colour: {c:?}");
+                assert!(!c.is_control(), "other than text and colors: {c:?}");
                 column += c.width().unwrap_or(0);
                 if column > usize::from(COLUMNS) {
                     wrapped.push('\n');

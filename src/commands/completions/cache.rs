@@ -16,7 +16,7 @@ use crate::settings::{Profile, Settings};
 
 /// The lifetime of a cached listing.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
-/// The delay before the next request to a platform that did not answer.
+/// The delay before the next request to a platform that did not respond.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// The maximum size of a cache file, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -107,7 +107,7 @@ impl Cache {
         Some(Kept { files: page.files, is_fresh })
     }
 
-    /// Writes a listing. If the platform has not answered, `files` is the previous listing, kept for a short time.
+    /// Writes a listing. If the platform has not responded, `files` is the previous listing, kept for a short time.
     pub(super) fn write(&self, files: &[Known], answered: bool, now: Timestamp) {
         // Without a cache file the next completion lists the files again.
         let _ = self.try_write(files, later(now, if answered { FRESH } else { PAUSE }));

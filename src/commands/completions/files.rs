@@ -51,7 +51,7 @@ pub(super) fn complete(line: &Line, typed: &str) -> Option<Vec<CompletionCandida
     Some(candidates)
 }
 
-/// The files of a profile, from the cache or the platform; `None` if the local store does not answer in time.
+/// The files of a profile, from the cache or the platform; `None` if the local store does not respond in time.
 fn known(line: &Line, settings: &Settings, profile: &Profile, asked: &Ref) -> Option<Vec<Known>> {
     // The local store is as fast as a cache.
     if profile.spec.base_url.is_empty() {

@@ -270,7 +270,7 @@ pub static GENERAL: &[General] = &[
     },
 ];
 
-const NO_CHECKSUM: Reason = "the platform states no checksum, so a wrong byte cannot be detected";
+const NO_CHECKSUM: Reason = "the platform returns no checksum, so a wrong byte cannot be detected";
 
 /// The exceptions of a column; the first that matches applies.
 pub fn exceptions(column: &Column) -> impl Iterator<Item = &'static Exception> {

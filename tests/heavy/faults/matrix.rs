@@ -202,7 +202,7 @@ fn verbs_are_refused_exactly_where_the_platform_lacks_the_operation() {
             let refused = target(column, verb).is_err_and(|reason| reason == REFUSED);
             assert_eq!(refused, !can, "{} {}", column.name, verb.name());
             let stated = others.iter().filter(|(verbs, _)| verbs.contains(&verb)).count();
-            assert!(stated <= usize::from(can), "{} {} is stated {stated} times", column.name, verb.name());
+            assert!(stated <= usize::from(can), "{} {} is listed {stated} times", column.name, verb.name());
         }
     }
 }

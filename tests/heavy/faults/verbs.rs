@@ -37,7 +37,7 @@ pub fn target(column: &Column, verb: Verb) -> Result<Target, Reason> {
         Verb::Info => Ok(Target::of(Class::Read, "GET", file)),
         Verb::Rm | Verb::Retire => Ok(Target::of(Class::Delete, "DELETE", file)),
         Verb::To | Verb::Get | Verb::Presign | Verb::Stdout | Verb::Meta | Verb::Link | Verb::Revoke => {
-            panic!("the column {} states no request for `{}`", column.name, verb.name())
+            panic!("the column {} has no request for `{}`", column.name, verb.name())
         }
     })?;
     // The request of a download, but standard output cannot be rewound.

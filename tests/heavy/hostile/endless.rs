@@ -214,7 +214,7 @@ fn an_announced_but_missing_page_is_an_error() {
             }
             // An empty page is the last one.
             Cursor::AlwaysReturned | Cursor::Never => {
-                assert_eq!((run.status, pages), (0, 1), "{what}: {run}")
+                assert_eq!((run.status, pages), (0, 1), "{what}: {run}");
             }
         }
         if dialect.replies().cursor == Cursor::Returned {

@@ -219,7 +219,7 @@ fn names_with_one_path_do_not_overwrite_each_other() {
             assert!(run.stderr().contains("another file of this command has the same path"), "{run}");
         }
     }
-    // Names that differ only in case have separate paths; a file and a folder of one name do not.
+    // Names that differ only in case have separate paths; a file and a folder with the same name do not.
     let world = World::new(plain(), vec![FakeFile::new("f1", "README"), FakeFile::new("f2", "Readme")]);
     world.haul(&["get", "*", "-o", "out/"]).ok();
     assert_eq!(

@@ -64,7 +64,7 @@ fn no_request_reaches_a_server_with_a_bad_certificate() {
             assert_eq!(helps, cause.contains("authority"), "{run}");
             assert_eq!(server.connections() - before, 1, "{verb:?}: not retried");
         }
-        assert_eq!(server.count(), 0, "{flaw:?}: no request got through");
+        assert_eq!(server.count(), 0, "{flaw:?}: no request arrived");
         assert_eq!(env.files(), ["up.txt"]);
     }
 

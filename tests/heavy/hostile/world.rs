@@ -108,7 +108,7 @@ impl Dialect {
     }
 }
 
-/// The operation that a request asks for.
+/// The operation that a request selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     List,

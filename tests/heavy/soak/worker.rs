@@ -1,4 +1,4 @@
-//! A worker: runs commands on its own files, and tracks their state by the reports.
+//! A worker: runs commands on its own files, and tracks their state from the reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

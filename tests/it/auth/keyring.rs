@@ -1,4 +1,4 @@
-//! When a keyring is opened, and a keyring that does not answer: a bus that accepts connections and stays silent.
+//! Conditions under which a keyring is opened, and a keyring that does not respond: a bus that only accepts connections.
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;

@@ -99,7 +99,7 @@ fn a_linked_config_file_stays_a_link() {
     assert_eq!(mode(&real), 0o644);
     std::fs::remove_file(&real).unwrap();
     home.line("profile add work --provider xai").ok();
-    assert!(home.config_path().is_symlink(), "also if the link dangles");
+    assert!(home.config_path().is_symlink(), "even if the link dangles");
     assert!(std::fs::read_to_string(&real).unwrap().contains("[profiles.work]"));
     assert_eq!(mode(&real), 0o600);
 }

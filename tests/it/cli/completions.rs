@@ -326,7 +326,7 @@ fn a_platform_that_never_answers_times_out() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     thread::spawn(move || {
-        // Accepted, but never answered.
+        // The connection is accepted, but no response is sent.
         let mut open = Vec::new();
         for stream in listener.incoming() {
             count.fetch_add(1, Ordering::SeqCst);
@@ -337,7 +337,7 @@ fn a_platform_that_never_answers_times_out() {
     env.set("HAUL_NOW", "2026-03-01T13:00:00Z");
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
-    // No request is made for a while.
+    // Requests are paused.
     assert_eq!(offered(&env, &["get", "far:re"]), [""; 0]);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     // An older listing is better than none.

@@ -170,7 +170,7 @@ fn every_command_has_examples() {
 }
 
 #[test]
-#[allow(clippy::print_stderr, reason = "what is passed over has to be said")]
+#[allow(clippy::print_stderr, reason = "reports skipped tests")]
 fn every_example_runs() {
     let has_jq = Command::new("jq").arg("--version").output().is_ok();
     assert!(has_jq || std::env::var_os("HAUL_CI").is_none(), "jq is not installed");

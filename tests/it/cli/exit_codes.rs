@@ -32,7 +32,7 @@ fn reached(kind: Kind) -> Run {
             fs::write(blob, "other").unwrap();
             env.haul(["get", "a.txt", "-o", "b.txt"])
         }
-        // The platform states no checksum, and the ledger is off.
+        // The platform returns no checksum, and the ledger is off.
         Kind::Conflict => {
             let upload =
                 format!("HAUL_LEDGER=off {HAUL} upload -q -p xai a.txt --compare stored --if-exists");
@@ -40,7 +40,7 @@ fn reached(kind: Kind) -> Run {
             env.haul(["serve", "--ephemeral", "--only", "xai", "--", "sh", "-c", &script])
         }
         Kind::Interrupted(signal) => {
-            // A platform that accepts the request and never answers.
+            // A platform that accepts the request and never responds.
             let platform = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("http://{}", platform.local_addr().unwrap());
             let mut command = env.interruptible();

@@ -184,7 +184,7 @@ fn help_fits_the_terminal() {
         for words in screens.chain(topics) {
             let text = env.haul(&words).ok().stdout();
             let lines = text.lines().map(str::trim_end).filter(|line| line.chars().count() > width.min(100));
-            // Text for copying is not wrapped, and a line of one word cannot be.
+            // Text for copying is not wrapped, and a line with a single word cannot be.
             let is_whole = |line: &str| {
                 line.starts_with("Usage: ")
                     || (line.starts_with("  ")

@@ -82,7 +82,7 @@ fn a_download_keeps_the_received_bytes() {
     assert_eq!(env.files(), ["big.bin", "copy.part", "copy.part.json"]);
 }
 
-/// Adds the options that lead to a platform which accepts requests and never answers.
+/// Adds the options for a platform that accepts requests and never responds.
 fn silent_platform(command: &mut Command) -> TcpListener {
     let platform = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", platform.local_addr().unwrap());

@@ -46,7 +46,7 @@ const FISH: Shell = Shell {
 };
 
 /// Whether the shell is installed. A missing shell is skipped with a note, except in CI, where it fails.
-#[allow(clippy::print_stderr, reason = "what is passed over has to be said")]
+#[allow(clippy::print_stderr, reason = "reports skipped tests")]
 fn is_there(shell: &Shell) -> bool {
     let found = Command::new(shell.name).arg("--version").output().is_ok();
     let is_ci = std::env::var_os("HAUL_CI").is_some();

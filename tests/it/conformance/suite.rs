@@ -54,7 +54,7 @@ pub fn an_upload_keeps_all_given_attributes(case: Case) {
             "md5" => &sums.md5,
             other => panic!("{other}"),
         };
-        assert!(stated.is_some(), "{name} is in the capabilities and missing");
+        assert!(stated.is_some(), "{name} is in the capabilities but missing");
     }
     let listed = rig.pages(None).concat();
     assert_eq!(listed.len(), 1);
@@ -379,7 +379,7 @@ pub fn a_wrong_token_is_refused_everywhere(case: Case) {
         let error = result.expect_err(what);
         assert_eq!(error.kind(), Kind::Auth, "{what}: {error:?}");
         let text = format!("{error:?} {:?}", error.lines());
-        assert!(!text.contains(&TOKEN.replace("tests", "nobody")), "{what} tells the token");
+        assert!(!text.contains(&TOKEN.replace("tests", "nobody")), "{what} reveals the token");
     };
     refused("list", rig.run(wrong.list(&Query::default(), None)).map(drop));
     refused("stat", rig.run(wrong.stat(&file.id)).map(drop));
@@ -423,19 +423,19 @@ pub fn capabilities_are_correct(case: Case) {
         let promised = supports(can, op) && !(op == Op::Download && can.download == Download::SignedLinks);
         match result {
             Err(error) if error.kind() == Kind::Unsupported => {
-                assert!(!promised, "{op:?} is in the capabilities and refused: {error}");
+                assert!(!promised, "{op:?} is in the capabilities but refused: {error}");
                 assert!(error.message().starts_with(case.provider), "{op:?}: {error}");
             }
             Err(error) => {
                 assert!(
                     promised,
-                    "{op:?} is not in the capabilities and fails with another error: {error:?}"
+                    "{op:?} is not in the capabilities but fails with another error: {error:?}"
                 );
                 let expected = (op == Op::Unlink && error.kind() == Kind::NotFound)
                     || (op == Op::Delete && !case.deletes());
                 assert!(expected, "{op:?}: {error:?}");
             }
-            Ok(()) => assert!(promised, "{op:?} works and is not promised"),
+            Ok(()) => assert!(promised, "{op:?} works but is not in the capabilities"),
         }
     }
 }

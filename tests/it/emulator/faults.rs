@@ -140,7 +140,7 @@ fn slow_and_delay_wait_before_and_after() {
     let body = form(&[("name=\"file\"; filename=\"x\"", b"content")]);
     let start = Instant::now();
     stream.write_all(&request(server.address, "POST", "/example/v1/files", &[FORM, BEARER], &body)).unwrap();
-    assert!(crate::support::raw::within(|| server.count() == 1), "the request is carried out first");
+    assert!(crate::support::raw::within(|| server.count() == 1), "the request is executed first");
     assert_eq!(Answer::read(&mut stream, false).unwrap().status, 200);
     assert!(start.elapsed() >= Duration::from_millis(300));
 }

@@ -34,7 +34,7 @@ fn an_upload_keeps_its_names_its_order_and_its_bytes() {
     assert_eq!((&files[1]["name"], &files[1]["type"]), (&json!("a\"b"), &json!(null)));
     assert_eq!(files[1]["md5"], "d41d8cd98f00b204e9800998ecf8427e");
     let path = format!("/example/v1/files/{}/content", files[0]["id"].as_str().unwrap());
-    assert!(server.ask("GET", &path, &[], b"").body == content, "the bytes come back");
+    assert!(server.ask("GET", &path, &[], b"").body == content, "the bytes are returned unchanged");
     let listed = server.ask("GET", "/example/v1/files?name[]=a%22b&name[]=c", &[], b"").json();
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
 }

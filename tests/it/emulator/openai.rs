@@ -166,7 +166,7 @@ fn an_upload_is_checked() {
         let error = &answer.json()["error"];
         assert_eq!((answer.status, error["param"].as_str()), (400, Some(param)), "{parts:?} {error}");
     }
-    assert_eq!(server.get("/same/v1/files").ok()["data"], json!([]), "nothing of these is left");
+    assert_eq!(server.get("/same/v1/files").ok()["data"], json!([]), "refused uploads leave nothing");
     let kept = upload(&server, "/same/v1/files", &[("name=\"purpose\"", b"user_data"), FILE]).ok();
     let content = server.get(&format!("/same/v1/files/{}/content", kept["id"].as_str().unwrap()));
     let message = "Not allowed to download files of purpose: user_data";
@@ -189,7 +189,7 @@ fn a_vendor_differs() {
     let second = upload(&server, path, &[("name=\"purpose\"", b"file-extract"), FILE]).ok();
     let all = server.get(&format!("{path}?limit=1&order=up&after=x")).ok();
     assert_eq!(all["code"], 20000);
-    assert_eq!(all["data"].as_array().unwrap().len(), 2, "there are no pages");
+    assert_eq!(all["data"].as_array().unwrap().len(), 2, "the listing has no pages");
     let content = server.get(&format!("{path}/{}/content", second["id"].as_str().unwrap()));
     assert_eq!(content.status, 400);
     assert_eq!(keys(&content.json()), ["code", "message"]);

@@ -43,7 +43,7 @@ fn or_binds_tighter_than_and() {
             assert_eq!(
                 filter.matches(&file(bits)),
                 expected,
-                "{shape} where abc are {bits:03b} from the right"
+                "{shape}, where a, b, c are the bits of {bits:03b} from the right"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! xAI's documented examples, and its equality where it differs from haul's.
+//! xAI's documented examples, and differences between its equality and that of haul.
 
 use haul::filter::{Equality, Filter};
 use haul::model::File;
@@ -94,7 +94,7 @@ fn fields_that_only_xai_has_are_read_from_the_shown_file() {
         ..report()
     };
     let unset = File { extra: object(json!({ "user_defined_id": null })), ..report() };
-    // The filter, its value where the field is set, and its value where it is not.
+    // The filter, its value if the field is set, and its value if not.
     let cases = [
         ("user_defined_id = mine", true, false),
         ("user_defined_id = other", false, false),

@@ -109,7 +109,7 @@ fn a_million_files_are_listed_in_little_memory() {
         let alone = json_alone(&taken.sample);
         let a_row = taken.processor / f64::from(taken.rows);
         println!(
-            "{}: {} rows in {:.1} s, first after {:.0} ms; {:.2} µs of processor a row, {:.2} times JSON alone; peak {:.1} MiB",
+            "{}: {} rows in {:.1} s, first after {:.0} ms; {:.2} µs of CPU time per row, {:.2} times JSON alone; peak {:.1} MiB",
             case.provider,
             taken.rows,
             taken.wall,

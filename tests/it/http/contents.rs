@@ -51,7 +51,7 @@ async fn a_server_that_ignores_the_range_starts_over() {
     assert_eq!((content.start, content.length), (0, Some(8)));
 }
 
-/// A server that answers range requests with this status and these headers, and other requests with all bytes.
+/// A server that responds to range requests with this status and these headers, and to others with all bytes.
 fn ranging(status: u16, headers: &[(&str, &str)]) -> Server {
     let headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     Server::new(move |_, seen| {

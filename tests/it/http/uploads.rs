@@ -244,7 +244,7 @@ async fn an_early_refusal_is_received_during_the_upload() {
         );
         assert_eq!(server.count(), 1);
     }
-    // If an overloaded platform answers before it has the whole body, even a POST may be sent again.
+    // If an overloaded platform responds before it has received the whole body, even a POST may be retried.
     let server = Server::repeating(vec![Answer::status(503, &[], "").early(), Answer::ok()]);
     client(&server).send(&Request::post(server.at("f"), body)).await.unwrap();
     assert_eq!(server.count(), 2);

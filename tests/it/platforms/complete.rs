@@ -72,7 +72,7 @@ fn each_file_describes_only_its_own_platform() {
         match platform.wire {
             Ok(dialect) => assert_eq!(dialect.provider, name),
             Err(reason) => {
-                assert!(reason.len() > 10, "{name}: the reason for the missing hostile server is too short")
+                assert!(reason.len() > 10, "{name}: the reason for the missing hostile server is too short");
             }
         }
         match &platform.soak {
@@ -81,7 +81,7 @@ fn each_file_describes_only_its_own_platform() {
                 assert!(soak.cases.iter().all(|case| case.provider == name && case.deletes()), "{soak:?}");
             }
             Err(reason) => {
-                assert!(reason.len() > 10, "{name}: the reason for omitting the soak test is too short")
+                assert!(reason.len() > 10, "{name}: the reason for omitting the soak test is too short");
             }
         }
         for verb in ["upload", "upload --to", "ls", "info", "get", "meta set", "link", "rm"] {

@@ -1,4 +1,4 @@
-//! LlamaCloud: the beta endpoints, whose listings state neither sizes nor times, and the legacy ones.
+//! LlamaCloud: the beta endpoints, whose listings contain neither sizes nor times, and the legacy ones.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Concurrent changes of one file, and changes of several of its parts.
+//! Concurrent changes to one file, and changes to several of its parts.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ use crate::store::support::*;
 /// The number of changes of each kind per process.
 const CHANGES: usize = 40;
 
-/// Makes a change of one kind that leaves its own trace.
+/// Makes a change of one kind that can be identified afterwards.
 fn change(store: &Store, kind: &str, name: &str) {
     for n in 0..CHANGES {
         let key = format!("{name}-{n}");

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::support::sandbox::Sandbox;
 
-/// A sandbox with two files of one name in two folders, two spellings of another name, and a file `same.txt` in the
+/// A sandbox with two files of the same name in two folders, two spellings of another name, and a file `same.txt` in the
 /// store.
 fn two_of_a_name() -> Sandbox {
     let env = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Concurrent requests: a change that was answered with success is kept.
+//! Concurrent requests: a change is kept if the response reported success.
 
 use std::thread;
 use std::time::{Duration, Instant};

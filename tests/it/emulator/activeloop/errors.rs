@@ -98,7 +98,7 @@ fn an_upload_with_an_invalid_file_or_field() {
     let answer = ask(&[file, ("name=\"workspace\"", b"nowhere")]);
     assert_eq!((answer.status, answer.text().as_str()), (404, r#"{"detail":"Workspace not found"}"#));
     assert_eq!(server.ask("POST", "/files", &[FORM], b"--BOUNDARY\r\nbroken").status, 400);
-    assert_eq!(server.get("/files").ok()["data"], json!([]), "nothing of these is left");
+    assert_eq!(server.get("/files").ok()["data"], json!([]), "refused uploads leave nothing");
     for metadata in [&b""[..], b"null", b" {} "] {
         assert_eq!(ask(&[file, ("name=\"metadata\"", metadata)]).ok()["metadata"], Value::Null);
     }

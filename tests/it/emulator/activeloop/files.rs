@@ -50,7 +50,7 @@ fn an_upload_of_several_files_returns_an_array_or_an_envelope() {
     let server = server.again(&Setup { quirks: &["upload-envelope"], ..setup() });
     let both = server.ask("POST", "/files", &[FORM], &body).ok();
     assert_eq!((keys(&both), both["data"].as_array().unwrap().len()), (vec!["object", "data"], 2));
-    assert_eq!(server.get("/files").ok()["data"].as_array().unwrap().len(), 4, "names may be the same");
+    assert_eq!(server.get("/files").ok()["data"].as_array().unwrap().len(), 4, "names can be equal");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn indexing_takes_time_and_may_fail() {
     let server = later(server, 0, &["index-after=0", "index-error=no text in it"]);
     assert_eq!(status(&server), ("error".to_owned(), json!("no text in it")));
     let fresh = server.ask("POST", "/files", &[FORM], &form(&[("name=\"file\"; filename=\"a\"", b"a")])).ok();
-    assert_eq!(fresh["status"], "uploaded", "an upload never answers with more");
+    assert_eq!(fresh["status"], "uploaded", "an upload never returns a later status");
 }
 
 #[test]

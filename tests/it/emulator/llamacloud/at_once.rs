@@ -1,4 +1,4 @@
-//! Concurrent requests: a change that was answered with success is kept, and rules apply to all of them together.
+//! Concurrent requests: a change is kept if the response reported success, and rules apply to all requests together.
 
 use std::thread;
 

@@ -44,7 +44,7 @@ fn three_pages_in_every_order() {
     assert_eq!(pages(&server, "page_size=2&order_by=created_at"), ["db", "ea", "c"]);
     assert_eq!(pages(&server, "page_size=2&order_by=name"), ["eb", "cd", "a"]);
     assert_eq!(pages(&server, "page_size=2&order_by=id"), ["ab", "cd", "e"]);
-    assert_eq!(pages(&server, "page_size=5"), ["dbeac"], "a full last page has no next");
+    assert_eq!(pages(&server, "page_size=5"), ["dbeac"], "a full last page has no next page");
     assert_eq!(server.get(BETA).json()["items"][0].as_object().unwrap().len(), SHORT.len());
 }
 
@@ -89,7 +89,7 @@ fn files_are_found_by_id_name_and_external_id() {
     assert_eq!(found("file_ids=b"), "b");
     assert_eq!(found("file_name=5"), "a");
     assert_eq!(found("file_name=5*"), "");
-    assert_eq!(found("file_name=4").len(), 1 + id.len(), "two of one name");
+    assert_eq!(found("file_name=4").len(), 1 + id.len(), "two with the same name");
     assert_eq!(found("external_file_id=docs/a%20b.txt"), id);
     assert_eq!(found("external_file_id=docs/a+b.txt"), id);
     assert_eq!(found("external_file_id=docs"), "");

@@ -74,7 +74,11 @@ fn a_request_selects_its_dialect() {
     let dashboard = server.ask("GET", &path, &[KEY, "Metorial-Version: 2025-01-01-dashboard"], b"");
     refused(&dashboard, 406, "bad_request", "");
     let later = server.ask("GET", &path, &[KEY, MAGNETAR], b"");
-    assert_eq!(later.json()["file_name"], "a.txt", "a file is shown whatever dialect it came by");
+    assert_eq!(
+        later.json()["file_name"],
+        "a.txt",
+        "a file is shown in any dialect, whichever it was uploaded in"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Concurrent requests for one file: a change that was answered with success is kept.
+//! Concurrent requests for one file: a change is kept if the response reported success.
 
 use super::Calls as _;
 use std::io::Write;

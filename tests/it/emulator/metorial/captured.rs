@@ -26,7 +26,7 @@ fn the_python_client() {
     let list = ask(&format!("GET /files?{query}"), "").expect(200);
     assert_eq!(list["items"], json!([]));
     let list = ask(&format!("GET /files?{}", query.replace("id=b", &format!("id={id}"))), "").expect(200);
-    assert_eq!(list["items"][0]["id"], id.as_str(), "the broken date is passed over");
+    assert_eq!(list["items"][0]["id"], id.as_str(), "the invalid date is ignored");
     assert_eq!(ask(&format!("GET /files/{id}"), "").expect(200)["id"], id.as_str());
     let body = format!("{{\"file_id\": \"{id}\"}}");
     let create = format!("\nContent-Type: application/json\nContent-Length: 41\n\n{body}");

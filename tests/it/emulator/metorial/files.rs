@@ -35,7 +35,7 @@ fn a_file_is_shown_in_the_form_of_each_dialect() {
     let upload = format!(
         r#"{{"object":"file","id":"{id}","status":"active","file_name":"hello.txt","file_size":11,"file_type":"text/plain","title":null,"purpose":{{"name":"Generic","identifier":"generic"}},"created_at":"{NOW}","updated_at":"{NOW}"}}"#
     );
-    assert_eq!(uploaded.text(), upload, "the upload's answer has the earlier purpose");
+    assert_eq!(uploaded.text(), upload, "the response to the upload has the earlier purpose");
     let shown = format!(
         r#"{{"object":"file","id":"{id}","status":"active","file_name":"hello.txt","file_size":11,"file_type":"text/plain","title":null,"purpose":"generic","created_by":null,"created_at":"{NOW}","updated_at":"{NOW}"}}"#
     );
@@ -126,7 +126,7 @@ fn magnetar_still_shows_a_deleted_file() {
     refused(&server.call("POST", "/file-links", &format!(r#"{{"file_id":"{id}"}}"#)), 403, "forbidden", "");
     refused(&server.ask("GET", &url, &[], b""), 404, "not_found", "fileLink");
     assert_eq!(server.call("GET", "/file-links", "").expect(200)["items"], json!([]));
-    assert_eq!(server.blobs(), 0, "its content is gone from the disk");
+    assert_eq!(server.blobs(), 0, "its content is deleted from disk");
     refused(&server.call("DELETE", "/files/fil_x", ""), 404, "not_found", "file");
     let server = server.again(&Setup { dialect: Some("magnetar"), ..SETUP });
     assert_eq!(server.call("GET", &path, "").expect(200)["status"], "deleted");

@@ -34,7 +34,7 @@ fn the_first_two_dialects_have_links_below_a_file() {
         );
         assert_eq!(server.ask("GET", &url, &[], b"").text(), "hello world");
         let other = server.call("POST", &path, "{}").expect(200);
-        assert!(other["id"] != link["id"] && other["url"] != link["url"], "each call makes another one");
+        assert!(other["id"] != link["id"] && other["url"] != link["url"], "each call creates another link");
         assert_eq!(server.call("GET", &format!("{path}/{id}"), "").expect(200), link);
         let list = server.call("GET", &format!("{path}?limit=9999&order=nonsense&cursor=x"), "").expect(200);
         assert_eq!(all(&list["items"], "id"), [id, other["id"].as_str().unwrap()]);

@@ -67,7 +67,7 @@ fn the_size_must_equal_the_announced_one() {
     assert_eq!(server.ask("PUT", &path, &[TYPE], b"too short").status, 200);
     assert_eq!(server.blobs(), 1);
     refused(&complete(&server, &upload), 400, "bad_request", "");
-    assert_eq!(server.blobs(), 0, "the bytes are dropped");
+    assert_eq!(server.blobs(), 0, "the bytes are deleted");
     assert_eq!(server.ask("PUT", &path, &[TYPE], b"just right").status, 200);
     complete(&server, &upload).expect(200);
 }

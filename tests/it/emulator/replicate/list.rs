@@ -51,7 +51,7 @@ fn a_page_has_100_files() {
         server.file(&n.to_string(), b"x");
     }
     let first = server.call("GET", "/v1/files?limit=5").expect(200);
-    assert_eq!(names(&first).len(), 100, "there is no limit parameter");
+    assert_eq!(names(&first).len(), 100, "the limit parameter is ignored");
     assert_eq!(names(&follow(&server, &first["next"])), ["0"]);
 }
 

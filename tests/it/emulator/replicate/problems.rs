@@ -65,7 +65,7 @@ fn a_rate_limit_is_a_quirk_or_a_fault() {
     assert_eq!(
         (first.status, first.header("ratelimit-remaining")),
         (200, None),
-        "no such header was recorded"
+        "the header was not recorded"
     );
     let second = server.call("GET", "/v1/files").expect(429);
     let detail = second["detail"].as_str().unwrap();

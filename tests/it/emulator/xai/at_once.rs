@@ -1,4 +1,4 @@
-//! Concurrent changes of one file: a change that was answered with success is kept.
+//! Concurrent changes to one file: a change is kept if the response reported success.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -95,7 +95,7 @@ fn put_changes_metadata_and_content_but_never_the_id_or_the_time() {
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(answer.json()["code"], "Client specified an invalid argument");
     }
-    assert_eq!(server.get(&path).ok()["filename"], "c.txt", "what is refused changes nothing");
+    assert_eq!(server.get(&path).ok()["filename"], "c.txt", "a refused request changes nothing");
     let server = server.again(&Setup { quirks: &["upload-limit=100"], ..setup() });
     let large = json!({ "data": STANDARD.encode(noise(200)) }).to_string();
     assert_eq!(server.ask("PUT", &path, &[JSON], large.as_bytes()).status, 413);

@@ -102,7 +102,7 @@ fn the_lifetime_must_precede_the_file_and_be_within_its_bounds() {
     assert_eq!(
         server.get("/v1/files").ok()["data"].as_array().unwrap().len(),
         2,
-        "nothing is left of the others"
+        "the other uploads leave nothing"
     );
 }
 

@@ -24,7 +24,7 @@ fn a_file_has_one_public_url_which_needs_no_key() {
     let server = start();
     let id = upload(&server, "Photo.PNG", b"image");
     let created = create(&server, &id, "{}").ok();
-    assert_eq!(keys(&created), ["public_url"], "no end is not said");
+    assert_eq!(keys(&created), ["public_url"], "a missing expiry time is omitted");
     let url = created["public_url"].as_str().unwrap();
     let prefix = format!("http://{}/files-cdn/", server.address);
     let (token, name) = url.strip_prefix(&prefix).unwrap().split_once('/').unwrap();
