@@ -1,4 +1,4 @@
-//! The capabilities of a platform, as a constant value, and the errors for missing ones.
+//! The capabilities of a platform, as constants, and the errors for unsupported operations.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Op {
         Self::Unlink,
     ];
 
-    /// The phrase for errors: "PLATFORM cannot …".
+    /// The phrase after "PLATFORM cannot" in errors.
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::List => "list files",
@@ -79,61 +79,61 @@ pub struct Capabilities {
     pub ranges: bool,
     /// Listings.
     pub list: ListAbility,
-    /// What `meta set` can change; None refuses it.
+    /// The properties that `meta set` can change; None if it is unsupported.
     pub annotate: Option<Annotate>,
-    /// Links; None refuses them.
+    /// Links; None if they are unsupported.
     pub link: Option<LinkAbility>,
     /// Whether a file's content can be replaced under its id.
     pub replace: bool,
-    /// The checksums that it states: `blake3`, `sha256`, `md5`.
+    /// The checksums that it returns: `blake3`, `sha256`, `md5`.
     pub checksums: &'static [&'static str],
-    /// The keys of `--set` that scope files: workspace, team, project.
+    /// The keys of `--set` that select the scope of files: workspace, team, project.
     pub scope: &'static [&'static str],
-    /// How long a new file may be missing from listings. An upload with a lost answer counts as not carried out only after
-    /// this time. Zero where a listing reads the files themselves.
+    /// How long a new file may be missing from listings. Only after this time does an upload whose answer was lost count
+    /// as not carried out. Zero if listings read the files themselves.
     pub appears_within: Duration,
-    /// Its published rate limit, which haul respects by default.
+    /// The published rate limit, which haul respects by default.
     pub rate: Option<RateLimit>,
-    /// Hints for operations that it lacks; `{ref}` stands for the file.
+    /// Hints for unsupported operations; `{ref}` stands for the file.
     pub instead: &'static [(Op, &'static str)],
 }
 
-/// [`Capabilities::appears_within`] of a platform that documents no delay.
+/// [`Capabilities::appears_within`] for a platform that documents no delay.
 pub const USUAL_DELAY: Duration = Duration::from_secs(5);
 
 /// Limits of an upload.
 #[derive(Debug)]
 pub struct UploadAbility {
-    /// The maximum size of a file in bytes. A larger file is refused before any byte is sent.
+    /// The maximum size of a file in bytes. A larger file is rejected before any byte is sent.
     pub max_bytes: Option<u64>,
-    /// The size in bytes from which the platform may refuse a file, which causes a warning.
+    /// The size in bytes from which the platform may reject a file. Larger files cause a warning.
     pub warn_bytes: Option<u64>,
     /// Whether it accepts an empty file.
     pub empty: bool,
-    /// The longest name.
+    /// The maximum length of a name.
     pub name: NameLimit,
     /// Characters that a name must not contain.
     pub forbidden: &'static [char],
-    /// Whether control characters are forbidden in a name, too.
+    /// Whether control characters are also forbidden in a name.
     pub forbids_control: bool,
-    /// Whether a purpose can be given.
+    /// Whether it accepts a purpose.
     pub purpose: bool,
-    /// Purposes for help and completion; others are sent, too.
+    /// Purposes for help and completion; others are also sent.
     pub purposes: &'static [&'static str],
-    /// The default.
+    /// The default purpose.
     pub default_purpose: Option<&'static str>,
     /// Whether custom metadata can be set.
     pub metadata: bool,
     /// The shortest and longest lifetime in seconds; None if not supported.
     pub lifetime: Option<(i64, i64)>,
-    /// Files that one request can carry.
+    /// The maximum number of files per request.
     pub files_per_request: usize,
-    /// Whether it stores a [mark](NewFile::mark) with the file, by which
-    /// [`find_marked`](super::Provider::find_marked) finds it.
+    /// Whether it stores a [mark](NewFile::mark) with the file, so that
+    /// [`find_marked`](super::Provider::find_marked) can find it.
     pub mark: bool,
 }
 
-/// The longest name that a platform accepts.
+/// The maximum length of a name on a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameLimit {
     /// No known limit.
@@ -149,7 +149,7 @@ pub enum NameLimit {
 pub enum Download {
     /// Any file.
     Any,
-    /// Only with a signed link given by the user.
+    /// Only with a signed link from the user.
     SignedLinks,
     /// Never.
     Never,
@@ -158,32 +158,32 @@ pub enum Download {
 /// The capabilities of listings.
 #[derive(Debug)]
 pub struct ListAbility {
-    /// The largest page.
+    /// The maximum page size.
     pub max_page: u32,
-    /// Fields that a listing states besides `id` and `name`: names of [`File::FIELDS`](crate::model::File::FIELDS), keys
-    /// of objects such as `checksums.md5` and `extra.etag`, and the platform's own fields. In these null means unset; any
-    /// other field is unknown.
+    /// Fields that a listing returns in addition to `id` and `name`: names of
+    /// [`File::FIELDS`](crate::model::File::FIELDS), keys of objects such as `checksums.md5` and `extra.etag`, and the
+    /// platform's own fields. In these fields null means unset; any other field is unknown.
     pub stated: &'static [&'static str],
     /// Comparisons that the platform supports.
     pub native: &'static [Native],
-    /// Fields that the platform can sort by: `name` both ways, `+name` only ascending, `-name` only descending.
+    /// Fields that the platform can sort by: `name` in both directions, `+name` only ascending, `-name` only descending.
     pub sort: &'static [&'static str],
     /// Whether the newest files come first by default.
     pub newest_first: bool,
 }
 
 impl ListAbility {
-    /// Whether the platform lists in that order.
+    /// Whether the platform can list in this order.
     pub fn sorts(&self, sort: &Sort) -> bool {
         let way = if sort.descending { '-' } else { '+' };
         self.sort.iter().any(|native| native.strip_prefix(way).unwrap_or(native) == sort.field)
     }
 }
 
-/// What can be changed about a file.
+/// The properties of a file that can be changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Annotate {
-    /// The user's metadata: any key.
+    /// Any key of the user's metadata.
     pub metadata: bool,
     /// The only metadata keys that can be set; empty for any.
     pub keys: &'static [&'static str],
@@ -221,12 +221,12 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
     }
 }
 
-/// Refuses an unsupported operation before any work. `about` is the file as the user would type it, for the hints.
+/// Rejects an unsupported operation before any work. `about` is the file as the user would type it, for the hints.
 pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
     if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
 }
 
-/// The error for an unsupported operation, with hints. `about` is as for [`require`].
+/// The error for an unsupported operation, with hints. For `about`, see [`require`].
 pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
     refusal_with(spec, spec.dialects[0].can, op, about)
 }
@@ -249,7 +249,7 @@ fn suggest_providers(error: Error, spec: &Spec, is_able: impl Fn(&Capabilities) 
     if able.is_empty() { error } else { error.hint(format!("providers that can: {}", able.join(", "))) }
 }
 
-/// Refuses a file that exceeds a limit of the platform or has an unsupported option, before any byte is sent.
+/// Rejects a file that exceeds a limit of the platform or has an unsupported option, before any byte is sent.
 pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -> Result<()> {
     let limits = &can.upload;
     let refuse = |message: String| Err(Error::new(Kind::Unsupported, message).about(file.name.clone()));
@@ -293,7 +293,7 @@ pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -
     check_lifetime(platform, "a file", limits.lifetime, file.expires)
 }
 
-/// Refuses a lifetime that the platform does not support. `what` is `a file` or `a link`.
+/// Rejects a lifetime that the platform does not support. `what` is `a file` or `a link`.
 pub fn check_lifetime(
     platform: &str,
     what: &str,
@@ -324,7 +324,7 @@ pub fn check_lifetime(
     Ok(())
 }
 
-/// Refuses to send several files in one request if the platform accepts only one.
+/// Rejects several files in one request if the platform accepts only one.
 pub fn require_together(spec: &Spec, can: &Capabilities) -> Result<()> {
     if can.upload.files_per_request > 1 { Ok(()) } else { Err(not_together(spec)) }
 }
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_listing_over_a_network_may_lag_behind() {
+    fn only_listings_over_a_network_can_lag_behind() {
         for spec in REGISTRY {
             for dialect in spec.dialects {
                 let delay = dialect.can.appears_within;

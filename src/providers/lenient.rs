@@ -1,8 +1,8 @@
 //! Tolerant decoding of replies.
 //!
-//! A number may be text, a date may be seconds; a field may be null or absent. A value of an unexpected type counts as
-//! absent, so that one odd field does not fail a whole listing; in a file it stays in `extra` ([`Fields`]). The functions
-//! with a deserializer are for `#[serde(deserialize_with)]`.
+//! A number may be text, a date may be in seconds, and a field may be null or absent. A value of an unexpected type counts
+//! as absent, so that one unusual field does not fail a whole listing; in a file it stays in `extra` ([`Fields`]). The
+//! functions with a deserializer are for `#[serde(deserialize_with)]`.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::model::Object;
 pub(super) struct Fields(Object);
 
 impl<'de> Deserialize<'de> for Fields {
-    /// A duplicate field is an error: of two ids, either might be meant.
+    /// A duplicate field is an error: either of two ids could be the right one.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Once;
         impl<'de> Visitor<'de> for Once {
@@ -43,8 +43,8 @@ impl<'de> Deserialize<'de> for Fields {
 }
 
 impl Fields {
-    /// The value of the first of these spellings that `read` can parse. Spellings with the same value or none are removed
-    /// with it; others stay.
+    /// The value of the first of these spellings that `read` can parse. Removes it, and the spellings with the same value
+    /// or none; others stay.
     pub(super) fn take<T: PartialEq>(
         &mut self,
         spellings: &[&str],
@@ -67,24 +67,24 @@ impl Fields {
         found
     }
 
-    /// The id: text or a number, and not empty.
+    /// The id: a number or text that is not empty.
     pub(super) fn take_id(&mut self, spellings: &[&str]) -> Option<String> {
         self.take(spellings, as_word)
     }
 
-    /// A value, which stays.
+    /// A value, without removing it.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }
 
-    /// Restores the rest of an object whose fields were taken.
+    /// Restores the remaining fields of an object from which fields were taken.
     pub(super) fn put_back(&mut self, key: &str, left: Self) {
         if !left.0.is_empty() {
             self.0.insert(key.to_owned(), Value::Object(left.0));
         }
     }
 
-    /// The rest.
+    /// The remaining fields.
     pub(super) fn rest(self) -> Object {
         self.0
     }
@@ -113,7 +113,7 @@ impl TryFrom<Fields> for Known {
     }
 }
 
-/// Text, or a number or boolean as text.
+/// Text; a number or boolean is converted to text.
 pub(super) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -128,7 +128,7 @@ pub(super) fn as_word(value: &Value) -> Option<String> {
     as_text(value).filter(|text| !text.is_empty())
 }
 
-/// A whole number, as such or as text: `11`, `11.0`, `"11"`.
+/// A whole number, as a number or as text: `11`, `11.0`, `"11"`.
 pub(super) fn as_count(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| whole(&number.to_string())),
@@ -164,7 +164,7 @@ pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
     }
 }
 
-/// An id: text or a number, and not empty.
+/// An id: a number or text that is not empty.
 pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     word(from)?.ok_or_else(|| D::Error::custom("missing or invalid `id`"))
 }
@@ -184,7 +184,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     Ok(as_count(&Value::deserialize(from)?))
 }
 
-/// A boolean, as such or as text.
+/// A boolean, as a boolean or as text.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(matches!(text(from)?.as_deref(), Some("true" | "1")))
 }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_value_reads_the_same() {
+    fn every_spelling_gives_the_same_value() {
         let strict = read(r#"{"text":"5","count":7,"flag":true,"time":"1970-01-01T00:01:00.000Z"}"#);
         assert_eq!(strict.count, Some(7));
         assert_eq!(strict.time, Some(Timestamp::from_second(60).unwrap()));

@@ -1,5 +1,5 @@
-//! A listing over any provider. It follows the pages to the end, and applies the parts of filter, order and limit that the
-//! platform does not.
+//! A listing over any provider. It reads all pages and applies the parts of the filter, order and limit that the platform
+//! does not apply.
 
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::filter::{self, Filter, Op};
 use crate::model::{File, hash_of, names_match, spellings};
 
-/// Empty pages in a row after which a listing counts as endless. A platform that filters page by page may send many of them
-/// before the first matching file.
+/// Number of consecutive empty pages after which a listing counts as endless. A platform that filters page by page may send
+/// many of them before the first matching file.
 const EMPTY_PAGES: u32 = 1_000;
 
-/// Detects a listing that repeats itself. It holds hashes of the cursors and pages so far, two per page, and of the ids of
+/// Detects a listing that repeats itself. It stores hashes of all cursors and pages so far, two per page, and of the ids on
 /// the last page that was not empty.
 #[derive(Debug, Default)]
 pub(super) struct SeenPages {
@@ -27,14 +27,14 @@ pub(super) struct SeenPages {
 }
 
 impl SeenPages {
-    /// The state before the page at `cursor`.
+    /// The initial state of a listing that starts at `cursor`.
     pub(super) fn before(cursor: Option<&str>) -> Self {
         Self { places: cursor.iter().map(hash_of).collect(), ..Self::default() }
     }
 
-    /// Adds a page and the cursor of the next one. Removes items of the previous page. A repeated cursor or page, a page
-    /// without a new item that has a successor, and too many empty pages are errors: the platform ignores the cursor,
-    /// and the listing would never end.
+    /// Adds a page and the cursor of the next one. Removes items that were on the previous page. A repeated cursor or page,
+    /// a page that is not the last and contains no new item, and too many empty pages are errors: the platform ignores the
+    /// cursor, and the listing would never end.
     pub(super) fn add<T>(
         &mut self,
         platform: &str,
@@ -65,7 +65,7 @@ impl SeenPages {
         if !self.places.insert(hash_of(&ids)) {
             return repeats();
         }
-        // Pages overlap at an end.
+        // The end of one page overlaps with the start of the next.
         if [ids.first(), ids.last()].into_iter().flatten().any(|id| self.ids.contains(id)) {
             let before: HashSet<u64> = self.ids.iter().copied().collect();
             let mut hashes = ids.iter();
@@ -79,7 +79,7 @@ impl SeenPages {
     }
 }
 
-/// The cursor of the next page on a platform that states whether there is `more`. More pages without a cursor are an
+/// The cursor of the next page on a platform that reports whether there is `more`. A next page without a cursor is an
 /// error: the listing would look complete.
 pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> Result<Option<String>> {
     match next {
@@ -90,20 +90,20 @@ pub(super) fn next_cursor(platform: &str, more: bool, next: Option<String>) -> R
     }
 }
 
-/// The page size of a request: as given, or as many files as are wanted if the platform returns no others (`is_decided`),
-/// or the provider's default.
+/// The page size of a request: the given one, else the number of files needed if the platform returns no others
+/// (`is_decided`), else the provider's default.
 pub(super) fn page_size(query: &Query, is_decided: bool, default: u32, max: u32) -> u32 {
     let wanted = query.limit.filter(|_| is_decided).and_then(|limit| u32::try_from(limit).ok());
     query.page_size.or(wanted.map(|wanted| wanted.min(default))).unwrap_or(default).clamp(1, max)
 }
 
-/// Files of a provider, page by page. The next page is requested while the current one is used.
+/// Files of a provider, page by page. The next page is requested while the current one is in use.
 pub struct Listing {
     provider: Arc<dyn Provider>,
     query: Query,
     /// The part of the filter that is evaluated here.
     check: Option<Filter>,
-    /// The fields that the provider stated at that time.
+    /// The fields that the provider returned at that time.
     stated: &'static [&'static str],
     /// The request for the next page.
     ahead: Option<JoinHandle<Result<Page>>>,
@@ -116,15 +116,15 @@ pub struct Listing {
     collects: bool,
     /// Whether it starts at a cursor.
     resumes: bool,
-    /// Whether the limit cut off files of the last page.
+    /// Whether the limit cut off files on the last page.
     cut: bool,
-    /// Files older than this are not wanted.
+    /// Files older than this are not needed.
     since: Option<Timestamp>,
 }
 
 impl Listing {
-    /// A listing of `query`, from `cursor` on if given. Refuses a filter or an order on fields that the files do not
-    /// state.
+    /// A listing of `query` that starts at `cursor`, if given. Rejects a filter or an order on fields that the listing does
+    /// not return.
     pub fn new(provider: Arc<dyn Provider>, query: Query, cursor: Option<String>) -> Result<Self> {
         let collects = query.sort.as_ref().is_some_and(|sort| !provider.capabilities().list.sorts(sort));
         let mut listing = Self {
@@ -147,7 +147,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Decides which part of the filter is evaluated here, by the fields that the provider states now.
+    /// Decides which part of the filter is evaluated here, depending on the fields that the provider returns now.
     fn decide(&mut self) -> Result<()> {
         let provider = self.provider.as_ref();
         self.stated = provider.stated();
@@ -170,12 +170,12 @@ impl Listing {
         self.collects
     }
 
-    /// The cursor of the page after the last one returned; None at the end, and where it would skip files.
+    /// The cursor of the page after the last one returned; None at the end, or if it would skip files.
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref().filter(|_| !self.cut && !self.collects)
     }
 
-    /// The next matching files, at least one; None at the end.
+    /// The next matching files, at least one. None at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<File>>> {
         if self.left == 0 {
             return Ok(None);
@@ -202,7 +202,7 @@ impl Listing {
         Ok(None)
     }
 
-    /// All of them, in memory.
+    /// All files, in memory.
     pub async fn all(mut self) -> Result<Vec<File>> {
         let mut all = Vec::new();
         while let Some(files) = self.next().await? {
@@ -222,7 +222,7 @@ impl Listing {
             None => self.ask(self.cursor.clone()),
         };
         let page = under_way.await.map_err(|error| Error::failed(format!("listing stopped: {error}")))??;
-        // The answer may show that the server states other fields.
+        // The answer may show that the server returns other fields.
         if self.stated != self.provider.stated() {
             self.decide()?;
         }
@@ -237,13 +237,13 @@ impl Listing {
         match self.cursor.clone() {
             None => self.ended = true,
             Some(next) => {
-                // A page is requested ahead only if it is certainly needed.
+                // A page is requested in advance only if it is certainly needed.
                 if self.collects || self.left > files.len() as u64 {
                     self.ahead = Some(self.ask(Some(next)));
                 }
             }
         }
-        // A listing of a single page is sorted newest first even if the server does not sort.
+        // A listing with a single page is sorted newest first even if the server does not sort.
         let whole = first && self.ended && !self.resumes;
         if whole && self.query.sort.is_none() && !self.provider.capabilities().list.newest_first {
             files.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
@@ -299,7 +299,7 @@ impl Drop for Listing {
     }
 }
 
-/// A file with its sort key; the greatest comes last.
+/// A file with its sort key; the greatest key comes last.
 struct Ranked {
     key: SortKey,
     descending: bool,
@@ -310,7 +310,7 @@ struct Ranked {
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let (a, b) = (&self.key, &other.key);
-        // Unknown values come last in either direction; equal ones keep the platform's order.
+        // Unknown values come last in both directions; equal values keep the platform's order.
         let known = a.is_unknown().cmp(&b.is_unknown());
         let ordered = a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
         known
@@ -353,7 +353,7 @@ fn sort_key(file: &File, field: &str) -> SortKey {
     match field {
         "id" => SortKey::Text(file.id.0.clone()),
         "name" => SortKey::Text(file.name.clone()),
-        #[allow(clippy::cast_precision_loss, reason = "exact to 9 PB, and only compared")]
+        #[allow(clippy::cast_precision_loss, reason = "exact up to 9 PB, and used only in comparisons")]
         "size" => file.size.map_or(SortKey::Unknown, |size| SortKey::Number(size as f64)),
         "content_type" => text(file.content_type.as_ref()),
         "purpose" => text(file.purpose.as_ref()),
@@ -384,7 +384,7 @@ fn sort_key(file: &File, field: &str) -> SortKey {
     }
 }
 
-/// Whether a single file matches a filter. Queries the platform if only it can compare.
+/// Whether a single file matches a filter. Queries the platform if only the platform can decide.
 pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) -> Result<bool> {
     if left_to_check(provider.as_ref(), filter)? == *filter {
         return Ok(filter.matches(file));
@@ -394,8 +394,8 @@ pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) 
     Ok(Listing::new(Arc::clone(provider), query, None)?.next().await?.is_some())
 }
 
-/// The files with exactly this name; without one, the files whose name is the same [in NFC](names_match). A platform that
-/// filters by name is asked for one spelling after the other, any other platform for all files.
+/// The files with exactly this name; if none exist, the files whose name is the same [in NFC](names_match). A platform that
+/// filters by name is queried for each spelling in turn; any other platform lists all files.
 pub async fn files_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec<File>> {
     let mut native = provider.capabilities().list.native.iter();
     let filters_names = native.any(|native| native.field == "name" && native.ops.contains(&Op::Eq));
@@ -425,7 +425,7 @@ pub async fn files_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec
 mod tests {
     use super::*;
 
-    /// The number of new items of each page; None for an error.
+    /// The number of new items on each page; None for an error.
     fn seen(start: Option<&str>, pages: &[(&[&str], Option<&str>)]) -> Vec<Option<usize>> {
         let mut seen = SeenPages::before(start);
         let add = |(items, next): &(&[&str], Option<&str>)| {

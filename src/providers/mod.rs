@@ -1,8 +1,7 @@
 //! The interface of a platform, and the registry of platforms.
 //!
-//! A provider translates and nothing else: our call into a few requests in a straight line, a reply into
-//! [`File`]s, an error body into a message. No paging loop, no sleep, no retry, no printing, no environment, and no
-//! disk but for `local`.
+//! A provider only translates: a call to a short sequence of requests, a reply to [`File`]s, an error body to a message. It
+//! does not loop over pages, sleep, retry, print, read the environment or, except for `local`, use the disk.
 
 mod activeloop;
 mod capabilities;
@@ -45,69 +44,69 @@ use crate::model::{Clock, File, FileId, Link, NewFile, Patch, StatusWords, Warn}
 use crate::progress::Progress;
 use crate::secret::Secret;
 
-/// Every platform, in the order they are shown.
+/// All platforms, in display order.
 pub static REGISTRY: &[&Spec] =
     &[&local::SPEC, &replicate::SPEC, &activeloop::SPEC, &metorial::SPEC, &llamacloud::SPEC, &xai::SPEC];
 
-/// The platform of that name.
+/// The platform with this name.
 pub fn find(name: &str) -> Option<&'static Spec> {
     REGISTRY.iter().copied().find(|spec| spec.name == name)
 }
 
-/// One platform: what it is called, where it is, what it can do and how it is opened.
+/// The description of a platform: its names, addresses, settings, dialects and constructor.
 pub struct Spec {
-    /// The word in commands, such as `xai`; also its ready-made profile.
+    /// The name in commands, such as `xai`; also the name of its built-in profile.
     pub name: &'static str,
-    /// The name for people.
+    /// The name in text.
     pub title: &'static str,
-    /// Environment variables that hold a token, the official ones first.
+    /// Environment variables that contain a token, the official ones first.
     pub token_variables: &'static [&'static str],
-    /// Environment variables of the vendor's own clients that hold a base URL.
+    /// Environment variables of the vendor's own clients that contain a base URL.
     pub base_url_variables: &'static [&'static str],
     /// The base URL of the API; empty for `local`.
     pub base_url: &'static str,
-    /// The base URL of uploads, if they use another host.
+    /// The base URL for uploads, if they use another host.
     pub upload_base_url: Option<&'static str>,
-    /// The path at the end of a base URL, such as `/v1`. Appended to a user's base URL that lacks it.
+    /// The path at the end of a base URL, such as `/v1`. It is appended to a user's base URL if missing.
     pub base_path: &'static str,
     /// The platform's own documentation.
     pub docs_url: &'static str,
     /// The keys of `--set KEY=VALUE`.
     pub settings: &'static [Setting],
-    /// Its wire dialects. `auto` starts with the first.
+    /// The wire dialects. `auto` starts with the first.
     pub dialects: &'static [Dialect],
     /// The platform's meaning of `=` in its filters.
     pub equality: Equality,
-    /// Reads an error body that the common reader would misread.
+    /// Reads error bodies that the common reader would misinterpret.
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
-    /// Status words of its own, besides the common ones.
+    /// The platform's own status words, in addition to the common ones.
     pub status: StatusWords,
-    /// Its own response headers with the id of a request, before the common ones.
+    /// The platform's own response headers that contain the id of a request, which are tried before the common ones.
     pub request_ids: &'static [&'static str],
-    /// Opens it.
+    /// Opens the provider.
     pub open: fn(Connection) -> Result<Box<dyn Provider>>,
 }
 
 impl Spec {
-    /// Whether a file with this status could not be processed.
+    /// Whether this status means that the file could not be processed.
     pub fn has_failed(&self, status: &str) -> bool {
         [self.status.failed, StatusWords::COMMON.failed]
             .concat()
             .contains(&status.to_ascii_lowercase().as_str())
     }
 
-    /// The words for `--wire-dialect`, each once: `auto`, then the dialects.
+    /// The values of `--wire-dialect` without duplicates: `auto`, then the dialects.
     pub fn dialect_names(&self) -> Vec<&'static str> {
         let named = self.dialects.iter().map(|dialect| dialect.name).filter(|name| *name != "auto");
         std::iter::once("auto").chain(named).collect()
     }
 
-    /// The dialect of that name, else the first.
+    /// The dialect with this name, else the first.
     pub fn dialect(&self, name: &str) -> &'static Dialect {
         self.dialects.iter().find(|dialect| dialect.name == name).unwrap_or(&self.dialects[0])
     }
 
-    /// The error for an unknown dialect, given by `origin`.
+    /// The error for an unknown dialect that is set in `origin`.
     pub fn no_such_dialect(&self, origin: &str, name: &str) -> Error {
         let names = self.dialect_names();
         Error::usage(format!("{origin}: {} has no dialect {name:?}", self.name))
@@ -115,7 +114,7 @@ impl Spec {
             .hint(format!("dialects: {}", names.join(", ")))
     }
 
-    /// Fields that only this platform has in filters: its files state them, or it compares them itself.
+    /// Filter fields specific to this platform: its files include them, or its server evaluates them.
     pub fn filter_fields(&self) -> Vec<&'static str> {
         let lists = self.dialects.iter().map(|dialect| &dialect.can.list);
         let fields = lists.flat_map(|list| {
@@ -132,7 +131,7 @@ pub struct Dialect {
     pub name: &'static str,
     /// A short description.
     pub title: &'static str,
-    /// The capabilities of the platform in it.
+    /// The capabilities of the platform in this dialect.
     pub can: &'static Capabilities,
 }
 
@@ -142,37 +141,37 @@ pub struct Setting {
     pub key: &'static str,
     /// A short description.
     pub help: &'static str,
-    /// Whether its value is a secret, which is never shown and not accepted as an argument.
+    /// Whether its value is a secret, which is never displayed and not accepted as an argument.
     pub secret: bool,
 }
 
-/// A resolved profile and a client, with which a provider is opened.
+/// A resolved profile and its client, for opening a provider.
 #[derive(Clone)]
 pub struct Connection {
     /// The profile's name.
     pub profile: String,
     /// The base URL of the API.
     pub base_url: Url,
-    /// The base URL of uploads.
+    /// The base URL for uploads.
     pub upload_base_url: Url,
     /// The requested dialect: `auto` or a name of [`Spec::dialects`].
     pub dialect: String,
-    /// The values of `--set` and the profile, keys checked against [`Spec::settings`].
+    /// The values from `--set` and the profile. All keys are in [`Spec::settings`].
     pub set: BTreeMap<String, String>,
-    /// The secret ones among them.
+    /// The secret values.
     pub secrets: BTreeMap<String, Secret>,
-    /// The client, which holds the token.
+    /// The client, which contains the token.
     pub http: Client,
     /// The clock.
     pub clock: Clock,
     /// The data directory, for `local`.
     pub data: PathBuf,
-    /// Prints problems of the data directory that do not stop the command.
+    /// Prints warnings about the data directory.
     pub warn: Warn,
 }
 
 impl Connection {
-    /// A value of `--set`, if given and not empty.
+    /// A value of `--set`, if set and not empty.
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.set.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -187,11 +186,11 @@ impl Connection {
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// The filter. A provider sends the conditions that the platform supports, exactly or as a superset, and omits the
-    /// others. The caller checks every file again, except for conditions that the platform [decides](Provider::decides).
+    /// others. The caller checks all conditions again except those that the platform [decides](Provider::decides).
     pub filter: Option<Filter>,
-    /// The requested order. A provider without native support ignores it, and the caller sorts.
+    /// The requested order. If the platform does not support it, the provider ignores it and the caller sorts.
     pub sort: Option<Sort>,
-    /// The maximum number of files that the caller needs: a hint for the page size.
+    /// The maximum number of files that the caller needs, as a hint for the page size.
     pub limit: Option<u64>,
     /// Files per page; None for the provider's default.
     pub page_size: Option<u32>,
@@ -202,7 +201,7 @@ pub struct Query {
 pub struct Sort {
     /// A name of [`File::FIELDS`], or `metadata.key`.
     pub field: String,
-    /// Largest or newest first.
+    /// Whether the largest or newest files come first.
     pub descending: bool,
 }
 
@@ -215,12 +214,12 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// A location at which an upload replaces the existing file because of a setting.
+/// A location where an upload replaces the existing file because of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overwrites {
     /// The location, for messages.
     pub place: String,
-    /// The hint for not replacing anything.
+    /// The hint for keeping the existing file.
     pub hint: &'static str,
 }
 
@@ -230,24 +229,24 @@ pub trait Provider: Send + Sync {
     /// The platform.
     fn spec(&self) -> &'static Spec;
 
-    /// The profile with which it was opened.
+    /// The profile for which it was opened.
     fn profile(&self) -> &str;
 
-    /// Its capabilities in the dialect in which it was opened.
+    /// The capabilities in the dialect for which it was opened.
     fn capabilities(&self) -> &'static Capabilities;
 
-    /// The fields that its files state: those of the dialect, or fewer once the server has answered in another one.
+    /// The fields that listings return: those of the dialect, or fewer once the server has answered in another dialect.
     fn stated(&self) -> &'static [&'static str] {
         self.capabilities().list.stated
     }
 
-    /// The [conditions](Filter::conditions) of a filter that the platform decides itself, exactly: a listing by this
+    /// The [conditions](Filter::conditions) of a filter that the platform itself decides exactly: a listing with this
     /// filter contains all files that meet them and no others.
     fn decides<'a>(&self, _filter: &'a Filter) -> Vec<&'a Expr> {
         Vec::new()
     }
 
-    /// The client; None for a platform without a network connection.
+    /// The client; None for a platform that does not use the network.
     fn client(&self) -> Option<&Client> {
         None
     }
@@ -258,13 +257,13 @@ pub trait Provider: Send + Sync {
     /// Returns the metadata of a file.
     async fn stat(&self, id: &FileId) -> Result<File>;
 
-    /// Whether a file's content matches its record. Only `local` verifies it; other platforms are trusted.
+    /// Whether a file's content matches its record. Only `local` verifies this; other platforms are trusted.
     async fn is_intact(&self, _id: &FileId) -> Result<bool> {
         Ok(true)
     }
 
-    /// Finds the file that was uploaded with exactly this [mark](NewFile::mark). None where no listed file has it, and on
-    /// platforms that store no marks.
+    /// Finds the file that was uploaded with exactly this [mark](NewFile::mark). None if no listed file has it, or if the
+    /// platform stores no marks.
     async fn find_marked(&self, _mark: &str) -> Result<Option<File>> {
         Ok(None)
     }
@@ -272,8 +271,8 @@ pub trait Provider: Send + Sync {
     /// Uploads a file.
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File>;
 
-    /// Uploads at most [`UploadAbility::files_per_request`] files in one request. Returns them in the order of `files`
-    /// and reports the position in each file to the progress of the same index.
+    /// Uploads at most [`UploadAbility::files_per_request`] files in one request. Returns the uploaded files in the
+    /// order of `files` and reports the position in each file to the progress with the same index.
     async fn upload_together(
         &self,
         _files: &[NewFile],
@@ -282,12 +281,12 @@ pub trait Provider: Send + Sync {
         Err(capabilities::not_together(self.spec()))
     }
 
-    /// The location at which an upload under this name replaces the existing file, if the settings request that.
+    /// The location where an upload with this name replaces the existing file, if the settings request it.
     fn overwrites(&self, _name: &str) -> Option<Overwrites> {
         None
     }
 
-    /// Deletes a file. A missing file is an error of kind [`Kind::NotFound`](crate::error::Kind::NotFound).
+    /// Deletes a file. If the file does not exist, the error has the kind [`Kind::NotFound`](crate::error::Kind::NotFound).
     async fn delete(&self, id: &FileId) -> Result<()>;
 
     /// Opens the content of a file.
@@ -300,7 +299,7 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::Annotate))
     }
 
-    /// Replaces the content of a file, whose id stays the same.
+    /// Replaces the content of a file, which keeps its id.
     async fn replace(&self, _id: &FileId, _file: &NewFile, _progress: Arc<dyn Progress>) -> Result<File> {
         Err(self.unsupported(Op::Replace))
     }
@@ -315,12 +314,12 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::Links))
     }
 
-    /// Revokes the link with that id or URL, or the only link of the file.
+    /// Revokes the link with this id or URL, or the only link of the file.
     async fn unlink(&self, _id: &FileId, _link: Option<&str>) -> Result<()> {
         Err(self.unsupported(Op::Unlink))
     }
 
-    /// The refusal of an operation that the platform does not have.
+    /// The error for an operation that the platform does not support.
     fn unsupported(&self, op: Op) -> Error {
         capabilities::refusal(self.spec(), op, "REF")
     }

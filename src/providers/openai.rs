@@ -1,7 +1,7 @@
 //! The wire format of OpenAI's Files API, which other platforms have adopted with small differences.
 //!
-//! A platform states its differences in a constant [`Format`]. The query parameters that the platforms share are
-//! `limit`, `order` and `after`; the content of a file is at `files/ID/content`.
+//! A constant [`Format`] describes the differences of a platform. The common query parameters are `limit`, `order` and
+//! `after`; the content of a file is at `files/ID/content`.
 
 use serde::Deserialize;
 
@@ -12,23 +12,23 @@ use crate::error::{Error, Message, Result};
 use crate::http::{Part, Reply};
 use crate::model::{File, FileId, NewFile, Object};
 
-/// How a platform spells the format. Several spellings of a field are listed in the order of preference.
+/// The names of fields in a platform's variant of the format, in the order of preference.
 pub(super) struct Format {
-    /// The platform, as in messages.
+    /// The platform's name in messages.
     pub(super) platform: &'static str,
     pub(super) id: &'static [&'static str],
     pub(super) name: &'static [&'static str],
     pub(super) size: &'static [&'static str],
-    /// Empty if the status needs more than one field.
+    /// Empty if the status depends on more than one field.
     pub(super) status: &'static [&'static str],
     /// The form field for a lifetime in seconds.
     pub(super) lifetime: Option<&'static str>,
-    /// The purpose of an upload for which none is given.
+    /// The purpose of an upload without one.
     pub(super) default_purpose: Option<&'static str>,
 }
 
 impl Format {
-    /// Reads a file object; the caller takes the platform's own fields and moves the rest to `extra`.
+    /// Reads a file object. The caller then takes the platform's own fields and moves the remaining ones to `extra`.
     pub(super) fn file(&self, fields: &mut Fields, profile: &str) -> Result<File> {
         let id = fields.take_id(self.id);
         let id =
@@ -47,7 +47,7 @@ impl Format {
         })
     }
 
-    /// The text fields of an upload. They precede the file: some servers stream the file on and cannot go back.
+    /// The text fields of an upload. They precede the file, because some servers forward it as a stream.
     pub(super) fn form_fields(&self, file: &NewFile) -> Vec<Part> {
         let lifetime = self.lifetime.zip(file.expires);
         let lifetime = lifetime.map(|(field, expires)| Part::text(field, expires.as_secs().to_string()));
@@ -55,7 +55,7 @@ impl Format {
         lifetime.into_iter().chain(purpose.map(|purpose| Part::text("purpose", purpose))).collect()
     }
 
-    /// Checks the answer to a delete. Some servers send no body, others state whether the file was deleted.
+    /// Checks the answer to a deletion. Some servers send no body; others report whether the file was deleted.
     pub(super) fn check_deleted(&self, id: &FileId, reply: &Reply) -> Result<()> {
         reply.acknowledges("deletion")?;
         let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -73,10 +73,10 @@ struct Deleted {
     deleted: Option<bool>,
 }
 
-/// A page of a listing. Only `data` is certain.
+/// A page of a listing. Only `data` is always present.
 #[derive(Deserialize)]
 pub(super) struct List {
-    /// Null is an empty list; an object without it is not a list.
+    /// Null means an empty list; an object without this field is not a list.
     #[serde(deserialize_with = "Option::deserialize")]
     data: Option<Vec<Fields>>,
     #[serde(default, deserialize_with = "word")]
@@ -86,7 +86,7 @@ pub(super) struct List {
 }
 
 impl List {
-    /// The page, where a full one of `size` files that does not state `has_more` has a successor.
+    /// The page. If `has_more` is missing, a full page of `size` files has a successor.
     pub(super) fn into_page(
         self,
         platform: &str,
@@ -101,7 +101,7 @@ impl List {
     }
 }
 
-/// The `order` of a listing that the platform sorts by age.
+/// The value of `order` for a listing that the platform sorts by age.
 pub(super) fn order(query: &Query) -> Option<&'static str> {
     let sort = query.sort.as_ref().filter(|sort| sort.field == "created_at")?;
     Some(direction(sort.descending))
@@ -111,7 +111,7 @@ pub(super) const fn direction(descending: bool) -> &'static str {
     if descending { "desc" } else { "asc" }
 }
 
-/// The sentence of an error body: `{error: "text"}`, `{error: {message}}`, `{message}` or `{code}`.
+/// The message in an error body: `{error: "text"}`, `{error: {message}}`, `{message}` or `{code}`.
 pub(super) fn error_message(body: &Object) -> Option<String> {
     let text = |value: Option<&serde_json::Value>| {
         Some(value?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty())

@@ -1,5 +1,5 @@
-//! What holds of every reply about a file, on every platform: nothing makes the reading panic, and nothing that was said
-//! is lost. What is not translated is in `extra`, untouched; what is translated says the same.
+//! Properties of the decoders of all platforms: no reply makes a decoder panic, and every field of a reply is in the
+//! decoded file. A field that is not translated is in `extra`, unchanged; a translated field has the same meaning.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use crate::property::holds;
 /// A field of a platform's reply and the field of [`File`] that it is translated to.
 pub(super) type Translated = &'static [(&'static str, &'static str)];
 
-/// Checks a platform's reading with mutations of its real replies and with arbitrary JSON.
+/// Checks a platform's decoder with mutations of its real replies and with arbitrary JSON.
 pub(super) fn nothing_is_lost(
     platform: &str,
     replies: &[&str],
@@ -43,18 +43,18 @@ pub(super) fn nothing_is_lost(
     let any_object = prop::collection::vec((key(keys), value()), 0..10)
         .prop_map(|pairs| Value::Object(pairs.into_iter().collect()));
     let inputs = (prop_oneof![3 => mutated, 1 => any_object, 1 => value()], any::<Index>(), any::<u8>());
-    holds(&format!("decoder of {platform}: no part of a reply is lost"), inputs, |(reply, at, byte)| {
+    holds(&format!("decoder of {platform}: no field of a reply is lost"), inputs, |(reply, at, byte)| {
         let text = reply.to_string().into_bytes();
         if let Some(file) = read(&text) {
             keeps_all(&reply, &file, translated)?;
         } else {
-            // Only a file without an id is refused.
+            // Only a file without an id is rejected.
             let has_id =
                 ["id", "file_id"].iter().filter(|key| translated.iter().any(|(known, _)| known == *key));
             let mut ids = has_id.filter_map(|key| lenient::as_word(reply.get(key)?));
-            prop_assert!(!reply.is_object() || ids.next().is_none(), "{} was refused", reply);
+            prop_assert!(!reply.is_object() || ids.next().is_none(), "{} was rejected", reply);
         }
-        // Bytes that are no longer JSON, or another one.
+        // Bytes that are invalid or different JSON.
         let mut damaged = text;
         if !damaged.is_empty() {
             let at = at.index(damaged.len());
@@ -66,7 +66,7 @@ pub(super) fn nothing_is_lost(
     });
 }
 
-/// The objects in a reply that are files: itself, or what a list has.
+/// The file objects in a reply: the reply itself or the items of its list.
 fn files_in(reply: &Value) -> Vec<Value> {
     match reply {
         Value::Object(object) if object.contains_key("id") || object.contains_key("file_id") => {
@@ -99,7 +99,7 @@ fn key(known: Vec<&'static str>) -> impl Strategy<Value = String> {
     ]
 }
 
-/// Values that fields have, or nearly, or not at all.
+/// Values that are valid, almost valid or invalid for a field.
 fn value() -> impl Strategy<Value = Value> {
     const TEXTS: &[&str] = &[
         "",
@@ -146,10 +146,10 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Whether every field of the reply is in the file.
+/// Checks that every field of the reply is in the file.
 fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), TestCaseError> {
-    let printed = serde_json::to_string(file).expect("a file serialises");
-    let again: File = serde_json::from_str(&printed).expect("and is read back");
+    let printed = serde_json::to_string(file).expect("a file serializes");
+    let again: File = serde_json::from_str(&printed).expect("and parses");
     prop_assert_eq!(&again, file);
     let printed: Value = serde_json::from_str(&printed).expect("JSON");
     for (key, said) in reply.as_object().into_iter().flatten() {
@@ -169,11 +169,11 @@ fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), T
     Ok(())
 }
 
-/// Whether what was translated, with what is left of it in `extra`, says what was said.
+/// Whether a translated value, with its remaining parts in `extra`, has the meaning of the original.
 fn says_the_same(said: &Value, kept: &Value, left: &Value) -> bool {
     let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match (said, kept) {
-        // Nothing was said.
+        // The original is empty.
         (Value::Null, _) => true,
         (Value::String(text), _) if text.is_empty() => true,
         (Value::Object(said), Value::Object(kept)) => {
@@ -198,7 +198,7 @@ fn keeps_part(key: &str, said: &Value, kept: &Map<String, Value>, left: &Value) 
     left.get(key) == Some(said) || kept.get(key).is_some_and(same) || said.is_null() || said == ""
 }
 
-/// An instant in any form that a platform has.
+/// An instant in any format that a platform uses.
 fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let civil = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();

@@ -1,26 +1,26 @@
-//! Push-down: which part of a filter a platform is sent, and how a request expresses it.
+//! Push-down: selecting the part of a filter that a platform evaluates, and expressing it in a request.
 //!
-//! The table of a dialect lists the comparisons that the platform makes itself. The output of `haul providers`, the
-//! request, and the conditions that the platform decides follow from it.
+//! The table of a dialect lists the comparisons that the platform makes itself. It determines the request, the conditions
+//! that the platform decides, and the output of `haul providers`.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::filter::{Comparison, Expr, Filter, Op, Precision, Value};
 use crate::model::File;
 
-/// The most values of a repeated parameter: more would make a URL that proxies refuse.
+/// Maximum number of values of a repeated parameter. Proxies reject longer URLs.
 const MOST_VALUES: usize = 100;
 
 /// A comparison that a platform makes itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Native {
-    /// The field, or the object of which it is a key.
+    /// The field, or the object that contains it as a key.
     pub field: &'static str,
-    /// The comparators. With `=` goes the question whether the field is set.
+    /// The comparators. `=` includes the test whether the field is set.
     pub ops: &'static [Op],
-    /// How well the platform's answer fits.
+    /// The precision of the platform's answer.
     pub precision: Precision,
-    /// A condition under which it fits exactly, if that depends on the value.
+    /// The condition for an exact answer, if that depends on the value.
     exact_if: Option<fn(&Comparison) -> bool>,
     spelling: Spelling,
 }
@@ -28,20 +28,20 @@ pub struct Native {
 /// The name and value of a request parameter.
 pub(super) type Parameter = (&'static str, String);
 
-/// How a request expresses a comparison.
+/// The form of a comparison in a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelling {
-    /// Not in a request: `local` hands the filter to the store.
+    /// Not in a request: `local` passes the filter to the store.
     Unsent,
-    /// A parameter that can be given once.
+    /// A parameter that can occur once.
     Once(fn(&Comparison) -> Option<Parameter>),
-    /// A parameter that can be repeated: for `=`, and for several `=` joined by OR.
+    /// A parameter that can be repeated, for one `=` or several `=` joined by OR.
     Repeated(&'static str),
     /// Two parameters: strict bounds of a time, in whole milliseconds.
     Bounds { after: &'static str, before: &'static str },
     /// The platform's filter language.
     Language(fn(&Comparison) -> Option<String>),
-    /// A parameter while it is free, else the filter language.
+    /// A parameter if it is not yet used, else the filter language.
     OnceOrLanguage(fn(&Comparison) -> Option<Parameter>, fn(&Comparison) -> Option<String>),
 }
 
@@ -70,7 +70,7 @@ impl Native {
     }
 
     fn covers(&self, Comparison { field, op, value }: &Comparison) -> bool {
-        // A platform's own field is a key of `extra`, too.
+        // A platform's own field is also a key of `extra`.
         let is_own = !File::FIELDS.contains(&self.field) && matches!(self.spelling, Spelling::Once(_));
         let field = field.strip_prefix("extra.").filter(|_| is_own).unwrap_or(field);
         let is_field =
@@ -88,7 +88,7 @@ impl Native {
     }
 }
 
-/// The part of a filter that a platform is sent. It lets through at least the files that match.
+/// The part of a filter that is sent to a platform. It selects at least the matching files.
 #[derive(Debug, Default)]
 pub(super) struct Pushed<'a> {
     /// The parameters, in the order of the table.
@@ -97,12 +97,12 @@ pub(super) struct Pushed<'a> {
     pub(super) expression: Option<String>,
     /// The [conditions](Filter::conditions) that the platform decides exactly.
     pub(super) decided: Vec<&'a Expr>,
-    /// Whether it decides all of them.
+    /// Whether the platform decides all conditions.
     pub(super) whole: bool,
 }
 
 impl<'a> Pushed<'a> {
-    /// The part of a filter that a platform with this table and language is sent.
+    /// Selects the part of a filter for a platform with this table and language.
     pub(super) fn of(filter: Option<&'a Filter>, table: &[Native], language: Option<&Language>) -> Self {
         let mut request =
             Request { rows: table.iter().map(Row::of).collect(), language, expressions: Vec::new() };
@@ -126,7 +126,7 @@ impl<'a> Pushed<'a> {
     }
 }
 
-/// A row of a table and what the request says by it.
+/// A row of a table and the part of the request that it produces.
 struct Row<'t> {
     native: &'t Native,
     parameters: Vec<Parameter>,
@@ -141,7 +141,7 @@ struct Request<'t> {
 }
 
 impl Request<'_> {
-    /// Adds a condition as far as possible. Returns how well the platform decides it; None if a part is left out.
+    /// Adds the supported part of a condition. Returns the precision of the platform's answer; None if a part is omitted.
     fn place(&mut self, condition: &Expr) -> Option<Precision> {
         if let Expr::And(parts) = condition {
             let placed: Vec<_> = parts.iter().map(|part| self.place(part)).collect();
@@ -181,7 +181,7 @@ impl<'t> Row<'t> {
         Self { native, parameters: Vec::new(), after: None, before: None }
     }
 
-    /// Expresses a condition by a parameter that is still free.
+    /// Expresses a condition with a parameter that is not yet used.
     fn place(&mut self, condition: &Expr) -> Option<Precision> {
         if let Spelling::Repeated(name) = self.native.spelling {
             let mut values = Vec::new();
@@ -204,7 +204,7 @@ impl<'t> Row<'t> {
                 self.parameters.push((name, value));
             }
             Spelling::Bounds { .. } => {
-                // A repeated parameter would be read as a list: only the tightest bound is sent.
+                // A repeated parameter would be parsed as a list, so only the tightest bound is sent.
                 let (after, before) = bounds(comparison)?;
                 self.after = self.after.max(after);
                 self.before = self.before.into_iter().chain(before).min();
@@ -214,7 +214,7 @@ impl<'t> Row<'t> {
         Some(self.native.precision)
     }
 
-    /// Collects the values of a comparison by `=`, or of several joined by OR.
+    /// Collects the values of a comparison with `=`, or of several joined by OR.
     fn values(&self, condition: &Expr, into: &mut Vec<String>) -> bool {
         match condition {
             Expr::Or(parts) => !parts.is_empty() && parts.iter().all(|part| self.values(part, into)),
@@ -248,7 +248,7 @@ impl Language {
     }
 }
 
-/// The text that a field is equal to; None for other comparisons and for the empty text.
+/// The text on the right side of `=`; None for other comparisons and for empty text.
 pub(super) fn text_of(comparison: &Comparison) -> Option<String> {
     match comparison {
         Comparison { op: Op::Eq, value: Value::Text(text), .. } if !text.is_empty() => Some(text.clone()),
@@ -261,7 +261,7 @@ pub(super) fn milliseconds(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// The strict bounds, in whole milliseconds, between which all files lie that match a comparison.
+/// The strict bounds, in whole milliseconds, that contain all files matching a comparison.
 fn bounds(comparison: &Comparison) -> Option<(Option<Timestamp>, Option<Timestamp>)> {
     const TICK: SignedDuration = SignedDuration::from_millis(1);
     let Value::Time(at) = comparison.value else { return None };

@@ -1,12 +1,12 @@
-//! Replicate: inputs of predictions, kept for a day.
+//! Replicate: inputs of predictions, stored for a day.
 //!
-//! - Create, list, get and delete; nothing about a file can be changed. It is removed 24 hours after its creation.
-//! - `urls.get` of a file is the JSON about it, not its bytes. The bytes are for the models that run there: fetching
-//!   them takes a link signed with a secret that no endpoint gives out. Such links show in the `input` of a prediction.
-//!   With the secret, haul signs links itself: the dialect is then `signed`, otherwise `api`.
-//! - The listing has no parameters. It is documented as newest first and was recorded in the order of ids; `next` is
-//!   an absolute URL.
-//! - The limit is "100MB" in one sentence and "100MiB" in another.
+//! - The API can create, list, get and delete files, but not change them. A file is deleted 24 hours after its creation.
+//! - `urls.get` of a file returns its metadata, not its bytes. The bytes are for the platform's models: downloading them
+//!   requires a link signed with a secret that no endpoint returns. Such links appear in the `input` of a prediction. With
+//!   the secret, haul signs links itself: the dialect is then `signed`, otherwise `api`.
+//! - The listing has no parameters. It is documented as newest first, but recorded replies are in the order of ids; `next`
+//!   is an absolute URL.
+//! - The size limit is documented as "100MB" in one sentence and "100MiB" in another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "signed", title: "with owner and signing_secret set", can: &SIGNED },
     ],
     equality: Equality::Exact,
-    // Problem documents (RFC 7807) and, from the edge, HTML: both are common shapes.
+    // Problem documents (RFC 7807) and, from its CDN, HTML: the common reader handles both.
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],
@@ -78,9 +78,9 @@ const API: Capabilities = Capabilities {
     download: Download::SignedLinks,
     ranges: false,
     list: ListAbility {
-        // Not documented, and not to be asked for: other listings of this API have 100 a page.
+        // Not documented and not configurable: other listings of this API have 100 items per page.
         max_page: 100,
-        // `downloadable` is by the settings.
+        // `downloadable` depends on the settings.
         stated: &[
             "size",
             "content_type",
@@ -126,12 +126,12 @@ const SIGNED: Capabilities = Capabilities {
     ..API
 };
 
-/// Default lifetime of a link: that of the platform's own links.
+/// Default lifetime of a link, as for the platform's own links.
 const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// Lifetime of a link that is made only to download.
+/// Lifetime of a link that is created for a download.
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
 
-/// Characters that are encoded in a query: all but the unreserved ones of RFC 3986.
+/// Characters that are encoded in a query: all except the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 struct Replicate {
@@ -242,7 +242,7 @@ struct Listing {
     next: Option<String>,
 }
 
-/// A file in a reply. `name`, `etag` and `checksums.md5` are sent but not documented.
+/// A file in a reply. `name`, `etag` and `checksums.md5` are returned but not documented.
 fn translated(Known { id, mut fields }: Known) -> File {
     let checksums = fields.take(&["checksums"], lenient::as_object);
     let mut stated = Fields::from(checksums.unwrap_or_default());
@@ -271,7 +271,7 @@ impl Replicate {
         File { profile: self.connection.profile.clone(), downloadable, ..translated(file) }
     }
 
-    /// The signed link that the user gave: whole, or as its three parts.
+    /// The signed link from the settings, given as a URL or as its three parts.
     fn given_link(&self, id: &FileId) -> Result<Option<Url>> {
         if let Some(link) = self.connection.setting("link") {
             let url = Url::parse(link).map_err(|error| Error::usage(format!("link: {error}")))?;
@@ -288,7 +288,7 @@ impl Replicate {
         match (part("owner"), part("expiry"), part("signature")) {
             (_, None, None) => Ok(None),
             (Some(owner), Some(expiry), Some(signature)) => {
-                // Links are seen encoded once and twice; the alphabet of a signature has no `%`.
+                // Signatures in links can be encoded once or twice; a decoded signature contains no `%`.
                 let mut signature = signature.to_owned();
                 while signature.contains('%') {
                     let decoded = percent_decode_str(&signature).decode_utf8_lossy().into_owned();
@@ -329,7 +329,7 @@ impl Replicate {
     }
 }
 
-/// The URL of the next page. The token goes with it, so it has to be of the API's own origin.
+/// The URL of the next page. The request contains the token, so the URL must have the API's own origin.
 fn next_page(first: &Url, next: &str) -> Result<Url> {
     let url = first.join(next).map_err(|_| {
         Error::usage(format!("{next:?} is not a replicate cursor")).hint("the cursor is a complete URL")
@@ -380,7 +380,7 @@ mod tests {
     use crate::providers::properties::nothing_is_lost;
 
     #[test]
-    fn properties_nothing_of_a_reply_is_lost() {
+    fn properties_no_field_of_a_reply_is_lost() {
         let replies = [
             include_str!("../../tests/it/wire/replicate/recorded.json"),
             include_str!("../../tests/it/wire/replicate/file-documented.json"),
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_that_of_the_test_vector() {
+    fn the_signature_matches_the_test_vector() {
         let id = FileId::from("cneqzikepnug6xezperrr4z55o");
         assert_eq!(
             signature(&Secret::new("local-signing-secret"), "mattt", &id, 1_708_515_345),

@@ -1,7 +1,7 @@
-//! The fields that a platform states, and the refusal of filters and orders on other fields.
+//! The fields that a platform returns, and the errors for filters and orders on other fields.
 //!
-//! A field that is not stated is unknown. A comparison with it is neither true nor false, and neither is its negation.
-//! Such a filter is refused before any request, unless the platform compares the field itself: then its answer is
+//! A field that is not returned is unknown: a comparison with it and the negation of that comparison are neither true nor
+//! false. Such a filter is rejected before any request, unless the platform compares the field itself and its answer can be
 //! trusted.
 
 use super::Provider;
@@ -9,10 +9,10 @@ use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Filter, Precision};
 use crate::model::File;
 
-/// Fields that every file has: the platform states the first two, haul sets the others.
+/// Fields of every file: the platform returns the first two, and haul sets the others.
 const ALWAYS: [&str; 4] = ["id", "name", "provider", "profile"];
 
-/// Whether a list of stated fields contains this field, or the object of which it is a key.
+/// Whether a list of returned fields contains this field, or the object that contains it as a key.
 pub fn states(stated: &[&str], field: &str) -> bool {
     let contains = |known: &str, field: &str| {
         field.strip_prefix(known).is_some_and(|key| key.is_empty() || key.starts_with('.'))
@@ -26,8 +26,8 @@ pub fn states(stated: &[&str], field: &str) -> bool {
         })
 }
 
-/// The part of a filter that is evaluated here: the conditions on stated fields. The others are refused, except those that
-/// the platform decides.
+/// The part of a filter that is evaluated here: the conditions on returned fields. Other conditions are errors, unless the
+/// platform decides them.
 pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter> {
     let (stated, decided) = (provider.stated(), provider.decides(filter));
     let mut left = Filter::default();
@@ -41,12 +41,12 @@ pub fn left_to_check(provider: &dyn Provider, filter: &Filter) -> Result<Filter>
     Ok(left)
 }
 
-/// Refuses to sort by a field that is not stated.
+/// Rejects sorting by a field that is not returned.
 pub(super) fn require_sortable(provider: &dyn Provider, field: &str) -> Result<()> {
     if states(provider.stated(), field) { Ok(()) } else { Err(unstated(provider, field, "sort")) }
 }
 
-/// Refuses to find the newest of several files if the creation time of one of them is unknown.
+/// Rejects finding the newest of several files if the creation time of one of them is unknown.
 pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
     if files.len() < 2 {
         return Ok(());
@@ -59,12 +59,12 @@ pub fn require_ages(provider: &dyn Provider, files: &[File]) -> Result<()> {
         let platform = provider.spec().name;
         Err(Error::new(
             Kind::Unsupported,
-            Message::about(&format!("{platform} does not state when "), &file.id, " was created"),
+            Message::about(&format!("{platform} does not report when "), &file.id, " was created"),
         ))
     })
 }
 
-/// The error for a condition on a field that is not stated and that the platform does not decide.
+/// The error for a condition on a field that is not returned and that the platform does not decide.
 fn undecided(provider: &dyn Provider, field: &str) -> Error {
     let mut natives = provider.capabilities().list.native.iter();
     let native = natives.find(|native| native.field == field && native.precision == Precision::Exact);
@@ -78,27 +78,30 @@ fn undecided(provider: &dyn Provider, field: &str) -> Error {
     others(provider, field).into_iter().fold(error, Error::hint)
 }
 
-/// The error for a field that is not stated.
+/// The error for a field that is not returned.
 fn unstated(provider: &dyn Provider, field: &str, purpose: &str) -> Error {
     let platform = provider.spec().name;
-    let message = format!("{platform} does not state {field} in this dialect: haul cannot {purpose} by it");
+    let message =
+        format!("{platform} does not return {field} in this dialect, so haul cannot {purpose} by it");
     let error = Error::new(Kind::Unsupported, message);
     let hints = others(provider, field);
     if !hints.is_empty() {
         return hints.into_iter().fold(error, Error::hint);
     }
     let stated = ALWAYS[..2].iter().chain(provider.stated()).copied().collect::<Vec<_>>().join(", ");
-    error.hint(format!("no dialect of {platform} states it; this one states {stated}"))
+    error.hint(format!("no dialect of {platform} returns it; this one returns {stated}"))
 }
 
-/// A hint for each dialect that states the field. If the provider's own does, the server has answered in another one.
+/// A hint for each dialect that returns the field. If the profile's dialect does, the server has answered in another one.
 fn others(provider: &dyn Provider, field: &str) -> Vec<String> {
     if states(provider.capabilities().list.stated, field) {
         return vec!["the server does not use the dialect of this profile".to_owned()];
     }
     let dialects = provider.spec().dialects.iter().filter(|dialect| states(dialect.can.list.stated, field));
     let profile = word(provider.profile());
-    dialects.map(|dialect| format!("`-p {profile} --wire-dialect {}` states {field}", dialect.name)).collect()
+    dialects
+        .map(|dialect| format!("`-p {profile} --wire-dialect {}` returns {field}", dialect.name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -107,7 +110,7 @@ mod tests {
     use crate::providers::REGISTRY;
 
     #[test]
-    fn a_stated_object_states_its_keys() {
+    fn a_returned_object_includes_its_keys() {
         let stated = ["size", "metadata.title", "extra.urls", "upload_status", "checksums.md5"];
         for field in [
             "id",
@@ -138,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_checksums_that_a_platform_has_are_stated() {
+    fn listings_return_only_checksums_of_the_platform() {
         for dialect in REGISTRY.iter().flat_map(|spec| spec.dialects) {
             let stated = dialect.can.list.stated.iter().filter_map(|field| field.strip_prefix("checksums."));
             for checksum in stated {

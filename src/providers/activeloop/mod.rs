@@ -2,9 +2,9 @@
 //!
 //! - `workspace` is a form field of an upload and a query parameter everywhere else.
 //! - `metadata` is JSON text in an upload and a JSON object elsewhere.
-//! - The method of the metadata call is unknown: PUT is tried, and a 405 names another. Whether the call merges or
-//!   replaces is unknown, too, so it is always sent the whole object.
-//! - The answer to an upload is a file, an array or a list, independent of the number of files.
+//! - The method of the metadata call is unknown: haul tries PUT, and a 405 names another method. It is also unknown whether
+//!   the call merges or replaces metadata, so haul always sends the whole object.
+//! - The answer to an upload is a file, an array or a list, regardless of the number of files.
 
 mod wire;
 
@@ -52,13 +52,13 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// The first is documented; the others are OpenAI's.
+/// The first purpose is documented; the others are OpenAI's.
 const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
 
-/// Possible methods of the metadata call, the likeliest first: the only other update of this API is a PUT.
+/// Possible methods of the metadata call, the most likely first: the only other update call of this API is a PUT.
 const VERBS: [Method; 3] = [Method::PUT, Method::PATCH, Method::POST];
 
-/// The default page size: the first page of the platform's default of 10,000 takes long.
+/// The default page size. With the platform's default of 10,000, the first page takes long.
 const PAGE: u32 = 1_000;
 
 const CAN: Capabilities = Capabilities {
@@ -117,14 +117,15 @@ const CAN: Capabilities = Capabilities {
 
 struct Activeloop {
     connection: Connection,
-    /// The method of the metadata call, as far as it is known.
+    /// The HTTP method of the metadata call, as last detected.
     verb: Mutex<Method>,
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let verb = match connection.setting("metadata_method") {
-        Some(wish) => known_verb(wish)
-            .ok_or_else(|| Error::usage(format!("metadata_method: `{wish}` is not PUT, PATCH or POST")))?,
+        Some(wish) => known_verb(wish).ok_or_else(|| {
+            Error::usage(format!("metadata_method: must be PUT, PATCH or POST, not `{wish}`"))
+        })?,
         None => Method::PUT,
     };
     Ok(Box::new(Activeloop { connection, verb: Mutex::new(verb) }))
@@ -149,7 +150,7 @@ impl Provider for Activeloop {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or another order needs all files.
+        // A filter or another order requires all files.
         let is_sorted = query.sort.as_ref().is_none_or(|sort| CAN.list.sorts(sort));
         let size = page_size(query, is_sorted && query.filter.is_none(), PAGE, CAN.list.max_page);
         let pushed = Pushed::of(query.filter.as_ref(), CAN.list.native, Some(&LANGUAGE));
@@ -190,16 +191,16 @@ impl Provider for Activeloop {
         let request = Request::post(self.connection.url(&["files"])?, form(parts)).bulk();
         let shares = Arc::new(Shares::new(files, progress));
         let reply = self.connection.http.upload(&self.with_org(request), shares).await?;
-        // A success, whatever the body: the file may exist.
+        // The request succeeded, so the file may exist even if the body is invalid.
         let answered = files_of(reply.json("uploaded file")?, self.profile())
             .map_err(|error| error.with_status(reply.status))?;
         if answered.len() != files.len() {
             let message =
                 format!("activeloop received {} files but returned {}", files.len(), answered.len());
-            // With the status of a success: the other files may exist, too.
+            // The status shows that the request succeeded: the other files may also exist.
             return Err(Error::platform(message)
                 .with_status(reply.status)
-                .hint("`haul ls` shows which of them are there"));
+                .hint("to see which files exist: `haul ls`"));
         }
         Ok(in_order_of(files, answered))
     }
@@ -228,17 +229,17 @@ impl Provider for Activeloop {
         let answer: Option<WireFile> = serde_json::from_slice(&reply.body).ok();
         let answer = answer.and_then(|file| file.into_file(self.profile()).ok());
         let answer = answer.filter(|file| file.id == *id);
-        let is_told = answer.is_some();
+        let is_returned = answer.is_some();
         let file = match answer {
             Some(file) => file,
             None => self.stat(id).await?,
         };
-        // The answer may come from a proxy. Instructions are executed, not stored.
+        // The answer may come from a proxy. Instructions are not stored.
         let mut set = patch.set.iter().filter(|(key, value)| *key != "instructions" && !value.is_null());
-        if let Some((lost, _)) = set.find(|(key, _)| !is_told && !file.metadata.contains_key(*key)) {
+        if let Some((lost, _)) = set.find(|(key, _)| !is_returned && !file.metadata.contains_key(*key)) {
             return Err(Error::platform(Message::file(id, &format!(": activeloop did not store {lost}"))));
         }
-        // Additional keys may come from `instructions`.
+        // Additional keys may result from `instructions`.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
         let kept: Vec<&str> =
             gone.filter(|key| file.metadata.contains_key(*key)).map(String::as_str).collect();
@@ -247,7 +248,7 @@ impl Provider for Activeloop {
         }
         let message = Message::file(
             id,
-            &format!(": activeloop did not remove {}: it only merges metadata", kept.join(", ")),
+            &format!(": activeloop did not remove {}, because it only merges metadata", kept.join(", ")),
         );
         Err(Error::new(Kind::Unsupported, message).hint("to clear a key: `haul meta set REF KEY=null`"))
     }
@@ -259,7 +260,7 @@ impl Activeloop {
         self.with_org(request)
     }
 
-    /// The header that chose the organization before there were workspaces.
+    /// Adds the header that selected the organization before workspaces existed.
     fn with_org(&self, request: Request) -> Request {
         match self.connection.setting("org_id") {
             Some(org) => request.header("X-Activeloop-Org-Id", org),
@@ -267,7 +268,7 @@ impl Activeloop {
         }
     }
 
-    /// Sends the metadata by the known method, and once more by the one that a 405 names.
+    /// Sends the metadata with the known method, and after a 405 once more with the method that the answer allows.
     async fn put_metadata(&self, id: &FileId, metadata: &Json) -> Result<Reply> {
         let verb = self.verb.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reply = self.send_metadata(&verb, id, metadata).await?;
@@ -299,7 +300,7 @@ fn known_verb(word: &str) -> Option<Method> {
     VERBS.into_iter().find(|verb| verb.as_str().eq_ignore_ascii_case(word.trim()))
 }
 
-/// A known purpose. The platform refuses unknown words.
+/// A known purpose. The platform rejects unknown words.
 fn purpose(comparison: &Comparison) -> Option<Parameter> {
     let purpose = text_of(comparison).filter(|word| PURPOSES.contains(&word.as_str()))?;
     Some(("purpose", purpose))
@@ -308,8 +309,8 @@ fn purpose(comparison: &Comparison) -> Option<Parameter> {
 /// The platform's filter language, for metadata.
 const LANGUAGE: Language = Language { and: " and ", or: " or ", not: "not " };
 
-/// A comparison in the filter language, if it cannot lose a file. A number may be kept as text in several spellings, and
-/// how a quote or a backslash is escaped is not documented.
+/// A comparison in the filter language, if it cannot exclude a matching file. The platform may store a number as text in
+/// several spellings, and it does not document how to escape a quote or a backslash.
 fn condition(comparison: &Comparison) -> Option<String> {
     const WORDS: [&str; 9] = ["and", "or", "not", "in", "like", "is", "null", "true", "false"];
     let key = comparison.field.strip_prefix("metadata.")?;
@@ -324,7 +325,7 @@ fn condition(comparison: &Comparison) -> Option<String> {
         }
         (Value::Bool(yes), Is::Eq) => Some(format!("(metadata.{key} == {yes} or metadata.{key} == '{yes}')")),
         (Value::Text(text), Is::Eq) => {
-            // Text that is also valid JSON may be kept as that.
+            // Text that is also valid JSON may be stored as JSON.
             let is_text = serde_json::from_str::<Json>(text).is_err();
             let is_clean = !text.contains(|c: char| c.is_control() || c == '\\');
             let quote = ['\'', '"'].into_iter().find(|quote| !text.contains(*quote))?;
@@ -370,9 +371,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Heard(Mutex<Vec<(u64, Vec<u8>)>>);
+    struct Recorder(Mutex<Vec<(u64, Vec<u8>)>>);
 
-    impl Progress for Heard {
+    impl Progress for Recorder {
         fn at(&self, bytes: u64) {
             self.0.lock().unwrap().push((bytes, Vec::new()));
         }
@@ -383,18 +384,19 @@ mod tests {
     }
 
     #[test]
-    fn each_file_hears_of_itself() {
+    fn each_file_gets_its_own_progress() {
         let files = [("a", "12345"), ("b", ""), ("c", "678")].map(|(n, c)| NewFile::from_bytes(n, c));
-        let heard: [Arc<Heard>; 3] = Default::default();
-        let progress: Vec<Arc<dyn Progress>> = heard.iter().map(|h| h.clone() as Arc<dyn Progress>).collect();
+        let recorders: [Arc<Recorder>; 3] = Default::default();
+        let progress: Vec<Arc<dyn Progress>> =
+            recorders.iter().map(|r| r.clone() as Arc<dyn Progress>).collect();
         let shares = Shares::new(&files, &progress);
         shares.read(0, b"123");
         shares.read(3, b"45");
         shares.read(5, b"678");
         shares.at(6);
-        let heard = heard.map(|heard| heard.0.lock().unwrap().clone());
-        assert_eq!(heard[0], [(0, b"123".to_vec()), (3, b"45".to_vec()), (5, Vec::new())]);
-        assert_eq!(heard[1], [(0, Vec::new())]);
-        assert_eq!(heard[2], [(0, b"678".to_vec()), (1, Vec::new())]);
+        let recorded = recorders.map(|recorder| recorder.0.lock().unwrap().clone());
+        assert_eq!(recorded[0], [(0, b"123".to_vec()), (3, b"45".to_vec()), (5, Vec::new())]);
+        assert_eq!(recorded[1], [(0, Vec::new())]);
+        assert_eq!(recorded[2], [(0, b"678".to_vec()), (1, Vec::new())]);
     }
 }

@@ -18,7 +18,7 @@ pub(super) const FORMAT: Format = Format {
     default_purpose: Some("user_data"),
 };
 
-/// A file object: OpenAI's with metadata.
+/// A file object: OpenAI's object with metadata.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(pub(super) Fields);
@@ -27,7 +27,7 @@ impl WireFile {
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
         let file = FORMAT.file(&mut fields, profile)?;
-        // Uploads send it as JSON text, and replies may return it as such.
+        // Uploads send it as JSON text, and replies may also return JSON text.
         let metadata = |value: &Json| match value {
             Json::String(text) => serde_json::from_str(text).ok(),
             other => lenient::as_object(other),
@@ -47,9 +47,9 @@ pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
         Json::Object(mut object) => match object.remove("data") {
             Some(Json::Array(items)) => items,
             _ if object.contains_key("id") => vec![Json::Object(object)],
-            _ => return Err(Error::platform("activeloop returned no list of files")),
+            _ => return Err(Error::platform("activeloop did not return a list of files")),
         },
-        _ => return Err(Error::platform("activeloop returned no list of files")),
+        _ => return Err(Error::platform("activeloop did not return a list of files")),
     };
     let read = |item| {
         let file: WireFile = serde_json::from_value(item)
@@ -59,7 +59,7 @@ pub(super) fn files_of(reply: Json, profile: &str) -> Result<Vec<File>> {
     items.into_iter().map(read).collect()
 }
 
-/// Sorts the files of a reply in the order in which they were sent, by name.
+/// Sorts the files of a reply by name in the order in which they were sent.
 pub(super) fn in_order_of(sent: &[NewFile], mut answered: Vec<File>) -> Vec<File> {
     for (index, file) in sent.iter().enumerate() {
         if let Some(found) = answered[index..].iter().position(|other| other.name == file.name) {
@@ -75,7 +75,7 @@ mod tests {
     use crate::providers::properties::nothing_is_lost;
 
     #[test]
-    fn properties_nothing_of_a_reply_is_lost() {
+    fn properties_no_field_of_a_reply_is_lost() {
         let replies = [
             include_str!("../../../tests/it/wire/activeloop/file.json"),
             include_str!("../../../tests/it/wire/activeloop/list.json"),

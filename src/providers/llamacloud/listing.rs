@@ -12,14 +12,14 @@ use crate::providers::listing::page_size;
 use crate::providers::pushdown::{Parameter, Pushed, text_of};
 use crate::providers::{Page, Provider, Query, Sort};
 
-/// The largest page, which is the default.
+/// The maximum page size, which is the default.
 const LARGEST_PAGE: u32 = 1000;
 /// The parameter for ids.
 pub(super) const IDS: &str = "file_ids";
 /// The parameter for files without a data source.
 const MANUAL: &str = "only_manually_uploaded";
 
-/// A parameter that takes exactly one value.
+/// A parameter that accepts exactly one value.
 pub(super) fn equals(comparison: &Comparison) -> Option<Parameter> {
     let field = comparison.field.strip_prefix("extra.").unwrap_or(&comparison.field);
     if let ("data_source_id", Op::Eq, Value::Null) = (field, comparison.op, &comparison.value) {
@@ -36,7 +36,7 @@ pub(super) fn equals(comparison: &Comparison) -> Option<Parameter> {
 }
 
 impl LlamaCloud {
-    /// Lists one page. Everything but the token is the same on every page.
+    /// Lists one page. All parameters except the token are the same for every page.
     pub(super) async fn list_page(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let mut pushed = Pushed::of(query.filter.as_ref(), self.capabilities().list.native, None);
         if let Some(flag) = self.flag(MANUAL)?.filter(|_| pushed.parameter(MANUAL).is_none()) {
@@ -51,7 +51,7 @@ impl LlamaCloud {
         let reply: ListReply = self.call(request, "list of files").await?;
         let mut page = self.page(reply);
         if let Some(source) = source {
-            // The short object does not state its source; the filter does.
+            // The short object does not contain its source, but the filter does.
             for file in &mut page.files {
                 file.extra.entry("data_source_id").or_insert_with(|| json!(source));
             }
@@ -59,32 +59,32 @@ impl LlamaCloud {
         Ok(page)
     }
 
-    /// Lists all files at once, as the legacy endpoint does.
+    /// Lists all files at once from the legacy endpoint.
     pub(super) async fn list_whole(&self) -> Result<Page> {
         let request = self.scoped(Request::get(self.legacy(&[])?)).unpaced();
         let items: Vec<FileReply> = self.connection.http.send(&request).await?.json("list of files")?;
         Ok(self.page(ListReply { items, next_page_token: None }))
     }
 
-    /// Finds a file by id in the listing.
+    /// Finds a file in the listing by its id.
     pub(super) async fn list_by_id(&self, id: &FileId) -> Result<Option<File>> {
         let request = self.expanded(Request::get(self.beta(&[])?)).query("file_ids", id);
         let page = self.page(self.call(request, "list of files").await?);
-        // A server that ignores the parameter answers with all files.
+        // A server that ignores the parameter returns all files.
         Ok(page.files.into_iter().find(|file| file.id == *id))
     }
 
-    /// The file with exactly this `external_file_id`. Only the beta listing has a filter by it.
+    /// The file with exactly this `external_file_id`. Only the beta listing has a filter for it.
     pub(super) async fn list_by_mark(&self, mark: &str) -> Result<Option<File>> {
         let request = Request::get(self.beta(&[])?).query(EXTERNAL_ID, mark);
         let page = match self.call(request, "list of files").await {
-            // A server without the beta endpoints.
+            // The server does not have the beta endpoints.
             Err(error) if self.legacy && matches!(error.status(), Some(404 | 405)) => {
                 self.list_whole().await?
             }
             listed => self.page(listed?),
         };
-        // A server that ignores the parameter answers with all files.
+        // A server that ignores the parameter returns all files.
         let marked = |file: &File| file.extra.get(EXTERNAL_ID).and_then(Json::as_str) == Some(mark);
         Ok(page.files.into_iter().find(marked))
     }
@@ -158,8 +158,8 @@ fn to_json(pushed: &Pushed<'_>) -> Object {
     filter
 }
 
-/// The three orders that every version of the server accepts; the newest refuses a direction. It lists by `created_at`
-/// from the newest on; older versions are documented to start from the oldest.
+/// The three orders that every version of the server accepts; the latest version rejects a direction. It lists by
+/// `created_at` from newest to oldest; older versions are documented to start with the oldest.
 fn order_by(sort: &Sort) -> Option<&'static str> {
     match (sort.field.as_str(), sort.descending) {
         ("name", false) => Some("name"),
@@ -169,7 +169,7 @@ fn order_by(sort: &Sort) -> Option<&'static str> {
     }
 }
 
-/// The same for the deprecated query, which accepts directions.
+/// The order for the deprecated query, which accepts directions.
 fn order_by_words(sort: &Sort) -> Option<String> {
     let known = matches!(sort.field.as_str(), "name" | "id" | "created_at");
     known.then(|| format!("{}{}", sort.field, if sort.descending { " desc" } else { "" }))

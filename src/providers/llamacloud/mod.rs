@@ -1,13 +1,13 @@
-//! LlamaCloud: the Files API behind the parsing, extraction and indexing products of `LlamaIndex`.
+//! LlamaCloud: the Files API of the parsing, extraction and indexing products of `LlamaIndex`.
 //!
-//! - The beta endpoints answer with a short object: no size, no creation time, no media type. The legacy ones answer
-//!   with a long one that has them. [`wire`] decodes both.
-//! - A file cannot be changed: no rename, no metadata, no new content.
-//! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is fetched without
-//!   the token: the store refuses a request with two credentials, and must not see the token.
-//! - Listings state neither size nor time, so that they cannot show whether an upload with a lost answer succeeded. Each
-//!   upload therefore has a generated `external_file_id`, by which it is found.
-//! - The scope is in the query of every call, uploads included.
+//! - The beta endpoints return a short object without size, creation time and media type. The legacy endpoints return a
+//!   long object that contains them. [`wire`] decodes both.
+//! - A file cannot be renamed or changed, and has no user metadata.
+//! - The API never serves bytes itself. `/content` returns a presigned URL of an object store, which is requested without
+//!   the token: the store rejects a request with two credentials, and must not receive the token.
+//! - Listings return neither size nor time, so they cannot show whether an upload whose answer was lost succeeded. Each
+//!   upload therefore has a generated `external_file_id`, which identifies it.
+//! - The scope is in the query of every call, including uploads.
 
 mod listing;
 mod presigned;
@@ -72,7 +72,7 @@ pub(super) static SPEC: Spec = Spec {
 
 const CAN: Capabilities = Capabilities {
     upload: UploadAbility {
-        // Documented as "512 MB". Only files over the limit in both readings are refused before sending.
+        // Documented as "512 MB". Only files that exceed it in both interpretations are rejected before sending.
         max_bytes: Some(512 * 1024 * 1024),
         warn_bytes: Some(512_000_000),
         empty: false,
@@ -88,11 +88,11 @@ const CAN: Capabilities = Capabilities {
         mark: true,
     },
     download: Download::Any,
-    // The object store's, not the API's.
+    // Ranges of the object store, not of the API.
     ranges: true,
     list: ListAbility {
         max_page: 1000,
-        // The short object.
+        // The fields of the short object.
         stated: &[
             "purpose",
             "expires_at",
@@ -108,7 +108,7 @@ const CAN: Capabilities = Capabilities {
             equals("data_source_id"),
         ],
         sort: &["+name", "+id", "-created_at"],
-        // Not documented, and listings state no time.
+        // Not documented, and listings return no time.
         newest_first: true,
     },
     annotate: None,
@@ -122,7 +122,7 @@ const CAN: Capabilities = Capabilities {
     checksums: &[],
     scope: &["organization_id", "project_id"],
     appears_within: USUAL_DELAY,
-    // Documented for uploads (`POST /api/v1/files`) of a project. The other calls have no documented limit.
+    // Documented per project for uploads (`POST /api/v1/files`). Other calls have no documented limit.
     rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),
     instead: &[
         (Op::Replace, "to upload a new file and delete the old one: `haul upload FILE --if-exists replace`"),
@@ -136,7 +136,7 @@ const CAN_LEGACY: Capabilities = Capabilities {
     upload: UploadAbility { purpose: false, purposes: &[], default_purpose: None, ..CAN.upload },
     list: ListAbility {
         max_page: u32::MAX,
-        // The long object.
+        // The fields of the long object.
         stated: &[
             "size",
             "purpose",
@@ -158,19 +158,19 @@ const CAN_LEGACY: Capabilities = Capabilities {
     ..CAN
 };
 
-/// The same where the user sets the `external_file_id`, which then has no place for a mark.
+/// The capabilities if the user sets the `external_file_id`, which then cannot store a mark.
 const CAN_UNMARKED: Capabilities =
     Capabilities { upload: UploadAbility { mark: false, ..CAN.upload }, ..CAN };
 const CAN_LEGACY_UNMARKED: Capabilities =
     Capabilities { upload: UploadAbility { mark: false, ..CAN_LEGACY.upload }, ..CAN_LEGACY };
 
-/// The default purpose: such a file is kept until deleted.
+/// The default purpose. A file with this purpose is kept until it is deleted.
 const DEFAULT_PURPOSE: &str = "user_data";
-/// The longest lifetime of a link, in seconds: the limit of S3; the platform documents none.
+/// Maximum lifetime of a link, in seconds: the limit of S3. The platform documents none.
 const LONGEST_LINK: i64 = 7 * 24 * 3600;
 /// Lifetime of a link created for a download, in seconds.
 const DOWNLOAD_LINK: i64 = 15 * 60;
-/// The field of a file that the client chooses, and the setting for it.
+/// The field of a file that the client can choose, and the setting for it.
 const EXTERNAL_ID: &str = "external_file_id";
 /// The base URL of the other region.
 const EUROPE: &str = "https://api.cloud.eu.llamaindex.ai";
@@ -193,10 +193,10 @@ struct LlamaCloud {
     via: Via,
 }
 
-/// The route of a call, where there are several.
+/// The route of a call, if several exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Via {
-    /// The default of the dialect.
+    /// The default route of the dialect.
     Plain,
     /// Uploads by `FileCreate` and a presigned URL.
     Presigned,
@@ -292,7 +292,7 @@ impl Provider for LlamaCloud {
             Ok(reply) => return Ok(reply.into_file(self.profile())),
             Err(error) => error,
         };
-        // Older servers have no beta route for one file: only their listing shows it.
+        // Older servers have no beta route for a single file: only their listing contains it.
         let absent = match error.status() {
             Some(404) if !self.legacy => error,
             Some(405) if !self.legacy => {
@@ -303,7 +303,7 @@ impl Provider for LlamaCloud {
         match self.list_by_id(id).await {
             Ok(Some(file)) => Ok(file),
             Ok(None) => Err(absent),
-            // A listing that refuses the id does not have such a file either.
+            // A listing that rejects the id does not contain the file either.
             Err(error) if matches!(error.status(), Some(404 | 422)) => Err(absent),
             Err(error) => Err(error),
         }
@@ -323,16 +323,15 @@ impl Provider for LlamaCloud {
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = self.scoped(Request::delete(self.files(&[id.as_str()])?)).unpaced();
         match self.connection.http.send(&request).await {
-            Err(error) if error.status() == Some(409) => {
-                Err(error.hint("a file in use by an index or a job cannot be deleted: delete that first"))
-            }
+            Err(error) if error.status() == Some(409) => Err(error
+                .hint("a file in use by an index or a job cannot be deleted; delete the index or job first")),
             sent => sent?.acknowledges("deletion"),
         }
     }
 
     async fn download(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         match self.fetch(id, range.clone()).await {
-            // The URL expired between the two requests; a new one does not.
+            // The URL expired between the two requests; a new URL is still valid.
             Err(error) if presigned::is_refused(&error) => self.fetch(id, range).await,
             fetched => fetched,
         }
@@ -351,27 +350,27 @@ impl Provider for LlamaCloud {
 }
 
 impl LlamaCloud {
-    /// A URL below the endpoints of the dialect.
+    /// A URL under the endpoints of the dialect.
     fn files(&self, rest: &[&str]) -> Result<Url> {
         if self.legacy { self.legacy(rest) } else { self.beta(rest) }
     }
 
-    /// A URL below the beta endpoints.
+    /// A URL under the beta endpoints.
     fn beta(&self, rest: &[&str]) -> Result<Url> {
         self.connection.url(&[&BETA, rest].concat())
     }
 
-    /// A URL below the legacy endpoints.
+    /// A URL under the legacy endpoints.
     fn legacy(&self, rest: &[&str]) -> Result<Url> {
         self.connection.url(&[&LEGACY, rest].concat())
     }
 
-    /// Adds the scope, which every call takes in its query.
+    /// Adds the scope to the query, as every call requires.
     fn scoped(&self, request: Request) -> Request {
         CAN.scope.iter().fold(request, |request, key| request.maybe_query(key, self.connection.setting(key)))
     }
 
-    /// Sends a request other than an upload within the scope and decodes the answer.
+    /// Sends a request other than an upload, with the scope, and decodes the answer.
     async fn call<T: serde::de::DeserializeOwned>(&self, request: Request, what: &str) -> Result<T> {
         self.connection.http.json(&self.scoped(request).unpaced(), what).await
     }
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_moves_the_default_base_url_and_no_other() {
+    fn a_region_changes_only_the_default_base_url() {
         let default = SPEC.base_url;
         let europe = Some("https://api.cloud.eu.llamaindex.ai/".to_owned());
         assert_eq!(region(default, None).unwrap(), None);

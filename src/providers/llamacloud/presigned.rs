@@ -7,20 +7,20 @@ use crate::http::{ContentStream, Range, Request};
 use crate::model::FileId;
 
 impl LlamaCloud {
-    /// Requests a URL of the bytes that is valid for `seconds`, or as long as the platform chooses.
+    /// Requests a URL for the bytes that is valid for `seconds`, or for the platform's default time.
     pub(super) async fn presigned_url(&self, id: &FileId, seconds: Option<i64>) -> Result<PresignedUrl> {
         let request = Request::get(self.files(&[id.as_str(), "content"])?);
         self.call(request.maybe_query("expires_at_seconds", seconds), "presigned URL").await
     }
 
-    /// Opens the bytes through a URL created for that.
+    /// Opens the bytes through a URL that is created for this download.
     pub(super) async fn fetch(&self, id: &FileId, range: Option<Range>) -> Result<ContentStream> {
         let url = self.presigned_url(id, Some(DOWNLOAD_LINK)).await?;
         self.connection.http.content(&url.fetch()?.range(range)).await.map_err(refused_by_store)
     }
 }
 
-/// A refusal by the object store concerns its URL, not the token, which it never receives.
+/// Converts a rejection by the object store: the reason is the URL, not the token, which the store never receives.
 pub(super) fn refused_by_store(error: Error) -> Error {
     match error.status() {
         Some(status @ (401 | 403)) => Error::platform("llamacloud's object store rejected the presigned URL")
@@ -30,7 +30,7 @@ pub(super) fn refused_by_store(error: Error) -> Error {
     }
 }
 
-/// Whether the object store refused, and not the API, whose refusals have another kind.
+/// Whether the object store rejected the request. Rejections by the API have another kind.
 pub(super) fn is_refused(error: &Error) -> bool {
     error.kind() == Kind::Platform && matches!(error.status(), Some(401 | 403))
 }

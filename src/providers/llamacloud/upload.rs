@@ -1,4 +1,4 @@
-//! Uploads: one form, or the three steps of a presigned upload.
+//! Uploads: a form in one request, or the three steps of a presigned upload.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl LlamaCloud {
         Ok(reply.into_file(&self.connection.profile))
     }
 
-    /// The `external_file_id` of a file: the user's or the mark.
+    /// The `external_file_id` of a file: the user's setting, else the mark.
     fn external_id<'a>(&'a self, file: &'a NewFile) -> Option<&'a str> {
         self.connection.setting(EXTERNAL_ID).or(file.mark.as_deref())
     }
@@ -100,7 +100,7 @@ impl LlamaCloud {
         Ok(create)
     }
 
-    /// Refuses settings that an upload in one form does not support, rather than ignore them.
+    /// Rejects settings that an upload in one form does not support, instead of ignoring them.
     fn refuse_presigned_settings(&self) -> Result<()> {
         let given = |key: &&&str| self.connection.setting(key).is_some();
         let taken = |key: &&&str| self.legacy && **key == "storage_type";

@@ -11,7 +11,8 @@ use crate::http::{Body, Part, Problem, Reply, Request, form};
 use crate::model::{File, FileId, Link, NewFile, Object};
 use crate::providers::lenient::{self, Known};
 
-/// A file: the short object of the beta endpoints or the long one of the legacy ones. Only the id is certain.
+/// A file: the short object of the beta endpoints or the long object of the legacy endpoints. Only the id is always
+/// present.
 ///
 /// Fields that are not translated stay in `extra`: `project_id`, `external_file_id`, `data_source_id`, `file_type` (an
 /// extension, not a media type), `last_modified_at` (the original's date, not this file's), `resource_info`,
@@ -40,7 +41,7 @@ impl FileReply {
     }
 }
 
-/// A page of files. The last one has no token, null or an empty token.
+/// A page of files. On the last page, the token is missing, null or empty.
 #[derive(Deserialize)]
 pub(super) struct ListReply {
     pub(super) items: Vec<FileReply>,
@@ -51,20 +52,20 @@ pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// An RFC 3339 time; one without an offset is UTC.
+/// An RFC 3339 time. A time without an offset is UTC.
 pub(super) fn time(value: &Value) -> Option<Timestamp> {
     let text = value.as_str()?;
     let naive = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
     text.parse().ok().or_else(|| naive().map(|zoned| zoned.timestamp()))
 }
 
-/// The `url` of a presigned URL whose GET gives the bytes.
+/// The `url` of a presigned URL, if a GET request returns the bytes.
 fn download_url(value: &Value) -> Option<String> {
     PresignedUrl::deserialize(value).ok()?.into_link().map(|link| link.url)
 }
 
-/// Reads an error about the id in the path. An id of another form is a 422 instead of a 404, and still means that there is
-/// no such file.
+/// Reads an error about the id in the path. The platform answers an id in another format with 422 instead of 404; the file
+/// does not exist in either case.
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Value = serde_json::from_slice(&reply.body).ok()?;
     let of_id = |complaint: &&Value| {
@@ -87,7 +88,7 @@ pub(super) struct PresignedUrl {
 }
 
 impl PresignedUrl {
-    /// Whether it requires a form instead of a GET or PUT.
+    /// Whether the URL requires a form instead of a GET or PUT.
     pub(super) fn is_form(&self) -> bool {
         self.form_fields.as_ref().is_some_and(|fields| !fields.is_empty())
     }
@@ -103,8 +104,8 @@ impl PresignedUrl {
         Ok(request.anonymous().bulk())
     }
 
-    /// The request that stores the bytes of `file`. A store refuses a content type that was not signed, and ignores fields
-    /// after the file in a form. The request may be repeated.
+    /// The request that stores the bytes of `file`. An object store rejects a content type that was not signed, and ignores
+    /// form fields after the file. The request may be repeated.
     pub(super) fn store(&self, file: &NewFile) -> Result<Request> {
         let url = self.parsed()?;
         let request = if self.is_form() {
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_nothing_of_a_reply_is_lost() {
+    fn properties_no_field_of_a_reply_is_lost() {
         let replies = [
             include_str!("../../../tests/it/wire/llamacloud/replies/short.json"),
             include_str!("../../../tests/it/wire/llamacloud/replies/long.json"),
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_id_is_certain() {
+    fn only_the_id_is_required() {
         let bare = file(r#"{"id":"f"}"#);
         assert_eq!(
             (bare.provider.as_str(), bare.profile.as_str(), bare.id.as_str()),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_stays_as_it_is() {
+    fn invalid_fields_stay_in_extra() {
         let odd = file(
             r#"{"id":"f","file_size":"many","created_at":"soon","expires_at":17,"purpose":["a"],"new":{"x":1}}"#,
         );
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_a_whole_number_however_it_is_written() {
+    fn a_size_is_a_whole_number_in_any_spelling() {
         let size = |text: &str| file(&format!(r#"{{"id":"f","file_size":{text}}}"#)).size;
         assert_eq!(size("11"), Some(11));
         assert_eq!(size("\"11\""), Some(11));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_download_url_counts_only_if_a_get_gives_the_bytes() {
+    fn a_download_url_is_used_only_if_it_allows_get() {
         let with = |fields: &str| {
             file(&format!(
                 r#"{{"id":"f","download_url":{{"url":"https://s/x","expires_at":"2026-11-21T10:00:00Z","form_fields":{fields}}}}}"#
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_complaint_about_the_id_means_that_there_is_no_such_file() {
+    fn only_an_error_about_the_id_means_a_missing_file() {
         let read = |body: &'static str| {
             let reply = Reply { status: 422, body: body.into(), ..Reply::default() };
             read_problem(&reply).map(|problem| (problem.message, problem.kind))
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_presigned_url_goes_without_the_token_and_only_over_http() {
+    fn a_presigned_url_is_requested_without_the_token_and_only_over_http() {
         let url = |text: &str| PresignedUrl {
             url: text.into(),
             expires_at: None,

@@ -1,15 +1,15 @@
-//! Ids of the embedded store: short enough to type, sorted by time.
+//! Ids of the embedded store, which are short enough to type and sort by time.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::model::FileId;
 
-/// Crockford's base 32 in lower case, which has no letters to mistake for digits.
+/// Crockford's base 32 in lower case, which omits letters that resemble digits.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Sixteen characters: 45 bits of milliseconds, so that ids sort by time, then 35 random ones. Within the millisecond
-/// of `newest` it is that id and a random step more, so that files of the same time sort as they were made, too.
+/// A new id of sixteen characters: 45 bits of milliseconds, so that ids sort by time, and 35 random bits. In the same
+/// millisecond as `newest`, it is that id plus a random step, so that the ids also sort in the order of creation.
 pub(super) fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
     let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
     let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_as_they_were_made() {
+    fn ids_sort_in_the_order_of_creation() {
         let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
         let mut ids = vec![new_id(at(1_800_000_000_000), None)];
         for milliseconds in [0, 0, 0, 1, 1, 5, 1_000_000] {

@@ -1,6 +1,6 @@
 //! The embedded store on this machine.
 //!
-//! The store blocks, so every call runs on a blocking thread.
+//! The store uses blocking calls, so each operation runs on a blocking thread.
 
 mod id;
 
@@ -122,19 +122,19 @@ const CAN_SERVED: Capabilities = Capabilities {
     ..CAN
 };
 
-/// A thousand years, in seconds: what is longer could leave the range of times.
+/// A thousand years, in seconds. A longer lifetime could exceed the range of timestamps.
 const LONGEST: i64 = 1000 * 366 * 86_400;
 /// A week, in seconds.
 const LONGEST_LINK: i64 = 7 * 86_400;
 /// An hour, in seconds.
 const USUAL_LINK: i64 = 3600;
 const MAX_PAGE: u32 = 1000;
-/// Files of this provider in the store.
+/// The files of this provider in the store.
 const SPACE: &str = "local";
 struct Local {
     connection: Connection,
     store: Store,
-    /// Where the store is served, if links are to lead there.
+    /// The address where the store is served, if links use it.
     served: Option<Url>,
 }
 
@@ -188,10 +188,10 @@ impl Provider for Local {
         };
         let sort = query.sort.as_ref().and_then(|sort| Some((native(&sort.field)?, sort.descending)));
         let (sort, descending) = sort.unwrap_or((SortKey::Created, true));
-        // The store knows the profile that a file was made with, not the one that it is reached by.
+        // The store records the profile that created a file, not the one used to access it.
         let in_store = |part: &Comparison| (part.field != "profile").then_some(Precision::Exact);
         let filter = query.filter.as_ref().and_then(|filter| filter.native(in_store));
-        // One more than the page shows whether another page follows.
+        // One additional file shows whether another page follows.
         let after = cursor.map(FileId::from);
         let listing = Listing { filter, sort, descending, after, limit: size + 1, ..Listing::default() };
         let mut files = self.blocking(move |store| store.list(SPACE, &listing)).await?;
@@ -266,7 +266,7 @@ impl Provider for Local {
         let stop = Stop::default();
         let stopped = stop.0.clone();
         let replace = move |store: &Store| {
-            // Before the bytes: a file that is not there should be said at once.
+            // Checked before reading the bytes, so that a missing file is reported at once.
             store.stat(SPACE, &id)?;
             let blob = receive(store, &new, progress.as_ref(), &stopped)?;
             store.replace(SPACE, &id, blob, |file| {
@@ -338,7 +338,7 @@ impl Provider for Local {
 }
 
 impl Local {
-    /// Runs `work` where it may block.
+    /// Runs `work` on a blocking thread.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
@@ -348,7 +348,7 @@ impl Local {
         done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").caused_by(error)))
     }
 
-    /// Names the profile that the file was reached by, not the one it was made with.
+    /// Sets the profile used to access the file, not the one that created it.
     fn own(&self, mut file: File) -> File {
         file.profile.clone_from(&self.connection.profile);
         file
@@ -365,7 +365,7 @@ impl Drop for Stop {
     }
 }
 
-/// Sets the fields of a record that the user gave.
+/// Sets the fields of a record that the user specified.
 fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     if !new.keeps_name {
         file.name.clone_from(&new.name);
@@ -384,7 +384,7 @@ fn describe(file: &mut File, new: &NewFile, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Reads a source into the store. A size other than the planned one, or a change during the read, is an error.
+/// Reads a source into the store. Fails if the size is not the planned one or the source changes while it is read.
 fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &AtomicBool) -> Result<Blob> {
     let go_on = || {
         let stop = stopped.load(Ordering::Relaxed);
@@ -397,7 +397,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
             Source::Path(path) => path,
             Source::Spooled(_) | Source::Bytes(_) => Path::new(&new.name),
         };
-        Error::failed(format!("{}: changed during the read: {how} {} bytes", path.display(), new.size))
+        Error::failed(format!("{}: changed while it was read: {how} {} bytes", path.display(), new.size))
     };
     let mut incoming = store.receive()?;
     let mut position = 0;
@@ -425,7 +425,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
     Ok(blob)
 }
 
-/// Sends content from a thread of its own, at most a few pieces ahead of who takes them.
+/// Sends content from its own thread, at most a few chunks ahead of the receiver.
 fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<ContentStream> {
     // The download itself verifies the bytes, unless `--no-verify` is given.
     let mut content = content.into_file();

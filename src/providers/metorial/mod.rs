@@ -1,13 +1,13 @@
 //! Metorial: files of an instance, of an organization or of a user.
 //!
 //! - Three wire dialects share hosts, authentication and most paths: `seed` (the first documentation), `pulsar` (2025)
-//!   and `magnetar` (2026). One tolerant struct reads all their objects; only uploads, links and filters differ in the
-//!   request. Every answer carries `metorial-version`, except the seed's.
-//! - Uploads go to another host, `files.metorial.com`. Every success is 200, also of a deletion.
-//! - Content has no endpoint for a token: a download creates a short-lived public link and fetches it without the
-//!   token, since the URL itself is the secret and may be on any host.
-//! - Deletion is soft: the file stays readable with `status: deleted`, and any further action on it is a 403. The
-//!   pulsar server refuses to delete (400).
+//!   and `magnetar` (2026). One tolerant struct reads all their objects; only the requests for uploads, links and filters
+//!   differ. Every answer contains `metorial-version`, except in `seed`.
+//! - Uploads go to another host, `files.metorial.com`. The status of every success is 200, even for a deletion.
+//! - No endpoint returns content for a token: a download creates a short-lived public link and requests it without the
+//!   token, since the URL itself is the secret and can be on any host.
+//! - Deletion is soft: the file stays readable with `status: deleted`, and any further action on it returns 403. The server
+//!   of `pulsar` rejects deletions with 400.
 //! - The rate limit is 5000 requests in 10 minutes (a development instance: 100), without `Retry-After`.
 
 mod upload;
@@ -74,27 +74,27 @@ const fn setting(key: &'static str, help: &'static str) -> Setting {
     Setting { key, help, secret: false }
 }
 
-/// The largest direct upload in magnetar, in bytes; the other dialects document no limit.
+/// Maximum size of a direct upload in magnetar, in bytes; the other dialects document no limit.
 const DIRECT_LIMIT: u64 = 100 * 1024 * 1024;
-/// The largest presigned upload, in bytes.
+/// Maximum size of a presigned upload, in bytes.
 const PRESIGNED_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 /// Lifetime of a link created for a download.
 const OWN_LINK: SignedDuration = SignedDuration::from_mins(15);
-/// The largest page; the server refuses more.
+/// Maximum page size. The server rejects larger ones.
 const MAX_PAGE: u32 = 100;
-/// The most links of a file that are listed.
+/// Maximum number of links of a file that are listed.
 const MOST_LINKS: usize = 100_000;
 
 const TIMES: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::Eq];
 const ID: Native = Native::superset("id", &[Op::Eq]).sent(Spelling::Repeated("id"));
 const CREATED: Native = Native::superset("created_at", TIMES)
     .sent(Spelling::Bounds { after: "created_at[gt]", before: "created_at[lt]" });
-/// Sent by magnetar alone, whose listing states the field.
+/// Sent only in magnetar, whose listing returns the field.
 const UPDATED: Native = Native::superset("updated_at", TIMES)
     .sent(Spelling::Bounds { after: "updated_at[gt]", before: "updated_at[lt]" });
 const PURPOSE: Native = Native::superset("purpose", &[Op::Eq]);
 
-/// A purpose of the dialect: the platform refuses a listing by an unknown one.
+/// A purpose of the dialect. The platform rejects a listing by an unknown purpose.
 fn purpose(comparison: &Comparison, can: &Capabilities) -> Option<Parameter> {
     let purpose = text_of(comparison).filter(|word| can.upload.purposes.contains(&word.as_str()))?;
     Some(("purpose", purpose))
@@ -138,7 +138,7 @@ const SEED: Capabilities = Capabilities {
 const PULSAR: Capabilities = Capabilities {
     upload: UploadAbility {
         purposes: &["user_image", "organization_image"],
-        // An upload for an organization has the other one.
+        // An upload for an organization has the other purpose.
         default_purpose: Some("user_image"),
         ..SEED.upload
     },
@@ -149,7 +149,7 @@ const PULSAR: Capabilities = Capabilities {
         content_type: false,
         path: false,
     }),
-    // The server validates a purpose and ignores it; it has no other filter.
+    // The server validates the purpose but ignores it; it has no other filter.
     list: ListAbility { native: &[], stated: Wire::Pulsar.stated(), ..SEED.list },
     ..SEED
 };
@@ -181,8 +181,8 @@ const MAGNETAR: Capabilities = Capabilities {
     ..SEED
 };
 
-/// The capabilities while the dialect is unknown: everything that a dialect may have. Refusals that depend on the dialect
-/// follow once it is known. A listing states the fields of every dialect.
+/// The capabilities while the dialect is unknown: those of all dialects. Operations that depend on the dialect are rejected
+/// once it is known. A listing returns the fields of every dialect.
 const AUTO: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: Some(PRESIGNED_LIMIT),
@@ -244,7 +244,7 @@ impl Provider for Metorial {
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
         let by_age = query.sort.as_ref().is_none_or(|sort| sort.field == "created_at");
         let ascending = by_age && query.sort.as_ref().is_some_and(|sort| !sort.descending);
-        // A filter or another order needs all files: small pages would only mean more requests.
+        // A filter or another order requires all files: small pages would only cause more requests.
         let size = page_size(query, by_age && query.filter.is_none(), MAX_PAGE, MAX_PAGE);
         let mut request = Request::get(self.connection.url(&["files"])?)
             .query("limit", size)
@@ -257,7 +257,7 @@ impl Provider for Metorial {
             }
         }
         if let Some(filter) = &query.filter {
-            // The dialects differ in purposes, and an unknown one fails the listing.
+            // Purposes depend on the dialect, and an unknown one fails the listing.
             let names_purpose = filter.conjuncts().iter().any(|comparison| comparison.field == "purpose");
             let can = if names_purpose { self.wire().await?.can() } else { self.capabilities() };
             let mut table = can.list.native.to_vec();
@@ -266,15 +266,17 @@ impl Provider for Metorial {
                 request = request.query(key, value);
             }
         }
-        // If the last file of the previous page has been deleted since, the page follows the file before it.
+        // If the last file of the previous page has since been deleted, the page starts after the file before it.
         for after in cursor.map_or(vec![None], |cursor| cursor.split(',').map(Some).collect()) {
             let reply = self.call(request.clone().maybe_query("after", after)).await?;
             if let Some(page) = wire::page(&reply, &self.connection.profile, after)? {
                 return Ok(page);
             }
         }
-        Err(Error::platform("metorial cannot continue its listing: the files at this position were deleted")
-            .hint("run the same command again"))
+        Err(Error::platform(
+            "metorial cannot continue its listing, because the files at this position were deleted",
+        )
+        .hint("run the same command again"))
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
@@ -299,7 +301,7 @@ impl Provider for Metorial {
         self.connection.setting("store_replace").filter(|replace| *replace == "true")?;
         Some(Overwrites {
             place: format!("{} in the store {store}", self.path_of(name)),
-            hint: "to replace nothing: `--set store_replace=false`",
+            hint: "to keep the existing file: `--set store_replace=false`",
         })
     }
 
@@ -310,7 +312,7 @@ impl Provider for Metorial {
             Err(error) => {
                 let by_us = error.is_unanswered();
                 match self.explain(id, error).await {
-                    // An earlier attempt, whose answer was lost, has deleted it.
+                    // An earlier attempt, whose answer was lost, deleted the file.
                     error if by_us && error.kind() == Kind::NotFound => Ok(()),
                     error => Err(error),
                 }
@@ -331,7 +333,7 @@ impl Provider for Metorial {
         match self.connection.http.content(&fetch(url)).await {
             Ok(content) => Ok(ContentStream { release: Some(link), ..content }),
             Err(error) => {
-                // If the link cannot be revoked either, it expires.
+                // If the link cannot be revoked, it still expires.
                 let _ = self.unlink(id, link.id.as_deref().or(Some(&link.url))).await;
                 Err(error)
             }
@@ -358,7 +360,7 @@ impl Provider for Metorial {
         let wire = self.wire().await?;
         let mut links: Vec<Link> = Vec::new();
         let (mut cursor, mut seen) = (None, SeenPages::default());
-        // The provider reads all pages itself: callers do not know that links have pages.
+        // The provider itself reads all pages, because the interface has no pages of links.
         loop {
             let request = match wire {
                 Wire::Magnetar => Request::get(self.connection.url(&["file-links"])?)
@@ -379,7 +381,7 @@ impl Provider for Metorial {
             if cursor.is_none() {
                 return Ok(links);
             }
-            // The links are held in memory.
+            // Links are kept in memory.
             if links.len() >= MOST_LINKS {
                 return Err(Error::platform(Message::about(
                     &format!("metorial lists more than {MOST_LINKS} links of "),
@@ -411,13 +413,13 @@ impl Metorial {
             request = request.header("metorial-instance-id", instance);
         }
         let reply = self.connection.http.send(&request).await?;
-        // Fails if it is known already.
+        // Fails if the dialect is already known.
         let _ = self.wire.set(Wire::of(&reply));
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Wire::of(&reply));
         Ok(reply)
     }
 
-    /// Requests the configured dialect; with `auto` the server answers in its own.
+    /// Requests the configured dialect; with `auto`, the server chooses the dialect of its answers.
     fn versioned(&self, request: Request) -> Request {
         match self.chosen.and_then(Wire::version) {
             Some(version) => request.header("Metorial-Version", version),
@@ -425,7 +427,7 @@ impl Metorial {
         }
     }
 
-    /// The dialect. If no answer has stated it yet, the cheapest request finds it out.
+    /// The dialect. If no answer has shown it yet, the cheapest request determines it.
     async fn wire(&self) -> Result<Wire> {
         if let Some(wire) = self.wire.get() {
             return Ok(*wire);
@@ -434,7 +436,7 @@ impl Metorial {
         Ok(*self.wire.get().unwrap_or(&Wire::of(&reply)))
     }
 
-    /// Refuses a setting that only magnetar supports.
+    /// Rejects a setting that only magnetar supports.
     async fn only_magnetar(&self, key: &str) -> Result<()> {
         match self.wire().await? {
             Wire::Magnetar => Ok(()),
@@ -442,8 +444,8 @@ impl Metorial {
         }
     }
 
-    /// Creates a link that expires after `lifetime`. The platform takes absolute times only. The request may be repeated
-    /// if the link is short-lived, as an additional one does no harm.
+    /// Creates a link that expires after `lifetime`. The platform accepts only absolute times. The request may be repeated
+    /// if the link is short-lived, because an additional link does no harm.
     async fn make_link(
         &self,
         id: &FileId,
@@ -471,14 +473,14 @@ impl Metorial {
         }
     }
 
-    /// Turns a 403 into "not found" if the file is deleted. The error has no code for that, so the file is requested.
+    /// Converts a 403 to "not found" if the file is deleted. The error has no code for this case, so the file is requested.
     async fn explain(&self, id: &FileId, error: Error) -> Error {
         if error.status() != Some(403) {
             return error;
         }
         let is_deleted = match self.stat(id).await {
             Ok(file) => file.status.as_deref() == Some(DELETED),
-            // The seed does not return deleted files.
+            // In `seed`, the server does not return deleted files.
             Err(gone) => gone.kind() == Kind::NotFound,
         };
         if !is_deleted {
@@ -491,7 +493,7 @@ impl Metorial {
     }
 }
 
-/// The title that a patch sets. Anything else is refused.
+/// The title that a patch sets. Other changes are errors.
 fn new_title(patch: &Patch) -> Result<String> {
     if patch.name.is_some() || patch.content_type.is_some() || patch.path.is_some() {
         return Err(Error::new(Kind::Unsupported, "metorial cannot change the name, type or path of a file")
@@ -503,13 +505,13 @@ fn new_title(patch: &Patch) -> Result<String> {
     })
 }
 
-/// The id of the link with this URL, or of the only link.
+/// The id of the link with this id or URL, or of the only link.
 fn chosen_link(id: &FileId, links: Vec<Link>, url: Option<&str>) -> Result<String> {
     let mut found: Vec<Link> =
         links.into_iter().filter(|link| url.is_none_or(|url| link.url == url)).collect();
     match (found.len(), found.pop().and_then(|link| link.id)) {
         (1, Some(link)) => Ok(link),
-        (0 | 1, _) => Err(Error::not_found(Message::file(id, " has no such link"))),
+        (0 | 1, _) => Err(Error::not_found(Message::file(id, ": no such link"))),
         (count, _) => Err(Error::usage(Message::file(id, &format!(" has {count} links")))
             .hint(format!("to show them: `haul link {} --list`", word(id.as_str())))
             .hint(format!("to revoke one: `haul link {} --revoke LINK`", word(id.as_str())))),
@@ -550,7 +552,7 @@ mod tests {
             sent(created(Op::Eq, at)),
             "created_at[gt]=2025-12-31T23:59:59.999Z&created_at[lt]=2026-01-01T00:00:00.001Z"
         );
-        // Between two ticks: the file of the tick itself is older, and passes.
+        // Between two milliseconds: the file of the millisecond itself is older and passes.
         assert_eq!(
             sent(created(Op::Lt, "2026-01-01T00:00:00.0005Z")),
             "created_at[lt]=2026-01-01T00:00:00.001Z"
@@ -563,13 +565,13 @@ mod tests {
     }
 
     #[test]
-    fn of_several_bounds_the_tightest_goes_once() {
+    fn only_the_tightest_of_several_bounds_is_sent() {
         let both = vec![created(Op::Gt, "2026-01-01T00:00:00Z"), created(Op::Gt, "2026-02-01T00:00:00Z")];
         assert_eq!(sent(Expr::And(both)), "created_at[gt]=2026-02-01T00:00:00.000Z");
     }
 
     #[test]
-    fn ids_go_as_repeated_keys_also_when_joined_by_or() {
+    fn ids_are_repeated_keys_even_if_joined_by_or() {
         assert_eq!(sent(text("id", "a")), "id=a");
         assert_eq!(sent(Expr::Or(vec![text("id", "a"), text("id", "b")])), "id=a&id=b");
         assert_eq!(sent(Expr::Or(vec![text("id", "a"), text("name", "b")])), "");

@@ -25,8 +25,8 @@ impl Metorial {
         Ok(fields)
     }
 
-    /// The store that the upload is attached to, and the path in it. The platform requires both or neither; without a path,
-    /// or in a folder, the name of the file is used.
+    /// The store to which the upload is attached, and the path in it. The platform requires both or neither. Without a
+    /// path, or if the path is a folder, the name of the file is used.
     fn place(&self, wire: Wire, file: &NewFile) -> Result<Vec<(&'static str, String)>> {
         let given = ["store_id", "path", "store_replace"].map(|key| (key, self.connection.setting(key)));
         if let Some((key, _)) = given.iter().find(|(_, value)| value.is_some() && wire != Wire::Magnetar) {
@@ -52,7 +52,7 @@ impl Metorial {
         }
     }
 
-    /// The default purpose. In pulsar it depends on the owner.
+    /// The default purpose. In pulsar, it depends on the owner.
     fn purpose(&self, wire: Wire) -> &'static str {
         match wire.can().upload.default_purpose {
             Some(_) if wire == Wire::Pulsar && self.connection.setting("organization_id").is_some() => {
@@ -62,7 +62,7 @@ impl Metorial {
         }
     }
 
-    /// Whether an upload uses a presigned URL: if set, or if the file is too large for a direct upload.
+    /// Whether an upload uses a presigned URL: as set by the user, or if the file is too large for a direct upload.
     pub(super) fn presigned(&self, wire: Wire, file: &NewFile) -> Result<bool> {
         match self.connection.setting("via") {
             None => Ok(wire == Wire::Magnetar && file.size > DIRECT_LIMIT),
@@ -74,7 +74,7 @@ impl Metorial {
             Some("direct") => Ok(false),
             Some("presigned") if wire == Wire::Magnetar => Ok(true),
             Some("presigned") => Err(no_place(wire, "via=presigned")),
-            Some(other) => Err(Error::usage(format!("via: `{other}` is not direct or presigned"))
+            Some(other) => Err(Error::usage(format!("via: must be direct or presigned, not `{other}`"))
                 .hint("`--set via=direct` or `--set via=presigned`")),
         }
     }
@@ -91,8 +91,8 @@ impl Metorial {
         self.connection.http.upload(&self.versioned(request), progress).await
     }
 
-    /// Requests a URL, puts the bytes there without the token, and completes the upload. Each step may be repeated: an
-    /// abandoned upload expires after a day, and completing one twice returns the same file.
+    /// Requests a URL, sends the bytes there without the token, and completes the upload. Each step may be repeated: an
+    /// abandoned upload expires after a day, and completing an upload twice returns the same file.
     pub(super) async fn upload_presigned(
         &self,
         file: &NewFile,
@@ -127,13 +127,13 @@ impl Metorial {
     }
 }
 
-/// The error for a feature of another dialect.
+/// The error for a feature that only another dialect supports.
 pub(super) fn no_place(wire: Wire, what: &str) -> Error {
     Error::new(Kind::Unsupported, format!("{what}: not supported by the {} dialect of metorial", wire.name()))
         .hint("to use the dialect that supports it: `--wire-dialect magnetar`")
 }
 
-/// The title in the user's metadata: the only key that the platform stores.
+/// The title in the user's metadata, which is the only key that the platform stores.
 pub(super) fn title(metadata: &Object) -> Result<Option<String>> {
     if let Some(key) = metadata.keys().find(|key| *key != "title") {
         return Err(Error::new(

@@ -32,7 +32,7 @@ impl Wire {
         })
     }
 
-    /// The dialect of an answer. An unknown version is a later one and closest to the latest known.
+    /// The dialect of an answer. An unknown version must be later than the known ones, so it counts as the latest of them.
     pub(super) fn of(reply: &Reply) -> Self {
         match reply.header("metorial-version") {
             None => Self::Seed,
@@ -58,7 +58,7 @@ impl Wire {
         }
     }
 
-    /// The fields that a listing states.
+    /// The fields that a listing returns.
     pub(super) const fn stated(self) -> &'static [&'static str] {
         match self {
             Self::Seed => &["size", "content_type", "purpose", "created_at", "downloadable"],
@@ -76,7 +76,7 @@ impl Wire {
     }
 }
 
-/// The fields that the later dialects state, and one more.
+/// The fields that the later dialects return, plus an additional one.
 const fn stated_with(own: &'static str) -> [&'static str; 10] {
     [
         "size",
@@ -92,10 +92,10 @@ const fn stated_with(own: &'static str) -> [&'static str; 10] {
     ]
 }
 
-/// The status of a deleted file, which the platform still returns.
+/// The status of a deleted file. The platform still returns such files.
 pub(super) const DELETED: &str = "deleted";
 
-/// A file in any dialect: seed `name`, `size`, `mime_type`; later `file_name`, `file_size`, `file_type`.
+/// A file in any dialect: `name`, `size`, `mime_type` in seed, and `file_name`, `file_size`, `file_type` in later dialects.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct WireFile(Known);
@@ -104,8 +104,8 @@ impl WireFile {
     /// Translates it.
     pub(super) fn into_file(self, profile: &str) -> File {
         let Known { id, mut fields } = self.0;
-        // Text, or `{name, identifier}` in pulsar and in the answer to every upload. The object is kept, since it has the
-        // name.
+        // Text, or `{name, identifier}` in pulsar and in the answer to every upload. The object is kept, because it
+        // contains the name.
         let purpose = match fields.get("purpose") {
             Some(Value::Object(object)) => {
                 object.get("identifier").and_then(Value::as_str).map(str::to_owned)
@@ -137,7 +137,7 @@ impl WireFile {
     }
 }
 
-/// A link; the same in every dialect that has links.
+/// A link, which is the same in all dialects with links.
 #[derive(Deserialize)]
 pub(super) struct WireLink {
     #[serde(default, deserialize_with = "lenient::text")]
@@ -148,12 +148,12 @@ pub(super) struct WireLink {
 }
 
 impl WireLink {
-    /// The id of the link, or its URL.
+    /// The id of the link, else its URL.
     pub(super) fn key(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.url)
     }
 
-    /// Translates it. `asked` is the requested expiry, which not every answer repeats.
+    /// Translates the link. `asked` is the requested expiry, which some answers omit.
     pub(super) fn into_link(self, asked: Option<Timestamp>) -> Link {
         Link { id: self.id, url: self.url, expires_at: self.expires_at.or(asked) }
     }
@@ -177,12 +177,12 @@ pub(super) struct Target {
 pub(super) struct Listing<T> {
     pub(super) items: Vec<T>,
     has_more: bool,
-    /// Whether the server states that this is the first page. If one after an item was requested, it does not know the item.
+    /// Whether the server reports that this is the first page. If a page after an item was requested, the item is unknown.
     is_first: bool,
 }
 
 impl<T: DeserializeOwned> Listing<T> {
-    /// Reads `{items, pagination}`, and also `{data, pagination}` and a bare array, since the envelope of the seed is not
+    /// Reads `{items, pagination}`, `{data, pagination}` or a bare array, because the format of a list in seed is not
     /// documented.
     pub(super) fn read(reply: &Reply, what: &str) -> Result<Self> {
         #[derive(Deserialize)]
@@ -217,10 +217,10 @@ impl<T: DeserializeOwned> Listing<T> {
     }
 }
 
-/// Number of items in a cursor: the next page is found even if some of them are deleted meanwhile.
+/// Number of items in a cursor, so that the next page is found even if some of them are deleted in the meantime.
 const ANCHORS: usize = 5;
 
-/// A page of files after the file `after`; None if the server does not know that file, and answers with an empty first
+/// The page of files after the file `after`; None if that file is unknown to the server, which then returns an empty first
 /// page. The cursor consists of the ids of the last files, in reverse order.
 pub(super) fn page(reply: &Reply, profile: &str, after: Option<&str>) -> Result<Option<Page>> {
     let listing = Listing::<WireFile>::read(reply, "list of files")?;
@@ -241,7 +241,7 @@ mod tests {
     use crate::providers::properties::nothing_is_lost;
 
     #[test]
-    fn properties_nothing_of_a_reply_is_lost() {
+    fn properties_no_field_of_a_reply_is_lost() {
         let replies = [
             include_str!("../../../tests/it/wire/metorial/file-seed.json"),
             include_str!("../../../tests/it/wire/metorial/file-pulsar.json"),

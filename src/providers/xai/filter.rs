@@ -12,13 +12,13 @@ pub(super) const LANGUAGE: Language = Language { and: " AND ", or: " OR ", not: 
 
 const RANGE: &[Op] = &[Op::Lt, Op::Le, Op::Gt, Op::Ge];
 
-// How the live service matches a name is not documented. As `=` may match more, `!=` may match too little.
+// How the service matches names is not documented. `=` may match too many files, so `!=` may match too few.
 const NAME: Native = Native::superset("name", &[Op::Has, Op::Eq, Op::Glob]);
 const ID: Native = exact("id", &[Op::Eq]);
 const OWN_ID: Native = exact("user_defined_id", &[Op::Eq]);
 const SIZE: Native = exact("size", &[Op::Eq, Op::Lt, Op::Le, Op::Gt, Op::Ge]);
 const TYPE: Native = exact("content_type", &[Op::Has]).exact_if(is_about_a_part);
-// The platform searches for a part of the type here, too.
+// Here too, the platform searches for a part of the type.
 const WHOLE_TYPE: Native = loose("content_type", &[Op::Eq, Op::Ne]).exact_if(is_about_a_part);
 const CREATED: Native = loose("created_at", RANGE);
 const EXPIRES: Native = loose("expires_at", RANGE);
@@ -39,8 +39,8 @@ pub(super) const OPENAI: &[Native] = &[
     loose("public_url_expires_at", RANGE),
 ];
 
-/// Comparisons of the gateway dialect. It has no public URLs; its rows state both statuses, from which `status` is made.
-/// A parameter of its own takes the start of a name.
+/// Comparisons of the gateway dialect. It has no public URLs; its files contain both statuses, from which haul derives
+/// `status`. The start of a name has its own parameter.
 pub(super) const GATEWAY: &[Native] = &[
     NAME.sent(Spelling::OnceOrLanguage(prefix, spell)),
     ID,
@@ -68,8 +68,8 @@ fn prefix(comparison: &Comparison) -> Option<Parameter> {
     Some(("prefix", comparison.prefix()?))
 }
 
-/// Whether a comparison of the media type gives the same result as the platform's, which searches for a part of it. True
-/// for `= application/pdf`, which is a part of no other known type; false for `= application/json`, which is a part of
+/// Whether a comparison of the media type gives the same result as on the platform, which searches for a part of the type.
+/// True for `= application/pdf`, which is not part of another known type; false for `= application/json`, which is part of
 /// `application/json5`.
 fn is_about_a_part(comparison: &Comparison) -> bool {
     let filter = Filter { expr: Expr::Compare(comparison.clone()) };
@@ -81,7 +81,7 @@ fn is_about_a_part(comparison: &Comparison) -> bool {
     })
 }
 
-/// The text that the platform searches for in a media type, without wildcards, which it does not know.
+/// The text that the platform searches for in a media type, without wildcards, which it does not support.
 fn core(comparison: &Comparison) -> Option<&str> {
     let Value::Text(text) = &comparison.value else { return None };
     let core = if comparison.op == Op::Has { text.trim_matches('*') } else { text };
@@ -98,13 +98,13 @@ fn spell(comparison: &Comparison) -> Option<String> {
         ("name", Value::Text(text)) => Some(format!("name{}{}", sign(*op), name(*op, text)?)),
         ("id", Value::Text(text)) => Some(format!("file_id = {}", quoted(text)?)),
         ("user_defined_id", Value::Text(text)) => Some(format!("user_defined_id = {}", quoted(text)?)),
-        // A search for a part does not tell which types differ.
+        // A search for a part cannot decide which types differ.
         ("content_type", _) if *op == Op::Ne && !is_about_a_part(comparison) => None,
         ("content_type", Value::Text(_)) => {
             Some(format!("content_type{}{}", sign(*op), quoted(core(comparison)?)?))
         }
         ("upload_status", Value::Text(word)) => Some(format!("upload_status{}{}", sign(*op), quoted(word)?)),
-        // Only whole bytes: how the platform rounds a fraction is unknown.
+        // Only whole bytes, because it is unknown how the platform rounds a fraction.
         ("size", Value::Number(bytes)) if bytes.fract() == 0.0 && bytes.abs() < 9e15 => {
             Some(format!("size_bytes{}{bytes:.0}", sign(*op)))
         }
@@ -119,7 +119,7 @@ fn spell(comparison: &Comparison) -> Option<String> {
     }
 }
 
-/// A star at an end is a wildcard of `:` in both languages. In another place, and after `=`, they may differ.
+/// After `:`, a star at the start or end is a wildcard in both languages. Elsewhere, and after `=`, they may differ.
 fn name(op: Op, text: &str) -> Option<String> {
     let stars = text.matches('*').count();
     let at_ends = usize::from(text.starts_with('*')) + usize::from(text.len() > 1 && text.ends_with('*'));
@@ -127,12 +127,12 @@ fn name(op: Op, text: &str) -> Option<String> {
     if stars > at_ends || (stars > 0 && is_wildcard) || stars == text.len() {
         return None;
     }
-    // The documented spelling of a prefix has no quotes.
+    // In the documentation, a prefix has no quotes.
     let plain = |c: char| c.is_ascii_alphanumeric() || "*._-".contains(c);
     if stars > 0 && text.chars().all(plain) { Some(text.to_owned()) } else { quoted(text) }
 }
 
-/// Listings state whole seconds of a more precise time. Rounding up keeps every file that matches.
+/// Listings return a more precise time in whole seconds. Rounding up keeps every matching file.
 fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     let whole = time.subsec_nanosecond() == 0;
     let second = Timestamp::from_second(time.as_second()).ok()?;
@@ -145,7 +145,7 @@ fn instant(field: &str, op: Op, time: Timestamp) -> Option<String> {
     Some(format!("{field}{}\"{time}\"", sign(op)))
 }
 
-/// The upload status of a file with this status, which is the processing status once the upload is complete.
+/// The upload status of a file with this status, which is the processing status after the upload is complete.
 fn upload_status(word: &str) -> Option<&'static str> {
     match word {
         "Initializing" => Some("Initializing"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_examples_are_spelled_as_documented() {
+    fn spelling_matches_the_documented_examples() {
         let time = Value::Time("2024-01-01T00:00:00Z".parse().unwrap());
         for (expr, expected) in [
             (compare("name", Op::Has, text("report")), r#"name:"report""#),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_media_type_is_exact_where_no_other_type_has_it() {
+    fn a_part_of_only_one_media_type_is_exact() {
         for (op, value, expected) in [
             (Op::Has, "pdf", Some(Precision::Exact)),
             (Op::Has, "text/*", Some(Precision::Exact)),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_that_could_lose_a_file_are_not_sent() {
+    fn comparisons_that_could_exclude_a_matching_file_are_not_sent() {
         let time = || Value::Time("2024-01-01T00:00:00Z".parse().unwrap());
         for expr in [
             compare("name", Op::Ne, text("a")),
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_pattern_is_a_prefix_and_on_the_gateway_a_parameter() {
+    fn the_start_of_a_pattern_is_a_prefix_or_a_gateway_parameter() {
         let expr = Expr::And(vec![
             compare("name", Op::Glob, text("report-*.p?f")),
             compare("size", Op::Gt, Value::Number(10.0)),
@@ -301,6 +301,6 @@ mod tests {
         let filter = Filter { expr };
         let pushed = Pushed::of(Some(&filter), GATEWAY, Some(&LANGUAGE));
         assert_eq!(pushed.parameter("prefix"), Some("report-"));
-        assert_eq!(pushed.expression.as_deref(), Some("size_bytes > 10"), "it knows no public URLs");
+        assert_eq!(pushed.expression.as_deref(), Some("size_bytes > 10"), "the gateway has no public URLs");
     }
 }

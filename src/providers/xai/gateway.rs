@@ -18,8 +18,8 @@ use crate::providers::{Op, Provider};
 const CHUNK: u64 = 3 * 1024 * 1024;
 
 impl Xai {
-    /// Changes name, type and path by PUT. Its body is not documented; this one follows the sibling call for documents. It
-    /// has no place for user metadata.
+    /// Changes name, type and path with PUT. The body is not documented; it follows the similar call for documents, which
+    /// does not support user metadata.
     pub(super) async fn put_known(&self, id: &FileId, patch: &Patch) -> Result<File> {
         if patch.touches_metadata() {
             return Err(Error::new(Kind::Unsupported, "xai does not support custom metadata")
@@ -36,7 +36,7 @@ impl Xai {
         self.put(id, Body::json(&Value::Object(body)), crate::progress::silent(), Op::Annotate).await
     }
 
-    /// Replaces the content of a file by the same PUT, with the bytes streamed in base64.
+    /// Replaces the content of a file with the same PUT, streaming the bytes in base64.
     pub(super) async fn put_content(
         &self,
         id: &FileId,
@@ -62,7 +62,7 @@ impl Xai {
         self.file_of(&reply, "changed file")
     }
 
-    /// Uploads in two calls: the first returns the id, the body of the second has a line of JSON per chunk.
+    /// Uploads in two calls: the first returns the id, and the body of the second contains a line of JSON for each chunk.
     ///
     /// Resuming is not documented, so an interrupted stream starts from the beginning.
     pub(super) async fn upload_chunks(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
@@ -85,7 +85,7 @@ impl Xai {
         };
         let Err(error) = &sent else { return sent };
         if error.may_be_done() {
-            // Perhaps only the answer was lost: the id decides.
+            // If only the answer was lost, the id shows it.
             match self.stat(&id).await {
                 Ok(there) if file.size > 0 && there.size == Some(file.size) => return Ok(there),
                 Err(other) if other.kind() != Kind::NotFound => return sent,
@@ -123,7 +123,7 @@ impl Xai {
         let reply = self.connection.http.send(&request).await;
         let reply = self.or_refuse(reply, Some(id), no_gateway("presigned URLs", "download")).await?;
         let reply: Presigned = reply.json("presigned URL")?;
-        // A transformed file has none, and the location of its text is not documented.
+        // A transformed file has no URL, and the location of its text is not documented.
         let url = reply.presigned_url.ok_or_else(|| {
             Error::platform(Message::file(id, ": xai returned no presigned URL"))
                 .hint("remove `--set via=download`")
@@ -135,7 +135,7 @@ impl Xai {
         Ok(Link { id: None, url, expires_at })
     }
 
-    /// Replaces a 404 or 405 to a call of the gateway, which the host does not support, unless the file is missing.
+    /// Replaces a 404 or 405 in answer to a gateway call, which the host does not support, unless the file is missing.
     async fn or_refuse<T>(&self, result: Result<T>, id: Option<&FileId>, refusal: Error) -> Result<T> {
         let error = match result {
             Err(error) if matches!(error.status(), Some(404 | 405)) => error,
@@ -148,19 +148,21 @@ impl Xai {
         Err(refusal.cause(error.message()).with_request_id(request_id))
     }
 
-    /// The start of a JSON body: the team, if one is set.
+    /// The start of a JSON body, with the team if one is set.
     fn team_object(&self) -> Object {
         self.team().map(|team| ("team_id".to_owned(), json!(team))).into_iter().collect()
     }
 }
 
 fn no_gateway(what: &str, via: &str) -> Error {
-    let message =
-        format!("{} does not support {what} here: the server does not speak the gateway dialect", SPEC.name);
+    let message = format!(
+        "{} does not support {what} here, because the server does not use the gateway dialect",
+        SPEC.name
+    );
     Error::new(Kind::Unsupported, message).hint(format!("remove `--set via={via}`"))
 }
 
-/// The lines of a chunked upload. An empty file has one empty chunk, as an empty stream fails.
+/// The lines of a chunked upload. An empty file has one empty chunk, because an empty stream fails.
 fn chunks(id: &FileId, file: &NewFile) -> Body {
     let count = file.size.div_ceil(CHUNK).max(1);
     let mut body = Body::json(&json!({}));
@@ -178,7 +180,7 @@ fn content(file: &NewFile, from: u64, len: u64) -> Piece {
     Piece::File { source: file.source.clone(), from, len, base64: true }
 }
 
-/// A JSON object with an additional key whose text is the piece, followed by `after`.
+/// A JSON object with an additional key whose value is the piece, followed by `after`.
 fn around(object: Object, key: &str, piece: Piece, after: &str) -> Vec<Piece> {
     let mut object = object;
     object.insert(key.to_owned(), json!(""));
@@ -199,7 +201,7 @@ mod tests {
             .map(|piece| match piece {
                 Piece::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
                 Piece::File { from, len, base64, .. } => format!("<{from}+{len} {base64}>"),
-                Piece::Whole { .. } => panic!("the bytes as they are"),
+                Piece::Whole { .. } => panic!("an unencoded piece"),
             })
             .collect()
     }
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunked_body_is_a_line_for_every_three_mebibytes() {
+    fn a_chunked_body_has_a_line_for_every_three_mebibytes() {
         let body = chunks(&"f\"1".into(), &sized(CHUNK + 5));
         assert_eq!(
             shape(&body.pieces),

@@ -1,13 +1,13 @@
 //! xAI Files: two dialects on the same paths.
 //!
-//! `openai` is what docs.x.ai describes since April 2026 (`id`, `filename`, `data`, unix seconds, public URLs);
-//! `gateway` is what it described before (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams).
-//! Which of them the live host answers in is unknown, so every reply is read as either. The dialect decides only how
-//! requests are spelled; `auto` uses the openai spelling, and the gateway's for operations that only the gateway has.
-//! There a 404 or 405 means that the platform lacks the operation.
+//! docs.x.ai has described `openai` since April 2026 (`id`, `filename`, `data`, Unix seconds, public URLs) and described
+//! `gateway` before (`file_id`, `name`, `files`, RFC 3339, hash, statuses, PUT, chunks, teams). It is unknown which of them
+//! the production host uses in its answers, so every reply can be in either. The dialect decides only the spelling of
+//! requests; `auto` uses that of openai, and that of the gateway for operations that only the gateway has. A 404 or 405 to
+//! such an operation means that the platform does not support it.
 //!
-//! The lifetime precedes the file in an upload, because the server streams the file. It answers a wrong key with 400. The
-//! last page of a listing is short or has no token; nothing else marks it.
+//! In an upload the lifetime precedes the file, because the server streams the file. The server answers a wrong key with
+//! 400. Only a short page or a missing token marks the last page of a listing.
 
 mod filter;
 mod gateway;
@@ -63,12 +63,12 @@ pub(super) static SPEC: Spec = Spec {
     open,
 };
 
-/// The lifetime of a file or a public URL, in seconds: an hour to thirty days.
+/// The range of lifetimes of a file or a public URL, in seconds: an hour to thirty days.
 const LIFETIME: Option<(i64, i64)> = Some((3_600, 2_592_000));
 
 const OPENAI: Capabilities = Capabilities {
     upload: UploadAbility {
-        // 50 MB in the reference and 48 MB in the guide; whether decimal or binary is not documented.
+        // 50 MB in the reference and 48 MB in the guide, without specifying decimal or binary units.
         max_bytes: Some(52_428_800),
         warn_bytes: Some(48_000_000),
         empty: true,
@@ -87,7 +87,7 @@ const OPENAI: Capabilities = Capabilities {
     ranges: false,
     list: ListAbility {
         max_page: 100,
-        // Not the purpose: a host may return an empty one.
+        // Without the purpose, because a host may return an empty one.
         stated: &["size", "created_at", "expires_at", "url", "public_url_expires_at", "extra.object"],
         native: filter::OPENAI,
         sort: &["created_at", "name", "size"],
@@ -135,7 +135,7 @@ const GATEWAY: Capabilities = Capabilities {
 const AUTO: Capabilities =
     Capabilities { link: OPENAI.link, list: ListAbility { stated: COMMON, ..OPENAI.list }, ..GATEWAY };
 
-/// Fields that files of both dialects state.
+/// Fields of files in both dialects.
 const COMMON: &[&str] = &["size", "created_at", "expires_at"];
 
 /// The spelling of requests.
@@ -164,7 +164,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     one_of("via", &["chunks", "download"])?;
     one_of("format", &["original", "text"])?;
     if connection.setting("page_number").is_some_and(|page| !page.parse().is_ok_and(|page: u32| page > 0)) {
-        return Err(Error::usage("page_number: must be an integer from 1"));
+        return Err(Error::usage("page_number: must be a positive integer"));
     }
     let foreign = ["team_id", "page_number", "via"].into_iter().find(|key| connection.setting(key).is_some());
     if let Some(key) = foreign.filter(|_| dialect.name == "openai") {
@@ -174,7 +174,7 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         )
         .hint("to use the dialect that supports it: `--wire-dialect gateway`"));
     }
-    // Only the gateway has teams, so a team implies its spelling.
+    // Only the gateway has teams, so a team requires its spelling.
     let spelling = match dialect.name {
         "gateway" => Spelling::Gateway,
         _ if connection.setting("team_id").is_some() => Spelling::Gateway,
@@ -211,7 +211,7 @@ impl Provider for Xai {
     }
 
     async fn list(&self, query: &Query, cursor: Option<&str>) -> Result<Page> {
-        // A filter or another order needs all files.
+        // A filter or another order requires all files.
         let is_sorted = query.sort.is_none() || native_sort(query).is_some();
         let max = OPENAI.list.max_page;
         let size = page_size(query, is_sorted && query.filter.is_none(), max, max);
@@ -228,7 +228,7 @@ impl Provider for Xai {
         let pushed = pushed(query.filter.as_ref(), gateway);
         let sort = native_sort(query);
         let order = sort.map(|(_, descending)| spelling.order(descending));
-        // The gateway's word for the default order tells a host of both dialects which one is meant.
+        // The gateway's value for the default order indicates the dialect to a host that supports both.
         let order = order.or(gateway.then_some(spelling.order(true)));
         let request = request
             .maybe_query("order", order)
@@ -242,7 +242,7 @@ impl Provider for Xai {
         let list: WireList = self.connection.http.json(&request, "list of files").await?;
         self.heed(list.dialect());
         let Listed { files, next, more } = list.into_listed(self.profile())?;
-        // The last page has a token, too: a short page is the last one unless `has_more` is true.
+        // The last page also has a token: a short page is the last one unless `has_more` is true.
         let next =
             next.filter(|_| more || files.len() as u64 >= u64::from(size)).map(|next| self.cursor(next));
         let more = more || next.is_some();
@@ -391,7 +391,7 @@ impl Spelling {
     }
 }
 
-/// The part of a filter that the platform is sent.
+/// The part of a filter that is sent to the platform.
 fn pushed(filter: Option<&Filter>, gateway: bool) -> Pushed<'_> {
     let table = if gateway { filter::GATEWAY } else { filter::OPENAI };
     Pushed::of(filter, table, Some(&filter::LANGUAGE))

@@ -1,4 +1,4 @@
-//! Public URLs, of the openai dialect alone.
+//! Public URLs, which only the openai dialect has.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -37,12 +37,15 @@ impl Xai {
         Ok(reply.into())
     }
 
-    /// Revokes the public URL. The platform answers `revoked: false` if the URL or the file does not exist.
+    /// Revokes the public URL. The platform returns `revoked: false` if the URL or the file does not exist.
     pub(super) async fn revoke_public_url(&self, id: &FileId, link: Option<&str>) -> Result<()> {
         if let Some(link) = link {
             let current = self.stat(id).await?.url;
             if current.as_deref() != Some(link) {
-                return Err(Error::not_found(Message::file(id, &format!(": it has no public URL {link}"))));
+                return Err(Error::not_found(Message::file(
+                    id,
+                    &format!(": the file has no public URL {link}"),
+                )));
             }
         }
         let url = self.connection.url(&["files", id.as_str(), "public-url", "revoke"])?;
@@ -51,7 +54,7 @@ impl Xai {
         if reply.revoked {
             Ok(())
         } else {
-            Err(Error::not_found(Message::file(id, ": it has no public URL")))
+            Err(Error::not_found(Message::file(id, ": the file has no public URL")))
         }
     }
 }

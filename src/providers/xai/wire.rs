@@ -1,4 +1,4 @@
-//! The replies of xAI. One tolerant decoder reads both dialects; each reply identifies its own.
+//! The replies of xAI. One tolerant decoder reads both dialects; each reply shows its dialect.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,12 +10,12 @@ use crate::error::{Error, Kind, Result};
 use crate::http::{Problem, Reply};
 use crate::model::{File, Link, Object};
 
-/// The parameter that takes the token of a page in the openai dialect.
+/// The parameter for the token of a page in the openai dialect.
 pub(super) const OPENAI_TOKEN: &str = "pagination_token";
-/// The same in the gateway dialect.
+/// The parameter for the token of a page in the gateway dialect.
 pub(super) const GATEWAY_TOKEN: &str = "next_token";
 
-/// Both dialects; spellings of the openai one come first.
+/// The format of both dialects. Names from the openai dialect come first.
 pub(super) const FORMAT: Format = Format {
     platform: "xai",
     id: &["id", "file_id"],
@@ -41,7 +41,7 @@ impl WireFile {
     pub(super) fn into_file(self, profile: &str) -> Result<File> {
         let mut fields = self.0;
         let file = FORMAT.file(&mut fields, profile)?;
-        // The documentation calls the hash BLAKE3; its form is taken from an example of the collections API.
+        // The documentation calls the hash BLAKE3; its format is from an example of the collections API.
         let blake3 = fields.take(&["hash"], as_hex(64));
         let mut file = File {
             content_type: fields.take(&["content_type"], as_word),
@@ -56,7 +56,7 @@ impl WireFile {
     }
 }
 
-/// The upload status until that is complete, then the processing status. Both stay in `extra`.
+/// The upload status until the upload is complete, then the processing status. Both stay in `extra`.
 fn status(extra: &Object) -> Option<String> {
     let said = |key| extra.get(key).and_then(Value::as_str).filter(|word| !word.is_empty());
     let upload = said("upload_status");
@@ -82,14 +82,14 @@ pub(super) struct WireList {
     extra: Object,
 }
 
-/// Where the next page starts: the token and the parameter that takes it back.
+/// The start of the next page: the token and its parameter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) parameter: &'static str,
     pub(super) value: String,
 }
 
-/// A page: its files, the token of the next page, and whether the server states that more follow.
+/// A page: its files, the token of the next page, and whether the server reports that more files follow.
 pub(super) struct Listed {
     pub(super) files: Vec<File>,
     pub(super) next: Option<Token>,
@@ -102,7 +102,7 @@ impl WireList {
         self.data.iter().chain(&self.files).flatten().next().map(WireFile::dialect)
     }
 
-    /// The files and the token. The caller decides whether the token leads to another page.
+    /// The files and the token. The caller decides whether another page follows.
     pub(super) fn into_listed(self, profile: &str) -> Result<Listed> {
         let more = self.has_more.as_deref() == Some("true");
         // The gateway omits empty fields, so `{}` is an empty list; an object with other fields is not a list.
@@ -115,7 +115,7 @@ impl WireList {
         let files: Vec<File> =
             files.into_iter().map(|file| file.into_file(profile)).collect::<Result<_>>()?;
         let token = |parameter| move |value| Token { parameter, value };
-        // A server with OpenAI's paging states only that there is more; the last id is the cursor.
+        // A server with OpenAI's paging only reports that more files follow; the last id is the cursor.
         let last = files.last().filter(|_| more).map(|file| file.id.0.clone());
         let next = (self.pagination_token.map(token(OPENAI_TOKEN)))
             .or(self.next_token.map(token(GATEWAY_TOKEN)))
@@ -145,7 +145,7 @@ pub(super) struct Revoked {
     pub(super) revoked: bool,
 }
 
-/// The answer to `files:initialize`. The metadata in it is still empty.
+/// The answer to `files:initialize`. Its metadata is still empty.
 #[derive(Debug, Deserialize)]
 pub(super) struct Initialized {
     pub(super) file_id: String,
@@ -165,7 +165,7 @@ pub(super) struct Presigned {
 pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let body: Object = serde_json::from_slice(&reply.body).ok()?;
     let message = error_message(&body)?;
-    // A wrong key is answered with 400 and recognizable only by its sentence.
+    // The answer to a wrong key has status 400; only its message identifies it.
     let kind = message.starts_with("Incorrect API key provided").then_some(Kind::Auth);
     let spent = ["used all available credits", "monthly spending limit"];
     let is_final = reply.status == 429 && spent.iter().any(|words| message.contains(words));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_nothing_of_a_reply_is_lost() {
+    fn properties_no_field_of_a_reply_is_lost() {
         let replies = [
             include_str!("../../../tests/it/wire/xai/file.openai.json"),
             include_str!("../../../tests/it/wire/xai/file.openai.public.json"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_the_upload_s_until_that_is_complete() {
+    fn the_status_is_the_upload_status_until_the_upload_is_complete() {
         let status = |upload: &str, processing: &str| {
             let text =
                 format!(r#"{{"file_id":"f","upload_status":"{upload}","processing_status":"{processing}"}}"#);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_another_form_is_kept_but_not_believed() {
+    fn a_hash_in_another_format_is_not_a_checksum() {
         let hash = "A15b2225695f242af60e5d99a7455b0a2e371dac88283401ebc013dba1dfbc84";
         let stated = file(&format!(r#"{{"file_id":"f","hash":"{hash}"}}"#)).unwrap();
         assert_eq!(stated.checksums.blake3.as_deref(), Some(hash.to_lowercase().as_str()));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_needs_an_id_and_nothing_else() {
+    fn a_file_requires_only_an_id() {
         assert_eq!(file(r#"{"id":7}"#).unwrap().id.as_str(), "7");
         for json in ["{}", r#"{"id":null}"#, r#"{"id":""}"#] {
             assert_eq!(file(json).unwrap_err(), "xai returned a file without an id", "{json}");
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_the_parameter_of_its_token() {
+    fn a_page_determines_the_parameter_of_its_token() {
         let told = |json: &str| next(json).unwrap().map(|token| (token.parameter, token.value));
         let one = r#"[{"id":"f1"},{"id":"f2"}]"#;
         assert_eq!(

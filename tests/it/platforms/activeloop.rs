@@ -39,7 +39,7 @@ pub const PLATFORM: Platform = Platform {
     no_case: &[],
     facts: Facts {
         hexadecimal_ids: true,
-        unset_refusal: Some("did not remove author: it only merges metadata"),
+        unset_refusal: Some("did not remove author, because it only merges metadata"),
         processing: Some(Case { quirks: &["activeloop.index-after=100000"], ..L0 }),
         ..Facts::USUAL
     },
@@ -63,7 +63,7 @@ pub const PLATFORM: Platform = Platform {
     own_filters: &[],
     unstated: &[Unstated {
         case: L0,
-        hint: "hint: no dialect of activeloop states it; this one states id, name, size, ",
+        hint: "hint: no dialect of activeloop returns it; this one returns id, name, size, ",
         filters: &[
             "NOT content_type:text",
             "content_type != a/b",

@@ -83,7 +83,7 @@ pub const PLATFORM: Platform = Platform {
     unstated: &[
         Unstated {
             case: BETA,
-            hint: "hint: `-p llamacloud --wire-dialect legacy` states ",
+            hint: "hint: `-p llamacloud --wire-dialect legacy` returns ",
             filters: &[
                 "NOT created_at > -30d",
                 "created_at != '2024-01-01T00:00:00Z'",
@@ -107,7 +107,7 @@ pub const PLATFORM: Platform = Platform {
         },
         Unstated {
             case: BETA,
-            hint: "no dialect of llamacloud states it",
+            hint: "no dialect of llamacloud returns it",
             filters: &[],
             options: &[&["--type", "text"], &["--sort", "content_type"]],
         },

@@ -100,13 +100,13 @@ pub const PLATFORM: Platform = Platform {
     unstated: &[
         Unstated {
             case: SEED,
-            hint: "no dialect of metorial states it",
+            hint: "no dialect of metorial returns it",
             filters: &[],
             options: &[&["--expiring", "24h"]],
         },
         Unstated {
             case: SEED,
-            hint: "`-p metorial --wire-dialect magnetar` states updated_at",
+            hint: "`-p metorial --wire-dialect magnetar` returns updated_at",
             filters: &[],
             options: &[&["--sort", "updated_at"]],
         },

@@ -75,7 +75,7 @@ pub const PLATFORM: Platform = Platform {
         (OPENAI, "upload up.txt --to @", 5, "xai cannot replace a file's content"),
         (OPENAI, "link @ --expires 1h", 0, "http"),
         (OPENAI, "link @ --list", 0, ""),
-        (OPENAI, "link @ --revoke", 3, "it has no public URL"),
+        (OPENAI, "link @ --revoke", 3, "the file has no public URL"),
         (GATEWAY, "link @", 0, "http"),
         (GATEWAY, "link @ --expires 1h", 5, "xai does not support a lifetime for a link"),
         (GATEWAY, "link @ --revoke", 5, "xai cannot revoke a link"),

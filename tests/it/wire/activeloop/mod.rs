@@ -332,7 +332,7 @@ async fn a_key_that_was_not_removed_is_reported() {
     let server = serve(&[&with(&json!({ "a": 1, "b": 2 })), &with(&json!({ "a": 1, "b": 2 }))]);
     let error = open(&server, &[]).annotate(&id(), &patch).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);
-    assert!(error.message().contains("did not remove a: it only merges"), "{error}");
+    assert!(error.message().contains("did not remove a, because it only merges"), "{error}");
     assert_eq!(server.requests()[1].text(), r#"{"b":2}"#);
 
     let server = serve(&[&with(&json!({ "a": 1, "b": 2 })), &with(&json!({ "b": 2 }))]);

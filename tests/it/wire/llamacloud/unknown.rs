@@ -59,7 +59,7 @@ fn the_newest_file_is_not_guessed() {
     let rig = Rig::new(BETA);
     rig.put("same.txt", "1");
     rig.put("same.txt", "22");
-    let legacy = "hint: `-p llamacloud --wire-dialect legacy` states created_at\n";
+    let legacy = "hint: `-p llamacloud --wire-dialect legacy` returns created_at\n";
     for arguments in [&["info"][..], &["rm", "--yes"], &["get", "-o", "-"], &["link"]] {
         let ran = haul(&rig, &[arguments, &["same.txt", "--latest"]].concat());
         assert_eq!((ran.status, ran.stdout().as_str()), (5, ""), "{arguments:?}: {ran:?}");
@@ -80,5 +80,5 @@ fn the_newest_file_is_not_guessed() {
     // In a dialect whose listings contain creation times, a file may still lack one.
     let lacking = [rig.stat(&ids[0]).unwrap(), File { id: ids[1].clone(), ..File::default() }];
     let error = require_ages(rig.provider.as_ref(), &lacking).unwrap_err();
-    assert_eq!(error.message(), format!("llamacloud does not state when {} was created", ids[1]));
+    assert_eq!(error.message(), format!("llamacloud does not report when {} was created", ids[1]));
 }

@@ -27,7 +27,7 @@ fn two_files_for_one_path_of_a_store_are_refused_before_a_request() {
         assert_eq!(
             run.stderr(),
             "error: da/same.txt and db/other.txt have the same target: docs/x.txt in the store st_1\n\
-             hint: to replace nothing: `--set store_replace=false`\n"
+             hint: to keep the existing file: `--set store_replace=false`\n"
         );
     }
     upload("docs/", "true", &["da/same.txt", "db/same.txt"]).fails(2);

@@ -224,7 +224,7 @@ async fn conditions_on_fields_missing_from_listings_are_refused_before_any_reque
     ] {
         let server = serve(&[]);
         let error = listed(&server, dialect, filter).await.unwrap_err();
-        let hint = format!("`-p work --wire-dialect {named}` states ");
+        let hint = format!("`-p work --wire-dialect {named}` returns ");
         assert_eq!(error.kind(), Kind::Unsupported, "{filter}: {error}");
         assert!(error.hints().iter().any(|text| text.starts_with(&hint)), "{filter}: {:?}", error.hints());
         assert!(server.lines().is_empty(), "{filter}");

@@ -9,7 +9,7 @@ use crate::support::rig::{Case, Rig};
 fn a_hint_names_a_dialect_of_the_same_server() {
     let rig = two(AUTO);
     let filter = ["ls", "--jsonl", "--filter", "NOT status = failed AND content_type = 'application/pdf'"];
-    refused(&rig, &filter, "`-p xai --wire-dialect gateway` states status");
+    refused(&rig, &filter, "`-p xai --wire-dialect gateway` returns status");
     let ran = haul(&rig, &[&filter[..], &["-p", "xai", "--wire-dialect", "gateway"]].concat());
     assert_eq!(names(&ran.files()), ["large.pdf"]);
 }
@@ -47,7 +47,7 @@ fn the_upload_status_is_compared_instead_of_the_summary() {
     ] {
         assert_eq!(names(&haul(&rig, &["ls", "--jsonl", "--filter", filter]).files()), found, "{filter}");
     }
-    let gateway = "`-p xai --wire-dialect gateway` states ";
+    let gateway = "`-p xai --wire-dialect gateway` returns ";
     for case in [OPENAI, Case { dialect: "auto", ..GATEWAY }] {
         refused(&two(case), &["rm", "--filter", "processing_status != complete", "--yes"], gateway);
         refused(&two(case), &["rm", "--filter", "NOT status = complete", "--yes"], gateway);
@@ -71,7 +71,7 @@ fn comparisons_of_the_platform_are_trusted_for_fields_that_it_does_not_list() {
             let ran = haul(&rig, &[&["ls", "--jsonl"], arguments].concat());
             assert_eq!(names(&ran.files()), found, "{arguments:?}");
         }
-        let gateway = "`-p xai --wire-dialect gateway` states content_type";
+        let gateway = "`-p xai --wire-dialect gateway` returns content_type";
         for filter in [
             // The platform would also match this text in other types.
             "content_type = application/json",
