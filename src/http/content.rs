@@ -216,16 +216,23 @@ mod tests {
     #[test]
     fn properties_a_range_is_accepted_only_from_the_requested_byte_to_the_end() {
         let inputs = (number(), number(), number(), prop::option::of(number()));
-        holds("content-range: from the requested byte to the end", inputs, |(asked, first, last, whole)| {
-            let text =
-                format!("bytes {first}-{last}/{}", whole.map_or("*".to_owned(), |whole| whole.to_string()));
-            let length = u128::from(last) + 1;
-            let fits =
-                first == asked && first <= last && whole.is_none_or(|whole| u128::from(whole) == length);
-            let expected = fits.then(|| u64::try_from(length - u128::from(first)).ok()).flatten();
-            prop_assert_eq!(check_range(asked, &text), expected, "{} of {}", text, asked);
-            Ok(())
-        });
+        holds(
+            "content-range: from the requested byte to the end",
+            inputs,
+            |(requested, first, last, whole)| {
+                let text = format!(
+                    "bytes {first}-{last}/{}",
+                    whole.map_or("*".to_owned(), |whole| whole.to_string())
+                );
+                let length = u128::from(last) + 1;
+                let fits = first == requested
+                    && first <= last
+                    && whole.is_none_or(|whole| u128::from(whole) == length);
+                let expected = fits.then(|| u64::try_from(length - u128::from(first)).ok()).flatten();
+                prop_assert_eq!(check_range(requested, &text), expected, "{} of {}", text, requested);
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -261,7 +268,7 @@ mod tests {
                 );
                 is_complete(&Range { from, ..Range::default() }, &headers);
                 let _ = validator(&headers);
-                let _ = retry::asked_wait(status, &headers);
+                let _ = retry::requested_wait(status, &headers);
                 let _ = answer::request_id(&[], &headers);
                 Ok(())
             },

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, H
 use url::Url;
 
 use super::body::{self, SendState};
-use super::retry::{Cause, Failure, asked_wait};
+use super::retry::{Cause, Failure, requested_wait};
 use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, transport};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
@@ -262,7 +262,7 @@ impl<'a> Attempt<'a> {
             error,
             cause: if is_final { Cause::Final } else { Cause::Status(status) },
             fully_sent: self.state.is_complete(),
-            wait: asked_wait(status, &reply.headers),
+            wait: requested_wait(status, &reply.headers),
         }
     }
 }

@@ -297,9 +297,9 @@ impl Client {
         if limited {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(asked) = failure.wait.filter(|_| limited) {
+        if let Some(requested) = failure.wait.filter(|_| limited) {
             // Even if this request cannot wait that long, so that the platform does not reject the others one by one.
-            self.inner.throttle.close(asked);
+            self.inner.throttle.close(requested);
         }
         let pause = tries.next(failure)?;
         if limited {

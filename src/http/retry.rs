@@ -141,8 +141,8 @@ impl Tries {
         self.maybe_done |= fully_sent && !matches!(cause, Cause::NeverLeft | Cause::Status(429));
         let spent = self.first_failure.get_or_insert_with(Instant::now).elapsed();
         let left = self.policy.elapsed.saturating_sub(spent);
-        if let Some(asked) = wait.filter(|asked| *asked > left) {
-            return Err(self.with_attempts(retry_later(error, asked)));
+        if let Some(requested) = wait.filter(|requested| *requested > left) {
+            return Err(self.with_attempts(retry_later(error, requested)));
         }
         if self.count >= self.policy.attempts {
             return Err(self.with_attempts(error));
@@ -170,12 +170,12 @@ impl Tries {
 }
 
 /// The error for a wait that is longer than the policy permits.
-pub(super) fn retry_later(error: Error, asked: Duration) -> Error {
-    let at = Timestamp::now().checked_add(asked).and_then(|at| at.round(jiff::Unit::Second));
+pub(super) fn retry_later(error: Error, requested: Duration) -> Error {
+    let at = Timestamp::now().checked_add(requested).and_then(|at| at.round(jiff::Unit::Second));
     let error = error.with_kind(Kind::RateLimited);
     let cause = |wait: &str| format!("the platform asked haul to wait {wait}, which exceeds its limit");
     match at {
-        Ok(at) => error.cause(cause(&waiting_time(asked))).hint(format!("try again after {at}")),
+        Ok(at) => error.cause(cause(&waiting_time(requested))).hint(format!("try again after {at}")),
         // Beyond the range of timestamps.
         Err(_) => error.cause(cause("until after the year 9999")),
     }
@@ -189,7 +189,7 @@ fn part_of(ceiling: Duration) -> Duration {
 /// The wait that an answer requests: `retry-after-ms`, `Retry-After` as seconds or as an HTTP date (relative to the
 /// `Date` header, else to this machine's clock), or, with status 429 only, `RateLimit-Reset` as seconds from now or
 /// since 1970. A number too large for a `Duration` is `Duration::MAX`.
-pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn requested_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     // `f64` also parses `inf` and `nan`.
     let is_numeric = |text: &str| text.bytes().all(|c| c.is_ascii_digit() || b"+-.eE".contains(&c));
@@ -202,10 +202,10 @@ pub(super) fn asked_wait(status: u16, headers: &HeaderMap) -> Option<Duration> {
     if let Some(milliseconds) = text("retry-after-ms").and_then(number) {
         return Some(of_seconds(milliseconds / 1000.0));
     }
-    if let Some(asked) = text("retry-after") {
-        return match number(asked) {
+    if let Some(requested) = text("retry-after") {
+        return match number(requested) {
             Some(seconds) => Some(of_seconds(seconds)),
-            None => super::http_date(asked).map(until),
+            None => super::http_date(requested).map(until),
         };
     }
     if status != 429 {
@@ -230,27 +230,31 @@ mod tests {
 
     #[test]
     fn the_wait_is_parsed_in_every_form() {
-        let asked = |pairs: &[_]| asked_wait(429, &headers(pairs));
+        let requested = |pairs: &[_]| requested_wait(429, &headers(pairs));
         let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
-        assert_eq!(asked(&[("retry-after", "3")]), seconds(3.0));
-        assert_eq!(asked(&[("retry-after", " 0.25 ")]), seconds(0.25));
-        assert_eq!(asked(&[("retry-after-ms", "1500"), ("retry-after", "9")]), seconds(1.5));
+        assert_eq!(requested(&[("retry-after", "3")]), seconds(3.0));
+        assert_eq!(requested(&[("retry-after", " 0.25 ")]), seconds(0.25));
+        assert_eq!(requested(&[("retry-after-ms", "1500"), ("retry-after", "9")]), seconds(1.5));
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(asked(&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")]), seconds(30.0));
-        assert_eq!(asked(&[date, ("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]), seconds(0.0), "past");
+        assert_eq!(requested(&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")]), seconds(30.0));
+        assert_eq!(
+            requested(&[date, ("retry-after", "Sun, 06 Nov 1994 08:49:00 GMT")]),
+            seconds(0.0),
+            "past"
+        );
         let now = ("date", "Wed, 01 Jul 2026 00:00:00 GMT");
-        assert_eq!(asked(&[now, ("ratelimit-reset", "1782864012")]), seconds(12.0));
-        assert_eq!(asked(&[("ratelimit-reset", "12")]), seconds(12.0));
-        assert_eq!(asked_wait(503, &headers(&[("ratelimit-reset", "12")])), None);
+        assert_eq!(requested(&[now, ("ratelimit-reset", "1782864012")]), seconds(12.0));
+        assert_eq!(requested(&[("ratelimit-reset", "12")]), seconds(12.0));
+        assert_eq!(requested_wait(503, &headers(&[("ratelimit-reset", "12")])), None);
         for nonsense in ["soon", "", "NaN", "inf", "-"] {
-            assert_eq!(asked(&[("retry-after", nonsense)]), None, "{nonsense}");
+            assert_eq!(requested(&[("retry-after", nonsense)]), None, "{nonsense}");
         }
-        assert_eq!(asked(&[("retry-after", "-5")]), seconds(0.0));
+        assert_eq!(requested(&[("retry-after", "-5")]), seconds(0.0));
         let longest = Some(Duration::MAX);
         let digits = "9".repeat(400);
         for absurd in ["1e300", "18446744073709551616000", digits.as_str()] {
             for header in ["retry-after", "retry-after-ms", "ratelimit-reset"] {
-                assert_eq!(asked(&[(header, absurd)]), longest, "{header}: {absurd}");
+                assert_eq!(requested(&[(header, absurd)]), longest, "{header}: {absurd}");
             }
         }
     }
@@ -268,7 +272,7 @@ mod tests {
             let given = [("retry-after", after), ("retry-after-ms", after_ms), ("ratelimit-reset", reset)];
             let given = given.into_iter().chain([("date", date)]);
             let given: Vec<_> = given.filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-            let wait = asked_wait(status, &headers(&given));
+            let wait = requested_wait(status, &headers(&given));
             let request = Request::get("http://h/".parse().unwrap()).repeatable();
             let error = Error::platform("x").with_status(status);
             let failure = Failure { error, cause: Cause::Status(status), fully_sent: true, wait };

@@ -298,9 +298,9 @@ pub fn check_lifetime(
     platform: &str,
     what: &str,
     allowed: Option<(i64, i64)>,
-    wished: Option<SignedDuration>,
+    requested: Option<SignedDuration>,
 ) -> Result<()> {
-    let Some(wished) = wished else { return Ok(()) };
+    let Some(requested) = requested else { return Ok(()) };
     let Some((min, max)) = allowed else {
         return Err(Error::new(
             Kind::Unsupported,
@@ -308,7 +308,7 @@ pub fn check_lifetime(
         )
         .hint("remove `--expires`"));
     };
-    let seconds = wished.as_secs();
+    let seconds = requested.as_secs();
     if seconds < min || seconds > max {
         let span = |seconds| format!("{:#}", SignedDuration::from_secs(seconds));
         return Err(Error::new(

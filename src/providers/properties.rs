@@ -152,8 +152,8 @@ fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), T
     let again: File = serde_json::from_str(&printed).expect("and parses");
     prop_assert_eq!(&again, file);
     let printed: Value = serde_json::from_str(&printed).expect("JSON");
-    for (key, said) in reply.as_object().into_iter().flatten() {
-        if file.extra.get(key) == Some(said) {
+    for (key, original) in reply.as_object().into_iter().flatten() {
+        if file.extra.get(key) == Some(original) {
             continue;
         }
         let mut places = translated.iter().filter(|(known, _)| known == key).map(|(_, place)| *place);
@@ -162,40 +162,42 @@ fn keeps_all(reply: &Value, file: &File, translated: Translated) -> Result<(), T
         };
         let kept = place.split('.').fold(&printed, |value, step| &value[step]);
         let kept_in = file.extra.get(key).unwrap_or(&Value::Null);
-        prop_assert!(says_the_same(said, kept, kept_in), "{} of {} is not in {}", key, reply, printed);
+        prop_assert!(means_the_same(original, kept, kept_in), "{} of {} is not in {}", key, reply, printed);
     }
-    let said = |key: &String| reply.get(key).is_some();
-    prop_assert!(file.extra.keys().all(said), "{} has more than {}", printed, reply);
+    let is_in_reply = |key: &String| reply.get(key).is_some();
+    prop_assert!(file.extra.keys().all(is_in_reply), "{} has more than {}", printed, reply);
     Ok(())
 }
 
 /// Whether a translated value, with its remaining parts in `extra`, has the meaning of the original.
-fn says_the_same(said: &Value, kept: &Value, left: &Value) -> bool {
+fn means_the_same(original: &Value, kept: &Value, left: &Value) -> bool {
     let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match (said, kept) {
+    match (original, kept) {
         // The original is empty.
         (Value::Null, _) => true,
         (Value::String(text), _) if text.is_empty() => true,
-        (Value::Object(said), Value::Object(kept)) => {
-            said == kept || said.iter().all(|(key, said)| keeps_part(key, said, kept, left))
+        (Value::Object(original), Value::Object(kept)) => {
+            original == kept || original.iter().all(|(key, original)| keeps_part(key, original, kept, left))
         }
         (Value::String(text), Value::Object(_)) => {
-            serde_json::from_str::<Value>(text).is_ok_and(|said| said == *kept)
+            serde_json::from_str::<Value>(text).is_ok_and(|original| original == *kept)
         }
-        (said, Value::Number(kept)) => as_text(said).trim().trim_end_matches(".0") == kept.to_string(),
-        (said, Value::String(kept)) => {
-            let said = as_text(said);
-            said == *kept
-                || said.eq_ignore_ascii_case(kept)
-                || instant(&said).is_some_and(|said| Some(said) == instant(kept))
+        (original, Value::Number(kept)) => {
+            as_text(original).trim().trim_end_matches(".0") == kept.to_string()
+        }
+        (original, Value::String(kept)) => {
+            let original = as_text(original);
+            original == *kept
+                || original.eq_ignore_ascii_case(kept)
+                || instant(&original).is_some_and(|original| Some(original) == instant(kept))
         }
         _ => false,
     }
 }
 
-fn keeps_part(key: &str, said: &Value, kept: &Map<String, Value>, left: &Value) -> bool {
-    let same = |kept: &Value| says_the_same(said, kept, &Value::Null);
-    left.get(key) == Some(said) || kept.get(key).is_some_and(same) || said.is_null() || said == ""
+fn keeps_part(key: &str, original: &Value, kept: &Map<String, Value>, left: &Value) -> bool {
+    let same = |kept: &Value| means_the_same(original, kept, &Value::Null);
+    left.get(key) == Some(original) || kept.get(key).is_some_and(same) || original.is_null() || original == ""
 }
 
 /// An instant in any format that a platform uses.

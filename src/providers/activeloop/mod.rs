@@ -123,8 +123,8 @@ struct Activeloop {
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let verb = match connection.setting("metadata_method") {
-        Some(wish) => known_verb(wish).ok_or_else(|| {
-            Error::usage(format!("metadata_method: must be PUT, PATCH or POST, not `{wish}`"))
+        Some(value) => known_verb(value).ok_or_else(|| {
+            Error::usage(format!("metadata_method: must be PUT, PATCH or POST, not `{value}`"))
         })?,
         None => Method::PUT,
     };

@@ -188,7 +188,7 @@ mod tests {
         compare(field, Op::Eq, Value::Text(value.to_owned()))
     }
 
-    fn asked(expr: Expr) -> (String, bool) {
+    fn sent(expr: Expr) -> (String, bool) {
         let filter = Filter { expr };
         let pushed = Pushed::of(Some(&filter), super::super::CAN.list.native, None);
         (Json::Object(to_json(&pushed)).to_string(), pushed.whole)
@@ -223,7 +223,7 @@ mod tests {
             (Expr::And(vec![]), "{}", true),
         ];
         for (expr, json, whole) in cases {
-            assert_eq!(asked(expr.clone()), (json.to_owned(), whole), "{expr:?}");
+            assert_eq!(sent(expr.clone()), (json.to_owned(), whole), "{expr:?}");
         }
     }
 

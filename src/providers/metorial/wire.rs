@@ -153,9 +153,9 @@ impl WireLink {
         self.id.as_deref().unwrap_or(&self.url)
     }
 
-    /// Translates the link. `asked` is the requested expiry, which some answers omit.
-    pub(super) fn into_link(self, asked: Option<Timestamp>) -> Link {
-        Link { id: self.id, url: self.url, expires_at: self.expires_at.or(asked) }
+    /// Translates the link. `requested` is the expiry in the request, which some answers omit.
+    pub(super) fn into_link(self, requested: Option<Timestamp>) -> Link {
+        Link { id: self.id, url: self.url, expires_at: self.expires_at.or(requested) }
     }
 }
 

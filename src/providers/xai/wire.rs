@@ -58,9 +58,9 @@ impl WireFile {
 
 /// The upload status until the upload is complete, then the processing status. Both stay in `extra`.
 fn status(extra: &Object) -> Option<String> {
-    let said = |key| extra.get(key).and_then(Value::as_str).filter(|word| !word.is_empty());
-    let upload = said("upload_status");
-    let processing = said("processing_status");
+    let text = |key| extra.get(key).and_then(Value::as_str).filter(|word| !word.is_empty());
+    let upload = text("upload_status");
+    let processing = text("processing_status");
     let uploaded = upload.is_none_or(|word| word.eq_ignore_ascii_case("complete"));
     (if uploaded { processing.or(upload) } else { upload }).map(str::to_owned)
 }
@@ -257,20 +257,23 @@ mod tests {
 
     #[test]
     fn a_page_determines_the_parameter_of_its_token() {
-        let told = |json: &str| next(json).unwrap().map(|token| (token.parameter, token.value));
+        let token_of = |json: &str| next(json).unwrap().map(|token| (token.parameter, token.value));
         let one = r#"[{"id":"f1"},{"id":"f2"}]"#;
         assert_eq!(
-            told(&format!(r#"{{"data":{one},"pagination_token":"t"}}"#)),
+            token_of(&format!(r#"{{"data":{one},"pagination_token":"t"}}"#)),
             Some(("pagination_token", "t".to_owned()))
         );
         assert_eq!(
-            told(&format!(r#"{{"files":{one},"next_token":"t"}}"#)),
+            token_of(&format!(r#"{{"files":{one},"next_token":"t"}}"#)),
             Some(("next_token", "t".to_owned()))
         );
-        assert_eq!(told(&format!(r#"{{"data":{one},"has_more":true}}"#)), Some(("after", "f2".to_owned())));
+        assert_eq!(
+            token_of(&format!(r#"{{"data":{one},"has_more":true}}"#)),
+            Some(("after", "f2".to_owned()))
+        );
         for json in [r#"{"data":[]}"#, r#"{"data":[],"pagination_token":null}"#, r#"{"next_token":""}"#, "{}"]
         {
-            assert_eq!(told(json), None, "{json}");
+            assert_eq!(token_of(json), None, "{json}");
         }
         assert!(next(r#"{"hello":1}"#).unwrap_err().contains("without `data` or `files`"));
     }
