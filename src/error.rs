@@ -379,7 +379,7 @@ impl Error {
         self
     }
 
-    /// Marks that the request may have been carried out although no answer arrived.
+    /// Marks that the request may have been carried out although no usable answer arrived.
     #[must_use]
     pub fn unanswered(mut self) -> Self {
         self.0.unanswered = true;
@@ -446,12 +446,13 @@ impl Error {
         }
     }
 
-    /// Whether the request may have been carried out although no answer arrived.
+    /// Whether the request may have been carried out although no usable answer arrived.
     pub fn is_unanswered(&self) -> bool {
         self.0.unanswered
     }
 
-    /// Whether the request may have been carried out: the answer is missing, or a success that cannot be read.
+    /// Whether the request may have been carried out: its answer is missing or comes from a proxy or a failing server, or
+    /// it is a success that cannot be read.
     pub fn may_be_done(&self) -> bool {
         let succeeded = self.0.status.is_some_and(|status| (200..300).contains(&status));
         self.0.unanswered || (self.0.kind == Kind::Platform && succeeded)

@@ -35,7 +35,7 @@ fn kind_of(status: u16) -> Kind {
         402 | 429 => Kind::RateLimited,
         407 => Kind::Unreachable,
         413 => Kind::Unsupported,
-        405 | 408 | 501 => Kind::Platform,
+        405 | 408 | 425 | 499 => Kind::Platform,
         400..=499 => Kind::Failed,
         _ => Kind::Platform,
     }

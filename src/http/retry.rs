@@ -80,10 +80,17 @@ fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
     let once_more = repeatable || !fully_sent;
     match cause {
         Cause::NeverLeft | Cause::Status(429) => Verdict::Again,
-        // The operation is not implemented.
+        // The server does not implement the method or the version of HTTP: the request was not carried out.
         Cause::Final | Cause::Status(501 | 505) => Verdict::Never,
-        Cause::Lost | Cause::Status(408 | 500..=599) if once_more => Verdict::Again,
-        Cause::Lost | Cause::Status(408 | 500 | 502 | 503 | 504) => Verdict::Unanswered,
+        // Proxies in front of a platform answer with these, also in place of the platform's answer: 499 when a
+        // connection ends early, 520 to 530 and 598 when the platform's answer is late or unreadable.
+        Cause::Lost | Cause::Status(408 | 425 | 499 | 500..=599) => {
+            if once_more {
+                Verdict::Again
+            } else {
+                Verdict::Unanswered
+            }
+        }
         Cause::Status(_) => Verdict::Never,
     }
 }

@@ -113,6 +113,8 @@ pub const FAULTS: &[Fault] = &[
     }),
     always("429 quota", quota),
     once("408", |it| it.answer(408, &[], "")),
+    once("425", |it| it.answer(425, &[], "")),
+    once("499", |it| it.answer(499, &[], "")),
     once("500", |it| it.answer(500, &[], "")),
     always("500 always", |it| {
         it.answer(500, &[("x-request-id", "req-7")], &format!(r#"{{"message":"{CONTROL_TEXT}"}}"#))
@@ -120,6 +122,14 @@ pub const FAULTS: &[Fault] = &[
     once("500 though done", |it| {
         it.forward()?;
         it.answer(500, &[], "")
+    }),
+    once("524 page though done", |it| {
+        it.forward()?;
+        it.answer(524, HTML, PAGE)
+    }),
+    once("529 though done", |it| {
+        it.forward()?;
+        it.answer(529, &[], "")
     }),
     always("501", |it| it.answer(501, &[], "")),
     always("502 page", |it| it.answer(502, HTML, PAGE)),

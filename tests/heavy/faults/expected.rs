@@ -142,10 +142,14 @@ pub const RULES: &[Rule] = &[
     Rule::all("429 quota", no(6, "{p} returned 429: You*", 1)),
     // Server errors: the same as a lost response.
     Rule::all("408", ok(2)).making(no(8, "{p} returned 408*", 1)),
+    Rule::all("425", ok(2)).making(no(8, "{p} returned 425*", 1)),
+    Rule::all("499", ok(2)).making(no(8, "{p} returned 499*", 1)),
     Rule::all("500", ok(2)).making(no(8, "{p} returned 500*", 1)),
     Rule::all("500 always", no(8, "{p} returned 500: no luck *[31m today *request id: req-7*", 2))
         .making(no(8, "{p} returned 500*", 1)),
     Rule::all("500 though done", ok(2)).sending(ok(1)).making(but(8, "{p} returned 500*", 1)),
+    Rule::all("524 page though done", ok(2)).sending(ok(1)).making(but(8, "{p} returned 524*", 1)),
+    Rule::all("529 though done", ok(2)).sending(ok(1)).making(but(8, "{p} returned 529*", 1)),
     Rule::all("501", no(8, "{p} returned 501*", 1)),
     Rule::all("502 page", no(8, "{p} returned 502: Bad Gateway*", 2)).making(no(
         8,

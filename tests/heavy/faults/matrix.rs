@@ -177,19 +177,19 @@ fn every_cell_has_an_expectation_or_a_reason() {
     let counts =
         format!("{ordinary} cells in an ordinary run, {others} in the other\n{}", columns.join("\n"));
     insta::assert_snapshot!(counts, @"
-    841 cells in an ordinary run, 5135 in the other
-    replicate: 546 cells, 434 reasons
-    activeloop: 600 cells, 380 reasons
-    metorial seed: 716 cells, 264 reasons
-    metorial pulsar: 596 cells, 384 reasons
-    metorial magnetar: 716 cells, 264 reasons
-    llamacloud beta: 638 cells, 342 reasons
-    llamacloud legacy: 658 cells, 322 reasons
-    xai openai: 657 cells, 323 reasons
-    xai gateway: 666 cells, 314 reasons
-    metorial presigned: 61 cells, 919 reasons
-    llamacloud presigned: 61 cells, 919 reasons
-    xai chunks: 61 cells, 919 reasons
+    897 cells in an ordinary run, 5479 in the other
+    replicate: 582 cells, 454 reasons
+    activeloop: 640 cells, 396 reasons
+    metorial seed: 764 cells, 272 reasons
+    metorial pulsar: 636 cells, 400 reasons
+    metorial magnetar: 764 cells, 272 reasons
+    llamacloud beta: 682 cells, 354 reasons
+    llamacloud legacy: 702 cells, 334 reasons
+    xai openai: 701 cells, 335 reasons
+    xai gateway: 710 cells, 326 reasons
+    metorial presigned: 65 cells, 971 reasons
+    llamacloud presigned: 65 cells, 971 reasons
+    xai chunks: 65 cells, 971 reasons
     ");
 }
 

@@ -21,7 +21,7 @@ fn fail(status: u16) -> Answer {
 
 #[tokio::test]
 async fn a_server_error_is_retried_for_repeatable_requests() {
-    for status in [408, 429, 500, 502, 503, 504, 599] {
+    for status in [408, 425, 429, 499, 500, 502, 503, 504, 520, 524, 529, 599] {
         let server = Server::repeating(vec![fail(status), fail(status), Answer::ok()]);
         let reply = client(&server).send(&get(&server)).await.unwrap();
         assert_eq!((reply.status, server.count()), (200, 3), "{status}");
@@ -38,12 +38,12 @@ async fn a_server_error_is_retried_for_repeatable_requests() {
 
 #[tokio::test]
 async fn a_post_that_may_have_been_carried_out_is_not_retried() {
-    for (status, unanswered) in
-        [(408, true), (500, true), (502, true), (503, true), (504, true), (507, false)]
-    {
+    let lost = (500..=599).filter(|status| ![501, 505].contains(status));
+    for status in [408, 425, 499].into_iter().chain(lost) {
         let server = Server::repeating(vec![fail(status), Answer::ok()]);
         let error = client(&server).send(&post(&server)).await.unwrap_err();
-        assert_eq!((server.count(), error.is_unanswered()), (1, unanswered), "{status}");
+        assert_eq!((server.count(), error.kind()), (1, Kind::Platform), "{status}");
+        assert!(error.is_unanswered() && error.may_be_done(), "{status}");
         let server = Server::repeating(vec![fail(status), Answer::ok()]);
         client(&server).send(&post(&server).repeatable()).await.unwrap();
         assert_eq!(server.count(), 2, "{status}: unless the request is marked as repeatable");
@@ -70,11 +70,16 @@ async fn other_refusals_are_final() {
         (410, Kind::NotFound),
         (413, Kind::Unsupported),
         (422, Kind::Failed),
+        (418, Kind::Failed),
         (501, Kind::Platform),
+        (505, Kind::Platform),
     ] {
-        let server = Server::repeating(vec![fail(status)]);
-        let error = client(&server).send(&get(&server)).await.unwrap_err();
-        assert_eq!((error.kind(), error.status(), server.count()), (kind, Some(status), 1), "{status}");
+        for request in [get, post] {
+            let server = Server::repeating(vec![fail(status)]);
+            let error = client(&server).send(&request(&server)).await.unwrap_err();
+            assert_eq!((error.kind(), error.status(), server.count()), (kind, Some(status), 1), "{status}");
+            assert!(!error.may_be_done(), "{status}");
+        }
     }
 }
 

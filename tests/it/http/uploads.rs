@@ -221,7 +221,15 @@ async fn an_interrupted_upload_starts_again() {
 #[tokio::test]
 async fn a_lost_response_to_a_complete_upload_is_returned_to_the_caller() {
     let (_file, source) = on_disk(&pattern(1_000_000));
-    for last in [Answer::raw(""), Answer::status(503, &[], ""), Answer::status(408, &[], "")] {
+    for last in [
+        Answer::raw(""),
+        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"),
+        Answer::status(408, &[], ""),
+        Answer::status(425, &[], ""),
+        Answer::status(499, &[], ""),
+        Answer::status(503, &[], ""),
+        Answer::status(524, &[("content-type", "text/html")], "<title>A timeout occurred</title>"),
+    ] {
         let server = Server::repeating(vec![last, Answer::ok()]);
         let request = Request::post(server.at("f"), Body::raw(&source, 1_000_000, None));
         let error = client(&server).send(&request).await.unwrap_err();

@@ -51,6 +51,11 @@ async fn after_any_fault_there_is_one_file_and_no_unnecessary_request() {
         ("fail=503 POST times=1", 2, 2),
         ("html=502 POST times=1", 2, 2),
         ("fail=408 POST times=1", 2, 2),
+        ("fail=425 POST times=1", 2, 2),
+        ("fail=499 POST times=1", 2, 2),
+        ("html=520 POST times=1", 2, 2),
+        ("html=524 POST times=1", 2, 2),
+        ("fail=529 POST times=1", 2, 2),
     ] {
         let platform = Platform::start(&[fault]);
         let provider = platform.provider();

@@ -125,15 +125,28 @@ async fn a_mark_is_found_in_the_legacy_listing_where_the_beta_endpoints_are_miss
 
 #[tokio::test]
 async fn an_upload_with_a_lost_response_is_found_by_its_mark() {
-    // The server lists the file with the mark that it received, because a part of the mark is random.
-    let api = MarkedServer::start(true);
-    let uploaded = send(open(&api.server), &hello()).await.unwrap();
-    assert_eq!(uploaded.file.id.as_str(), "found");
-    let seen = api.server.requests();
-    assert_eq!(seen.len(), 2);
-    let mark = part(&seen[0], "external_file_id");
-    assert_eq!(mark::parse(mark), mark::parse(MARK), "{mark}");
-    assert_eq!(seen[1].line(), format!("GET /api/v1/beta/files?external_file_id={mark}"));
+    let page = "<html><title>A timeout occurred</title></html>";
+    for answer in [
+        lost(),
+        text(200, "application/json", "{\"id\":"),
+        reply(408, "{}"),
+        reply(425, "{}"),
+        text(499, "", ""),
+        reply(500, "{}"),
+        text(520, "text/html", page),
+        text(524, "text/html", page),
+        reply(529, "{}"),
+    ] {
+        // The server lists the file with the mark that it received: a part of it is random.
+        let api = MarkedServer::answering(answer, true);
+        let uploaded = send(open(&api.server), &hello()).await.unwrap();
+        assert_eq!(uploaded.file.id.as_str(), "found");
+        let seen = api.server.requests();
+        assert_eq!(seen.len(), 2);
+        let mark = part(&seen[0], "external_file_id");
+        assert_eq!(mark::parse(mark), mark::parse(MARK), "{mark}");
+        assert_eq!(seen[1].line(), format!("GET /api/v1/beta/files?external_file_id={mark}"));
+    }
 }
 
 #[tokio::test]
@@ -157,18 +170,23 @@ async fn send(provider: Box<dyn Provider>, file: &NewFile) -> Result<Uploaded> {
     Uploads::new(provider.into(), options, ledger, clock, interrupt).upload(file, &Silent).await
 }
 
-/// Sends no response to an upload, then lists a file with the mark of the upload or with another one.
+/// Stores an upload without a usable answer, then lists a file with the mark of the upload or with another one.
 struct MarkedServer {
     server: Server,
 }
 
 impl MarkedServer {
     fn start(true_mark: bool) -> Self {
+        Self::answering(lost(), true_mark)
+    }
+
+    /// Answers the upload with `answer`.
+    fn answering(answer: Answer, true_mark: bool) -> Self {
         let mark = Arc::new(std::sync::Mutex::new(String::new()));
         let server = Server::new(move |_, seen| {
             if seen.line().starts_with("POST") {
                 part(seen, "external_file_id").clone_into(&mut mark.lock().unwrap());
-                return lost();
+                return answer.clone();
             }
             let mark = if true_mark { mark.lock().unwrap().clone() } else { "another".to_owned() };
             let item =
