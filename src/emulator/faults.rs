@@ -18,12 +18,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::error::{Error, Result};
 
 /// The faults: word, value, and help text.
-pub const WORDS: [(&str, &str, &str); 13] = [
+pub const WORDS: [(&str, &str, &str); 14] = [
     ("refuse", "STATUS", "returns STATUS before reading the body and closes the connection [default: 503]"),
     ("fail", "STATUS", "reads the whole body, stores nothing and returns STATUS [default: 500]"),
     ("429", "", "returns 429 before reading the body"),
     ("html", "STATUS", "like `fail`, with the HTML page of a proxy [default: 502]"),
     ("lose", "", "carries out the request, then closes the connection without a response"),
+    ("done", "STATUS", "carries out the request, then returns STATUS with the HTML page of a proxy [default: 524]"),
     ("reset", "", "resets the connection before reading the body"),
     ("cut", "BYTES", "closes the connection after BYTES of the response body [default: 0]"),
     ("truncate-json", "", "returns half of the body as a complete response"),
@@ -75,6 +76,7 @@ pub(super) enum Trouble {
     Refuse { status: StatusCode, close: bool, retry_after: Option<RetryAfter> },
     Fail { status: StatusCode, html: bool, retry_after: Option<RetryAfter> },
     Lose,
+    Done { status: StatusCode, retry_after: Option<RetryAfter> },
     Reset,
     Cut(u64),
     TruncateJson,
@@ -181,6 +183,7 @@ impl Fault {
             "refuse" => Trouble::Refuse { status: status(503)?, close: true, retry_after },
             "429" => Trouble::Refuse { status: StatusCode::TOO_MANY_REQUESTS, close: false, retry_after },
             "fail" => Trouble::Fail { status: status(500)?, html: false, retry_after },
+            "done" => Trouble::Done { status: status(524)?, retry_after },
             "html" => Trouble::Fail { status: status(502)?, html: true, retry_after },
             _ if retry_after.is_some() => {
                 return Err(wrong(format!("`retry-after` does not apply to `{word}`")));

@@ -238,6 +238,11 @@ impl App {
         };
         match fault {
             Some(Trouble::Lose) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Some(Trouble::Done { status, retry_after }) => {
+                let mut response = faults::proxy_page(status, &status.to_string(), "proxy");
+                faults::set_retry_after(&mut response, retry_after);
+                Ok(response)
+            }
             Some(Trouble::Delay(wait)) => {
                 tokio::time::sleep(wait).await;
                 Ok(response)

@@ -83,6 +83,8 @@ pub struct Capabilities {
     pub annotate: Option<Annotate>,
     /// Links; None if they are unsupported.
     pub link: Option<LinkAbility>,
+    /// Whether a file can be deleted.
+    pub delete: bool,
     /// Whether a file's content can be replaced under its id.
     pub replace: bool,
     /// The checksums that it returns: `blake3`, `sha256`, `md5`.
@@ -211,7 +213,8 @@ pub struct LinkAbility {
 /// Whether the operation is supported.
 pub fn supports(can: &Capabilities, op: Op) -> bool {
     match op {
-        Op::List | Op::Stat | Op::Upload | Op::Delete => true,
+        Op::List | Op::Stat | Op::Upload => true,
+        Op::Delete => can.delete,
         Op::Download => can.download != Download::Never,
         Op::Annotate => can.annotate.is_some(),
         Op::Replace => can.replace,

@@ -99,6 +99,7 @@ const API: Capabilities = Capabilities {
     },
     annotate: None,
     link: None,
+    delete: true,
     replace: false,
     checksums: &["sha256", "md5"],
     scope: &[],

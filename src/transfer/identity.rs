@@ -197,7 +197,15 @@ impl Identity {
             self.links.fetch_sub(1, Ordering::Relaxed);
         }
         self.bytes.fetch_sub(new.size.saturating_sub(read.min(new.size)), Ordering::Relaxed);
-        let Some(same) = result? else { return Ok(Verdict::UNKNOWN) };
+        let same = match result {
+            Ok(Some(same)) => same,
+            Ok(None) => return Ok(Verdict::UNKNOWN),
+            // The platform does not return this content.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Unsupported | Kind::Failed) => {
+                return Ok(Verdict::UNKNOWN);
+            }
+            Err(error) => return Err(error),
+        };
         self.files.fetch_add(1, Ordering::Relaxed);
         if same {
             let sums = self.digest(new, Hasher::blake3()).await?;

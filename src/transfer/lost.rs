@@ -108,11 +108,11 @@ impl LostUploads {
         // After the listing: its answer may be the first that states the platform's time.
         let begun = self.platform_time(since);
         let has_time = self.provider.client().is_none_or(|client| client.clock_ahead().is_some());
-        // Platforms state whole seconds. Without the platform's time, only the content can tell an older file.
+        // Platforms state whole seconds. Without the platform's time, the margin applies to this machine's clock.
         let earliest =
             if has_time { Timestamp::from_second(begun.as_second()).unwrap_or(begun) } else { bound };
-        let certain =
-            if has_time { begun.checked_add(UNCERTAIN).unwrap_or(Timestamp::MAX) } else { Timestamp::MAX };
+        let uncertain = if has_time { UNCERTAIN } else { MARGIN };
+        let certain = begun.checked_add(uncertain).unwrap_or(Timestamp::MAX);
         // The ledger knows files that existed before.
         let free =
             |file: &File| !self.claimed().contains(&file.id) && identity.ledger.content(&file.id).is_none();

@@ -9,6 +9,7 @@ mod platforms;
 #[path = "../it/support/mod.rs"]
 mod support;
 
+mod again;
 mod faults;
 mod hostile;
 mod properties;

@@ -104,6 +104,7 @@ const CAN: Capabilities = Capabilities {
     },
     annotate: Some(Annotate { metadata: true, keys: &[], name: false, content_type: false, path: false }),
     link: None,
+    delete: true,
     replace: false,
     checksums: &[],
     scope: &["workspace"],

@@ -118,6 +118,7 @@ const CAN: Capabilities = Capabilities {
         revoke: false,
         for_downloads: false,
     }),
+    delete: true,
     replace: false,
     checksums: &[],
     scope: &["organization_id", "project_id"],

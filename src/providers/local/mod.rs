@@ -104,6 +104,7 @@ const CAN: Capabilities = Capabilities {
     },
     annotate: Some(Annotate { metadata: true, keys: &[], name: true, content_type: true, path: true }),
     link: Some(LinkAbility { lifetime: None, list: true, revoke: true, for_downloads: false }),
+    delete: true,
     replace: true,
     checksums: &["blake3", "sha256"],
     scope: &[],

@@ -127,6 +127,7 @@ const SEED: Capabilities = Capabilities {
     },
     annotate: None,
     link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: true, revoke: true, for_downloads: true }),
+    delete: true,
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],
@@ -149,7 +150,8 @@ const PULSAR: Capabilities = Capabilities {
         content_type: false,
         path: false,
     }),
-    // The server validates the purpose but ignores it; it has no other filter.
+    delete: false,
+    // The server validates a purpose and ignores it; it has no other filter.
     list: ListAbility { native: &[], stated: Wire::Pulsar.stated(), ..SEED.list },
     ..SEED
 };
@@ -306,6 +308,9 @@ impl Provider for Metorial {
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
+        if !self.capabilities().delete {
+            return Err(self.unsupported(crate::providers::Op::Delete));
+        }
         let request = Request::delete(self.connection.url(&["files", id.as_str()])?);
         match self.call(request).await {
             Ok(reply) => reply.acknowledges("deletion"),

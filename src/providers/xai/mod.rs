@@ -95,6 +95,7 @@ const OPENAI: Capabilities = Capabilities {
     },
     annotate: None,
     link: Some(LinkAbility { lifetime: LIFETIME, list: true, revoke: true, for_downloads: false }),
+    delete: true,
     replace: false,
     checksums: &[],
     scope: &[],
@@ -110,6 +111,7 @@ const GATEWAY: Capabilities = Capabilities {
     annotate: Some(Annotate { metadata: false, keys: &[], name: true, content_type: true, path: true }),
     // The deprecated presigned URL: the platform sets its lifetime, and it cannot be revoked.
     link: Some(LinkAbility { lifetime: None, list: false, revoke: false, for_downloads: false }),
+    delete: true,
     replace: true,
     checksums: &["blake3"],
     scope: &["team_id"],

@@ -201,7 +201,7 @@ pub fn some<T>(found: impl Iterator<Item = T>) -> Vec<T> {
     found
 }
 
-fn emulated(name: &str) -> Option<&'static emulator::Platform> {
+pub fn emulated(name: &str) -> Option<&'static emulator::Platform> {
     emulator::PLATFORMS.iter().copied().find(|platform| platform.name == name)
 }
 

@@ -1,0 +1,52 @@
+//! Commands that are run again: how many copies of a file exist afterwards, counted at the server.
+
+mod lost;
+mod modes;
+mod proxy;
+mod signals;
+
+use std::sync::Arc;
+
+use haul::model::{Clock, File};
+
+use crate::platforms::{dialects, emulated};
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::rig::{Case, Rig, TOKEN};
+use crate::support::sandbox::Sandbox;
+
+/// One case of each dialect that has a server.
+fn remote_cases() -> impl Iterator<Item = Case> {
+    dialects().filter(|case| emulated(case.provider).is_some())
+}
+
+/// A platform over a store that lasts from one start to the next.
+fn serve(case: &Case, clock: Clock) -> Emulator {
+    Emulator::start(&setup(case, clock))
+}
+
+fn setup(case: &Case, clock: Clock) -> Setup<'static> {
+    let (platform, dialect) = case.wire.and_then(|wire| wire.split_once('=')).unzip();
+    let platform = platform.unwrap_or_default();
+    Setup { platform, dialect, quirks: case.quirks, token: Some(TOKEN), clock, ..Setup::DEFAULT }
+}
+
+/// A fresh machine that uses the platform at this origin.
+fn machine(case: &Case, served: &Emulator, origin: &str) -> Sandbox {
+    let mut env = Sandbox::new().with_real_clock();
+    env.use_platform(case, &served.base(case.provider).replace(&served.root, origin), TOKEN);
+    env
+}
+
+/// The files at the server, oldest first.
+fn stored(case: &Case, served: &Arc<Emulator>) -> Vec<File> {
+    let mut files = Rig::on(*case, Arc::clone(served)).pages(None).concat();
+    files.retain(|file| !matches!(file.status.as_deref(), Some("deleted" | "failed")));
+    files.sort_by_key(|file| file.created_at);
+    files
+}
+
+fn names(files: &[File]) -> Vec<&str> {
+    let mut names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
