@@ -24,7 +24,11 @@ pub const WORDS: [(&str, &str, &str); 14] = [
     ("429", "", "returns 429 before reading the body"),
     ("html", "STATUS", "like `fail`, with the HTML page of a proxy [default: 502]"),
     ("lose", "", "carries out the request, then closes the connection without a response"),
-    ("done", "STATUS", "carries out the request, then returns STATUS with the HTML page of a proxy [default: 524]"),
+    (
+        "done",
+        "STATUS",
+        "carries out the request, then returns STATUS with the HTML page of a proxy [default: 524]",
+    ),
     ("reset", "", "resets the connection before reading the body"),
     ("cut", "BYTES", "closes the connection after BYTES of the response body [default: 0]"),
     ("truncate-json", "", "returns half of the body as a complete response"),
