@@ -12,6 +12,7 @@ use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::File;
+use crate::providers::Op;
 use crate::ui::Columns;
 
 /// The arguments of `haul rm`.
@@ -52,7 +53,7 @@ impl RmArgs {
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         self.selector = self.selector.or_retried(&self.batch)?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
-        let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, None).collect().await;
+        let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, Some(Op::Delete)).collect().await;
         let operation = Operation { verb: "delete", done: "deleted", preposition: "from" };
         self.confirm.confirm(ctx, &chosen, self.selector.is_pattern(ctx), operation).await?;
         let rows = ctx.ui.rows(columns)?;

@@ -1,5 +1,6 @@
 //! A proxy that loses the answer of an upload and changes the platform's clock.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +72,7 @@ fn forward(platform: SocketAddr, request: &Request) -> (u16, Vec<(String, String
     let mut stream = TcpStream::connect(platform).unwrap();
     let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", request.method, request.target);
     for (name, value) in request.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
     // A server may answer and close before it has read everything.

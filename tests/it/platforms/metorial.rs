@@ -86,7 +86,7 @@ pub const PLATFORM: Platform = Platform {
         (MAGNETAR, "link @ --expires 1h", 0, "http"),
         (MAGNETAR, "link @ --list", 0, ""),
         (SEED, "rm @", 0, "@"),
-        (PULSAR, "rm @", 1, "error: "),
+        (PULSAR, "rm @", 5, "metorial cannot delete a file"),
         (MAGNETAR, "rm @", 0, "@"),
     ],
     records: Records {
@@ -117,9 +117,7 @@ pub const PLATFORM: Platform = Platform {
             name: "metorial pulsar",
             case: PULSAR,
             requests: verbs(&[
-                (&[Verb::Rm], Err("the server of this dialect refuses every deletion")),
-                (&[Verb::Replace], Err("its last step is a deletion, which the server refuses")),
-                (&[Verb::Retire], Err("it is a deletion, which the server refuses")),
+                (&[Verb::Replace], Err("it deletes as its last step, and is refused like rm")),
                 (&[Verb::Meta], Ok(Target::of(Class::Put, "PATCH", FILE))),
                 FETCH,
                 PRESIGN,
