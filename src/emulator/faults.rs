@@ -405,7 +405,7 @@ mod tests {
         ] {
             let error = Faults::parse([script]).unwrap_err();
             assert_eq!(error.message(), format!("fault `{script}`: {what}"));
-            assert!(error.hints()[0].contains("lose, reset, cut=BYTES"), "{:?}", error.hints());
+            assert!(error.hints()[0].contains("lose, done=STATUS, reset, cut=BYTES"), "{:?}", error.hints());
         }
     }
 }

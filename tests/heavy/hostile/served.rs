@@ -39,6 +39,8 @@ impl Served {
             env.set(&name, &process.base(platform.name));
         }
         env.set("HAUL_PROFILE", platform);
+        // The emulator lists a new file at once.
+        env.set("HAUL_APPEARS_WITHIN", "100ms");
         Self { env, address, process }
     }
 

@@ -300,7 +300,7 @@ pub fn a_deleted_file_is_gone(case: Case) {
     let other = rig.put("stays.txt", "x");
     if !case.deletes() {
         let error = rig.run(rig.provider.delete(&file.id)).unwrap_err();
-        assert_eq!((error.kind(), error.status()), (Kind::Failed, Some(400)), "{error}");
+        assert_eq!((error.kind(), error.status()), (Kind::Unsupported, None), "{error}");
         return;
     }
     rig.run(rig.provider.delete(&file.id)).unwrap();
@@ -384,7 +384,9 @@ pub fn a_wrong_token_is_refused_everywhere(case: Case) {
     refused("list", rig.run(wrong.list(&Query::default(), None)).map(drop));
     refused("stat", rig.run(wrong.stat(&file.id)).map(drop));
     refused("upload", rig.run(wrong.upload(&new, silent())).map(drop));
-    refused("delete", rig.run(wrong.delete(&file.id)).map(drop));
+    if case.deletes() {
+        refused("delete", rig.run(wrong.delete(&file.id)).map(drop));
+    }
     assert_eq!(rig.pages(None).concat().len(), 1);
 }
 
