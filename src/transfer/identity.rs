@@ -32,7 +32,7 @@ pub enum Compare {
     Download,
 }
 
-/// What an answer is based on.
+/// The basis of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -70,7 +70,7 @@ impl Evidence {
 pub(super) struct Verdict {
     /// Whether the content is the same; None if that is unknown.
     pub(super) same: Option<bool>,
-    /// What it is based on.
+    /// Its basis.
     pub(super) evidence: Evidence,
 }
 
@@ -128,7 +128,7 @@ impl Identity {
         self.decide_by_content(new, file, self.compare).await
     }
 
-    /// The verdict by evidence that needs no download; None if there is none.
+    /// The verdict by evidence that needs no download; None without such evidence.
     pub(super) async fn decide_by_record(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         // Before the checksum: files of different sizes need not be read.
         if file.size.is_some_and(|size| size != new.size) {
@@ -323,7 +323,7 @@ pub(super) fn conflict(provider: &dyn Provider, new: &NewFile, file: &File) -> E
     let platform = provider.spec().name;
     let mut error = Error::new(
         Kind::Conflict,
-        format!("{}: cannot tell whether {} on {platform} has the same content", new.name, file.id),
+        format!("{}: unknown whether {} on {platform} has the same content", new.name, file.id),
     );
     if can.link.is_some_and(|link| link.for_downloads) {
         error = error.hint("to compare through a public link that is revoked at once: `--compare download`");

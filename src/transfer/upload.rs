@@ -111,9 +111,9 @@ pub struct Uploaded {
     pub file: File,
     /// The outcome.
     pub action: Action,
-    /// What the comparison with existing files is based on, if there was one.
+    /// The basis of the comparison with existing files, if there was one.
     pub evidence: Option<Evidence>,
-    /// An existing file of the same name and another content, beside which the new one was sent.
+    /// An existing file with the same name and different content; the new file was uploaded in addition.
     pub different: Option<FileId>,
 }
 
