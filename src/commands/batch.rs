@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
-use super::report::{Ended, Entry, Report, Reported, unfinished_of};
+use super::report::{Entry, Outcome, Report, Reported, unfinished_of};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::transfer::{Jobs, Pool};
@@ -46,7 +46,7 @@ const LISTING: Duration = Duration::from_millis(500);
 
 /// The wording of a command's summary.
 #[derive(Clone, Copy, Debug)]
-pub struct Words {
+pub struct Labels {
     /// The operation as a participle, such as `uploaded`.
     pub done: &'static str,
     /// The participle for items with nothing to do.
@@ -59,7 +59,7 @@ pub struct Words {
     pub resume_hint: &'static str,
 }
 
-impl Words {
+impl Labels {
     /// The wording of a command that continues when it is run again unchanged.
     pub const fn of(done: &'static str) -> Self {
         let resume_hint = "run the same command again to continue";
@@ -84,11 +84,11 @@ impl Words {
 pub async fn run<T, R, F>(
     ctx: &Context,
     args: &BatchArgs,
-    words: Words,
+    words: Labels,
     items: impl Stream<Item = Result<T>>,
     mut work: impl FnMut(T) -> F,
     mut rows: Rows,
-    mut show: impl FnMut(&mut Rows, R) -> Result<Vec<Ended>>,
+    mut show: impl FnMut(&mut Rows, R) -> Result<Vec<Outcome>>,
 ) -> Result<()>
 where
     T: Reported,
@@ -139,7 +139,7 @@ where
                     // Only the output failed.
                     Err(error) => {
                         for entry in &entries {
-                            report.ended(entry, &Ended::Done(None))?;
+                            report.ended(entry, &Outcome::Done(None))?;
                         }
                         error
                     }
@@ -250,10 +250,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, ended: &Ended) {
+    fn count(&mut self, ended: &Outcome) {
         match ended {
-            Ended::Done(_) => self.done += 1,
-            Ended::Skipped(_) => self.skipped += 1,
+            Outcome::Done(_) => self.done += 1,
+            Outcome::Skipped(_) => self.skipped += 1,
         }
     }
 
@@ -289,18 +289,18 @@ impl Tally {
     }
 
     /// Adds the counts to the error of a signal.
-    fn stop(mut self, ctx: &Context, words: Words, error: Error) -> Error {
+    fn stop(mut self, ctx: &Context, words: Labels, error: Error) -> Error {
         self.show_single(ctx);
         if !error.is_interrupted() {
             return error;
         }
         let is_begun = self.done + self.skipped > 0;
-        let hint = if is_begun { words.resume_hint } else { Words::of("").resume_hint };
+        let hint = if is_begun { words.resume_hint } else { Labels::of("").resume_hint };
         error.detail(self.counts(words, true)).hint(hint)
     }
 
     /// Prints the summary, unless the command was about a single item, and returns the error of the command.
-    fn conclude(mut self, ctx: &Context, words: Words, whole: bool) -> Result<()> {
+    fn conclude(mut self, ctx: &Context, words: Labels, whole: bool) -> Result<()> {
         let total = self.done + self.skipped + self.failed.len() as u64;
         let is_single = total <= 1 && whole;
         let Some(kind) = Error::kind_of_all(self.failed.iter().map(Error::kind)) else {
@@ -331,7 +331,7 @@ impl Tally {
     }
 
     /// The counts that are not zero, such as `12 uploaded, 3 unchanged, 1 failed`.
-    fn counts(&self, words: Words, whole: bool) -> String {
+    fn counts(&self, words: Labels, whole: bool) -> String {
         let in_conflict = self.failed.iter().filter(|error| error.kind() == Kind::Conflict).count() as u64;
         let failed = self.failed.len() as u64 - in_conflict;
         let not_started = self.not_started.unwrap_or_default();

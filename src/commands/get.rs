@@ -9,8 +9,8 @@ use futures_util::stream::StreamExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Words};
-use super::report::Ended;
+use super::batch::{self, BatchArgs, Labels};
+use super::report::Outcome;
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
@@ -102,8 +102,8 @@ impl GetArgs {
             Existing::Overwrite => "to continue, replace `--overwrite` with `--skip-existing`",
             Existing::Refuse => "to continue, add `--skip-existing`",
         };
-        let words = Words::of(if dry_run { "would be downloaded" } else { "downloaded" });
-        let words = Words { resume_hint, ..words.in_dry_run(dry_run.then_some("nothing written")) };
+        let words = Labels::of(if dry_run { "would be downloaded" } else { "downloaded" });
+        let words = Labels { resume_hint, ..words.in_dry_run(dry_run.then_some("nothing written")) };
         batch::run(
             ctx,
             &self.batch,
@@ -120,7 +120,7 @@ impl GetArgs {
                     Output::Here | Output::Folder(_) => Target::Inside(path.clone()),
                 };
                 let moved = if dry_run {
-                    transfer::foresee(&target, options.existing)
+                    transfer::preview(&target, options.existing)
                 } else {
                     transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)
                         .await
@@ -136,7 +136,7 @@ impl GetArgs {
                 let id = Some(file.id.clone());
                 let saved_to = (path != Path::new("-")).then(|| path.display().to_string());
                 rows.push(&Saved { file, saved_to })?;
-                Ok(vec![if moved { Ended::Done(id) } else { Ended::Skipped(id) }])
+                Ok(vec![if moved { Outcome::Done(id) } else { Outcome::Skipped(id) }])
             },
         )
         .await

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::batch::{self, BatchArgs, Words};
-use super::report::Ended;
+use super::batch::{self, BatchArgs, Labels};
+use super::report::Outcome;
 use super::select::Selector;
 use crate::context::Context;
 use crate::error::Result;
@@ -37,14 +37,14 @@ impl InfoArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words::of("shown").without_summary(),
+            Labels::of("shown").without_summary(),
             files,
             async |chosen| Ok(chosen.file),
             rows,
             |rows, file| {
                 rows.push(&file)?;
                 rows.flush()?;
-                Ok(vec![Ended::Done(Some(file.id))])
+                Ok(vec![Outcome::Done(Some(file.id))])
             },
         )
         .await

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::batch::{self, BatchArgs, Words};
+use super::batch::{self, BatchArgs, Labels};
 use super::confirm::{ConfirmArgs, Operation};
 use super::ls::FILE_COLUMNS;
-use super::report::Ended;
+use super::report::Outcome;
 use super::select::{Chosen, Selector};
 use super::upload::lifetime;
 use crate::context::Context;
@@ -96,10 +96,10 @@ impl LinkArgs {
         };
         let dry_run = self.confirm.dry_run;
         let words = match (op, dry_run) {
-            (Op::Links, _) => Words::of("listed").without_summary(),
-            (Op::Unlink, true) => Words::of("would be revoked"),
-            (_, true) => Words::of("would be linked"),
-            _ => Words::of(operation.done),
+            (Op::Links, _) => Labels::of("listed").without_summary(),
+            (Op::Unlink, true) => Labels::of("would be revoked"),
+            (_, true) => Labels::of("would be linked"),
+            _ => Labels::of(operation.done),
         };
         let words = words.in_dry_run(dry_run.then_some(match op {
             Op::Links => "nothing listed",
@@ -138,7 +138,7 @@ impl LinkArgs {
             |rows, (file, links)| {
                 if dry_run {
                     rows.push(&file)?;
-                    return Ok(vec![Ended::Done(Some(file.id))]);
+                    return Ok(vec![Outcome::Done(Some(file.id))]);
                 }
                 if op == Op::Unlink {
                     ctx.ui.note(&format!("{}: link revoked", file.name));
@@ -146,7 +146,7 @@ impl LinkArgs {
                 for link in links {
                     rows.push(&Row::new(link, &file))?;
                 }
-                Ok(vec![Ended::Done(Some(file.id))])
+                Ok(vec![Outcome::Done(Some(file.id))])
             },
         )
         .await

@@ -5,9 +5,9 @@ use clap::{Args, Subcommand};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::batch::{self, BatchArgs, Words};
+use super::batch::{self, BatchArgs, Labels};
 use super::confirm::{ConfirmArgs, Operation};
-use super::report::Ended;
+use super::report::Outcome;
 use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
 use crate::context::Context;
@@ -131,10 +131,10 @@ impl MetaCommand {
                 let show = |rows: &mut Rows, file: File| {
                     rows.push(&file)?;
                     rows.flush()?;
-                    Ok(vec![Ended::Done(Some(file.id))])
+                    Ok(vec![Outcome::Done(Some(file.id))])
                 };
                 let work = async |chosen: Chosen| Ok(chosen.file);
-                batch::run(ctx, &args.batch, Words::of("shown").without_summary(), files, work, rows, show)
+                batch::run(ctx, &args.batch, Labels::of("shown").without_summary(), files, work, rows, show)
                     .await
             }
             Self::Set(mut args) => {
@@ -185,9 +185,9 @@ async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
     };
     let show = |rows: &mut Rows, file: File| {
         rows.push(&file)?;
-        Ok(vec![Ended::Done(Some(file.id))])
+        Ok(vec![Outcome::Done(Some(file.id))])
     };
-    let words = Words::of(if dry_run { "would be changed" } else { "changed" });
+    let words = Labels::of(if dry_run { "would be changed" } else { "changed" });
     let words = words.in_dry_run(dry_run.then_some("nothing changed"));
     batch::run(ctx, &changed.batch, words, stream::iter(chosen), work, rows, show).await
 }

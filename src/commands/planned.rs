@@ -8,8 +8,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::batch::{self, BatchArgs, Words};
-use super::report::Ended;
+use super::batch::{self, BatchArgs, Labels};
+use super::report::Outcome;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::{File, NewFile};
@@ -18,7 +18,7 @@ use crate::transfer::{Evidence, Preview, Uploads};
 use crate::ui::{Columns, Rows};
 
 /// Prints the action that `uploads` would take for each file.
-pub(super) async fn foresee(
+pub(super) async fn preview(
     ctx: &Context,
     args: &BatchArgs,
     provider: &dyn Provider,
@@ -27,19 +27,19 @@ pub(super) async fn foresee(
     rows: Rows,
 ) -> Result<()> {
     let work = async |files: Vec<NewFile>| {
-        let mut foreseen = Vec::with_capacity(files.len());
+        let mut previews = Vec::with_capacity(files.len());
         for new in files {
-            foreseen.push((uploads.preview(&new).await?, new));
+            previews.push((uploads.preview(&new).await?, new));
         }
-        Ok(foreseen)
+        Ok(previews)
     };
-    let show = |rows: &mut Rows, foreseen: Vec<(Preview, NewFile)>| {
+    let show = |rows: &mut Rows, previews: Vec<(Preview, NewFile)>| {
         let mut ended = Vec::new();
-        for (foreseen, new) in foreseen {
-            match foreseen {
+        for (previews, new) in previews {
+            match previews {
                 Preview::Reuse(file, evidence) => {
                     ctx.ui.note(&format!("{}: would reuse {}", new.name, file.id));
-                    ended.push(Ended::Skipped(Some(file.id.clone())));
+                    ended.push(Outcome::Skipped(Some(file.id.clone())));
                     rows.push(&Row { file: *file, evidence })?;
                     continue;
                 }
@@ -49,11 +49,11 @@ pub(super) async fn foresee(
                 Preview::Upload => {}
             }
             rows.push(&Planned::new(&new, provider, ctx))?;
-            ended.push(Ended::Done(None));
+            ended.push(Outcome::Done(None));
         }
         Ok(ended)
     };
-    let words = Words { skipped: "unchanged", ..Words::of("would be uploaded") };
+    let words = Labels { skipped: "unchanged", ..Labels::of("would be uploaded") };
     batch::run(ctx, args, words.in_dry_run(Some("nothing uploaded")), files, work, rows, show).await
 }
 

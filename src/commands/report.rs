@@ -15,7 +15,7 @@ use crate::model::FileId;
 
 /// The outcome of an item that did not fail, with the id of its file, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum Outcome {
     /// The operation was carried out.
     Done(Option<FileId>),
     /// There was nothing to do.
@@ -47,7 +47,7 @@ pub(super) struct Line {
     #[serde(flatten)]
     entry: Entry,
     /// The outcome.
-    outcome: Outcome,
+    outcome: OutcomeWord,
     /// The id of the file; null if it has none, as after a failed upload.
     id: Option<FileId>,
     /// The error; null unless the item failed or is in conflict.
@@ -58,7 +58,7 @@ pub(super) struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-enum Outcome {
+enum OutcomeWord {
     /// The operation was carried out.
     Done,
     /// There was nothing to do.
@@ -97,24 +97,25 @@ impl Report {
     }
 
     /// Writes the line of an item that was done or skipped.
-    pub fn ended(&self, entry: &Entry, ended: &Ended) -> Result<()> {
+    pub fn ended(&self, entry: &Entry, ended: &Outcome) -> Result<()> {
         let (outcome, id) = match ended {
-            Ended::Done(id) => (Outcome::Done, id),
-            Ended::Skipped(id) => (Outcome::Skipped, id),
+            Outcome::Done(id) => (OutcomeWord::Done, id),
+            Outcome::Skipped(id) => (OutcomeWord::Skipped, id),
         };
         self.write(&Line { entry: entry.clone(), outcome, id: id.clone(), error: None })
     }
 
     /// Writes the line of an item that failed or is in conflict.
     pub fn failed(&self, entry: &Entry, error: &Error) -> Result<()> {
-        let outcome = if error.kind() == Kind::Conflict { Outcome::Conflict } else { Outcome::Failed };
+        let outcome =
+            if error.kind() == Kind::Conflict { OutcomeWord::Conflict } else { OutcomeWord::Failed };
         let error = serde_json::to_value(error.object()).ok();
         self.write(&Line { entry: entry.clone(), outcome, id: None, error })
     }
 
     /// Writes the line of an item that was not started. An entry without a reference stands for any number of items.
     pub fn not_started(&self, entry: &Entry) -> Result<()> {
-        self.write(&Line { entry: entry.clone(), outcome: Outcome::NotStarted, id: None, error: None })
+        self.write(&Line { entry: entry.clone(), outcome: OutcomeWord::NotStarted, id: None, error: None })
     }
 
     fn write(&self, line: &Line) -> Result<()> {
@@ -136,9 +137,9 @@ pub fn unfinished_of(path: &Path) -> Result<Vec<Entry>> {
         let line: Line = serde_json::from_str(line)
             .map_err(|error| Error::usage(format!("{}: not a report", at())).caused_by(error))?;
         let problem = match line.outcome {
-            Outcome::Done | Outcome::Skipped => continue,
-            Outcome::Failed | Outcome::Conflict => "the row does not name the failed item",
-            Outcome::NotStarted => "the report does not name every item that was not started",
+            OutcomeWord::Done | OutcomeWord::Skipped => continue,
+            OutcomeWord::Failed | OutcomeWord::Conflict => "the row does not name the failed item",
+            OutcomeWord::NotStarted => "the report does not name every item that was not started",
         };
         if line.entry.reference.is_none() {
             return Err(Error::usage(format!("{}: {problem}", at())).hint("run the command itself again"));
@@ -158,9 +159,9 @@ mod tests {
         let path = folder.path().join("report.jsonl");
         let entry = |reference: &str| Entry { reference: Some(reference.into()), name: Some("n".into()) };
         let report = Report::create(Some(&path)).unwrap();
-        report.ended(&entry("a"), &Ended::Done(Some("f1".into()))).unwrap();
+        report.ended(&entry("a"), &Outcome::Done(Some("f1".into()))).unwrap();
         report.failed(&entry("b"), &Error::platform("broke")).unwrap();
-        report.ended(&entry("c"), &Ended::Skipped(None)).unwrap();
+        report.ended(&entry("c"), &Outcome::Skipped(None)).unwrap();
         report.failed(&entry("d"), &Error::new(Kind::Conflict, "unknown")).unwrap();
         report.not_started(&entry("e")).unwrap();
         assert_eq!(unfinished_of(&path).unwrap(), [entry("b"), entry("d"), entry("e")]);

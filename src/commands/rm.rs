@@ -5,9 +5,9 @@ use futures_util::stream::{self, StreamExt as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::batch::{self, BatchArgs, Words};
+use super::batch::{self, BatchArgs, Labels};
 use super::confirm::{ConfirmArgs, Operation};
-use super::report::Ended;
+use super::report::Outcome;
 use super::select::{Chosen, Selector};
 use crate::context::Context;
 use crate::error::Result;
@@ -61,7 +61,7 @@ impl RmArgs {
         batch::run(
             ctx,
             &self.batch,
-            Words::of(if dry_run { "would be deleted" } else { "deleted" })
+            Labels::of(if dry_run { "would be deleted" } else { "deleted" })
                 .in_dry_run(dry_run.then_some("nothing deleted")),
             stream::iter(chosen),
             async |chosen: Chosen| {
@@ -75,7 +75,7 @@ impl RmArgs {
             |rows, file| {
                 let id = file.id.clone();
                 rows.push(&Deleted { file, deleted: !dry_run })?;
-                Ok(vec![Ended::Done(Some(id))])
+                Ok(vec![Outcome::Done(Some(id))])
             },
         )
         .await

@@ -8,9 +8,9 @@ use clap::builder::NonEmptyStringValueParser;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::SignedDuration;
 
-use super::batch::{self, BatchArgs, Words};
+use super::batch::{self, BatchArgs, Labels};
 use super::planned;
-use super::report::{Ended, Entry, Reported};
+use super::report::{Entry, Outcome, Reported};
 use super::select::resolve;
 use super::sources::{FolderArgs, Sources, Work, read_paths};
 use crate::context::Context;
@@ -143,14 +143,14 @@ impl UploadArgs {
         let uploads = Uploads::new(Arc::clone(&provider), options, ledger, ctx.clock, ctx.interrupt.clone());
         uploads.check()?;
         if self.dry_run {
-            return planned::foresee(ctx, &self.batch, provider.as_ref(), &uploads, chunks, rows).await;
+            return planned::preview(ctx, &self.batch, provider.as_ref(), &uploads, chunks, rows).await;
         }
         let (uploads, progress) = (&uploads, &progress);
         let (mut count, mut last) = (0, None);
         let result = batch::run(
             ctx,
             &self.batch,
-            Words { skipped: "unchanged", ..Words::of("uploaded") },
+            Labels { skipped: "unchanged", ..Labels::of("uploaded") },
             chunks,
             move |group: Vec<NewFile>| async move {
                 match group.as_slice() {
@@ -169,8 +169,8 @@ impl UploadArgs {
                     let id = Some(file.id.clone());
                     rows.push(&planned::Row { file, evidence })?;
                     ended.push(match action {
-                        Action::Uploaded | Action::Replaced | Action::Repaired => Ended::Done(id),
-                        Action::Reused | Action::Resumed => Ended::Skipped(id),
+                        Action::Uploaded | Action::Replaced | Action::Repaired => Outcome::Done(id),
+                        Action::Reused | Action::Resumed => Outcome::Skipped(id),
                     });
                 }
                 Ok(ended)

@@ -85,7 +85,7 @@ pub async fn download(
 }
 
 /// Whether a download would write this target: false if it is skipped, an error if it cannot be written.
-pub fn foresee(target: &Target<'_>, existing: Existing) -> Result<bool> {
+pub fn preview(target: &Target<'_>, existing: Existing) -> Result<bool> {
     let way = match target {
         Target::Path(path) => way(path, true, existing)?,
         Target::Inside(path) => way(path, false, existing)?,

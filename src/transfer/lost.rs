@@ -142,7 +142,7 @@ impl LostUploads {
     }
 
     /// Converts a time of this machine's clock to the platform's.
-    fn platform_time(&self, here: Timestamp) -> Timestamp {
+    pub(super) fn platform_time(&self, here: Timestamp) -> Timestamp {
         let ahead = self.provider.client().and_then(crate::http::Client::clock_ahead).unwrap_or_default();
         here.checked_add(ahead).unwrap_or(here)
     }

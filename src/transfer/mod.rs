@@ -18,7 +18,7 @@ mod wait;
 mod walk;
 mod writer;
 
-pub use download::{DownloadOptions, Existing, Target, download, foresee};
+pub use download::{DownloadOptions, Existing, Target, download, preview};
 pub use identity::{Compare, Evidence};
 pub use ledger::Ledger;
 pub use names::{base_name, inside, safe_path};

@@ -388,7 +388,9 @@ impl Uploads {
             let is = |words: &[&str]| words.iter().any(|word| status.eq_ignore_ascii_case(word));
             is(&["deleted", "expired"]) || self.provider.spec().has_failed(status)
         });
-        let expired = file.expires_at.is_some_and(|time| time <= self.clock.now());
+        // By the platform's clock, as it stated the time.
+        let now = self.lost.platform_time(self.clock.now());
+        let expired = file.expires_at.is_some_and(|time| time <= now);
         same_purpose && !gone && !expired
     }
 
