@@ -367,53 +367,39 @@ impl State {
         mtime: i64,
         now: Timestamp,
     ) -> rusqlite::Result<Earlier> {
-        struct Row {
-            number: i64,
-            same_command: bool,
-            run: String,
-            id: Option<String>,
-            begun: Begun,
-        }
         let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+        // Finished uploads of this command come first, then begun ones of any command. Rows of this run do not count: a file
+        // that is named twice is sent twice.
         let mut rows = self.db.prepare(
-            "SELECT number, command IS ?, run, state = 'done', id, at, old, mark FROM uploads
-             WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ?
+            "SELECT number, run, at, old, mark, iif(state = 'done', id, NULL) FROM uploads
+             WHERE target = ? AND path = ? AND mtime = ? AND size = ? AND name = ? AND at >= ? AND run IS NOT ?
              AND (state = 'begun' OR command = ?) ORDER BY state DESC, number DESC",
         )?;
+        let own = self.run.as_ref().map(|run| &run.id);
         let values = params![
-            self.command,
             self.target,
             path,
             mtime,
             to_i64(new.size),
             new.name,
             since.as_microsecond(),
+            own,
             self.command,
         ];
         let rows = rows.query_map(values, |row| {
             let number = row.get(0)?;
-            let at = Timestamp::from_microsecond(row.get(5)?).unwrap_or(Timestamp::UNIX_EPOCH);
-            let old: Option<String> = row.get(6)?;
-            let begun = Begun { number, at, old: old.map(FileId), mark: row.get(7)? };
-            let done: bool = row.get(3)?;
-            let id: Option<String> = row.get(4)?;
-            Ok(Row { number, same_command: row.get(1)?, run: row.get(2)?, id: id.filter(|_| done), begun })
+            let at = Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH);
+            let old: Option<String> = row.get(3)?;
+            let begun = Begun { number, at, old: old.map(FileId), mark: row.get(4)? };
+            let id: Option<String> = row.get(5)?;
+            Ok((number, row.get(1)?, id.map_or(Earlier::Begun(begun), |id| Earlier::Finished(FileId(id)))))
         })?;
-        let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
-        // Finished uploads of this command come first, then begun ones of any command.
-        let usable = |row: &&Row| {
-            (row.id.is_none() || row.same_command)
-                && !self.used.contains(&row.number)
-                && !self.is_running(&row.run)
-        };
-        let mut finished_first =
-            rows.iter().filter(|row| row.id.is_some()).chain(rows.iter().filter(|row| row.id.is_none()));
-        let Some(row) = finished_first.find(usable) else { return Ok(Earlier::Nothing) };
-        self.used.push(row.number);
-        Ok(match &row.id {
-            Some(id) => Earlier::Finished(FileId(id.clone())),
-            None => Earlier::Begun(row.begun.clone()),
-        })
+        let rows: Vec<(i64, String, Earlier)> = rows.collect::<Result<_, _>>()?;
+        let usable =
+            |(number, run, _): &(i64, String, Earlier)| !self.used.contains(number) && !self.is_running(run);
+        let Some((number, _, earlier)) = rows.into_iter().find(usable) else { return Ok(Earlier::Nothing) };
+        self.used.push(number);
+        Ok(earlier)
     }
 
     /// The id of this process. Its lock is taken the first time.

@@ -76,6 +76,7 @@ fn the_same_command_continues_and_a_finished_one_starts_over() {
     ledger.begin(&NewFile { mark: Some("m".to_owned()), ..b.clone() }, now(), Some(&"old".into()));
     ledger.forget(ledger.begin(&c, now(), None));
     assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "nothing", "it is still running");
+    assert_eq!(shown(&ledger.earlier(&a, now())), "nothing", "this run uploaded it");
     drop(ledger);
 
     let again = home.ledger("up");

@@ -108,6 +108,16 @@ fn a_failed_command_continues_and_a_successful_one_starts_over() {
 }
 
 #[test]
+fn a_file_that_is_named_twice_is_sent_twice() {
+    let platform = Platform::start(&[]);
+    let env = platform.sandbox();
+    env.write("a.txt", "one");
+    let run = env.haul(["upload", "a.txt", "a.txt", "--ids"]).ok();
+    assert_eq!((run.lines().len(), platform.stored().len()), (2, 2), "{run}");
+    assert!(!run.stderr().contains("earlier run"), "{run}");
+}
+
+#[test]
 fn skip_compares_with_earlier_uploads_on_a_platform_without_checksums() {
     let platform = Platform::start(&[]);
     let env = platform.sandbox();
