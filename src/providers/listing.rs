@@ -397,20 +397,33 @@ pub async fn passes(provider: &Arc<dyn Provider>, filter: &Filter, file: &File) 
 /// The files with exactly this name; if none exist, the files whose name is the same [in NFC](names_match). A platform that
 /// filters by name is queried for each spelling in turn; any other platform lists all files.
 pub async fn files_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec<File>> {
+    files_named_since(provider, name, None).await
+}
+
+/// The same among the files created [since](Listing::since) a time.
+pub async fn files_named_since(
+    provider: &Arc<dyn Provider>,
+    name: &str,
+    since: Option<Timestamp>,
+) -> Result<Vec<File>> {
+    let listing = |filter| {
+        let query = Query { filter, ..Query::default() };
+        let listing = Listing::new(Arc::clone(provider), query, None)?;
+        Ok::<_, Error>(since.into_iter().fold(listing, Listing::since))
+    };
     let mut native = provider.capabilities().list.native.iter();
     let filters_names = native.any(|native| native.field == "name" && native.ops.contains(&Op::Eq));
     let spellings = spellings(name);
     let mut found: Vec<File> = Vec::new();
     if filters_names || spellings.len() == 1 {
         for spelling in spellings {
-            let query = Query { filter: Some(Filter::name_is(&spelling)), ..Query::default() };
-            found.extend(Listing::new(Arc::clone(provider), query, None)?.all().await?);
+            found.extend(listing(Some(Filter::name_is(&spelling)))?.all().await?);
             if spelling == name && !found.is_empty() {
                 return Ok(found);
             }
         }
     } else {
-        let mut listing = Listing::new(Arc::clone(provider), Query::default(), None)?;
+        let mut listing = listing(None)?;
         while let Some(page) = listing.next().await? {
             found.extend(page.into_iter().filter(|file| names_match(&file.name, name)));
         }

@@ -33,7 +33,7 @@ pub use capabilities::{
 };
 
 pub use crate::filter::Precision;
-pub use listing::{Listing, files_named, passes};
+pub use listing::{Listing, files_named, files_named_since, passes};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};
 

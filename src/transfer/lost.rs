@@ -17,9 +17,8 @@ use super::identity::{Compare, Identity};
 use super::ledger::Ledger;
 use crate::error::{Error, Kind, Result, word};
 use crate::files;
-use crate::filter::Filter;
-use crate::model::{File, FileId, NewFile, names_match, spellings};
-use crate::providers::{Listing, Provider, Query};
+use crate::model::{File, FileId, NewFile};
+use crate::providers::{Provider, files_named_since};
 
 /// How much older than the upload a listed file may be before the listing is no longer read: some platforms do not list
 /// strictly by time.
@@ -61,19 +60,6 @@ impl LostUploads {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The files of this name, in any Unicode form, that were created since a time.
-    async fn named_since(&self, name: &str, since: Timestamp) -> Result<Vec<File>> {
-        let mut found: Vec<File> = Vec::new();
-        for spelling in spellings(name) {
-            let query = Query { filter: Some(Filter::name_is(&spelling)), ..Query::default() };
-            let listing = Listing::new(Arc::clone(&self.provider), query, None)?.since(since);
-            let known: HashSet<FileId> = found.iter().map(|file| file.id.clone()).collect();
-            found.extend(listing.all().await?.into_iter().filter(|file| !known.contains(&file.id)));
-        }
-        found.retain(|file| names_match(&file.name, name));
-        Ok(found)
-    }
-
     /// Finds and claims the file of an upload that began at `since` by this machine's clock. A listing may lag behind: the
     /// file counts as absent only if it does not appear in time.
     pub(super) async fn find(
@@ -104,7 +90,7 @@ impl LostUploads {
             return Ok(found.filter(|file| self.claim(&file.id)));
         }
         let bound = self.platform_time(since).checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
-        let named = self.named_since(&new.name, bound).await?;
+        let named = files_named_since(&self.provider, &new.name, Some(bound)).await?;
         // After the listing: its answer may be the first that states the platform's time.
         let begun = self.platform_time(since);
         let has_time = self.provider.client().is_none_or(|client| client.clock_ahead().is_some());
