@@ -129,7 +129,7 @@ impl Identity {
     }
 
     /// The verdict by evidence that needs no download; None without such evidence.
-    pub(super) async fn decide_by_record(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
+    async fn decide_by_record(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         // Before the checksum: files of different sizes need not be read.
         if file.size.is_some_and(|size| size != new.size) {
             return Ok(Some(Verdict::of(false, Evidence::Size)));
@@ -192,30 +192,34 @@ impl Identity {
         if needs_link {
             self.links.fetch_add(1, Ordering::Relaxed);
         }
+        let stamp = stamp_of(new);
         let (result, read) = self.download_and_compare(new, file).await;
         if needs_link {
             self.links.fetch_sub(1, Ordering::Relaxed);
         }
         self.bytes.fetch_sub(new.size.saturating_sub(read.min(new.size)), Ordering::Relaxed);
-        let same = match result {
-            Ok(Some(same)) => same,
-            Ok(None) => return Ok(Verdict::UNKNOWN),
+        let comparison = match result {
+            Ok(comparison) => comparison,
             // The platform does not return this content.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Unsupported | Kind::Failed) => {
                 return Ok(Verdict::UNKNOWN);
             }
             Err(error) => return Err(error),
         };
-        self.files.fetch_add(1, Ordering::Relaxed);
-        if same {
-            let sums = self.digest(new, Hasher::blake3()).await?;
-            self.ledger.learn(new, file, &sums, self.clock.now());
+        if matches!(comparison, Comparison::Derived) {
+            return Ok(Verdict::UNKNOWN);
         }
-        Ok(Verdict::of(same, Evidence::Download))
+        self.files.fetch_add(1, Ordering::Relaxed);
+        let Comparison::Equal(sums) = comparison else {
+            return Ok(Verdict::of(false, Evidence::Download));
+        };
+        self.note_hash(new, stamp, "blake3", &sums);
+        self.ledger.learn(new, file, &sums, self.clock.now());
+        Ok(Verdict::of(true, Evidence::Download))
     }
 
-    /// Reads the platform's content until it differs. Also returns the number of bytes read. None for derived content.
-    async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Option<bool>>, u64) {
+    /// Reads the platform's content until it differs. Also returns the number of bytes read.
+    async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Comparison>, u64) {
         let mut content = match self.provider.download(&file.id, None).await {
             Ok(content) => content,
             Err(error) => return (Err(error), 0),
@@ -226,16 +230,21 @@ impl Identity {
         let work = async {
             let read = &read;
             let mut ours = Bytewise::open(&new.source)?;
+            // For the ledger, so that the file is read once.
+            let mut hasher = Hasher::blake3();
             while let Some(chunk) = content.stream.next().await {
                 let chunk = chunk?;
                 read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 if !ours.continues_with(&chunk)? {
-                    return Ok(false);
+                    return Ok(Comparison::Different);
                 }
+                hasher.update(&chunk);
             }
-            ours.is_at_end()
+            let ends = ours.is_at_end()?;
+            Ok(if ends { Comparison::Equal(hasher.finish()) } else { Comparison::Different })
         };
-        let result = if derived { Ok(None) } else { self.interrupt.until_cancelled(work).await.map(Some) };
+        let result =
+            if derived { Ok(Comparison::Derived) } else { self.interrupt.until_cancelled(work).await };
         if let Some(link) = &release {
             let revoked = self.provider.unlink(&file.id, link.id.as_deref().or(Some(&link.url)));
             let _ = self.interrupt.clean_up(revoked).await;
@@ -256,13 +265,35 @@ impl Identity {
         if let Some(known) = self.ledger.hash(path, kind) {
             return Ok(Checksums::of(kind, &known));
         }
-        let stamp = Stamp::of(path);
+        let stamp = stamp_of(new);
         let sums = digest_of(&new.source, hasher).await?;
-        if let (Some(stamp), Some(digest)) = (stamp, sums.get(kind)) {
-            self.ledger.note_hash(path, stamp, kind, digest, self.clock.now());
-        }
+        self.note_hash(new, stamp, kind, &sums);
         Ok(sums)
     }
+
+    /// Records a hash of a local file, whose stamp was taken before it was read.
+    fn note_hash(&self, new: &NewFile, stamp: Option<Stamp>, kind: &str, sums: &Checksums) {
+        if let (Source::Path(path), Some(stamp), Some(digest)) = (&new.source, stamp, sums.get(kind)) {
+            self.ledger.note_hash(path, stamp, kind, digest, self.clock.now());
+        }
+    }
+}
+
+/// The stamp of a local file; None for other sources.
+fn stamp_of(new: &NewFile) -> Option<Stamp> {
+    match &new.source {
+        Source::Path(path) => Stamp::of(path),
+        Source::Spooled(_) | Source::Bytes(_) => None,
+    }
+}
+
+/// The result of comparing a file with the platform's content.
+enum Comparison {
+    /// The content is the same; its BLAKE3.
+    Equal(Checksums),
+    Different,
+    /// The platform's content is derived from the file.
+    Derived,
 }
 
 /// A source that is compared with a stream of chunks.
