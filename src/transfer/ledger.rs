@@ -483,6 +483,8 @@ pub(super) fn version(file: &File) -> Option<String> {
 
 /// Opens the database. A damaged one is moved away; one of a newer version is left alone.
 fn connect(path: &Path, warn: &Warn) -> Result<Connection, String> {
+    // SQLite does not wait for another process that changes the journal mode, as the first one does.
+    let _lock = files::wait_for_lock(&path.with_extension("lock"));
     match open_tables(path) {
         Err(error) if is_damage(&error) => {
             let aside = path.with_extension("db.damaged");
