@@ -1,13 +1,15 @@
 //! Uploads whose answer is lost: one new file, and an older one of the same name stays.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haul::model::{Clock, NewFile};
 use jiff::{SignedDuration, Timestamp};
 
 use super::proxy::{Fault, start};
-use super::{machine, remote_cases, serve, setup, stored};
+use super::{machine, remote_cases, stored};
+use crate::in_parallel;
+use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
 
 /// The content of the new file.
@@ -31,7 +33,7 @@ const fn fault(status: Option<u16>) -> Fault {
 /// Uploads once and returns a description of the failure.
 fn check(case: Case, fault: Fault, older: Older) -> Option<String> {
     let hour_ago = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
-    let served = serve(&case, Clock(Some(hour_ago)));
+    let served = Emulator::start(&case.setup(Clock(Some(hour_ago))));
     let before = match older {
         Older::None => None,
         Older::Equal => Some(CONTENT.to_owned()),
@@ -50,7 +52,7 @@ fn check(case: Case, fault: Fault, older: Older) -> Option<String> {
     let ahead = fault.ahead.unwrap_or_default();
     let shifted = Timestamp::now().checked_add(ahead).unwrap();
     let clock = if ahead.is_zero() { Clock(None) } else { Clock(Some(shifted)) };
-    let served = Arc::new(served.again(&setup(&case, clock)));
+    let served = Arc::new(served.again(&case.setup(clock)));
     let old: Vec<_> = stored(&case, &served).into_iter().map(|file| file.id).collect();
     let proxy = start(served.address, CONTENT, fault);
     let mut env = machine(&case, &served, &proxy.origin());
@@ -71,18 +73,9 @@ fn check(case: Case, fault: Fault, older: Older) -> Option<String> {
 
 fn check_all(combinations: impl Iterator<Item = (Case, Fault, Older)>) {
     let all: Vec<_> = combinations.collect();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let failed = std::sync::Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                while let Some((case, fault, older)) =
-                    all.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                {
-                    failed.lock().unwrap().extend(check(*case, *fault, *older));
-                }
-            });
-        }
+    let failed = Mutex::new(Vec::new());
+    in_parallel(6, &all, |(case, fault, older)| {
+        failed.lock().unwrap().extend(check(*case, *fault, *older));
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), all.len(), failed.join("\n"));

@@ -7,27 +7,16 @@ mod signals;
 
 use std::sync::Arc;
 
-use haul::model::{Clock, File};
+use haul::model::File;
 
 use crate::platforms::{dialects, emulated};
-use crate::support::emulator::{Emulator, Setup};
+use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig, TOKEN};
 use crate::support::sandbox::Sandbox;
 
 /// One case of each dialect that has a server.
 fn remote_cases() -> impl Iterator<Item = Case> {
     dialects().filter(|case| emulated(case.provider).is_some())
-}
-
-/// A platform over a store that lasts from one start to the next.
-fn serve(case: &Case, clock: Clock) -> Emulator {
-    Emulator::start(&setup(case, clock))
-}
-
-fn setup(case: &Case, clock: Clock) -> Setup<'static> {
-    let (platform, dialect) = case.wire.and_then(|wire| wire.split_once('=')).unzip();
-    let platform = platform.unwrap_or_default();
-    Setup { platform, dialect, quirks: case.quirks, token: Some(TOKEN), clock, ..Setup::DEFAULT }
 }
 
 /// A fresh machine that uses the platform at this origin.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use haul::model::{Clock, FileId};
 use haul::providers::Download;
 
-use super::{machine, names, remote_cases, serve, stored};
+use super::{machine, names, remote_cases, stored};
 use crate::platforms::some;
+use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
 use crate::support::sandbox::{Run, Sandbox};
 
@@ -22,12 +23,7 @@ fn write(env: &Sandbox, docs: &[(&str, &str)]) {
 }
 
 /// Uploads the folder from a machine without a ledger.
-fn upload(
-    case: &Case,
-    served: &Arc<crate::support::emulator::Emulator>,
-    docs: &[(&str, &str)],
-    options: &[&str],
-) -> Run {
+fn upload(case: &Case, served: &Arc<Emulator>, docs: &[(&str, &str)], options: &[&str]) -> Run {
     let env = machine(case, served, &served.root);
     write(&env, docs);
     env.haul([&["upload", "-r", "docs", "--flat", "--json"][..], options].concat())
@@ -47,7 +43,7 @@ fn conflicts(run: &Run) -> usize {
 #[test]
 fn skip_from_fresh_machines_leaves_one_copy() {
     for case in some(remote_cases()) {
-        let served = Arc::new(serve(&case, Clock(None)));
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
         let skip = |docs: &[(&str, &str)]| upload(&case, &served, docs, &["--if-exists", "skip"]);
         skip(&DOCS).ok();
         for _ in 0..2 {
@@ -70,7 +66,7 @@ fn skip_from_fresh_machines_leaves_one_copy() {
 #[test]
 fn update_replaces_only_what_has_changed() {
     for case in some(remote_cases()) {
-        let served = Arc::new(serve(&case, Clock(None)));
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
         // Where a download needs a public link, it has to be requested.
         let compare = if compares(&case) { "auto" } else { "download" };
         let update = |docs: &[(&str, &str)]| {
@@ -121,7 +117,7 @@ fn update_replaces_only_what_has_changed() {
 #[test]
 fn replace_and_update_refuse_several_files_of_one_name() {
     for case in some(remote_cases().filter(|case| case.can().delete)) {
-        let served = Arc::new(serve(&case, Clock(None)));
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
         for content in ["one", "two"] {
             upload(&case, &served, &[("a.txt", content)], &[]).ok();
         }
@@ -138,12 +134,13 @@ fn replace_and_update_refuse_several_files_of_one_name() {
 #[test]
 fn processes_with_one_ledger_leave_one_copy() {
     for case in some(remote_cases().filter(compares)) {
-        let served = Arc::new(serve(&case, Clock(None)));
+        let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
         let env = machine(&case, &served, &served.root);
         env.write("a.txt", "alpha");
         let upload = || env.spawn(env.command().args(["upload", "a.txt", "--if-exists", "skip", "--ids"]));
-        let runs = [(); 4].map(|()| upload()).map(|process| process.end().ok().stdout());
+        let runs = [(); 4].map(|()| upload()).map(|process| process.end().ok());
         assert_eq!(stored(&case, &served).len(), 1, "{}: {runs:?}", case.name());
-        assert!(runs.iter().all(|id| *id == runs[0]), "{}: {runs:?}", case.name());
+        assert!(runs.iter().all(|run| run.stdout() == runs[0].stdout()), "{}: {runs:?}", case.name());
+        assert!(!runs.iter().any(|run| run.stderr().contains("warning")), "{}: {runs:?}", case.name());
     }
 }

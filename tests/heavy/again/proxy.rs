@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::faults::reply::{Reply, http_date};
 use crate::support::server::{Answer, Request, Server};
 
 /// What the proxy does.
@@ -46,29 +46,25 @@ pub fn start(platform: SocketAddr, mark: &'static str, fault: Fault) -> Server {
                 None => Answer::raw(""),
             };
         }
-        let (status, headers, body) = forward(platform, request);
-        let kept = |name: &str| {
-            !["date", "content-length", "transfer-encoding", "connection"]
-                .iter()
-                .any(|own| name.eq_ignore_ascii_case(own))
+        let reply = forward(platform, request);
+        let kept = |name: &&(String, String)| {
+            !["date", "content-length", "transfer-encoding", "connection"].contains(&name.0.as_str())
         };
-        let headers: Vec<(&str, &str)> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .filter(|(name, _)| kept(name))
-            .collect();
-        dated(fault, Answer::status(status, &headers, body))
+        let headers = reply.headers.iter().filter(kept);
+        let answer = headers
+            .fold(Answer::new(reply.status, &reply.body), |answer, (name, value)| answer.header(name, value));
+        dated(fault, answer)
     })
 }
 
 fn dated(fault: Fault, answer: Answer) -> Answer {
     let Some(ahead) = fault.ahead else { return answer };
     let now = Timestamp::now().checked_add(ahead).unwrap();
-    answer.header("Date", rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap())
+    answer.header("Date", http_date(now))
 }
 
-/// Sends a request and returns status, headers and body of the answer.
-fn forward(platform: SocketAddr, request: &Request) -> (u16, Vec<(String, String)>, Vec<u8>) {
+/// Sends a request and returns the answer.
+fn forward(platform: SocketAddr, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(platform).unwrap();
     let mut head = format!("{} {} HTTP/1.1\r\nConnection: close\r\n", request.method, request.target);
     for (name, value) in request.headers().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
@@ -79,31 +75,5 @@ fn forward(platform: SocketAddr, request: &Request) -> (u16, Vec<(String, String
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&request.body));
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head") + 4;
-    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let headers: Vec<(String, String)> = head
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
-    let chunked = headers
-        .iter()
-        .any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
-    let body = &answer[end..];
-    (status, headers, if chunked { unchunked(body) } else { body.to_vec() })
-}
-
-fn unchunked(mut body: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    while let Some(end) = body.windows(2).position(|part| part == b"\r\n") {
-        let length = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap().trim(), 16).unwrap();
-        if length == 0 {
-            break;
-        }
-        whole.extend_from_slice(&body[end + 2..end + 2 + length]);
-        body = &body[end + 4 + length..];
-    }
-    whole
+    Reply::read(&answer).expect("a whole response")
 }

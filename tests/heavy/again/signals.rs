@@ -7,7 +7,8 @@ use haul::model::Clock;
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
 
-use super::{machine, names, remote_cases, serve, setup, stored};
+use super::{machine, names, remote_cases, stored};
+use crate::support::emulator::Emulator;
 use crate::support::rig::{Case, Rig};
 
 const FILES: usize = 40;
@@ -15,12 +16,12 @@ const FILES: usize = 40;
 /// Uploads a folder, stopping it `stops` times. An older file of one name exists.
 fn check(case: Case, stops: usize, seed: u64) {
     let hour_ago = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
-    let served = Arc::new(serve(&case, Clock(Some(hour_ago))));
+    let served = Arc::new(Emulator::start(&case.setup(Clock(Some(hour_ago)))));
     let rig = Rig::on(case, Arc::clone(&served));
     let older = rig.put("07.txt", "older content");
     drop(rig);
     let served = Arc::into_inner(served).unwrap();
-    let served = Arc::new(served.again(&setup(&case, Clock(None))));
+    let served = Arc::new(served.again(&case.setup(Clock(None))));
     let env = machine(&case, &served, &served.root);
     for number in 0..FILES {
         env.write(format!("docs/{number:02}.txt"), format!("content {number}").repeat(1 + number * 50));

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use haul::providers::supports;
 
@@ -13,6 +12,7 @@ use crate::faults::cell::Cell;
 use crate::faults::expected::{GENERAL, RULES, exceptions};
 use crate::faults::site::Site;
 use crate::faults::verbs::{Class, Column, REFUSED, Reason, Requests, Verb, columns, target};
+use crate::in_parallel;
 use crate::platforms::all;
 use crate::platforms::faults::{Exception, Outcome};
 
@@ -87,27 +87,15 @@ fn run(ordinary: bool) -> usize {
     let mut work: Vec<(&Site, Cell)> = cells.map(|(column, cell)| (site(column), cell)).collect();
     // The slowest cells start first.
     work.sort_by_key(|(_, cell)| cell.fault.needs != Needs::ShortTimeout);
-    let (next, most, failed) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::<Vec<String>>::default());
+    let (most, failed) = (AtomicU64::new(0), Mutex::<Vec<String>>::default());
     let (counts, of_column) = (Mutex::<Counts>::default(), Mutex::<BTreeMap<&str, usize>>::default());
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some((site, cell)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match cell.run(site) {
-                        Ok(peak) => {
-                            most.fetch_max(peak, Ordering::Relaxed);
-                            *counts
-                                .lock()
-                                .unwrap()
-                                .entry((cell.fault.name, cell.verb.name()))
-                                .or_default() += 1;
-                            *of_column.lock().unwrap().entry(site.column.name).or_default() += 1;
-                        }
-                        Err(failure) => failed.lock().unwrap().push(failure),
-                    }
-                }
-            });
+    in_parallel(AT_ONCE, &work, |(site, cell)| match cell.run(site) {
+        Ok(peak) => {
+            most.fetch_max(peak, Ordering::Relaxed);
+            *counts.lock().unwrap().entry((cell.fault.name, cell.verb.name())).or_default() += 1;
+            *of_column.lock().unwrap().entry(site.column.name).or_default() += 1;
         }
+        Err(failure) => failed.lock().unwrap().push(failure),
     });
     let mut failed = failed.into_inner().unwrap();
     let mut foreign_requests = 0;

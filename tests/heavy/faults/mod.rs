@@ -11,6 +11,6 @@ mod checks;
 mod expected;
 mod matrix;
 mod proxy;
-mod reply;
+pub mod reply;
 mod site;
 mod verbs;

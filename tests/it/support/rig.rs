@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use haul::error::Result;
 use haul::http::{Client, ContentStream, Request};
-use haul::model::{File, FileId, Link, NewFile, Object};
+use haul::model::{Clock, File, FileId, Link, NewFile, Object};
 use haul::progress::silent;
 use haul::providers::{self, Capabilities, Page, Provider, Query, Spec};
 use serde_json::Value;
@@ -42,6 +42,13 @@ impl Case {
         Self { provider, dialect, wire: None, quirks: &[], set: &[], secrets: &[] }
     }
 
+    /// How its emulator is started, with this clock.
+    pub fn setup(&self, clock: Clock) -> Setup<'static> {
+        let (platform, dialect) = self.wire.and_then(|wire| wire.split_once('=')).unzip();
+        let platform = platform.unwrap_or_default();
+        Setup { platform, dialect, quirks: self.quirks, token: Some(TOKEN), clock, ..Setup::DEFAULT }
+    }
+
     /// The platform.
     pub fn spec(&self) -> &'static Spec {
         providers::find(self.provider).expect("a registered provider")
@@ -58,10 +65,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(case: Case) -> Self {
-        let (platform, dialect) = case.wire.and_then(|wire| wire.split_once('=')).unzip();
-        let platform = platform.unwrap_or_default();
-        let setup = Setup { platform, dialect, quirks: case.quirks, token: Some(TOKEN), ..Setup::DEFAULT };
-        Self::on(case, Arc::new(Emulator::start(&setup)))
+        Self::on(case, Arc::new(Emulator::start(&case.setup(Clock(None)))))
     }
 
     /// Another provider for the same server.
