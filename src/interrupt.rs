@@ -69,8 +69,6 @@ impl Interrupt {
         if self.is_cancelled() {
             return Err(self.error());
         }
-        // The caller listens for signals from the first time that it waits.
-        tokio::task::yield_now().await;
         let work = tokio::task::spawn_blocking(work);
         self.until_cancelled(async {
             work.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))
@@ -93,20 +91,19 @@ impl Interrupt {
     }
 }
 
-/// The signals that end the program. They keep their default effect until [`listen`](Self::listen) or the first call of
-/// [`next`](Self::next). A signal that was ignored when the program started, for example by `nohup`, stays ignored.
-#[derive(Default)]
-pub struct Signals(Option<system::Signals>);
+/// The signals that end the program. A signal that was ignored when the program started, for example by `nohup`, stays
+/// ignored.
+pub struct Signals(system::Signals);
 
 impl Signals {
     /// Collects the signals from now on.
     pub fn listen() -> Self {
-        Self(Some(system::Signals::listen()))
+        Self(system::Signals::listen())
     }
 
     /// Waits for the next signal.
     pub async fn next(&mut self) -> Signal {
-        self.0.get_or_insert_with(system::Signals::listen).next().await
+        self.0.next().await
     }
 }
 

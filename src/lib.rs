@@ -124,7 +124,7 @@ fn block_on(ctx: &Context, command: impl Future<Output = Result<()>>) -> Result<
         .build()
         .map_err(|error| Error::failed("cannot start").caused_by(error))?;
     let result = runtime.block_on(async {
-        let (mut command, mut signals) = (std::pin::pin!(command), Signals::default());
+        let (mut command, mut signals) = (std::pin::pin!(command), Signals::listen());
         tokio::select! {
             biased;
             result = &mut command => return result,
