@@ -271,8 +271,13 @@ impl UploadArgs {
 
 /// Tells on stderr what was done with a file, unless it is a plain upload.
 fn note_action(ctx: &Context, uploaded: &Uploaded) {
-    let Uploaded { file, action, evidence, different } = uploaded;
+    let Uploaded { file, action, evidence, different, twin } = uploaded;
     let (name, id) = (&file.name, &file.id);
+    if let Some(twin) = twin {
+        ctx.ui.note(&format!(
+            "{name}: another command uploaded a file of this name at the same time: {id} and {twin}"
+        ));
+    }
     match action {
         Action::Uploaded => {
             if let Some(other) = different {

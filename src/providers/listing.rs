@@ -434,6 +434,15 @@ pub async fn files_named_since(
     Ok(found)
 }
 
+/// The files of this name on the first page of a listing: all of them where the platform filters by name, the newest where
+/// it lists the newest first.
+pub async fn newest_named(provider: &Arc<dyn Provider>, name: &str) -> Result<Vec<File>> {
+    let query = Query { filter: Some(Filter::name_is(name)), ..Query::default() };
+    let mut page = provider.list(&query, None).await?;
+    page.files.retain(|file| names_match(&file.name, name));
+    Ok(page.files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

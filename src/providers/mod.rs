@@ -28,12 +28,12 @@ use url::Url;
 
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
-    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY, UploadAbility,
-    check_lifetime, require, require_together, require_upload, supports,
+    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY,
+    UploadAbility, check_lifetime, require, require_together, require_upload, supports,
 };
 
 pub use crate::filter::Precision;
-pub use listing::{Listing, files_named, files_named_since, passes};
+pub use listing::{Listing, files_named, files_named_since, newest_named, passes};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};
 
@@ -270,6 +270,22 @@ pub trait Provider: Send + Sync {
 
     /// Uploads a file.
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File>;
+
+    /// Whether [`upload_unless_named`](Self::upload_unless_named) searches for the name and adds the file in one step.
+    fn adds_once(&self) -> bool {
+        false
+    }
+
+    /// Uploads a file unless a file of its name exists that is not `known`; None if there is one. Unless the platform
+    /// [`adds_once`](Self::adds_once), the file is uploaded in any case.
+    async fn upload_unless_named(
+        &self,
+        file: &NewFile,
+        _known: &[FileId],
+        progress: Arc<dyn Progress>,
+    ) -> Result<Option<File>> {
+        self.upload(file, progress).await.map(Some)
+    }
 
     /// Uploads at most [`UploadAbility::files_per_request`] files in one request. Returns the uploaded files in the
     /// order of `files` and reports the position in each file to the progress with the same index.

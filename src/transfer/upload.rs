@@ -17,7 +17,7 @@ use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile, Source};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{Op, Provider, files_named, require};
+use crate::providers::{Op, Provider, files_named, newest_named, require};
 
 /// The action if a file with the same name exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -115,6 +115,8 @@ pub struct Uploaded {
     pub evidence: Option<Evidence>,
     /// An existing file with the same name and different content; the new file was uploaded in addition.
     pub different: Option<FileId>,
+    /// A file with the same name that another command uploaded at the same time.
+    pub twin: Option<FileId>,
 }
 
 /// The outcome of a dry run.
@@ -158,6 +160,8 @@ pub(super) struct Job {
     sent: Option<Checksums>,
     evidence: Option<Evidence>,
     different: Option<FileId>,
+    /// The files of the same name that are considered.
+    known: Vec<FileId>,
     verify: bool,
 }
 
@@ -255,21 +259,23 @@ impl Uploads {
 
     /// Deletes the replaced file, records the new one and waits for the platform to process it.
     pub(super) async fn conclude(&self, job: Job) -> Result<Uploaded> {
-        let Some((file, action)) = job.result else {
+        let Some((file, action)) = job.result.clone() else {
             return Err(Error::failed(format!("{}: not uploaded", job.new.name)));
         };
-        let action = match job.old.filter(|old| *old != file.id) {
+        let is_new = action == Action::Uploaded;
+        let action = match job.old.clone().filter(|old| *old != file.id) {
             Some(old) => self.retire(&file, &old).await?,
             None if job.repairs => Action::Repaired,
             None => action,
         };
-        self.identity.ledger.finish(job.number, &file, job.new.size, &job.sent.unwrap_or_default());
+        self.identity.ledger.finish(job.number, &file, job.new.size, &job.sent.clone().unwrap_or_default());
+        let twin = if is_new { self.twin(&job, &file).await } else { None };
         let file = if self.options.wait {
             wait_until_processed(&self.provider, file, Polling::default()).await?
         } else {
             file
         };
-        Ok(Uploaded { file, action, evidence: job.evidence, different: job.different })
+        Ok(Uploaded { file, action, evidence: job.evidence, different: job.different, twin })
     }
 
     /// Decides what to do with a file from the ledger and from the existing files.
@@ -288,6 +294,7 @@ impl Uploads {
             sent: None,
             evidence: None,
             different: None,
+            known: Vec::new(),
             verify: self.options.verify,
         };
         match self.identity.ledger.earlier(new, self.clock.now()) {
@@ -342,6 +349,7 @@ impl Uploads {
         }
         let named = files_named(&self.provider, &job.new.name).await?;
         self.lost.exclude(&named);
+        job.known = named.iter().map(|file| file.id.clone()).collect();
         let candidates: Vec<File> =
             named.into_iter().filter(|file| self.is_candidate(&job.new, file)).collect();
         match if_exists {
@@ -492,8 +500,39 @@ impl Uploads {
                 replaced => return self.accept(job, replaced?, Action::Replaced),
             }
         }
-        let file = self.provider.upload(&job.new, job.progress()).await?;
-        self.accept(job, file, Action::Uploaded)
+        if self.options.to.is_some() || !self.options.if_exists.compares() {
+            let file = self.provider.upload(&job.new, job.progress()).await?;
+            return self.accept(job, file, Action::Uploaded);
+        }
+        let added = self.provider.upload_unless_named(&job.new, &job.known, job.progress()).await?;
+        if let Some(file) = added {
+            return self.accept(job, file, Action::Uploaded);
+        }
+        // Another command has added a file of this name.
+        self.identity.ledger.forget(job.number.take());
+        self.apply_if_exists(job).await?;
+        if job.result.is_some() {
+            return Ok(());
+        }
+        self.begin(job, self.clock.now()).await?;
+        Box::pin(self.send_once(job)).await
+    }
+
+    /// Looks for a file of the same name that another command has uploaded since the names were compared. Reads one page.
+    async fn twin(&self, job: &Job, file: &File) -> Option<FileId> {
+        let looks = matches!(self.options.if_exists, IfExists::Skip | IfExists::Update);
+        if !looks || self.provider.adds_once() {
+            return None;
+        }
+        let is_other = |other: &File| {
+            other.id != file.id
+                && !job.known.contains(&other.id)
+                && other.size.is_none_or(|size| size == job.new.size)
+                && self.is_candidate(&job.new, other)
+        };
+        // The upload has succeeded, whether or not this request does.
+        let named = newest_named(&self.provider, &job.new.name).await.unwrap_or_default();
+        named.into_iter().find(is_other).map(|other| other.id)
     }
 
     /// Takes the file that the platform answered with.

@@ -27,11 +27,11 @@ use super::{
 };
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
 use crate::error::{Error, Kind, Message, Result, Signal, word};
-use crate::filter::{Comparison, Equality, Op as Comparator};
-use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords};
+use crate::filter::{Comparison, Equality, Filter, Op as Comparator};
+use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords, spellings};
 use crate::progress::Progress;
 use crate::source::{CHUNK, Opened};
-use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, sign_link};
+use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, Transaction, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
     name: "local",
@@ -213,26 +213,21 @@ impl Provider for Local {
     }
 
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
-        let (new, clock) = (file.clone(), self.connection.clock);
-        let profile = self.connection.profile.clone();
-        let stop = Stop::default();
-        let stopped = stop.0.clone();
-        let put = move |store: &Store| {
-            let blob = receive(store, &new, progress.as_ref(), &stopped)?;
-            let now = clock.now();
-            let mut file = File {
-                provider: SPEC.name.to_owned(),
-                profile,
-                id: new_id(now, newest_id(store)?.as_ref()),
-                name: new.name.clone(),
-                created_at: Some(now),
-                downloadable: Some(true),
-                ..File::default()
-            };
-            describe(&mut file, &new, now)?;
-            store.put(SPACE, file, blob)
-        };
-        self.blocking(put).await
+        let file = self.add(file, None, progress).await?;
+        file.ok_or_else(|| Error::failed("the store did not add the file"))
+    }
+
+    fn adds_once(&self) -> bool {
+        true
+    }
+
+    async fn upload_unless_named(
+        &self,
+        file: &NewFile,
+        known: &[FileId],
+        progress: Arc<dyn Progress>,
+    ) -> Result<Option<File>> {
+        self.add(file, Some(known.to_owned()), progress).await
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
@@ -347,6 +342,42 @@ impl Local {
         let store = self.store.clone();
         let done = task::spawn_blocking(move || work(&store)).await;
         done.unwrap_or_else(|error| Err(Error::failed("the store's thread stopped").caused_by(error)))
+    }
+
+    /// Adds a file; with `known`, unless the store has another file of its name.
+    async fn add(
+        &self,
+        new: &NewFile,
+        known: Option<Vec<FileId>>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Option<File>> {
+        let (new, clock) = (new.clone(), self.connection.clock);
+        let profile = self.connection.profile.clone();
+        let stop = Stop::default();
+        let stopped = stop.0.clone();
+        let put = move |store: &Store| {
+            let blob = receive(store, &new, progress.as_ref(), &stopped)?;
+            store.transaction(SPACE, |change| {
+                if let Some(known) = known
+                    && named(change, &new.name)?.iter().any(|file| !known.contains(&file.id))
+                {
+                    return Ok(None);
+                }
+                let now = clock.now();
+                let mut file = File {
+                    provider: SPEC.name.to_owned(),
+                    profile,
+                    id: new_id(now, newest_id(change)?.as_ref()),
+                    name: new.name.clone(),
+                    created_at: Some(now),
+                    downloadable: Some(true),
+                    ..File::default()
+                };
+                describe(&mut file, &new, now)?;
+                change.put(file, blob).map(Some)
+            })
+        };
+        self.blocking(put).await
     }
 
     /// Sets the profile used to access the file, not the one that created it.
@@ -480,7 +511,20 @@ fn file_link(copy: Copy) -> Result<Link> {
     Ok(Link { id: Some(copy.id), url: url.into(), expires_at: None })
 }
 
-fn newest_id(store: &Store) -> Result<Option<FileId>> {
+/// The files of this name, in the same way as [`files_named`](super::files_named).
+fn named(change: &Transaction, name: &str) -> Result<Vec<File>> {
+    let mut found = Vec::new();
+    for spelling in spellings(name) {
+        let filter = Some(Filter::name_is(&spelling));
+        found.extend(change.list(&Listing { filter, ..Listing::default() })?);
+        if spelling == name && !found.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn newest_id(change: &Transaction) -> Result<Option<FileId>> {
     let newest = Listing { sort: SortKey::Id, descending: true, limit: 1, ..Listing::default() };
-    Ok(store.list(SPACE, &newest)?.pop().map(|file| file.id))
+    Ok(change.list(&newest)?.pop().map(|file| file.id))
 }

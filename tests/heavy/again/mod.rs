@@ -1,5 +1,6 @@
 //! Commands that are run again: how many copies of a file exist afterwards, counted at the server.
 
+mod apart;
 mod lost;
 mod modes;
 mod proxy;

@@ -27,8 +27,7 @@ pub struct Fault {
 pub fn start(platform: SocketAddr, mark: &'static str, fault: Fault) -> Server {
     let uploads = AtomicUsize::new(0);
     Server::new(move |_, request| {
-        let is_upload = request.body.windows(mark.len()).any(|part| part == mark.as_bytes());
-        if is_upload && uploads.fetch_add(1, Ordering::SeqCst) == 0 {
+        if has(request, mark) && uploads.fetch_add(1, Ordering::SeqCst) == 0 {
             if fault.lag.is_zero() {
                 forward(platform, request);
             } else {
@@ -46,15 +45,35 @@ pub fn start(platform: SocketAddr, mark: &'static str, fault: Fault) -> Server {
                 None => Answer::raw(""),
             };
         }
-        let reply = forward(platform, request);
-        let kept = |name: &&(String, String)| {
-            !["date", "content-length", "transfer-encoding", "connection"].contains(&name.0.as_str())
-        };
-        let headers = reply.headers.iter().filter(kept);
-        let answer = headers
-            .fold(Answer::new(reply.status, &reply.body), |answer, (name, value)| answer.header(name, value));
-        dated(fault, answer)
+        dated(fault, passed_on(&forward(platform, request)))
     })
+}
+
+/// Starts a proxy that calls `wait` before it forwards a request that has `mark` in its body.
+pub fn forwarding(
+    platform: SocketAddr,
+    mark: &'static str,
+    wait: impl Fn() + Send + Sync + 'static,
+) -> Server {
+    Server::new(move |_, request| {
+        if has(request, mark) {
+            wait();
+        }
+        passed_on(&forward(platform, request))
+    })
+}
+
+fn has(request: &Request, mark: &str) -> bool {
+    request.body.windows(mark.len()).any(|part| part == mark.as_bytes())
+}
+
+/// The platform's answer with its own headers.
+fn passed_on(reply: &Reply) -> Answer {
+    let kept = |name: &&(String, String)| {
+        !["date", "content-length", "transfer-encoding", "connection"].contains(&name.0.as_str())
+    };
+    let headers = reply.headers.iter().filter(kept);
+    headers.fold(Answer::new(reply.status, &reply.body), |answer, (name, value)| answer.header(name, value))
 }
 
 fn dated(fault: Fault, answer: Answer) -> Answer {

@@ -1,0 +1,70 @@
+//! Commands that run at the same time and share no state directory.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use haul::model::Clock;
+
+use super::proxy::forwarding;
+use super::{machine, remote_cases, stored};
+use crate::in_parallel;
+use crate::support::emulator::Emulator;
+use crate::support::process::Process;
+use crate::support::rig::Case;
+use crate::support::sandbox::{Run, Sandbox};
+
+const CONTENT: &str = "content that the proxy recognizes";
+const PROCESSES: usize = 4;
+
+/// Each process sends its file before any of them has an answer, so that none can find the file of another.
+#[test]
+fn copies_of_simultaneous_commands_are_named() {
+    let cases: Vec<Case> = remote_cases().collect();
+    in_parallel(3, &cases, check);
+}
+
+fn check(case: &Case) {
+    let served = Arc::new(Emulator::start(&case.setup(Clock(None))));
+    let waiting = (Mutex::new(0), Condvar::new());
+    let proxy = forwarding(served.address, CONTENT, move || {
+        let (count, all) = &waiting;
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        all.notify_all();
+        // Where a listing shows a file before its content, a later process finds it and sends nothing.
+        drop(all.wait_timeout_while(count, Duration::from_secs(5), |count| *count < PROCESSES).unwrap());
+    });
+    let machines = [(); PROCESSES].map(|()| machine(case, &served, &proxy.origin()));
+    let processes = machines.each_ref().map(|env| {
+        env.write("a.txt", CONTENT);
+        env.spawn(env.command().args(["upload", "a.txt", "--if-exists", "skip", "--ids"]))
+    });
+    let runs = processes.map(|process| process.end().ok());
+    let ids: Vec<String> = stored(case, &served).into_iter().map(|file| file.id.0).collect();
+    assert!(!ids.is_empty(), "{}", case.name());
+    let names_both = |run: &Run| {
+        let (own, said) = (run.stdout(), run.stderr());
+        let is_named = |id: &&String| said.contains(&format!("{} and {id}", own.trim()));
+        said.contains("at the same time") && ids.iter().any(|id| is_named(&id) && *id != own.trim())
+    };
+    // The last one sees all others.
+    assert_eq!(runs.iter().any(names_both), ids.len() > 1, "{}: {ids:?}\n{runs:?}", case.name());
+}
+
+#[test]
+fn a_store_gets_one_copy_from_simultaneous_commands() {
+    for mode in ["skip", "update", "replace"] {
+        let env = Sandbox::new().with_real_clock().with_var("HAUL_LEDGER", "off");
+        env.write("a.txt", CONTENT);
+        let upload = || env.spawn(env.command().args(["upload", "a.txt", "--if-exists", mode, "--ids"]));
+        let runs = [(); PROCESSES + 2].map(|()| upload()).map(|process| process.end().ok());
+        assert_eq!(env.ids().len(), 1, "{mode}: {runs:?}");
+        assert!(runs.iter().all(|run| run.stdout() == runs[0].stdout()), "{mode}: {runs:?}");
+    }
+    let env = Sandbox::new().with_real_clock().with_var("HAUL_LEDGER", "off");
+    env.write("a.txt", CONTENT);
+    let upload = || env.spawn(env.command().args(["upload", "a.txt", "--if-exists", "fail"]));
+    let runs = [(); PROCESSES].map(|()| upload()).map(Process::end);
+    assert_eq!(runs.iter().filter(|run| run.status == 0).count(), 1, "{runs:?}");
+    assert_eq!(env.ids().len(), 1);
+}
