@@ -189,6 +189,7 @@ const SHEET_FIELDS: &[&str] = &[
     "operations",
     "max_size",
     "name_limit",
+    "name_slash",
     "empty_files",
     "purposes",
     "default_purpose",
@@ -250,6 +251,8 @@ pub(super) struct Sheet {
     max_size: Option<u64>,
     /// The longest name.
     name_limit: Option<String>,
+    /// The effect on `/` in the name of an upload: `kept`, `stripped`, `refused`.
+    name_slash: &'static str,
     /// Whether empty files are accepted.
     empty_files: bool,
     /// The values of `--purpose`; empty if the platform has no purposes or accepts any value.
@@ -312,6 +315,7 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &'static 
             NameLimit::Bytes(max) => Some(format!("{max} bytes")),
             NameLimit::Characters(max) => Some(format!("{max} characters")),
         },
+        name_slash: spec.name_slash.word(),
         empty_files: can.upload.empty,
         purposes: can.upload.purposes,
         default_purpose: can.upload.default_purpose,

@@ -1,6 +1,7 @@
 //! The files of an upload, from a report, arguments and lists.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -11,7 +12,8 @@ use clap::Args;
 use super::report::Entry;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
-use crate::providers::{Overwrites, Provider};
+use crate::model::hash_of;
+use crate::providers::{NameSlash, Provider};
 use crate::transfer::{self, Claim, IfExists, LeftOut, Planned, Selection, Targets};
 
 /// The choice of files in folders.
@@ -103,38 +105,28 @@ impl Sources {
     }
 
     /// The files to upload, without repeated paths if files can replace each other. If two files have the same target,
-    /// fails before anything is sent. Arguments without any file are an error.
+    /// fails before anything is sent. In names of files in folders, `/` becomes `__` where the platform does not keep it.
+    /// Arguments without any file are an error.
     pub(super) fn distinct<'a>(
         &'a self,
         provider: &'a dyn Provider,
         if_exists: IfExists,
         left_out: &'a LeftOut,
     ) -> Result<impl Iterator<Item = Result<Work>> + 'a> {
-        let mut targets = Targets::new(provider, if_exists);
-        if self.are_several() && targets.may_be_shared() {
+        let mut claims = Claims::new(self, provider, if_exists);
+        if self.are_several() && claims.may_conflict() {
             for work in self.all(&LeftOut::silent()).flatten() {
-                if let Claim::Shared { target, place } = targets.claim(work.path(), work.name()) {
-                    return Err(self.shared(provider, if_exists, target, place, &work));
-                }
+                claims.add(work)?;
             }
         }
         // The second walk can find new files, so it claims all targets again.
-        let mut targets = Targets::new(provider, if_exists);
+        let mut claims = Claims::new(self, provider, if_exists);
         let is_empty = Rc::new(Cell::new(!self.arguments.is_empty()));
         let found = Rc::clone(&is_empty);
-        let works = self.all(left_out).inspect(move |_| found.set(false)).filter_map(move |work| {
-            let work = match work {
-                Ok(work) => work,
-                failed => return Some(failed),
-            };
-            match targets.claim(work.path(), work.name()) {
-                Claim::Own => Some(Ok(work)),
-                Claim::Repeated => None,
-                Claim::Shared { target, place } => {
-                    Some(Err(self.shared(provider, if_exists, target, place, &work)))
-                }
-            }
-        });
+        let works = self
+            .all(left_out)
+            .inspect(move |_| found.set(false))
+            .filter_map(move |work| work.and_then(|work| claims.add(work)).transpose());
         let end = std::iter::once_with(move || {
             left_out.conclude();
             is_empty.get().then(|| Err(self.no_files()))
@@ -153,43 +145,6 @@ impl Sources {
         }
     }
 
-    /// The error for two files with one target. Only the hash of the target is kept, so the first file is searched again.
-    fn shared(
-        &self,
-        provider: &dyn Provider,
-        if_exists: IfExists,
-        target: u64,
-        place: Option<Overwrites>,
-        second: &Work,
-    ) -> Error {
-        let targets = Targets::new(provider, if_exists);
-        let left_out = LeftOut::silent();
-        let mut others = self.all(&left_out).flatten();
-        let first = others.find(|work| targets.includes(work.name(), target));
-        let first = first.map_or_else(|| "another file".to_owned(), |work| work.path().display().to_string());
-        let path = second.path().display().to_string();
-        let same = |target: &str| Error::usage(format!("{first} and {path} have the same target: {target}"));
-        if let Some(place) = place {
-            return same(&place.place).hint(place.hint);
-        }
-        let name = second.name();
-        let folders = second.path().components().filter_map(|part| match part {
-            Component::Normal(part) => Some(part.to_string_lossy()),
-            _ => None,
-        });
-        let own = folders.collect::<Vec<_>>().join("/");
-        let own = if own == name { format!("2-{name}") } else { own };
-        same(&format!("both would have the name {name}"))
-            .hint(format!(
-                "rename one: `haul upload -p {} {} --name {} --if-exists {}`",
-                word(provider.profile()),
-                word(&path),
-                word(&own),
-                if_exists.word()
-            ))
-            .hint("to upload both under one name: `--if-exists upload`")
-    }
-
     fn of(&self, argument: &Path, left_out: LeftOut) -> Box<dyn Iterator<Item = Result<Work>>> {
         if argument == Path::new("-") {
             let name = self.name.clone().ok_or_else(|| {
@@ -204,6 +159,112 @@ impl Sources {
         let path = argument.to_owned();
         let planned = transfer::plan(argument, &self.selection, left_out);
         Box::new(planned.map(move |planned| planned.map(Work::File).map_err(|error| with_hint(error, &path))))
+    }
+}
+
+/// The targets of a command's files.
+struct Claims<'a> {
+    sources: &'a Sources,
+    provider: &'a dyn Provider,
+    if_exists: IfExists,
+    targets: Targets<'a>,
+    names: Names,
+}
+
+impl<'a> Claims<'a> {
+    fn new(sources: &'a Sources, provider: &'a dyn Provider, if_exists: IfExists) -> Self {
+        // A name that the user gives is not changed.
+        let slash = if sources.name.is_some() { NameSlash::Kept } else { provider.spec().name_slash };
+        let targets = Targets::new(provider, if_exists);
+        Self { sources, provider, if_exists, targets, names: Names::new(slash) }
+    }
+
+    /// Whether two files can have the same target.
+    fn may_conflict(&self) -> bool {
+        self.names.slash != NameSlash::Kept || self.targets.may_be_shared()
+    }
+
+    /// Gives a file its name on the platform and claims its targets. None if the same file was claimed before.
+    fn add(&mut self, mut work: Work) -> Result<Option<Work>> {
+        if let Work::File(planned) = &mut work {
+            let original = planned.name.clone();
+            let (name, is_free) = self.names.claim(&original);
+            planned.name = name;
+            if !is_free {
+                let name = work.name();
+                let first = self.first(|other| other.name() != original && self.name_of(other) == name);
+                return Err(self.same_name(&first, &work));
+            }
+        }
+        match self.targets.claim(work.path(), work.name()) {
+            Claim::Own => Ok(Some(work)),
+            Claim::Repeated => Ok(None),
+            Claim::Shared { target, place } => {
+                let first = self.first(|other| self.targets.includes(&self.name_of(other), target));
+                let Some(place) = place else {
+                    let error = self.same_name(&first, &work);
+                    return Err(error.hint("to upload both under one name: `--if-exists upload`"));
+                };
+                let path = work.path().display();
+                let message = format!("{first} and {path} have the same target: {}", place.place);
+                Err(Error::usage(message).hint(place.hint))
+            }
+        }
+    }
+
+    fn name_of(&self, work: &Work) -> String {
+        self.names.slash.flatten(work.name().to_owned())
+    }
+
+    /// The path of the first file that `is_it`. Only hashes are kept, so it is searched again.
+    fn first(&self, is_it: impl Fn(&Work) -> bool) -> String {
+        let left_out = LeftOut::silent();
+        let found = self.sources.all(&left_out).flatten().find(is_it);
+        found.map_or_else(|| "another file".to_owned(), |work| work.path().display().to_string())
+    }
+
+    /// The error for two files with one name.
+    fn same_name(&self, first: &str, second: &Work) -> Error {
+        let (name, path) = (second.name(), second.path().display().to_string());
+        let folders = second.path().components().filter_map(|part| match part {
+            Component::Normal(part) => Some(part.to_string_lossy()),
+            _ => None,
+        });
+        let own = self.names.slash.flatten(folders.collect::<Vec<_>>().join("/"));
+        let own = if own == name { format!("2-{name}") } else { own };
+        let message = format!("{first} and {path} have the same target: both would have the name {name}");
+        Error::usage(message).hint(format!(
+            "rename one: `haul upload -p {} {} --name {} --if-exists {}`",
+            word(self.provider.profile()),
+            word(&path),
+            word(&own),
+            self.if_exists.word()
+        ))
+    }
+}
+
+/// The names of a command's files on a platform.
+struct Names {
+    /// The effect of the platform on `/`.
+    slash: NameSlash,
+    /// The names with those that they were made from, as hashes. Empty if names do not change.
+    originals: HashMap<u64, u64>,
+}
+
+impl Names {
+    fn new(slash: NameSlash) -> Self {
+        Self { slash, originals: HashMap::new() }
+    }
+
+    /// The name on the platform, and whether it was made from no other name before.
+    fn claim(&mut self, original: &str) -> (String, bool) {
+        let name = self.slash.flatten(original.to_owned());
+        if self.slash == NameSlash::Kept {
+            return (name, true);
+        }
+        let original = hash_of(&original);
+        let is_free = *self.originals.entry(hash_of(&name)).or_insert(original) == original;
+        (name, is_free)
     }
 }
 
@@ -283,4 +344,25 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 #[cfg(not(unix))]
 fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_paths_cannot_become_one_name() {
+        let claims = |slash| {
+            let mut names = Names::new(slash);
+            ["a/b.txt", "a/b.txt", "a__b.txt", "b.txt"].map(|name| names.claim(name))
+        };
+        let is_free = |claims: &[(String, bool)]| claims.iter().map(|claim| claim.1).collect::<Vec<_>>();
+        let kept = claims(NameSlash::Kept);
+        assert_eq!((kept[0].0.as_str(), is_free(&kept)), ("a/b.txt", vec![true; 4]));
+        for slash in [NameSlash::Stripped, NameSlash::Refused] {
+            let changed = claims(slash);
+            assert_eq!((changed[0].0.as_str(), changed[3].0.as_str()), ("a__b.txt", "b.txt"));
+            assert_eq!(is_free(&changed), [true, true, false, true]);
+        }
+    }
 }

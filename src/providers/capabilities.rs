@@ -146,6 +146,36 @@ pub enum NameLimit {
     Characters(usize),
 }
 
+/// The effect of a platform on `/` in the name of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameSlash {
+    /// The name is stored as it is.
+    Kept,
+    /// Only the part after the last `/` is stored.
+    Stripped,
+    /// The upload is rejected.
+    Refused,
+}
+
+impl NameSlash {
+    /// The name on the platform for a path relative to a folder: each `/` becomes `__` unless it is kept.
+    pub fn flatten(self, relative: String) -> String {
+        match self {
+            Self::Kept => relative,
+            Self::Stripped | Self::Refused => relative.replace('/', "__"),
+        }
+    }
+
+    /// The word in `haul providers NAME`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Stripped => "stripped",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Which files can be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Download {
@@ -284,6 +314,16 @@ pub fn require_upload(spec: &'static Spec, can: &Capabilities, file: &NewFile) -
     if let Some(c) = name.chars().find(|c| bad(*c)) {
         return refuse(format!("the name {name:?} contains {c:?}, which {platform} does not accept"))
             .map_err(|error| error.hint("choose another name: `--name NAME`"));
+    }
+    if spec.name_slash != NameSlash::Kept && name.contains('/') {
+        let effect = if spec.name_slash == NameSlash::Stripped {
+            "removes the part before"
+        } else {
+            "does not accept"
+        };
+        let other = NameSlash::Refused.flatten(name.clone());
+        return refuse(format!("the name {name:?} contains '/'; {platform} {effect} it"))
+            .map_err(|error| error.hint(format!("choose another name: `--name {}`", word(&other))));
     }
     if file.purpose.is_some() && !limits.purpose {
         return refuse(format!("{platform} does not support a purpose"))

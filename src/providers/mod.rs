@@ -28,7 +28,7 @@ use url::Url;
 
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
-    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY,
+    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY,
     UploadAbility, check_lifetime, require, require_together, require_upload, supports,
 };
 
@@ -77,6 +77,8 @@ pub struct Spec {
     pub dialects: &'static [Dialect],
     /// The platform's meaning of `=` in its filters.
     pub equality: Equality,
+    /// The effect on `/` in the name of an upload.
+    pub name_slash: NameSlash,
     /// Reads error bodies that the common reader would misinterpret.
     pub read_problem: fn(&http::Reply) -> Option<http::Problem>,
     /// The platform's own status words, in addition to the common ones.

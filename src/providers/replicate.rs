@@ -21,7 +21,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::lenient::{self, Fields, Known};
-use super::{Capabilities, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY, UploadAbility};
+use super::{
+    Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY, UploadAbility,
+};
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
@@ -53,6 +55,7 @@ pub(super) static SPEC: Spec = Spec {
     ],
     equality: Equality::Exact,
     // Problem documents (RFC 7807) and, from its CDN, HTML: the common reader handles both.
+    name_slash: NameSlash::Kept,
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],

@@ -69,10 +69,11 @@ const SHARED: [(&str, &str); 6] = [
     ("rate", "rate limit"),
 ];
 
-const EACH: [(&str, &str); 17] = [
+const EACH: [(&str, &str); 18] = [
     ("operations", "operations"),
     ("max_size", "largest file, bytes"),
     ("name_limit", "longest name"),
+    ("name_slash", "`/` in names"),
     ("empty_files", "empty files"),
     ("purposes", "purposes"),
     ("default_purpose", "default purpose"),

@@ -17,7 +17,7 @@ use self::wire::{FORMAT, WireFile, files_of, in_order_of};
 use super::listing::page_size;
 use super::openai::{self, List};
 use super::pushdown::{Language, Parameter, Pushed, Spelling, text_of};
-use super::{Annotate, Download, ListAbility, NameLimit, Native, Op, USUAL_DELAY, UploadAbility};
+use super::{Annotate, Download, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY, UploadAbility};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Comparison, Equality, Op as Is, Value};
@@ -46,6 +46,7 @@ pub(super) static SPEC: Spec = Spec {
     ],
     dialects: &[Dialect { name: "l0", title: "only dialect", can: &CAN }],
     equality: Equality::Exact,
+    name_slash: NameSlash::Kept,
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],

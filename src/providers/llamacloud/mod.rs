@@ -24,7 +24,8 @@ use url::Url;
 use super::pushdown::{Pushed, Spelling};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use super::{
-    ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, USUAL_DELAY, UploadAbility,
+    ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY,
+    UploadAbility,
 };
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Equality, Expr, Filter, Op as Comparator};
@@ -64,6 +65,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "legacy", title: "v1 endpoints, which return size and dates", can: &CAN_LEGACY },
     ],
     equality: Equality::Exact,
+    name_slash: NameSlash::Kept,
     read_problem: wire::read_problem,
     status: StatusWords::NONE,
     request_ids: &[],

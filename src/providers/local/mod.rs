@@ -23,7 +23,8 @@ use url::Url;
 use self::id::new_id;
 use super::capabilities::check_lifetime;
 use super::{
-    Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, Native, Op, Precision, Range,
+    Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, Precision,
+    Range,
 };
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
 use crate::error::{Error, Kind, Message, Result, Signal, word};
@@ -52,6 +53,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "served", title: "links are signed http URLs of `haul serve`", can: &CAN_SERVED },
     ],
     equality: Equality::Exact,
+    name_slash: NameSlash::Kept,
     read_problem: |_| None,
     status: StatusWords::NONE,
     request_ids: &[],

@@ -26,7 +26,7 @@ use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::listing::{SeenPages, page_size};
 use super::pushdown::{Parameter, Pushed, Spelling, milliseconds, text_of};
-use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, Native};
+use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native};
 use super::{
     Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, USUAL_DELAY,
     UploadAbility,
@@ -64,6 +64,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "magnetar", title: "2026-01-01, current", can: &MAGNETAR },
     ],
     equality: Equality::Exact,
+    name_slash: NameSlash::Kept,
     read_problem: |_| None,
     status: StatusWords { ready: &["active"], failed: &[DELETED] },
     request_ids: &["metorial-req-id"],

@@ -23,7 +23,9 @@ use jiff::SignedDuration;
 use super::listing::{next_cursor, page_size};
 use super::openai;
 use super::pushdown::Pushed;
-use super::{Annotate, Download, LinkAbility, ListAbility, NameLimit, Op, USUAL_DELAY, UploadAbility};
+use super::{
+    Annotate, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY, UploadAbility,
+};
 use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
@@ -57,6 +59,7 @@ pub(super) static SPEC: Spec = Spec {
         Dialect { name: "gateway", title: "documented earlier, with PUT, chunks and teams", can: &GATEWAY },
     ],
     equality: Equality::Wildcards,
+    name_slash: NameSlash::Kept,
     read_problem,
     status: StatusWords { ready: &["skipped"], failed: &[] },
     request_ids: &[],

@@ -55,6 +55,7 @@ fn a_datasheet() {
     operations               list files, get a file's metadata, upload a file, delete a file, download an uploaded file
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
+    name_slash               kept
     empty_files              true
     metadata                 true
     download                 signed links
@@ -79,6 +80,7 @@ fn a_datasheet() {
     operations               list files, get a file's metadata, upload a file, delete a file, download an uploaded file, create a link to a file
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
+    name_slash               kept
     empty_files              true
     metadata                 true
     download                 signed links

@@ -4,7 +4,7 @@ use haul::error::Kind;
 use haul::http::Range;
 use haul::model::{File, FileId, NewFile, Object, Patch};
 use haul::progress::silent;
-use haul::providers::{Download, Op, Query, require_upload, supports};
+use haul::providers::{Download, NameSlash, Op, Query, require_upload, supports};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -440,6 +440,14 @@ pub fn capabilities_are_correct(case: Case) {
             Ok(()) => assert!(promised, "{op:?} works but is not in the capabilities"),
         }
     }
+    // Uploaded without the check that refuses such a name where it is not kept.
+    let uploaded = rig.upload(&NewFile::from_bytes("sub/a.txt", "z"));
+    match (case.spec().name_slash, uploaded) {
+        (NameSlash::Kept, Ok(file)) => assert_eq!(file.name, "sub/a.txt"),
+        (NameSlash::Stripped, Ok(file)) => assert_eq!(file.name, "a.txt"),
+        (NameSlash::Refused, Err(_)) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 pub fn an_unsupported_option_is_refused_before_any_request(case: Case) {
@@ -460,6 +468,8 @@ pub fn an_unsupported_option_is_refused_before_any_request(case: Case) {
             }
         }
     }
+    let is_kept = case.spec().name_slash == NameSlash::Kept;
+    assert_eq!(require_upload(case.spec(), can, &NewFile::from_bytes("a/b.txt", "x")).is_ok(), is_kept);
     if let Some((shortest, longest)) = can.upload.lifetime {
         for seconds in [shortest - 1, longest + 1] {
             let new = NewFile { expires: Some(SignedDuration::from_secs(seconds)), ..base() };
