@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! index.sqlite                the index, with its -wal and -shm
+//! reserve                     space for a deletion on a full disk
 //! generation                  number of changes that the index contains
 //! lock                        held while a process opens the store
 //! incoming/UNIQUE             content that is being received, locked by the receiving process
@@ -30,6 +31,7 @@ use crate::source::CHUNK;
 const SHA256_DIGITS: usize = 64;
 
 /// The directory of a store.
+#[derive(Clone)]
 pub(super) struct Blobs {
     pub(super) root: PathBuf,
     /// Whether content must survive a power failure.
@@ -69,9 +71,8 @@ impl Pending {
 
 impl Blobs {
     /// Creates the missing parts of the directory.
-    pub(super) fn create(root: &Path, sync: bool) -> Result<Self> {
-        let blobs = Self { root: root.to_owned(), sync };
-        for directory in [root.to_owned(), blobs.incoming(), blobs.blobs(), blobs.links(), blobs.doubtful()] {
+    pub(super) fn create(&self) -> Result<()> {
+        for directory in [self.root.clone(), self.incoming(), self.blobs(), self.links(), self.doubtful()] {
             make_private(&directory).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => {
                     Error::failed(format!("{}: cannot create the directory", directory.display()))
@@ -79,7 +80,7 @@ impl Blobs {
                 _ => Error::io("create the directory", &directory, error),
             })?;
         }
-        Ok(blobs)
+        Ok(())
     }
 
     pub(super) fn incoming(&self) -> PathBuf {
@@ -203,10 +204,13 @@ impl Blobs {
     }
 }
 
-/// The paths in a directory.
+/// The paths in a directory; none if it does not exist.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let paths = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
-    paths().map_err(|error| Error::io("read", directory, error))
+    match paths() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        paths => paths.map_err(|error| Error::io("read", directory, error)),
+    }
 }
 
 /// Only lowercase letters and digits, so that nothing from the index or a directory listing can lead outside the store.

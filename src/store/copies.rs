@@ -64,7 +64,7 @@ impl Store {
 
     /// Removes a copy. Returns whether it existed.
     pub fn remove_copy(&self, space: &str, copy: &str) -> Result<bool> {
-        self.transaction(space, |change| {
+        self.freeing(space, |change| {
             let was_there = change.forget(COPY, copy)?;
             if was_there {
                 change.mark(Subject::Link(copy.to_owned()))?;

@@ -1,10 +1,14 @@
 //! The SQLite index: its tables, connections and transactions.
 
 mod check;
+mod reader;
 mod rows;
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +18,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 pub(super) use rows::Rows;
 
 use super::blobs::Blobs;
+use super::space;
 use crate::error::{Error, Result, word};
 use crate::model::Warn;
 use check::Generation;
+use reader::Reader;
 
 /// How long a writer waits for writers of other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -27,6 +33,9 @@ const CACHE_KIB: i64 = 1024;
 
 /// Step `n` turns format `n` into format `n + 1`; an empty database has format 0. A released step never changes.
 const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED, GENERATION];
+
+/// The first format with an index for each order of a listing, without which files are not listed.
+const HAS_ORDERS: usize = 2;
 
 /// The first format that counts changes.
 const COUNTS_CHANGES: usize = 3;
@@ -98,9 +107,12 @@ INSERT INTO generation VALUES (0);
 /// have their own connections and do not wait.
 pub(super) struct Index {
     path: PathBuf,
+    blobs: Blobs,
     ephemeral: bool,
-    writer: Mutex<Writer>,
-    readers: Mutex<Vec<Connection>>,
+    /// `None` while the store cannot be written.
+    writer: Mutex<Option<Writer>>,
+    writable: AtomicBool,
+    readers: Mutex<Vec<Reader>>,
     warn: Warn,
     /// The warnings that were printed.
     warned: Mutex<HashSet<String>>,
@@ -113,56 +125,109 @@ struct Writer {
 
 impl Index {
     /// Opens the index next to `blobs` and migrates it to the current format. An index that is missing although there are
-    /// blobs, is damaged, has lost changes or has an unknown format is an error, and no file is modified.
-    pub(super) fn open(blobs: &Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
-        let path = blobs.root.join("index.sqlite");
-        let mut generation = Generation::next_to(&path);
+    /// blobs, is damaged, has lost changes or has an unknown format is an error, and no file is modified. An index that
+    /// cannot be written is opened for reading.
+    pub(super) fn open(blobs: Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
+        let index = Self {
+            path: blobs.root.join("index.sqlite"),
+            blobs,
+            ephemeral,
+            writer: Mutex::default(),
+            writable: AtomicBool::new(false),
+            readers: Mutex::default(),
+            warn,
+            warned: Mutex::default(),
+        };
+        match index.open_writer() {
+            Ok(writer) => index.set_writer(&mut held(&index.writer), writer),
+            Err(error) if space::is_unwritable(&error) => {
+                // An index that does not exist cannot be read either.
+                if !index.path.exists() || check::is_new(&index.path, &index.blobs)? {
+                    return Err(error);
+                }
+                let noted = Generation::next_to(&index.path).read();
+                let mut reader = Reader::open(&index.path)?;
+                let format = check::format(&reader.connection, &index.path)?;
+                check::is_readable(format, &index.path)?;
+                check::is_whole(&mut reader.connection, format, noted, &index.blobs, &index.path, false)?;
+                held(&index.readers).push(reader);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(index)
+    }
+
+    fn open_writer(&self) -> Result<Writer> {
+        let path = &self.path;
+        self.blobs.create()?;
+        let _lock = lock(&self.blobs.root)?;
+        let mut generation = Generation::next_to(path);
         // Read before the index, which other processes may advance in between.
         let noted = generation.read();
-        let is_new = check::is_new(&path, blobs)?;
+        let is_new = check::is_new(path, &self.blobs)?;
         let create = if is_new { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
-        let mut connection = connect(&path, create)?;
-        let failed = |error: rusqlite::Error| failed(&path, &error);
+        let mut connection = connect(path, create)?;
+        let failed = |error: rusqlite::Error| failed(path, &error);
         // If a check fails, closing the connection must not checkpoint and delete the log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
-        let format = check::format(&connection, &path)?;
+        let format = check::format(&connection, path)?;
         if !is_new {
-            check::is_whole(&mut connection, format, noted, blobs, &path)?;
+            check::is_whole(&mut connection, format, noted, &self.blobs, path, true)?;
         }
-        configure(&connection, ephemeral).map_err(failed)?;
+        configure(&connection, self.ephemeral).map_err(failed)?;
         migrate(&mut connection, format).map_err(failed)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
         if format == 0 && noted.is_some() {
             generation.note(0);
         }
-        let writer = Mutex::new(Writer { connection, generation });
-        Ok(Self { path, ephemeral, writer, readers: Mutex::default(), warn, warned: Mutex::default() })
+        Ok(Writer { connection, generation })
+    }
+
+    fn set_writer(&self, place: &mut Option<Writer>, writer: Writer) {
+        *place = Some(writer);
+        self.writable.store(true, Ordering::Release);
+        held(&self.readers).clear();
+    }
+
+    /// Whether the index is open for writing.
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
     }
 
     /// Runs a read transaction: `work` sees one state of the rows.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
-        let idle = held(&self.readers).pop();
-        let mut connection = idle.map_or_else(|| self.reader(), Ok)?;
-        let transaction = connection.transaction().map_err(|error| self.failed(&error))?;
+        let idle = held(&self.readers).pop().filter(|reader| reader.is_current(&self.path));
+        let mut reader = idle.map_or_else(|| self.reader(), Ok)?;
+        let transaction = reader.connection.transaction().map_err(|error| self.failed(&error))?;
         let value = work(&Rows { connection: &transaction, index: self });
         drop(transaction);
+        if !reader.is_current(&self.path) {
+            return Err(Error::failed(format!("{}: changed while it was read", self.path.display())));
+        }
         let mut readers = held(&self.readers);
         if readers.len() < READERS_KEPT {
-            readers.push(connection);
+            readers.push(reader);
         }
         value
     }
 
-    fn reader(&self) -> Result<Connection> {
+    fn reader(&self) -> Result<Reader> {
+        if !self.is_writable() {
+            return Reader::open(&self.path);
+        }
         let connection = connect(&self.path, OpenFlags::empty())?;
         configure(&connection, self.ephemeral).map_err(|error| self.failed(&error))?;
-        Ok(connection)
+        Ok(Reader::live(connection))
     }
 
     /// Runs an exclusive write transaction. If `work` fails, nothing is changed.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let mut writer = held(&self.writer);
-        let Writer { connection, generation } = &mut *writer;
+        if writer.is_none() {
+            let opened = self.open_writer().map_err(|error| self.unwritable(error))?;
+            self.set_writer(&mut writer, opened);
+        }
+        let Some(Writer { connection, generation }) = &mut *writer else { unreachable!("it was opened") };
         let failed = |error: rusqlite::Error| self.failed(&error);
         let before = connection.total_changes();
         let transaction =
@@ -175,6 +240,24 @@ impl Index {
             generation.note(number);
         }
         Ok(value)
+    }
+
+    /// The error for a change of a store that can only be read.
+    fn unwritable(&self, error: Error) -> Error {
+        let root = &self.blobs.root;
+        match space::write_problem(root).filter(|_| space::is_unwritable(&error)) {
+            Some(problem) => {
+                Error::failed(format!("{}: the store cannot be changed", root.display())).caused_by(problem)
+            }
+            None => error,
+        }
+    }
+
+    /// Moves the log into the index, so that it takes no space, if nothing prevents it.
+    pub(super) fn shrink_log(&self) {
+        if let Some(writer) = &*held(&self.writer) {
+            let _ = writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
     }
 
     /// Prints a warning unless it was printed before.
@@ -193,6 +276,17 @@ impl Index {
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic rolls the transaction back, so that the connection is still usable.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Only one process at a time creates or migrates a store.
+fn lock(root: &Path) -> Result<File> {
+    let path = root.join("lock");
+    let lock = File::options().write(true).create(true).truncate(false).open(&path);
+    let lock = lock.map_err(|error| Error::io("open", &path, error))?;
+    match lock.lock() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(Error::io("lock", &path, error)),
+        _ => Ok(lock),
+    }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
@@ -238,7 +332,12 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::failed(format!(
             "{shown}: the store is busy: another process has been writing for a minute"
         )),
-        _ => Error::failed(format!("{shown}: cannot access the store's index")).cause(reason),
+        _ => match path.parent().and_then(space::write_problem) {
+            Some(problem) => {
+                Error::failed(format!("{shown}: cannot write the store's index")).caused_by(problem)
+            }
+            None => Error::failed(format!("{shown}: cannot access the store's index")).cause(reason),
+        },
     }
 }
 
@@ -261,7 +360,7 @@ mod tests {
     use jiff::Timestamp;
 
     fn open(root: &Path) -> Index {
-        Index::open(&Blobs::create(root, false).unwrap(), true, Warn::default()).unwrap()
+        Index::open(Blobs { root: root.to_owned(), sync: false }, true, Warn::default()).unwrap()
     }
 
     #[test]
@@ -284,7 +383,8 @@ mod tests {
             assert_eq!((file.name.as_str(), file.size), ("a.txt", Some(5)));
             assert_eq!(file.metadata["k"], 1);
             index.write(|rows| rows.remove("s", &"z".into(), Timestamp::UNIX_EPOCH)).unwrap();
-            let connection = &held(&index.writer).connection;
+            let writer = held(&index.writer);
+            let connection = &writer.as_ref().unwrap().connection;
             let format = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0));
             assert_eq!(format.unwrap() as usize, STEPS.len());
         }
@@ -300,7 +400,8 @@ mod tests {
             let selection = listing.select("s", None, Timestamp::UNIX_EPOCH);
             let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
             let bound = rusqlite::params_from_iter(&selection.bound);
-            let connection = &held(&index.writer).connection;
+            let writer = held(&index.writer);
+            let connection = &writer.as_ref().unwrap().connection;
             let plan: String = connection.query_row(&sql, bound, |row| row.get("detail")).unwrap();
             assert!(plan.ends_with(&format!("(space=? AND {field}>? AND {field}<?)")), "{plan}");
             assert!(selection.exact);
@@ -323,7 +424,8 @@ mod tests {
             {
                 let listing = Listing { sort, descending, ..Listing::default() };
                 let selection = listing.select("s", after.clone(), Timestamp::UNIX_EPOCH);
-                let connection = &held(&index.writer).connection;
+                let writer = held(&index.writer);
+                let connection = &writer.as_ref().unwrap().connection;
                 let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
                 let mut statement = connection.prepare(&sql).unwrap();
                 let plan: Vec<String> = statement

@@ -8,9 +8,9 @@ mod incoming;
 mod index;
 mod listing;
 mod signing;
+mod space;
 mod transaction;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -28,6 +28,7 @@ use crate::error::{Error, Kind, Message, Result};
 use crate::model::{Clock, File, FileId, Object, Warn, hex};
 use blobs::{Blobs, Pending, Subject};
 use index::{Index, Rows};
+use space::Reserve;
 
 /// The kind of the notes about [`Copy`]s.
 const COPY: &str = "copy";
@@ -47,6 +48,8 @@ struct Inner {
     blobs: Blobs,
     index: Index,
     clock: Clock,
+    /// Dropped after the index.
+    reserve: Reserve,
 }
 
 /// Options of a store.
@@ -62,25 +65,30 @@ pub struct Options {
 
 impl Store {
     /// Opens or creates the store in `root` and removes the leftovers of a crash. An index that is missing although there
-    /// are blobs, is damaged or has lost changes is an error, and the store is not modified.
+    /// are blobs, is damaged or has lost changes is an error, and the store is not modified. A store that cannot be
+    /// written, for example on a full disk, can be read.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
-        let blobs = Blobs::create(root, !options.ephemeral)?;
-        // Only one process at a time creates or migrates the store.
-        let path = root.join("lock");
-        let lock = fs::File::options().write(true).create(true).truncate(false).open(&path);
-        let lock = lock.map_err(|error| Error::io("open", &path, error))?;
-        match lock.lock() {
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
-                return Err(Error::io("lock", &path, error));
-            }
+        let blobs = Blobs { root: root.to_owned(), sync: !options.ephemeral };
+        let index = Index::open(blobs.clone(), options.ephemeral, options.warn)?;
+        let reserve = Reserve::new(root, options.ephemeral);
+        let store = Self { inner: Arc::new(Inner { blobs, index, clock: options.clock, reserve }) };
+        // Later commands remove what cannot be removed now.
+        match store.clear() {
+            Err(error) if !space::is_unwritable(&error) => return Err(error),
             _ => {}
         }
-        let index = Index::open(&blobs, options.ephemeral, options.warn)?;
-        let store = Self { inner: Arc::new(Inner { blobs, index, clock: options.clock }) };
-        store.inner.blobs.clear_incoming()?;
-        store.remove_unreferenced(store.inner.blobs.pending()?)?;
-        store.expire_some(EXPIRE_AT_ONCE)?;
+        if store.inner.index.is_writable() {
+            store.inner.reserve.keep();
+        }
         Ok(store)
+    }
+
+    /// Removes the leftovers of a crash, and some expired files.
+    fn clear(&self) -> Result<()> {
+        let blobs = &self.inner.blobs;
+        blobs.clear_incoming()?;
+        self.remove_unreferenced(blobs.pending()?)?;
+        self.expire_some(EXPIRE_AT_ONCE).map(|_| ())
     }
 
     /// Begins to receive content, which is written and then [finished](Incoming::finish). Removed when dropped.

@@ -2,6 +2,7 @@
 
 use super::blobs::{Pending, Subject};
 use super::index::Rows;
+use super::space;
 use super::{Blob, COPY, Failpoint, Inner, Listing, REMEMBER_DEPARTED, Store, in_microseconds, no_such_file};
 use crate::error::{Error, Result};
 use crate::model::{File, FileId, Object};
@@ -32,19 +33,39 @@ impl Store {
         self.change(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
     }
 
+    /// Runs `work`, which deletes something, in a transaction on a space. On a full disk it runs a second time with the space
+    /// of the reserve.
+    pub fn freeing<T>(&self, space: &str, work: impl Fn(&mut Transaction) -> Result<T>) -> Result<T> {
+        self.change_freeing(|rows, marks| work(&mut Transaction { inner: &self.inner, rows, space, marks }))
+    }
+
     /// Deletes up to `limit` expired files of all spaces and returns their number.
     pub(super) fn expire_some(&self, limit: usize) -> Result<u64> {
         let now = self.inner.now();
         if self.inner.index.read(|rows| rows.expired(now, 1))?.is_empty() {
             return Ok(0);
         }
-        self.change(|rows, marks| {
+        self.change_freeing(|rows, marks| {
             let expired = rows.expired(now, limit)?;
             for (space, id) in &expired {
                 Transaction { inner: &self.inner, rows, space, marks }.remove(id)?;
             }
             Ok(expired.len() as u64)
         })
+    }
+
+    fn change_freeing<T>(&self, work: impl Fn(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
+        let Inner { index, reserve, .. } = &*self.inner;
+        match self.change(&work) {
+            Err(error) if space::is_full(&error) && reserve.release() => {
+                index.shrink_log();
+                let outcome = self.change(&work);
+                index.shrink_log();
+                reserve.keep();
+                outcome
+            }
+            outcome => outcome,
+        }
     }
 
     fn change<T>(&self, work: impl FnOnce(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
@@ -94,7 +115,7 @@ impl Store {
 
     /// Deletes a file: see [`Transaction::delete`].
     pub fn delete(&self, space: &str, id: &FileId) -> Result<File> {
-        self.transaction(space, |change| change.delete(id))
+        self.freeing(space, |change| change.delete(id))
     }
 
     /// Removes a note. Returns whether it existed.

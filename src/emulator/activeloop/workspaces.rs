@@ -166,7 +166,7 @@ pub(super) async fn delete(
         }
     };
     let space = site.platform;
-    let deleted = site.blocking(move |store| store.transaction(space, work));
+    let deleted = site.blocking(move |store| store.freeing(space, work));
     if deleted.await? { Ok(nothing()) } else { Err(Refusal::missing("Workspace")) }
 }
 

@@ -175,7 +175,7 @@ pub(super) async fn delete(call: Call) -> Answer {
         return Err(Problem::bad_request("files cannot be deleted"));
     }
     let delete = move |store: &Store| {
-        found(store.transaction(SPACE, |change| {
+        found(store.freeing(SPACE, |change| {
             let before = change.delete(&id)?;
             let file = File { status: Some("deleted".to_owned()), updated_at: Some(now), ..before };
             let note = json!(file).as_object().cloned().unwrap_or_default();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::{COUNTS_CHANGES, STEPS, failed, unusable};
+use super::{COUNTS_CHANGES, HAS_ORDERS, STEPS, failed, unusable};
 use crate::error::{Error, Result, word};
 use crate::store::blobs::{Blobs, Subject};
 
@@ -50,6 +50,17 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
     }
 }
 
+/// Refuses a format that has to be migrated before it can be read.
+pub(super) fn is_readable(format: usize, path: &Path) -> Result<()> {
+    if format >= HAS_ORDERS {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "{}: the store has the older format {format} and must be writable once, to be migrated",
+        path.display()
+    )))
+}
+
 /// Refuses an index that has lost changes: its number of changes is below `noted`, or it has no rows although blobs exist.
 pub(super) fn is_whole(
     connection: &mut Connection,
@@ -57,6 +68,7 @@ pub(super) fn is_whole(
     noted: Option<i64>,
     blobs: &Blobs,
     path: &Path,
+    writable: bool,
 ) -> Result<()> {
     let failed = |error: rusqlite::Error| failed(path, &error);
     // Earlier formats do not count changes. If a number is noted, such an index is older than the last one.
@@ -72,7 +84,8 @@ pub(super) fn is_whole(
         return Ok(());
     }
     // Blocks writers, so that no blob exists whose row is about to be committed.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let behavior = if writable { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
+    let transaction = connection.transaction_with_behavior(behavior).map_err(failed)?;
     if has_rows(&transaction)? {
         return Ok(());
     }

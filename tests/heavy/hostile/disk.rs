@@ -24,12 +24,21 @@ fn limited(env: &Sandbox, kib: u32, arguments: &str) -> Run {
 struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounts it, or returns `None` if this user cannot mount.
+    /// Mounts it, or returns `None` if this user cannot mount, which only CI's root must be able to do.
     fn new(at: PathBuf) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "haul-tests"]).arg(&at).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+        let is_mounted = mounted.is_ok_and(|output| output.status.success());
+        let must_be = rustix::process::geteuid().is_root() && std::env::var_os("CI").is_some();
+        assert!(is_mounted || !must_be, "no disk can be mounted");
+        is_mounted.then_some(Self(at))
+    }
+
+    /// Fills it up.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.0.join("fill")).unwrap();
+        while file.write_all(&[0; 1024]).is_ok() {}
     }
 }
 
@@ -74,13 +83,7 @@ fn commands_report_a_disk_without_space() {
     let content: Vec<u8> = vec![7; 3 << 20];
     let file = FakeFile { size: content.len().to_string(), content, ..FakeFile::new("f1", "big") };
     let world = World::new(plain(), vec![file]);
-    let Some(disk) = Disk::new(world.env.work().join("disk")) else {
-        assert!(
-            !rustix::process::geteuid().is_root() || std::env::var_os("CI").is_none(),
-            "no disk can be mounted"
-        );
-        return;
-    };
+    let Some(disk) = Disk::new(world.env.work().join("disk")) else { return };
     let run = world.haul(&["get", "id:f1", "-o", "disk/"]).fails(1);
     assert!(run.stderr().starts_with("error: disk/big.part: cannot write"), "{run}");
     assert!(run.stderr().contains("No space left on device"), "{run}");
@@ -133,6 +136,39 @@ fn a_full_disk_does_not_damage_the_store() {
     assert_eq!(run.status, 1, "{run}");
     env.haul(["upload", "small"]).ok();
     assert_eq!(env.ids().len(), 1);
+}
+
+#[test]
+fn a_store_on_a_full_disk_is_read_and_emptied() {
+    let mut env = Sandbox::new();
+    let Some(disk) = Disk::new(env.work().join("disk")) else { return };
+    let home = disk.0.join("home");
+    env.set("HAUL_HOME", home.to_str().unwrap());
+    for name in ["a", "b", "c"] {
+        env.write(name, name);
+        env.haul(["upload", name]).ok();
+    }
+    env.haul(["link", "c"]).ok();
+    disk.fill();
+    assert_eq!(env.haul(["ls", "--fields", "name"]).ok().lines(), ["c", "b", "a"]);
+    assert_eq!(env.haul(["get", "a", "-o", "-"]).ok().out, b"a");
+    for arguments in [&["upload", "a"][..], &["meta", "set", "a", "k=v"]] {
+        let run = checked(&format!("{arguments:?}"), env.haul(arguments)).fails(1);
+        assert!(run.stderr().contains("No space left on device"), "{run}");
+    }
+    // Each deletion uses the reserve of the store and restores it.
+    env.haul(["rm", "a", "--yes"]).ok();
+    disk.fill();
+    env.haul(["rm", "b", "c", "--yes"]).ok();
+    assert!(env.haul(["ls", "--ids"]).ok().out.is_empty());
+    for folder in ["blobs", "links"] {
+        let left =
+            Command::new("find").arg(home.join("data/store").join(folder)).args(["-type", "f"]).output();
+        assert!(left.unwrap().stdout.is_empty(), "{folder}");
+    }
+    fs::remove_file(disk.0.join("fill")).unwrap();
+    env.haul(["upload", "a"]).ok();
+    assert!(home.join("data/store/reserve").exists());
 }
 
 /// A command fails without space for its output, but not without space for the ledger.

@@ -257,3 +257,35 @@ fn concurrent_changes_of_content_and_metadata_are_both_kept() {
         assert_eq!(env.haul(["get", &id, "-o", "-"]).ok().out, format!("content {round}").as_bytes());
     }
 }
+
+#[test]
+fn a_store_without_write_access_is_read() {
+    let env = Sandbox::with_files(&["a.txt"]);
+    let store = env.store();
+    let log = store.join("index.sqlite-wal");
+    // The connection keeps the log of the last change.
+    let index = env.index();
+    index.execute("UPDATE files SET purpose = 'logged'", []).unwrap();
+    for has_log in [true, false] {
+        if has_log {
+            fs::copy(&log, env.work().join("log")).unwrap();
+            drop(env.index());
+            fs::remove_file(store.join("index.sqlite-shm")).unwrap();
+        } else {
+            fs::remove_file(&log).unwrap();
+        }
+        env.open_to_all();
+        env.run(env.program("chmod").args(["-R", "a-w"]).arg(&store)).ok();
+        let unprivileged = |arguments: &[&str]| env.run(&mut env.unprivileged(arguments));
+        let listed = unprivileged(&["ls", "--fields", "name,purpose"]);
+        let purpose = if has_log { "logged" } else { "" };
+        assert_eq!(listed.ok().lines(), [format!("a.txt\t{purpose}")]);
+        assert_eq!(unprivileged(&["get", "a.txt", "-o", "-"]).ok().out, b"a.txt");
+        let refused = unprivileged(&["rm", "a.txt", "--yes"]).fails(1);
+        assert!(refused.stderr().contains("/store: the store cannot be changed"), "{refused}");
+        assert!(refused.stderr().contains("Permission denied"), "{refused}");
+        env.run(env.program("chmod").args(["-R", "u+w"]).arg(&store)).ok();
+    }
+    drop(index);
+    env.haul(["rm", "a.txt", "--yes"]).ok();
+}
