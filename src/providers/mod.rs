@@ -10,6 +10,7 @@ mod listing;
 mod llamacloud;
 mod local;
 mod metorial;
+mod multipart;
 mod openai;
 #[cfg(test)]
 mod properties;
@@ -34,6 +35,7 @@ pub use capabilities::{
 
 pub use crate::filter::Precision;
 pub use listing::{Listing, files_named, files_named_since, newest_named, passes};
+pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};
 
@@ -297,6 +299,11 @@ pub trait Provider: Send + Sync {
         _progress: &[Arc<dyn Progress>],
     ) -> Result<Vec<File>> {
         Err(capabilities::not_together(self.spec()))
+    }
+
+    /// The operations of an upload in parts; None if the platform has none.
+    fn multipart(&self) -> Option<&dyn Multipart> {
+        None
     }
 
     /// The location where an upload with this name replaces the existing file, if the settings request it.

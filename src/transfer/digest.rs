@@ -56,6 +56,11 @@ impl UploadHash {
         Self(Mutex::new(State { hasher, position: 0, in_order: true }))
     }
 
+    /// A new hash of the same kind.
+    pub(super) fn hasher(&self) -> Hasher {
+        self.state().hasher.fresh()
+    }
+
     /// Adds the bytes at `offset`.
     pub(super) fn update(&self, offset: u64, bytes: &[u8]) {
         let mut state = self.state();

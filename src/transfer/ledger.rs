@@ -1,14 +1,17 @@
 //! The ledger: the uploads of this machine and the hashes of local files, in `state/ledger.db`.
 //!
-//! It has three uses:
+//! It has four uses:
 //!
 //! - Until a command has sent all its files, running the same command again continues: finished files are not sent again,
 //!   and a file that was being sent is looked for first.
 //! - An upload row says which content a file on the platform has, where the platform states no checksum.
 //! - A local file that has not changed is not read again to compute its hash.
+//! - An upload in parts continues at the first missing part.
 //!
-//! A row never contains content, tokens, links or metadata. An SQLite error turns the ledger off for the rest of the command,
+//! A row never contains content, tokens, links or metadata. The secret of an upload in parts is erased when it ends. An SQLite error turns the ledger off for the rest of the command,
 //! with one warning; a command works without it.
+
+mod sessions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +20,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+pub(super) use sessions::OpenSession;
 
 use crate::files;
 use crate::model::{Checksums, File, FileId, NewFile, Source, Warn};
@@ -31,7 +36,7 @@ const SETTLED: SignedDuration = SignedDuration::from_secs(2);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The version of the tables, in `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Times are microseconds since 1970. `target` and `command` are hashes.
 const TABLES: &str = "
@@ -67,7 +72,6 @@ CREATE TABLE hashes (
     digest TEXT NOT NULL,
     PRIMARY KEY (path, kind)
 );
-PRAGMA user_version = 1;
 ";
 
 /// The ledger, as one command uses it. The default records nothing.
@@ -517,14 +521,20 @@ fn open_tables(path: &Path) -> rusqlite::Result<Connection> {
     }
     // In this mode a commit does not wait for the disk; a power failure loses the last rows.
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    db.execute_batch("PRAGMA synchronous = NORMAL")?;
-    if version == 0 {
+    // Deleted rows are overwritten, so that an erased secret is gone.
+    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON")?;
+    if version < VERSION {
         let transaction =
             rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
         // Another process may have created the tables in between.
-        if transaction.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? == 0 {
+        let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < 1 {
             transaction.execute_batch(TABLES)?;
         }
+        if version < 2 {
+            transaction.execute_batch(sessions::TABLES)?;
+        }
+        transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
     db.execute("DELETE FROM uploads WHERE number <= (SELECT max(number) FROM uploads) - ?", [MAX_ROWS])?;

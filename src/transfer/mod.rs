@@ -6,6 +6,7 @@ mod identity;
 mod ledger;
 mod lost;
 pub mod mark;
+mod multipart;
 mod names;
 mod part;
 mod plan;

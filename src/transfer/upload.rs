@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::digest::{UploadHash, compare};
 use super::identity::{Compare, Evidence, Identity, conflict};
-use super::ledger::{Begun, Earlier, Ledger};
+use super::ledger::{Begun, Earlier, Ledger, OpenSession};
 use super::lost::{LostUploads, NameLocks};
 use super::mark;
 use super::wait::{Polling, wait_until_processed};
@@ -134,7 +134,7 @@ pub enum Preview {
 pub struct Uploads {
     pub(super) provider: Arc<dyn Provider>,
     options: UploadOptions,
-    identity: Identity,
+    pub(super) identity: Identity,
     pub(super) clock: Clock,
     interrupt: Interrupt,
     lost: LostUploads,
@@ -158,6 +158,10 @@ pub(super) struct Job {
     pub(super) result: Option<(File, Action)>,
     /// The hash of the sent content.
     sent: Option<Checksums>,
+    /// The upload in parts that is running.
+    pub(super) session: Option<OpenSession>,
+    /// The checksums of a file that was sent in parts.
+    pub(super) in_parts: Option<Checksums>,
     evidence: Option<Evidence>,
     different: Option<FileId>,
     /// The files of the same name that are considered.
@@ -252,13 +256,14 @@ impl Uploads {
 
     /// Removes a failed upload from the ledger, unless the platform may have the file: the next run looks for that one.
     pub(super) fn abandon(&self, job: &Job, error: &Error) {
-        if job.result.is_none() && !error.may_be_done() {
+        if job.result.is_none() && !job.may_be_stored(error) {
             self.identity.ledger.forget(job.number);
         }
     }
 
     /// Deletes the replaced file, records the new one and waits for the platform to process it.
-    pub(super) async fn conclude(&self, job: Job) -> Result<Uploaded> {
+    pub(super) async fn conclude(&self, mut job: Job) -> Result<Uploaded> {
+        self.forget_session(&mut job);
         let Some((file, action)) = job.result.clone() else {
             return Err(Error::failed(format!("{}: not uploaded", job.new.name)));
         };
@@ -292,6 +297,8 @@ impl Uploads {
             number: None,
             result: None,
             sent: None,
+            session: None,
+            in_parts: None,
             evidence: None,
             different: None,
             known: Vec::new(),
@@ -310,7 +317,7 @@ impl Uploads {
                 Err(error) => return Err(error),
             },
             // Replacing the content of a file twice is harmless, so the earlier attempt does not matter.
-            Earlier::Begun(begun) if self.options.to.is_none() => {
+            Earlier::Begun(begun) if self.options.to.is_none() && !self.has_parts_only(new) => {
                 if self.resume(&mut job, begun).await? {
                     return Ok(job);
                 }
@@ -456,7 +463,7 @@ impl Uploads {
         self.begin(job, since).await?;
         let mut attempts = self.attempts();
         while let Err(error) = self.send_once(job).await {
-            if !error.may_be_done() {
+            if !job.may_be_stored(&error) {
                 return Err(error);
             }
             attempts = attempts.saturating_sub(1);
@@ -499,6 +506,10 @@ impl Uploads {
                 }
                 replaced => return self.accept(job, replaced?, Action::Replaced),
             }
+        }
+        if let Some(platform) = self.in_parts(&job.new) {
+            let file = self.send_in_parts(platform, job).await?;
+            return self.accept(job, file, Action::Uploaded);
         }
         if self.options.to.is_some() || !self.options.if_exists.compares() {
             let file = self.provider.upload(&job.new, job.progress()).await?;
@@ -587,6 +598,16 @@ impl Job {
         Arc::clone(&self.metered) as Arc<dyn Progress>
     }
 
+    /// The hash that the ledger records or that is compared with the platform's.
+    pub(super) fn hasher(&self) -> Option<Hasher> {
+        self.metered.hash.as_ref().map(UploadHash::hasher)
+    }
+
+    /// Whether the platform may have stored the file in spite of this error. Parts are no file until they are combined.
+    fn may_be_stored(&self, error: &Error) -> bool {
+        error.may_be_done() && self.session.as_ref().is_none_or(|open| open.completing)
+    }
+
     /// Takes the resulting file if its size and checksum are those of the content that was sent.
     fn accept(&mut self, file: File, action: Action) -> Result<()> {
         let new = &self.new;
@@ -600,7 +621,8 @@ impl Job {
             let message = format!("{}: sent {} bytes, but the platform has {size}", new.name, new.size);
             return Err(hint(Error::new(Kind::Mismatch, message)));
         }
-        let sent = self.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));
+        let streamed = || self.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));
+        let sent = self.in_parts.take().or_else(streamed);
         if let Some(computed) = sent.as_ref().filter(|_| self.verify) {
             compare(&new.name, computed, &file.checksums).map_err(hint)?;
         }

@@ -1,0 +1,277 @@
+//! Uploads in parts.
+//!
+//! Parts are sent concurrently. The ledger records the session and each confirmed part, so that the same upload continues
+//! after an interruption, also in another process. Sessions of a changed file and sessions that are expired or a day old
+//! are aborted by the next upload in parts to the same target.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::ledger::{OpenSession, Stamp};
+use super::upload::{Action, Job, Uploads};
+use crate::error::{Error, Kind, Result};
+use crate::hash::Hasher;
+use crate::model::{Checksums, File, NewFile, Source};
+use crate::progress::Progress;
+use crate::providers::{Multipart, PartRange, Received};
+
+impl Uploads {
+    /// Sends a file in parts.
+    ///
+    /// A failure keeps the session if the same upload can continue it, and aborts it otherwise. A session of an earlier run
+    /// that the platform no longer accepts is replaced by a new one.
+    pub(super) async fn send_in_parts(&self, platform: &dyn Multipart, job: &mut Job) -> Result<File> {
+        let stamp = stamp_of(&job.new.source);
+        let mut resumed = true;
+        if job.session.is_none() {
+            job.session = self.earlier_session(platform, job).await;
+        }
+        loop {
+            if job.session.is_none() {
+                job.session = Some(self.begin_session(platform, job).await?);
+                resumed = false;
+            }
+            let error = match self.run_session(platform, job, stamp, resumed).await {
+                Ok(file) => {
+                    self.end_session(job);
+                    return Ok(file);
+                }
+                Err(error) => error,
+            };
+            if can_continue(&error) && job.session.as_ref().is_some_and(|open| open.number.is_some()) {
+                return Err(error);
+            }
+            let completing = job.session.as_ref().is_some_and(|open| open.completing);
+            if completing && error.may_be_done() {
+                // The caller looks for the file, then calls this function again.
+                return Err(error);
+            }
+            if let Some(open) = &job.session {
+                // The session may be gone already.
+                let _ = platform.abort(&open.session).await;
+            }
+            self.end_session(job);
+            if !resumed || can_continue(&error) || error.kind() == Kind::Failed {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The session of an earlier run that this upload continues. Aborts the stale ones.
+    async fn earlier_session(&self, platform: &dyn Multipart, job: &mut Job) -> Option<OpenSession> {
+        let found = self.identity.ledger.sessions(&job.new, self.clock.now());
+        for open in found.stale {
+            match platform.abort(&open.session).await {
+                Err(error) if can_continue(&error) => {}
+                _ => self.identity.ledger.end_session(open.number),
+            }
+        }
+        let open = found.current?;
+        self.identity.ledger.continue_session(open.number);
+        job.new.mark.clone_from(&open.mark);
+        Some(open)
+    }
+
+    async fn begin_session(&self, platform: &dyn Multipart, job: &Job) -> Result<OpenSession> {
+        let session = platform.begin(&job.new).await?;
+        let number = self.identity.ledger.begin_session(&job.new, &session, self.clock.now());
+        let mark = job.new.mark.clone();
+        Ok(OpenSession { number, session, tags: BTreeMap::new(), completing: false, mark })
+    }
+
+    /// Erases the session of a file that is stored, although its completion was not confirmed.
+    pub(super) fn forget_session(&self, job: &mut Job) {
+        self.end_session(job);
+        let is_found = job.result.as_ref().is_some_and(|(_, action)| *action == Action::Resumed);
+        if is_found && self.in_parts(&job.new).is_some() {
+            let found = self.identity.ledger.sessions(&job.new, self.clock.now());
+            if let Some(open) = found.current.filter(|open| open.completing) {
+                self.identity.ledger.end_session(open.number);
+            }
+        }
+    }
+
+    /// The operations for sending a file in parts, if the platform receives it so.
+    pub(super) fn in_parts(&self, new: &NewFile) -> Option<&dyn Multipart> {
+        self.provider.multipart().filter(|platform| platform.applies(new))
+    }
+
+    /// Whether an earlier run sent only parts of this file, which it did not combine.
+    pub(super) fn has_parts_only(&self, new: &NewFile) -> bool {
+        let sessions = || self.identity.ledger.sessions(new, self.clock.now());
+        self.in_parts(new).is_some() && sessions().current.is_some_and(|open| !open.completing)
+    }
+
+    fn end_session(&self, job: &mut Job) {
+        if let Some(open) = job.session.take() {
+            self.identity.ledger.end_session(open.number);
+        }
+    }
+
+    /// Sends the missing parts of the session and combines them.
+    async fn run_session(
+        &self,
+        platform: &dyn Multipart,
+        job: &mut Job,
+        stamp: Option<Stamp>,
+        resumed: bool,
+    ) -> Result<File> {
+        let item = job.progress();
+        let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
+        if !open.completing {
+            let mut attempts = self.attempts();
+            let mut pause = self.provider.client().map_or(Duration::ZERO, crate::http::Client::base_pause);
+            let mut ask = resumed;
+            let mut reached = 0;
+            loop {
+                let start = if ask { received(platform, open).await? } else { 0 };
+                if start > reached {
+                    (reached, attempts) = (start, self.attempts());
+                }
+                let missing = missing(job.new.size, open, start);
+                let sent = self.send_parts(platform, &job.new, open, missing, &item).await;
+                let Err(error) = sent else { break };
+                // Parts that are sent by offset cannot be repeated blindly: the platform says where to continue.
+                attempts = attempts.saturating_sub(1);
+                if !(error.is_unanswered() && attempts > 0 && start_is_known(platform, open).await) {
+                    return Err(error);
+                }
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2);
+                ask = true;
+            }
+        }
+        if stamp != stamp_of(&job.new.source) {
+            return Err(Error::failed(format!("{}: changed during the upload", job.new.name)));
+        }
+        let checksums = self.checksums_of_parts(platform, job).await?;
+        let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
+        self.identity.ledger.complete_session(open.number);
+        open.completing = true;
+        let tags: Vec<String> = open.tags.values().cloned().collect();
+        let file = platform.complete(&open.session, &job.new, &tags, &checksums).await?;
+        job.in_parts = Some(checksums);
+        Ok(file)
+    }
+
+    /// The checksum that the platform requires or that the upload is verified and recorded with. Parts arrive out of order,
+    /// so the file is read once more.
+    async fn checksums_of_parts(&self, platform: &dyn Multipart, job: &Job) -> Result<Checksums> {
+        let required = platform.checksum().and_then(|kind| Hasher::cheapest(&[kind]));
+        match required.or_else(|| job.hasher()) {
+            Some(hasher) => self.identity.digest(&job.new, hasher).await,
+            None => Ok(Checksums::default()),
+        }
+    }
+
+    /// Sends parts concurrently. Stops at the first failure.
+    async fn send_parts(
+        &self,
+        platform: &dyn Multipart,
+        new: &NewFile,
+        open: &mut OpenSession,
+        mut missing: VecDeque<PartRange>,
+        item: &Arc<dyn Progress>,
+    ) -> Result<()> {
+        let left: u64 = missing.iter().map(|part| part.len).sum();
+        let total = Arc::new(AtomicU64::new(new.size.saturating_sub(left)));
+        let mut running = FuturesUnordered::new();
+        let OpenSession { session, tags, number, .. } = open;
+        let session = &*session;
+        loop {
+            while running.len() < platform.parallel().max(1)
+                && let Some(part) = missing.pop_front()
+            {
+                let progress: Arc<dyn Progress> = Arc::new(PartProgress {
+                    item: Arc::clone(item),
+                    total: Arc::clone(&total),
+                    from: part.from,
+                    counted: AtomicU64::new(0),
+                });
+                running.push(async move {
+                    let tag = platform.put_part(session, new, part, Arc::clone(&progress)).await?;
+                    progress.at(part.from + part.len);
+                    Ok::<_, Error>((part.index, tag))
+                });
+            }
+            let Some(sent) = running.next().await else { return Ok(()) };
+            let (index, tag) = sent?;
+            self.identity.ledger.note_part(*number, index, &tag);
+            tags.insert(index, tag);
+        }
+    }
+}
+
+/// Whether the same upload may continue the session after this error.
+fn can_continue(error: &Error) -> bool {
+    error.is_unanswered()
+        || matches!(error.kind(), Kind::Auth | Kind::RateLimited | Kind::Unreachable | Kind::Interrupted(_))
+}
+
+/// Asks the platform for what it has received, and updates the tags. Returns the number of bytes from the start, for a
+/// platform that receives parts by offset.
+async fn received(platform: &dyn Multipart, open: &mut OpenSession) -> Result<u64> {
+    match platform.received(&open.session).await? {
+        Some(Received::Bytes(bytes)) => Ok(bytes),
+        Some(Received::Parts(tags)) => {
+            open.tags = tags;
+            Ok(0)
+        }
+        None => Ok(0),
+    }
+}
+
+/// Whether the platform reports the position at which to continue.
+async fn start_is_known(platform: &dyn Multipart, open: &OpenSession) -> bool {
+    matches!(platform.received(&open.session).await, Ok(Some(Received::Bytes(_))))
+}
+
+/// The parts of a file that the platform does not have: those without a tag, from byte `start`.
+fn missing(size: u64, open: &OpenSession, start: u64) -> VecDeque<PartRange> {
+    let step = open.session.part_size.max(1);
+    let mut parts = VecDeque::new();
+    let (mut from, mut index) = (start, u32::try_from(start / step).unwrap_or(u32::MAX));
+    while from < size {
+        // Parts begin at multiples of the part size, except the first after `start`.
+        let end = size.min((from / step).saturating_add(1).saturating_mul(step));
+        if start > 0 || !open.tags.contains_key(&index) {
+            parts.push_back(PartRange { index, from, len: end - from });
+        }
+        (from, index) = (end, index.saturating_add(1));
+    }
+    parts
+}
+
+/// The state of a local file, to detect a change between two parts.
+fn stamp_of(source: &Source) -> Option<Stamp> {
+    match source {
+        Source::Path(path) => Stamp::of(path),
+        Source::Spooled(_) | Source::Bytes(_) => None,
+    }
+}
+
+/// Adds the progress of a part to that of its file.
+struct PartProgress {
+    item: Arc<dyn Progress>,
+    total: Arc<AtomicU64>,
+    from: u64,
+    counted: AtomicU64,
+}
+
+impl Progress for PartProgress {
+    fn at(&self, position: u64) {
+        let sent = position.saturating_sub(self.from);
+        let before = self.counted.swap(sent, Ordering::Relaxed);
+        // Wraps when an attempt starts over; the sum is right again after the addition.
+        let change = sent.wrapping_sub(before);
+        self.item.at(self.total.fetch_add(change, Ordering::Relaxed).wrapping_add(change));
+    }
+}
+
+#[cfg(test)]
+mod tests;
