@@ -216,12 +216,14 @@ impl File {
 }
 
 impl File {
-    /// The names of all fields and an additional one, for commands that add a field to the row of a file.
-    pub const fn fields_and(more: &'static str) -> [&'static str; Self::FIELDS.len() + 1] {
-        let mut fields = [more; Self::FIELDS.len() + 1];
+    /// The names of all fields and additional ones, for commands that add fields to the row of a file.
+    pub const fn fields_and<const N: usize>(more: &[&'static str]) -> [&'static str; N] {
+        assert!(N == Self::FIELDS.len() + more.len());
+        let mut fields = [""; N];
         let mut at = 0;
-        while at < Self::FIELDS.len() {
-            fields[at] = Self::FIELDS[at];
+        while at < N {
+            let own = at < Self::FIELDS.len();
+            fields[at] = if own { Self::FIELDS[at] } else { more[at - Self::FIELDS.len()] };
             at += 1;
         }
         fields

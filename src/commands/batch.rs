@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
-use super::report::{Entry, Outcome, Report, Reported, unfinished_of};
+use super::report::{Entry, Outcome, Report, Reported, Unfinished, unfinished_of};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::transfer::{Jobs, Pool};
@@ -37,6 +37,12 @@ pub struct BatchArgs {
 impl BatchArgs {
     /// The items selected by `--retry-from`; `None` without the option.
     pub fn retried(&self) -> Result<Option<Vec<Entry>>> {
+        let entries = |items: Vec<Unfinished>| items.into_iter().map(|item| item.entry).collect();
+        Ok(self.unfinished()?.map(entries))
+    }
+
+    /// The same with what is left of each.
+    pub(super) fn unfinished(&self) -> Result<Option<Vec<Unfinished>>> {
         self.retry_from.as_deref().map(unfinished_of).transpose()
     }
 }
@@ -45,8 +51,8 @@ impl BatchArgs {
 const LISTING: Duration = Duration::from_millis(500);
 
 /// The wording of a command's summary.
-#[derive(Clone, Copy, Debug)]
-pub struct Labels {
+#[derive(Clone, Copy)]
+pub struct Labels<'a> {
     /// The operation as a participle, such as `uploaded`.
     pub done: &'static str,
     /// The participle for items with nothing to do.
@@ -57,19 +63,27 @@ pub struct Labels {
     pub dry_run: Option<&'static str>,
     /// The hint after a signal, if at least one item was done.
     pub resume_hint: &'static str,
+    /// A note before the summary.
+    pub note: Option<&'a dyn Fn() -> Option<String>>,
 }
 
-impl Labels {
+impl Labels<'_> {
     /// The wording of a command that continues when it is run again unchanged.
     pub const fn of(done: &'static str) -> Self {
         let resume_hint = "run the same command again to continue";
-        Self { done, skipped: "skipped", summarizes: true, dry_run: None, resume_hint }
+        Self { done, skipped: "skipped", summarizes: true, dry_run: None, resume_hint, note: None }
     }
 
     /// The wording of a dry run, if there is a statement for one.
     #[must_use]
     pub const fn in_dry_run(self, statement: Option<&'static str>) -> Self {
         Self { dry_run: statement, ..self }
+    }
+
+    fn say_note(&self, ctx: &Context) {
+        if let Some(text) = self.note.and_then(|note| note()) {
+            ctx.ui.note(&text);
+        }
     }
 
     /// The wording of a command that only reads.
@@ -84,7 +98,7 @@ impl Labels {
 pub async fn run<T, R, F>(
     ctx: &Context,
     args: &BatchArgs,
-    words: Labels,
+    words: Labels<'_>,
     items: impl Stream<Item = Result<T>>,
     mut work: impl FnMut(T) -> F,
     mut rows: Rows,
@@ -131,10 +145,8 @@ where
                         for (entry, ended) in entries.iter().zip(&outcomes) {
                             report.ended(entry, ended)?;
                         }
-                        for ended in &outcomes {
-                            tally.count(ended);
-                        }
-                        return Ok(());
+                        let counted = outcomes.into_iter().map(|ended| tally.count(ctx, ended));
+                        return Ok(counted.filter(|good| !good).count() == 0);
                     }
                     // Only the output failed.
                     Err(error) => {
@@ -160,7 +172,7 @@ where
                 Kind::Interrupted(_) => {}
                 _ => tally.fail(ctx, error),
             }
-            Ok(())
+            Ok(false)
         })
         .await;
     // The pool does not know whether the item at which it stopped was the last one.
@@ -250,11 +262,17 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, ended: &Outcome) {
+    /// Counts an item and shows its error. Returns whether it has none.
+    fn count(&mut self, ctx: &Context, ended: Outcome) -> bool {
         match ended {
             Outcome::Done(_) => self.done += 1,
             Outcome::Skipped(_) => self.skipped += 1,
+            Outcome::Kept { error, .. } => {
+                self.fail(ctx, error);
+                return false;
+            }
         }
+        true
     }
 
     /// Records a failure and shows it. The first one is held back until there is a second: [`conclude`](Self::conclude)
@@ -289,8 +307,9 @@ impl Tally {
     }
 
     /// Adds the counts to the error of a signal.
-    fn stop(mut self, ctx: &Context, words: Labels, error: Error) -> Error {
+    fn stop(mut self, ctx: &Context, words: Labels<'_>, error: Error) -> Error {
         self.show_single(ctx);
+        words.say_note(ctx);
         if !error.is_interrupted() {
             return error;
         }
@@ -300,9 +319,12 @@ impl Tally {
     }
 
     /// Prints the summary, unless the command was about a single item, and returns the error of the command.
-    fn conclude(mut self, ctx: &Context, words: Labels, whole: bool) -> Result<()> {
+    fn conclude(mut self, ctx: &Context, words: Labels<'_>, whole: bool) -> Result<()> {
         let total = self.done + self.skipped + self.failed.len() as u64;
         let is_single = total <= 1 && whole;
+        if self.failed.is_empty() || is_single {
+            words.say_note(ctx);
+        }
         let Some(kind) = Error::kind_of_all(self.failed.iter().map(Error::kind)) else {
             let counts = self.counts(words, whole);
             match words.dry_run {
@@ -326,12 +348,13 @@ impl Tally {
                 ctx.ui.note(&format!("  and {} more", self.failed.len() - 20));
             }
         }
+        words.say_note(ctx);
         ctx.ui.note(&self.counts(words, whole));
         Err(Error::new(kind, format!("{} failed", self.failed.len())).reported())
     }
 
     /// The counts that are not zero, such as `12 uploaded, 3 unchanged, 1 failed`.
-    fn counts(&self, words: Labels, whole: bool) -> String {
+    fn counts(&self, words: Labels<'_>, whole: bool) -> String {
         let in_conflict = self.failed.iter().filter(|error| error.kind() == Kind::Conflict).count() as u64;
         let failed = self.failed.len() as u64 - in_conflict;
         let not_started = self.not_started.unwrap_or_default();

@@ -58,7 +58,7 @@ pub struct GetArgs {
     batch: BatchArgs,
 }
 
-const SAVED_FIELDS: [&str; 18] = File::fields_and("saved_to");
+const SAVED_FIELDS: [&str; 18] = File::fields_and(&["saved_to"]);
 
 pub(super) const SAVED_COLUMNS: Columns =
     Columns { all: &SAVED_FIELDS, shown: &["id", "name", "size", "saved_to"], piped: None };

@@ -12,7 +12,8 @@ use super::batch::{self, BatchArgs, Labels};
 use super::report::Outcome;
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::{File, NewFile};
+use crate::human;
+use crate::model::{File, FileId, NewFile};
 use crate::providers::Provider;
 use crate::transfer::{Evidence, Preview, Uploads};
 use crate::ui::{Columns, Rows};
@@ -40,7 +41,7 @@ pub(super) async fn preview(
                 Preview::Reuse(file, evidence) => {
                     ctx.ui.note(&format!("{}: would reuse {}", new.name, file.id));
                     ended.push(Outcome::Skipped(Some(file.id.clone())));
-                    rows.push(&Row { file: *file, evidence })?;
+                    rows.push(&Row { file: *file, evidence, kept: None })?;
                     continue;
                 }
                 Preview::Replace(old) => {
@@ -53,11 +54,19 @@ pub(super) async fn preview(
         }
         Ok(ended)
     };
-    let words = Labels { skipped: "unchanged", ..Labels::of("would be uploaded") };
+    let compared = || compared(uploads);
+    let words = Labels { skipped: "unchanged", note: Some(&compared), ..Labels::of("would be uploaded") };
     batch::run(ctx, args, words.in_dry_run(Some("nothing uploaded")), files, work, rows, show).await
 }
 
-const UPLOADED_FIELDS: [&str; 18] = File::fields_and("evidence");
+/// The note about comparisons that downloaded files.
+pub(super) fn compared(uploads: &Uploads) -> Option<String> {
+    let (files, bytes) = uploads.downloaded();
+    let number = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    (files > 0).then(|| format!("compared {number} by downloading {}", human::size(bytes)))
+}
+
+const UPLOADED_FIELDS: [&str; 19] = File::fields_and(&["evidence", "kept"]);
 
 pub(super) const UPLOADED_COLUMNS: Columns = Columns { all: &UPLOADED_FIELDS, ..super::ls::FILE_COLUMNS };
 
@@ -69,6 +78,8 @@ pub(super) struct Row {
     pub(super) file: File,
     /// The evidence from the comparison with an existing file; null without a comparison.
     pub(super) evidence: Option<Evidence>,
+    /// The id of the replaced file if it could not be deleted; else null.
+    pub(super) kept: Option<FileId>,
 }
 
 /// A file that would be uploaded; its id is null.
@@ -89,7 +100,7 @@ impl Planned {
             metadata: new.metadata.clone(),
             ..File::default()
         };
-        Self(Row { file, evidence: None })
+        Self(Row { file, evidence: None, kept: None })
     }
 }
 

@@ -12,14 +12,24 @@ use serde_json::Value;
 use crate::error::{Error, ErrorObject, Kind, Result};
 use crate::files::{self, Place};
 use crate::model::FileId;
+use crate::transfer::Leftover;
 
-/// The outcome of an item that did not fail, with the id of its file, if it has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The outcome of an item, with the id of its file, if it has one.
+#[derive(Clone, Debug)]
 pub enum Outcome {
     /// The operation was carried out.
     Done(Option<FileId>),
     /// There was nothing to do.
     Skipped(Option<FileId>),
+    /// The file was uploaded, but the file that it replaces could not be deleted.
+    Kept {
+        /// The new file.
+        id: FileId,
+        /// The replaced file.
+        old: FileId,
+        /// The error of the deletion.
+        error: Error,
+    },
 }
 
 /// Identifies an item, so that `--retry-from` can select it.
@@ -50,6 +60,9 @@ pub(super) struct Line {
     outcome: OutcomeWord,
     /// The id of the file; null if it has none, as after a failed upload.
     id: Option<FileId>,
+    /// The id of the replaced file if it could not be deleted; `--retry-from` tries only that again.
+    #[serde(default)]
+    kept: Option<FileId>,
     /// The error; null unless the item failed or is in conflict.
     #[schemars(with = "Option<ErrorObject<'static>>")]
     error: Option<Value>,
@@ -96,13 +109,18 @@ impl Report {
         self.file.is_some()
     }
 
-    /// Writes the line of an item that was done or skipped.
+    /// Writes the line of an item that ended.
     pub fn ended(&self, entry: &Entry, ended: &Outcome) -> Result<()> {
-        let (outcome, id) = match ended {
-            Outcome::Done(id) => (OutcomeWord::Done, id),
-            Outcome::Skipped(id) => (OutcomeWord::Skipped, id),
-        };
-        self.write(&Line { entry: entry.clone(), outcome, id: id.clone(), error: None })
+        let line = |outcome, id| Line { entry: entry.clone(), outcome, id, kept: None, error: None };
+        self.write(&match ended {
+            Outcome::Done(id) => line(OutcomeWord::Done, id.clone()),
+            Outcome::Skipped(id) => line(OutcomeWord::Skipped, id.clone()),
+            Outcome::Kept { id, old, error } => Line {
+                kept: Some(old.clone()),
+                error: serde_json::to_value(error.object()).ok(),
+                ..line(OutcomeWord::Failed, Some(id.clone()))
+            },
+        })
     }
 
     /// Writes the line of an item that failed or is in conflict.
@@ -110,12 +128,13 @@ impl Report {
         let outcome =
             if error.kind() == Kind::Conflict { OutcomeWord::Conflict } else { OutcomeWord::Failed };
         let error = serde_json::to_value(error.object()).ok();
-        self.write(&Line { entry: entry.clone(), outcome, id: None, error })
+        self.write(&Line { entry: entry.clone(), outcome, id: None, kept: None, error })
     }
 
     /// Writes the line of an item that was not started. An entry without a reference stands for any number of items.
     pub fn not_started(&self, entry: &Entry) -> Result<()> {
-        self.write(&Line { entry: entry.clone(), outcome: OutcomeWord::NotStarted, id: None, error: None })
+        let outcome = OutcomeWord::NotStarted;
+        self.write(&Line { entry: entry.clone(), outcome, id: None, kept: None, error: None })
     }
 
     fn write(&self, line: &Line) -> Result<()> {
@@ -128,8 +147,17 @@ impl Report {
     }
 }
 
+/// An item of a report that is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The item.
+    pub entry: Entry,
+    /// The files of which only the deletion of the replaced one is left.
+    pub leftover: Option<Leftover>,
+}
+
 /// Reads the items of a report that are not done.
-pub fn unfinished_of(path: &Path) -> Result<Vec<Entry>> {
+pub fn unfinished_of(path: &Path) -> Result<Vec<Unfinished>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     let mut unfinished = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -144,7 +172,8 @@ pub fn unfinished_of(path: &Path) -> Result<Vec<Entry>> {
         if line.entry.reference.is_none() {
             return Err(Error::usage(format!("{}: {problem}", at())).hint("run the command itself again"));
         }
-        unfinished.push(line.entry);
+        let leftover = line.id.zip(line.kept).map(|(id, old)| Leftover { id, old });
+        unfinished.push(Unfinished { entry: line.entry, leftover });
     }
     Ok(unfinished)
 }
@@ -164,7 +193,15 @@ mod tests {
         report.ended(&entry("c"), &Outcome::Skipped(None)).unwrap();
         report.failed(&entry("d"), &Error::new(Kind::Conflict, "unknown")).unwrap();
         report.not_started(&entry("e")).unwrap();
-        assert_eq!(unfinished_of(&path).unwrap(), [entry("b"), entry("d"), entry("e")]);
+        let refused = Error::new(Kind::Auth, "refused");
+        let kept = Outcome::Kept { id: "new".into(), old: "old".into(), error: refused };
+        report.ended(&entry("f"), &kept).unwrap();
+        let again = |reference, leftover| Unfinished { entry: entry(reference), leftover };
+        let leftover = Leftover { id: "new".into(), old: "old".into() };
+        assert_eq!(
+            unfinished_of(&path).unwrap(),
+            [again("b", None), again("d", None), again("e", None), again("f", Some(leftover))]
+        );
         let lines = std::fs::read_to_string(&path).unwrap();
         let second: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
         assert_eq!((&second["ref"], &second["outcome"]), (&"b".into(), &"failed".into()));
@@ -183,7 +220,7 @@ mod tests {
         report.not_started(&Entry { reference: None, name: None }).unwrap();
         assert_eq!(
             std::fs::read_to_string(&path).unwrap(),
-            "{\"ref\":null,\"name\":null,\"outcome\":\"not_started\",\"id\":null,\"error\":null}\n"
+            "{\"ref\":null,\"name\":null,\"outcome\":\"not_started\",\"id\":null,\"kept\":null,\"error\":null}\n"
         );
         let error = unfinished_of(&path).unwrap_err();
         assert!(error.message().ends_with("does not name every item that was not started"), "{error}");

@@ -33,7 +33,7 @@ pub struct RmArgs {
     batch: BatchArgs,
 }
 
-const DELETED_FIELDS: [&str; 18] = File::fields_and("deleted");
+const DELETED_FIELDS: [&str; 18] = File::fields_and(&["deleted"]);
 
 pub(super) const DELETED_COLUMNS: Columns =
     Columns { all: &DELETED_FIELDS, shown: &["id", "name", "size", "deleted"], piped: None };

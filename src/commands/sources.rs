@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use clap::Args;
 
-use super::report::Entry;
+use super::report::{Entry, Unfinished};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::model::hash_of;
 use crate::providers::{NameSlash, Provider};
-use crate::transfer::{self, Claim, IfExists, LeftOut, Planned, Selection, Targets};
+use crate::transfer::{self, Claim, IfExists, LeftOut, Leftover, Planned, Selection, Targets};
 
 /// The choice of files in folders.
 #[derive(Args, Clone, Debug, Default)]
@@ -62,8 +62,8 @@ impl FolderArgs {
 
 /// The sources of one command. Each iteration walks the folders again, so that no list of files is kept in memory.
 pub(super) struct Sources {
-    /// The failed entries of an earlier command's report.
-    pub(super) retried: Vec<Entry>,
+    /// The unfinished items of an earlier command's report.
+    pub(super) retried: Vec<Unfinished>,
     pub(super) arguments: Vec<PathBuf>,
     /// The name of a single file, from `--name`.
     pub(super) name: Option<String>,
@@ -98,9 +98,16 @@ impl Sources {
         self.arguments.len() + self.retried.len() > 1 || self.selection.recursive
     }
 
+    /// The earlier uploads of which only a deletion is left, by path and name.
+    pub(super) fn leftovers(&self) -> HashMap<(PathBuf, String), Leftover> {
+        let key = |entry: &Entry| Some((PathBuf::from(entry.reference.as_ref()?), entry.name.clone()?));
+        let items = self.retried.iter();
+        items.filter_map(|item| Some((key(&item.entry)?, item.leftover.clone()?))).collect()
+    }
+
     /// All files, found lazily.
     fn all(&self, left_out: &LeftOut) -> impl Iterator<Item = Result<Work>> {
-        let retried = self.retried.iter().map(|entry| retried(entry, self.name.as_deref()));
+        let retried = self.retried.iter().map(|item| retried(&item.entry, self.name.as_deref()));
         retried.chain(self.arguments.iter().flat_map(|argument| self.of(argument, left_out.clone())))
     }
 

@@ -109,7 +109,8 @@ impl UploadArgs {
             }
         });
         let works = sources.distinct(provider.as_ref(), self.if_exists, &left_out)?;
-        let (options, old) = self.options(ctx).await?;
+        let (mut options, old) = self.options(ctx).await?;
+        options.leftovers = sources.leftovers();
         require(
             provider.spec(),
             provider.capabilities(),
@@ -147,10 +148,11 @@ impl UploadArgs {
         }
         let (uploads, progress) = (&uploads, &progress);
         let (mut count, mut last) = (0, None);
+        let compared = || planned::compared(uploads);
         let result = batch::run(
             ctx,
             &self.batch,
-            Labels { skipped: "unchanged", ..Labels::of("uploaded") },
+            Labels { skipped: "unchanged", note: Some(&compared), ..Labels::of("uploaded") },
             chunks,
             move |group: Vec<NewFile>| async move {
                 match group.as_slice() {
@@ -163,14 +165,18 @@ impl UploadArgs {
                 let mut ended = Vec::new();
                 for uploaded in uploaded {
                     note_action(ctx, &uploaded);
-                    let Uploaded { file, action, evidence, .. } = uploaded;
+                    let Uploaded { file, action, evidence, kept, .. } = uploaded;
                     count += 1;
-                    last = Some(file.id.clone());
-                    let id = Some(file.id.clone());
-                    rows.push(&planned::Row { file, evidence })?;
-                    ended.push(match action {
-                        Action::Uploaded | Action::Replaced | Action::Repaired => Outcome::Done(id),
-                        Action::Reused | Action::Resumed => Outcome::Skipped(id),
+                    let id = file.id.clone();
+                    last = Some(id.clone());
+                    let (kept, error) = kept.unzip();
+                    rows.push(&planned::Row { file, evidence, kept: kept.clone() })?;
+                    ended.push(match (kept.zip(error), action) {
+                        (Some((old, error)), _) => Outcome::Kept { id, old, error },
+                        (None, Action::Uploaded | Action::Replaced | Action::Repaired) => {
+                            Outcome::Done(Some(id))
+                        }
+                        (None, Action::Reused | Action::Resumed) => Outcome::Skipped(Some(id)),
                     });
                 }
                 Ok(ended)
@@ -180,10 +186,6 @@ impl UploadArgs {
         // All rows are printed by now. If the process is killed before this call, the same command prints the ids again
         // instead of sending the files.
         uploads.end(result.is_ok());
-        if let (files @ 1.., bytes) = uploads.downloaded() {
-            let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
-            ctx.ui.note(&format!("compared {files} by downloading {}", human::size(bytes)));
-        }
         result?;
         if let Some(id) = last {
             ctx.ui.suggest(&next(ctx, provider.as_ref(), count, &id));
@@ -239,6 +241,7 @@ impl UploadArgs {
                 compare: self.compare,
                 compare_limit: profile.compare_limit.map_or(COMPARE_LIMIT, |limit| limit.value),
                 appears_within: profile.appears_within.map(|time| time.value),
+                ..UploadOptions::default()
             },
             to,
         ))
@@ -247,7 +250,7 @@ impl UploadArgs {
     /// The files to upload, from arguments, lists and `--retry-from`.
     async fn sources(&self, ctx: &Context) -> Result<Sources> {
         let selection = self.folders.selection(self.recursive, self.batch.report.as_deref())?;
-        let retried = self.batch.retried()?;
+        let retried = self.batch.unfinished()?;
         if retried.is_some() && !self.paths.is_empty() {
             return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
         }
@@ -271,7 +274,7 @@ impl UploadArgs {
 
 /// Tells on stderr what was done with a file, unless it is a plain upload.
 fn note_action(ctx: &Context, uploaded: &Uploaded) {
-    let Uploaded { file, action, evidence, different, twin } = uploaded;
+    let Uploaded { file, action, evidence, different, twin, .. } = uploaded;
     let (name, id) = (&file.name, &file.id);
     if let Some(twin) = twin {
         ctx.ui.note(&format!(

@@ -47,8 +47,6 @@ pub enum Evidence {
     Ledger,
     /// The downloaded content.
     Download,
-    /// None: nothing is known.
-    Unknown,
 }
 
 impl Evidence {
@@ -60,26 +58,17 @@ impl Evidence {
             Self::Fingerprint => "fingerprint",
             Self::Ledger => "ledger",
             Self::Download => "download",
-            Self::Unknown => "unknown",
         }
     }
 }
 
-/// An answer.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// Whether the content is the same; None if that is unknown.
-    pub(super) same: Option<bool>,
+    /// Whether the content is the same.
+    pub(super) same: bool,
     /// Its basis.
     pub(super) evidence: Evidence,
-}
-
-impl Verdict {
-    const UNKNOWN: Self = Self { same: None, evidence: Evidence::Unknown };
-
-    fn of(same: bool, evidence: Evidence) -> Self {
-        Self { same: Some(same), evidence }
-    }
 }
 
 /// Compares files for one command.
@@ -120,10 +109,10 @@ impl Identity {
         self.links.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether `file` has the content of `new`.
-    pub(super) async fn decide(&self, new: &NewFile, file: &File) -> Result<Verdict> {
+    /// Whether `file` has the content of `new`; None if that is unknown.
+    pub(super) async fn decide(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         if let Some(verdict) = self.decide_by_record(new, file).await? {
-            return Ok(verdict);
+            return Ok(Some(verdict));
         }
         self.decide_by_content(new, file, self.compare).await
     }
@@ -132,10 +121,10 @@ impl Identity {
     async fn decide_by_record(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         // Before the checksum: files of different sizes need not be read.
         if file.size.is_some_and(|size| size != new.size) {
-            return Ok(Some(Verdict::of(false, Evidence::Size)));
+            return Ok(Some(Verdict { same: false, evidence: Evidence::Size }));
         }
         if self.compare == Compare::Size && file.size.is_some() {
-            return Ok(Some(Verdict::of(true, Evidence::Size)));
+            return Ok(Some(Verdict { same: true, evidence: Evidence::Size }));
         }
         if let Some(verdict) = self.decide_by_statement(new, file).await? {
             return Ok(Some(verdict));
@@ -147,32 +136,32 @@ impl Identity {
             return Ok(None);
         }
         if recorded.size != new.size {
-            return Ok(Some(Verdict::of(false, Evidence::Ledger)));
+            return Ok(Some(Verdict { same: false, evidence: Evidence::Ledger }));
         }
         let same = self.has_checksums(new, &recorded.checksums).await?;
-        Ok(same.map(|same| Verdict::of(same, Evidence::Ledger)))
+        Ok(same.map(|same| Verdict { same, evidence: Evidence::Ledger }))
     }
 
     /// The verdict by what the platform states about the content; None if it states nothing.
     pub(super) async fn decide_by_statement(&self, new: &NewFile, file: &File) -> Result<Option<Verdict>> {
         if let Some(same) = self.has_checksums(new, &file.checksums).await? {
-            return Ok(Some(Verdict::of(same, Evidence::Checksum)));
+            return Ok(Some(Verdict { same, evidence: Evidence::Checksum }));
         }
         if let Some(hash) = file.extra.get("external_file_id").and_then(|id| mark::parse(id.as_str()?)) {
             let ours = self.digest(new, Hasher::sha256()).await?;
             let same = ours.sha256.is_some_and(|ours| ours.starts_with(hash));
-            return Ok(Some(Verdict::of(same, Evidence::Fingerprint)));
+            return Ok(Some(Verdict { same, evidence: Evidence::Fingerprint }));
         }
         Ok(None)
     }
 
-    /// The verdict by the downloaded content, where `compare` permits it.
+    /// The verdict by the downloaded content; None where `compare` does not permit it or nothing comparable is returned.
     pub(super) async fn decide_by_content(
         &self,
         new: &NewFile,
         file: &File,
         compare: Compare,
-    ) -> Result<Verdict> {
+    ) -> Result<Option<Verdict>> {
         let can = self.provider.capabilities();
         let needs_link = can.link.is_some_and(|link| link.for_downloads);
         let permitted = match compare {
@@ -181,13 +170,13 @@ impl Identity {
             Compare::Download => true,
         };
         if !permitted || can.download != Download::Any || file.downloadable == Some(false) {
-            return Ok(Verdict::UNKNOWN);
+            return Ok(None);
         }
         // Reserved before the download, so that files compared at the same time stay within the limit together.
         let reserved = self.bytes.fetch_add(new.size, Ordering::Relaxed);
         if reserved.saturating_add(new.size) > self.limit {
             self.bytes.fetch_sub(new.size, Ordering::Relaxed);
-            return Ok(Verdict::UNKNOWN);
+            return Ok(None);
         }
         if needs_link {
             self.links.fetch_add(1, Ordering::Relaxed);
@@ -202,20 +191,20 @@ impl Identity {
             Ok(comparison) => comparison,
             // The platform does not return this content.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Unsupported | Kind::Failed) => {
-                return Ok(Verdict::UNKNOWN);
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
         if matches!(comparison, Comparison::Derived) {
-            return Ok(Verdict::UNKNOWN);
+            return Ok(None);
         }
         self.files.fetch_add(1, Ordering::Relaxed);
         let Comparison::Equal(sums) = comparison else {
-            return Ok(Verdict::of(false, Evidence::Download));
+            return Ok(Some(Verdict { same: false, evidence: Evidence::Download }));
         };
         self.note_hash(new, stamp, "blake3", &sums);
         self.ledger.learn(new, file, &sums, self.clock.now());
-        Ok(Verdict::of(true, Evidence::Download))
+        Ok(Some(Verdict { same: true, evidence: Evidence::Download }))
     }
 
     /// Reads the platform's content until it differs. Also returns the number of bytes read.

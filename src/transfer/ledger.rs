@@ -120,7 +120,12 @@ pub(super) enum Earlier {
     /// It began.
     Begun(Begun),
     /// It finished.
-    Finished(FileId),
+    Finished {
+        /// The file.
+        id: FileId,
+        /// The replaced file, if it could not be deleted.
+        old: Option<FileId>,
+    },
 }
 
 /// The content that an upload gave to a file.
@@ -204,15 +209,22 @@ impl Ledger {
         })
     }
 
-    /// Records that an upload gave this content to a file.
-    pub(super) fn finish(&self, number: Option<i64>, file: &File, size: u64, sums: &Checksums) {
+    /// Records that an upload gave this content to a file, and the replaced file that could not be deleted.
+    pub(super) fn finish(
+        &self,
+        number: Option<i64>,
+        file: &File,
+        size: u64,
+        sums: &Checksums,
+        old: Option<&FileId>,
+    ) {
         let Some(number) = number else { return };
         self.write(|state| {
             state
                 .db
                 .prepare(
                     "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
-                 blake3 = ?, sha256 = ?, md5 = ? WHERE number = ?",
+                 blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
                 )?
                 .execute(params![
                     file.id.0,
@@ -222,6 +234,7 @@ impl Ledger {
                     sums.blake3,
                     sums.sha256,
                     sums.md5,
+                    old.map(|id| &id.0),
                     number,
                 ])
         });
@@ -393,10 +406,12 @@ impl State {
         let rows = rows.query_map(values, |row| {
             let number = row.get(0)?;
             let at = Timestamp::from_microsecond(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH);
-            let old: Option<String> = row.get(3)?;
-            let begun = Begun { number, at, old: old.map(FileId), mark: row.get(4)? };
-            let id: Option<String> = row.get(5)?;
-            Ok((number, row.get(1)?, id.map_or(Earlier::Begun(begun), |id| Earlier::Finished(FileId(id)))))
+            let old = row.get::<_, Option<String>>(3)?.map(FileId);
+            let earlier = match row.get::<_, Option<String>>(5)?.map(FileId) {
+                Some(id) => Earlier::Finished { id, old },
+                None => Earlier::Begun(Begun { number, at, old, mark: row.get(4)? }),
+            };
+            Ok((number, row.get(1)?, earlier))
         })?;
         let rows: Vec<(i64, String, Earlier)> = rows.collect::<Result<_, _>>()?;
         let usable =

@@ -109,10 +109,10 @@ impl LostUploads {
         candidates.sort_by_key(|file| std::cmp::Reverse(file.created_at));
         for file in candidates {
             let stated = identity.decide_by_statement(new, &file).await?;
-            let same = match stated.and_then(|verdict| verdict.same) {
+            let same = match stated.map(|verdict| verdict.same) {
                 // By its time it could be an older file.
                 None if file.created_at.is_none_or(|created| created < certain) => {
-                    identity.decide_by_content(new, &file, Compare::Auto).await?.same
+                    identity.decide_by_content(new, &file, Compare::Auto).await?.map(|verdict| verdict.same)
                 }
                 same => same,
             };

@@ -13,7 +13,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::ledger::{OpenSession, Stamp};
-use super::upload::{Action, Job, Uploads};
+use super::options::Action;
+use super::upload::{Job, Uploads};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hasher;
 use crate::model::{Checksums, File, NewFile, Source};

@@ -38,7 +38,8 @@ pub struct Pool<'a> {
 }
 
 impl Pool<'_> {
-    /// Runs `work` on every item concurrently and passes each result to `done` as it completes. Items are taken from the
+    /// Runs `work` on every item concurrently and passes each result to `done` as it completes, which returns whether it
+    /// succeeded. Items are taken from the
     /// stream only when they can start, so the listing or walk that produces them can still be running.
     ///
     /// A rejected token prevents further items from being started, since it would be rejected for all. An error from
@@ -47,7 +48,7 @@ impl Pool<'_> {
         &self,
         items: impl Stream<Item = Result<T>>,
         mut work: impl FnMut(T) -> F,
-        mut done: impl FnMut(Result<R>) -> Result<()>,
+        mut done: impl FnMut(Result<R>) -> Result<bool>,
     ) -> Result<bool>
     where
         F: Future<Output = Result<R>>,
@@ -67,10 +68,8 @@ impl Pool<'_> {
                 () = &mut interrupted => break,
                 Some((took, result)) = running.next() => {
                     limit.learn(took, self.throttled);
-                    if let Err(error) = &result {
-                        stopping |= self.fail_fast || is_refused_token(error);
-                    }
-                    done(result)?;
+                    stopping |= matches!(&result, Err(error) if is_refused_token(error));
+                    stopping |= !done(result)? && self.fail_fast;
                 }
                 item = items.next(), if room => match item {
                     Some(Ok(item)) => {
@@ -79,8 +78,8 @@ impl Pool<'_> {
                         running.push(work(item).map(move |result| (begun.elapsed(), result)));
                     }
                     Some(Err(error)) => {
-                        stopping |= self.fail_fast || is_refused_token(&error);
-                        done(Err(error))?;
+                        stopping |= is_refused_token(&error);
+                        stopping |= !done(Err(error))? && self.fail_fast;
                     }
                     None => {}
                 },
@@ -153,7 +152,8 @@ mod tests {
             now.set(now.get() - 1);
             Ok(())
         };
-        let whole = pool.run(stream::iter((0..count).map(Ok)), work, |_| Ok(())).await.unwrap();
+        let whole =
+            pool.run(stream::iter((0..count).map(Ok)), work, |result| Ok(result.is_ok())).await.unwrap();
         assert!(whole);
         most.get()
     }
@@ -181,7 +181,8 @@ mod tests {
                 count.set(count.get() + 1);
                 Err::<(), _>(Error::new(Kind::Auth, "no").with_status(status))
             };
-            let whole = pool.run(stream::iter((0..5).map(Ok)), work, |_| Ok(())).await.unwrap();
+            let whole =
+                pool.run(stream::iter((0..5).map(Ok)), work, |result| Ok(result.is_ok())).await.unwrap();
             assert_eq!((count.get(), whole), (started, started == 5));
         }
     }

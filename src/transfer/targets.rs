@@ -7,7 +7,7 @@ use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::upload::IfExists;
+use super::options::IfExists;
 use crate::model::hash_of;
 use crate::providers::{Overwrites, Provider};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::upload::{Action, Job, RUN_AGAIN, Uploaded, Uploads, not_found_out};
+use super::options::{Action, Uploaded};
+use super::upload::{Job, RUN_AGAIN, Uploads, not_found_out};
 use crate::error::{Error, Result};
 use crate::model::NewFile;
 use crate::progress::{Outcome, Progress};

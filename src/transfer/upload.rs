@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::digest::{UploadHash, compare};
-use super::identity::{Compare, Evidence, Identity, conflict};
+use super::identity::{Evidence, Identity, conflict};
 use super::ledger::{Begun, Earlier, Ledger, OpenSession};
 use super::lost::{LostUploads, NameLocks};
 use super::mark;
+use super::options::{Action, IfExists, Leftover, Preview, UploadOptions, Uploaded};
 use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::hash::Hasher;
@@ -18,117 +18,6 @@ use crate::interrupt::Interrupt;
 use crate::model::{Checksums, Clock, File, FileId, NewFile, Source};
 use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{Op, Provider, files_named, newest_named, require};
-
-/// The action if a file with the same name exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum IfExists {
-    /// Upload another file with the same name
-    #[default]
-    Upload,
-    /// Upload nothing if the content is the same
-    Skip,
-    /// Replace it if the content differs
-    Update,
-    /// Replace it
-    Replace,
-    /// Fail
-    Fail,
-}
-
-impl IfExists {
-    /// Its name on the command line.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Upload => "upload",
-            Self::Skip => "skip",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::Fail => "fail",
-        }
-    }
-
-    /// Whether existing files decide what is done.
-    const fn compares(self) -> bool {
-        !matches!(self, Self::Upload)
-    }
-}
-
-/// The options of an upload.
-#[derive(Clone, Debug)]
-pub struct UploadOptions {
-    /// The action if a file with the same name exists.
-    pub if_exists: IfExists,
-    /// Whether checksums that the platform states are compared.
-    pub verify: bool,
-    /// Whether to wait until the platform has processed the file.
-    pub wait: bool,
-    /// The file whose content is replaced.
-    pub to: Option<FileId>,
-    /// The evidence by which files are compared.
-    pub compare: Compare,
-    /// Maximum number of bytes to download for comparisons.
-    pub compare_limit: u64,
-    /// How long a new file may be missing from listings, if not as the platform states it.
-    pub appears_within: Option<std::time::Duration>,
-}
-
-impl Default for UploadOptions {
-    fn default() -> Self {
-        Self {
-            if_exists: IfExists::Upload,
-            verify: false,
-            wait: false,
-            to: None,
-            compare: Compare::Auto,
-            compare_limit: COMPARE_LIMIT,
-            appears_within: None,
-        }
-    }
-}
-
-/// The default of [`UploadOptions::compare_limit`]: 256 MB.
-pub const COMPARE_LIMIT: u64 = 256_000_000;
-
-/// The outcome of an upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Sent the file.
-    Uploaded,
-    /// Found an equal file.
-    Reused,
-    /// Sent the file and replaced an existing one.
-    Replaced,
-    /// Found the file that an earlier run of the command had sent.
-    Resumed,
-    /// Sent the damaged or missing content of an existing file again.
-    Repaired,
-}
-
-/// The result of an upload.
-#[derive(Clone, Debug)]
-pub struct Uploaded {
-    /// The file on the platform.
-    pub file: File,
-    /// The outcome.
-    pub action: Action,
-    /// The basis of the comparison with existing files, if there was one.
-    pub evidence: Option<Evidence>,
-    /// An existing file with the same name and different content; the new file was uploaded in addition.
-    pub different: Option<FileId>,
-    /// A file with the same name that another command uploaded at the same time.
-    pub twin: Option<FileId>,
-}
-
-/// The outcome of a dry run.
-#[derive(Clone, Debug)]
-pub enum Preview {
-    /// Send the file.
-    Upload,
-    /// Send the file and replace this one.
-    Replace(FileId),
-    /// Reuse an equal file.
-    Reuse(Box<File>, Option<Evidence>),
-}
 
 /// The uploads of one command to one platform.
 pub struct Uploads {
@@ -166,7 +55,6 @@ pub(super) struct Job {
     different: Option<FileId>,
     /// The files of the same name that are considered.
     known: Vec<FileId>,
-    verify: bool,
 }
 
 impl Uploads {
@@ -268,19 +156,21 @@ impl Uploads {
             return Err(Error::failed(format!("{}: not uploaded", job.new.name)));
         };
         let is_new = action == Action::Uploaded;
-        let action = match job.old.clone().filter(|old| *old != file.id) {
-            Some(old) => self.retire(&file, &old).await?,
-            None if job.repairs => Action::Repaired,
-            None => action,
-        };
-        self.identity.ledger.finish(job.number, &file, job.new.size, &job.sent.clone().unwrap_or_default());
+        let (mut action, mut kept) = (if job.repairs { Action::Repaired } else { action }, None);
+        if let Some(old) = job.old.clone().filter(|old| *old != file.id) {
+            kept = self.retire(&job.new, &file, &old).await?.map(|error| (old, error));
+            action = if kept.is_some() { action } else { Action::Replaced };
+        }
+        let sent = job.sent.clone().unwrap_or_default();
+        let old = kept.as_ref().map(|(old, _)| old);
+        self.identity.ledger.finish(job.number, &file, job.new.size, &sent, old);
         let twin = if is_new { self.twin(&job, &file).await } else { None };
         let file = if self.options.wait {
             wait_until_processed(&self.provider, file, Polling::default()).await?
         } else {
             file
         };
-        Ok(Uploaded { file, action, evidence: job.evidence, different: job.different, twin })
+        Ok(Uploaded { file, action, evidence: job.evidence, different: job.different, twin, kept })
     }
 
     /// Decides what to do with a file from the ledger and from the existing files.
@@ -302,13 +192,19 @@ impl Uploads {
             evidence: None,
             different: None,
             known: Vec::new(),
-            verify: self.options.verify,
         };
-        match self.identity.ledger.earlier(new, self.clock.now()) {
-            Earlier::Finished(id) => match self.provider.stat(&id).await {
+        let earlier = match self.leftover(new) {
+            Some(Leftover { id, old }) => Earlier::Finished { id, old: Some(old) },
+            None => self.identity.ledger.earlier(new, self.clock.now()),
+        };
+        match earlier {
+            Earlier::Finished { id, old } => match self.provider.stat(&id).await {
                 Ok(file) if file.size.is_none_or(|size| size == new.size) => {
                     self.lost.claim(&file.id);
                     self.reuse(&mut job, file, Action::Resumed).await?;
+                    if job.result.is_some() {
+                        job.old = old;
+                    }
                     return Ok(job);
                 }
                 // Its content was replaced since, or it was deleted.
@@ -327,6 +223,12 @@ impl Uploads {
         }
         self.apply_if_exists(&mut job).await?;
         Ok(job)
+    }
+
+    /// The earlier upload of this file of which a report says that only a deletion is left.
+    fn leftover(&self, new: &NewFile) -> Option<Leftover> {
+        let Source::Path(path) = &new.source else { return None };
+        self.options.leftovers.get(&(path.clone(), new.name.clone())).cloned()
     }
 
     /// Looks for the file of an upload that an earlier run began.
@@ -372,14 +274,13 @@ impl Uploads {
             IfExists::Skip | IfExists::Update => {
                 let mut unknown = None;
                 for file in &candidates {
-                    let verdict = self.identity.decide(&job.new, file).await?;
-                    match verdict.same {
-                        Some(true) => {
-                            job.evidence = Some(verdict.evidence);
-                            return self.reuse(job, file.clone(), Action::Reused).await;
-                        }
-                        Some(false) => job.evidence = Some(verdict.evidence),
-                        None => unknown = unknown.or(Some(file)),
+                    let Some(verdict) = self.identity.decide(&job.new, file).await? else {
+                        unknown = unknown.or(Some(file));
+                        continue;
+                    };
+                    job.evidence = Some(verdict.evidence);
+                    if verdict.same {
+                        return self.reuse(job, file.clone(), Action::Reused).await;
                     }
                 }
                 if let Some(file) = unknown {
@@ -485,7 +386,7 @@ impl Uploads {
     /// Looks for a file whose answer was lost.
     pub(super) async fn find(&self, job: &mut Job, since: Timestamp) -> Result<()> {
         match self.lost.find(&job.new, since, &self.identity).await? {
-            Some(file) => job.accept(file, Action::Uploaded),
+            Some(file) => self.accept(job, file, Action::Uploaded),
             None => Ok(()),
         }
     }
@@ -546,23 +447,54 @@ impl Uploads {
         named.into_iter().find(is_other).map(|other| other.id)
     }
 
-    /// Takes the file that the platform answered with.
+    /// Takes the resulting file if its size and checksum are those of the content that was sent.
     pub(super) fn accept(&self, job: &mut Job, file: File, action: Action) -> Result<()> {
         self.lost.claim(&file.id);
-        job.accept(file, action)
+        let new = &job.new;
+        let hint = |error: Error| {
+            error.hint(format!("the uploaded file was kept; to delete it: `{}`", self.deletion(&file.id)))
+        };
+        if let Some(size) = file.size.filter(|size| *size != new.size) {
+            let message = format!("{}: sent {} bytes, but the platform has {size}", new.name, new.size);
+            return Err(hint(Error::new(Kind::Mismatch, message)));
+        }
+        let streamed = || job.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));
+        let sent = job.in_parts.take().or_else(streamed);
+        if let Some(computed) = sent.as_ref().filter(|_| self.options.verify) {
+            compare(&new.name, computed, &file.checksums).map_err(hint)?;
+        }
+        job.sent = sent;
+        job.result = Some((file, action));
+        Ok(())
     }
 
-    /// Deletes the replaced file. The new one has been verified.
-    async fn retire(&self, new: &File, old: &FileId) -> Result<Action> {
+    /// Deletes the replaced file. The new one has been verified. Returns the error if the old one still exists.
+    async fn retire(&self, new: &NewFile, file: &File, old: &FileId) -> Result<Option<Error>> {
         match self.provider.delete(old).await {
+            Ok(()) => Ok(None),
             // An earlier run may have deleted it.
-            Err(error) if error.kind() != Kind::NotFound => Err(error.hint(format!(
-                "the new file is {}; to delete the old one: `haul rm {}`",
-                new.id,
-                word(&format!("id:{old}"))
-            ))),
-            _ => Ok(Action::Replaced),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) if error.is_interrupted() => Err(error),
+            Err(error) => {
+                let message = format!("{}: uploaded as {}, but {old} was not deleted", new.name, file.id);
+                let mut kept = Error::new(error.kind(), message)
+                    .cause(error.message())
+                    .with_request_id(error.request_id().map(str::to_owned))
+                    .about(new.name.clone());
+                if let Some(status) = error.status() {
+                    kept = kept.with_status(status);
+                }
+                kept = error.causes().into_iter().fold(kept, Error::cause);
+                kept = error.hints().iter().cloned().fold(kept, Error::hint);
+                Ok(Some(kept.hint(format!("to delete the old file: `{}`", self.deletion(old)))))
+            }
         }
+    }
+
+    /// The command that deletes a file.
+    fn deletion(&self, id: &FileId) -> String {
+        let profile = word(self.provider.profile());
+        format!("haul rm -p {profile} {}", word(&format!("id:{id}")))
     }
 }
 
@@ -583,15 +515,6 @@ pub(super) fn not_found_out(error: Error, other: Error) -> Error {
     other.hints().iter().fold(error, |error, hint| error.hint(hint.clone())).hint(RUN_AGAIN)
 }
 
-impl Uploaded {
-    pub(super) fn outcome(&self) -> Outcome {
-        match self.action {
-            Action::Reused | Action::Resumed => Outcome::Skipped,
-            Action::Uploaded | Action::Replaced | Action::Repaired => Outcome::Done,
-        }
-    }
-}
-
 impl Job {
     /// The progress that reports this file and computes its hash.
     pub(super) fn progress(&self) -> Arc<dyn Progress> {
@@ -606,29 +529,6 @@ impl Job {
     /// Whether the platform may have stored the file in spite of this error. Parts are no file until they are combined.
     fn may_be_stored(&self, error: &Error) -> bool {
         error.may_be_done() && self.session.as_ref().is_none_or(|open| open.completing)
-    }
-
-    /// Takes the resulting file if its size and checksum are those of the content that was sent.
-    fn accept(&mut self, file: File, action: Action) -> Result<()> {
-        let new = &self.new;
-        let hint = |error: Error| {
-            error.hint(format!(
-                "the uploaded file was kept; to delete it: `haul rm {}`",
-                word(&format!("id:{}", file.id))
-            ))
-        };
-        if let Some(size) = file.size.filter(|size| *size != new.size) {
-            let message = format!("{}: sent {} bytes, but the platform has {size}", new.name, new.size);
-            return Err(hint(Error::new(Kind::Mismatch, message)));
-        }
-        let streamed = || self.metered.hash.as_ref().and_then(|hash| hash.finish(new.size));
-        let sent = self.in_parts.take().or_else(streamed);
-        if let Some(computed) = sent.as_ref().filter(|_| self.verify) {
-            compare(&new.name, computed, &file.checksums).map_err(hint)?;
-        }
-        self.sent = sent;
-        self.result = Some((file, action));
-        Ok(())
     }
 }
 

@@ -56,14 +56,14 @@ fn sums(digest: &str) -> Checksums {
 }
 
 fn done(ledger: &Ledger, new: &NewFile, id: &str) {
-    ledger.finish(ledger.begin(new, now(), None), &uploaded(id), new.size, &sums(id));
+    ledger.finish(ledger.begin(new, now(), None), &uploaded(id), new.size, &sums(id), None);
 }
 
 fn shown(earlier: &Earlier) -> &str {
     match earlier {
         Earlier::Nothing => "nothing",
         Earlier::Begun(_) => "begun",
-        Earlier::Finished(id) => id.as_str(),
+        Earlier::Finished { id, .. } => id.as_str(),
     }
 }
 
@@ -85,7 +85,7 @@ fn the_same_command_continues_and_a_finished_one_starts_over() {
     let Earlier::Begun(begun) = again.earlier(&b, now()) else { panic!("b was being sent") };
     assert_eq!((begun.old, begun.mark), (Some("old".into()), Some("m".to_owned())));
     assert_eq!(shown(&again.earlier(&c, now())), "nothing");
-    again.finish(Some(begun.number), &uploaded("f2"), 1, &sums("2"));
+    again.finish(Some(begun.number), &uploaded("f2"), 1, &sums("2"), None);
     again.end(true);
     drop(again);
     assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "nothing");
@@ -144,7 +144,7 @@ fn the_latest_upload_gives_the_content() {
     assert_eq!(ledger.content(&"f1".into()), None);
     done(&ledger, &a, "f1");
     let file = File { updated_at: Some(Timestamp::UNIX_EPOCH), ..uploaded("f1") };
-    ledger.finish(ledger.begin(&a, now(), None), &file, 7, &sums("new"));
+    ledger.finish(ledger.begin(&a, now(), None), &file, 7, &sums("new"), None);
     let version = Some("1970-01-01T00:00:00Z".to_owned());
     assert_eq!(ledger.content(&"f1".into()), Some(Content { size: 7, checksums: sums("new"), version }));
 }
@@ -273,7 +273,7 @@ fn many_commands_write_at_once() {
     assert!(home.warnings().is_empty());
     for (number, new) in files.iter().enumerate() {
         let again = home.ledger(&format!("up {number}"));
-        let found = (0..21).filter(|_| matches!(again.earlier(new, now()), Earlier::Finished(_))).count();
+        let found = (0..21).filter(|_| matches!(again.earlier(new, now()), Earlier::Finished { .. })).count();
         assert_eq!(found, 20);
     }
     assert_eq!(home.runs(), 0);

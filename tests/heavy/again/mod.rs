@@ -1,6 +1,7 @@
 //! Commands that are run again: how many copies of a file exist afterwards, counted at the server.
 
 mod apart;
+mod kept;
 mod lost;
 mod modes;
 mod proxy;

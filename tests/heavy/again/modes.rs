@@ -56,6 +56,13 @@ fn skip_from_fresh_machines_leaves_one_copy() {
             }
             assert_eq!(names(&stored(&case, &served)), ["a.txt", "b.txt", "c.txt"], "{}", case.name());
         }
+        if compares(&case) && case.can().checksums.is_empty() && !case.can().upload.mark {
+            let env = machine(&case, &served, &served.root);
+            write(&env, &DOCS);
+            let run = env.haul(["upload", "-r", "docs", "--flat", "--if-exists", "skip"]).ok();
+            let end = "compared 3 files by downloading 15 B\n3 unchanged\n";
+            assert!(run.stderr().ends_with(end), "{}: {run}", case.name());
+        }
         // The size stays the same.
         let run = skip(&[("a.txt", "ALPHA"), DOCS[1], DOCS[2]]);
         let expected = if compares(&case) { (0, 4) } else { (5, 3) };

@@ -63,6 +63,20 @@ pub fn forwarding(
     })
 }
 
+/// Starts a proxy that answers 403 to requests of this method while `refuses` returns true.
+pub fn refusing(
+    platform: SocketAddr,
+    method: &'static str,
+    refuses: impl Fn() -> bool + Send + Sync + 'static,
+) -> Server {
+    Server::new(move |_, request| {
+        if request.method == method && refuses() {
+            return Answer::new(403, "{}").header("Content-Type", "application/json");
+        }
+        passed_on(&forward(platform, request))
+    })
+}
+
 fn has(request: &Request, mark: &str) -> bool {
     request.body.windows(mark.len()).any(|part| part == mark.as_bytes())
 }

@@ -27,6 +27,12 @@ impl Cell {
         let says = expected.says.replace("{p}", site.column.case.provider);
         let said = err.lines().skip_while(|line| !line.starts_with("error: ")).collect::<Vec<_>>();
         let said = said.join("\n");
+        let names_old_file = err.contains("to delete the old file: `haul rm -p ");
+        // The failed deletion is the cause of the error about the file.
+        let said = match said.split_once("caused by: ") {
+            Some((_, cause)) if self.verb == Verb::Retire && names_old_file => cause.to_owned(),
+            _ => said,
+        };
         if expected.exit != 0 && !matches(&says, said.trim_start_matches("error: ")) {
             failures.push(format!("the error does not match `{says}`"));
         }
@@ -40,7 +46,6 @@ impl Cell {
                 failures.push("the output contains a secret".to_owned());
             }
         }
-        let names_old_file = err.contains("to delete the old one: `haul rm id:");
         if self.verb == Verb::Retire && (expected.exit != 0 && expected.asked > 0) != names_old_file {
             failures.push("the hint to delete the old file is missing or superfluous".to_owned());
         }

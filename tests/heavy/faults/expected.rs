@@ -231,9 +231,9 @@ pub const RULES: &[Rule] = &[
     // Content.
     Rule::of_upload(
         "wrong size stated",
-        but(9, "*sent 40000 bytes, but the platform has 40001*haul rm id:*", 1),
+        but(9, "*sent 40000 bytes, but the platform has 40001*haul rm -p {p} id:*", 1),
     ),
-    Rule::of_upload("wrong checksum stated", but(9, "*haul rm id:*", 1)),
+    Rule::of_upload("wrong checksum stated", but(9, "*haul rm -p {p} id:*", 1)),
     Rule::of_content("wrong bytes", no(9, "*", 1)),
     Rule::of_content("cut", ok(2)),
     Rule::of_content("range ignored", ok(2)).printing(no(8, STARTS_OVER, 2)),

@@ -182,4 +182,14 @@ async fn existing_files_are_skipped_replaced_or_refused() {
     let old = send(&provider, file(1)).await.unwrap().file;
     assert!(uploads(&provider, IfExists::Replace).upload(&file(2), &Silent).await.is_err());
     assert_eq!(platform.stored()[0].id, old.id, "the file was not replaced and stays");
+    // The new file stays if the old one cannot be deleted.
+    let platform = Platform::start(&["fail=403 DELETE nth=1"]);
+    let provider = platform.provider();
+    let old = send(&provider, file(1)).await.unwrap().file;
+    let uploaded = uploads(&provider, IfExists::Replace).upload(&file(2), &Silent).await.unwrap();
+    let (kept, error) = uploaded.kept.unwrap();
+    assert_eq!((kept, uploaded.action, platform.stored().len()), (old.id.clone(), Action::Uploaded, 2));
+    assert_eq!((error.kind(), error.status()), (Kind::Auth, Some(403)));
+    let message = format!("report.bin: uploaded as {}, but {} was not deleted", uploaded.file.id, old.id);
+    assert_eq!(error.message(), message);
 }

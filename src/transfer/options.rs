@@ -1,0 +1,146 @@
+//! The options and results of uploads.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::identity::{Compare, Evidence};
+use crate::error::Error;
+use crate::model::{File, FileId};
+use crate::progress::Outcome;
+
+/// The action if a file with the same name exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum IfExists {
+    /// Upload another file with the same name
+    #[default]
+    Upload,
+    /// Upload nothing if the content is the same
+    Skip,
+    /// Replace it if the content differs
+    Update,
+    /// Replace it
+    Replace,
+    /// Fail
+    Fail,
+}
+
+impl IfExists {
+    /// Its name on the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Skip => "skip",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Fail => "fail",
+        }
+    }
+
+    /// Whether existing files decide what is done.
+    pub(super) const fn compares(self) -> bool {
+        !matches!(self, Self::Upload)
+    }
+}
+
+/// The options of an upload.
+#[derive(Clone, Debug)]
+pub struct UploadOptions {
+    /// The action if a file with the same name exists.
+    pub if_exists: IfExists,
+    /// Whether checksums that the platform states are compared.
+    pub verify: bool,
+    /// Whether to wait until the platform has processed the file.
+    pub wait: bool,
+    /// The file whose content is replaced.
+    pub to: Option<FileId>,
+    /// The evidence by which files are compared.
+    pub compare: Compare,
+    /// Maximum number of bytes to download for comparisons.
+    pub compare_limit: u64,
+    /// How long a new file may be missing from listings, if not as the platform states it.
+    pub appears_within: Option<std::time::Duration>,
+    /// Earlier uploads of which only the deletion of the replaced file is left, by path and name.
+    pub leftovers: HashMap<(PathBuf, String), Leftover>,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            if_exists: IfExists::Upload,
+            verify: false,
+            wait: false,
+            to: None,
+            compare: Compare::Auto,
+            compare_limit: COMPARE_LIMIT,
+            appears_within: None,
+            leftovers: HashMap::new(),
+        }
+    }
+}
+
+/// The default of [`UploadOptions::compare_limit`]: 256 MB.
+pub const COMPARE_LIMIT: u64 = 256_000_000;
+
+/// The outcome of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sent the file.
+    Uploaded,
+    /// Found an equal file.
+    Reused,
+    /// Sent the file and replaced an existing one.
+    Replaced,
+    /// Found the file that an earlier run of the command had sent.
+    Resumed,
+    /// Sent the damaged or missing content of an existing file again.
+    Repaired,
+}
+
+/// The result of an upload.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    /// The file on the platform.
+    pub file: File,
+    /// The outcome.
+    pub action: Action,
+    /// The basis of the comparison with existing files, if there was one.
+    pub evidence: Option<Evidence>,
+    /// An existing file with the same name and different content; the new file was uploaded in addition.
+    pub different: Option<FileId>,
+    /// A file with the same name that another command uploaded at the same time.
+    pub twin: Option<FileId>,
+    /// The replaced file that could not be deleted, with the error.
+    pub kept: Option<(FileId, Error)>,
+}
+
+impl Uploaded {
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.action {
+            _ if self.kept.is_some() => Outcome::Failed,
+            Action::Reused | Action::Resumed => Outcome::Skipped,
+            Action::Uploaded | Action::Replaced | Action::Repaired => Outcome::Done,
+        }
+    }
+}
+
+/// An earlier upload whose replaced file still exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The new file.
+    pub id: FileId,
+    /// The replaced file.
+    pub old: FileId,
+}
+
+/// The outcome of a dry run.
+#[derive(Clone, Debug)]
+pub enum Preview {
+    /// Send the file.
+    Upload,
+    /// Send the file and replace this one.
+    Replace(FileId),
+    /// Reuse an equal file.
+    Reuse(Box<File>, Option<Evidence>),
+}
