@@ -15,6 +15,7 @@ test-in BINARY NAME="":
 lint:
     cargo fmt
     cargo clippy --all-targets -- -D warnings
+    cargo clippy --test heavy -- -D warnings
 
 # Write man pages, completions, schema, tables and pictures again
 bless:
