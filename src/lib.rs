@@ -102,6 +102,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Completions(args) => args.run(&ctx.ui),
         Command::Profile(command) => command.run(ctx),
         Command::Config(command) => command.run(ctx),
+        Command::Local(command) => command.run(ctx),
         Command::Auth(command) => block_on(ctx, command.run(ctx)),
         Command::Upload(args) => block_on(ctx, args.run(ctx)),
         Command::Ls(args) => block_on(ctx, args.run(ctx)),

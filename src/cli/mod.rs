@@ -72,6 +72,9 @@ pub enum Command {
     Config(commands::config::ConfigCommand),
     /// Emulate the platforms' APIs offline, with a store on this machine
     Serve(Box<commands::serve::ServeArgs>),
+    /// Check and repair the store of this machine
+    #[command(subcommand)]
+    Local(commands::local::LocalCommand),
     /// List the platforms and their capabilities
     Providers(commands::providers::ProvidersArgs),
     /// Print a shell completion script

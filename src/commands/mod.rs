@@ -7,6 +7,7 @@ pub mod get;
 pub mod help;
 pub mod info;
 pub mod link;
+pub mod local;
 pub mod ls;
 pub mod meta;
 pub mod profile;

@@ -214,12 +214,12 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Only lowercase letters and digits, so that nothing from the index or a directory listing can lead outside the store.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.len() >= 2 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 /// Treats a missing file as removed.
-fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
+pub(super) fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

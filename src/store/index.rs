@@ -3,6 +3,7 @@
 mod check;
 mod reader;
 mod rows;
+mod salvage;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,6 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 pub(super) use rows::Rows;
+pub(super) use salvage::{FoundFile, salvage};
 
 use super::blobs::Blobs;
 use super::space;
@@ -36,6 +38,9 @@ const STEPS: &[&str] = &[FILES_AND_NOTES, ORDERS_AND_DEPARTED, GENERATION];
 
 /// The first format with an index for each order of a listing, without which files are not listed.
 const HAS_ORDERS: usize = 2;
+
+/// The reason for an index that another program uses.
+const FOREIGN: &str = "is the database of another program";
 
 /// The first format that counts changes.
 const COUNTS_CHANGES: usize = 3;
@@ -128,17 +133,8 @@ impl Index {
     /// blobs, is damaged, has lost changes or has an unknown format is an error, and no file is modified. An index that
     /// cannot be written is opened for reading.
     pub(super) fn open(blobs: Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
-        let index = Self {
-            path: blobs.root.join("index.sqlite"),
-            blobs,
-            ephemeral,
-            writer: Mutex::default(),
-            writable: AtomicBool::new(false),
-            readers: Mutex::default(),
-            warn,
-            warned: Mutex::default(),
-        };
-        match index.open_writer() {
+        let index = Self::new(blobs, ephemeral, warn);
+        match index.open_writer(true) {
             Ok(writer) => index.set_writer(&mut held(&index.writer), writer),
             Err(error) if space::is_unwritable(&error) => {
                 // An index that does not exist cannot be read either.
@@ -157,7 +153,34 @@ impl Index {
         Ok(index)
     }
 
-    fn open_writer(&self) -> Result<Writer> {
+    fn new(blobs: Blobs, ephemeral: bool, warn: Warn) -> Self {
+        Self {
+            path: blobs.root.join("index.sqlite"),
+            blobs,
+            ephemeral,
+            writer: Mutex::default(),
+            writable: AtomicBool::new(false),
+            readers: Mutex::default(),
+            warn,
+            warned: Mutex::default(),
+        }
+    }
+
+    /// Opens an index that was just built and does not contain records for all content.
+    pub(super) fn open_rebuilt(blobs: Blobs) -> Result<Self> {
+        let index = Self::new(blobs, false, Warn::default());
+        let writer = index.open_writer(false)?;
+        index.set_writer(&mut held(&index.writer), writer);
+        Ok(index)
+    }
+
+    /// The error for an internal error of the index.
+    pub(super) fn damaged(&self, reason: &str) -> Error {
+        unusable(&self.path, "is damaged").cause(reason)
+    }
+
+    /// Opens the index for writing; `checked` refuses an index that has lost changes.
+    fn open_writer(&self, checked: bool) -> Result<Writer> {
         let path = &self.path;
         self.blobs.create()?;
         let _lock = lock(&self.blobs.root)?;
@@ -171,7 +194,7 @@ impl Index {
         // If a check fails, closing the connection must not checkpoint and delete the log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
         let format = check::format(&connection, path)?;
-        if !is_new {
+        if !is_new && checked {
             check::is_whole(&mut connection, format, noted, &self.blobs, path, true)?;
         }
         configure(&connection, self.ephemeral).map_err(failed)?;
@@ -224,7 +247,7 @@ impl Index {
     pub(super) fn write<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
         let mut writer = held(&self.writer);
         if writer.is_none() {
-            let opened = self.open_writer().map_err(|error| self.unwritable(error))?;
+            let opened = self.open_writer(true).map_err(|error| self.unwritable(error))?;
             self.set_writer(&mut writer, opened);
         }
         let Some(Writer { connection, generation }) = &mut *writer else { unreachable!("it was opened") };
@@ -345,11 +368,26 @@ fn failed(path: &Path, error: &rusqlite::Error) -> Error {
 fn unusable(path: &Path, how: &str) -> Error {
     let root = path.parent().unwrap_or(path).display().to_string();
     let aside = format!("{root}.damaged");
-    Error::failed(format!("{}: the store's index {how}", path.display())).hint(format!(
+    let error = Error::failed(format!("{}{how}", unusable_index(path)));
+    let error = if how == FOREIGN {
+        error
+    } else {
+        error.hint(format!("to repair the store: `haul local check --repair --data {}`", word(&root)))
+    };
+    error.hint(format!(
         "to move the store away and start with an empty one: `mv {} {}`",
         word(&root),
         word(&aside)
     ))
+}
+
+fn unusable_index(path: &Path) -> String {
+    format!("{}: the store's index ", path.display())
+}
+
+/// Whether an index has to be built again before it can be used.
+pub(super) fn is_unusable(error: &Error, path: &Path) -> bool {
+    error.message().starts_with(&unusable_index(path)) && !error.message().ends_with(FOREIGN)
 }
 
 #[cfg(test)]

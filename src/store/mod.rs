@@ -3,7 +3,9 @@
 //! All methods block; async callers use their own thread or a blocking task.
 
 mod blobs;
+mod check;
 mod copies;
+mod id;
 mod incoming;
 mod index;
 mod listing;
@@ -18,7 +20,9 @@ use std::sync::{Arc, OnceLock};
 use jiff::{SignedDuration, Timestamp};
 
 pub use blobs::BlobReader;
+pub use check::{Action, Finding, Problem, Summary, check};
 pub use copies::Copy;
+pub use id::new_id;
 pub use incoming::{Blob, Incoming};
 pub use listing::{Listing, SortKey};
 pub use signing::sign_link;

@@ -64,7 +64,7 @@ impl Reserve {
         }
     }
 
-    /// Frees the space. Returns false if there is none.
+    /// Removes the file. Returns false if it does not exist.
     pub(super) fn release(&self) -> bool {
         self.path.as_ref().is_some_and(|path| fs::remove_file(path).is_ok())
     }

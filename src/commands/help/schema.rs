@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::commands::{auth, config, get, link, ls, planned, profile, providers, report, rm, serve};
+use crate::commands::{auth, config, get, link, local, ls, planned, profile, providers, report, rm, serve};
 use crate::error::ErrorLine;
 use crate::model::File;
 use crate::ui::{Columns, Event, Message};
@@ -52,7 +52,7 @@ impl Shape {
 }
 
 /// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
-static ROWS: [Shape; 15] = [
+static ROWS: [Shape; 16] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<planned::Row>("uploaded_file", "upload", &planned::UPLOADED_COLUMNS),
     row::<planned::Planned>("planned_file", "upload --dry-run", &planned::UPLOADED_COLUMNS),
@@ -67,6 +67,7 @@ static ROWS: [Shape; 15] = [
     row::<auth::login::Row>("login", "auth login", &auth::login::COLUMNS),
     row::<auth::logout::Row>("logout", "auth logout", &auth::logout::COLUMNS),
     row::<auth::token::Row>("token", "auth token", &auth::token::COLUMNS),
+    row::<local::Row>("store_problem", "local check", &local::COLUMNS),
     row::<serve::QuirkRow>("quirk", "serve --quirks", &serve::QUIRK_COLUMNS),
 ];
 

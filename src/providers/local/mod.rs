@@ -2,8 +2,6 @@
 //!
 //! The store uses blocking calls, so each operation runs on a blocking thread.
 
-mod id;
-
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +18,6 @@ use tokio::sync::mpsc;
 use tokio::task;
 use url::Url;
 
-use self::id::new_id;
 use super::capabilities::check_lifetime;
 use super::{
     Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, Precision,
@@ -32,7 +29,7 @@ use crate::filter::{Comparison, Equality, Filter, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords, spellings};
 use crate::progress::Progress;
 use crate::source::{CHUNK, Opened};
-use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, Transaction, sign_link};
+use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, Transaction, new_id, sign_link};
 
 pub(super) static SPEC: Spec = Spec {
     name: "local",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::{COUNTS_CHANGES, HAS_ORDERS, STEPS, failed, unusable};
+use super::{COUNTS_CHANGES, FOREIGN, HAS_ORDERS, STEPS, failed, unusable};
 use crate::error::{Error, Result, word};
 use crate::store::blobs::{Blobs, Subject};
 
@@ -46,7 +46,7 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<usize> {
             STEPS.len()
         ))
         .hint("update haul, or use another store: `HAUL_HOME=DIR haul …`")),
-        _ => Err(unusable(path, "is the database of another program")),
+        _ => Err(unusable(path, FOREIGN)),
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::store) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn failed(&self, error: &rusqlite::Error) -> Error {
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> Error {
         self.index.failed(error)
     }
 
@@ -291,7 +291,7 @@ fn damaged_record(id: &str) -> Message {
 }
 
 /// Reads a row. The inner error is the name of the column that cannot be read.
-fn intact<T>(
+pub(super) fn intact<T>(
     row: &Row,
     read: impl FnOnce(&Row) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Result<T, String>> {
@@ -317,7 +317,7 @@ impl ToSql for Bound {
     }
 }
 
-fn file(row: &Row) -> rusqlite::Result<File> {
+pub(super) fn file(row: &Row) -> rusqlite::Result<File> {
     let size: i64 = row.get(4)?;
     let size = u64::try_from(size).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(4, size))?;
     Ok(File {

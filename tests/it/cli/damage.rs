@@ -5,7 +5,7 @@ use std::fs;
 use rusqlite::Connection;
 
 use crate::check;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Sandbox, script};
 
 impl Sandbox {
     /// The index of the store.
@@ -149,6 +149,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is missing
     caused by: 2 blobs are still in [box]/home/data/store/blobs
+    hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
     hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     check!(env.haul(["upload", "c.txt"]), @"
@@ -156,6 +157,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is missing
     caused by: 2 blobs are still in [box]/home/data/store/blobs
+    hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
     hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     fs::write(&index, "").unwrap();
@@ -164,7 +166,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is empty: 2 blobs are still in [box]/home/data/store/blobs","details":[],"hints":["to repair the store: `haul local check --repair --data [box]/home/data/store`","to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
     "#);
     fs::write(&index, "this is no database, but long enough to look like one").unwrap();
     check!(env.haul(["ls"]), @"
@@ -172,6 +174,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: file is not a database
+    hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
     hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     check!(env.haul(["serve", "--listen", "127.0.0.1:0"]), @"
@@ -179,6 +182,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: file is not a database
+    hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
     hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     fs::write(&index, &good).unwrap();
@@ -189,6 +193,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index is damaged
     caused by: index files_by_creation already exists
+    hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
     hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     ");
     env.index().pragma_update(None, "user_version", 9).unwrap();
@@ -207,6 +212,7 @@ fn a_missing_empty_or_foreign_index_is_an_error() {
     --- err
     error: [box]/home/data/store/index.sqlite: the store's index has lost its last change
     caused by: [box]/home/data/store/index.sqlite-wal is missing or damaged, or the index was replaced with an older one
+    hint: to repair the store: `haul local check --repair --data [box]/home/data/store`
     hint: to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`
     hint: to accept the index as it is: `rm [box]/home/data/store/generation`
     ");
@@ -222,12 +228,62 @@ fn the_hint_can_be_typed_for_any_folder_name() {
     env.write("a.txt", "a");
     env.haul(["upload", "a.txt"]).ok();
     fs::remove_file(home.join("data/store/index.sqlite")).unwrap();
-    let run = env.haul(["ls"]).fails(1);
-    let hint = run.stderr().lines().find_map(|line| line.strip_prefix("hint: ").map(str::to_owned)).unwrap();
-    let command = hint.split('`').nth(1).unwrap().to_owned();
-    env.shell(&command).ok();
+    let hints: Vec<String> = env
+        .haul(["ls"])
+        .fails(1)
+        .stderr()
+        .lines()
+        .filter_map(|line| line.strip_prefix("hint: ").map(|hint| hint.split('`').nth(1).unwrap().to_owned()))
+        .collect();
+    let [repair, away] = hints.as_slice() else { panic!("{hints:?}") };
+    let run = env.shell(&script(repair)).ok();
+    assert!(run.stdout().contains("index\t") && run.stdout().contains("\trebuilt\n"), "{run}");
+    assert_eq!(env.ids().len(), 1);
+    env.shell(away).ok();
     assert!(env.ids().is_empty());
     assert_eq!(fs::read_dir(home.join("data/store.damaged/blobs")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_check_reports_and_repairs() {
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
+    check!(env.haul(["local", "check"]), @"
+    status 0
+    --- err
+    2 files checked, no problems
+    ");
+    env.index().execute("UPDATE files SET expires_at = 'soon' WHERE name = 'b.txt'", []).unwrap();
+    check!(env.haul(["local", "check", "--fields", "problem,detail,name,repair"]), @"
+    status 1
+    --- out
+    record	expires_at	b.txt	
+    --- err
+    error: [box]/home/data/store: 1 problem in the store
+    hint: to repair the store: `haul local check --repair`
+    ");
+    check!(env.haul(["local", "check", "--repair", "--jsonl"]), @r#"
+    status 0
+    --- out
+    {"problem":"record","detail":"expires_at","space":"local","id":"[id]............","name":"b.txt","size":5,"sha256":"ffa0da5d885fba09d903c782713b6b098c8cf21f56a3a35d9aa920613220d2e1","repair":"mended"}
+    --- err
+    {"note":"2 files checked, 1 repaired"}
+    "#);
+    assert_eq!(env.ids().len(), 2);
+    env.run(env.program("find").arg(env.store().join("blobs")).args(["-type", "f", "-delete"])).ok();
+    check!(env.haul(["local", "check", "--fields", "problem,name"]), @"
+    status 1
+    --- out
+    missing	a.txt
+    missing	b.txt
+    --- err
+    error: [box]/home/data/store: 2 problems in the store
+    hint: to restore missing or damaged content, upload the file again: `haul upload FILE`
+    ");
+    check!(env.haul(["local", "check", "--data", "nowhere"]), @"
+    status 3
+    --- err
+    error: nowhere: no store
+    ");
 }
 
 #[test]

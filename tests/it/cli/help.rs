@@ -29,6 +29,7 @@ fn the_first_screen() {
       profile      List, add and remove profiles
       config       Show all settings and their sources
       serve        Emulate the platforms' APIs offline, with a store on this machine
+      local        Check and repair the store of this machine
       providers    List the platforms and their capabilities
       completions  Print a shell completion script
       help         Show help for a command or a topic

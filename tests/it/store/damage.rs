@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use haul::error::{Error, Kind};
 use haul::model::{File, FileId, Object, Warn};
-use haul::store::{Listing, Options, Store};
+use haul::store::{Action, Finding, Listing, Options, Problem, Store};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -435,4 +435,130 @@ fn a_damaged_note_hides_only_itself() {
     // Notes are deleted with their file, whatever their content.
     store.delete("s", &"a".into()).unwrap();
     assert!(!copy.path.exists() && is_tidy(home.path()));
+}
+
+/// The findings of a check: problem, name, repair.
+#[track_caller]
+fn checked(root: &Path, repair: bool) -> Vec<(Problem, String, Option<Action>)> {
+    let mut found = Vec::new();
+    let summary = haul::store::check(root, &Options::default(), repair, &mut |finding: Finding| {
+        found.push((finding.problem, finding.file.name, finding.action));
+        Ok(())
+    });
+    let summary = summary.unwrap();
+    assert_eq!(summary.problems, found.len() as u64);
+    assert_eq!(summary.open, found.iter().filter(|(_, _, action)| action.is_none()).count() as u64);
+    found
+}
+
+fn blob(root: &Path, content: &[u8]) -> PathBuf {
+    let sha256 = sha256(content);
+    root.join("blobs").join(&sha256[..2]).join(sha256)
+}
+
+#[test]
+fn a_check_finds_and_repairs_what_the_content_allows() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path();
+    let store = open(root);
+    for id in ["a", "b", "c", "d", "e"] {
+        put(&store, id, id.as_bytes());
+    }
+    note(&store, "s", "n", Some("a"), &Object::new());
+    assert_eq!(checked(root, true), []);
+    // A check beside a store that is open: missing and damaged content, damaged records, content without a record.
+    fs::remove_file(blob(root, b"a")).unwrap();
+    fs::write(blob(root, b"b"), b"x").unwrap();
+    let index = Connection::open(root.join("index.sqlite")).unwrap();
+    index.execute_batch(
+        "UPDATE files SET expires_at = 'soon', metadata = '[' WHERE id = 'c'; DELETE FROM files WHERE id = 'd'; \
+         UPDATE files SET size = 7 WHERE id = 'e'; UPDATE notes SET note = 'x'",
+    )
+    .unwrap();
+    let lost = format!("recovered-{}", &sha256(b"d")[..12]);
+    let expect = |repaired: bool| {
+        let orphan = if repaired { lost.as_str() } else { "" };
+        let after = |action| Some(action).filter(|_| repaired);
+        let mut all = vec![
+            (Problem::Missing, "a.txt".to_owned(), None),
+            (Problem::Damaged, "b.txt".to_owned(), None),
+            (Problem::Record, "c.txt".to_owned(), after(Action::Mended)),
+            (Problem::Record, "e.txt".to_owned(), after(Action::Mended)),
+            (Problem::Record, String::new(), after(Action::Removed)),
+            (Problem::Orphaned, orphan.to_owned(), after(Action::Recovered)),
+        ];
+        all.sort_by_key(|(problem, name, _)| (*problem as u8, name.clone()));
+        all
+    };
+    for repair in [false, true] {
+        let mut found = checked(root, repair);
+        found.sort_by_key(|(problem, name, _)| (*problem as u8, name.clone()));
+        assert_eq!(found, expect(repair), "repair: {repair}");
+    }
+    let open = [(Problem::Missing, "a.txt".to_owned(), None), (Problem::Damaged, "b.txt".to_owned(), None)];
+    let mut left = checked(root, true);
+    left.sort_by_key(|(problem, ..)| *problem as u8);
+    assert_eq!(left, open);
+    let files = store.list("local", &Listing::default()).unwrap();
+    assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), [lost.as_str()]);
+    assert_eq!(content(&store, "c"), b"c");
+    assert_eq!(store.stat("s", &"e".into()).unwrap().size, Some(1));
+    // The same content again repairs the rest.
+    put(&store, "f", b"a");
+    put(&store, "g", b"b");
+    assert_eq!(checked(root, false), []);
+}
+
+#[test]
+fn an_index_is_rebuilt_from_its_records_and_the_content() {
+    type Harm<'a> = (&'a str, usize, &'a dyn Fn(&Path));
+    let harms: [Harm; 5] = [
+        ("missing", 0, &|root| {
+            fs::remove_file(root.join("index.sqlite")).unwrap();
+            fs::remove_file(root.join("index.sqlite-wal")).unwrap();
+        }),
+        ("empty", 0, &|root| fs::write(root.join("index.sqlite"), b"").unwrap()),
+        ("no database", 0, &|root| {
+            fs::remove_file(root.join("index.sqlite-wal")).unwrap();
+            fs::write(root.join("index.sqlite"), vec![7; 50_000]).unwrap();
+        }),
+        ("without its log", 0, &|root| fs::remove_file(root.join("index.sqlite-wal")).unwrap()),
+        ("a damaged search tree", 3, &|root| {
+            drop(open(root));
+            let path = root.join("index.sqlite");
+            let index = Connection::open(&path).unwrap();
+            let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'files_by_name'";
+            let page: usize = index.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+            drop(index);
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[(page - 1) * 4096..page * 4096].fill(0xFF);
+            fs::write(&path, bytes).unwrap();
+        }),
+    ];
+    for (what, records, harm) in harms {
+        let home = killed();
+        let root = home.path();
+        harm(root);
+        let found = checked(root, false);
+        assert!(matches!(found.as_slice(), [(Problem::Index, _, None)]), "{what}: {found:?}");
+        let found = checked(root, true);
+        assert_eq!(found[0].2, Some(Action::Rebuilt), "{what}");
+        assert!(
+            found[1..].iter().all(|(.., action)| *action == Some(Action::Recovered)),
+            "{what}: {found:?}"
+        );
+        assert_eq!(checked(root, false), [], "{what}");
+        let store = open(root);
+        let kept = store.list("s", &Listing::default()).unwrap();
+        assert_eq!(kept.len(), records, "{what}");
+        let mut all: Vec<_> = kept.iter().map(|file| content(&store, file.id.as_str())).collect();
+        for file in store.list("local", &Listing::default()).unwrap() {
+            let mut bytes = Vec::new();
+            store.get("local", &file.id).unwrap().1.read_to_end(&mut bytes).unwrap();
+            all.push(bytes);
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all, [b"first".to_vec(), b"second".to_vec()], "{what}");
+    }
 }

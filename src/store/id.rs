@@ -1,4 +1,4 @@
-//! Ids of the embedded store, which are short enough to type and sort by time.
+//! Ids of the space `local`, which are short enough to type and sort by time.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// A new id of sixteen characters: 45 bits of milliseconds, so that ids sort by time, and 35 random bits. In the same
 /// millisecond as `newest`, it is that id plus a random step, so that the ids also sort in the order of creation.
-pub(super) fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
+pub fn new_id(now: Timestamp, newest: Option<&FileId>) -> FileId {
     let time = u128::try_from(now.as_millisecond()).unwrap_or_default() & ((1 << 45) - 1);
     let random = Uuid::new_v4().as_u128() & ((1 << 35) - 1);
     let newest = newest.and_then(id_value).unwrap_or_default();

@@ -1,0 +1,397 @@
+//! Compares the index of a store with its content, and repairs what the content allows.
+//!
+//! Nothing is deleted except records that cannot be read: a damaged index is kept in a directory `damaged-TIME`, and content
+//! without a record gets one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::blobs::{Blobs, Subject, ignore_missing, is_name};
+use super::index::{self, FoundFile, Index};
+use super::{Options, new_id};
+use crate::error::{Error, Result};
+use crate::hash::Hasher;
+use crate::model::{Checksums, Clock, File, Warn};
+use crate::source::CHUNK;
+
+/// The space of the files of this machine, which get the content without a record.
+const LOCAL: &str = "local";
+
+/// A difference between the index and the content.
+#[derive(Clone, Debug, Default)]
+pub struct Finding {
+    /// The kind.
+    pub problem: Problem,
+    /// The reason, or the columns of a record that cannot be read.
+    pub detail: Option<String>,
+    /// The space of the file, such as `local` or `xai`.
+    pub space: Option<String>,
+    /// The file's record, as far as it can be read.
+    pub file: File,
+    /// The repair that was made.
+    pub action: Option<Action>,
+}
+
+/// The kinds of differences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Problem {
+    /// The index cannot be used, or has an internal error.
+    #[default]
+    Index,
+    /// A record cannot be read.
+    Record,
+    /// The content of a file does not exist.
+    Missing,
+    /// Content does not match its checksum.
+    Damaged,
+    /// Content has no record.
+    Orphaned,
+}
+
+/// The repairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The index was built again, from the records that can be read and the content.
+    Rebuilt,
+    /// The columns that cannot be read were replaced with defaults.
+    Mended,
+    /// The record was removed.
+    Removed,
+    /// A record was created for the content.
+    Recovered,
+    /// Damaged content without a record was moved to the directory `damaged-TIME`.
+    SetAside,
+}
+
+/// The extent of a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Number of records.
+    pub files: u64,
+    /// Number of findings.
+    pub problems: u64,
+    /// Number of findings without a repair.
+    pub open: u64,
+}
+
+/// Checks the store in `root`, which must exist, and passes each finding to `report`.
+pub fn check(
+    root: &Path,
+    options: &Options,
+    repair: bool,
+    report: &mut dyn FnMut(Finding) -> Result<()>,
+) -> Result<Summary> {
+    let blobs = Blobs { root: root.to_owned(), sync: true };
+    let mut check = Check { blobs, clock: options.clock, repair, report, summary: Summary::default() };
+    let path = root.join("index.sqlite");
+    if !path.exists() && check.blobs.contents()?.is_empty() {
+        return Err(Error::not_found(format!("{}: no store", root.display())));
+    }
+    let index = match check.open().and_then(|index| Check::structure(&index).map(|()| index)) {
+        Ok(index) => index,
+        Err(error) if index::is_unusable(&error, &path) => {
+            let mut detail = error
+                .message()
+                .trim_start_matches(&*path.to_string_lossy())
+                .trim_start_matches(": ")
+                .to_owned();
+            for cause in error.causes() {
+                detail.extend([": ", &cause]);
+            }
+            let finding = Finding { detail: Some(detail), ..Finding::default() };
+            if !repair {
+                check.found(finding)?;
+                return Ok(check.summary);
+            }
+            let recovered = check.rebuild(&path)?;
+            check.found(Finding { action: Some(Action::Rebuilt), ..finding })?;
+            for file in recovered {
+                check.found(Finding {
+                    problem: Problem::Orphaned,
+                    file,
+                    action: Some(Action::Recovered),
+                    ..Finding::default()
+                })?;
+            }
+            check.open()?
+        }
+        Err(error) => return Err(error),
+    };
+    check.records(&index)?;
+    check.orphans(&index)?;
+    Ok(check.summary)
+}
+
+struct Check<'a> {
+    blobs: Blobs,
+    clock: Clock,
+    repair: bool,
+    report: &'a mut dyn FnMut(Finding) -> Result<()>,
+    summary: Summary,
+}
+
+impl Check<'_> {
+    fn open(&self) -> Result<Index> {
+        Index::open(self.blobs.clone(), false, Warn::default())
+    }
+
+    fn found(&mut self, finding: Finding) -> Result<()> {
+        self.summary.problems += 1;
+        self.summary.open += u64::from(finding.action.is_none());
+        (self.report)(finding)
+    }
+
+    /// Reads every page of the index.
+    fn structure(index: &Index) -> Result<()> {
+        let problems = index.structure()?;
+        index.read(|rows| rows.each_file(&mut |_| Ok(())))?;
+        match problems.as_slice() {
+            [] => Ok(()),
+            [first, ..] => Err(index.damaged(first)),
+        }
+    }
+
+    /// The directory for what is damaged.
+    fn aside(&self) -> Result<PathBuf> {
+        let time = self.clock.now().strftime("%Y%m%dT%H%M%S%fZ");
+        let aside = self.blobs.root.join(format!("damaged-{time}"));
+        fs::create_dir_all(&aside).map_err(|error| Error::io("create", &aside, error))?;
+        Ok(aside)
+    }
+
+    /// Moves the index away and builds another one from the records that can be read. Returns the files that were created
+    /// for content whose record is lost.
+    fn rebuild(&self, path: &Path) -> Result<Vec<File>> {
+        let root = &self.blobs.root;
+        let (aside, build) = (self.aside()?, root.join("rebuild"));
+        let moved = |error: io::Error| Error::io("write", &aside, error);
+        let log = PathBuf::from(format!("{}-wal", path.display()));
+        // SQLite changes the files that it opens, so a copy is read.
+        for (from, name) in [(path, "index.sqlite"), (log.as_path(), "index.sqlite-wal")] {
+            if from.exists() {
+                for copy in [name.to_owned(), format!("read-{name}")] {
+                    fs::copy(from, aside.join(copy)).map_err(moved)?;
+                }
+            }
+        }
+        ignore_missing(fs::remove_dir_all(&build)).map_err(|error| Error::io("remove", &build, error))?;
+        let rebuilt = Index::open(Blobs { root: build.clone(), sync: true }, false, Warn::default())?;
+        rebuilt.write(|rows| index::salvage(&aside.join("read-index.sqlite"), rows))?;
+        // Closing it moves its log into the file.
+        drop(rebuilt);
+        for name in ["read-index.sqlite", "read-index.sqlite-wal", "read-index.sqlite-shm"] {
+            let _ = fs::remove_file(aside.join(name));
+        }
+        let replaced = || {
+            // The log of the damaged index does not belong to the new one.
+            for name in ["generation", "index.sqlite-wal", "index.sqlite-shm"] {
+                ignore_missing(fs::remove_file(root.join(name)))?;
+            }
+            fs::rename(build.join("index.sqlite"), path)?;
+            fs::remove_dir_all(&build)
+        };
+        replaced().map_err(|error| Error::io("replace", path, error))?;
+        // Content whose record is lost gets one before the index is opened, which refuses content without any record.
+        let index = Index::open_rebuilt(self.blobs.clone())?;
+        let mut recovered = Vec::new();
+        for sha256 in BTreeSet::from_iter(self.blobs.contents()?) {
+            if !index.read(|rows| rows.refers_to(&sha256))? {
+                recovered.extend(self.recover(&index, &sha256)?);
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Compares each record with its content.
+    fn records(&mut self, index: &Index) -> Result<()> {
+        let mut last: Option<(String, Result<Content, Problem>)> = None;
+        let mut findings = Vec::new();
+        let mut files = 0;
+        let blobs = &self.blobs;
+        index.read(|rows| {
+            rows.each_file(&mut |found: FoundFile| {
+                files += 1;
+                let sha256 = found.file.checksums.sha256.clone().unwrap_or_default();
+                if last.as_ref().is_none_or(|(of, _)| *of != sha256) {
+                    last = Some((sha256.clone(), Content::read(blobs, &sha256)));
+                }
+                let Some((_, content)) = &last else { return Ok(()) };
+                match content {
+                    Ok(_) if found.damaged.is_some() => {
+                        findings.push((found, Problem::Record, content.clone().ok()));
+                    }
+                    Err(problem) if found.damaged.is_some() => {
+                        findings.push((FoundFile { damaged: None, ..found.clone() }, *problem, None));
+                        findings.push((found, Problem::Record, None));
+                    }
+                    Ok(content) if !content.is_of(&found.file) => {
+                        let damaged = Some("checksums".to_owned());
+                        findings.push((
+                            FoundFile { damaged, ..found },
+                            Problem::Record,
+                            Some(content.clone()),
+                        ));
+                    }
+                    Ok(_) => {}
+                    Err(problem) => findings.push((found, *problem, None)),
+                }
+                Ok(())
+            })
+        })?;
+        self.summary.files = files;
+        for (found, problem, content) in findings {
+            // The record may have changed while its content was read.
+            if problem != Problem::Record && !self.is_still(index, &found, problem)? {
+                continue;
+            }
+            let action = match problem {
+                Problem::Record if self.repair => Some(self.mend(index, &found, content)?),
+                _ => None,
+            };
+            let FoundFile { space, file, damaged, .. } = found;
+            self.found(Finding { problem, detail: damaged, space: Some(space), file, action })?;
+        }
+        for (seq, space, key) in index.damaged_notes()? {
+            if self.repair {
+                index.write(|rows| rows.remove_note(seq))?;
+            }
+            self.found(Finding {
+                problem: Problem::Record,
+                detail: Some(format!("note {key}")),
+                space: Some(space),
+                action: self.repair.then_some(Action::Removed),
+                ..Finding::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn is_still(&self, index: &Index, found: &FoundFile, problem: Problem) -> Result<bool> {
+        let now = index.read(|rows| rows.content_of(&found.space, &found.file.id))?;
+        let sha256 = found.file.checksums.sha256.as_deref().unwrap_or_default();
+        let same = now.as_deref() == Some(sha256);
+        Ok(same && Content::read(&self.blobs, sha256).err() == Some(problem))
+    }
+
+    /// Replaces the columns that cannot be read. Without the checksum, the record has no content and is removed.
+    fn mend(&self, index: &Index, found: &FoundFile, content: Option<Content>) -> Result<Action> {
+        let mut file = found.file.clone();
+        let known = file.checksums.sha256.as_deref().is_some_and(is_name);
+        if file.id.as_str().is_empty() {
+            file.id = new_id(self.clock.now(), None);
+        }
+        if let Some(content) = content {
+            file.size = Some(content.size);
+            file.checksums = Checksums { md5: file.checksums.md5, ..content.checksums };
+        }
+        let is_complete = known && file.checksums.blake3.is_some();
+        index.write(|rows| {
+            rows.remove_row(found.seq)?;
+            if is_complete && !rows.insert(&found.space, &file)? {
+                file.id = new_id(self.clock.now(), None);
+                rows.insert(&found.space, &file)?;
+            }
+            Ok(if is_complete { Action::Mended } else { Action::Removed })
+        })
+    }
+
+    /// Finds content without a record. Content that a change in progress marks is left alone.
+    fn orphans(&mut self, index: &Index) -> Result<()> {
+        let mut contents = BTreeSet::from_iter(self.blobs.contents()?);
+        for pending in self.blobs.pending()? {
+            if let Subject::Blob(sha256) = &pending.subject {
+                contents.remove(sha256);
+            }
+        }
+        for sha256 in contents {
+            if index.read(|rows| rows.refers_to(&sha256))? {
+                continue;
+            }
+            let (problem, content) = match Content::read(&self.blobs, &sha256) {
+                Ok(content) => (Problem::Orphaned, Some(content)),
+                Err(Problem::Missing) => continue,
+                Err(problem) => (problem, None),
+            };
+            let recovered =
+                if self.repair && content.is_some() { self.recover(index, &sha256)? } else { None };
+            let mut action = recovered.as_ref().map(|_| Action::Recovered);
+            if self.repair && problem == Problem::Damaged {
+                let aside = self.aside()?.join(&sha256);
+                fs::rename(self.blobs.blob(&sha256), &aside)
+                    .map_err(|error| Error::io("write", &aside, error))?;
+                action = Some(Action::SetAside);
+            }
+            let file = recovered.unwrap_or_else(|| File {
+                size: content.as_ref().map(|content| content.size),
+                checksums: Checksums { sha256: Some(sha256.clone()), ..Checksums::default() },
+                ..File::default()
+            });
+            self.found(Finding { problem, file, action, ..Finding::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Creates a record for content, unless it is damaged or has one.
+    fn recover(&self, index: &Index, sha256: &str) -> Result<Option<File>> {
+        let Ok(content) = Content::read(&self.blobs, sha256) else { return Ok(None) };
+        let written = fs::metadata(self.blobs.blob(sha256)).and_then(|found| found.modified()).ok();
+        let created =
+            written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_else(|| self.clock.now());
+        let mut file = File {
+            provider: LOCAL.to_owned(),
+            profile: LOCAL.to_owned(),
+            id: new_id(created, None),
+            name: format!("recovered-{}", &sha256[..12]),
+            size: Some(content.size),
+            created_at: Some(created),
+            checksums: content.checksums,
+            downloadable: Some(true),
+            ..File::default()
+        };
+        super::in_microseconds(&mut file)?;
+        let inserted = index.write(|rows| Ok(!rows.refers_to(sha256)? && rows.insert(LOCAL, &file)?))?;
+        Ok(inserted.then_some(file))
+    }
+}
+
+/// The size and checksums of content that matches its name.
+#[derive(Clone)]
+struct Content {
+    size: u64,
+    checksums: Checksums,
+}
+
+impl Content {
+    fn read(blobs: &Blobs, sha256: &str) -> Result<Self, Problem> {
+        let mut file = blobs.open(sha256).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Problem::Missing,
+            _ => Problem::Damaged,
+        })?;
+        let (mut hashers, mut size) = ([Hasher::sha256(), Hasher::blake3()], 0);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = file.read(&mut chunk).map_err(|_| Problem::Damaged)?;
+            if read == 0 {
+                break;
+            }
+            size += read as u64;
+            for hasher in &mut hashers {
+                hasher.update(&chunk[..read]);
+            }
+        }
+        let [sha, blake] = hashers.map(Hasher::finish);
+        let checksums = Checksums { blake3: blake.blake3, ..sha };
+        if checksums.sha256.as_deref() != Some(sha256) {
+            return Err(Problem::Damaged);
+        }
+        Ok(Self { size, checksums })
+    }
+
+    fn is_of(&self, file: &File) -> bool {
+        file.size == Some(self.size) && file.checksums.blake3 == self.checksums.blake3
+    }
+}
