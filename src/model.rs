@@ -135,6 +135,9 @@ pub struct Checksums {
 }
 
 impl Checksums {
+    /// The kinds of checksums.
+    pub const KINDS: [&'static str; 3] = ["blake3", "sha256", "md5"];
+
     /// One checksum: `kind` is `blake3`, `sha256` or `md5`.
     pub fn of(kind: &str, digest: &str) -> Self {
         let is = |name| (kind == name).then(|| digest.to_owned());

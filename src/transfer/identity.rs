@@ -181,7 +181,7 @@ impl Identity {
         if needs_link {
             self.links.fetch_add(1, Ordering::Relaxed);
         }
-        let stamp = stamp_of(new);
+        let stamp = Stamp::of_source(new);
         let (result, read) = self.download_and_compare(new, file).await;
         if needs_link {
             self.links.fetch_sub(1, Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl Identity {
             return Ok(Some(Verdict { same: false, evidence: Evidence::Download }));
         };
         self.note_hash(new, stamp, "blake3", &sums);
-        self.ledger.learn(new, file, &sums, self.clock.now());
+        self.ledger.learn(new, stamp, file, &sums, self.clock.now());
         Ok(Some(Verdict { same: true, evidence: Evidence::Download }))
     }
 
@@ -254,25 +254,23 @@ impl Identity {
         if let Some(known) = self.ledger.hash(path, kind) {
             return Ok(Checksums::of(kind, &known));
         }
-        let stamp = stamp_of(new);
+        let stamp = Stamp::of_source(new);
         let sums = digest_of(&new.source, hasher).await?;
         self.note_hash(new, stamp, kind, &sums);
         Ok(sums)
     }
 
     /// Records a hash of a local file, whose stamp was taken before it was read.
-    fn note_hash(&self, new: &NewFile, stamp: Option<Stamp>, kind: &str, sums: &Checksums) {
+    pub(super) fn note_hash(
+        &self,
+        new: &NewFile,
+        stamp: Option<Stamp>,
+        kind: &'static str,
+        sums: &Checksums,
+    ) {
         if let (Source::Path(path), Some(stamp), Some(digest)) = (&new.source, stamp, sums.get(kind)) {
             self.ledger.note_hash(path, stamp, kind, digest, self.clock.now());
         }
-    }
-}
-
-/// The stamp of a local file; None for other sources.
-fn stamp_of(new: &NewFile) -> Option<Stamp> {
-    match &new.source {
-        Source::Path(path) => Stamp::of(path),
-        Source::Spooled(_) | Source::Bytes(_) => None,
     }
 }
 

@@ -12,16 +12,19 @@
 //! with one warning; a command works without it.
 
 mod sessions;
+mod stamp;
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 pub(super) use sessions::OpenSession;
+pub(super) use stamp::Stamp;
 
 use crate::files;
 use crate::model::{Checksums, File, FileId, NewFile, Source, Warn};
@@ -34,6 +37,11 @@ const MAX_ROWS: i64 = 100_000;
 const SETTLED: SignedDuration = SignedDuration::from_secs(2);
 /// How long a statement waits for other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Changes are written together: this many at most, and at once if the last ones were written this long ago. A crash loses
+/// the others, which costs only speed.
+const BATCH: usize = 64;
+const BATCH_TIME: Duration = Duration::from_millis(250);
 
 /// The version of the tables, in `user_version`.
 const VERSION: i64 = 2;
@@ -91,7 +99,20 @@ struct State {
     run: Option<Run>,
     /// Rows of earlier runs that this command has used.
     used: Vec<i64>,
+    /// Changes that are not written yet, in their order.
+    pending: Vec<Change>,
+    /// The paths of the hashes among them.
+    unwritten: HashSet<String>,
+    /// When changes were last written.
+    written: Instant,
+    /// The rows of begun uploads, by the number of their change.
+    begun: HashMap<u64, i64>,
+    /// The number of begun uploads.
+    begins: u64,
 }
+
+/// A change of the tables.
+type Change = Box<dyn FnOnce(&Connection, &mut HashMap<u64, i64>) -> rusqlite::Result<()> + Send>;
 
 /// A process that has rows. Its lock file is locked until the process ends.
 struct Run {
@@ -156,6 +177,11 @@ impl Ledger {
                 folder: folder.join("runs"),
                 run: None,
                 used: Vec::new(),
+                pending: Vec::new(),
+                unwritten: HashSet::new(),
+                written: Instant::now(),
+                begun: HashMap::new(),
+                begins: 0,
             }),
             Err(reason) => {
                 warn.say(&off(&path, &reason));
@@ -187,26 +213,47 @@ impl Ledger {
     }
 
     /// The upload of this file by an earlier run. Each is returned once, so that a file that is named twice is sent twice.
-    pub(super) fn earlier(&self, new: &NewFile, now: Timestamp) -> Earlier {
-        let Some((path, mtime)) = local_file(new) else { return Earlier::Nothing };
+    pub(super) fn earlier(&self, new: &NewFile, stamp: Option<Stamp>, now: Timestamp) -> Earlier {
+        let Some((path, mtime)) = place(new, stamp) else { return Earlier::Nothing };
         let found = self.with(|state| state.earlier(new, &path, mtime, now));
         found.unwrap_or(Earlier::Nothing)
     }
 
-    /// Records that a file is about to be sent; None if it is not recorded.
-    pub(super) fn begin(&self, new: &NewFile, at: Timestamp, old: Option<&FileId>) -> Option<i64> {
-        self.write(|state| {
+    /// Records that a file is about to be sent; None if it is not recorded. The row is written before this returns.
+    pub(super) async fn begin(
+        &self,
+        new: &NewFile,
+        stamp: Option<Stamp>,
+        at: Timestamp,
+        old: Option<&FileId>,
+    ) -> Option<i64> {
+        let number = self.write(|state| {
             let run = state.run()?;
-            let (path, mtime) = local_file(new).unzip();
-            state.db.prepare(
-                "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
-                 VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
-            )?.execute(params![
-                state.target, state.command, run, path, mtime, new.name, to_i64(new.size), at.as_microsecond(),
-                old.map(|id| &id.0), new.mark,
-            ])?;
-            Ok(state.db.last_insert_rowid())
+            state.begins += 1;
+            let number = state.begins;
+            let (target, command) = (state.target.clone(), state.command.clone());
+            let (path, mtime) = place(new, stamp).unzip();
+            let (name, size, mark) = (new.name.clone(), to_i64(new.size), new.mark.clone());
+            let old = old.map(|id| id.0.clone());
+            state.pending.push(Box::new(move |db, begun| {
+                db.prepare(
+                    "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
+                     VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
+                )?.execute(params![target, command, run, path, mtime, name, size, at.as_microsecond(), old, mark])?;
+                begun.insert(number, db.last_insert_rowid());
+                Ok(())
+            }));
+            Ok(number)
+        })?;
+        // Uploads that begin at the same time are written together.
+        tokio::task::yield_now().await;
+        self.write(|state| {
+            if !state.begun.contains_key(&number) {
+                state.flush()?;
+            }
+            Ok(state.begun.remove(&number))
         })
+        .flatten()
     }
 
     /// Records that an upload gave this content to a file, and the replaced file that could not be deleted.
@@ -219,36 +266,45 @@ impl Ledger {
         old: Option<&FileId>,
     ) {
         let Some(number) = number else { return };
-        self.write(|state| {
-            state
-                .db
-                .prepare(
-                    "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
+        let (id, version, sums) = (file.id.0.clone(), version(file), sums.clone());
+        let (expires, old) = (file.expires_at.map(Timestamp::as_microsecond), old.map(|id| id.0.clone()));
+        self.change(move |db| {
+            db.prepare(
+                "UPDATE uploads SET state = 'done', id = ?, version = ?, expires_at = ?, size = ?,
                  blake3 = ?, sha256 = ?, md5 = ?, old = ? WHERE number = ?",
-                )?
-                .execute(params![
-                    file.id.0,
-                    version(file),
-                    file.expires_at.map(Timestamp::as_microsecond),
-                    to_i64(size),
-                    sums.blake3,
-                    sums.sha256,
-                    sums.md5,
-                    old.map(|id| &id.0),
-                    number,
-                ])
+            )?
+            .execute(params![
+                id,
+                version,
+                expires,
+                to_i64(size),
+                sums.blake3,
+                sums.sha256,
+                sums.md5,
+                old,
+                number,
+            ])
         });
     }
 
     /// Records the content of a file that was not uploaded by this command, after it has been compared.
-    pub(super) fn learn(&self, new: &NewFile, file: &File, sums: &Checksums, now: Timestamp) {
-        self.write(|state| {
-            let (path, mtime) = local_file(new).unzip();
-            state.db.prepare(
+    pub(super) fn learn(
+        &self,
+        new: &NewFile,
+        stamp: Option<Stamp>,
+        file: &File,
+        sums: &Checksums,
+        now: Timestamp,
+    ) {
+        let Some(target) = self.state().as_ref().map(|state| state.target.clone()) else { return };
+        let (path, mtime) = place(new, stamp).unzip();
+        let (file, size, sums) = (file.clone(), to_i64(new.size), sums.clone());
+        self.change(move |db| {
+            db.prepare(
                 "INSERT INTO uploads (target, run, state, path, mtime, name, size, at, id, version, expires_at,
                  blake3, sha256, md5) VALUES (?, '', 'done', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?.execute(params![
-                state.target, path, mtime, file.name, to_i64(new.size), now.as_microsecond(), file.id.0, version(file),
+                target, path, mtime, file.name, size, now.as_microsecond(), file.id.0, version(&file),
                 file.expires_at.map(Timestamp::as_microsecond), sums.blake3, sums.sha256, sums.md5,
             ])
         });
@@ -257,14 +313,13 @@ impl Ledger {
     /// Removes an upload: the file does not exist on the platform.
     pub(super) fn forget(&self, number: Option<i64>) {
         let Some(number) = number else { return };
-        self.write(|state| {
-            state.db.prepare("DELETE FROM uploads WHERE number = ?")?.execute(params![number])
-        });
+        self.change(move |db| db.prepare("DELETE FROM uploads WHERE number = ?")?.execute(params![number]));
     }
 
     /// The content that the latest recorded upload gave to this file.
     pub(super) fn content(&self, id: &FileId) -> Option<Content> {
         self.with(|state| {
+            state.flush()?;
             let row = |row: &rusqlite::Row<'_>| {
                 Ok(Content {
                     size: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -287,12 +342,16 @@ impl Ledger {
     /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
     pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
         let stamp = Stamp::of(path)?;
+        let path = text_of(path);
         self.with(|state| {
+            if state.unwritten.contains(&path) {
+                state.flush()?;
+            }
             state.db.prepare(
                 "SELECT digest FROM hashes WHERE path = ? AND kind = ? AND size = ? AND mtime = ? AND ctime = ?
                  AND inode = ?",
             )?.query_row(
-                params![text_of(path), kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode],
+                params![path, kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode],
                 |row| row.get(0),
             ).optional()
         })
@@ -300,16 +359,27 @@ impl Ledger {
     }
 
     /// Records a hash of a local file. `stamp` was taken before the file was read.
-    pub(super) fn note_hash(&self, path: &Path, stamp: Stamp, kind: &str, digest: &str, now: Timestamp) {
+    pub(super) fn note_hash(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        kind: &'static str,
+        digest: &str,
+        now: Timestamp,
+    ) {
         // Within the resolution of a time stamp, another change would not show.
         let changed = Timestamp::from_nanosecond(i128::from(stamp.mtime)).unwrap_or(Timestamp::MAX);
-        if now.duration_since(changed) < SETTLED || Stamp::of(path) != Some(stamp) {
+        if !self.is_on() || now.duration_since(changed) < SETTLED || Stamp::of(path) != Some(stamp) {
             return;
         }
-        self.write(|state| {
-            state.db.prepare(
+        let (path, digest) = (text_of(path), digest.to_owned());
+        if let Some(state) = self.state().as_mut() {
+            state.unwritten.insert(path.clone());
+        }
+        self.change(move |db| {
+            db.prepare(
                 "INSERT OR REPLACE INTO hashes (path, kind, size, mtime, ctime, inode, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )?.execute(params![text_of(path), kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode, digest])
+            )?.execute(params![path, kind, stamp.size, stamp.mtime, stamp.ctime, stamp.inode, digest])
         });
     }
 
@@ -320,24 +390,34 @@ impl Ledger {
                 if state.run.is_none() && state.used.is_empty() {
                     return Ok(());
                 }
-                let mut rows = state.db.prepare(
-                    "SELECT number, run FROM uploads WHERE target = ? AND command = ? AND state = 'done'",
-                )?;
-                let rows: Vec<(i64, String)> = rows
-                    .query_map(params![state.target, state.command], |row| Ok((row.get(0)?, row.get(1)?)))?
+                state.flush()?;
+                let of_command = "target = ? AND command = ? AND state = 'done'";
+                let mut runs =
+                    state.db.prepare(&format!("SELECT DISTINCT run FROM uploads WHERE {of_command}"))?;
+                let runs: Vec<String> = runs
+                    .query_map(params![state.target, state.command], |row| row.get(0))?
                     .collect::<Result<_, _>>()?;
                 let transaction = state.db.unchecked_transaction()?;
-                for (number, _) in rows.iter().filter(|(_, run)| !state.is_running(run)) {
-                    let mut update =
-                        transaction.prepare("UPDATE uploads SET command = NULL WHERE number = ?")?;
-                    update.execute(params![number])?;
+                for run in runs.iter().filter(|run| !state.is_running(run)) {
+                    let update = format!("UPDATE uploads SET command = NULL WHERE {of_command} AND run = ?");
+                    transaction.execute(&update, params![state.target, state.command, run])?;
                 }
                 transaction.commit()
             });
         }
+        self.write(State::flush);
         if let Some(state) = self.state().as_mut() {
             state.end_run();
         }
+    }
+
+    /// Adds a change, which is written with others.
+    fn change(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static) {
+        self.write(|state| {
+            state.pending.push(Box::new(move |db, _| change(db).map(drop)));
+            let is_due = state.pending.len() >= BATCH || state.written.elapsed() >= BATCH_TIME;
+            if is_due { state.flush() } else { Ok(()) }
+        });
     }
 
     /// Runs `work`. An error turns the ledger off.
@@ -377,6 +457,22 @@ impl Drop for Ledger {
 }
 
 impl State {
+    /// Writes all changes in one transaction.
+    fn flush(&mut self) -> rusqlite::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&self.db, rusqlite::TransactionBehavior::Immediate)?;
+        for change in self.pending.drain(..) {
+            change(&transaction, &mut self.begun)?;
+        }
+        transaction.commit()?;
+        self.unwritten.clear();
+        self.written = Instant::now();
+        Ok(())
+    }
+
     fn earlier(
         &mut self,
         new: &NewFile,
@@ -459,38 +555,6 @@ impl State {
         if let Some(run) = self.run.take() {
             let _ = fs::remove_file(self.folder.join(&run.id));
         }
-    }
-}
-
-/// What identifies the state of a local file without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    size: i64,
-    mtime: i64,
-    ctime: i64,
-    inode: i64,
-}
-
-impl Stamp {
-    /// None unless it is a regular file.
-    #[cfg(unix)]
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
-        Some(Self {
-            size: to_i64(found.len()),
-            mtime: nanos(found.mtime(), found.mtime_nsec()),
-            ctime: nanos(found.ctime(), found.ctime_nsec()),
-            inode: found.ino().cast_signed(),
-        })
-    }
-
-    /// None unless it is a regular file.
-    #[cfg(not(unix))]
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        Some(Self { size: to_i64(found.len()), mtime: nanos(found.modified().ok()?), ctime: 0, inode: 0 })
     }
 }
 
@@ -577,20 +641,19 @@ fn off(path: &Path, reason: &str) -> String {
 }
 
 /// The absolute path and the modification time of a local file; None for standard input.
-fn local_file(new: &NewFile) -> Option<(String, i64)> {
+fn place(new: &NewFile, stamp: Option<Stamp>) -> Option<(String, i64)> {
     let Source::Path(path) = &new.source else { return None };
-    let modified = fs::metadata(path).ok()?.modified().ok()?;
-    Some((text_of(path), nanos(modified)))
+    Some((text_of(path), stamp?.mtime))
+}
+
+/// The same with the current state of the file.
+fn local_file(new: &NewFile) -> Option<(String, i64)> {
+    place(new, Stamp::of_source(new))
 }
 
 /// The absolute path as text.
 fn text_of(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
-}
-
-fn nanos(time: std::time::SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    i64::try_from(since).unwrap_or(i64::MAX)
 }
 
 fn to_i64(size: u64) -> i64 {

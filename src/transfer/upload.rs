@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::digest::{UploadHash, compare};
 use super::identity::{Evidence, Identity, conflict};
-use super::ledger::{Begun, Earlier, Ledger, OpenSession};
+use super::ledger::{Begun, Earlier, Ledger, OpenSession, Stamp};
 use super::lost::{LostUploads, NameLocks};
 use super::mark;
 use super::options::{Action, IfExists, Leftover, Preview, UploadOptions, Uploaded};
@@ -41,6 +41,8 @@ pub(super) struct Job {
     old: Option<FileId>,
     /// Whether the content of the old file is damaged or missing and is sent again.
     repairs: bool,
+    /// The state of the local file before it is read.
+    stamp: Option<Stamp>,
     /// Its row in the ledger.
     number: Option<i64>,
     /// The file on the platform, once known.
@@ -164,6 +166,10 @@ impl Uploads {
         let sent = job.sent.clone().unwrap_or_default();
         let old = kept.as_ref().map(|(old, _)| old);
         self.identity.ledger.finish(job.number, &file, job.new.size, &sent, old);
+        // The file is not read again for a later comparison.
+        for kind in Checksums::KINDS {
+            self.identity.note_hash(&job.new, job.stamp, kind, &sent);
+        }
         let twin = if is_new { self.twin(&job, &file).await } else { None };
         let file = if self.options.wait {
             wait_until_processed(&self.provider, file, Polling::default()).await?
@@ -179,11 +185,13 @@ impl Uploads {
         // Where the platform states no checksum, the ledger records one.
         let hasher = stated.filter(|_| self.options.verify);
         let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
+        let stamp = Stamp::of_source(new);
         let mut job = Job {
             new: new.clone(),
             metered: Arc::new(Metered { item: Arc::clone(item), hash: hasher.map(UploadHash::new) }),
             old: None,
             repairs: false,
+            stamp,
             number: None,
             result: None,
             sent: None,
@@ -195,7 +203,7 @@ impl Uploads {
         };
         let earlier = match self.leftover(new) {
             Some(Leftover { id, old }) => Earlier::Finished { id, old: Some(old) },
-            None => self.identity.ledger.earlier(new, self.clock.now()),
+            None => self.identity.ledger.earlier(new, stamp, self.clock.now()),
         };
         match earlier {
             Earlier::Finished { id, old } => match self.provider.stat(&id).await {
@@ -349,7 +357,10 @@ impl Uploads {
             let sums = self.identity.digest(&job.new, Hasher::sha256()).await?;
             job.new.mark = sums.sha256.as_deref().map(mark::new);
         }
-        job.number = job.number.or_else(|| self.identity.ledger.begin(&job.new, since, job.old.as_ref()));
+        if job.number.is_none() {
+            let begun = self.identity.ledger.begin(&job.new, job.stamp, since, job.old.as_ref());
+            job.number = begun.await;
+        }
         Ok(())
     }
 

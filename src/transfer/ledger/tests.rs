@@ -55,8 +55,21 @@ fn sums(digest: &str) -> Checksums {
     Checksums::of("blake3", digest)
 }
 
+fn begin_in_place_of(ledger: &Ledger, new: &NewFile, old: Option<&FileId>) -> Option<i64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(ledger.begin(new, Stamp::of_source(new), now(), old))
+}
+
+fn begin(ledger: &Ledger, new: &NewFile) -> Option<i64> {
+    begin_in_place_of(ledger, new, None)
+}
+
+fn earlier(ledger: &Ledger, new: &NewFile, now: Timestamp) -> Earlier {
+    ledger.earlier(new, Stamp::of_source(new), now)
+}
+
 fn done(ledger: &Ledger, new: &NewFile, id: &str) {
-    ledger.finish(ledger.begin(new, now(), None), &uploaded(id), new.size, &sums(id), None);
+    ledger.finish(begin(ledger, new), &uploaded(id), new.size, &sums(id), None);
 }
 
 fn shown(earlier: &Earlier) -> &str {
@@ -73,22 +86,22 @@ fn the_same_command_continues_and_a_finished_one_starts_over() {
     let (a, b, c) = (home.file("a", "1"), home.file("b", "2"), home.file("c", "3"));
     let ledger = home.ledger("up");
     done(&ledger, &a, "f1");
-    ledger.begin(&NewFile { mark: Some("m".to_owned()), ..b.clone() }, now(), Some(&"old".into()));
-    ledger.forget(ledger.begin(&c, now(), None));
-    assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "nothing", "it is still running");
-    assert_eq!(shown(&ledger.earlier(&a, now())), "nothing", "this run uploaded it");
+    begin_in_place_of(&ledger, &NewFile { mark: Some("m".to_owned()), ..b.clone() }, Some(&"old".into()));
+    ledger.forget(begin(&ledger, &c));
+    assert_eq!(shown(&earlier(&home.ledger("up"), &a, now())), "nothing", "it is still running");
+    assert_eq!(shown(&earlier(&ledger, &a, now())), "nothing", "this run uploaded it");
     drop(ledger);
 
     let again = home.ledger("up");
-    assert_eq!(shown(&again.earlier(&a, now())), "f1");
-    assert_eq!(shown(&again.earlier(&a, now())), "nothing", "named twice, it is sent twice");
-    let Earlier::Begun(begun) = again.earlier(&b, now()) else { panic!("b was being sent") };
+    assert_eq!(shown(&earlier(&again, &a, now())), "f1");
+    assert_eq!(shown(&earlier(&again, &a, now())), "nothing", "named twice, it is sent twice");
+    let Earlier::Begun(begun) = earlier(&again, &b, now()) else { panic!("b was being sent") };
     assert_eq!((begun.old, begun.mark), (Some("old".into()), Some("m".to_owned())));
-    assert_eq!(shown(&again.earlier(&c, now())), "nothing");
+    assert_eq!(shown(&earlier(&again, &c, now())), "nothing");
     again.finish(Some(begun.number), &uploaded("f2"), 1, &sums("2"), None);
     again.end(true);
     drop(again);
-    assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "nothing");
+    assert_eq!(shown(&earlier(&home.ledger("up"), &a, now())), "nothing");
     assert_eq!(home.runs(), 0);
     assert_eq!(home.ledger("other").content(&"f2".into()).unwrap().checksums, sums("2"));
     assert!(home.warnings().is_empty());
@@ -100,11 +113,14 @@ fn another_command_uses_only_begun_uploads() {
     let (a, b) = (home.file("a", "1"), home.file("b", "2"));
     let ledger = home.ledger("up a b");
     done(&ledger, &a, "f1");
-    ledger.begin(&b, now(), None);
-    assert_eq!(shown(&home.ledger("up b").earlier(&b, now())), "nothing", "it is still running");
+    begin(&ledger, &b);
+    assert_eq!(shown(&earlier(&home.ledger("up b"), &b, now())), "nothing", "it is still running");
     drop(ledger);
     let other = home.ledger("up b");
-    assert_eq!((shown(&other.earlier(&a, now())), shown(&other.earlier(&b, now()))), ("nothing", "begun"));
+    assert_eq!(
+        (shown(&earlier(&other, &a, now())), shown(&earlier(&other, &b, now()))),
+        ("nothing", "begun")
+    );
 }
 
 #[test]
@@ -115,8 +131,8 @@ fn an_old_or_changed_upload_is_not_continued() {
     done(&ledger, &a, "f1");
     drop(ledger);
     let later = now().checked_add(KEPT).unwrap().checked_add(SignedDuration::from_secs(1)).unwrap();
-    assert_eq!(shown(&home.ledger("up").earlier(&a, later)), "nothing");
-    assert_eq!(shown(&home.ledger("up").earlier(&home.file("a", "22"), now())), "nothing");
+    assert_eq!(shown(&earlier(&home.ledger("up"), &a, later)), "nothing");
+    assert_eq!(shown(&earlier(&home.ledger("up"), &home.file("a", "22"), now())), "nothing");
 }
 
 #[test]
@@ -124,16 +140,71 @@ fn a_dry_run_writes_nothing() {
     let home = Home::new();
     let a = home.file("a", "1");
     let ledger = home.ledger("up").read_only();
-    assert_eq!(ledger.begin(&a, now(), None), None);
-    ledger.learn(&a, &uploaded("f1"), &sums("1"), now());
+    assert_eq!(begin(&ledger, &a), None);
+    ledger.learn(&a, None, &uploaded("f1"), &sums("1"), now());
     assert_eq!(ledger.content(&"f1".into()), None);
     drop(ledger);
     done(&home.ledger("up"), &a, "f1");
     let again = home.ledger("up").read_only();
-    assert_eq!(shown(&again.earlier(&a, now())), "f1");
+    assert_eq!(shown(&earlier(&again, &a, now())), "f1");
     again.end(true);
     drop(again);
-    assert_eq!(shown(&home.ledger("up").earlier(&a, now())), "f1");
+    assert_eq!(shown(&earlier(&home.ledger("up"), &a, now())), "f1");
+}
+
+/// The number of rows of a state, as another process sees them.
+fn rows(home: &Home, state: &str) -> i64 {
+    let db = Connection::open(home.db()).unwrap();
+    db.query_row("SELECT count(*) FROM uploads WHERE state = ?", [state], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn only_begun_rows_are_written_at_once() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    let ledger = home.ledger("up");
+    let number = begin(&ledger, &a);
+    assert_eq!((rows(&home, "begun"), rows(&home, "done")), (1, 0));
+    ledger.finish(number, &uploaded("f1"), 1, &sums("1"), None);
+    // The next upload writes it, and what this command reads includes it in any case.
+    let second = begin(&ledger, &a);
+    assert_eq!((rows(&home, "begun"), rows(&home, "done")), (1, 1));
+    ledger.finish(second, &uploaded("f2"), 1, &sums("2"), None);
+    assert_eq!(ledger.content(&"f2".into()).unwrap().checksums, sums("2"));
+    drop(ledger);
+    assert_eq!((rows(&home, "begun"), rows(&home, "done")), (0, 2));
+}
+
+#[tokio::test]
+async fn uploads_that_begin_together_are_written_together() {
+    let home = Home::new();
+    let files: Vec<NewFile> = (0..8).map(|number| home.file(&format!("f{number}"), "x")).collect();
+    let ledger = home.ledger("up");
+    let begin = |new| Box::pin(ledger.begin(new, Stamp::of_source(new), now(), None));
+    let mut begins: Vec<_> = files.iter().map(begin).collect();
+    for begin in &mut begins {
+        assert!(futures_util::poll!(begin.as_mut()).is_pending());
+    }
+    assert_eq!(rows(&home, "begun"), 0);
+    let mut numbers = vec![begins.remove(0).await];
+    assert_eq!(rows(&home, "begun"), 8);
+    for begin in begins {
+        numbers.push(begin.await);
+    }
+    numbers.dedup();
+    assert_eq!(numbers.iter().flatten().count(), 8, "{numbers:?}");
+}
+
+#[test]
+fn a_kept_file_is_deleted_by_the_next_run() {
+    let home = Home::new();
+    let a = home.file("a", "1");
+    let ledger = home.ledger("up");
+    let number = begin_in_place_of(&ledger, &a, Some(&"old".into()));
+    ledger.finish(number, &uploaded("new"), 1, &sums("1"), Some(&"old".into()));
+    drop(ledger);
+    let Earlier::Finished { id, old } = earlier(&home.ledger("up"), &a, now()) else { panic!("finished") };
+    assert_eq!((id, old), ("new".into(), Some("old".into())));
 }
 
 #[test]
@@ -144,7 +215,7 @@ fn the_latest_upload_gives_the_content() {
     assert_eq!(ledger.content(&"f1".into()), None);
     done(&ledger, &a, "f1");
     let file = File { updated_at: Some(Timestamp::UNIX_EPOCH), ..uploaded("f1") };
-    ledger.finish(ledger.begin(&a, now(), None), &file, 7, &sums("new"), None);
+    ledger.finish(begin(&ledger, &a), &file, 7, &sums("new"), None);
     let version = Some("1970-01-01T00:00:00Z".to_owned());
     assert_eq!(ledger.content(&"f1".into()), Some(Content { size: 7, checksums: sums("new"), version }));
 }
@@ -246,7 +317,7 @@ fn a_command_works_without_it() {
         drop(db);
         damage(&home);
         let ledger = home.ledger("up");
-        ledger.earlier(&a, now());
+        earlier(&ledger, &a, now());
         done(&ledger, &a, "f2");
         ledger.content(&"f2".into());
         ledger.end(true);
@@ -273,7 +344,8 @@ fn many_commands_write_at_once() {
     assert!(home.warnings().is_empty());
     for (number, new) in files.iter().enumerate() {
         let again = home.ledger(&format!("up {number}"));
-        let found = (0..21).filter(|_| matches!(again.earlier(new, now()), Earlier::Finished { .. })).count();
+        let found =
+            (0..21).filter(|_| matches!(earlier(&again, new, now()), Earlier::Finished { .. })).count();
         assert_eq!(found, 20);
     }
     assert_eq!(home.runs(), 0);

@@ -133,6 +133,24 @@ fn skip_compares_with_earlier_uploads_on_a_platform_without_checksums() {
     assert_eq!(platform.stored().len(), 2, "same name and size, other content");
 }
 
+/// The hash that was computed while the file was sent is used instead of reading it again.
+#[test]
+fn skip_does_not_read_an_unchanged_file_again() {
+    let platform = Platform::start(&[]);
+    let env = platform.sandbox().with_real_clock();
+    let path = env.write("a.txt", "one");
+    let hour_ago = std::time::SystemTime::now() - Duration::from_hours(1);
+    fs::File::options().write(true).open(path).unwrap().set_modified(hour_ago).unwrap();
+    env.haul(["upload", "a.txt"]).ok();
+    let ledger = rusqlite::Connection::open(env.home().join("state/ledger.db")).unwrap();
+    let digest: String =
+        ledger.query_row("SELECT digest FROM hashes WHERE kind = 'blake3'", [], |row| row.get(0)).unwrap();
+    assert_eq!(digest, blake3::hash(b"one").to_hex().as_str());
+    ledger.execute("UPDATE hashes SET digest = ?", ["00".repeat(32)]).unwrap();
+    drop(ledger);
+    env.haul(["upload", "a.txt", "--if-exists", "skip"]).ok().says("has other content");
+}
+
 #[test]
 fn ctrl_c_stops_within_a_second_and_keeps_received_bytes() {
     let platform = Platform::start(&["drip=300000 GET **/content"]);

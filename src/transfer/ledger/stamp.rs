@@ -1,0 +1,52 @@
+//! The state of local files.
+
+use std::fs;
+use std::path::Path;
+
+use super::to_i64;
+use crate::model::{NewFile, Source};
+
+/// What identifies the state of a local file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::transfer) struct Stamp {
+    pub(super) size: i64,
+    /// The modification time, in nanoseconds since 1970.
+    pub(super) mtime: i64,
+    pub(super) ctime: i64,
+    pub(super) inode: i64,
+}
+
+impl Stamp {
+    /// The stamp of the source of an upload; None unless it is a regular file with a path.
+    pub(in crate::transfer) fn of_source(new: &NewFile) -> Option<Self> {
+        let Source::Path(path) = &new.source else { return None };
+        Self::of(path)
+    }
+
+    /// None unless it is a regular file.
+    #[cfg(unix)]
+    pub(in crate::transfer) fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        Some(Self {
+            size: to_i64(found.len()),
+            mtime: nanos(found.mtime(), found.mtime_nsec()),
+            ctime: nanos(found.ctime(), found.ctime_nsec()),
+            inode: found.ino().cast_signed(),
+        })
+    }
+
+    /// None unless it is a regular file.
+    #[cfg(not(unix))]
+    pub(in crate::transfer) fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some(Self { size: to_i64(found.len()), mtime: nanos(found.modified().ok()?), ctime: 0, inode: 0 })
+    }
+}
+
+#[cfg(not(unix))]
+fn nanos(time: std::time::SystemTime) -> i64 {
+    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
