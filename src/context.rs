@@ -148,6 +148,7 @@ impl Context {
             own: vec![profile.base_url.value.clone(), profile.upload_base_url.value.clone()],
             token_hints: vault::hints(profile, token.as_ref()),
             token: token.map(|token| token.secret),
+            auth_header: None,
             timeout: self.settings.timeout()?.value,
             policy: Policy {
                 attempts: retries.saturating_add(1),

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::files;
 use crate::model::{File, hash_of};
-use crate::providers::Op;
+use crate::providers::{Op, require_download};
 use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
 use crate::ui::Columns;
 
@@ -51,6 +51,9 @@ pub struct GetArgs {
     /// Start over instead of resuming an earlier download
     #[arg(long)]
     no_resume: bool,
+    /// Also try files that the platform is known not to return
+    #[arg(long)]
+    force: bool,
     /// Show what would be downloaded and where, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -86,7 +89,7 @@ impl GetArgs {
             verify: !self.no_verify,
             resume: !self.no_resume,
         };
-        let dry_run = self.dry_run;
+        let (dry_run, force) = (self.dry_run, self.force);
         if self.output.as_deref().is_some_and(files::is_standard_output) {
             if !dry_run {
                 return self.to_stdout(ctx, options).await;
@@ -111,6 +114,9 @@ impl GetArgs {
             self.selector.files_once(ctx, Some(Op::Download)),
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
+                if !force {
+                    require_download(provider.as_ref(), file).map_err(|error| chosen.failed(error))?;
+                }
                 let path = output.path_of(file)?;
                 if path != Path::new("-") {
                     places.take(&path)?;
@@ -152,6 +158,9 @@ impl GetArgs {
         while let Some(chosen) = files.next().await {
             let chosen = chosen?;
             let Chosen { provider, file, .. } = &chosen;
+            if !self.force {
+                require_download(provider.as_ref(), file).map_err(|error| chosen.failed(error))?;
+            }
             let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
             let target = Target::Sink(&mut sink);
             transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)

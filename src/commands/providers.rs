@@ -56,7 +56,7 @@ pub struct Row {
     pub title: &'static str,
     /// Whether files can be uploaded.
     pub upload: bool,
-    /// Downloads: `yes`, `signed links`, `no`.
+    /// Downloads: `yes`, `signed links`, `some files`, `no`.
     pub download: &'static str,
     /// The properties that `meta set` can change.
     pub meta_set: Option<String>,
@@ -112,6 +112,7 @@ impl Row {
             download: match can.download {
                 Download::Any => "yes",
                 Download::SignedLinks => "signed links",
+                Download::SomeFiles => "some files",
                 Download::Never => "no",
             },
             meta_set: joined(&meta),
@@ -263,7 +264,7 @@ pub(super) struct Sheet {
     metadata: bool,
     /// The possible lifetimes of a file.
     lifetime: Option<String>,
-    /// Downloads: `yes`, `signed links`, `no`.
+    /// Downloads: `yes`, `signed links`, `some files`, `no`.
     download: &'static str,
     /// Whether a part of a file can be downloaded.
     ranges: bool,

@@ -52,6 +52,20 @@ pub static PLATFORMS: &[&Platform] = &[
     &metorial::METORIAL,
     &llamacloud::LLAMACLOUD,
     &xai::XAI,
+    &openai::OPENAI,
+    &openai::AZURE,
+    &openai::DEEPSEEK,
+    &openai::GROQ,
+    &openai::DASHSCOPE,
+    &openai::OPENROUTER,
+    &openai::PERPLEXITY,
+    &openai::MOONSHOT,
+    &openai::ZHIPU,
+    &openai::UPSTAGE,
+    &openai::DEEPINFRA,
+    &openai::NOVITA,
+    &openai::SILICONFLOW,
+    &openai::ARK,
 ];
 
 /// One emulated platform.

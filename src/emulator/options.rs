@@ -139,8 +139,19 @@ impl Options {
         let roots = self.roots(address);
         let all: Vec<_> =
             roots.iter().flat_map(|(platform, root)| (platform.variables)(root, token)).collect();
+        // A shared variable belongs to the platform that it is named after, if that one is served.
+        let of_namesake = |name: &str| {
+            let is_own = |(platform, _): &&(&Platform, String)| {
+                name.to_lowercase().starts_with(&format!("{}_", platform.name))
+            };
+            roots.iter().find(is_own).map(|(platform, root)| (platform.variables)(root, token))
+        };
         let claims = |name: &str| all.iter().filter(|(other, _)| *other == name).count();
-        all.iter().filter(|(name, _)| claims(name) == 1).cloned().collect()
+        let is_kept = |variable: &&(&'static str, String)| {
+            let is_owned = || of_namesake(variable.0).is_some_and(|owned| owned.contains(variable));
+            claims(variable.0) == 1 || is_owned()
+        };
+        all.iter().filter(is_kept).cloned().collect()
     }
 
     fn platform(&self, name: &str) -> Result<&'static Platform> {
@@ -204,7 +215,7 @@ mod tests {
     static TWO: Platform = Platform {
         name: "two",
         quirks: &[RANGES],
-        variables: |root, _| vec![("SHARED_TOKEN", root.to_owned())],
+        variables: |root, _| vec![("SHARED_TOKEN", root.to_owned()), ("ONE_URL", root.to_owned())],
         ..ONE
     };
 
@@ -248,11 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_variable_is_exported_only_if_one_platform_is_served_alone() {
+    fn a_shared_variable_belongs_to_its_platform_or_to_one_that_is_served_alone() {
         let mut options = options();
         let address = "0.0.0.0:80".parse().unwrap();
         assert_eq!(options.variables(address), [("ONE_URL", "http://127.0.0.1:80/one/v1".to_owned())]);
         options.set_only("two").unwrap();
-        assert_eq!(options.variables(address), [("SHARED_TOKEN", "http://127.0.0.1:80".to_owned())]);
+        let root = "http://127.0.0.1:80".to_owned();
+        assert_eq!(options.variables(address), [("SHARED_TOKEN", root.clone()), ("ONE_URL", root)]);
     }
 }

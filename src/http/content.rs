@@ -309,6 +309,7 @@ mod tests {
                         platform: spec.name,
                         own: Vec::new(),
                         token: Some(Secret::new("a-token")),
+                        auth_header: None,
                         token_hints: Vec::new(),
                         timeout: Duration::from_secs(1),
                         policy: retry::Policy::default(),

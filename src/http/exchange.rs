@@ -324,7 +324,8 @@ fn head(
     if trusted {
         if let Some(token) = &config.token {
             guard_plain(config, url)?;
-            headers.insert(AUTHORIZATION, bearer(config, token)?);
+            let (name, value) = credential(config, token)?;
+            headers.insert(name, value);
         } else if !transport::is_loopback(url) {
             // The platform would reject the request. An emulator on this machine may not need a token.
             let error = Error::new(Kind::Auth, format!("no token for {}", config.platform));
@@ -349,14 +350,22 @@ fn head(
     Ok(built)
 }
 
-fn bearer(config: &Config, token: &Secret) -> Result<HeaderValue> {
-    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-    let mut value = value.map_err(|_| {
+/// The header with the token.
+fn credential(config: &Config, token: &Secret) -> Result<(HeaderName, HeaderValue)> {
+    let (name, text) = match &config.auth_header {
+        None => (AUTHORIZATION, format!("Bearer {}", token.expose())),
+        Some(header) => {
+            let name = HeaderName::try_from(header)
+                .map_err(|_| Error::usage(format!("auth_header: invalid header name {header:?}")))?;
+            (name, token.expose().to_owned())
+        }
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
         let error = Error::new(Kind::Auth, "the token contains invalid characters");
         config.token_hints.iter().fold(error, |error, hint| error.hint(hint.clone()))
     })?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok((name, value))
 }
 
 fn guard_plain(config: &Config, url: &Url) -> Result<()> {

@@ -49,6 +49,8 @@ pub struct Config {
     pub own: Vec<Url>,
     /// The token.
     pub token: Option<Secret>,
+    /// The header that contains only the token; None for `Authorization: Bearer TOKEN`.
+    pub auth_header: Option<String>,
     /// Hints for a missing or rejected token.
     pub token_hints: Vec<String>,
     /// Time limit for a small request, and for a transfer that receives no data.
@@ -199,6 +201,12 @@ impl Client {
         let mut config = self.inner.config.clone();
         config.own.push(url.clone());
         Self::new(config)
+    }
+
+    /// A client that sends its token in this header, without a scheme.
+    #[must_use]
+    pub fn authenticating(&self, header: &str) -> Self {
+        Self::new(Config { auth_header: Some(header.to_owned()), ..self.inner.config.clone() })
     }
 
     /// Sends a small request. Any status other than 2xx is an error.

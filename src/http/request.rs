@@ -1,5 +1,7 @@
 //! An HTTP request as data, so that it can be sent again.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
@@ -20,7 +22,7 @@ pub struct Request {
     /// Query pairs, encoded according to RFC 3986 when sent (a space is `%20`).
     pub query: Vec<(String, String)>,
     /// Extra headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: Body,
     /// The range of a download, for `Range` and `If-Range`.
@@ -137,8 +139,8 @@ impl Request {
 
     /// Adds a header.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::pushdown::Native;
-use super::{REGISTRY, Sort, Spec};
+use super::{Provider, REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result, word};
 use crate::http::RateLimit;
 use crate::human;
-use crate::model::NewFile;
+use crate::model::{File, NewFile};
 
 /// An operation of [`Provider`](super::Provider).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,6 +183,9 @@ pub enum Download {
     Any,
     /// Only with a signed link from the user.
     SignedLinks,
+    /// Some files, depending on their purpose: [`File::downloadable`](crate::model::File::downloadable) is false for a
+    /// file that certainly cannot be downloaded.
+    SomeFiles,
     /// Never.
     Never,
 }
@@ -257,6 +260,20 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
 /// Rejects an unsupported operation before any work. `about` is the file as the user would type it, for the hints.
 pub fn require(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Result<()> {
     if supports(can, op) { Ok(()) } else { Err(refusal_with(spec, can, op, about)) }
+}
+
+/// Rejects the download of a file that the platform certainly does not return, before a request.
+pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
+    let can = provider.capabilities();
+    if can.download != Download::SomeFiles || file.downloadable != Some(false) {
+        return Ok(());
+    }
+    let platform = provider.spec().name;
+    let error = match &file.purpose {
+        Some(purpose) => format!("{platform} does not return files with the purpose {purpose}"),
+        None => format!("{platform} does not return this file"),
+    };
+    Err(Error::new(Kind::Unsupported, error).hint("to try it nevertheless: `--force`"))
 }
 
 /// The error for an unsupported operation, with hints. For `about`, see [`require`].

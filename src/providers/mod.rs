@@ -30,7 +30,7 @@ use url::Url;
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
     Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY,
-    UploadAbility, check_lifetime, require, require_together, require_upload, supports,
+    UploadAbility, check_lifetime, require, require_download, require_together, require_upload, supports,
 };
 
 pub use crate::filter::Precision;
@@ -47,8 +47,28 @@ use crate::progress::Progress;
 use crate::secret::Secret;
 
 /// All platforms, in display order.
-pub static REGISTRY: &[&Spec] =
-    &[&local::SPEC, &replicate::SPEC, &activeloop::SPEC, &metorial::SPEC, &llamacloud::SPEC, &xai::SPEC];
+pub static REGISTRY: &[&Spec] = &[
+    &local::SPEC,
+    &replicate::SPEC,
+    &activeloop::SPEC,
+    &metorial::SPEC,
+    &llamacloud::SPEC,
+    &xai::SPEC,
+    &openai::OPENAI.spec,
+    &openai::AZURE.spec,
+    &openai::DEEPSEEK.spec,
+    &openai::GROQ.spec,
+    &openai::DASHSCOPE.spec,
+    &openai::OPENROUTER.spec,
+    &openai::PERPLEXITY.spec,
+    &openai::MOONSHOT.spec,
+    &openai::ZHIPU.spec,
+    &openai::UPSTAGE.spec,
+    &openai::DEEPINFRA.spec,
+    &openai::NOVITA.spec,
+    &openai::SILICONFLOW.spec,
+    &openai::ARK.spec,
+];
 
 /// The platform with this name.
 pub fn find(name: &str) -> Option<&'static Spec> {
@@ -141,12 +161,22 @@ pub struct Dialect {
 
 /// A setting of a platform.
 pub struct Setting {
-    /// The key of `--set`.
+    /// The key of `--set`. `NAME` at its end stands for any text.
     pub key: &'static str,
     /// A short description.
     pub help: &'static str,
     /// Whether its value is a secret, which is never displayed and not accepted as an argument.
     pub secret: bool,
+}
+
+impl Setting {
+    /// Whether this is the setting with this key.
+    pub fn has_key(&self, key: &str) -> bool {
+        match self.key.strip_suffix("NAME") {
+            Some(prefix) => key.strip_prefix(prefix).is_some_and(|name| !name.is_empty()),
+            None => self.key == key,
+        }
+    }
 }
 
 /// A resolved profile and its client, for opening a provider.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::Origin;
+use super::own::{items, path, put, put_items};
 use crate::error::{Error, Result};
 use crate::files::{self, Place};
 
@@ -77,7 +78,7 @@ pub struct Profile {
     pub token_command: Option<Vec<String>>,
     /// The backend that stores the token, recorded by `auth login`.
     pub token_store: Option<String>,
-    /// `[profiles.NAME.set]`.
+    /// `[profiles.NAME.set]`, and the settings that are keys or tables of the profile itself.
     pub set: BTreeMap<String, String>,
 }
 
@@ -162,6 +163,16 @@ impl File {
         Origin::File(self.path.clone(), self.line(keys).unwrap_or(1))
     }
 
+    /// The file and line of a platform's setting.
+    pub fn origin_of_setting(&self, profile: &str, key: &str) -> Origin {
+        let mut keys = vec!["profiles", profile, "set", key];
+        if self.line(&keys).is_none() {
+            keys.truncate(2);
+            keys.extend(path(key));
+        }
+        self.origin(&keys)
+    }
+
     fn line(&self, keys: &[&str]) -> Option<usize> {
         let parsed = self.parsed.as_ref()?;
         let (last, tables) = keys.split_last()?;
@@ -213,15 +224,16 @@ impl File {
             words => Value::Array(words.iter().collect()),
         });
         put(table, "token_command", command);
-        if profile.set.is_empty() {
+        let set = put_items(table, &profile.set);
+        if set.is_empty() {
             table.remove("set");
         } else {
             let inner = table_of(child(item, "set"));
             let gone: Vec<String> = inner.iter().map(|(key, _)| key.to_owned()).collect();
-            for key in gone.iter().filter(|key| !profile.set.contains_key(*key)) {
+            for key in gone.iter().filter(|key| !set.contains_key(*key)) {
                 inner.remove(key);
             }
-            for (key, text) in &profile.set {
+            for (key, text) in &set {
                 put(inner, key, Some(text.into()));
             }
         }
@@ -291,15 +303,6 @@ fn table_of(item: &mut Item) -> &mut dyn TableLike {
     item.as_table_like_mut().expect("checked when the file was read")
 }
 
-/// Sets the value of `key` and keeps the comment after it; None removes the key.
-fn put(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
-    let Some(mut new) = new else { return drop(table.remove(key)) };
-    if let Some(old) = table.get(key).and_then(Item::as_value) {
-        *new.decor_mut() = old.decor().clone();
-    }
-    table.insert(key, Item::Value(new));
-}
-
 /// Reads values. Errors name the line.
 struct Reader<'a> {
     place: &'a dyn Fn(Option<usize>) -> String,
@@ -359,18 +362,21 @@ impl Reader<'_> {
                 .hint("store the token with `haul auth login`, or set `token_command`"));
         }
         let mut set = BTreeMap::new();
-        for (key, item) in self.table(table, "set")?.into_iter().flat_map(TableLike::iter) {
+        let mut items = items(table);
+        let entries = self.table(table, "set")?.into_iter().flat_map(TableLike::iter);
+        items.extend(entries.map(|(key, item)| (key.to_owned(), item)));
+        for (key, item) in items {
             let text = match item.as_value() {
                 Some(toml_edit::Value::String(text)) => text.value().clone(),
                 Some(toml_edit::Value::Integer(number)) => number.value().to_string(),
                 Some(toml_edit::Value::Boolean(yes)) => yes.value().to_string(),
                 _ => {
                     return Err(
-                        self.mistake(item, &format!("set.{key} must be a string, an integer or a boolean"))
+                        self.mistake(item, &format!("{key} must be a string, an integer or a boolean"))
                     );
                 }
             };
-            set.insert(key.to_owned(), text);
+            set.insert(key, text);
         }
         Ok(Profile {
             provider: self.text(table, "provider")?,

@@ -2,6 +2,7 @@
 
 pub mod env;
 pub mod file;
+mod own;
 mod profile;
 
 use std::path::PathBuf;

@@ -253,7 +253,7 @@ impl Settings {
         for (key, value) in &file.set {
             found.insert(
                 key.clone(),
-                Sourced { value: value.clone(), origin: self.file.origin(&["profiles", name, "set", key]) },
+                Sourced { value: value.clone(), origin: self.file.origin_of_setting(name, key) },
             );
         }
         // Variables apply to all platforms, so keys that are unknown to this platform are ignored.
@@ -261,7 +261,7 @@ impl Settings {
         for prefix in &prefixes {
             for (key, value) in self.env.with_prefix(prefix) {
                 let (key, origin) = (key.to_lowercase(), Origin::Variable(format!("{prefix}{key}")));
-                if spec.settings.iter().any(|setting| setting.key == key) {
+                if spec.settings.iter().any(|setting| setting.has_key(&key)) {
                     found.insert(key, Sourced { value: value.to_owned(), origin });
                 }
             }
@@ -276,19 +276,24 @@ impl Settings {
         }
         let mut secrets = BTreeMap::new();
         for (key, sourced) in &found {
-            let Some(setting) = spec.settings.iter().find(|setting| setting.key == key) else {
+            let Some(setting) = spec.settings.iter().find(|setting| setting.has_key(key)) else {
                 return Err(unknown_setting(spec, key, &sourced.origin));
             };
             if setting.secret {
                 if sourced.origin == Origin::Flag("--set") {
+                    let hint = match key.split_once('.') {
+                        // The name of a variable contains no dot.
+                        Some((table, _)) => {
+                            format!("write it to the config file, in `[profiles.{name}.{table}]`")
+                        }
+                        None => {
+                            format!("set the environment variable {}{}", env::SET_PREFIX, key.to_uppercase())
+                        }
+                    };
                     return Err(Error::usage(format!(
                         "{key} is a secret, and other processes can read arguments"
                     ))
-                    .hint(format!(
-                        "set the environment variable {}{}",
-                        env::SET_PREFIX,
-                        key.to_uppercase()
-                    )));
+                    .hint(hint));
                 }
                 if let Origin::File(..) = sourced.origin
                     && self.file.is_shared()

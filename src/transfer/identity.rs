@@ -169,7 +169,8 @@ impl Identity {
             Compare::Auto => !needs_link,
             Compare::Download => true,
         };
-        if !permitted || can.download != Download::Any || file.downloadable == Some(false) {
+        let is_possible = matches!(can.download, Download::Any | Download::SomeFiles);
+        if !permitted || !is_possible || file.downloadable == Some(false) {
             return Ok(None);
         }
         // Reserved before the download, so that files compared at the same time stay within the limit together.

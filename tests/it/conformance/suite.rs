@@ -109,7 +109,9 @@ pub fn pages_list_every_file_once_and_in_order(case: Case) {
     let pages = rig.pages(Some(2));
     let mut seen: Vec<FileId> = pages.concat().into_iter().map(|file| file.id).collect();
     if rig.can().list.max_page < u32::MAX {
-        assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1], "pages");
+        // A platform that lists one purpose after the other has an empty page for each purpose without files.
+        let counts: Vec<_> = pages.iter().map(Vec::len).filter(|count| *count > 0).collect();
+        assert_eq!(counts, [2, 2, 1], "pages");
     }
     if rig.can().list.newest_first {
         put.reverse();
@@ -161,6 +163,14 @@ pub fn a_native_order_is_the_requested_order(case: Case) {
 pub fn a_download_equals_the_upload(case: Case) {
     let rig = Rig::new(case);
     let file = rig.put(NAME, CONTENT);
+    if rig.can().download == Download::SomeFiles {
+        // This one is refused, or only its text is returned.
+        match rig.run(rig.provider.download(&file.id, None)) {
+            Ok(content) => assert!(content.derived),
+            Err(error) => assert_eq!(error.kind(), Kind::Unsupported, "{error}"),
+        }
+        return;
+    }
     if rig.can().download != Download::Any {
         let refused = rig.run(rig.provider.download(&file.id, None)).map(drop);
         assert_eq!(refused.unwrap_err().kind(), Kind::Unsupported);
@@ -421,6 +431,9 @@ pub fn capabilities_are_correct(case: Case) {
             // There may be no link to revoke, which is a different error.
             Op::Unlink => rig.run(provider.unlink(&id, None)),
         };
+        if op == Op::Download && can.download == Download::SomeFiles {
+            continue;
+        }
         // Only with a signed link; otherwise the operation is unsupported.
         let promised = supports(can, op) && !(op == Op::Download && can.download == Download::SignedLinks);
         match result {

@@ -27,7 +27,7 @@ static SAME: Platform = Platform {
 static VENDOR: Vendor = Vendor {
     prefix: "/openai/v2",
     gate: Gate { schemes: &[], headers: &["api-key"], ..Gate::BEARER },
-    id_prefix: "or_file_",
+    id: |_, _| "or_file_".to_owned() + &haul::emulator::ids::base62(8),
     purposes: &["batch", "file-extract"],
     default_purpose: Some("batch"),
     max_size: 1000,
@@ -43,6 +43,7 @@ static VENDOR: Vendor = Vendor {
     },
     list: |data, _| json!({ "code": 20000, "data": data }),
     error: |refusal| json!({ "code": refusal.status.as_u16(), "message": refusal.message }),
+    ..Vendor::OPENAI
 };
 
 static OTHER: Platform = Platform {

@@ -11,11 +11,25 @@ pub mod soak;
 pub mod wire;
 
 pub mod activeloop;
+pub mod ark;
+pub mod azure;
+pub mod dashscope;
+pub mod deepinfra;
+pub mod deepseek;
+pub mod groq;
 pub mod llamacloud;
 pub mod local;
 pub mod metorial;
+pub mod moonshot;
+pub mod novita;
+pub mod openai;
+pub mod openrouter;
+pub mod perplexity;
 pub mod replicate;
+pub mod siliconflow;
+pub mod upstage;
 pub mod xai;
+pub mod zhipu;
 
 mod complete;
 
@@ -34,6 +48,20 @@ pub static PLATFORMS: &[&Platform] = &[
     &metorial::PLATFORM,
     &llamacloud::PLATFORM,
     &xai::PLATFORM,
+    &openai::PLATFORM,
+    &azure::PLATFORM,
+    &deepseek::PLATFORM,
+    &groq::PLATFORM,
+    &dashscope::PLATFORM,
+    &openrouter::PLATFORM,
+    &perplexity::PLATFORM,
+    &moonshot::PLATFORM,
+    &zhipu::PLATFORM,
+    &upstage::PLATFORM,
+    &deepinfra::PLATFORM,
+    &novita::PLATFORM,
+    &siliconflow::PLATFORM,
+    &ark::PLATFORM,
 ];
 
 /// The reason for an omission or an exception.

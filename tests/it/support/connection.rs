@@ -64,7 +64,7 @@ impl Profile<'_> {
     /// The connection for opening the provider.
     pub fn connection(&self) -> Connection {
         let is_secret = |key: &str| {
-            let setting = self.spec.settings.iter().find(|setting| setting.key == key);
+            let setting = self.spec.settings.iter().find(|setting| setting.has_key(key));
             setting.unwrap_or_else(|| panic!("{} has no setting {key}", self.spec.name)).secret
         };
         let (secrets, set): (Vec<_>, Vec<_>) = self.set.iter().partition(|(key, _)| is_secret(key));
@@ -95,6 +95,7 @@ pub fn config(platform: &'static str, own: Vec<Url>) -> Config {
         platform,
         own,
         token: None,
+        auth_header: None,
         token_hints: vec![format!("`haul auth login {platform}`")],
         timeout: Duration::from_secs(10),
         policy: Policy::default(),

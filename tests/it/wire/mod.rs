@@ -4,5 +4,6 @@ mod activeloop;
 mod llamacloud;
 mod local;
 mod metorial;
+mod openai;
 mod replicate;
 mod xai;

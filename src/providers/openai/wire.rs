@@ -5,31 +5,31 @@
 
 use serde::Deserialize;
 
-use super::lenient::{Fields, as_count, as_text, as_time, as_word, word};
-use super::listing::next_cursor;
-use super::{Page, Query};
+use super::super::lenient::{Fields, as_count, as_text, as_time, as_word, word};
+use super::super::listing::next_cursor;
+use super::super::{Page, Query};
 use crate::error::{Error, Message, Result};
 use crate::http::{Part, Reply};
 use crate::model::{File, FileId, NewFile, Object};
 
 /// The names of fields in a platform's variant of the format, in the order of preference.
-pub(super) struct Format {
+pub(in crate::providers) struct Format {
     /// The platform's name in messages.
-    pub(super) platform: &'static str,
-    pub(super) id: &'static [&'static str],
-    pub(super) name: &'static [&'static str],
-    pub(super) size: &'static [&'static str],
+    pub(in crate::providers) platform: &'static str,
+    pub(in crate::providers) id: &'static [&'static str],
+    pub(in crate::providers) name: &'static [&'static str],
+    pub(in crate::providers) size: &'static [&'static str],
     /// Empty if the status depends on more than one field.
-    pub(super) status: &'static [&'static str],
+    pub(in crate::providers) status: &'static [&'static str],
     /// The form field for a lifetime in seconds.
-    pub(super) lifetime: Option<&'static str>,
+    pub(in crate::providers) lifetime: Option<&'static str>,
     /// The purpose of an upload without one.
-    pub(super) default_purpose: Option<&'static str>,
+    pub(in crate::providers) default_purpose: Option<&'static str>,
 }
 
 impl Format {
     /// Reads a file object. The caller then takes the platform's own fields and moves the remaining ones to `extra`.
-    pub(super) fn file(&self, fields: &mut Fields, profile: &str) -> Result<File> {
+    pub(in crate::providers) fn file(&self, fields: &mut Fields, profile: &str) -> Result<File> {
         let id = fields.take_id(self.id);
         let id =
             id.ok_or_else(|| Error::platform(format!("{} returned a file without an id", self.platform)))?;
@@ -41,14 +41,14 @@ impl Format {
             size: fields.take(self.size, as_count),
             purpose: fields.take(&["purpose"], as_word),
             status: fields.take(self.status, as_word),
-            created_at: fields.take(&["created_at"], as_time),
-            expires_at: fields.take(&["expires_at"], as_time),
+            created_at: fields.take(&["created_at", "createdAt"], as_time),
+            expires_at: fields.take(&["expires_at", "expire_at"], as_time),
             ..File::default()
         })
     }
 
     /// The text fields of an upload. They precede the file, because some servers forward it as a stream.
-    pub(super) fn form_fields(&self, file: &NewFile) -> Vec<Part> {
+    pub(in crate::providers) fn form_fields(&self, file: &NewFile) -> Vec<Part> {
         let lifetime = self.lifetime.zip(file.expires);
         let lifetime = lifetime.map(|(field, expires)| Part::text(field, expires.as_secs().to_string()));
         let purpose = file.purpose.as_deref().or(self.default_purpose);
@@ -56,7 +56,7 @@ impl Format {
     }
 
     /// Checks the answer to a deletion. Some servers send no body; others report whether the file was deleted.
-    pub(super) fn check_deleted(&self, id: &FileId, reply: &Reply) -> Result<()> {
+    pub(in crate::providers) fn check_deleted(&self, id: &FileId, reply: &Reply) -> Result<()> {
         reply.acknowledges("deletion")?;
         let answer: Deleted = serde_json::from_slice(&reply.body).unwrap_or_default();
         if answer.deleted == Some(false) {
@@ -75,7 +75,7 @@ struct Deleted {
 
 /// A page of a listing. Only `data` is always present.
 #[derive(Deserialize)]
-pub(super) struct List {
+pub(in crate::providers) struct List {
     /// Null means an empty list; an object without this field is not a list.
     #[serde(deserialize_with = "Option::deserialize")]
     data: Option<Vec<Fields>>,
@@ -83,11 +83,19 @@ pub(super) struct List {
     has_more: Option<String>,
     #[serde(default, deserialize_with = "word")]
     last_id: Option<String>,
+    /// The token of the next page on a platform that does not page by id.
+    #[serde(default, deserialize_with = "word")]
+    pub(in crate::providers) cursor: Option<String>,
+    /// The result in the envelope of some platforms, and its text.
+    #[serde(default, deserialize_with = "word")]
+    pub(in crate::providers) code: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    pub(in crate::providers) message: Option<String>,
 }
 
 impl List {
     /// The page. If `has_more` is missing, a full page of `size` files has a successor.
-    pub(super) fn into_page(
+    pub(in crate::providers) fn into_page(
         self,
         platform: &str,
         size: u32,
@@ -102,17 +110,17 @@ impl List {
 }
 
 /// The value of `order` for a listing that the platform sorts by age.
-pub(super) fn order(query: &Query) -> Option<&'static str> {
+pub(in crate::providers) fn order(query: &Query) -> Option<&'static str> {
     let sort = query.sort.as_ref().filter(|sort| sort.field == "created_at")?;
     Some(direction(sort.descending))
 }
 
-pub(super) const fn direction(descending: bool) -> &'static str {
+pub(in crate::providers) const fn direction(descending: bool) -> &'static str {
     if descending { "desc" } else { "asc" }
 }
 
 /// The message in an error body: `{error: "text"}`, `{error: {message}}`, `{message}` or `{code}`.
-pub(super) fn error_message(body: &Object) -> Option<String> {
+pub(in crate::providers) fn error_message(body: &Object) -> Option<String> {
     let text = |value: Option<&serde_json::Value>| {
         Some(value?.as_str()?.trim().to_owned()).filter(|text| !text.is_empty())
     };

@@ -2,13 +2,11 @@
 //! differences from OpenAI, and [`routes`] serves it.
 //!
 //! ```ignore
-//! static GROQ: Vendor = Vendor { prefix: "/openai/v1", purposes: &["batch"], page: None, ..Vendor::OPENAI };
-//! pub static PLATFORM: Platform = Platform {
-//!     routes: |site| openai::routes(site, &GROQ),
-//!     error: |_, status, message| GROQ.refuse(&Refusal::new(status, message)),
-//!     …
-//! };
+//! const GROQ_API: Vendor = Vendor { prefix: "/openai/v1", purposes: &["batch"], page: None, ..Vendor::OPENAI };
+//! pub static GROQ: Platform = Platform { variables: |root, token| vec![…], ..platform!("groq", GROQ_API) };
 //! ```
+
+mod vendors;
 
 use std::sync::Arc;
 
@@ -22,6 +20,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+pub use vendors::*;
 
 use super::{
     Content, Denied, Form, Gate, Head, Limits, Params, Refused, Sending, Site, Take, content_disposition,
@@ -199,6 +199,9 @@ pub enum Expiry {
     Chosen(i64, i64),
     /// All files have the same lifetime in seconds, and an upload that specifies one is refused.
     Fixed(i64),
+    /// A form field with a time in seconds since 1970, between a minimum and a maximum in seconds from now, and the lifetime
+    /// without it.
+    Field(&'static str, i64, i64, i64),
     /// Files do not expire, and a specified lifetime is ignored.
     Never,
 }
@@ -207,26 +210,42 @@ pub enum Expiry {
 pub struct Vendor {
     /// The path before `/files`.
     pub prefix: &'static str,
+    /// Another path with the same routes.
+    pub alias: Option<&'static str>,
     /// The places in which the token is sent.
     pub gate: Gate,
-    /// The prefix of ids.
-    pub id_prefix: &'static str,
+    /// A new id for a file with a purpose.
+    pub id: fn(purpose: &str, now: Timestamp) -> String,
     /// The purposes of uploads; empty accepts any.
     pub purposes: &'static [&'static str],
     /// The default purpose of an upload; None makes the purpose required.
     pub default_purpose: Option<&'static str>,
+    /// Whether the purpose must precede the file.
+    pub purpose_first: bool,
     /// Largest file in bytes.
     pub max_size: u64,
+    /// Whether empty files are accepted.
+    pub empty: bool,
     /// Lifetimes.
     pub expiry: Expiry,
     /// Default and maximum of files on a page; None lists all files at once.
     pub page: Option<(usize, usize)>,
     /// Whether the newest file comes first without the parameter `order`.
     pub newest_first: bool,
+    /// Whether a listing requires a purpose.
+    pub lists_by_purpose: bool,
+    /// Whether a page ends with the token of the next one, for the parameter `cursor`.
+    pub cursors: bool,
+    /// Whether a single file can be retrieved.
+    pub retrieve: bool,
     /// Whether files with a purpose can be downloaded.
     pub downloads: fn(purpose: &str) -> bool,
+    /// Whether a download returns the extracted text of files with a purpose.
+    pub extracts: fn(purpose: &str) -> bool,
     /// A file as an object.
     pub object: fn(&Site, &File) -> Object,
+    /// The envelope of a single object.
+    pub single: fn(Value) -> Value,
     /// The envelope of a list.
     pub list: fn(data: &[Value], has_more: bool) -> Value,
     /// The body of a refusal.
@@ -237,20 +256,28 @@ impl Vendor {
     /// OpenAI. The limits and the purposes that cannot be downloaded are documented or observed.
     pub const OPENAI: Self = Self {
         prefix: "/v1",
+        alias: None,
         gate: Gate::BEARER,
-        id_prefix: "file-",
+        id: |_, _| format!("file-{}", ids::base62(22)),
         purposes: &["assistants", "batch", "fine-tune", "vision", "user_data", "evals"],
         default_purpose: None,
+        purpose_first: false,
         max_size: 512 * 1024 * 1024,
+        empty: true,
         expiry: Expiry::Chosen(3600, 2_592_000),
         page: Some((10_000, 10_000)),
         newest_first: true,
+        lists_by_purpose: false,
+        cursors: false,
+        retrieve: true,
+        extracts: |_| false,
         downloads: |purpose| !matches!(purpose, "assistants" | "user_data" | "fine-tune" | "evals"),
         object: |_, file| {
             let mut object = object(file);
             object.insert("status".to_owned(), "processed".into());
             object
         },
+        single: |object| object,
         list,
         error: Refusal::to_json,
     };
@@ -261,7 +288,7 @@ impl Vendor {
     }
 
     fn show(&self, site: &Site, file: &File) -> Json<Value> {
-        Json((self.object)(site, file).into())
+        Json((self.single)((self.object)(site, file).into()))
     }
 
     /// The text of `purpose` or the default, if it is allowed.
@@ -277,13 +304,21 @@ impl Vendor {
     }
 
     /// The lifetime in seconds.
-    fn lifetime(&self, form: &Form) -> Result<Option<i64>, Refusal> {
+    fn lifetime(&self, form: &Form, now: Timestamp) -> Result<Option<i64>, Refusal> {
         let param = "expires_after";
         let stated = expires_after(form).map_err(|message| Refusal::invalid(param, message))?;
         if form.text(param).is_some() {
             return Err(Refusal::invalid(param, "Invalid type for 'expires_after': expected an object."));
         }
         match (self.expiry, stated) {
+            (Expiry::Field(name, min, max, default), _) => {
+                let Some(text) = form.text(name) else { return Ok(Some(default)) };
+                let end: Option<i64> = text.trim().parse().ok();
+                let seconds = end.map(|end| end.saturating_sub(now.as_second()));
+                let seconds = seconds.filter(|seconds| (min..=max).contains(seconds));
+                let message = format!("{name} must be between {min} and {max} seconds from now");
+                seconds.map(Some).ok_or_else(|| Refusal::invalid(name, message))
+            }
             (Expiry::Never, _) | (Expiry::Chosen(..), None) => Ok(None),
             (Expiry::Fixed(seconds), None) => Ok(Some(seconds)),
             (Expiry::Fixed(_), Some(_)) => Err(Refusal::invalid(param, "expires_after is not supported")),
@@ -304,11 +339,14 @@ struct Service {
 
 /// The routes of a vendor. Further routes can be merged with them.
 pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
-    let path = |rest: &str| format!("{}/files{rest}", vendor.prefix);
-    let router = Router::new()
-        .route(&path(""), get(list_files).post(upload))
-        .route(&path("/{id}"), get(info).delete(delete))
-        .route(&path("/{id}/content"), get(content));
+    let mut router = Router::new();
+    for prefix in [Some(vendor.prefix), vendor.alias].into_iter().flatten() {
+        let one = if vendor.retrieve { get(info).delete(delete) } else { axum::routing::delete(delete) };
+        router = router
+            .route(&format!("{prefix}/files"), get(list_files).post(upload))
+            .route(&format!("{prefix}/files/{{id}}"), one)
+            .route(&format!("{prefix}/files/{{id}}/content"), get(content));
+    }
     let router = vendor.gate.protect(router, &site, |_, denied| {
         let message = match denied {
             Denied::Wrong(_) => "Incorrect API key provided.",
@@ -340,7 +378,10 @@ async fn upload(
 ) -> Result<Response, Refusal> {
     let max = vendor.max_size;
     let limits = Limits { file: Some(max), body: Some(max.saturating_add(FORM_OVERHEAD)) };
-    let decide = |_: &Form, head: &Head| match (head.name.as_str(), &head.file_name) {
+    let decide = |before: &Form, head: &Head| match (head.name.as_str(), &head.file_name) {
+        ("file", Some(_)) if vendor.purpose_first && before.text("purpose").is_none() => {
+            Err(Refusal::missing("purpose"))
+        }
         ("file", Some(_)) => Ok(Take::File),
         ("file", None) => Err(Refusal::missing("file")),
         _ => Ok(Take::Text),
@@ -349,14 +390,18 @@ async fn upload(
     let upload = form.take_files().pop().ok_or_else(|| Refusal::missing("file"))?;
     let name = upload.head.file_name.unwrap_or_default();
     let now = site.clock.now();
-    let lifetime = vendor.lifetime(&form)?;
+    if upload.blob.size == 0 && !vendor.empty {
+        return Err(Refusal::invalid("file", "The file is empty."));
+    }
+    let purpose = vendor.purpose(&form)?;
+    let lifetime = vendor.lifetime(&form, now)?;
     let file = File {
         provider: site.platform.to_owned(),
-        id: FileId(format!("{}{}", vendor.id_prefix, ids::base62(22))),
+        id: FileId((vendor.id)(&purpose, now)),
         // The base name of a path. Inferred.
         name: name.rsplit('/').next().unwrap_or_default().to_owned(),
         content_type: upload.head.content_type,
-        purpose: Some(vendor.purpose(&form)?),
+        purpose: Some(purpose).filter(|purpose| !purpose.is_empty()),
         created_at: Some(now),
         expires_at: lifetime.map(|seconds| later(now, SignedDuration::from_secs(seconds))),
         ..File::default()
@@ -386,11 +431,15 @@ async fn list_files(
             .ok_or_else(|| Refusal::invalid("limit", format!("limit must be between 1 and {max}")))?,
     };
     let given = |name| params.get(name).filter(|text| !text.is_empty());
+    if vendor.lists_by_purpose && given("purpose").is_none() {
+        return Err(Refusal::missing("purpose"));
+    }
+    let after = given(if vendor.cursors && params.has("cursor") { "cursor" } else { "after" });
     let listing = Listing {
         filter: given("purpose").map(|purpose| Filter::equals("purpose", purpose)),
         sort: SortKey::Created,
         descending,
-        after: given("after").filter(|_| vendor.page.is_some()).map(FileId::from),
+        after: after.filter(|_| vendor.page.is_some() && !site.quirk("ignore-after")).map(FileId::from),
         ..Listing::default()
     };
     let space = site.platform;
@@ -400,7 +449,7 @@ async fn list_files(
         _ => error.into(),
     })?;
     let data: Vec<_> = page.files.iter().map(|file| (vendor.object)(&site, file).into()).collect();
-    Ok(Json((vendor.list)(&data, page.has_more)).into_response())
+    Ok(Json((vendor.list)(&data, page.has_more || site.quirk("ignore-after"))).into_response())
 }
 
 async fn info(
@@ -431,6 +480,13 @@ async fn content(
     if !(vendor.downloads)(purpose) {
         let message = format!("Not allowed to download files of purpose: {purpose}");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, &message));
+    }
+    if (vendor.extracts)(purpose) {
+        let (name, kind) = (content.file.name.clone(), content.file.content_type.clone());
+        let text = format!("The text of {name}.");
+        let text =
+            json!({ "content": text, "file_type": kind, "filename": name, "title": "", "type": "file" });
+        return Ok(Json(text).into_response());
     }
     let disposition = (CONTENT_DISPOSITION, content_disposition("attachment", &content.file.name));
     let how = Sending { ranges: site.quirk("ranges"), headers: vec![disposition], ..Sending::default() };

@@ -1,0 +1,8 @@
+//! OpenAI's Files API: its wire format, and one provider for OpenAI and the vendors and gateways with the same API.
+
+mod provider;
+mod vendors;
+mod wire;
+
+pub(super) use vendors::*;
+pub(super) use wire::{Format, List, direction, error_message, order};

@@ -1,0 +1,16 @@
+//! OpenRouter.
+
+use super::Platform;
+use super::openai::{VENDOR, commands};
+use crate::support::rig::Case;
+
+const V1: Case = Case::of("openrouter", "v1");
+
+pub const PLATFORM: Platform = Platform {
+    name: "openrouter",
+    cases: &[V1],
+    commands: commands!("openrouter", V1, get: 5, "to try it nevertheless: `--force`",
+        (V1, "get @ --force -o -", 5, "Not allowed to download"),
+        (V1, "upload up.txt --purpose p", 5, "openrouter does not support a purpose")),
+    ..VENDOR
+};
