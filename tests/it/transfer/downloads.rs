@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haul::error::{Kind, Result};
 use haul::interrupt::Interrupt;
@@ -12,7 +13,7 @@ use haul::providers::Provider;
 use haul::transfer::{DownloadOptions, Existing, Target, download};
 
 use crate::support::server::{Answer, Server};
-use crate::transfer::platform::{Platform, noise, provider_at};
+use crate::transfer::platform::{Platform, noise, provider_at, provider_within};
 
 const SIZE: usize = 2_000_000;
 const OPTIONS: DownloadOptions = DownloadOptions { existing: Existing::Refuse, verify: true, resume: true };
@@ -65,7 +66,10 @@ async fn after_any_fault_the_download_resumes_at_its_byte_and_completes() {
         // A slow transfer is not an idle one: the timeout applies to two seconds without a byte.
         (vec!["drip=700000 GET **/content"], vec![all]),
     ] {
-        let (platform, provider, file) = with_file(&faults).await;
+        let (platform, mut provider, file) = with_file(&faults).await;
+        if faults.iter().any(|fault| fault.starts_with("drip")) {
+            provider = provider_within(&platform.root, "openai", Duration::from_secs(2));
+        }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.bin");
         assert!(get(&provider, &file, &path, OPTIONS).await.unwrap(), "{faults:?}");

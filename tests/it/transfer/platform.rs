@@ -139,6 +139,12 @@ impl Request {
 
 /// A provider of the platform at this origin.
 pub fn provider_at(root: &str, dialect: &str) -> Arc<dyn Provider> {
+    // On a busy machine an answer may take seconds.
+    provider_within(root, dialect, Duration::from_secs(30))
+}
+
+/// A provider that gives up a request after this time without a byte.
+pub fn provider_within(root: &str, dialect: &str, timeout: Duration) -> Arc<dyn Provider> {
     let policy = Policy {
         attempts: 3,
         elapsed: Duration::from_secs(20),
@@ -150,7 +156,7 @@ pub fn provider_at(root: &str, dialect: &str) -> Arc<dyn Provider> {
         token: Some(TOKEN),
         dialect,
         policy,
-        timeout: Duration::from_secs(2),
+        timeout,
         data: &std::env::temp_dir(),
         ..Profile::new(find("xai").unwrap(), &format!("{root}/v1").parse().unwrap())
     };
