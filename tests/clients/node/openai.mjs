@@ -1,0 +1,74 @@
+// OpenAI's client for Node, which sends the file before the other fields.
+
+import OpenAI, { AzureOpenAI, toFile } from "openai";
+import { SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, assert, several, suite } from "./harness.mjs";
+
+const check = suite("openai");
+const client = new OpenAI();
+
+const create = async (content = "hello", name = "hello.jsonl", more = {}) =>
+  client.files.create({ file: await toFile(Buffer.from(content), name), purpose: "batch", ...more });
+const bytes = async (id) => Buffer.from(await (await client.files.content(id)).arrayBuffer());
+const is = (status, said) => (error) => error.status === status && said.test(error.message);
+const notFound = is(404, /No such File object: /);
+
+await check("create", async () => {
+  const made = await create();
+  assert.deepEqual([made.object, made.filename, made.bytes, made.status], ["file", "hello.jsonl", 5, "processed"]);
+  const brief = await create("x", "x.jsonl", { expires_after: { anchor: "created_at", seconds: 86_400 } });
+  assert.equal(brief.expires_at - brief.created_at, 86_400);
+  await assert.rejects(create("x", "x", { purpose: "none" }), is(400, /'none' is not one of/));
+  // The class for Azure refuses to be told two servers.
+  delete process.env.OPENAI_BASE_URL;
+  const azure = new AzureOpenAI({ apiVersion: "2024-10-21" });
+  const file = await azure.files.create({ file: await toFile(Buffer.from("{}"), "a.jsonl"), purpose: "batch" });
+  assert.deepEqual((await azure.files.list()).data.map((found) => found.id), [file.id]);
+});
+
+await check("unicode name", async () => assert.equal((await create("x", UNICODE_NAME)).filename, UNICODE_NAME));
+
+await check("empty file", async () => assert.equal((await bytes((await create("")).id)).length, 0));
+
+await check("several MB", async () => assert.deepEqual(await bytes((await create(SEVERAL_MB)).id), SEVERAL_MB));
+
+await check("list", async () => {
+  const newest = (await several(5, () => create())).map((file) => file.id).reverse();
+  const listed = [];
+  for await (const file of client.files.list({ limit: 2 })) listed.push(file.id);
+  assert.deepEqual(listed.slice(0, 5), newest);
+  assert.equal(new Set(listed).size, listed.length);
+});
+
+await check("filter", async () => {
+  const made = await create("x", "a.png", { purpose: "vision" });
+  assert.deepEqual((await client.files.list({ purpose: "vision" })).data.map((file) => file.id), [made.id]);
+});
+
+await check("get", async () => {
+  const made = await create();
+  assert.deepEqual(await client.files.retrieve(made.id), made);
+});
+
+await check("content", async () => {
+  assert.equal((await bytes((await create()).id)).toString(), "hello");
+  const refused = await create("x", "x.txt", { purpose: "user_data" });
+  await assert.rejects(bytes(refused.id), is(400, /Not allowed to download files of purpose: user_data/));
+});
+
+await check("delete", async () => {
+  const made = await create();
+  assert.deepEqual(await client.files.delete(made.id), { id: made.id, object: "file", deleted: true });
+});
+
+await check("second delete", async () => {
+  const made = await create();
+  await client.files.delete(made.id);
+  await assert.rejects(client.files.delete(made.id), notFound);
+});
+
+await check("bad token", async () => {
+  const wrong = new OpenAI({ apiKey: WRONG_TOKEN, baseURL: client.baseURL });
+  await assert.rejects(wrong.files.list(), is(401, /Incorrect API key provided/));
+});
+
+await check("unknown id", () => assert.rejects(client.files.retrieve("file-unknown"), notFound));

@@ -1,0 +1,111 @@
+"""OpenAI's Python client at OpenAI, and at Azure with its own class."""
+
+import openai
+from openai import AzureOpenAI, OpenAI
+
+from harness import SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
+
+case = suite("openai")
+client = OpenAI()
+
+
+def create(content=b"hello", name="hello.jsonl", purpose="batch", **more):
+    return client.files.create(file=(name, content), purpose=purpose, **more)
+
+
+def is_invalid(param):
+    return lambda error: (error.type, error.param) == ("invalid_request_error", param)
+
+
+def not_found(error):
+    return error.body["message"].startswith("No such File object: ") and error.request_id.startswith("req_")
+
+
+@case("create")
+def _():
+    file = create()
+    equal((file.object, file.filename, file.bytes, file.status), ("file", "hello.jsonl", 5, "processed"))
+    file = create(expires_after={"anchor": "created_at", "seconds": 86400})
+    equal(file.expires_at, file.created_at + 86400)
+    with raises(openai.BadRequestError, is_invalid("expires_after")):
+        create(expires_after={"anchor": "created_at", "seconds": 60})
+    with raises(openai.BadRequestError, is_invalid("purpose")):
+        create(purpose="none")
+    azure = AzureOpenAI(api_version="2024-10-21")
+    file = azure.files.create(file=("a.jsonl", b"{}"), purpose="batch")
+    equal([found.id for found in azure.files.list()], [file.id])
+
+
+@case("unicode name")
+def _():
+    equal(create(name=UNICODE_NAME).filename, UNICODE_NAME)
+    equal(create(name='a "quoted" name').filename, 'a "quoted" name')
+
+
+@case("empty file")
+def _():
+    file = create(b"")
+    equal((file.bytes, client.files.content(file.id).read()), (0, b""))
+
+
+@case("several MB")
+def _():
+    equal(client.files.content(create(SEVERAL_MB).id).read(), SEVERAL_MB)
+
+
+@case("list")
+def _():
+    newest = [create().id for _ in range(5)][::-1]
+    pages = [page.data for page, _ in zip(client.files.list(limit=2).iter_pages(), range(3))]
+    equal([file.id for page in pages for file in page][:5], newest)
+    listed = [file.id for file in client.files.list(limit=2, order="asc")]
+    equal((listed[-5:], len(set(listed))), (newest[::-1], len(listed)))
+
+
+@case("filter")
+def _():
+    file = create(purpose="vision", name="a.png")
+    equal([found.id for found in client.files.list(purpose="vision")], [file.id])
+
+
+@case("get")
+def _():
+    file = create()
+    equal(client.files.retrieve(file.id).model_dump(), file.model_dump())
+    equal(client.files.wait_for_processing(file.id).status, "processed")
+
+
+@case("content")
+def _():
+    equal(client.files.content(create().id).read(), b"hello")
+    refused = create(purpose="user_data")
+    message = "Not allowed to download files of purpose: user_data"
+    with raises(openai.BadRequestError, lambda error: error.body["message"] == message):
+        client.files.content(refused.id)
+
+
+@case("delete")
+def _():
+    file = create()
+    gone = client.files.delete(file.id)
+    equal((gone.id, gone.object, gone.deleted), (file.id, "file", True))
+
+
+@case("second delete")
+def _():
+    file = create()
+    client.files.delete(file.id)
+    with raises(openai.NotFoundError, not_found):
+        client.files.delete(file.id)
+
+
+@case("bad token")
+def _():
+    with raises(openai.AuthenticationError, lambda error: error.code == "invalid_api_key"):
+        OpenAI(api_key=WRONG_TOKEN).files.list()
+
+
+@case("unknown id")
+def _():
+    with raises(openai.NotFoundError, not_found):
+        client.files.retrieve("file-unknown")
