@@ -1,11 +1,17 @@
 //! Transactions: every change of a store is part of one.
 
+use std::time::Duration;
+
 use super::blobs::{Pending, Subject};
 use super::index::Rows;
 use super::space;
 use super::{Blob, COPY, Failpoint, Inner, Listing, REMEMBER_DEPARTED, Store, in_microseconds, no_such_file};
 use crate::error::{Error, Result};
 use crate::model::{File, FileId, Object};
+
+/// The number and length of pauses in which a deletion on a full disk waits for another one that uses the reserve.
+const RESERVE_PAUSES: u32 = 50;
+const RESERVE_PAUSE: Duration = Duration::from_millis(20);
 
 /// An exclusive write transaction on one space. Values that decide a change must be read in it: no other thread or process
 /// can change the store before it ends.
@@ -56,15 +62,26 @@ impl Store {
 
     fn change_freeing<T>(&self, work: impl Fn(&Rows, &mut Marks) -> Result<T>) -> Result<T> {
         let Inner { index, reserve, .. } = &*self.inner;
-        match self.change(&work) {
-            Err(error) if space::is_full(&error) && reserve.release() => {
-                index.shrink_log();
-                let outcome = self.change(&work);
-                index.shrink_log();
-                reserve.keep();
-                outcome
+        let mut pauses = 0;
+        loop {
+            match self.change(&work) {
+                Err(error) if space::is_full(&error) => {
+                    if reserve.release() {
+                        index.shrink_log();
+                        let outcome = self.change(&work);
+                        index.shrink_log();
+                        reserve.keep();
+                        return outcome;
+                    }
+                    if pauses == RESERVE_PAUSES {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
             }
-            outcome => outcome,
+            // Another deletion may be using the reserve.
+            pauses += 1;
+            std::thread::sleep(RESERVE_PAUSE);
         }
     }
 
