@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::http::{Client, Config, Event, Policy, Trace};
+use crate::http::{self, Client, Config, Event, Policy, Trace};
 use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock, Warn};
 use crate::providers::{Connection, Provider, REGISTRY, Spec};
-use crate::settings::{Origin, Profile, Settings};
+use crate::settings::{Origin, Profile, Settings, env};
 use crate::ui::{TerminalSettings, Ui};
 use crate::vault::{self, Timeout, Token};
 
@@ -140,9 +140,25 @@ impl Context {
         }
     }
 
+    /// Checks the proxy variables. The HTTP client ignores an invalid one and connects directly.
+    fn check_proxies(&self) -> Result<()> {
+        let env = &self.settings.env;
+        for name in env::PROXIES {
+            let Some(why) = env.text(name)?.and_then(http::proxy_problem) else { continue };
+            // The value can contain a password.
+            return Err(Error::usage(format!("{name}: {why}")).hint(format!(
+                "for example `export {name}=http://proxy.example.com:3128`, or `unset {name}`"
+            )));
+        }
+        Ok(())
+    }
+
     fn connection(&self, profile: &Profile, token: Option<Token>, retries: u32) -> Result<Connection> {
         let spec = profile.spec;
         let can = spec.dialects[0].can;
+        if !http::is_loopback(&profile.base_url.value) {
+            self.check_proxies()?;
+        }
         let config = Config {
             platform: spec.name,
             own: vec![profile.base_url.value.clone(), profile.upload_base_url.value.clone()],

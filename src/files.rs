@@ -48,20 +48,43 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a file or replaces its content atomically. If `path` is a symbolic link, the file it links to is replaced. A
-/// new file has mode 0600; an existing one keeps its mode unless `private` is set.
+/// new file has mode 0600; an existing one keeps its mode unless `private` is set. A process that is killed meanwhile
+/// leaves nothing, where the file system supports unnamed files.
 pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
     let Place::File(path) = place(path)? else { return Err(io::Error::other("not a regular file")) };
-    // A temporary file has mode 0600.
-    let mut file =
-        tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(folder_of(&path))?;
-    file.write_all(content)?;
-    if let Ok(old) = fs::metadata(&path)
-        && !private
-    {
-        keep_mode(file.as_file(), &old);
+    let folder = folder_of(&path);
+    let write_into = |file: &mut File| {
+        file.write_all(content)?;
+        if let Ok(old) = fs::metadata(&path)
+            && !private
+        {
+            keep_mode(file, &old);
+        }
+        file.sync_all()
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+    if let Some(mut file) = create_unnamed(folder)? {
+        set_private(&file)?;
+        write_into(&mut file)?;
+        // Without /proc, the file cannot be linked.
+        if let Ok(linked) = builder.make_in(folder, |name| link_unnamed(&file, name)) {
+            return linked.persist(&path).map_err(|error| error.error);
+        }
     }
-    file.as_file().sync_all()?;
+    // A temporary file has mode 0600.
+    let mut file = builder.tempfile_in(folder)?;
+    write_into(file.as_file_mut())?;
     file.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Sets mode 0600.
+fn set_private(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    #[cfg(not(unix))]
+    let _ = file;
     Ok(())
 }
 

@@ -83,6 +83,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
         command => {
             flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
+                if let Some(warning) = settings.warning() {
+                    ui.warn(&warning);
+                }
                 let context = Context::new(ui.clone(), settings, clock, Interrupt::default());
                 dispatch(command, &context)
             })

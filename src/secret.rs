@@ -4,6 +4,9 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
+/// Quotes that enclose a value in a file of variables, or typographic ones from a copied text.
+const QUOTES: [char; 5] = ['"', '\'', '`', '\u{201c}', '\u{201d}'];
+
 /// A token or signing secret. Prints as `***`, is wiped from memory when dropped and cannot be serialized.
 #[derive(Clone)]
 pub struct Secret(SecretString);
@@ -14,6 +17,27 @@ impl Secret {
         let text = text.trim();
         let word = text.split_at_checked(7).filter(|(word, _)| word.eq_ignore_ascii_case("bearer "));
         Self(SecretString::from(word.map_or(text, |(_, rest)| rest.trim_start()).to_owned()))
+    }
+
+    /// Why the text cannot be a token, without its characters. A token is sent in a header, so it consists of visible
+    /// ASCII characters; quotes around it come from a file of variables.
+    pub fn problem(&self) -> Option<String> {
+        let text = self.expose();
+        if text.is_empty() {
+            return Some("it is empty".to_owned());
+        }
+        if text.starts_with('\u{feff}') {
+            return Some("it starts with a byte order mark".to_owned());
+        }
+        if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
+            return Some("it has quotes around it".to_owned());
+        }
+        let what = match text.chars().find(|c| !c.is_ascii_graphic())? {
+            ' ' => "a space".to_owned(),
+            '\n' | '\r' => "a line break".to_owned(),
+            c => format!("the character U+{:04X}", u32::from(c)),
+        };
+        Some(format!("it contains {what}"))
     }
 
     /// The text. Call it only to pass the text to its destination.
@@ -58,5 +82,25 @@ mod tests {
         assert_eq!(Secret::new("short").redacted(), "***");
         assert_eq!(Secret::new("Bearer  abc").expose(), "abc");
         assert_eq!(Secret::new("bearer-abc").expose(), "bearer-abc");
+    }
+
+    #[test]
+    fn a_text_that_is_no_token_has_a_reason() {
+        for text in ["tok", "sk-proj_a.b~c+d/e=", "a'b", "Bearer tok\r\n"] {
+            assert_eq!(Secret::new(text).problem(), None, "{text}");
+        }
+        for (text, why) in [
+            ("\"tok\"", "it has quotes around it"),
+            ("tok'", "it has quotes around it"),
+            ("\u{201c}tok\u{201d}", "it has quotes around it"),
+            ("\u{feff}tok", "it starts with a byte order mark"),
+            ("to k", "it contains a space"),
+            ("to\nk", "it contains a line break"),
+            ("to\tk", "it contains the character U+0009"),
+            ("tok\u{200b}", "it contains the character U+200B"),
+            (" \n", "it is empty"),
+        ] {
+            assert_eq!(Secret::new(text).problem().as_deref(), Some(why), "{text:?}");
+        }
     }
 }

@@ -33,6 +33,7 @@ pub use request::{Body, Method, Piece, Range, Request};
 pub use reqwest::header::HeaderMap;
 pub use retry::Policy;
 pub use trace::{Event, Trace};
+pub use transport::{is_loopback, proxy_problem};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::Link;

@@ -63,6 +63,18 @@ fn build(tls: ClientConfig, bulk: bool, local: bool, timeout: Duration) -> Resul
         .map_err(|error| Error::failed("cannot initialize the HTTP client").caused_by(error.without_url()))
 }
 
+/// Why the value of a proxy variable cannot be used.
+pub fn proxy_problem(value: &str) -> Option<&'static str> {
+    let any = "http://host.invalid/".parse().ok()?;
+    match Matcher::builder().all(value).build().intercept(&any) {
+        None => Some("invalid proxy URL"),
+        Some(proxy) if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) => {
+            Some("unsupported proxy: the scheme must be http or https")
+        }
+        Some(_) => None,
+    }
+}
+
 /// The proxy for a URL, without user and password, determined as reqwest does.
 pub(super) fn proxy_of(url: &Url) -> Option<String> {
     if is_loopback(url) {
@@ -79,11 +91,28 @@ pub(super) fn proxy_of(url: &Url) -> Option<String> {
 }
 
 /// Whether a URL points at this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_proxy_has_a_reason() {
+        for value in ["http://proxy:3128", "proxy.example.com:3128", "https://user:secret@[::1]:8080/"] {
+            assert_eq!(proxy_problem(value), None, "{value}");
+        }
+        for value in ["ht!tp://%%%", "ftp://proxy", "http://", "/proxy"] {
+            assert_eq!(proxy_problem(value), Some("invalid proxy URL"), "{value}");
+        }
+        let unsupported = Some("unsupported proxy: the scheme must be http or https");
+        assert_eq!(proxy_problem("socks5://proxy:1080"), unsupported);
     }
 }

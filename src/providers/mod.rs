@@ -93,6 +93,8 @@ pub struct Spec {
     pub base_path: &'static str,
     /// The platform's own documentation.
     pub docs_url: &'static str,
+    /// The page where a token is created, or that explains it; empty if unknown.
+    pub token_page: &'static str,
     /// The keys of `--set KEY=VALUE`.
     pub settings: &'static [Setting],
     /// The wire dialects. `auto` starts with the first.

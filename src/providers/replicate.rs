@@ -42,6 +42,7 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: None,
     base_path: "/v1",
     docs_url: "https://replicate.com/docs/reference/http",
+    token_page: "https://replicate.com/account/api-tokens",
     settings: &[
         Setting { key: "link", help: "signed link to download through", secret: false },
         Setting { key: "owner", help: "user or organization in a signed link", secret: false },

@@ -1,8 +1,12 @@
 //! All environment variables that haul reads. No other file reads them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+
+use crate::error::{Error, Result, nearest};
+use crate::providers::REGISTRY;
 
 /// Profile that commands use.
 pub const PROFILE: &str = "HAUL_PROFILE";
@@ -34,8 +38,20 @@ pub const COMPARE_LIMIT: &str = "HAUL_COMPARE_LIMIT";
 pub const APPEARS_WITHIN: &str = "HAUL_APPEARS_WITHIN";
 /// Prefix of a profile in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
+/// The settings of a profile that follow its name in a variable.
+const PROFILE_PARTS: &[&str] =
+    &["PROVIDER", "BASE_URL", "UPLOAD_BASE_URL", "DIALECT", "TOKEN", "COMPARE_LIMIT", "APPEARS_WITHIN"];
 /// Prefix of a value of `--set`: `HAUL_SET_WORKSPACE`.
 pub const SET_PREFIX: &str = "HAUL_SET_";
+/// Prefix of variables for haul's own tests.
+const TEST_PREFIX: &str = "HAUL_TEST_";
+/// Prefix of all variables of haul.
+const PREFIX: &str = "HAUL_";
+/// Variables whose values are paths and may therefore contain any bytes.
+const PATHS: &[&str] = &[CONFIG, HOME, CACERT];
+/// The proxy for each scheme and for all; the HTTP client reads them, too.
+pub const PROXIES: &[&str] =
+    &["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// Disables color if not empty (see no-color.org).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// Enables color even in a pipe, unless empty or 0.
@@ -89,21 +105,32 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
 
 /// The environment at the start of the program.
 #[derive(Clone, Default)]
-pub struct Env(BTreeMap<String, String>);
+pub struct Env(BTreeMap<String, OsString>);
 
 impl Env {
-    /// The environment of the process, without variables that are not valid UTF-8.
+    /// The environment of the process.
     pub fn of_process() -> Self {
         Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect(),
         )
     }
 
-    /// A variable, if set and not empty.
+    /// A variable, if set, not empty and valid UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable, if set and not empty. Invalid UTF-8 is an error.
+    pub fn text(&self, name: &str) -> Result<Option<&str>> {
+        if self.0.get(name).is_some_and(|value| value.to_str().is_none()) {
+            return Err(Error::usage(format!("{name}: invalid UTF-8")));
+        }
+        Ok(self.get(name))
+    }
+
+    /// Whether a variable is set and not empty.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_empty())
     }
 
     /// Whether a window, such as a keyring prompt, can be shown.
@@ -113,16 +140,54 @@ impl Env {
 
     /// A variable that contains a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.get(name).map(PathBuf::from)
+        self.0.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
     /// The variables that start with `prefix`, without it.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+        self.0.keys().filter_map(move |name| Some((name.strip_prefix(prefix)?, self.get(name)?)))
     }
+
+    /// Checks that the variables of haul, except paths, are valid UTF-8.
+    pub(super) fn check(&self) -> Result<()> {
+        let own = self.0.keys().filter(|name| name.starts_with(PREFIX) && !PATHS.contains(&name.as_str()));
+        own.map(String::as_str).try_for_each(|name| self.text(name).map(drop))
+    }
+
+    /// A warning about variables that start with `HAUL_` but have no meaning.
+    pub(super) fn unknown(&self) -> Option<String> {
+        let known: Vec<&str> =
+            DOCUMENTED.iter().map(|(name, _)| *name).filter(|name| name.starts_with(PREFIX)).collect();
+        let describe = |name: &String| match nearest(name, known.iter().copied()) {
+            Some(near) => format!("{name} (did you mean {near}?)"),
+            None => name.clone(),
+        };
+        let unknown: Vec<String> =
+            self.0.keys().filter(|name| name.starts_with(PREFIX) && !is_known(name)).map(describe).collect();
+        match unknown.as_slice() {
+            [] => None,
+            [one] => Some(format!("unknown environment variable: {one}")),
+            several => Some(format!("unknown environment variables: {}", several.join(", "))),
+        }
+    }
+}
+
+/// Whether haul or its tests read this variable.
+fn is_known(name: &str) -> bool {
+    let is_setting = |key: &str| {
+        let key = key.to_lowercase();
+        REGISTRY.iter().any(|spec| spec.settings.iter().any(|setting| setting.has_key(&key)))
+    };
+    if let Some(key) = name.strip_prefix(SET_PREFIX) {
+        return is_setting(key);
+    }
+    if let Some(rest) = name.strip_prefix(PROFILE_PREFIX) {
+        return PROFILE_PARTS
+            .iter()
+            .any(|part| rest.strip_suffix(part).is_some_and(|name| name.ends_with('_')))
+            || rest.match_indices("_SET_").any(|(at, word)| is_setting(&rest[at + word.len()..]));
+    }
+    name.starts_with(TEST_PREFIX) || DOCUMENTED.iter().any(|(known, _)| *known == name)
 }
 
 /// Only the names: values can be tokens.
@@ -134,6 +199,54 @@ impl fmt::Debug for Env {
 
 impl FromIterator<(String, String)> for Env {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
-        Self(variables.into_iter().collect())
+        Self(variables.into_iter().map(|(name, value)| (name, value.into())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(names: &[&str]) -> Env {
+        names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect()
+    }
+
+    #[test]
+    fn unknown_variables_are_one_warning() {
+        let known = [
+            "HAUL_HOME",
+            "HAUL_TEST_ANYTHING",
+            "HAUL_SET_SIGNING_SECRET",
+            "HAUL_PROFILE_WORK_TOKEN",
+            "HAUL_PROFILE_WORK_EU_BASE_URL",
+            "HAUL_PROFILE_WORK_SET_TEAM_ID",
+            "HAULAGE",
+        ];
+        assert_eq!(env(&known).unknown(), None);
+        let warning = |names| env(names).unknown().unwrap_or_default();
+        assert_eq!(
+            warning(&["HAUL_PROFIL", "HAUL_SET_COLOR"]),
+            "unknown environment variables: HAUL_PROFIL (did you mean HAUL_PROFILE?), HAUL_SET_COLOR"
+        );
+        assert_eq!(
+            warning(&["HAUL_PROFILE_WORK_BASE_ULR"]),
+            "unknown environment variable: HAUL_PROFILE_WORK_BASE_ULR"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_paths_may_contain_invalid_utf8() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let set = |name: &str| Env([(name.to_owned(), OsString::from_vec(b"/x\xff".to_vec()))].into());
+        for name in PATHS {
+            assert!(set(name).check().is_ok() && set(name).path(name).is_some(), "{name}");
+        }
+        let error = set(PROFILE).check().expect_err("invalid");
+        assert_eq!(error.message(), "HAUL_PROFILE: invalid UTF-8");
+        // A variable of a platform is an error only where it is read.
+        let platform = set("XAI_API_KEY");
+        assert!(platform.check().is_ok() && platform.is_set("XAI_API_KEY"));
+        assert!(platform.text("XAI_API_KEY").is_err());
     }
 }

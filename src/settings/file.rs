@@ -1,4 +1,4 @@
-//! The config file: TOML. Errors name the line; writing preserves comments and unknown keys.
+//! The config file: TOML. Errors name the line; writing preserves comments.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,28 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::Origin;
-use super::own::{items, path, put, put_items};
+use super::own::{self, items, path, put, put_items};
 use crate::error::{Error, Result};
 use crate::files::{self, Place};
 
 /// The version of the format.
 const VERSION: i64 = 1;
+
+/// The keys of the file.
+const KEYS: &[&str] = &["version", "default_profile", "profiles"];
+
+/// The keys of a profile.
+const PROFILE_KEYS: &[&str] = &[
+    "provider",
+    "base_url",
+    "upload_base_url",
+    "dialect",
+    "compare_limit",
+    "appears_within",
+    "token_command",
+    "token_store",
+    "set",
+];
 
 /// The shell that runs a `token_command` given as one line.
 const SHELL: [&str; 2] = ["sh", "-c"];
@@ -29,16 +45,20 @@ fn line_at(text: &[u8], offset: usize) -> usize {
     1 + text.iter().take(offset).filter(|byte| **byte == b'\n').count()
 }
 
-fn is_shared(path: &Path) -> bool {
+/// The permissions of users other than the owner, as in a mode: 4 to read and 2 to write.
+fn others(path: &Path) -> u32 {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+        fs::metadata(path).map_or(0, |metadata| {
+            let mode = metadata.permissions().mode();
+            (mode >> 3 | mode) & 0o7
+        })
     }
     #[cfg(not(unix))]
     {
         let _ = path;
-        false
+        0
     }
 }
 
@@ -51,8 +71,8 @@ pub struct File {
     pub default_profile: Option<String>,
     /// The profiles by name.
     pub profiles: BTreeMap<String, Profile>,
-    /// Whether users other than the owner can read the file.
-    shared: bool,
+    /// The permissions of users other than the owner.
+    others: u32,
     /// The file as it was read, with the position of each value.
     parsed: Option<Document<String>>,
     /// The file with its changes.
@@ -120,10 +140,10 @@ impl File {
             let line = line_at(&bytes, error.valid_up_to());
             Error::usage(format!("{}:{line}: invalid UTF-8", path.display()))
         })?;
-        Self::parse(path, text, is_shared(path))
+        Self::parse(path, text, others(path))
     }
 
-    fn parse(path: &Path, text: &str, shared: bool) -> Result<Self> {
+    fn parse(path: &Path, text: &str, others: u32) -> Result<Self> {
         let place = |offset: Option<usize>| {
             format!("{}:{}", path.display(), line_at(text.as_bytes(), offset.unwrap_or_default()))
         };
@@ -131,7 +151,7 @@ impl File {
             Error::usage(format!("{}: invalid TOML", place(error.span().map(|span| span.start))))
                 .cause(error.message().to_owned())
         })?;
-        let reader = Reader { place: &place, shared };
+        let reader = Reader { place: &place, shared: others != 0 };
         let root = placed.as_table();
         if let Some(version) = reader.integer(root, "version")?.filter(|version| *version > VERSION) {
             let at = place(root.get("version").and_then(Item::span).map(|span| span.start));
@@ -140,11 +160,12 @@ impl File {
             ))
             .hint("update haul, or use another file: `--config FILE`"));
         }
+        reader.known(root, KEYS, "")?;
         let mut file = Self {
             path: path.to_owned(),
             default_profile: reader.text(root, "default_profile")?,
             profiles: BTreeMap::new(),
-            shared,
+            others,
             document: placed.clone().into_mut(),
             parsed: None,
         };
@@ -152,7 +173,7 @@ impl File {
             let Some(table) = item.as_table_like() else {
                 return Err(reader.mistake(item, &format!("profiles.{name} must be a table")));
             };
-            file.profiles.insert(name.to_owned(), reader.profile(table)?);
+            file.profiles.insert(name.to_owned(), reader.profile(name, table)?);
         }
         file.parsed = Some(placed);
         Ok(file)
@@ -184,9 +205,14 @@ impl File {
         Some(line_at(parsed.raw().as_bytes(), start))
     }
 
-    /// Whether users other than the owner can read the file.
+    /// Whether users other than the owner can read or write the file.
     pub fn is_shared(&self) -> bool {
-        self.shared
+        self.others != 0
+    }
+
+    /// Whether users other than the owner can write the file.
+    pub fn is_writable_by_others(&self) -> bool {
+        self.others & 0o2 != 0
     }
 
     /// Records the backend that stores a profile's token.
@@ -207,7 +233,7 @@ impl File {
         }
     }
 
-    /// Writes a profile. Removes known keys that it does not set; keeps unknown keys.
+    /// Writes a profile. Removes the keys that it does not set.
     pub fn put_profile(&mut self, name: &str, profile: Profile) {
         let item = self.profile_item(name);
         let table = table_of(item);
@@ -314,6 +340,20 @@ impl Reader<'_> {
         Error::usage(format!("{}: {what}", (self.place)(item.span().map(|span| span.start))))
     }
 
+    /// Checks that a table has no other keys than `keys`. `inside` describes the table in the error.
+    fn known(&self, table: &dyn TableLike, keys: &[&str], inside: &str) -> Result<()> {
+        for (key, item) in table.iter() {
+            if !keys.contains(&key) {
+                let span = table.get_key_value(key).and_then(|(key, _)| key.span()).or_else(|| item.span());
+                let place = (self.place)(span.map(|span| span.start));
+                return Err(Error::usage(format!("{place}: unknown key {key:?}{inside}"))
+                    .did_you_mean(key, keys.iter().copied())
+                    .hint(format!("keys: {}", keys.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
     fn text(&self, table: &dyn TableLike, key: &str) -> Result<Option<String>> {
         let Some(item) = table.get(key) else { return Ok(None) };
         match item.as_str() {
@@ -346,7 +386,7 @@ impl Reader<'_> {
         }
     }
 
-    fn profile(&self, table: &dyn TableLike) -> Result<Profile> {
+    fn profile(&self, name: &str, table: &dyn TableLike) -> Result<Profile> {
         if let Some(item) = table.get("token") {
             let (what, hint) = if self.shared {
                 (
@@ -361,6 +401,8 @@ impl Reader<'_> {
                 .hint(hint)
                 .hint("store the token with `haul auth login`, or set `token_command`"));
         }
+        let keys: Vec<&str> = PROFILE_KEYS.iter().copied().chain(own::names()).collect();
+        self.known(table, &keys, &format!(" in profile {name}"))?;
         let mut set = BTreeMap::new();
         let mut items = items(table);
         let entries = self.table(table, "set")?.into_iter().flat_map(TableLike::iter);
@@ -393,305 +435,6 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::property::holds;
-
-    fn parse(text: &str) -> Result<File> {
-        File::parse(Path::new("config.toml"), text, false)
-    }
-
-    #[test]
-    fn mistakes_name_the_line() {
-        let message = |text: &str| parse(text).expect_err("a mistake").message().to_owned();
-        assert_eq!(message("a = 1\nb = = 2\n"), "config.toml:2: invalid TOML");
-        assert_eq!(message("\n\ndefault_profile = 3"), "config.toml:3: default_profile must be a string");
-        assert_eq!(
-            message("[profiles.w]\nprovider = 'xai'\ntoken = 't'"),
-            "config.toml:3: tokens are not allowed in the config file"
-        );
-        assert_eq!(
-            message("version = 2"),
-            "config.toml:1: unsupported version 2: this version of haul supports up to version 1"
-        );
-    }
-
-    #[test]
-    fn a_profile_on_one_line_keeps_its_form_and_its_comment() {
-        let mut file = parse("[profiles]\nw = { provider = \"xai\" } # mine\n").expect("valid");
-        file.set_token_store("w", Some("keyring"));
-        let text = file.document.to_string();
-        assert!(text.contains("# mine") && !text.contains("[profiles.w]"), "{text}");
-        assert_eq!(parse(&text).expect("valid").profiles["w"].token_store.as_deref(), Some("keyring"));
-    }
-
-    #[test]
-    fn writing_keeps_comments_and_unknown_keys() {
-        let mut file = parse("# mine\n[profiles.w]\nprovider = \"xai\" # here\nother = 1\n").expect("valid");
-        let mut profile = file.profiles["w"].clone();
-        profile.set.insert("team_id".to_owned(), "t1".to_owned());
-        file.put_profile("w", profile.clone());
-        file.set_default(Some("w"));
-        let text = file.document.to_string();
-        for kept in ["# mine", "# here", "other = 1", "team_id = \"t1\"", "default_profile = \"w\""] {
-            assert!(text.contains(kept), "{kept} is missing from\n{text}");
-        }
-        assert_eq!(parse(&text).expect("valid").profiles["w"], profile);
-    }
-
-    const NAMES: [&str; 6] = ["w", "xai", "a.b", "a b", "é", ""];
-
-    /// Texts that resemble a config file.
-    fn soup() -> impl Strategy<Value = String> {
-        const PARTS: &[&str] = &[
-            "[profiles.w]",
-            "[profiles]",
-            "[[profiles]]",
-            "[profiles.w.set]",
-            "profiles.w.provider",
-            "profiles",
-            "provider",
-            "default_profile",
-            "version",
-            "token_command",
-            "token",
-            "set",
-            " = ",
-            "=",
-            "\"xai\"",
-            "'xai'",
-            "1",
-            "99",
-            "true",
-            "{ a = { provider = 'x' } }",
-            "[",
-            "]",
-            "{",
-            "}",
-            "[\"a\", 1]",
-            "\n",
-            "\n",
-            "\n",
-            "# c\n",
-            "\r\n",
-            "\"\"\"",
-            "\\",
-            "1979-05-27",
-            "é",
-            "\0",
-            "\u{feff}",
-            ".",
-            "\"a b\"",
-        ];
-        let part =
-            prop_oneof![15 => prop::sample::select(PARTS).prop_map(str::to_owned), 1 => any::<String>()];
-        prop_oneof![
-            8 => prop::collection::vec(part, 0..14).prop_map(|parts| parts.concat()),
-            1 => any::<String>(),
-        ]
-    }
-
-    fn word() -> impl Strategy<Value = String> {
-        prop_oneof![
-            "[a-z0-9_-]{1,6}",
-            prop::sample::select(
-                &["", "a\"b", "a'b", "a\\b", "a\nb", "\u{1b}[31m", "'''", "é", "# no comment", "a=b"][..]
-            )
-            .prop_map(str::to_owned),
-            any::<String>(),
-        ]
-    }
-
-    fn profile() -> impl Strategy<Value = Profile> {
-        let maybe = || prop::option::of(word());
-        let command =
-            prop_oneof![word().prop_map(|line| super::shell(&line)), prop::collection::vec(word(), 0..4),];
-        let set = prop::collection::btree_map(word(), word(), 0..3);
-        let limits = (maybe(), maybe());
-        (maybe(), maybe(), maybe(), maybe(), limits, prop::option::of(command), maybe(), set).prop_map(
-            |(provider, base_url, upload_base_url, dialect, limits, token_command, token_store, set)| {
-                Profile {
-                    compare_limit: limits.0,
-                    appears_within: limits.1,
-                    provider,
-                    base_url,
-                    upload_base_url,
-                    dialect,
-                    token_command,
-                    token_store,
-                    set,
-                }
-            },
-        )
-    }
-
-    #[derive(Clone, Debug)]
-    enum Edit {
-        Put(usize, Profile),
-        Remove(usize),
-        Default(Option<usize>),
-        Store(usize, Option<String>),
-    }
-
-    fn edits() -> impl Strategy<Value = Vec<Edit>> {
-        let name = || 0..NAMES.len();
-        let edit = prop_oneof![
-            3 => (name(), profile()).prop_map(|(name, profile)| Edit::Put(name, profile)),
-            2 => name().prop_map(Edit::Remove),
-            1 => prop::option::of(name()).prop_map(Edit::Default),
-            1 => (name(), prop::option::of(word())).prop_map(|(name, store)| Edit::Store(name, store)),
-        ];
-        prop::collection::vec(edit, 1..8)
-    }
-
-    /// A realistic file: profiles as different kinds of tables, with numbered comments.
-    fn written() -> impl Strategy<Value = String> {
-        let table = |name: usize, style: usize| {
-            let key = toml_edit::Key::new(NAMES[name]).to_string();
-            match style {
-                0 => format!(
-                    "# before {key}\n[profiles.{key}] # after {key}\nprovider = \"xai\" # first\n# inside\nunknown = 1\n"
-                ),
-                1 => {
-                    format!(
-                        "[profiles.{key}]\nset = {{ team = \"t\", n = 3 }}\n\n[profiles.{key}.set2]\nx = 1\n"
-                    )
-                }
-                2 => format!(
-                    "[profiles.{key}]\nprovider='xai'\n[profiles.{key}.set]\n# of set\nteam = \"t\" # team\n"
-                ),
-                _ => format!("[profiles]\n{key} = {{ provider = \"xai\", other = [1, 2] }} # inline\n"),
-            }
-        };
-        let tables = prop::sample::subsequence((0..NAMES.len()).collect::<Vec<_>>(), 0..4);
-        (tables, prop::collection::vec(0usize..3, 4), any::<bool>(), any::<bool>()).prop_map(
-            move |(names, styles, head, inline)| {
-                let mut text = if head {
-                    "# top\nversion = 1 # v\ndefault_profile = \"w\" # d\n\n# of mine\nmine = true\n"
-                } else {
-                    ""
-                }
-                .to_owned();
-                if inline && names.len() == 1 {
-                    return text + &table(names[0], 3);
-                }
-                for (name, style) in names.iter().zip(styles) {
-                    text.push_str(&table(*name, style));
-                }
-                text + "\n[other]\n# of other\nkey = \"value\"\n# the end\n"
-            },
-        )
-    }
-
-    #[test]
-    fn properties_invalid_text_is_an_error_with_a_line() {
-        holds("config: invalid text is an error with a line", (soup(), edits()), |(text, edits)| {
-            match parse(&text) {
-                Err(error) => {
-                    prop_assert_eq!(error.kind(), crate::error::Kind::Usage);
-                    let rest = error.message().strip_prefix("config.toml:").unwrap_or_default();
-                    let line =
-                        rest.split(':').next().and_then(|line| line.parse::<usize>().ok()).unwrap_or(0);
-                    prop_assert!((1..=text.split('\n').count()).contains(&line), "{}", error);
-                }
-                // A file that can be read can be changed and read again.
-                Ok(file) => drop(changed(file, &edits)?),
-            }
-            Ok(())
-        });
-    }
-
-    /// Makes the changes and checks that the written text agrees with the value.
-    fn changed(mut file: File, edits: &[Edit]) -> Result<String, TestCaseError> {
-        let mut profiles: BTreeMap<String, Profile> = file.profiles.clone();
-        let mut default = file.default_profile.clone();
-        for edit in edits {
-            match edit {
-                Edit::Put(name, profile) => {
-                    file.put_profile(NAMES[*name], profile.clone());
-                    profiles.insert(NAMES[*name].to_owned(), profile.clone());
-                }
-                Edit::Remove(name) => {
-                    prop_assert_eq!(
-                        file.remove_profile(NAMES[*name]),
-                        profiles.remove(NAMES[*name]).is_some()
-                    );
-                }
-                Edit::Default(name) => {
-                    default = name.map(|name| NAMES[name].to_owned());
-                    file.set_default(default.as_deref());
-                }
-                Edit::Store(name, store) => {
-                    file.set_token_store(NAMES[*name], store.as_deref());
-                    if store.is_some() || profiles.contains_key(NAMES[*name]) {
-                        profiles.entry(NAMES[*name].to_owned()).or_default().token_store.clone_from(store);
-                    }
-                    // A profile that only a login created is removed with it.
-                    let kept = file.profiles.contains_key(NAMES[*name]);
-                    profiles.retain(|other, profile| {
-                        other != NAMES[*name] || kept || *profile != Profile::default()
-                    });
-                }
-            }
-        }
-        let text = file.document.to_string().trim_start_matches('\n').to_owned();
-        let again = parse(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
-        prop_assert!(file.profiles == profiles, "{:?}\n{:?}", file.profiles, profiles);
-        prop_assert!(again.profiles == profiles, "{}\n{:?}\n{:?}", text, again.profiles, profiles);
-        prop_assert_eq!(&again.default_profile, &default, "{}", text);
-        Ok(text)
-    }
-
-    #[test]
-    fn properties_changes_keep_comments_and_unknown_keys() {
-        holds("config: changes keep comments and unknown keys", (written(), edits()), |(text, edits)| {
-            let file = parse(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
-            let after = changed(file, &edits)?;
-            let touched = |name: &str, edit: &Edit| match edit {
-                Edit::Put(at, _) | Edit::Remove(at) | Edit::Store(at, _) => NAMES[*at] == name,
-                Edit::Default(_) => false,
-            };
-            let removed = edits.iter().any(|edit| matches!(edit, Edit::Remove(_)));
-            for kept in ["# top", "# of mine", "mine = true", "# of other", "# the end", "key = \"value\""] {
-                prop_assert!(
-                    !text.contains(kept) || after.contains(kept),
-                    "{} is gone:\n{}\n{}",
-                    kept,
-                    text,
-                    after
-                );
-            }
-            // A profile keeps its comments unless it was removed; an unchanged profile keeps every line.
-            for name in NAMES {
-                let key = toml_edit::Key::new(name).to_string();
-                let named = edits.iter().any(|edit| touched(name, edit));
-                for kept in [format!("# before {key}\n"), format!("[profiles.{key}] # after {key}\n")] {
-                    let may_go = removed && named;
-                    prop_assert!(
-                        may_go || !text.contains(&kept) || after.contains(&kept),
-                        "{} is gone:\n{}\n{}",
-                        kept,
-                        text,
-                        after
-                    );
-                }
-            }
-            if !removed {
-                for kept in
-                    ["# inside", "unknown = 1", "# inline", "other = [1, 2]", "x = 1", "version = 1 # v"]
-                {
-                    prop_assert!(
-                        !text.contains(kept) || after.contains(kept),
-                        "{} is gone:\n{}\n{}",
-                        kept,
-                        text,
-                        after
-                    );
-                }
-            }
-            Ok(())
-        });
-    }
-}
+mod properties;
+#[cfg(test)]
+mod tests;

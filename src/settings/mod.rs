@@ -89,6 +89,7 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings.
     pub fn load(flags: Flags, env: Env) -> Result<Self> {
+        env.check()?;
         let folders = Folders::find(&env)?;
         let path = flags
             .config
@@ -99,6 +100,11 @@ impl Settings {
             return Err(Error::usage(format!("{}: no such config file", path.display())));
         }
         Ok(Self { file: file::File::read(&path)?, flags, env, folders })
+    }
+
+    /// A warning about variables that start with `HAUL_` but have no meaning.
+    pub fn warning(&self) -> Option<String> {
+        self.env.unknown()
     }
 
     /// Changes the config file, after reading it again to keep the changes of other processes.

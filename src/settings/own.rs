@@ -24,6 +24,11 @@ pub(super) fn items(profile: &dyn TableLike) -> Vec<(String, &Item)> {
     items
 }
 
+/// The names of these keys and tables.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().chain(TABLES)
+}
+
 /// The keys under which a setting may be in a profile.
 pub(super) fn path(setting: &str) -> Vec<&str> {
     setting.split_once('.').map_or_else(|| vec![setting], |(table, key)| vec![table, key])

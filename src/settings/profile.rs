@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{Origin, Settings, Sourced, env, file, parse_lifetime, profile_variable};
 use crate::error::{Error, Result};
@@ -193,23 +193,24 @@ impl Settings {
             suffix: "BASE_URL",
             key: "base_url",
         };
-        let vendors = || {
+        let vendors = || -> Result<Option<Sourced<String>>> {
             // The vendor's variable also applies to a named profile without a base URL.
-            spec.base_url_variables.iter().find_map(|variable| {
-                Some(Sourced {
-                    value: self.env.get(variable)?.to_owned(),
-                    origin: Origin::Variable((*variable).to_owned()),
-                })
-            })
+            let Some(variable) = spec.base_url_variables.iter().find(|name| self.env.is_set(name)) else {
+                return Ok(None);
+            };
+            let origin = Origin::Variable((*variable).to_owned());
+            Ok(self.env.text(variable)?.map(|text| Sourced { value: text.to_owned(), origin }))
         };
         if spec.base_url.is_empty() {
             let value = Url::parse("local:").map_err(|error| Error::failed(error.to_string()))?;
             return Ok(Sourced { value, origin: Origin::BuiltIn });
         }
-        let picked = self
-            .pick(name, is_own, part, file.base_url.as_ref())
-            .or_else(vendors)
-            .unwrap_or_else(|| Sourced { value: spec.base_url.to_owned(), origin: Origin::BuiltIn });
+        let picked = match self.pick(name, is_own, part, file.base_url.as_ref()) {
+            Some(picked) => Some(picked),
+            None => vendors()?,
+        };
+        let picked =
+            picked.unwrap_or_else(|| Sourced { value: spec.base_url.to_owned(), origin: Origin::BuiltIn });
         Ok(Sourced { value: parse_base_url(&picked, spec.base_path)?, origin: picked.origin })
     }
 
@@ -307,7 +308,12 @@ impl Settings {
                         self.file.path.display()
                     )));
                 }
-                let secret = Sourced { value: Secret::new(&sourced.value), origin: sourced.origin.clone() };
+                let value = Secret::new(&sourced.value);
+                // The value of a header may contain blanks.
+                if let Some(why) = value.problem().filter(|_| !key.contains('.')) {
+                    return Err(Error::usage(format!("{}: invalid {key}: {why}", sourced.origin)));
+                }
+                let secret = Sourced { value, origin: sourced.origin.clone() };
                 secrets.insert(key.clone(), secret);
             }
         }
@@ -347,40 +353,58 @@ fn unknown_setting(spec: &Spec, key: &str, origin: &Origin) -> Error {
     ))
 }
 
-/// Parses a base URL. The scheme and the version path are optional.
+/// Parses a base URL. The scheme and the version path are optional. Stricter than the URL standard, which turns
+/// `https:///v1` into the host `v1`: a mistake must not send a token to another host.
 fn parse_base_url(picked: &Sourced<String>, base_path: &str) -> Result<Url> {
-    let text = picked.value.trim().trim_end_matches('/');
-    let with_scheme = if text.contains("://") {
-        text.to_owned()
-    } else {
-        let local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
-            text.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        });
-        let scheme = if local { "http" } else { "https" };
-        format!("{scheme}://{text}")
-    };
     let wrong = |why: &str| {
         Error::usage(format!("{}: invalid base URL {:?}: {why}", picked.origin, picked.value))
             .hint("for example https://api.example.com")
     };
-    let url = Url::parse(&with_scheme).map_err(|error| wrong(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("the scheme must be http or https"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
+    let text = picked.value.trim();
+    let (scheme, rest) = if let Some((scheme, rest)) = text.split_once("://") {
+        (scheme.to_ascii_lowercase(), rest)
+    } else {
+        let local = ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
+            text.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        (if local { "http" } else { "https" }.to_owned(), text)
+    };
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
+    if host.contains('@') {
         return Err(Error::usage(format!(
             "{}: a base URL must not contain a user name or password",
             picked.origin
         )));
     }
-    if url.query().is_some() || url.fragment().is_some() {
+    if !matches!(scheme.as_str(), "http" | "https") {
+        return Err(wrong("the scheme must be http or https"));
+    }
+    if host.is_empty() || host.starts_with(':') {
+        return Err(wrong("it has no host"));
+    }
+    if host.ends_with(':') {
+        return Err(wrong("it has no port after the colon"));
+    }
+    if path.contains(['?', '#']) {
         return Err(wrong("it must not contain a query or a fragment"));
     }
-    if base_path.is_empty() || url.path().trim_end_matches('/').ends_with(base_path) {
-        return Ok(url);
+    let path = path.trim_end_matches('/');
+    if rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err(wrong("it must not contain a space, a control character or a backslash"));
     }
-    let longer = format!("{}{base_path}", url.as_str().trim_end_matches('/'));
-    Url::parse(&longer).map_err(|error| wrong(&error.to_string()))
+    if path.contains("//") {
+        return Err(wrong("a part of its path is empty"));
+    }
+    let path = if path.ends_with(base_path) { path.to_owned() } else { format!("{path}{base_path}") };
+    let url = Url::parse(&format!("{scheme}://{host}{path}")).map_err(|error| wrong(&error.to_string()))?;
+    let is_host = match url.host() {
+        // The standard accepts `1` and `0x7f.1` as addresses.
+        Some(Host::Ipv4(address)) => host.split(':').next() == Some(address.to_string().as_str()),
+        Some(Host::Domain(name)) => !host.contains('%') && name.contains(|c: char| c.is_ascii_alphanumeric()),
+        Some(Host::Ipv6(_)) => true,
+        None => false,
+    };
+    if is_host { Ok(url) } else { Err(wrong("it has no valid host")) }
 }
 
 #[cfg(test)]
@@ -401,7 +425,28 @@ mod tests {
         assert_eq!(ok("127.0.0.1:8787/xai", "/v1"), "http://127.0.0.1:8787/xai/v1");
         assert_eq!(ok("[::1]:8787/", ""), "http://[::1]:8787/");
         assert_eq!(ok("localhost.example.com/v1", "/v1"), "https://localhost.example.com/v1");
-        assert!(url("ftp://x", "").is_err());
+        assert_eq!(ok(" HTTPS://API.example.com:8443// ", "/v1"), "https://api.example.com:8443/v1");
+        assert_eq!(ok("files", ""), "https://files/");
+        let why = |text: &str| {
+            let error = url(text, "/v1").expect_err(text);
+            error.message().rsplit_once("\": ").map(|(_, why)| why.to_owned()).unwrap_or_default()
+        };
+        for text in ["", "https://", "https:///v1", "https:////v1", "http://:8080", ":8080"] {
+            assert_eq!(why(text), "it has no host", "{text}");
+        }
+        assert_eq!(why("ftp://x"), "the scheme must be http or https");
+        for text in ["https:", "https:/x", "https:\\\\host", "host:/v1", "https://host:/v1"] {
+            assert_eq!(why(text), "it has no port after the colon", "{text}");
+        }
+        assert_eq!(why("https://host?x=1"), "it must not contain a query or a fragment");
+        assert_eq!(why("https://host//v1"), "a part of its path is empty");
+        for text in ["a b.example.com", "https://ho\tst", "https://host\\x"] {
+            assert!(why(text).contains("a backslash"), "{text}");
+        }
+        for text in ["8080", "https://0x7f.1", "https://..", "https://%61pi.example.com"] {
+            assert_eq!(why(text), "it has no valid host", "{text}");
+        }
+        assert_eq!(why("https://host:99999"), "invalid port number");
         assert!(url("https://user:secret@x", "").is_err_and(|error| !error.to_string().contains("secret")));
     }
 }

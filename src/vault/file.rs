@@ -18,7 +18,8 @@ impl TokenFiles {
         Self(settings.folders.config.join("tokens"))
     }
 
-    fn path(&self, account: &str) -> Result<PathBuf> {
+    /// The path of the token of `account`.
+    pub(super) fn path(&self, account: &str) -> Result<PathBuf> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if account.is_empty() || !account.chars().all(plain) {
             return Err(Error::usage(format!("profile {account:?}: the name cannot be used as a file name"))

@@ -4,16 +4,17 @@
 //! not access a keyring.
 
 mod backend;
+mod command;
 mod file;
 mod timeout;
 
-use std::io::IsTerminal as _;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 pub use backend::{Backend, Kept, keep};
 pub use timeout::Timeout;
 
-use crate::error::{Error, Kind, Result};
+use self::command::Limits;
+use crate::error::{self, Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::{Profile, Settings, env, profile_variable};
 
@@ -71,14 +72,24 @@ pub fn token(settings: &Settings, profile: &Profile, timeout: &Timeout) -> Resul
     let Some(source) = source(settings, profile)? else { return Ok(None) };
     let secret = match &source {
         Source::Given => None,
-        Source::Variable(name) => settings.env.get(name).map(Secret::new),
+        Source::Variable(name) => settings.env.text(name)?.map(Secret::new),
         Source::Command => match &profile.file.token_command {
-            Some(words) => Some(run_command(&profile.name, words)?),
+            Some(words) => Some(run_command(settings, profile, words)?),
             None => None,
         },
         Source::Backend(backend) => Some(read(settings, &profile.name, *backend, timeout)?),
     };
-    Ok(secret.map(|secret| Token { secret, source }))
+    let Some(secret) = secret else { return Ok(None) };
+    match secret.problem() {
+        None => Ok(Some(Token { secret, source })),
+        Some(why) => {
+            let error = Error::new(Kind::Auth, format!("{source}: invalid token: {why}"));
+            Err(match &source {
+                Source::Backend(_) => error.hint(format!("run `haul auth login {}`", profile.name)),
+                _ => error,
+            })
+        }
+    }
 }
 
 /// The token of a profile if no prompt is required, for background work such as completions. Skips a `token_command`,
@@ -90,13 +101,13 @@ pub fn without_prompt(settings: &Settings, profile: &Profile, timeout: &Timeout)
         Source::Variable(name) => settings.env.get(name).map(Secret::new),
         Source::Backend(backend) => backend.open(settings).peek(&profile.name, timeout),
     };
-    secret.map(|secret| Token { secret, source })
+    secret.filter(|secret| secret.problem().is_none()).map(|secret| Token { secret, source })
 }
 
 /// The source of a profile's token, without opening it. None if no source is configured.
 pub fn source(settings: &Settings, profile: &Profile) -> Result<Option<Source>> {
     let is_set = |source: &Source| match source {
-        Source::Variable(name) => settings.env.get(name).is_some(),
+        Source::Variable(name) => settings.env.is_set(name),
         _ => true,
     };
     Ok(sources(settings, profile)?.into_iter().find(is_set))
@@ -178,35 +189,32 @@ fn read(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout)
     })
 }
 
+/// The path of a profile's token if the backend is a file.
+pub fn token_file(settings: &Settings, profile: &str, backend: Backend) -> Option<PathBuf> {
+    let is_file = backend == Backend::File;
+    is_file.then(|| file::TokenFiles::new(settings).path(profile).ok()).flatten()
+}
+
 /// Removes a profile's token from a backend. Returns whether it existed.
 pub fn remove(settings: &Settings, profile: &str, backend: Backend, timeout: &Timeout) -> Result<bool> {
     backend.open(settings).remove(profile, timeout)
 }
 
-/// Runs a `token_command`. The first line of its output is the token.
-fn run_command(profile: &str, words: &[String]) -> Result<Secret> {
-    let failed =
-        |why: String| Error::new(Kind::Auth, format!("profile {profile}: token_command failed")).cause(why);
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(failed("the command is empty".to_owned()));
-    };
-    // A password manager may prompt on the terminal. Piped input is for haul: `haul upload -` reads it.
-    let input = if std::io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(input)
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| failed(format!("{program}: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("{program}: {}", output.status)));
+/// Runs a `token_command`, unless other users could have written it.
+fn run_command(settings: &Settings, profile: &Profile, words: &[String]) -> Result<Secret> {
+    let name = &profile.name;
+    if settings.file.is_writable_by_others() {
+        let place = settings.file.origin(&["profiles", name, "token_command"]);
+        return Err(Error::new(
+            Kind::Auth,
+            format!("{place}: token_command is not run, because other users can change this file"),
+        )
+        .hint(format!(
+            "check the file, then run `chmod go-w {}`",
+            error::word(&settings.file.path.display().to_string())
+        )));
     }
-    let text = String::from_utf8(output.stdout)
-        .map_err(|_| failed(format!("{program}: the output is not valid UTF-8")))?;
-    let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() {
-        Err(failed(format!("{program}: the first line of the output is empty")))
-    } else {
-        Ok(Secret::new(line))
-    }
+    command::first_line(words, &Limits::default())
+        .map(|line| Secret::new(&line))
+        .map_err(|why| Error::new(Kind::Auth, format!("profile {name}: token_command failed")).cause(why))
 }

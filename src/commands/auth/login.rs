@@ -85,6 +85,9 @@ impl LoginArgs {
 async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
     let name = &profile.name;
     let question = format!("{} token for profile {name}", profile.spec.title);
+    if let Some(page) = token_page(profile).filter(|_| ctx.ui.can_ask()) {
+        ctx.ui.note(&format!("to create a token: {page}"));
+    }
     let text = ctx.ask(move |ui| ui.secret(&question)).await.map_err(|error| {
         if error.is_interrupted() {
             return error;
@@ -98,8 +101,8 @@ async fn ask(ctx: &Context, profile: &Profile) -> Result<Secret> {
     if secret.expose().is_empty() {
         return Err(Error::usage("no token was provided").hint(format!("`… | haul auth login {name}`")));
     }
-    if !secret.expose().chars().all(|c| c.is_ascii_graphic()) {
-        return Err(Error::usage("the token contains a space or another character that is not allowed"));
+    if let Some(why) = secret.problem() {
+        return Err(Error::usage(format!("invalid token: {why}")));
     }
     Ok(secret)
 }
@@ -114,11 +117,20 @@ fn refused(profile: &Profile, error: &Error) -> Error {
     let refused = Error::new(error.kind(), message)
         .caused_by(error.clone())
         .with_request_id(error.request_id().map(str::to_owned));
-    error
-        .hints()
-        .iter()
-        .fold(refused, |refused, hint| refused.hint(hint.clone()))
-        .hint(format!("to store it unchecked: `haul auth login {name} --no-check`"))
+    let refused = error.hints().iter().fold(refused, |refused, hint| refused.hint(hint.clone()));
+    if error.kind() != Kind::Auth {
+        return refused.hint(format!("to store it unchecked: `haul auth login {name} --no-check`"));
+    }
+    match token_page(profile) {
+        Some(page) => refused.hint(format!("to create a token: {page}")),
+        None if profile.is_vendors() => refused,
+        None => refused.hint(format!("the token was sent to {}", profile.base_url.value)),
+    }
+}
+
+/// The page where tokens for this profile are created.
+fn token_page(profile: &Profile) -> Option<&'static str> {
+    Some(profile.spec.token_page).filter(|page| !page.is_empty() && profile.is_vendors())
 }
 
 /// Stores the token and records the backend, so that other commands open only that one.
@@ -166,7 +178,11 @@ fn report(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Time
         ),
         None => String::new(),
     };
-    ctx.ui.note(&format!("{name}: token stored in {}{until}", kept.backend.title()));
+    let place = match vault::token_file(&ctx.settings, name, kept.backend) {
+        Some(path) => path.display().to_string(),
+        None => kept.backend.title().to_owned(),
+    };
+    ctx.ui.note(&format!("{name}: token stored in {place}{until}"));
     if kept.backend == Backend::File {
         ctx.ui.warn("the file is plain text: anyone who can read your files can read the token");
     }
@@ -181,4 +197,31 @@ fn report(ctx: &Context, profile: &Profile, kept: &Kept, expires_at: Option<Time
         _ => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Env, Flags, Settings};
+
+    #[test]
+    fn a_refused_token_leads_to_the_page_of_the_platform() {
+        let home = tempfile::tempdir().unwrap();
+        let hints = |base_url: Option<&str>, kind| {
+            let env: Env =
+                [("HAUL_HOME".to_owned(), home.path().display().to_string())].into_iter().collect();
+            let flags = Flags {
+                profile: Some("xai".to_owned()),
+                base_url: base_url.map(str::to_owned),
+                ..Flags::default()
+            };
+            let profile = Settings::load(flags, env).unwrap().profile("xai").unwrap();
+            refused(&profile, &Error::new(kind, "refused")).hints().to_vec()
+        };
+        assert_eq!(hints(None, Kind::Auth), ["to create a token: https://console.x.ai"]);
+        let elsewhere = hints(Some("https://files.example.com"), Kind::Auth);
+        assert_eq!(elsewhere, ["the token was sent to https://files.example.com/v1"]);
+        let unchecked = hints(None, Kind::Unreachable);
+        assert_eq!(unchecked, ["to store it unchecked: `haul auth login xai --no-check`"]);
+    }
 }

@@ -34,6 +34,7 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: None,
     base_path: "",
     docs_url: "https://docs.activeloop.ai/api-reference/files",
+    token_page: "",
     settings: &[
         Setting { key: "workspace", help: "workspace that contains the files", secret: false },
         Setting { key: "instructions", help: "instructions for processing an uploaded file", secret: false },

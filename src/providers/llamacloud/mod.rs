@@ -43,6 +43,7 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: None,
     base_path: "",
     docs_url: "https://developers.llamaindex.ai/reference/resources/files/",
+    token_page: "https://cloud.llamaindex.ai/api-key",
     settings: &[
         setting("project_id", "project; defaults to the project of the key"),
         setting("organization_id", "organization"),

@@ -40,6 +40,7 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: None,
     base_path: "",
     docs_url: "",
+    token_page: "",
     settings: &[Setting {
         key: "serve_url",
         help: "address of `haul serve` for this store; links then become signed http URLs",

@@ -47,6 +47,7 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: Some("https://files.metorial.com"),
     base_path: "",
     docs_url: "https://metorial.com/api/files",
+    token_page: "https://metorial.com/docs/build/api",
     settings: &[
         setting("instance_id", "instance, for the key of an organization or a user"),
         setting("organization_id", "organization that owns an upload"),

@@ -21,6 +21,7 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
         base_url_variables: &["OPENAI_BASE_URL"],
         base_url: "https://api.openai.com/v1",
         docs_url: "https://platform.openai.com/docs/api-reference/files",
+        token_page: "https://platform.openai.com/account/api-keys",
         settings: &[
             ORGANIZATION,
             PROJECT,
@@ -429,6 +430,7 @@ const SPEC: Spec = Spec {
     // The vendor's variable contains the whole URL, and gateways have other paths.
     base_path: "",
     docs_url: "",
+    token_page: "",
     settings: &[],
     dialects: &[],
     equality: Equality::Exact,

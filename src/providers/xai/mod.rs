@@ -43,6 +43,7 @@ pub(super) static SPEC: Spec = Spec {
     upload_base_url: None,
     base_path: "/v1",
     docs_url: "https://docs.x.ai/developers/files/managing-files",
+    token_page: "https://console.x.ai",
     settings: &[
         Setting { key: "team_id", help: "team that owns the files (gateway)", secret: false },
         Setting { key: "format", help: "content that `get` downloads: original or text", secret: false },

@@ -20,6 +20,8 @@ fn mistakes_name_the_file_and_the_line() {
         home.line("ls").fails(2).says(&format!("{place}:{message}"));
     };
     check("a = 1\nb = = 2\n", "2: invalid TOML");
+    check("\ndefault_profil = 'w'\n", "2: unknown key \"default_profil\"");
+    check("[profiles.w]\nbase_ulr = 'x'\n", "2: unknown key \"base_ulr\" in profile w");
     check("\nversion = 9\n", "2: unsupported version 9: this version of haul supports up to version 1");
     check(
         "[profiles.w]\nprovider = 'xai'\ntoken = 'secret-text'\n",
@@ -104,4 +106,32 @@ fn official_base_url_variables_are_accepted_in_common_spellings() {
         let expected = ("https://api.example.com/v1".to_owned(), "REPLICATE_BASE_URL".to_owned());
         assert_eq!(origin(&ran, "base_url"), expected, "{text}");
     }
+}
+
+#[test]
+fn a_mistake_in_a_variable_is_reported() {
+    let home = Sandbox::new();
+    home.clone().with_var("HAUL_TOKN", "x").line("ls").ok().says("HAUL_TOKN (did you mean HAUL_TOKEN?)");
+    let token = home.clone().with_var("XAI_API_KEY", "\"tok\"");
+    token.line("-p xai ls").fails(4).says("XAI_API_KEY: invalid token: it has quotes around it");
+    let proxy = home.clone().with_var("XAI_API_KEY", "tok").with_var("HTTP_PROXY", "ht!tp://user:secret@%%%");
+    let ran = proxy.line("-p xai --base-url http://files.example.com --insecure-http ls");
+    assert!(!ran.fails(2).says("HTTP_PROXY: invalid proxy URL").stderr().contains("secret"));
+    let host = home.with_var("XAI_API_KEY", "tok");
+    host.line("-p xai ls --base-url https:///v1").fails(2).says("it has no host");
+}
+
+#[test]
+fn paths_in_variables_may_be_any_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = Sandbox::new();
+    home.write("a.txt", "a");
+    let folder = home.root().join(OsStr::from_bytes(b"home-\xff"));
+    let run = |words: &[&str], name: &str| {
+        home.command().args(words).env(name, &folder).output().unwrap().status.code()
+    };
+    assert_eq!(run(&["upload", "a.txt"], "HAUL_HOME"), Some(0));
+    assert!(folder.join("data/store").is_dir());
+    assert_eq!(run(&["ls"], "HAUL_PROFILE"), Some(2));
 }

@@ -1,6 +1,6 @@
 //! The precedence of token sources, and the servers that never receive a token.
 
-use super::support::Server;
+use super::support::{Server, set_mode};
 use crate::support::sandbox::Sandbox;
 
 fn sent(home: &Sandbox, profile: &str, server: &Server) -> String {
@@ -100,4 +100,15 @@ fn a_failed_token_command_is_reported_without_its_output() {
     home.line_reading("piped input is not for it", "-p xai ls")
         .fails(4)
         .says("the first line of the output is empty");
+}
+
+#[test]
+fn a_command_that_others_can_change_is_not_run() {
+    let home = Sandbox::new().with_config("[profiles.xai]\ntoken_command = 'touch ran; echo tok'\n");
+    set_mode(&home.config_path(), 0o620);
+    let chmod = format!("chmod go-w {}", home.config_path().display());
+    home.line("-p xai ls").fails(4).says(":2: token_command is not run").says(&chmod);
+    assert!(home.files().is_empty());
+    set_mode(&home.config_path(), 0o644);
+    assert_eq!(home.line("auth token xai").ok().stdout(), "tok\n");
 }

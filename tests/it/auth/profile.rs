@@ -1,12 +1,12 @@
 //! `haul profile`
 
 use super::support::{mode, set_mode};
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{HAUL, Sandbox};
 use haul::providers::REGISTRY;
 
 #[test]
 fn a_profile_is_added_selected_and_removed_and_comments_stay() {
-    let home = Sandbox::new().with_config("# mine\nunknown = 1\n");
+    let home = Sandbox::new().with_config("# mine\nversion = 1\n");
     let line = "profile add work --provider xai --base-url files.example.com --set team_id=t1 --json";
     let row = home.line(line).ok().json().remove(0);
     assert_eq!(row["base_url"], "https://files.example.com/v1");
@@ -17,7 +17,7 @@ fn a_profile_is_added_selected_and_removed_and_comments_stay() {
     assert_eq!((&row["name"], &row["default"]), (&"work".into(), &true.into()));
     home.line("profile add work --provider xai").fails(2).says("profile work already exists");
     home.line("profile rm work").ok();
-    assert_eq!(home.config_text().trim(), "# mine\nunknown = 1");
+    assert_eq!(home.config_text().trim(), "# mine\nversion = 1");
     home.line("profile rm work").fails(2).says("unknown profile \"work\"");
     home.line("profile rm xai").fails(2).says("built in");
 }
@@ -112,4 +112,14 @@ fn a_device_is_not_replaced() {
         .fails(2)
         .says("/dev/null: not a regular file");
     assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+}
+
+#[test]
+fn a_killed_command_leaves_no_temporary_file() {
+    let home = Sandbox::new();
+    // The first write to a file ends the process.
+    let mut limited = home.program("sh");
+    limited.args(["-c", "ulimit -c 0; ulimit -f 0; exec \"$0\" profile add w --provider xai", HAUL]);
+    assert!(!limited.output().unwrap().status.success());
+    assert!(home.contents().is_empty(), "{:?}", home.contents());
 }

@@ -1,0 +1,174 @@
+//! Runs a `token_command` with limits on time and output.
+
+use std::io::{self, IsTerminal as _, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The interval between looks at the process.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// The limits of a command.
+pub(super) struct Limits {
+    /// Time for the first line.
+    time: Duration,
+    /// Time between the first line and the end of the command. A failure within this time counts.
+    after: Duration,
+    /// Number of bytes to read. A command that prints more is left with a closed pipe.
+    bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_mins(1), after: Duration::from_secs(2), bytes: 64 * 1024 }
+    }
+}
+
+/// Runs the command and returns the first line of its output, or the reason of the failure. Does not wait for
+/// processes that it leaves in the background.
+pub(super) fn first_line(words: &[String], limits: &Limits) -> Result<String, String> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err("the command is empty".to_owned());
+    };
+    let failed = |why: String| format!("{program}: {why}");
+    // A password manager may prompt on the terminal. Piped input is for haul: `haul upload -` reads it.
+    let input = if io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let output = watch(&mut child, limits);
+    if output.is_err() {
+        // It has ended or must end. Waiting for it removes its entry from the process table.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let line = String::from_utf8(output.map_err(failed)?)
+        .map_err(|_| failed("the output is not valid UTF-8".to_owned()))?;
+    match line.trim() {
+        "" => Err(failed("the first line of the output is empty".to_owned())),
+        line => Ok(line.to_owned()),
+    }
+}
+
+/// Reads the first line, and waits for the end of the process for as long as it can fail.
+fn watch(child: &mut Child, limits: &Limits) -> Result<Vec<u8>, String> {
+    let (sender, receiver) = mpsc::channel::<Vec<u8>>();
+    if let Some(pipe) = child.stdout.take() {
+        let bytes = limits.bytes;
+        // Never joined: a process in the background can keep the pipe open.
+        thread::spawn(move || {
+            let (mut pipe, mut buffer) = (pipe.take(u64::try_from(bytes).unwrap_or(u64::MAX)), [0; 4096]);
+            while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+                if sender.send(buffer[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let (start, mut output, mut is_open) = (Instant::now(), Vec::new(), true);
+    let (mut line_at, mut ended_at) = (None, None);
+    loop {
+        match receiver.recv_timeout(INTERVAL) {
+            Ok(chunk) if line_at.is_none() => output.extend(chunk),
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            // The sender has gone, so this returns at once.
+            Err(RecvTimeoutError::Disconnected) if is_open => is_open = false,
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(INTERVAL),
+        }
+        // The status first: when a closed pipe has ended the process, its output is complete.
+        let status = match ended_at {
+            None => child.try_wait().map_err(|error| error.to_string())?,
+            Some(_) => None,
+        };
+        output.extend(receiver.try_iter().filter(|_| line_at.is_none()).flatten());
+        if line_at.is_none()
+            && let Some(end) = output.iter().position(|byte| *byte == b'\n')
+        {
+            output.truncate(end);
+            line_at = Some(Instant::now());
+        }
+        if line_at.is_none() && output.len() >= limits.bytes {
+            return Err(format!("the first line of the output has more than {} bytes", limits.bytes));
+        }
+        if let Some(status) = status {
+            // A closed pipe ends a command that prints more than the limit.
+            let is_cut = line_at.is_some() && is_broken_pipe(status);
+            if !status.success() && !is_cut {
+                return Err(status.to_string());
+            }
+            ended_at = Some(Instant::now());
+        }
+        // The rest of the output of a process that has ended is in the pipe.
+        let is_read = |at: Instant| !is_open || line_at.is_some() || at.elapsed() >= limits.after;
+        if ended_at.is_some_and(is_read) || line_at.is_some_and(|at| at.elapsed() >= limits.after) {
+            return Ok(output);
+        }
+        if line_at.is_none() && start.elapsed() >= limits.time {
+            return Err(format!("no line of output within {} seconds", limits.time.as_secs()));
+        }
+    }
+}
+
+/// Whether a process was ended by a closed pipe: by the signal, or as a shell reports it.
+fn is_broken_pipe(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(13) {
+        return true;
+    }
+    status.code() == Some(128 + 13)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str, time: Duration) -> Result<String, String> {
+        // A process that is left must not hold the output of the test.
+        let words = ["sh", "-c", &format!("exec 2>&-; {line}")].map(str::to_owned);
+        first_line(&words, &Limits { time, after: Duration::from_millis(100), ..Limits::default() })
+    }
+
+    #[test]
+    fn the_first_line_is_read_whatever_follows() {
+        let start = Instant::now();
+        for line in [
+            "echo tok",
+            "printf tok",
+            "printf 'tok\\r\\nuser: me\\n'",
+            "echo tok; exec yes",
+            "echo tok; sleep 300 &",
+            "printf tok; sleep 300 &",
+            "echo tok; exec sleep 300",
+            "echo tok; exec 1>&-; exec sleep 0.01",
+        ] {
+            assert_eq!(run(line, Duration::from_mins(1)).as_deref(), Ok("tok"), "{line}");
+        }
+        assert_eq!(run("exec yes", Duration::from_mins(1)).as_deref(), Ok("y"));
+        assert!(start.elapsed() < Duration::from_secs(200), "a process in the background was waited for");
+    }
+
+    #[test]
+    fn a_failure_has_a_reason() {
+        let minute = Duration::from_mins(1);
+        for (line, time, why) in [
+            ("exit 3", minute, "exit status: 3"),
+            ("echo tok; exit 3", minute, "exit status: 3"),
+            ("true", minute, "the first line of the output is empty"),
+            ("echo; echo tok", minute, "the first line of the output is empty"),
+            ("printf '\\377\\n'", minute, "the output is not valid UTF-8"),
+            ("exec tr '\\0' x < /dev/zero", minute, "the first line of the output has more than 65536 bytes"),
+            ("exec sleep 300", Duration::ZERO, "no line of output within 0 seconds"),
+            ("printf tok; exec sleep 300", Duration::from_millis(50), "no line of output within 0 seconds"),
+        ] {
+            assert_eq!(run(line, time), Err(format!("sh: {why}")), "{line}");
+        }
+        let missing = first_line(&["/nowhere/command".to_owned()], &Limits::default());
+        assert!(missing.is_err_and(|why| why.starts_with("/nowhere/command: No such file")));
+    }
+}
