@@ -190,6 +190,7 @@ impl Context {
                 .map(|(key, sourced)| (key.clone(), sourced.value.clone()))
                 .collect(),
             http: Client::new(config),
+            appears_within: profile.appears_within.as_ref().map(|time| time.value),
             clock: self.clock,
             data: self.settings.folders.data.clone(),
             warn: self.warn(),

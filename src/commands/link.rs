@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::model::{File, Link};
 use crate::providers::{Op, check_lifetime};
+use crate::transfer::once_found;
 use crate::ui::Columns;
 
 /// The arguments of `haul link`.
@@ -129,7 +130,10 @@ impl LinkArgs {
                     _ if dry_run => Ok(Vec::new()),
                     Op::Links => provider.links(id).await,
                     Op::Unlink => provider.unlink(id, revoke).await.map(|()| Vec::new()),
-                    _ => provider.link(id, lifetime).await.map(|link| vec![link]),
+                    _ => {
+                        let create = async || provider.link(id, lifetime).await;
+                        once_found(provider.as_ref(), &chosen.file, create).await.map(|link| vec![link])
+                    }
                 };
                 let links = links.map_err(|error| chosen.failed(error))?;
                 Ok((chosen.file, links))

@@ -253,6 +253,9 @@ fn print_variables(
             env: variables.iter().cloned().collect(),
         });
     }
+    for (platform, arguments) in options.client_arguments(address) {
+        ctx.ui.note(&format!("{platform}: its clients read no variable for the URL. {arguments}"));
+    }
     let mut text = printed.map_or_else(String::new, |address| format!("http://{address}\n"));
     for (name, value) in variables {
         text.extend(["export ", name, "='", &value.replace('\'', r"'\''"), "'\n"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use futures_util::stream::{self, StreamExt as _};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::batch::{self, BatchArgs, Labels};
 use super::planned;
@@ -14,10 +14,10 @@ use super::report::{Entry, Outcome, Reported};
 use super::select::resolve;
 use super::sources::{FolderArgs, Sources, Work, read_paths};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
-use crate::providers::{Op, Provider, require, require_together, require_upload, supports};
+use crate::providers::{Op, Provider, require, require_together, require_upload, states, supports};
 use crate::settings::{Origin, env, parse_lifetime};
 use crate::transfer::{
     Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, UploadOptions, Uploaded, Uploads,
@@ -165,6 +165,7 @@ impl UploadArgs {
                 let mut ended = Vec::new();
                 for uploaded in uploaded {
                     note_action(ctx, &uploaded);
+                    warn_of_expiry(ctx, provider.as_ref(), &uploaded, template.expires);
                     let Uploaded { file, action, evidence, kept, .. } = uploaded;
                     count += 1;
                     let id = file.id.clone();
@@ -299,6 +300,33 @@ fn note_action(ctx: &Context, uploaded: &Uploaded) {
         }
         Action::Repaired => ctx.ui.note(&format!("{name}: repaired the content of {id}")),
     }
+}
+
+/// Warns if the platform does not delete a new file when it was requested to. The unit of a lifetime may be uncertain.
+fn warn_of_expiry(
+    ctx: &Context,
+    provider: &dyn Provider,
+    uploaded: &Uploaded,
+    requested: Option<SignedDuration>,
+) {
+    let Uploaded { file, action, .. } = uploaded;
+    let is_new = matches!(action, Action::Uploaded | Action::Replaced);
+    let Some(requested) = requested.filter(|_| is_new && states(provider.stated(), "expires_at")) else {
+        return;
+    };
+    let wanted = file.created_at.unwrap_or_else(|| ctx.clock.now()).checked_add(requested).ok();
+    let tolerance = SignedDuration::from_secs(60 + requested.as_secs() / 100);
+    let is_near = |at: Timestamp| wanted.is_some_and(|wanted| at.duration_since(wanted).abs() <= tolerance);
+    let actual = match file.expires_at {
+        Some(at) if is_near(at) => return,
+        Some(at) => format!("expires at {at}"),
+        None => "does not expire".to_owned(),
+    };
+    let wanted = wanted.map_or_else(|| format!("after {requested:#}"), |at| format!("at {at}"));
+    let (name, profile) = (&file.name, provider.profile());
+    ctx.ui.warn(&format!("{name}: the file {actual}, not {wanted} as requested"));
+    let id = format!("id:{}", file.id);
+    ctx.ui.hint(&format!("to delete it: `haul rm -p {} {}`", word(profile), word(&id)));
 }
 
 /// Copies standard input to a temporary file, so that its length is known and it can be sent again. A signal ends the wait

@@ -15,6 +15,7 @@ mod faults;
 pub mod ids;
 mod llamacloud;
 mod metorial;
+mod mistral;
 mod multipart;
 pub mod openai;
 mod options;
@@ -66,7 +67,14 @@ pub static PLATFORMS: &[&Platform] = &[
     &openai::NOVITA,
     &openai::SILICONFLOW,
     &openai::ARK,
+    &mistral::MISTRAL,
 ];
+
+/// The platforms whose official clients read no variable for the URL.
+pub static CLIENT_ARGUMENTS: &[ClientArguments] = &[(&mistral::MISTRAL, mistral::client_arguments)];
+
+/// A platform, and the arguments that direct its clients to its root URL.
+pub type ClientArguments = (&'static Platform, fn(root: &str) -> String);
 
 /// One emulated platform.
 pub struct Platform {

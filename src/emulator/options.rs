@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{PLATFORMS, Platform};
+use super::{CLIENT_ARGUMENTS, PLATFORMS, Platform};
 use crate::error::{Error, Result};
 use crate::model::Clock;
 use crate::secret::Secret;
@@ -152,6 +152,16 @@ impl Options {
             claims(variable.0) == 1 || is_owned()
         };
         all.iter().filter(is_kept).cloned().collect()
+    }
+
+    /// The arguments that direct official clients which read no variable to a server that listens on `address`.
+    pub fn client_arguments(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
+        let roots = self.roots(address).into_iter();
+        let arguments = |(platform, root): (&'static Platform, String)| {
+            let (_, arguments) = CLIENT_ARGUMENTS.iter().find(|(of, _)| of.name == platform.name)?;
+            Some((platform.name, arguments(&root)))
+        };
+        roots.filter_map(arguments).collect()
     }
 
     fn platform(&self, name: &str) -> Result<&'static Platform> {

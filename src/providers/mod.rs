@@ -10,6 +10,7 @@ mod listing;
 mod llamacloud;
 mod local;
 mod metorial;
+mod mistral;
 mod multipart;
 mod openai;
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub static REGISTRY: &[&Spec] = &[
     &openai::NOVITA.spec,
     &openai::SILICONFLOW.spec,
     &openai::ARK.spec,
+    &mistral::SPEC,
 ];
 
 /// The platform with this name.
@@ -198,6 +200,8 @@ pub struct Connection {
     pub secrets: BTreeMap<String, Secret>,
     /// The client, which contains the token.
     pub http: Client,
+    /// How long a new file may be missing, if not as the platform states it.
+    pub appears_within: Option<std::time::Duration>,
     /// The clock.
     pub clock: Clock,
     /// The data directory, for `local`.
@@ -285,6 +289,11 @@ pub trait Provider: Send + Sync {
     /// The client; None for a platform that does not use the network.
     fn client(&self) -> Option<&Client> {
         None
+    }
+
+    /// How much longer requests for this file may return 404 although it exists, because it is new.
+    fn settles_in(&self, _file: &File) -> std::time::Duration {
+        std::time::Duration::ZERO
     }
 
     /// Lists one page.

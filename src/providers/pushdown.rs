@@ -37,6 +37,8 @@ pub(super) enum Spelling {
     Once(fn(&Comparison) -> Option<Parameter>),
     /// A parameter that can be repeated, for one `=` or several `=` joined by OR.
     Repeated(&'static str),
+    /// The same for a parameter that accepts only these words.
+    OneOf(&'static str, &'static [&'static str]),
     /// Two parameters: strict bounds of a time, in whole milliseconds.
     Bounds { after: &'static str, before: &'static str },
     /// The platform's filter language.
@@ -71,7 +73,8 @@ impl Native {
 
     fn covers(&self, Comparison { field, op, value }: &Comparison) -> bool {
         // A platform's own field is also a key of `extra`.
-        let is_own = !File::FIELDS.contains(&self.field) && matches!(self.spelling, Spelling::Once(_));
+        let is_own = !File::FIELDS.contains(&self.field)
+            && matches!(self.spelling, Spelling::Once(_) | Spelling::OneOf(..));
         let field = field.strip_prefix("extra.").filter(|_| is_own).unwrap_or(field);
         let is_field =
             field.strip_prefix(self.field).is_some_and(|key| key.is_empty() || key.starts_with('.'));
@@ -183,7 +186,7 @@ impl<'t> Row<'t> {
 
     /// Expresses a condition with a parameter that is not yet used.
     fn place(&mut self, condition: &Expr) -> Option<Precision> {
-        if let Spelling::Repeated(name) = self.native.spelling {
+        if let Spelling::Repeated(name) | Spelling::OneOf(name, _) = self.native.spelling {
             let mut values = Vec::new();
             if !self.parameters.is_empty() || !self.values(condition, &mut values) {
                 return None;
@@ -209,7 +212,9 @@ impl<'t> Row<'t> {
                 self.after = self.after.max(after);
                 self.before = self.before.into_iter().chain(before).min();
             }
-            Spelling::Unsent | Spelling::Repeated(_) | Spelling::Language(_) => return None,
+            Spelling::Unsent | Spelling::Repeated(_) | Spelling::OneOf(..) | Spelling::Language(_) => {
+                return None;
+            }
         }
         Some(self.native.precision)
     }
@@ -219,8 +224,14 @@ impl<'t> Row<'t> {
         match condition {
             Expr::Or(parts) => !parts.is_empty() && parts.iter().all(|part| self.values(part, into)),
             Expr::Compare(comparison) if self.native.covers(comparison) => {
-                into.extend(text_of(comparison));
-                text_of(comparison).is_some() && into.len() <= MOST_VALUES
+                let allowed = |text: &String| match self.native.spelling {
+                    Spelling::OneOf(_, words) => words.contains(&text.as_str()),
+                    _ => true,
+                };
+                let text = text_of(comparison).filter(allowed);
+                let is_text = text.is_some();
+                into.extend(text);
+                is_text && into.len() <= MOST_VALUES
             }
             _ => false,
         }

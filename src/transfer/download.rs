@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 
 use super::part::{self, Part, Version, exists, in_the_way};
+use super::wait::once_found;
 use super::writer::{Outlet, Sink, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, Place};
@@ -218,7 +219,8 @@ impl Fetch<'_> {
 
     /// Opens the content, which may create a link first. A link that arrives after a cancellation is revoked at once.
     async fn open(&self, range: Option<Range>) -> Result<ContentStream> {
-        let mut opening = self.provider.download(&self.file.id, range);
+        let open = async || self.provider.download(&self.file.id, range.clone()).await;
+        let mut opening = Box::pin(once_found(self.provider.as_ref(), self.file, open));
         tokio::select! {
             biased;
             () = self.interrupt.cancelled() => {}

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::digest::{compare, digest_of};
 use super::ledger::{Ledger, Stamp, version};
 use super::mark;
+use super::wait::once_found;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
@@ -210,7 +211,8 @@ impl Identity {
 
     /// Reads the platform's content until it differs. Also returns the number of bytes read.
     async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Comparison>, u64) {
-        let mut content = match self.provider.download(&file.id, None).await {
+        let open = async || self.provider.download(&file.id, None).await;
+        let mut content = match once_found(self.provider.as_ref(), file, open).await {
             Ok(content) => content,
             Err(error) => return (Err(error), 0),
         };

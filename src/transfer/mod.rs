@@ -30,5 +30,5 @@ pub use pool::{Jobs, Pool};
 pub use selection::{Planned, Selection};
 pub use targets::{Claim, Targets};
 pub use upload::Uploads;
-pub use wait::{Polling, wait_until_processed};
+pub use wait::{Polling, once_found, wait_until_processed};
 pub use walk::LeftOut;

@@ -1,13 +1,16 @@
-//! Waits until a platform has processed a file. Apart from `http/`, only this module sleeps.
+//! Waits until a platform has processed a file, or finds a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::error::{Error, Result, word};
+use crate::error::{Error, Kind, Result, word};
 use crate::model::{File, StatusWords};
 use crate::providers::Provider;
+
+/// Maximum pause before a new file is requested again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The polling schedule.
 #[derive(Clone, Copy, Debug)]
@@ -60,5 +63,30 @@ pub async fn wait_until_processed(
         sleep(pause).await;
         pause = pause.saturating_add(pause.div_f64(2.0)).min(pauses.1);
         file = provider.stat(&file.id).await?;
+    }
+}
+
+/// Makes a request for a file. While the platform may not find the file because it is [new](Provider::settles_in), a request
+/// that ends with "not found" is made again after a pause.
+pub async fn once_found<T>(
+    provider: &dyn Provider,
+    file: &File,
+    mut request: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    let mut pause = provider.client().map(crate::http::Client::base_pause).unwrap_or_default();
+    let mut end = None;
+    loop {
+        let error = match request().await {
+            Err(error) if error.kind() == Kind::NotFound => error,
+            result => return result,
+        };
+        // After the first answer, which may state the platform's time.
+        let end = *end.get_or_insert_with(|| Instant::now().checked_add(provider.settles_in(file)));
+        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(error);
+        }
+        sleep(pause.min(left)).await;
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }

@@ -248,6 +248,9 @@ fn action_of(dialect: &Dialect, seen: &Request) -> Action {
             Fetch::Direct | Fetch::Link => Action::Content(text(id)),
         },
         ("POST", ["", id, word]) if *word == replies.links => Action::Link(text(id)),
+        ("GET", ["", id, word]) if *word == replies.links && replies.fetch == Fetch::Direct => {
+            Action::Link(text(id))
+        }
         ("DELETE", ["", _, word, _]) if *word == replies.links => Action::Unlink,
         _ => Action::Other,
     }

@@ -351,12 +351,12 @@ fn unknown(rig: &Rig) -> FileId {
         id.0[start..]
             .chars()
             .map(swap)
-            .map(|c| if c == 'a' {
-                'b'
-            } else if c.is_ascii_lowercase() {
-                'a'
-            } else {
-                c
+            .map(|c| match c {
+                'a' => 'b',
+                'A' => 'B',
+                _ if c.is_ascii_lowercase() => 'a',
+                _ if c.is_ascii_uppercase() => 'A',
+                _ => c,
             })
             .collect::<String>()
     ))

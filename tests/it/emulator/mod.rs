@@ -12,5 +12,6 @@ mod serving;
 mod activeloop;
 mod llamacloud;
 mod metorial;
+mod mistral;
 mod replicate;
 mod xai;

@@ -20,6 +20,7 @@ pub mod groq;
 pub mod llamacloud;
 pub mod local;
 pub mod metorial;
+pub mod mistral;
 pub mod moonshot;
 pub mod novita;
 pub mod openai;
@@ -62,6 +63,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &novita::PLATFORM,
     &siliconflow::PLATFORM,
     &ark::PLATFORM,
+    &mistral::PLATFORM,
 ];
 
 /// The reason for an omission or an exception.

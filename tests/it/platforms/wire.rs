@@ -50,6 +50,8 @@ pub enum Cursor {
     AlwaysReturned,
     /// The last id, if the response announces another page.
     LastId,
+    /// None: pages are numbered, and a short page is the last one.
+    Numbered,
     /// None: there is a single page.
     Never,
 }

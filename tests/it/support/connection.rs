@@ -77,6 +77,7 @@ impl Profile<'_> {
             set: set.into_iter().map(text).collect(),
             secrets: secrets.into_iter().map(|(key, value)| (key.to_owned(), Secret::new(value))).collect(),
             http: Client::new(self.config()),
+            appears_within: None,
             clock: self.clock,
             data: self.data.to_owned(),
             warn: Warn::default(),

@@ -4,6 +4,7 @@ mod activeloop;
 mod llamacloud;
 mod local;
 mod metorial;
+mod mistral;
 mod openai;
 mod replicate;
 mod xai;

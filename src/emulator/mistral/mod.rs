@@ -1,0 +1,70 @@
+//! Mistral: files in numbered pages, with signed URLs. Refusals follow `FastAPI`.
+
+mod files;
+mod storage;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::fastapi::Refusal;
+use super::{Gate, Platform, Quirk, Site};
+
+/// Mistral.
+pub static MISTRAL: Platform = Platform {
+    name: "mistral",
+    base_path: "/v1",
+    dialects: &[],
+    md5: false,
+    quirks: &[
+        Quirk {
+            name: "expiry-unit",
+            value: "hours|seconds|days",
+            help: "unit of `expiry` in an upload [default: hours]",
+        },
+        Quirk {
+            name: "fresh-404",
+            value: "SECONDS",
+            help: "lists a new file at once, but returns 404 for it for this time [default: 0]",
+        },
+        Quirk { name: "oldest-first", value: "", help: "lists the oldest files first" },
+        Quirk { name: "null-bytes", value: "", help: "returns null as the size of a file" },
+        Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
+        Quirk { name: "upload-limit", value: "BYTES", help: "refuses larger files [default: 536870912]" },
+    ],
+    variables: |root, token| {
+        vec![("MISTRAL_SERVER_URL", root.to_owned()), ("MISTRAL_API_KEY", token.to_owned())]
+    },
+    routes,
+    error: |_, status, message| refusal(status, message).into_response(),
+};
+
+/// The arguments that direct the vendor's clients, which read no variable, to the emulator at this root URL.
+pub fn client_arguments(root: &str) -> String {
+    format!("Python: `Mistral(server_url=\"{root}\")`; JavaScript: `new Mistral({{serverURL: \"{root}\"}})`")
+}
+
+fn routes(site: Arc<Site>) -> Router {
+    let files = Router::new()
+        .route("/v1/files", get(files::list).post(files::upload))
+        .route("/v1/files/{id}", get(files::info).delete(files::delete))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/files/{id}/url", get(files::signed_url));
+    let denied = |_: &Site, _: &_| refusal(StatusCode::UNAUTHORIZED, "").into_response();
+    Gate::BEARER.protect(files, &site, denied).route("/_storage/{id}", get(storage::fetch)).with_state(site)
+}
+
+/// A refusal with the platform's text for its status.
+fn refusal(status: StatusCode, message: &str) -> Refusal {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            Refusal::other((status, Json(json!({ "message": "Requests rate limit exceeded" }))))
+        }
+        StatusCode::NOT_FOUND if message.is_empty() => Refusal::new(status, "Not Found"),
+        status => Refusal::new(status, message),
+    }
+}
