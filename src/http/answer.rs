@@ -1,5 +1,6 @@
 //! Answers: their JSON, the errors in them, and the errors of requests without a complete answer.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -19,9 +20,17 @@ use crate::human::waiting_time;
 /// Maximum length of a platform's message, in characters.
 const LONGEST: usize = 300;
 
-/// Maximum number of objects in an answer. A parsed object takes up to a kilobyte, a hundred times its minimum size on
-/// the wire, so without a limit the largest accepted answer could exceed a machine's memory.
-pub(super) const MAX_OBJECTS: usize = 1 << 20;
+/// Maximum size of a decoded answer in memory, in bytes. A decoded value takes up to a hundred times its size on the
+/// wire.
+pub(super) const MAX_DECODED: usize = 512 * 1024 * 1024;
+/// Size of a decoded value, with the spare room of the array or object that contains it.
+const VALUE: usize = 144;
+/// Additional size of a key, with its text and its entry in the index.
+const KEY: usize = 72;
+/// Minimum size of an object.
+const OBJECT: usize = 416;
+/// Answers up to this size are decoded without an estimate.
+const SMALL: usize = 1024 * 1024;
 
 /// Common headers that contain the id of a request, the most reliable first.
 const REQUEST_IDS: [&str; 6] =
@@ -41,11 +50,26 @@ fn kind_of(status: u16) -> Kind {
     }
 }
 
-/// The error in an answer, and whether a retry is useless. `own`: the answer comes from one of the profile's own
-/// origins.
-pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, bool) {
+/// The server that sent an answer.
+#[derive(Clone, Copy)]
+pub(super) enum Sender<'a> {
+    /// One of the profile's own origins, to a request with the token.
+    Platform,
+    /// One of the profile's own origins, to a link or another request without the token.
+    Link,
+    /// Another host, such as an object store.
+    Host(&'a Url),
+}
+
+/// The error in an answer, and whether a retry is useless.
+pub(super) fn error_of(config: &Config, reply: &Reply, sender: Sender) -> (Error, bool) {
+    let own = matches!(sender, Sender::Platform);
     let problem = (config.read_problem)(reply).or_else(|| read(reply)).unwrap_or_default();
-    let kind = problem.kind.unwrap_or_else(|| kind_of(reply.status));
+    let kind = match problem.kind.unwrap_or_else(|| kind_of(reply.status)) {
+        // Only a platform that receives the token can refuse it.
+        Kind::Auth if !own => Kind::Platform,
+        kind => kind,
+    };
     let mut sentence = clean(&problem.message);
     if let Some(token) = config.token.as_ref().map(crate::secret::Secret::expose).filter(|t| !t.is_empty()) {
         // Some platforms include the rejected token.
@@ -54,7 +78,8 @@ pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, boo
     if sentence.is_empty() {
         sentence = reason(reply.status);
     }
-    let platform = config.platform;
+    let host = if let Sender::Host(url) = sender { Some(origin(url)) } else { None };
+    let platform = host.as_deref().unwrap_or(config.platform);
     let message = match reply.status {
         400 | 422 => format!("{platform} refused the request: {sentence}"),
         407 => format!("the proxy returned 407: {sentence}"),
@@ -62,7 +87,7 @@ pub(super) fn error_of(config: &Config, reply: &Reply, own: bool) -> (Error, boo
     };
     let mut error =
         Error::new(kind, message).with_status(reply.status).with_request_id(reply.request_id.clone());
-    if kind == Kind::Auth && own {
+    if kind == Kind::Auth {
         for hint in &config.token_hints {
             error = error.hint(hint.clone());
         }
@@ -216,10 +241,48 @@ fn clean(text: &str) -> String {
     clean
 }
 
-/// Whether an answer has more than [`MAX_OBJECTS`] objects. Braces in strings also count, which makes no difference for
-/// the answers of any platform.
-pub(super) fn has_too_many_objects(body: &[u8]) -> bool {
-    body.len() > MAX_OBJECTS && memchr::memchr_iter(b'{', body).take(MAX_OBJECTS + 1).count() > MAX_OBJECTS
+/// Whether an answer would exceed [`MAX_DECODED`]. The estimate counts separators, also those in texts, and does not
+/// parse the answer.
+pub(super) fn is_too_large_to_decode(body: &[u8]) -> bool {
+    let count = |byte| memchr::memchr_iter(byte, body).count();
+    body.len() > SMALL && {
+        let objects = count(b'{');
+        let values = objects + count(b'[') + count(b',');
+        body.len() + values * VALUE + count(b':') * KEY + objects * OBJECT > MAX_DECODED
+    }
+}
+
+/// A JSON text whose invalid UTF-8 and unpaired surrogates are replaced by U+FFFD. None if it has none.
+pub(super) fn repaired(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let unit = |at: usize| {
+        let digits = text.get(at..at.checked_add(6)?)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut repaired = String::new();
+    let (mut done, mut at) = (0, 0);
+    while let Some(next) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
+        at += next;
+        // Another escape has two characters: the second may be a backslash.
+        at += match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                repaired.push_str(&text[done..at]);
+                repaired.push(char::REPLACEMENT_CHARACTER);
+                done = at + 6;
+                6
+            }
+            _ => 2,
+        };
+        if at >= text.len() {
+            break;
+        }
+    }
+    if done == 0 {
+        return matches!(text, Cow::Owned(_)).then(|| text.into_owned());
+    }
+    repaired.push_str(&text[done..]);
+    Some(repaired)
 }
 
 /// A struct that is decoded only from a JSON object. Serde also accepts an array with one element for each field:
@@ -268,15 +331,17 @@ pub(super) fn failure_of(config: &Config, url: &Url, error: reqwest::Error, full
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
-/// The failure of a request that got no answer in time.
-pub(super) fn silence(config: &Config, url: &Url, limit: Duration, fully_sent: bool) -> Failure {
-    let error = unreachable(format!(
-        "{} at {} did not respond within {}",
-        config.platform,
-        place(url),
-        waiting_time(limit)
-    ))
-    .hint("to wait longer: `--timeout 5m`");
+/// The failure of a request that got no answer in time. `received`: some of the answer has arrived.
+pub(super) fn silence(
+    config: &Config,
+    url: &Url,
+    limit: Duration,
+    received: bool,
+    fully_sent: bool,
+) -> Failure {
+    let what = if received { "did not complete its response within" } else { "did not respond within" };
+    let error = unreachable(format!("{} at {} {what} {}", config.platform, place(url), waiting_time(limit)))
+        .hint("to wait longer: `--timeout 5m`");
     Failure { error, cause: Cause::Lost, fully_sent, wait: None }
 }
 
@@ -433,16 +498,45 @@ mod tests {
         }
 
         #[test]
+        fn any_body_can_be_repaired(body in proptest::prelude::any::<Vec<u8>>(), text in r#"(\\|u|d8|dc|00|é|"| ){0,20}"#) {
+            repaired(&body);
+            if let Some(text) = repaired(text.as_bytes()) {
+                proptest::prop_assert_eq!(repaired(text.as_bytes()), None);
+            }
+        }
+
+        #[test]
         fn any_markup_is_accepted(body in "(<|>|/|title|message|&amp;|ß|İ| |\n|x){0,30}") {
             first_line(&body);
         }
     }
 
     #[test]
-    fn a_million_objects_are_accepted() {
-        assert!(!has_too_many_objects("{}".repeat(MAX_OBJECTS).as_bytes()));
-        assert!(has_too_many_objects("{}".repeat(MAX_OBJECTS + 1).as_bytes()));
-        assert!(!has_too_many_objects("x".repeat(MAX_OBJECTS + 1).as_bytes()));
+    fn the_size_of_a_decoded_answer_is_limited() {
+        let is_too_large = |item: &str, count: usize| is_too_large_to_decode(item.repeat(count).as_bytes());
+        let file = r#"{"id":"file_0123456789","filename":"report.pdf","bytes":1234,"created_at":"2026-11-21T10:00:00Z","purpose":"assistants","status":"processed"},"#;
+        assert!(!is_too_large(file, 200_000), "200,000 files");
+        assert!(is_too_large(file, 60 * 1024 * 1024 / file.len()));
+        for item in ["1,", "[],", "{},", "[", "{\"a\":1},", "\"a\":1,"] {
+            assert!(is_too_large(item, 60 * 1024 * 1024 / item.len()), "{item}");
+        }
+        assert!(!is_too_large("x", 60 * 1024 * 1024), "one text");
+    }
+
+    #[test]
+    fn invalid_text_is_replaced() {
+        for (body, expected) in [
+            (r#"{"a":"\ud800abc"}"#, r#"{"a":"�abc"}"#),
+            (r#"["\uDFFF\ud83d\ude00\uD800\ud83d"]"#, r#"["�\ud83d\ude00��"]"#),
+            (r#"["\ud800\n\\ud800\\\ud800"]"#, r#"["�\n\\ud800\\�"]"#),
+        ] {
+            assert_eq!(repaired(body.as_bytes()).as_deref(), Some(expected));
+            assert!(serde_json::from_str::<Value>(expected).is_ok());
+        }
+        assert_eq!(repaired(b"[\"\xff\"]").as_deref(), Some("[\"\u{fffd}\"]"));
+        for valid in [r#"["\u0041\ud83d\ude00é\\ud800"]"#, r#"["\"#, "", r#"["\ud8"#] {
+            assert_eq!(repaired(valid.as_bytes()), None, "{valid}");
+        }
     }
 
     #[test]

@@ -32,6 +32,43 @@ const FEW: usize = 4;
 /// Bytes per base64 encoding step: three quarters of a large buffer, so that the result fills it.
 const SCRATCH: usize = 192 * 1024;
 
+/// Minimum rate of a transfer in bytes per second, averaged over the time limit.
+pub(super) const LEAST_RATE: u64 = 100;
+
+/// Whether a transfer of `bytes` in `time` is slower than [`LEAST_RATE`].
+pub fn is_too_slow(bytes: u64, time: Duration) -> bool {
+    u128::from(bytes) * 1000 < u128::from(LEAST_RATE) * time.as_millis()
+}
+
+/// Detects a transfer that stands still or is too slow.
+#[derive(Debug)]
+struct Pace {
+    last: Instant,
+    /// The start of the current period, and the bytes in it.
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { last: now, since: now, bytes: 0 }
+    }
+
+    fn moved(&mut self, now: Instant, bytes: u64) {
+        self.last = now;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The time until the next check, if no byte has to move before; zero if the transfer has failed.
+    fn left(&mut self, now: Instant, limit: Duration) -> Duration {
+        let period = now.saturating_duration_since(self.since);
+        if period >= limit && !is_too_slow(self.bytes, period) {
+            (self.since, self.bytes) = (now, 0);
+        }
+        limit.saturating_sub(now.saturating_duration_since(self.last.min(self.since)))
+    }
+}
+
 /// The state of a request that is being sent, shared by the body and the attempt that waits for the answer.
 #[derive(Debug)]
 pub(super) struct SendState {
@@ -40,7 +77,9 @@ pub(super) struct SendState {
     /// The queue of empty buffers for the reading thread. A buffer of size 0 ends the thread.
     reader: Mutex<Option<Sender<Vec<u8>>>>,
     problem: Mutex<Option<Error>>,
-    last_sign: Mutex<Instant>,
+    pace: Mutex<Pace>,
+    /// Whether part of the answer has arrived.
+    received: AtomicBool,
 }
 
 impl SendState {
@@ -50,7 +89,8 @@ impl SendState {
             abandoned: AtomicBool::new(false),
             reader: Mutex::default(),
             problem: Mutex::default(),
-            last_sign: Mutex::new(Instant::now()),
+            pace: Mutex::new(Pace::new(Instant::now())),
+            received: AtomicBool::new(false),
         })
     }
 
@@ -74,14 +114,30 @@ impl SendState {
         }
     }
 
-    /// Records that bytes have moved.
-    pub(super) fn moved(&self) {
-        *self.last_sign.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    /// Records that bytes of the request have moved.
+    fn moved(&self, bytes: usize) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).moved(Instant::now(), bytes as u64);
     }
 
-    /// Time since the last byte moved.
-    pub(super) fn silence(&self) -> Duration {
-        self.last_sign.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    /// Records that bytes of the answer have moved.
+    pub(super) fn received(&self, bytes: usize) {
+        self.received.store(true, Ordering::Relaxed);
+        self.moved(bytes);
+    }
+
+    /// Starts another phase of the request: the answer after the body, the content after the headers.
+    pub(super) fn next_phase(&self) {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Pace::new(Instant::now());
+    }
+
+    /// Whether part of the answer has arrived.
+    pub(super) fn has_received(&self) -> bool {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// The time until the next check of the pace; zero if the transfer stands still or is too slow.
+    pub(super) fn left(&self, limit: Duration) -> Duration {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).left(Instant::now(), limit)
     }
 
     fn fail(&self, error: Error) {
@@ -151,8 +207,9 @@ impl Stream for Outgoing {
             self.left = self.left.saturating_sub(chunk.bytes.len() as u64);
             if self.left == 0 {
                 self.state.complete.store(true, Ordering::Release);
+                self.state.next_phase();
             }
-            self.state.moved();
+            self.state.moved(chunk.bytes.len());
             self.progress.at(chunk.position);
             Some(Ok(chunk.bytes))
         })
@@ -379,6 +436,30 @@ mod tests {
         };
         feed(body, &Silent, || Some(vec![0; size]), take).unwrap();
         all
+    }
+
+    #[test]
+    fn silence_and_slowness_end_a_transfer() {
+        let limit = Duration::from_secs(10);
+        let ends = |bytes: u64, every: u64| {
+            let begun = Instant::now();
+            let mut pace = Pace::new(begun);
+            for second in 1..60 {
+                let now = begun + Duration::from_secs(second);
+                if pace.left(now, limit).is_zero() {
+                    return Some(second);
+                }
+                if second % every == 0 {
+                    pace.moved(now, bytes);
+                }
+            }
+            None
+        };
+        assert_eq!(ends(0, 1), Some(10), "silence");
+        assert_eq!(ends(1, 1), Some(10), "a byte a second");
+        assert_eq!(ends(LEAST_RATE / 2, 1), Some(10));
+        assert_eq!(ends(LEAST_RATE * 2, 1), None);
+        assert_eq!(ends(LEAST_RATE * 10, 7), None, "in bursts");
     }
 
     proptest! {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use reqwest::Response;
+use tokio::time::Instant;
 
+use super::body::{LEAST_RATE, is_too_slow};
 use super::request::{is_weak, opaque};
 use super::{Config, ContentStream, HeaderMap, Range, answer};
 use crate::error::{Error, Result};
@@ -37,6 +39,8 @@ pub(super) fn nothing_left(range: &Range, headers: &HeaderMap) -> ContentStream 
         length: Some(0),
         validator: validator(headers),
         content_type: None,
+        encoding: None,
+        origin: String::new(),
         stream: stream::empty().boxed(),
         release: None,
         derived: false,
@@ -57,7 +61,7 @@ pub(super) fn of_response(
         (206, Some(range)) => {
             let stated = text(headers, "content-range").unwrap_or_default();
             let rest = check_range(range.from, stated).filter(|rest| announced.is_none_or(|a| a == *rest));
-            let total = rest.map(|rest| range.from + rest);
+            let total = rest.and_then(|rest| range.from.checked_add(rest));
             if rest.is_none() || !range.continues(validator.as_deref(), total) {
                 return Ok(None);
             }
@@ -73,6 +77,8 @@ pub(super) fn of_response(
         length,
         validator,
         content_type: text(headers, "content-type").map(str::to_owned),
+        encoding: encoding(headers),
+        origin: answer::origin(response.url()),
         stream: stream_of(config.platform, config.timeout, response),
         release: None,
         derived: false,
@@ -88,6 +94,8 @@ fn check_range(from: u64, stated: &str) -> Option<u64> {
         "*" => true,
         whole => last.checked_add(1) == Some(whole.parse().ok()?),
     };
+    // The end must be a number, too.
+    last.checked_add(1)?;
     (first == from && last >= first && to_the_end).then(|| last - first)?.checked_add(1)
 }
 
@@ -96,18 +104,37 @@ fn stream_of(
     silence: Duration,
     response: Response,
 ) -> stream::BoxStream<'static, Result<Bytes>> {
-    stream::try_unfold(response, move |mut response| async move {
-        match tokio::time::timeout(silence, response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk.map(|bytes| (bytes, response))),
-            Ok(Err(error)) => Err(answer::broken(platform, error)),
-            Err(_) => {
-                let limit = human::waiting_time(silence);
-                let message = format!("{platform} sent no data for {limit} in the middle of the content");
-                Err(answer::unreachable(message).hint("to wait longer: `--timeout 5m`"))
+    let late = move |what: &str| {
+        let limit = human::waiting_time(silence);
+        let message = format!("{platform} sent {what} {limit} in the middle of the content");
+        Err(answer::unreachable(message).hint("to wait longer: `--timeout 5m`"))
+    };
+    // The time and bytes of the current period. Time in which the caller does not ask for bytes does not count.
+    let (waited, received) = (Duration::ZERO, 0_usize);
+    stream::try_unfold((response, waited, received), move |(mut response, waited, received)| async move {
+        let begun = Instant::now();
+        let Ok(next) = tokio::time::timeout(silence, response.chunk()).await else {
+            return late("no data for");
+        };
+        let Some(bytes) = next.map_err(|error| answer::broken(platform, error))? else { return Ok(None) };
+        let (waited, received) =
+            (waited.saturating_add(begun.elapsed()), received.saturating_add(bytes.len()));
+        let state = match waited < silence {
+            true => (response, waited, received),
+            false if is_too_slow(received as u64, waited) => {
+                return late(&format!("less than {LEAST_RATE} bytes a second for"));
             }
-        }
+            false => (response, Duration::ZERO, 0),
+        };
+        Ok(Some((bytes, state)))
     })
     .boxed()
+}
+
+/// The encoding of the bytes, unless it is `identity`.
+fn encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = text(headers, "content-encoding").map(str::trim);
+    encoding.filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("identity")).map(str::to_owned)
 }
 
 /// The validator of the content: a strong `ETag`, else `Last-Modified`, else a weak `ETag`.
@@ -151,7 +178,10 @@ mod tests {
         ] {
             assert_eq!(check_range(5, wrong), None, "{wrong}");
         }
-        assert_eq!(check_range(0, "bytes 0-18446744073709551615/*"), None, "no overflow");
+        for from in [0, 5] {
+            let range = format!("bytes {from}-18446744073709551615/*");
+            assert_eq!(check_range(from, &range), None, "the end is not a number");
+        }
     }
 
     #[test]
@@ -227,6 +257,7 @@ mod tests {
                 let length = u128::from(last) + 1;
                 let fits = first == requested
                     && first <= last
+                    && last < u64::MAX
                     && whole.is_none_or(|whole| u128::from(whole) == length);
                 let expected = fits.then(|| u64::try_from(length - u128::from(first)).ok()).flatten();
                 prop_assert_eq!(check_range(requested, &text), expected, "{} of {}", text, requested);
@@ -320,7 +351,7 @@ mod tests {
                         read_problem: spec.read_problem,
                         request_ids: spec.request_ids,
                     };
-                    let (error, _) = answer::error_of(&config, &reply, true);
+                    let (error, _) = answer::error_of(&config, &reply, answer::Sender::Platform);
                     prop_assert!(
                         !error.message().chars().any(char::is_control),
                         "{}: {:?}",

@@ -1,6 +1,6 @@
 //! One attempt at a request: sending it, following redirects and reading the answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,7 +11,7 @@ use url::Url;
 use super::body::{self, SendState};
 use super::retry::{Cause, Failure, requested_wait};
 use super::{Client, Config, HeaderMap, Method, Reply, Request, answer, content, transport};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::progress::Progress;
 use crate::secret::Secret;
 
@@ -33,7 +33,8 @@ pub(super) struct Attempt<'a> {
     url: Url,
     /// Whether it uses the connection pool for contents.
     bulk: bool,
-    state: Arc<SendState>,
+    /// The state of the current hop.
+    state: Mutex<Arc<SendState>>,
 }
 
 /// The current URL of an attempt, which redirects change.
@@ -43,10 +44,13 @@ struct Hop {
     home: bool,
 }
 
-/// An answer whose body is not read yet, and whether it comes from one of the profile's own origins.
+/// An answer whose body is not read yet.
 struct Answer {
     response: Response,
-    own: bool,
+    /// Its URL.
+    url: Url,
+    /// Whether the request had the token.
+    trusted: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -64,7 +68,7 @@ impl<'a> Attempt<'a> {
             number,
             url: full_url(request),
             bulk: content || request.bulk || request.body.has_file(),
-            state: SendState::new(&request.body),
+            state: Mutex::new(SendState::new(&request.body)),
         }
     }
 
@@ -105,14 +109,29 @@ impl<'a> Attempt<'a> {
         &self.client.inner.config
     }
 
-    /// Applies the time limit: to the whole attempt for a small request, to silence for a transfer.
+    fn state(&self) -> Arc<SendState> {
+        Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Begins a hop with a state of its own.
+    fn restart(&self) {
+        let next = SendState::new(&self.request.body);
+        let before = std::mem::replace(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner), next);
+        before.abandon();
+    }
+
+    /// Applies the time limit: to the whole attempt for a small request, to silence and slowness for a transfer.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let limit = self.config().timeout;
         let silence = async {
             if !self.bulk {
                 return tokio::time::sleep(limit).await;
             }
-            while let Some(left) = limit.checked_sub(self.state.silence()).filter(|left| !left.is_zero()) {
+            loop {
+                let left = self.state().left(limit);
+                if left.is_zero() {
+                    return;
+                }
                 tokio::time::sleep(left).await;
             }
         };
@@ -121,7 +140,9 @@ impl<'a> Attempt<'a> {
             result = work => result,
             () = silence => {
                 self.config().trace.attempt(&self.request.method, &self.url, self.number, limit, None);
-                Err(answer::silence(self.config(), &self.url, limit, self.state.is_complete()))
+                let state = self.state();
+                let (received, complete) = (state.has_received(), state.is_complete());
+                Err(answer::silence(self.config(), &self.url, limit, received, complete))
             }
         }
     }
@@ -134,27 +155,35 @@ impl<'a> Attempt<'a> {
             let request = self.build(&hop, content).map_err(Failure::end)?;
             let response = self.execute(&hop.url, request).await?;
             let Some(next) = redirect(&hop.url, &response) else {
-                return Ok(Answer { response, own: hop.home && self.is_own(&hop.url) });
+                return Ok(Answer { response, trusted: hop.home && self.is_own(&hop.url), url: hop.url });
             };
             let status = response.status().as_u16();
-            let next = next.and_then(|next| self.may_follow(&hop.url, next, &seen));
+            let next = next.and_then(|next| self.may_follow(&hop.url, next, status, &seen));
             let next = next.map_err(|error| Failure::end(error.with_status(status)))?;
             // Reading to the end allows the connection to be reused.
-            let _ = read_up_to(response, ERROR_BODY, &self.state).await;
+            let _ = read_up_to(response, ERROR_BODY, &self.state()).await;
+            self.restart();
             hop = Hop { home: hop.home && next.origin() == hop.url.origin(), url: next.clone() };
             seen.push(next);
         }
     }
 
-    fn may_follow(&self, from: &Url, next: Url, seen: &[Url]) -> Result<Url> {
+    /// Decides whether to follow a redirect. A request other than GET is sent again only on the same origin and only if
+    /// the status keeps its method and body.
+    fn may_follow(&self, from: &Url, next: Url, status: u16, seen: &[Url]) -> Result<Url> {
         let platform = self.config().platform;
         let place = bare(&next);
         let refuse = |why: &str| Err(Error::platform(format!("{platform} redirects to {place}{why}")));
-        if self.request.method != Method::GET {
-            return refuse(&format!(
-                "; haul does not follow a redirect of a {} request",
-                self.request.method
-            ));
+        let is_same = matches!(status, 307 | 308) && next.origin() == from.origin();
+        if self.request.method != Method::GET && !is_same {
+            let why = format!("; haul does not follow this redirect of a {} request", self.request.method);
+            let base = self.config().own.iter().find_map(|base| moved_base(base, from, &next));
+            return refuse(&why).map_err(|error| match base {
+                Some(base) => {
+                    error.hint(format!("if this is the platform's new address: `--base-url {}`", word(&base)))
+                }
+                None => error,
+            });
         }
         if !matches!(next.scheme(), "http" | "https") {
             return refuse(", which is not an http or https URL");
@@ -186,7 +215,7 @@ impl<'a> Attempt<'a> {
         let body = &self.request.body;
         if !body.is_empty() {
             let active = &self.client.inner.active_bodies;
-            *built.body_mut() = Some(body::open(body, &self.state, self.progress, active)?);
+            *built.body_mut() = Some(body::open(body, &self.state(), self.progress, active)?);
         }
         Ok(built)
     }
@@ -199,12 +228,12 @@ impl<'a> Attempt<'a> {
         let result = pool.execute(request).await;
         let status = result.as_ref().ok().map(|response| response.status().as_u16());
         config.trace.attempt(&self.request.method, url, self.number, begun.elapsed(), status);
-        self.state.moved();
-        if let Some(problem) = self.state.problem() {
+        let state = self.state();
+        state.next_phase();
+        if let Some(problem) = state.problem() {
             return Err(Failure::end(problem));
         }
-        let response =
-            result.map_err(|error| answer::failure_of(config, url, error, self.state.is_complete()))?;
+        let response = result.map_err(|error| answer::failure_of(config, url, error, state.is_complete()))?;
         if self.is_own(url) {
             self.client.note_date(response.headers());
         }
@@ -218,13 +247,14 @@ impl<'a> Attempt<'a> {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
         let request_id = answer::request_id(config.request_ids, &headers);
         let with_answer = |error: Error| error.with_status(status).with_request_id(request_id.clone());
-        if !self.state.is_complete() {
+        let state = self.state();
+        if !state.is_complete() {
             let message =
                 format!("{} returned {status} before it received the whole request", config.platform);
             let error = with_answer(Error::platform(message));
             return Err(Failure::end(if self.request.repeatable { error } else { error.unanswered() }));
         }
-        match read_up_to(answer.response, REPLY_BODY, &self.state).await {
+        match read_up_to(answer.response, REPLY_BODY, &state).await {
             Ok((body, true)) => Ok(Reply { status, headers, body: body.into(), request_id }),
             Ok((_, false)) => {
                 let limit = REPLY_BODY / 1024 / 1024;
@@ -250,18 +280,24 @@ impl<'a> Attempt<'a> {
     async fn refusal(&self, answer: Answer) -> Failure {
         let (status, headers) = (answer.response.status().as_u16(), answer.response.headers().clone());
         // The status is enough: an incomplete body only lacks the message.
-        let reading = read_up_to(answer.response, ERROR_BODY, &self.state);
+        let state = self.state();
+        let reading = read_up_to(answer.response, ERROR_BODY, &state);
         let body = match tokio::time::timeout(self.config().timeout, reading).await {
             Ok(Ok((body, _)) | Err((body, _))) => body,
             Err(_) => Vec::new(),
         };
         let request_id = answer::request_id(self.config().request_ids, &headers);
         let reply = Reply { status, headers, body: body.into(), request_id };
-        let (error, is_final) = answer::error_of(self.config(), &reply, answer.own);
+        let sender = match (answer.trusted, self.client.is_own(&answer.url)) {
+            (true, _) => answer::Sender::Platform,
+            (false, true) => answer::Sender::Link,
+            (false, false) => answer::Sender::Host(&answer.url),
+        };
+        let (error, is_final) = answer::error_of(self.config(), &reply, sender);
         Failure {
             error,
             cause: if is_final { Cause::Final } else { Cause::Status(status) },
-            fully_sent: self.state.is_complete(),
+            fully_sent: state.is_complete(),
             wait: requested_wait(status, &reply.headers),
         }
     }
@@ -269,7 +305,7 @@ impl<'a> Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.state.abandon();
+        self.state().abandon();
     }
 }
 
@@ -284,7 +320,7 @@ async fn read_up_to(
         match response.chunk().await {
             Ok(None) => return Ok((body, true)),
             Ok(Some(bytes)) => {
-                state.moved();
+                state.received(bytes.len());
                 let room = limit - body.len();
                 body.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 if bytes.len() > room {
@@ -305,6 +341,14 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url>> {
     let target = std::str::from_utf8(location.as_bytes()).ok().and_then(|text| from.join(text).ok());
     let target = target.map(without_user);
     Some(target.ok_or_else(|| Error::platform(format!("{} redirects to an invalid URL", bare(from)))))
+}
+
+/// The base URL after a redirect that changes only the part of a URL that belongs to the base.
+fn moved_base(base: &Url, from: &Url, next: &Url) -> Option<String> {
+    let own = base.path().strip_suffix('/').unwrap_or(base.path());
+    let rest = from.path().strip_prefix(own).filter(|_| base.origin() == from.origin())?;
+    let moved = next.path().strip_suffix(rest)?;
+    (next.has_host() && !rest.is_empty()).then(|| format!("{}{moved}", answer::origin(next)))
 }
 
 /// The transport's request without its body. `home`: no redirect has led to another origin. `trusted`: the request may

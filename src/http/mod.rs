@@ -28,6 +28,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub use body::is_too_slow;
 pub use form::{Part, form};
 pub use request::{Body, Method, Piece, Range, Request};
 pub use reqwest::header::HeaderMap;
@@ -125,11 +126,18 @@ impl Reply {
     }
 
     fn decode<T: DeserializeOwned>(&self, subject: &str) -> Result<T> {
-        if answer::has_too_many_objects(&self.body) {
-            let message = format!("{subject} contains more than {} objects", answer::MAX_OBJECTS);
-            return Err(self.nonsense(message));
+        if answer::is_too_large_to_decode(&self.body) {
+            let limit = answer::MAX_DECODED / 1024 / 1024;
+            return Err(self.nonsense(format!("{subject} would take more than {limit} MiB of memory")));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
+        let mut decoded = serde_json::from_slice(&self.body);
+        if decoded.is_err()
+            && let Some(text) = answer::repaired(&self.body)
+        {
+            // The error of the original describes it better.
+            decoded = serde_json::from_str(&text).or(decoded);
+        }
+        decoded.map_err(|error| {
             self.nonsense(if self.body.trim_ascii().is_empty() {
                 format!("{subject} is empty")
             } else if self.is_page() {
@@ -159,6 +167,10 @@ pub struct ContentStream {
     pub validator: Option<String>,
     /// The content type, if the server declares it.
     pub content_type: Option<String>,
+    /// The `Content-Encoding`, if the bytes are encoded although `identity` was requested.
+    pub encoding: Option<String>,
+    /// The origin that sends it.
+    pub origin: String,
     /// The bytes. An error ends the stream; its kind is [`Kind::Unreachable`] if a new request can continue.
     pub stream: BoxStream<'static, Result<Bytes>>,
     /// A link that was created for this download and must be revoked afterward.

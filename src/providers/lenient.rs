@@ -7,6 +7,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -69,7 +71,7 @@ impl Fields {
 
     /// The id: a number or text that is not empty.
     pub(super) fn take_id(&mut self, spellings: &[&str]) -> Option<String> {
-        self.take(spellings, as_word)
+        self.take(spellings, as_id)
     }
 
     /// A value, without removing it.
@@ -123,6 +125,12 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
     }
 }
 
+/// An id: text that is not empty. U+FFFD replaces invalid text in a reply, so an id that contains it is not the
+/// platform's.
+fn as_id(value: &Value) -> Option<String> {
+    as_word(value).filter(|id| !id.contains(char::REPLACEMENT_CHARACTER))
+}
+
 /// Text that is not empty.
 pub(super) fn as_word(value: &Value) -> Option<String> {
     as_text(value).filter(|text| !text.is_empty())
@@ -142,7 +150,7 @@ fn whole(text: &str) -> Option<u64> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
 
-/// An instant: RFC 3339, or seconds since 1970.
+/// An instant: RFC 3339, also without an offset, or a number of seconds or milliseconds since 1970.
 pub(super) fn as_time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => instant(text.trim()),
@@ -166,7 +174,7 @@ pub(super) fn as_hex(digits: usize) -> impl Fn(&Value) -> Option<String> {
 
 /// An id: a number or text that is not empty.
 pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    word(from)?.ok_or_else(|| D::Error::custom("missing or invalid `id`"))
+    as_id(&Value::deserialize(from)?).ok_or_else(|| D::Error::custom("missing or invalid `id`"))
 }
 
 /// [`as_text`].
@@ -194,14 +202,28 @@ pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestam
     Ok(as_time(&Value::deserialize(from)?))
 }
 
-/// An instant in a text that [`as_time`] accepts.
+/// An instant in a text that [`as_time`] accepts. A time without an offset is UTC.
 pub(super) fn instant(text: &str) -> Option<Timestamp> {
-    let seconds = || Timestamp::from_second(text.strip_suffix(".0").unwrap_or(text).parse().ok()?).ok();
-    text.parse().ok().or_else(seconds)
+    let civil = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    since_1970(text).or_else(|| text.parse().ok()).or_else(|| civil().map(|zoned| zoned.timestamp()))
+}
+
+/// A decimal number of seconds since 1970; of milliseconds if the number of seconds would be later than the year 9999.
+fn since_1970(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let whole: i64 = whole.parse().ok()?;
+    if fraction.is_empty() || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let nanos: i32 = format!("{:0<9.9}", fraction).parse().ok()?;
+    let nanos = if text.starts_with('-') { -nanos } else { nanos };
+    Timestamp::new(whole, nanos).or_else(|_| Timestamp::from_millisecond(whole)).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[derive(Debug, Default, PartialEq, serde::Deserialize)]
@@ -239,6 +261,34 @@ mod tests {
         assert_eq!(read("{}"), nothing);
         assert_eq!(read(r#"{"text":null,"count":null,"flag":null,"time":null}"#), nothing);
         assert_eq!(read(r#"{"text":{},"count":-1,"flag":"maybe","time":"yesterday"}"#), nothing);
+    }
+
+    #[test]
+    fn an_instant_has_any_precision_and_offset() {
+        let read = |value: Value| as_time(&value).map(|time| time.to_string());
+        for (value, expected) in [
+            (json!(1_700_000_000.5), "2023-11-14T22:13:20.5Z"),
+            (json!("1700000000.25"), "2023-11-14T22:13:20.25Z"),
+            (json!(1_700_000_000_500_u64), "2023-11-14T22:13:20.5Z"),
+            (json!("1700000000500"), "2023-11-14T22:13:20.5Z"),
+            (json!(-1.5), "1969-12-31T23:59:58.5Z"),
+            (json!("2023-11-14T22:13:20"), "2023-11-14T22:13:20Z"),
+            (json!("2023-11-14 22:13:20.5"), "2023-11-14T22:13:20.5Z"),
+            (json!("2023-11-15T00:13:20+02:00"), "2023-11-14T22:13:20Z"),
+            (json!(253_402_207_200_i64), "9999-12-30T22:00:00Z"),
+        ] {
+            assert_eq!(read(value.clone()).as_deref(), Some(expected), "{value}");
+        }
+        for value in [json!(i64::MAX), json!(1e300), json!("1e9"), json!("1."), json!("soon"), json!("")] {
+            assert_eq!(read(value.clone()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_no_replaced_text() {
+        let known = |id: &str| serde_json::from_value::<Known>(json!({ "id": id, "name": "\u{fffd}" }));
+        assert_eq!(known("f").unwrap().fields.get("name"), Some(&json!("\u{fffd}")));
+        assert!(known("f\u{fffd}").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
@@ -11,11 +12,14 @@ use super::wait::once_found;
 use super::writer::{Outlet, Sink, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, Place};
+use crate::http::is_too_slow;
 use crate::interrupt::Interrupt;
 use crate::model::{File, Link};
 use crate::progress::{Outcome, Progress};
 use crate::providers::{ContentStream, Provider, Range};
 
+/// The media type of files of an unknown type.
+const UNKNOWN: &str = "application/octet-stream";
 /// Maximum number of consecutive interruptions without a new byte.
 const FRUITLESS: u32 = 3;
 
@@ -62,7 +66,7 @@ pub async fn download(
     interrupt: &Interrupt,
 ) -> Result<bool> {
     let item = progress.item(&file.name, file.size);
-    let fetch = Fetch { provider, file, item: &item, interrupt };
+    let fetch = Fetch { provider, file, item: &item, interrupt, verify: options.verify };
     let result = match target {
         Target::Sink(sink) => fetch.write(Sink::Stream(sink), options).await.map(|()| true),
         Target::Path(ref path) | Target::Inside(ref path) => {
@@ -131,12 +135,54 @@ fn way(path: &Path, named: bool, existing: Existing) -> Result<Way> {
     }
 }
 
+/// The error for content that is not the file: compressed bytes, or the page or the error message of a server in place of
+/// the file. Content of the size of the file is accepted.
+fn unexpected(file: &File, content: &ContentStream) -> Option<Error> {
+    let total = content.length.and_then(|length| content.start.checked_add(length));
+    if content.derived || total.is_some() && total == file.size {
+        return None;
+    }
+    let wrong = |what: &str| {
+        let message = format!("{}: {} sent {what}", file.name, content.origin);
+        Some(Error::platform(message).hint("to download it as it is: `--no-verify`"))
+    };
+    if let Some(encoding) = &content.encoding {
+        return wrong(&format!(
+            "content compressed with {encoding}, although haul requested the file itself"
+        ));
+    }
+    let received = essence(content.content_type.as_deref()?);
+    let stated = file.content_type.as_deref().map(essence);
+    let guessed = mime_guess::from_path(&file.name).first().map(|kind| kind.essence_str().to_owned());
+    let expected: Vec<&str> = stated.iter().chain(&guessed).map(String::as_str).collect();
+    let is_page = |kind: &str| kind.contains("html");
+    let is_other = if is_page(&received) {
+        !expected.is_empty() && !expected.iter().any(|kind| is_page(kind))
+    } else if received.ends_with("/json") || received.ends_with("+json") {
+        // JSON has many types, and platforms label unknown files as text.
+        let is_json = |kind: &&str| kind.contains("json") || kind.starts_with("text/") || *kind == UNKNOWN;
+        stated.is_some() && !expected.iter().any(is_json)
+    } else {
+        false
+    };
+    if !is_other {
+        return None;
+    }
+    wrong(&format!("{received} instead of {}", expected[0]))
+}
+
+/// A media type without parameters, in lower case.
+fn essence(kind: &str) -> String {
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 /// One download.
 struct Fetch<'a> {
     provider: &'a Arc<dyn Provider>,
     file: &'a File,
     item: &'a Arc<dyn Progress>,
     interrupt: &'a Interrupt,
+    verify: bool,
 }
 
 impl Fetch<'_> {
@@ -185,9 +231,13 @@ impl Fetch<'_> {
             let range = Range { from, validator, total, verified: writer.is_verified() };
             let mut content = self.open((from > 0).then_some(range)).await?;
             let (start, link) = (content.start, content.release.take());
+            let problem = if self.verify { unexpected(self.file, &content) } else { None };
+            let begun = Instant::now();
             // Extracted text and the file itself may have the same validator, or none.
             let other = start > 0 && content.derived != writer.version().derived;
-            let result = if other {
+            let result = if let Some(problem) = problem {
+                Err(problem)
+            } else if other {
                 from = 0;
                 Ok(false)
             } else {
@@ -204,8 +254,9 @@ impl Fetch<'_> {
                     return Ok(());
                 }
                 Err(error) if error.kind() == Kind::Unreachable => {
-                    // Starting over is not progress.
-                    let went_on = start == before && writer.position() > before;
+                    // Starting over is not progress, and neither is a transfer that is too slow.
+                    let received = writer.position().saturating_sub(before);
+                    let went_on = start == before && received > 0 && !is_too_slow(received, begun.elapsed());
                     fruitless = if went_on { 0 } else { fruitless + 1 };
                     if fruitless >= FRUITLESS {
                         return Err(error.hint("run the same command again to resume"));
@@ -252,5 +303,65 @@ impl Fetch<'_> {
     /// Revokes a link that was created for this download. Errors are ignored: it expires soon.
     async fn release(&self, link: &Link) {
         let _ = self.provider.unlink(&self.file.id, link.id.as_deref().or(Some(&link.url))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[test]
+    fn a_page_or_error_in_place_of_a_file_is_refused() {
+        let refused = |name: &str, stated: Option<&str>, received: &str, length: Option<u64>| {
+            let file = File {
+                name: name.to_owned(),
+                size: Some(5),
+                content_type: stated.map(str::to_owned),
+                ..File::default()
+            };
+            let content = ContentStream {
+                start: 0,
+                length,
+                validator: None,
+                content_type: Some(received.to_owned()),
+                encoding: None,
+                origin: "https://cdn.example".to_owned(),
+                stream: stream::empty().boxed(),
+                release: None,
+                derived: false,
+            };
+            unexpected(&file, &content).map(|error| error.message().to_owned())
+        };
+        let page = |name, stated| refused(name, stated, "Text/HTML; charset=utf-8", None);
+        let expected = "a.bin: https://cdn.example sent text/html instead of application/octet-stream";
+        assert_eq!(page("a.bin", None).as_deref(), Some(expected));
+        assert!(page("a", Some("application/pdf")).is_some());
+        for (name, stated) in [
+            ("a.html", None),
+            ("a.html", Some(UNKNOWN)),
+            ("a.bin", Some("application/xhtml+xml")),
+            ("a", None),
+        ] {
+            assert_eq!(page(name, stated), None, "{name}");
+        }
+        let json = |name, stated| refused(name, stated, "application/problem+json", Some(90));
+        assert!(json("a.pdf", Some("application/pdf")).is_some());
+        for (name, stated) in [
+            ("a.pdf", None),
+            ("a.json", Some("application/pdf")),
+            ("a.ipynb", Some(UNKNOWN)),
+            ("a.jsonl", Some("application/jsonl")),
+            ("a.csv", Some("text/csv")),
+        ] {
+            assert_eq!(json(name, stated), None, "{name}");
+        }
+        assert_eq!(
+            refused("a.pdf", Some("application/pdf"), "text/html", Some(5)),
+            None,
+            "the size of the file"
+        );
+        assert_eq!(refused("a.pdf", Some("application/pdf"), "binary/octet-stream", None), None);
     }
 }

@@ -229,7 +229,7 @@ impl Provider for Activeloop {
         let after = patch.apply(&before);
         let reply = self.put_metadata(id, &Json::Object(after.clone())).await?;
         reply.acknowledges("change")?;
-        let answer: Option<WireFile> = serde_json::from_slice(&reply.body).ok();
+        let answer: Option<WireFile> = reply.json("file").ok();
         let answer = answer.and_then(|file| file.into_file(self.profile()).ok());
         let answer = answer.filter(|file| file.id == *id);
         let is_returned = answer.is_some();

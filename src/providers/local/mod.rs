@@ -499,6 +499,8 @@ fn send(file: File, content: store::BlobReader, range: Option<Range>) -> Result<
         length: Some(size - start),
         validator,
         content_type: file.content_type,
+        encoding: None,
+        origin: SPEC.name.to_owned(),
         stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
         release: None,
     })

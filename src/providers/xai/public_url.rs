@@ -1,7 +1,7 @@
 //! Public URLs, which only the openai dialect has.
 
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Xai;
 use super::wire::{PublicUrl, Revoked};
@@ -12,11 +12,7 @@ use crate::providers::{Provider, lenient};
 
 /// The current public URL of a file.
 pub(super) fn public_url(file: &File) -> Option<Link> {
-    let expires_at = match file.extra.get("public_url_expires_at") {
-        Some(Value::String(text)) => lenient::instant(text),
-        Some(Value::Number(number)) => lenient::instant(&number.to_string()),
-        _ => None,
-    };
+    let expires_at = file.extra.get("public_url_expires_at").and_then(lenient::as_time);
     Some(Link { id: None, url: file.url.clone()?, expires_at })
 }
 

@@ -96,7 +96,7 @@ impl Rule {
 
     /// A redirect: followed for requests that read, refused for the others.
     const fn redirect(fault: &'static str, followed: Outcome) -> Self {
-        Self::all(fault, no(8, "{p} redirects to *; haul does not follow a redirect of a * request", 1))
+        Self::all(fault, no(8, "{p} redirects to *; haul does not follow this redirect of a * request", 1))
             .reading(followed)
             .fetching(followed)
     }

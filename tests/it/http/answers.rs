@@ -134,6 +134,26 @@ async fn a_truncated_error_body_keeps_the_status_of_the_error() {
 }
 
 #[tokio::test]
+async fn invalid_text_hides_no_other_value() {
+    let body = [&br#"{"files":[{"name":"\ud800abc"},{"name":"b"}],"raw":""#[..], b"\xff\"}"].concat();
+    let server = Server::repeating(vec![Answer::json(body)]);
+    let value: Value = client(&server).json(&get(&server), "file").await.unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({"files": [{"name": "\u{fffd}abc"}, {"name": "b"}], "raw": "\u{fffd}"})
+    );
+}
+
+#[tokio::test]
+async fn a_response_that_would_fill_the_memory_is_not_decoded() {
+    let body = format!("{{\"data\":[1{}]}}", ",1".repeat(4_000_000));
+    let server = Server::repeating(vec![Answer::json(body)]);
+    let error = client(&server).json::<Value>(&get(&server), "list").await.unwrap_err();
+    let expected = "testland's list would take more than 512 MiB of memory";
+    assert_eq!((error.kind(), error.message(), server.count()), (Kind::Platform, expected, 1));
+}
+
+#[tokio::test]
 async fn an_oversized_response_is_refused() {
     let body = vec![b' '; 64 * 1024 * 1024 + 1];
     let server = Server::repeating(vec![Answer::status(200, &[], body)]);

@@ -28,6 +28,7 @@ async fn a_content_is_received_unchanged() {
         (content.validator.as_deref(), content.content_type.as_deref()),
         (Some("\"v1\""), Some("text/plain"))
     );
+    assert_eq!(content.encoding.as_deref(), Some("gzip"));
     assert_eq!(whole(content).await.unwrap(), [31, 139, 8], "not decoded");
     let seen = &server.requests()[0];
     assert_eq!((seen.header("accept-encoding"), seen.header("range")), (Some("identity"), None));
@@ -181,6 +182,16 @@ async fn an_idle_content_times_out() {
     let error = whole(content).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.message().contains("sent no data for 0.2 s"), "{error}");
+}
+
+#[tokio::test]
+async fn a_content_that_drips_times_out() {
+    let server = Server::repeating(vec![Answer::new(200, [b'x'; 1000]).drip()]);
+    let client = Client::new(Config { timeout: Duration::from_millis(500), ..config(&server) });
+    let content = client.content(&Request::get(server.at("f"))).await.unwrap();
+    let error = whole(content).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(error.message().contains("sent less than 100 bytes a second for 0.5 s"), "{error}");
 }
 
 #[tokio::test]

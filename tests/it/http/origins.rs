@@ -2,6 +2,7 @@
 
 use haul::error::Kind;
 use haul::http::{Body, Client, Config, Range, Request};
+use haul::model::Source;
 use haul::secret::Secret;
 use serde_json::json;
 use url::Url;
@@ -75,7 +76,47 @@ async fn invalid_redirects_are_refused() {
 }
 
 #[tokio::test]
-async fn only_a_get_is_redirected() {
+async fn another_host_cannot_reject_the_token() {
+    for status in [401, 403] {
+        let far =
+            Server::repeating(vec![Answer::status(status, &[], "<Message>Request has expired</Message>")]);
+        let near = Server::repeating(vec![to(far.at("f"))]);
+        let error = client(&near).content(&get(&near)).await.err().unwrap();
+        let expected = format!("{} returned {status}: Request has expired", far.origin());
+        assert_eq!((error.kind(), error.message()), (Kind::Platform, &*expected));
+        assert!(error.hints().is_empty(), "{error:?}");
+        // A link on the platform's own host.
+        let error = client(&far).send(&get(&far).anonymous()).await.unwrap_err();
+        let expected = format!("testland returned {status}: Request has expired");
+        assert_eq!((error.kind(), error.message()), (Kind::Platform, &*expected));
+        assert!(error.hints().is_empty(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_is_redirected_on_its_origin() {
+    for status in [307, 308] {
+        let server = Server::new(move |_, seen| match seen.target.as_str() {
+            "/files" => Answer::status(status, &[("Location", "/files/")], ""),
+            _ => Answer::ok(),
+        });
+        let body = Body::raw(&Source::Bytes("content".into()), 7, None);
+        client(&server).send(&Request::post(server.at("files"), body)).await.unwrap();
+        let seen = server.requests();
+        assert_eq!(server.lines(), ["POST /files", "POST /files/"]);
+        assert!(seen.iter().all(|seen| seen.text() == "content" && seen.header("authorization").is_some()));
+    }
+    // A moved platform.
+    let server =
+        Server::repeating(vec![Answer::status(307, &[("Location", "https://new.example/v2/files")], "")]);
+    let base = server.at("v1");
+    let client = Client::new(Config { own: vec![base], ..config(&server) });
+    let error = client.send(&Request::post(server.at("v1/files"), Body::json(&json!({})))).await.unwrap_err();
+    assert_eq!(error.hints(), ["if this is the platform's new address: `--base-url https://new.example/v2`"]);
+}
+
+#[tokio::test]
+async fn only_a_get_is_redirected_to_another_origin() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::repeating(vec![Answer::status(
             status,
@@ -88,7 +129,7 @@ async fn only_a_get_is_redirected() {
             assert!(
                 error
                     .message()
-                    .contains("redirects to https://new.example/f; haul does not follow a redirect"),
+                    .contains("redirects to https://new.example/f; haul does not follow this redirect"),
                 "{error}"
             );
             assert!(!format!("{error:?}").contains("s3cret"));

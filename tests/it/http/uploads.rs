@@ -275,6 +275,18 @@ async fn an_upload_is_limited_by_idle_time_not_by_total_time() {
 }
 
 #[tokio::test]
+async fn a_response_that_drips_ends_an_upload() {
+    let server = Server::repeating(vec![Answer::json([b' '; 1000]).drip()]);
+    let mut config = config(&server);
+    config.policy.attempts = 1;
+    let client = Client::new(Config { timeout: Duration::from_millis(500), ..config });
+    let body = Body::raw(&Source::Bytes("content".into()), 7, None);
+    let error = client.send(&Request::post(server.at("f"), body)).await.unwrap_err();
+    assert!(error.message().ends_with("did not complete its response within 0.5 s"), "{error}");
+    assert!(error.is_unanswered(), "the file may be stored");
+}
+
+#[tokio::test]
 async fn dropping_an_upload_ends_it() {
     let file = NamedTempFile::new().unwrap();
     file.as_file().set_len(50_000_000).unwrap();

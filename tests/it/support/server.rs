@@ -127,6 +127,7 @@ pub struct Answer {
     head: Option<(u16, String)>,
     body: Vec<u8>,
     early: bool,
+    drips: bool,
     then: Then,
 }
 
@@ -143,7 +144,7 @@ impl Answer {
     /// A complete response with a length. The connection stays open.
     pub fn new(status: u16, body: impl AsRef<[u8]>) -> Self {
         let head = Some((status, String::new()));
-        Self { head, body: body.as_ref().to_vec(), early: false, then: Then::KeepOpen }
+        Self { head, body: body.as_ref().to_vec(), early: false, drips: false, then: Then::KeepOpen }
     }
 
     /// Like [`new`](Self::new), with headers.
@@ -194,6 +195,12 @@ impl Answer {
     /// Stops sending and leaves the connection open.
     pub fn hang(mut self) -> Self {
         self.then = Then::Hang;
+        self
+    }
+
+    /// Sends the body with 20 bytes a second.
+    pub fn drip(mut self) -> Self {
+        self.drips = true;
         self
     }
 
@@ -418,8 +425,15 @@ fn serve_one(wire: &mut dyn Wire, source: &Source, log: &Mutex<Vec<Request>>) ->
         log.lock().unwrap()[number] = request;
     }
     let answer = answer?;
-    wire.write_all(&answer.bytes()).ok()?;
+    let bytes = answer.bytes();
+    let (now, later) = bytes.split_at(bytes.len() - if answer.drips { answer.body.len() } else { 0 });
+    wire.write_all(now).ok()?;
     wire.flush().ok()?;
+    for byte in later {
+        wire.write_all(&[*byte]).ok()?;
+        wire.flush().ok()?;
+        thread::sleep(Duration::from_millis(50));
+    }
     match answer.then {
         Then::KeepOpen => Some(()),
         Then::Close => {
