@@ -215,7 +215,7 @@ fn since_1970(text: &str) -> Option<Timestamp> {
     if fraction.is_empty() || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    let nanos: i32 = format!("{:0<9.9}", fraction).parse().ok()?;
+    let nanos: i32 = format!("{fraction:0<9.9}").parse().ok()?;
     let nanos = if text.starts_with('-') { -nanos } else { nanos };
     Timestamp::new(whole, nanos).or_else(|_| Timestamp::from_millisecond(whole)).ok()
 }

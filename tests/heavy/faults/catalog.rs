@@ -186,7 +186,7 @@ pub const FAULTS: &[Fault] = &[
     }),
     always("without an end", |it| {
         it.take_body()?;
-        it.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")?;
+        it.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n\r\n")?;
         it.send_repeatedly(&[b' '; 65_536], BOMB)?;
         Ok(Next::Close)
     }),

@@ -104,6 +104,8 @@ impl Rule {
 
 const BROKE: &str = "{p} at http://127.0.0.1:* closed the connection*";
 const SILENT: &str = "{p} at http://127.0.0.1:* did not respond within 2.0 s*";
+const STALLED: &str = "{p} at http://127.0.0.1:* did not complete its response within 2.0 s*";
+const PAGE: &str = "*sent text/html instead of*";
 const UNREACHED: &str = "could not reach {p} at http://*gave up after 2 attempts*";
 const TOO_MUCH: &str = "{p} sent a response larger than 64 MiB*";
 const MISMATCH: &str = "*expected 300000 bytes, received *";
@@ -130,7 +132,7 @@ pub const RULES: &[Rule] = &[
     Rule::all("silent", ok(2)).making(no(7, SILENT, 1)),
     Rule::all("silent always", no(7, SILENT, 2)).making(no(7, SILENT, 1)),
     Rule::all("slow head always", no(7, SILENT, 2)).making(no(7, SILENT, 1)),
-    Rule::all("stalled body", ok(2)).sending(ok(1)).making(but(7, SILENT, 1)),
+    Rule::all("stalled body", ok(2)).sending(ok(1)).making(but(7, STALLED, 1)),
     Rule::all("slow body", ok(1)),
     // Rate limits: retried after the time that the platform requests.
     Rule::all("429 seconds", ok(2)),
@@ -166,7 +168,7 @@ pub const RULES: &[Rule] = &[
     Rule::all("error of 100 MB", no(1, "{p} refused the request*", 1)),
     // An unreadable success: not retried, but an upload looks for its file.
     Rule::all("page", no(8, "*HTML*", 1))
-        .fetching(no(9, MISMATCH, 1))
+        .fetching(no(8, PAGE, 1))
         .sending(no(8, "*HTML*", 2))
         .placing(no(8, "*HTML*", 2)),
     Rule::all("page though done", but(8, "*HTML*", 1))
@@ -206,7 +208,7 @@ pub const RULES: &[Rule] = &[
         .placing(ok(2)),
     Rule::all("chunked without an end", ok(2)).fetching(ok(1)).sending(ok(1)).making(but(7, BROKE, 1)),
     Rule::all("gzip bomb", no(8, TOO_MUCH, 1))
-        .fetching(no(9, MISMATCH, 1))
+        .fetching(no(8, "*sent content compressed with gzip*", 1))
         .sending(no(8, TOO_MUCH, 2))
         .placing(no(8, TOO_MUCH, 2)),
     Rule::all("without an end", no(8, TOO_MUCH, 1))
@@ -219,10 +221,11 @@ pub const RULES: &[Rule] = &[
     Rule::redirect("301", ok(2)),
     Rule::redirect("302", ok(2)),
     Rule::redirect("303", ok(2)),
-    Rule::redirect("307", ok(2)),
-    Rule::redirect("308", ok(2)),
-    Rule::redirect("redirect to another port", no(1, "{p} returned 418*", 1)),
-    Rule::redirect("redirect to another host", no(1, "{p} returned 418*", 1)),
+    // The method and the body stay the same.
+    Rule::all("307", ok(2)),
+    Rule::all("308", ok(2)),
+    Rule::redirect("redirect to another port", no(1, "http://127.0.0.1:* returned 418*", 1)),
+    Rule::redirect("redirect to another host", no(1, "http://127.0.0.2:* returned 418*", 1)),
     Rule::redirect(
         "redirect to a file",
         no(8, "{p} redirects to file:///etc/passwd, which is not an http or https URL*", 1),

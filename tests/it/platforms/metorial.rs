@@ -160,6 +160,13 @@ pub const PLATFORM: Platform = Platform {
             outcome: no(8, "the server restarted the download, and standard output cannot be rewound*", 2),
             why: "its links do not support ranges",
         },
+        Exception {
+            column: "metorial",
+            verbs: &[Verb::Get, Verb::Stdout],
+            faults: &["401", "403"],
+            outcome: no(8, "metorial returned 40*", 1),
+            why: "the link carries no token",
+        },
         without_file_details("metorial presigned"),
     ],
     wire: Ok(&WIRE),
