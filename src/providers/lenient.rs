@@ -127,7 +127,7 @@ pub(super) fn as_text(value: &Value) -> Option<String> {
 
 /// An id: text that is not empty. U+FFFD replaces invalid text in a reply, so an id that contains it is not the
 /// platform's.
-fn as_id(value: &Value) -> Option<String> {
+pub(super) fn as_id(value: &Value) -> Option<String> {
     as_word(value).filter(|id| !id.contains(char::REPLACEMENT_CHARACTER))
 }
 

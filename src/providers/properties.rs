@@ -50,7 +50,7 @@ pub(super) fn nothing_is_lost(
             // Only a file without an id is rejected.
             let has_id =
                 ["id", "file_id"].iter().filter(|key| translated.iter().any(|(known, _)| known == *key));
-            let mut ids = has_id.filter_map(|key| lenient::as_word(reply.get(key)?));
+            let mut ids = has_id.filter_map(|key| lenient::as_id(reply.get(key)?));
             prop_assert!(!reply.is_object() || ids.next().is_none(), "{} was rejected", reply);
         }
         // Bytes that are invalid or different JSON.
