@@ -17,7 +17,7 @@ use crate::error::{Error, Result, word};
 use crate::files;
 use crate::model::{File, hash_of};
 use crate::providers::{Op, require_download};
-use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, safe_path};
+use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, marked, safe_path};
 use crate::ui::Columns;
 
 /// The arguments of `haul get`.
@@ -28,6 +28,8 @@ use crate::ui::Columns;
     haul get --filter 'size > 1GB' -o big/ --report r.jsonl\n  \
     haul get --retry-from r.jsonl -o big/\n  \
     haul get id:file_1 -o - | wc -c\n\n\
+    A path in the name of a file becomes folders. If several files of one command have the same name, the first keeps \
+    it and the others have their id in it: `report (file_2).pdf`.\n\n\
     An interrupted download resumes where it stopped, in the same run or the next; the received bytes are kept in \
     NAME.part.")]
 pub struct GetArgs {
@@ -117,13 +119,12 @@ impl GetArgs {
                 if !force {
                     require_download(provider.as_ref(), file).map_err(|error| chosen.failed(error))?;
                 }
-                let path = output.path_of(file)?;
-                if path != Path::new("-") {
-                    places.take(&path)?;
-                }
-                let target = match output {
-                    Output::File(_) => Target::Path(path.clone()),
-                    Output::Here | Output::Folder(_) => Target::Inside(path.clone()),
+                let (target, path) = match output {
+                    Output::File(path) => (Target::Path(path.clone()), path.clone()),
+                    Output::Folder(folder) => {
+                        let path = places.take(&path_in(folder, file)?, file);
+                        (Target::Inside(path.clone()), path)
+                    }
                 };
                 let moved = if dry_run {
                     transfer::preview(&target, options.existing)
@@ -177,9 +178,7 @@ impl GetArgs {
 
 /// The destination of downloads.
 enum Output {
-    /// The working directory.
-    Here,
-    /// Inside this folder; a path in the file's name becomes subfolders.
+    /// Inside this folder; empty is the working directory. A path in the file's name becomes subfolders.
     Folder(PathBuf),
     /// A single file.
     File(PathBuf),
@@ -187,7 +186,7 @@ enum Output {
 
 impl Output {
     fn of(output: Option<&Path>, selector: &Selector, ctx: &Context) -> Result<Self> {
-        let Some(path) = output else { return Ok(Self::Here) };
+        let Some(path) = output else { return Ok(Self::Folder(PathBuf::new())) };
         let looks_like_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
         if path == Path::new("-") {
             return Ok(Self::File(path.to_owned()));
@@ -204,28 +203,20 @@ impl Output {
         }
         Ok(Self::File(path.to_owned()))
     }
+}
 
-    /// The local path of a file. It stays inside the chosen folder, whatever name the server reports.
-    fn path_of(&self, file: &File) -> Result<PathBuf> {
-        // The id replaces a name that is not usable as a file name.
-        let or_id = |name: Option<PathBuf>| {
-            name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
-                Error::failed(format!("{}: {:?} is not a valid local file name", file.id, file.name))
-                    .hint("choose a name: `-o FILE`")
-            })
-        };
-        match self {
-            Self::Here => or_id(base_name(&file.name)),
-            Self::Folder(folder) => {
-                let name = match file.path.as_deref().filter(|path| !path.is_empty()) {
-                    Some(path) => safe_path(&format!("{path}/{}", file.name)),
-                    None => safe_path(&file.name),
-                };
-                inside(folder, &or_id(name)?)
-            }
-            Self::File(path) => Ok(path.clone()),
-        }
-    }
+/// The local path of a file. It stays inside the folder, whatever name the server reports.
+fn path_in(folder: &Path, file: &File) -> Result<PathBuf> {
+    let name = match file.path.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) => safe_path(&format!("{path}/{}", file.name)),
+        None => safe_path(&file.name),
+    };
+    // The id replaces a name that is not usable as a file name.
+    let name = name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
+        Error::failed(format!("{}: {:?} is not a valid local file name", file.id, file.name))
+            .hint("choose a name: `-o FILE`")
+    })?;
+    inside(folder, &name)
 }
 
 /// The hashed paths that this command writes to. Different names on the server can map to the same path, and a file
@@ -234,8 +225,22 @@ impl Output {
 struct Places(RefCell<HashSet<u64>>);
 
 impl Places {
-    /// Reserves the path of a file, including its `.part` files. Fails if the path is already reserved.
-    fn take(&self, path: &Path) -> Result<()> {
+    /// Reserves the path of a file, or one with its id in the name if the path is already reserved.
+    fn take(&self, path: &Path, file: &File) -> PathBuf {
+        let id: String =
+            base_name(&file.id.0).unwrap_or_default().to_string_lossy().chars().take(50).collect();
+        let mut free = path.to_owned();
+        let mut number = 1_u64;
+        while !self.reserve(&free) {
+            let mark = if number == 1 { id.clone() } else { format!("{id} {number}") };
+            free = marked(path, mark.trim_start());
+            number += 1;
+        }
+        free
+    }
+
+    /// Reserves a path, including its `.part` files. False if it is already reserved.
+    fn reserve(&self, path: &Path) -> bool {
         let shown = path.display().to_string();
         let mut place = shown.as_str();
         while let Some(shorter) = place.strip_suffix(".part").or_else(|| place.strip_suffix(".part.json")) {
@@ -244,10 +249,6 @@ impl Places {
         // File systems of these systems usually ignore case.
         let folded = cfg!(any(windows, target_os = "macos")).then(|| place.to_lowercase());
         let place = hash_of(&folded.as_deref().unwrap_or(place));
-        if self.0.borrow_mut().insert(place) {
-            return Ok(());
-        }
-        Err(Error::failed(format!("{shown}: another file of this command has the same path"))
-            .hint("download them one by one with `-o FILE`"))
+        self.0.borrow_mut().insert(place)
     }
 }

@@ -23,7 +23,7 @@ mod writer;
 pub use download::{DownloadOptions, Existing, Target, download, preview};
 pub use identity::{Compare, Evidence};
 pub use ledger::Ledger;
-pub use names::{base_name, inside, safe_path};
+pub use names::{base_name, inside, marked, safe_path};
 pub use options::{Action, COMPARE_LIMIT, IfExists, Leftover, Preview, UploadOptions, Uploaded};
 pub use plan::{plan, refuse_special};
 pub use pool::{Jobs, Pool};

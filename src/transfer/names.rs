@@ -54,6 +54,14 @@ pub fn base_name(name: &str) -> Option<PathBuf> {
     name.rsplit(['/', '\\']).find_map(safe_component).map(PathBuf::from)
 }
 
+/// `path` with a mark in its name before the extension: `name (mark).txt`.
+pub fn marked(path: &Path, mark: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, extension) = split(&name);
+    let room = LONGEST.saturating_sub(mark.len() + extension.len() + " ()".len());
+    path.with_file_name(format!("{} ({mark}){extension}", start(stem, room)))
+}
+
 fn safe_component(part: &str) -> Option<String> {
     let mut safe: String = part
         .chars()
@@ -82,17 +90,19 @@ fn shorten(name: String) -> String {
     if name.len() <= LONGEST {
         return name;
     }
-    let (stem, extension) = match name.rsplit_once('.') {
-        Some((stem, extension)) if extension.len() <= 16 && !stem.is_empty() => {
-            (stem, format!(".{extension}"))
-        }
-        _ => (name.as_str(), String::new()),
-    };
-    let mut end = LONGEST - extension.len();
-    while !stem.is_char_boundary(end.min(stem.len())) {
-        end -= 1;
-    }
-    format!("{}{extension}", &stem[..end.min(stem.len())])
+    let (stem, extension) = split(&name);
+    format!("{}{extension}", start(stem, LONGEST - extension.len()))
+}
+
+/// A name without its extension, and a short extension with its dot.
+fn split(name: &str) -> (&str, &str) {
+    let dot = name.rfind('.').filter(|dot| *dot > 0 && name.len() - dot <= 17);
+    name.split_at(dot.unwrap_or(name.len()))
+}
+
+/// The start of a text, at most `length` bytes.
+fn start(text: &str, length: usize) -> &str {
+    &text[..text.floor_char_boundary(length)]
 }
 
 #[cfg(test)]
@@ -118,6 +128,16 @@ mod tests {
         assert_eq!(safe(""), None);
         assert_eq!(base_name("sub/..").map(|p| p.display().to_string()).as_deref(), Some("sub"));
         assert!(safe(&"x".repeat(100_000)).is_some_and(|name| name.len() <= LONGEST));
+    }
+
+    #[test]
+    fn a_mark_precedes_the_extension() {
+        let with = |name: &str, mark: &str| marked(Path::new(name), mark).display().to_string();
+        assert_eq!(with("a/b.c/report.txt", "f1"), "a/b.c/report (f1).txt");
+        assert_eq!(with("report", "f1"), "report (f1)");
+        assert_eq!(with(".env", "f1"), ".env (f1)");
+        let long = with(&format!("{}.txt", "é".repeat(125)), "f1 2");
+        assert!(long.len() <= LONGEST && long.ends_with("é (f1 2).txt"), "{long}");
     }
 
     #[cfg(unix)]

@@ -234,6 +234,33 @@ fn a_path_on_the_platform_becomes_folders() {
 }
 
 #[test]
+fn files_of_one_name_are_all_written() {
+    let env = Sandbox::new();
+    for text in ["1", "2", "3"] {
+        env.write("f.txt", text);
+        env.haul(["upload", "f.txt", "-q"]).ok();
+    }
+    env.haul(["upload", "f.txt", "--name", "sub/f.txt"]).ok();
+    fs::remove_file(env.work().join("f.txt")).unwrap();
+    let ids = env.haul(["ls", "--ids", "--filter", "name = f.txt"]).ok().lines();
+    for folder in ["", "all/"] {
+        let output = if folder.is_empty() { vec![] } else { vec!["-o", folder] };
+        for dry_run in [&["--dry-run"][..], &[], &["--skip-existing"]] {
+            let run =
+                env.haul([&["get", "*", "-j", "1", "--fields", "saved_to"], &output[..], dry_run].concat());
+            let mut expected = vec![format!("{folder}sub/f.txt"), format!("{folder}f.txt")];
+            expected.extend(ids[1..].iter().map(|id| format!("{folder}f ({id}).txt")));
+            assert_eq!(run.ok().lines(), expected);
+        }
+        for (id, text) in ids.iter().zip(["3", "2", "1"]) {
+            let name = if text == "3" { "f.txt".to_owned() } else { format!("f ({id}).txt") };
+            assert_eq!(env.read(&format!("{folder}{name}")), text.as_bytes());
+        }
+        assert_eq!(env.read(&format!("{folder}sub/f.txt")), b"3");
+    }
+}
+
+#[test]
 fn bytes_with_a_wrong_checksum_are_not_kept() {
     let env = Sandbox::with_files(&["a.txt"]);
     let blob = env.blob();
