@@ -126,18 +126,14 @@ impl Context {
         Warn::by(move |text| ui.warn(text))
     }
 
-    /// Prints the client's requests with `-vv`, and their headers with `-vvv`.
+    /// Prints pauses before another attempt, the client's requests with `-vv`, and their headers with `-vvv`.
     fn trace(&self) -> Trace {
         let (ui, verbosity) = (self.ui.clone(), self.ui.verbosity());
-        match verbosity {
-            0 | 1 => Trace::default(),
-            2 => Trace::to(move |event| {
-                if matches!(event, Event::Attempt { .. }) {
-                    ui.detail(&event.to_string());
-                }
-            }),
-            _ => Trace::to(move |event| ui.detail(&event.to_string())),
-        }
+        let print = move |event: &Event| match event {
+            Event::Header { .. } if verbosity < 3 => {}
+            event => ui.note(&event.to_string()),
+        };
+        if verbosity < 2 { Trace::of_pauses(print) } else { Trace::to(print) }
     }
 
     /// Checks the proxy variables. The HTTP client ignores an invalid one and connects directly.

@@ -276,6 +276,13 @@ fn spawn_reader(
     Ok(receiver)
 }
 
+/// Reports the start of a body that is not sent at the moment.
+pub(super) fn rewind(body: &Body, progress: &dyn Progress) {
+    if body.has_file() {
+        progress.at(source_start(body));
+    }
+}
+
 /// The position in the source at which the file pieces of a body begin.
 fn source_start(body: &Body) -> u64 {
     let from = body.pieces.iter().find_map(|piece| match piece {

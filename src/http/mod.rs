@@ -41,6 +41,9 @@ use crate::model::Link;
 use crate::progress::{Progress, silent};
 use crate::secret::Secret;
 
+/// Minimum length of a pause that is reported.
+const NOTICED: Duration = Duration::from_secs(2);
+
 /// The configuration of a client. Each profile of a command has one client, whose requests share its connections, rate
 /// limit and token.
 #[derive(Clone, Debug)]
@@ -248,7 +251,11 @@ impl Client {
                 Err(failure) if tries.was_deleted(&failure) => {
                     return Ok(Reply { status: 204, ..Reply::default() });
                 }
-                Err(failure) => self.pause_after(&mut tries, failure).await?,
+                Err(failure) => {
+                    // During a pause, nothing is sent.
+                    body::rewind(&request.body, progress.as_ref());
+                    self.pause_after(&mut tries, failure).await?;
+                }
             }
         }
     }
@@ -318,15 +325,23 @@ impl Client {
         if limited {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);
         }
+        let mut is_new = !limited;
         if let Some(requested) = failure.wait.filter(|_| limited) {
             // Even if this request cannot wait that long, so that the platform does not reject the others one by one.
-            self.inner.throttle.close(requested);
+            is_new |= self.inner.throttle.close(requested);
         }
+        let status = if let retry::Cause::Status(status) = failure.cause { Some(status) } else { None };
         let pause = tries.next(failure)?;
         if limited {
             // The throttle delays the next attempt like any other request.
-            self.inner.throttle.close(pause);
-        } else {
+            is_new |= self.inner.throttle.close(pause);
+        }
+        let config = &self.inner.config;
+        if is_new && pause >= NOTICED {
+            let attempt = (tries.number(), config.policy.attempts);
+            config.trace.pause(&Event::Pause { platform: config.platform, status, pause, attempt });
+        }
+        if !limited {
             tokio::time::sleep(pause).await;
         }
         Ok(())

@@ -285,7 +285,7 @@ mod tests {
             let failure = Failure { error, cause: Cause::Status(status), fully_sent: true, wait };
             let throttle = crate::http::throttle::Throttle::new(None);
             if let Some(wait) = wait {
-                throttle.close(wait);
+                let _ = throttle.close(wait);
             }
             // Accepted and rejected waits: the decision depends only on the limit.
             match (Tries::new(Policy::default(), &request).next(failure), wait) {

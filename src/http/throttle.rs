@@ -28,13 +28,16 @@ impl Throttle {
         Self { rate, state: Mutex::default() }
     }
 
-    /// Delays all requests for `time` from now, unless a longer delay is set.
-    pub(super) fn close(&self, time: Duration) {
+    /// Delays all requests for `time` from now, unless a longer delay is set. Returns whether this extends the delay by
+    /// more than a second: the answers to concurrent requests request about the same delay.
+    pub(super) fn close(&self, time: Duration) -> bool {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if time > state.closed_for(now) {
+        let left = state.closed_for(now);
+        if time > left {
             state.closed = Some((now, time));
         }
+        time.saturating_sub(left) > Duration::from_secs(1)
     }
 
     /// Waits until a request may be sent. `counts`: the rate limit applies. If the throttle stays closed for longer
@@ -110,8 +113,7 @@ mod tests {
     async fn a_closed_throttle_delays_or_refuses_requests() {
         let throttle = Throttle::new(None);
         let begun = Instant::now();
-        throttle.close(Duration::from_millis(80));
-        throttle.close(Duration::from_millis(1));
+        assert!(!throttle.close(Duration::from_millis(80)) && !throttle.close(Duration::from_millis(1)));
         let left = throttle.pass(true, Duration::from_millis(5)).await.unwrap_err();
         assert!(left > Duration::from_millis(5) && left <= Duration::from_millis(80), "{left:?}");
         let (one, two) = tokio::join!(throttle.pass(true, LONG), throttle.pass(false, LONG));
@@ -124,7 +126,7 @@ mod tests {
         let throttle = Throttle::new(Some(RateLimit { requests: 1, per: Duration::MAX }));
         throttle.pass(true, LONG).await.unwrap();
         assert!(throttle.try_pass(true, LONG).unwrap().is_some_and(|wait| wait > LONG));
-        throttle.close(Duration::MAX);
+        assert!(throttle.close(Duration::MAX) && !throttle.close(Duration::MAX));
         throttle.close(Duration::from_millis(1));
         assert!(throttle.pass(false, LONG).await.unwrap_err() > LONG);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{HeaderMap, Method};
+use crate::human;
 use crate::secret::Secret;
 
 /// An event of the client, with secrets hidden. It is displayed as one line.
@@ -24,6 +25,17 @@ pub enum Event<'a> {
         took: Duration,
         /// The status of the answer, if any.
         status: Option<u16>,
+    },
+    /// A pause of some seconds before another attempt.
+    Pause {
+        /// The platform's name.
+        platform: &'a str,
+        /// The status of the failed attempt, if any.
+        status: Option<u16>,
+        /// Its length.
+        pause: Duration,
+        /// The number of the next attempt, and the maximum.
+        attempt: (u32, u32),
     },
     /// A header of a request or an answer.
     Header {
@@ -47,6 +59,17 @@ impl fmt::Display for Event<'_> {
                 }
                 if *number > 1 { write!(f, ", attempt {number}") } else { Ok(()) }
             }
+            Self::Pause { platform, status, pause, attempt: (next, most) } => {
+                match status {
+                    Some(429) => write!(f, "rate limited by {platform}")?,
+                    Some(status) => write!(f, "{platform} returned {status}")?,
+                    None => write!(f, "no response from {platform}")?,
+                }
+                // Rounded up, so that the next attempt is not later than shown.
+                let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
+                let pause = human::duration(Duration::from_secs(seconds));
+                write!(f, ", trying again in {pause} ({next} of {most})")
+            }
             Self::Header { direction, name, value } => write!(f, "{direction} {name}: {value}"),
         }
     }
@@ -54,14 +77,34 @@ impl fmt::Display for Event<'_> {
 
 /// Receives the events of a client. The default discards them.
 #[derive(Clone, Default)]
-pub struct Trace(Option<Arc<Listener>>);
+pub struct Trace {
+    listener: Option<Arc<Listener>>,
+    /// Whether it receives only pauses.
+    only_pauses: bool,
+}
 
 type Listener = dyn Fn(&Event) + Send + Sync;
 
 impl Trace {
     /// Passes each event to `listener`.
     pub fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(listener)))
+        Self { listener: Some(Arc::new(listener)), only_pauses: false }
+    }
+
+    /// Passes only the pauses before another attempt to `listener`.
+    pub fn of_pauses(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self { only_pauses: true, ..Self::to(listener) }
+    }
+
+    fn all(&self) -> Option<&Listener> {
+        self.listener.as_deref().filter(|_| !self.only_pauses)
+    }
+
+    /// Reports a pause.
+    pub(super) fn pause(&self, event: &Event) {
+        if let Some(listener) = &self.listener {
+            listener(event);
+        }
     }
 
     /// Reports the end of an attempt.
@@ -73,14 +116,14 @@ impl Trace {
         took: Duration,
         status: Option<u16>,
     ) {
-        if let Some(listener) = &self.0 {
+        if let Some(listener) = self.all() {
             listener(&Event::Attempt { method, url: redacted(url), number, took, status });
         }
     }
 
     /// Reports headers, one by one. A server may repeat the token in any of them.
     pub(super) fn headers(&self, direction: &'static str, headers: &HeaderMap, token: Option<&Secret>) {
-        let Some(listener) = &self.0 else { return };
+        let Some(listener) = self.all() else { return };
         for (name, value) in headers {
             let text = value.to_str().unwrap_or("(not text)");
             let repeats =

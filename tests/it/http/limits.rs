@@ -77,6 +77,26 @@ async fn an_excessive_delay_is_an_error_that_reports_the_time() {
 }
 
 #[tokio::test]
+async fn a_long_delay_is_reported_once() {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let events = std::sync::Arc::clone(&seen);
+    let trace = haul::http::Trace::of_pauses(move |event| events.lock().unwrap().push(event.to_string()));
+    let server = Server::repeating(vec![
+        limited(&[("retry-after", "2")]),
+        limited(&[("retry-after", "2")]),
+        limited(&[("retry-after", "0")]),
+        Answer::ok(),
+    ]);
+    let mut config = config(&server);
+    config.policy.attempts = 5;
+    let client = Client::new(haul::http::Config { trace, ..config });
+    let request = get(&server);
+    let (one, two) = tokio::join!(client.send(&request), client.send(&request));
+    assert!(one.is_ok() && two.is_ok());
+    assert_eq!(*seen.lock().unwrap(), ["rate limited by testland, trying again in 2 s (2 of 5)"]);
+}
+
+#[tokio::test]
 async fn a_quota_is_final() {
     fn spent(reply: &haul::http::Reply) -> Option<Problem> {
         let message = reply.header("x-why")?.to_owned();
