@@ -33,6 +33,9 @@ pub trait Progress: Send + Sync {
     /// Reports the number of bytes of this item transferred so far.
     fn at(&self, _bytes: u64) {}
 
+    /// Reports that this item continues after this number of bytes, which were transferred earlier.
+    fn resume(&self, _bytes: u64) {}
+
     /// Receives the bytes of an upload as they are read, with their `offset` in the file. Called on the reading thread.
     /// An attempt that starts over begins at offset 0 again.
     fn read(&self, _offset: u64, _bytes: &[u8]) {}

@@ -225,6 +225,7 @@ impl Fetch<'_> {
     /// Opens the content and writes it. Resumes after interruptions until the content is complete.
     async fn run(&self, writer: &mut Writer<'_>) -> Result<()> {
         let (mut from, mut fruitless) = (writer.position(), 0);
+        self.item.resume(from);
         loop {
             let before = writer.position();
             let Version { validator, total, .. } = writer.version().clone();
@@ -292,6 +293,9 @@ impl Fetch<'_> {
             total: length.and_then(|length| start.checked_add(length)).or(before.total.filter(|_| start > 0)),
             derived,
         };
+        if start == 0 {
+            self.item.resume(0);
+        }
         writer.start_at(start, version)?;
         while let Some(chunk) = stream.next().await {
             writer.write(chunk?).await?;

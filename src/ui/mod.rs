@@ -221,6 +221,8 @@ impl Ui {
             ProgressMode::Json => Some(Style::Events),
             ProgressMode::Auto | ProgressMode::Always if bars => Some(Style::Bars),
             ProgressMode::Always => Some(Style::Lines),
+            // The log of a CI job shows that a long transfer is alive; JSON on stderr stays JSON.
+            ProgressMode::Auto if env.ci && self.format() == Format::Text => Some(Style::Log),
             ProgressMode::Auto | ProgressMode::Never => None,
         }
     }
@@ -476,7 +478,8 @@ mod tests {
             case(tty, 80, "", options).ui.progress_style()
         };
         assert_eq!(style(true, ProgressMode::Auto, false, false, false), Some(Style::Bars));
-        assert_eq!(style(true, ProgressMode::Auto, false, true, false), None);
+        assert_eq!(style(true, ProgressMode::Auto, false, true, false), Some(Style::Log));
+        assert_eq!(style(false, ProgressMode::Auto, false, true, false), Some(Style::Log));
         assert_eq!(style(true, ProgressMode::Always, false, false, true), Some(Style::Lines));
         assert_eq!(style(false, ProgressMode::Auto, false, false, false), None);
         assert_eq!(style(false, ProgressMode::Always, false, false, false), Some(Style::Lines));

@@ -25,8 +25,10 @@ use crate::progress::{Outcome, Progress};
 pub(super) enum Style {
     /// Bars on a terminal.
     Bars,
-    /// Lines in a log.
+    /// Lines on request.
     Lines,
+    /// Rare lines in the log of a CI job.
+    Log,
     /// One JSON object per line.
     Events,
 }
@@ -37,7 +39,7 @@ impl Style {
         Duration::from_millis(match self {
             Self::Bars => 100,
             Self::Events => 200,
-            Self::Lines => 500,
+            Self::Lines | Self::Log => 500,
         })
     }
 }
@@ -48,6 +50,8 @@ const BARS_AFTER: Duration = Duration::from_millis(250);
 const LINES_AFTER: Duration = Duration::from_secs(2);
 /// The time between two lines.
 const LINES_EVERY: Duration = Duration::from_secs(10);
+/// The time of the first line in the log of a CI job, and between two lines.
+const LOG_EVERY: Duration = Duration::from_secs(30);
 /// The maximum number of items with a bar; the total includes the others.
 const MAX_ITEMS: usize = 8;
 /// The minimum and maximum length of a bar in columns. A shorter bar is omitted; the percentage is more useful.
@@ -116,14 +120,15 @@ impl Job {
         let target = match style {
             // `Bars::redraw` draws whole frames; this rate applies to the updates before it.
             Style::Bars => ProgressDrawTarget::stderr_with_hz(1),
-            Style::Lines | Style::Events => ProgressDrawTarget::hidden(),
+            Style::Lines | Style::Log | Style::Events => ProgressDrawTarget::hidden(),
         };
         Self::on(target, style, streams)
     }
 
     fn on(target: ProgressDrawTarget, style: Style, streams: Arc<Shared>) -> Arc<Self> {
         let bars = Bars { all: MultiProgress::with_draw_target(target), shown: Vec::new() };
-        let view = View { bars, next_line: LINES_AFTER, ticker: None, is_over: false };
+        let next_line = if style == Style::Log { LOG_EVERY } else { LINES_AFTER };
+        let view = View { bars, next_line, ticker: None, is_over: false };
         let (tally, view) = (Mutex::default(), Mutex::new(view));
         Arc::new(Self { style, streams, begun: Instant::now(), tally, view })
     }
@@ -144,12 +149,13 @@ impl Job {
                     view.bars.draw(&snapshot, self.streams.screen_width());
                 }
             }
-            Style::Lines => {
+            Style::Lines | Style::Log => {
                 // Taken on every tick, because the rate is computed from the snapshots of the last seconds.
                 let snapshot = lock(&self.tally).snapshot(elapsed);
                 let mut view = lock(&self.view);
                 if elapsed >= view.next_line && !view.is_over {
-                    view.next_line = elapsed.saturating_add(LINES_EVERY);
+                    let every = if self.style == Style::Log { LOG_EVERY } else { LINES_EVERY };
+                    view.next_line = elapsed.saturating_add(every);
                     self.streams.err(&format!("{snapshot}\n"));
                 }
             }
@@ -241,6 +247,11 @@ impl Progress for Item {
         self.slot.at.store(bytes, Relaxed);
     }
 
+    fn resume(&self, bytes: u64) {
+        self.slot.from.store(bytes, Relaxed);
+        self.at(bytes);
+    }
+
     fn finish(&self, outcome: Outcome) {
         let mut tally = lock(&self.job.tally);
         if tally.end(&self.slot, Some(outcome)) && self.job.style == Style::Events {
@@ -266,11 +277,14 @@ impl Bars {
     fn draw(&mut self, snapshot: &Snapshot, width: usize) {
         let lines = lines(snapshot);
         self.truncate(lines.len());
+        // A single name takes only the room that it needs.
+        let names = if let [line] = &lines[..] { text::one_line(&line.name).width() } else { usize::MAX };
+        let column = (width / 3).min(names).clamp(8, 32);
         for (index, line) in lines.iter().enumerate() {
             if index == self.shown.len() {
                 self.shown.push(self.all.add(ProgressBar::new(100)));
             }
-            line.set(&self.shown[index], width);
+            line.set(&self.shown[index], width, column);
         }
         self.redraw();
     }
@@ -311,17 +325,21 @@ impl Bars {
 struct Line {
     name: String,
     percent: Option<u64>,
-    state: String,
+    /// The state, then shorter forms of it.
+    states: Vec<String>,
 }
 
 impl Line {
-    /// Applies the line to a bar of length 100. A narrow terminal first omits the graph, then shortens the state.
-    fn set(&self, bar: &ProgressBar, width: usize) {
-        let column = (width / 3).clamp(8, 32);
+    /// Applies the line to a bar of length 100. If the graph has no room, a shorter state is chosen; a narrow terminal
+    /// omits the graph. `column` is the width of the name.
+    fn set(&self, bar: &ProgressBar, width: usize, column: usize) {
         let number = if self.percent.is_some() { "{percent:>3} %  " } else { "" };
         let used = column + 2 + if self.percent.is_some() { 7 } else { 0 };
         let (least, most) = BAR_LENGTH;
-        let length = width.saturating_sub(used + self.state.width() + 2).min(most);
+        let room = |state: &String| width.saturating_sub(used + state.width() + 2);
+        let state = self.states.iter().find(|state| room(state) >= least || self.percent.is_none());
+        let state = state.or(self.states.last()).map_or("", String::as_str);
+        let length = width.saturating_sub(used + state.width() + 2).min(most);
         let graph = if self.percent.is_some() && length >= least {
             format!("{{bar:{length}}}  ")
         } else {
@@ -331,14 +349,14 @@ impl Line {
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("━─"));
         bar.set_prefix(text::elide_middle(&text::one_line(&self.name), column));
-        bar.set_message(text::elide_end(&self.state, width.saturating_sub(used)));
+        bar.set_message(text::elide_end(state, width.saturating_sub(used)));
         bar.set_position(self.percent.unwrap_or_default());
     }
 }
 
 /// The line of a single item, or of the total and the first items.
 fn lines(snapshot: &Snapshot) -> Vec<Line> {
-    let total = |name| Line { name, percent: snapshot.percent(), state: snapshot.bytes() };
+    let total = |name| Line { name, percent: snapshot.percent(), states: snapshot.states().into() };
     if snapshot.items <= 1 {
         return vec![total(
             snapshot.running.first().map_or_else(|| snapshot.items(), |slot| slot.name.clone()),
@@ -350,7 +368,11 @@ fn lines(snapshot: &Snapshot) -> Vec<Line> {
             || human::size(at),
             |size| format!("{} of {}", human::size(at.min(size)), human::size(size)),
         );
-        Line { name: format!("  {}", slot.name), percent: slot.size.map(|size| percent(at, size)), state }
+        Line {
+            name: format!("  {}", slot.name),
+            percent: slot.size.map(|size| percent(at, size)),
+            states: vec![state],
+        }
     };
     std::iter::once(total(snapshot.items()))
         .chain(snapshot.running.iter().take(MAX_ITEMS).map(item))
@@ -518,6 +540,24 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_is_always_shown_at_80_columns() {
+        for (items, size) in [(1, 30_000_000_u64), (1, 99_999_000_000), (3, 30_000_000), (3, 99_999_000_000)]
+        {
+            for at in (1..20).map(|part| size / 20 * part) {
+                let mut tally = Tally::default();
+                for _ in 0..items {
+                    let slot = tally.begin("training-set-batch-00001.jsonl", Some(size));
+                    slot.at.store(at, Relaxed);
+                }
+                for seconds in [1, 10, 4_000] {
+                    let lines = drawn(&tally.snapshot(Duration::from_secs(seconds)), 80);
+                    assert!(lines.iter().all(|line| line.contains(['━', '─'])), "{lines:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_single_item_has_one_line_and_at_most_eight_are_shown() {
         let screen = Screen::new(80);
         let mut bars = screen.bars();
@@ -586,6 +626,16 @@ mod tests {
         assert_eq!(sink.take(), "");
         job.tick(millis(12_000));
         assert_eq!(sink.take(), "0 of 1, 50 %, 500 B of 1.0 kB\n");
+    }
+
+    #[test]
+    fn a_ci_job_has_a_line_every_thirty_seconds() {
+        let (sink, _screen, job, _item) = job(Style::Log);
+        let shown = [29_999, 30_000, 59_999, 60_000].map(|time| {
+            job.tick(millis(time));
+            sink.take().lines().count()
+        });
+        assert_eq!(shown, [0, 1, 0, 1]);
     }
 
     #[test]

@@ -21,8 +21,17 @@ pub(super) struct Slot {
     pub size: Option<u64>,
     /// The number of bytes transferred, counted from the start of the file.
     pub at: AtomicU64,
+    /// The bytes that were transferred earlier, which do not count for the rate.
+    pub from: AtomicU64,
     /// The value of `at` at the last call of [`Tally::moved`].
     reported: AtomicU64,
+}
+
+impl Slot {
+    /// The number of bytes transferred by this command.
+    fn sent(&self) -> u64 {
+        self.at.load(Relaxed).saturating_sub(self.from.load(Relaxed))
+    }
 }
 
 /// Counts of items and bytes.
@@ -55,7 +64,14 @@ impl Tally {
         self.begun_bytes = self.begun_bytes.saturating_add(size.unwrap_or(0));
         self.open_ended |= size.is_none();
         let (number, name) = (self.begun, name.to_owned());
-        let slot = Slot { number, name, size, at: AtomicU64::new(0), reported: AtomicU64::new(0) };
+        let slot = Slot {
+            number,
+            name,
+            size,
+            at: AtomicU64::new(0),
+            from: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
+        };
         let slot = Arc::new(slot);
         self.running.push(Arc::clone(&slot));
         slot
@@ -68,7 +84,7 @@ impl Tally {
         };
         self.running.remove(at);
         let sent = slot.at.load(Relaxed);
-        self.sent_bytes += sent;
+        self.sent_bytes += slot.sent();
         match outcome {
             Some(Outcome::Done | Outcome::Skipped) => {
                 self.done += 1;
@@ -92,7 +108,8 @@ impl Tally {
     /// The progress of the transfer, `elapsed` after the start.
     pub fn snapshot(&mut self, elapsed: Duration) -> Snapshot {
         let running: u64 = self.running.iter().map(|slot| slot.at.load(Relaxed)).sum();
-        let rate = self.rate(elapsed, self.sent_bytes + running);
+        let sent: u64 = self.running.iter().map(|slot| slot.sent()).sum();
+        let rate = self.rate(elapsed, self.sent_bytes + sent);
         let bytes = self.done_bytes.saturating_add(running);
         let known = self.expected_bytes > 0 || !self.open_ended;
         let total = known.then(|| self.expected_bytes.max(self.begun_bytes)).filter(|&total| total >= bytes);
@@ -157,17 +174,20 @@ impl Snapshot {
 
     /// Bytes, rate and remaining time, as in `12.0 MB of 80.0 MB, 5.2 MB/s, 13 s left`.
     pub fn bytes(&self) -> String {
-        let mut text = human::size(self.bytes);
-        if let Some(total) = self.total {
-            text = format!("{text} of {}", human::size(total));
-        }
-        if self.rate > 0 {
-            text = format!("{text}, {}/s", human::size(self.rate));
-        }
-        if let Some(left) = self.left.filter(|left| left.as_secs() > 0) {
-            text = format!("{text}, {} left", human::duration(left));
-        }
+        let [text, ..] = self.states();
         text
+    }
+
+    /// The same, then without the rate, then without the remaining time.
+    pub fn states(&self) -> [String; 3] {
+        let mut bytes = human::size(self.bytes);
+        if let Some(total) = self.total {
+            bytes = format!("{bytes} of {}", human::size(total));
+        }
+        let rate = if self.rate > 0 { format!(", {}/s", human::size(self.rate)) } else { String::new() };
+        let left = self.left.filter(|left| left.as_secs() > 0);
+        let left = left.map_or_else(String::new, |left| format!(", {} left", human::duration(left)));
+        [format!("{bytes}{rate}{left}"), format!("{bytes}{left}"), bytes]
     }
 
     /// The number of items, as in `3 of 12` or `3 of 12, 1 failed`.
@@ -228,6 +248,18 @@ mod tests {
         slot.at.store(0, Relaxed);
         let started_over = tally.snapshot(12 * SECOND);
         assert_eq!((started_over.rate, started_over.bytes, started_over.total), (0, 0, None));
+    }
+
+    #[test]
+    fn resumed_bytes_do_not_count_for_the_rate() {
+        let mut tally = Tally::default();
+        let slot = tally.begin("a", Some(10_000_000));
+        slot.from.store(8_000_000, Relaxed);
+        slot.at.store(8_500_000, Relaxed);
+        let snapshot = tally.snapshot(SECOND);
+        assert_eq!((snapshot.percent(), snapshot.rate), (Some(85), 500_000));
+        tally.end(&slot, Some(Outcome::Done));
+        assert_eq!(tally.snapshot(SECOND).rate, 500_000);
     }
 
     #[test]
