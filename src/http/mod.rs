@@ -252,9 +252,8 @@ impl Client {
                     return Ok(Reply { status: 204, ..Reply::default() });
                 }
                 Err(failure) => {
-                    // During a pause, nothing is sent.
-                    body::rewind(&request.body, progress.as_ref());
-                    self.pause_after(&mut tries, failure).await?;
+                    let rewind = || body::rewind(&request.body, progress.as_ref());
+                    self.pause_after(&mut tries, failure, rewind).await?;
                 }
             }
         }
@@ -274,7 +273,7 @@ impl Client {
                 Ok(Some(content)) => return Ok(content),
                 // The caller's bytes belong to another version.
                 Ok(None) => request.to_mut().range = None,
-                Err(failure) => self.pause_after(&mut tries, failure).await?,
+                Err(failure) => self.pause_after(&mut tries, failure, || ()).await?,
             }
         }
     }
@@ -319,8 +318,14 @@ impl Client {
         })
     }
 
-    /// Pauses this request or all requests after a failed attempt. Returns the error if no further attempt is allowed.
-    async fn pause_after(&self, tries: &mut retry::Tries, failure: retry::Failure) -> Result<()> {
+    /// Pauses this request or all requests after a failed attempt. Returns the error if no further attempt is allowed;
+    /// otherwise calls `rewind` before the pause, during which nothing is sent.
+    async fn pause_after(
+        &self,
+        tries: &mut retry::Tries,
+        failure: retry::Failure,
+        rewind: impl FnOnce(),
+    ) -> Result<()> {
         let limited = failure.cause == retry::Cause::Status(429);
         if limited {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);
@@ -332,6 +337,7 @@ impl Client {
         }
         let status = if let retry::Cause::Status(status) = failure.cause { Some(status) } else { None };
         let pause = tries.next(failure)?;
+        rewind();
         if limited {
             // The throttle delays the next attempt like any other request.
             is_new |= self.inner.throttle.close(pause);
