@@ -212,6 +212,31 @@ fn an_expiry_in_another_unit_is_reported() {
     }
 }
 
+#[test]
+fn files_are_compared_by_size_the_ledger_or_their_content() {
+    let server = Emulator::start(&Setup { clock: clock_at_now(), ..setup() });
+    let mut env = program(&server, V1);
+    env.set("HAUL_LEDGER", "off");
+    env.haul(["upload", "a.txt"]).ok();
+    let conflict = env.haul(["upload", "a.txt", "--if-exists", "skip", "--compare", "stored"]).fails(5);
+    assert!(conflict.stderr().contains("--compare size"), "{conflict}");
+    let reused = env.haul(["upload", "a.txt", "--if-exists", "skip", "--fields", "evidence"]).ok();
+    assert_eq!(reused.stdout(), "download\n");
+    env.write("a.txt", "other");
+    env.haul(["upload", "a.txt", "--if-exists", "update"]).ok();
+    assert_eq!(env.ids().len(), 1, "replaced");
+}
+
+#[test]
+fn the_arguments_of_the_clients_are_printed() {
+    let run = Sandbox::new().haul(["serve", "--only", "mistral", "--print-env"]).ok();
+    assert!(run.stdout().starts_with("export MISTRAL_SERVER_URL='http://127.0.0.1:8787'\n"), "{run}");
+    let arguments = r#"`Mistral(server_url="http://127.0.0.1:8787")`; JavaScript: `new Mistral({serverURL: "http://127.0.0.1:8787"})`"#;
+    assert!(run.stderr().contains(arguments), "{run}");
+    let other = Sandbox::new().haul(["serve", "--only", "xai", "--print-env"]).ok();
+    assert_eq!(other.stderr(), "");
+}
+
 fn clock_at_now() -> haul::model::Clock {
     haul::model::Clock(None)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::faults::{Class, Column, Exception, FETCHES, Requests, Target, Verb, ok};
+use super::faults::{Class, Column, Exception, FETCHES, Requests, Target, Verb, no, ok};
 use super::records::Records;
 use super::soak::Soak;
 use super::wire::{Cursor, Dialect, Fetch, Replies};
@@ -105,13 +105,22 @@ pub const PLATFORM: Platform = Platform {
         },
     }],
     no_column: &[],
-    exceptions: &[Exception {
-        column: "mistral",
-        verbs: &[Verb::Info],
-        faults: &["404"],
-        outcome: ok(1),
-        why: "a new file is listed before it can be requested, so haul finds the file in the listing",
-    }],
+    exceptions: &[
+        Exception {
+            column: "mistral",
+            verbs: &[Verb::Info],
+            faults: &["404"],
+            outcome: ok(1),
+            why: "a new file is listed before it can be requested, so haul finds the file in the listing",
+        },
+        Exception {
+            column: "mistral",
+            verbs: &[Verb::Get, Verb::Stdout, Verb::Link],
+            faults: &["404"],
+            outcome: no(3, "{p} returned 404*", 2),
+            why: "the file is new, so haul requests it again until it must exist",
+        },
+    ],
     wire: Ok(&WIRE),
     listings: &[WIRE],
     extreme_quirks: &["mistral.upload-limit=18446744073709551615", "mistral.expiry-unit=days"],
