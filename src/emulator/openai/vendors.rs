@@ -26,6 +26,7 @@ macro_rules! platform {
 
 const QUIRKS: &[Quirk] = &[
     Quirk { name: "ranges", value: "", help: "honors Range in downloads" },
+    Quirk { name: "downloads", value: "", help: "returns files of every purpose, as a gateway does" },
     Quirk {
         name: "ignore-after",
         value: "",

@@ -78,7 +78,7 @@ pub const PLATFORM: Platform = Platform {
     ),
     columns: &[Column {
         name: "openai",
-        case: Case { quirks: &["openai.ranges"], ..V1 },
+        case: Case { quirks: &["openai.ranges", "openai.downloads"], ..V1 },
         requests: Requests::Verbs {
             files: "/openai/v1/files",
             file: "/openai/v1/files/*",
@@ -91,6 +91,6 @@ pub const PLATFORM: Platform = Platform {
     no_column: &[],
     wire: Ok(&WIRE),
     listings: &[WIRE],
-    soak: Ok(Soak::of(&[Case { quirks: &["openai.ranges"], ..V1 }])),
+    soak: Ok(Soak::of(&[Case { quirks: &["openai.ranges", "openai.downloads"], ..V1 }])),
     ..VENDOR
 };
