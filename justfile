@@ -19,7 +19,7 @@ lint:
 
 # Write man pages, completions, schema, tables and pictures again
 bless:
-    HAUL_BLESS=1 cargo test --test docs
+    HAUL_TEST_BLESS=1 cargo test --test docs
 
 # Review changed snapshots (needs cargo-insta)
 review:

@@ -2,7 +2,7 @@
 # Looks at the release binary, builds the Debian package around it, installs that, uses it as its user would, and takes it away
 # again: tests/package.sh. Needs `cargo build --release` before, cargo-deb, dpkg-dev, and zsh and fish for their completions.
 #
-# As root with HAUL_CI set the package is really installed; else it is unpacked, and the shells are pointed at it.
+# As root with HAUL_TEST_CI set the package is really installed; else it is unpacked, and the shells are pointed at it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fail() { echo "tests/package.sh: $*" >&2; exit 1; }
@@ -35,7 +35,7 @@ about "the package has about" "$(stat -c %s "$package")"
 [[ $(dpkg-deb --field "$package" Version) == "$version"-* ]]
 
 work=$(mktemp -d)
-if [ "$(id -u)" = 0 ] && [ -n "${HAUL_CI:-}" ]; then
+if [ "$(id -u)" = 0 ] && [ -n "${HAUL_TEST_CI:-}" ]; then
   root=
   trap 'dpkg --purge haul >/dev/null; rm -rf "$work"' EXIT
   apt-get install ./target/debian/haul_*.deb -qq -y

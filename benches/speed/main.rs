@@ -3,7 +3,7 @@
 //! `cargo bench --bench speed` prints two Markdown tables: medians, their ratio, CPU time and peak memory, each with its
 //! goal; and limits that do not depend on the clock.
 //! After `--`: `--quick` does a tenth of the work; words select rows by their names (`guards` selects the second table);
-//! `--markdown` also writes both tables to docs/speed.md. `HAUL_BENCH_ROUNDS` sets the number of rounds (5).
+//! `--markdown` also writes both tables to docs/speed.md. `HAUL_TEST_BENCH_ROUNDS` sets the number of rounds (5).
 //!
 //! Requires Linux and curl. openssl, jq, rclone, and Python with the clients `openai` and `replicate`, are used if they
 //! are installed; `tests/clients/run` installs the clients.
@@ -36,7 +36,7 @@ fn main() {
     let part = if has("--quick") { 10 } else { 1 };
     let chosen: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|word| name.contains(word.as_str()));
-    let rounds = std::env::var("HAUL_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let rounds = std::env::var("HAUL_TEST_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let home = tempfile::tempdir().unwrap();
     let setup = Setup::new(home.path());
 

@@ -191,7 +191,7 @@ fn commands_of_the_build_exist() {
         .collect();
 
     let check = |line: &str| -> bool {
-        let line = line.trim_start_matches("sudo ").trim_start_matches("HAUL_BLESS=1 ");
+        let line = line.trim_start_matches("sudo ").trim_start_matches("HAUL_TEST_BLESS=1 ");
         let line = line.split("  #").next().unwrap().trim();
         if let Some(recipe) = line.strip_prefix("just ") {
             let name = recipe.split(' ').next().unwrap();
@@ -221,7 +221,7 @@ fn commands_of_the_build_exist() {
             || scripts.contains(line)
     };
     let is_build = |line: &&str| {
-        let words = ["cargo ", "just ", "sudo ", "git ", "tests/", ".ci/", "HAUL_BLESS="];
+        let words = ["cargo ", "just ", "sudo ", "git ", "tests/", ".ci/", "HAUL_TEST_BLESS="];
         words.iter().any(|word| line.starts_with(word))
     };
     let mut count = 0;

@@ -1,6 +1,6 @@
 //! `man/`, `completions/` and `haul.schema.json` match the code that generates them.
 //!
-//! `HAUL_BLESS=1 cargo test --test docs` writes them.
+//! `HAUL_TEST_BLESS=1 cargo test --test docs` writes them.
 
 use std::collections::BTreeSet;
 use std::fs;

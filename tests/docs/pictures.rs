@@ -1,6 +1,6 @@
 //! The pictures of the main screens: real runs in a terminal of 80 columns, drawn as SVG.
 //!
-//! `HAUL_BLESS=1 cargo test --test docs pictures` redraws them.
+//! `HAUL_TEST_BLESS=1 cargo test --test docs pictures` redraws them.
 
 use std::collections::BTreeMap;
 

@@ -9,11 +9,11 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 /// The number of inputs between checks of the time.
 const BATCH: u32 = 2000;
 
-/// Checks a property with `PROPTEST_CASES` inputs (default 256), or for `HAUL_PROPERTY_SECONDS`, and prints their number.
+/// Checks a property with `PROPTEST_CASES` inputs (default 256), or for `HAUL_TEST_PROPERTY_SECONDS`, and prints their number.
 /// Failures are not persisted to disk: each becomes a separate test.
 #[allow(clippy::print_stdout, reason = "a long run reports its number of inputs")]
 pub fn holds<S: Strategy>(name: &str, inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let seconds = std::env::var("HAUL_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));
+    let seconds = std::env::var("HAUL_TEST_PROPERTY_SECONDS").ok().map(|text| text.parse().expect("seconds"));
     let default = Config { failure_persistence: None, ..Config::default() };
     let cases = if seconds.is_some() { BATCH } else { default.cases };
     // Any number of inputs may be rejected by assumptions.

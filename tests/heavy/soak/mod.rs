@@ -1,7 +1,7 @@
 //! Concurrent commands against one `haul serve` with random faults; some commands are killed. At the end three states must
 //! agree: the reports of the commands, the listings and content of the server, and the files of the store.
 //!
-//! `HAUL_SOAK_OPERATIONS` is the number of operations of the long run (one per file), `HAUL_SOAK_SEED` its seed.
+//! `HAUL_TEST_SOAK_OPERATIONS` is the number of operations of the long run (one per file), `HAUL_TEST_SOAK_SEED` its seed.
 
 mod commands;
 mod comparison;
@@ -29,7 +29,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 fn soak(operations: u64, seed: u64) {
-    println!("soak of {operations} operations, HAUL_SOAK_SEED={seed}");
+    println!("soak of {operations} operations, HAUL_TEST_SOAK_SEED={seed}");
     let env = Sandbox::new().with_real_clock();
     let server = Server::start(&env, &server::faults(seed), seed);
     let commands = Commands::new(&env, &server, seed);
@@ -51,17 +51,17 @@ fn soak(operations: u64, seed: u64) {
     print!("{requests}");
     let differences = commands.totals.differences.lock().unwrap();
     println!("differences: {}", differences.len());
-    assert!(differences.is_empty(), "HAUL_SOAK_SEED={seed}\n{}", differences.join("\n"));
+    assert!(differences.is_empty(), "HAUL_TEST_SOAK_SEED={seed}\n{}", differences.join("\n"));
 }
 
 #[test]
 fn a_short_soak_leaves_no_difference() {
-    soak(300, number("HAUL_SOAK_SEED").unwrap_or(1));
+    soak(300, number("HAUL_TEST_SOAK_SEED").unwrap_or(1));
 }
 
 #[test]
 #[ignore = "heavy: takes minutes"]
 fn a_long_soak_leaves_no_difference() {
-    let seed = number("HAUL_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    soak(number("HAUL_SOAK_OPERATIONS").unwrap_or(100_000), seed);
+    let seed = number("HAUL_TEST_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    soak(number("HAUL_TEST_SOAK_OPERATIONS").unwrap_or(100_000), seed);
 }

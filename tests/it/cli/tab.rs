@@ -49,7 +49,7 @@ const FISH: Shell = Shell {
 #[allow(clippy::print_stderr, reason = "reports skipped tests")]
 fn is_there(shell: &Shell) -> bool {
     let found = Command::new(shell.name).arg("--version").output().is_ok();
-    let is_ci = std::env::var_os("HAUL_CI").is_some();
+    let is_ci = std::env::var_os("HAUL_TEST_CI").is_some();
     assert!(found || !is_ci, "{} is not installed", shell.name);
     if !found {
         eprintln!("skipped: {} is not installed", shell.name);

@@ -1,4 +1,4 @@
-//! Generated files kept in the repository: compared, or written with `HAUL_BLESS=1`.
+//! Generated files kept in the repository: compared, or written with `HAUL_TEST_BLESS=1`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ pub fn root() -> PathBuf {
 }
 
 fn is_blessing() -> bool {
-    std::env::var_os("HAUL_BLESS").is_some()
+    std::env::var_os("HAUL_TEST_BLESS").is_some()
 }
 
 /// Compares a file with its generated content, or writes it.
@@ -23,7 +23,7 @@ pub fn agree(path: &Path, wanted: &str) {
     let found = fs::read_to_string(path).unwrap_or_default();
     assert!(
         found == wanted,
-        "{} is out of date: `HAUL_BLESS=1 cargo test --test {}` writes it",
+        "{} is out of date: `HAUL_TEST_BLESS=1 cargo test --test {}` writes it",
         path.display(),
         env!("CARGO_CRATE_NAME")
     );
