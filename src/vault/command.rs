@@ -142,9 +142,9 @@ mod tests {
             "printf tok",
             "printf 'tok\\r\\nuser: me\\n'",
             "echo tok; exec yes",
-            "echo tok; sleep 300 &",
-            "printf tok; sleep 300 &",
-            "echo tok; exec sleep 300",
+            "echo tok; sleep 20 &",
+            "printf tok; sleep 20 &",
+            "echo tok; exec sleep 20",
             "echo tok; exec 1>&-; exec sleep 0.01",
         ] {
             assert_eq!(run(line, Duration::from_mins(1)).as_deref(), Ok("tok"), "{line}");
@@ -163,8 +163,8 @@ mod tests {
             ("echo; echo tok", minute, "the first line of the output is empty"),
             ("printf '\\377\\n'", minute, "the output is not valid UTF-8"),
             ("exec tr '\\0' x < /dev/zero", minute, "the first line of the output has more than 65536 bytes"),
-            ("exec sleep 300", Duration::ZERO, "no line of output within 0 seconds"),
-            ("printf tok; exec sleep 300", Duration::from_millis(50), "no line of output within 0 seconds"),
+            ("exec sleep 20", Duration::ZERO, "no line of output within 0 seconds"),
+            ("printf tok; exec sleep 20", Duration::from_millis(50), "no line of output within 0 seconds"),
         ] {
             assert_eq!(run(line, time), Err(format!("sh: {why}")), "{line}");
         }
