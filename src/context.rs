@@ -1,7 +1,7 @@
 //! The context of a command: output, settings, clock, cancellation and opened providers.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,12 +25,13 @@ pub struct Context {
     /// Cancellation by a signal.
     pub interrupt: Interrupt,
     opened: RefCell<BTreeMap<String, Arc<dyn Provider>>>,
+    noted: RefCell<BTreeSet<String>>,
 }
 
 impl Context {
     /// A context. Opens nothing.
     pub fn new(ui: Ui, settings: Settings, clock: Clock, interrupt: Interrupt) -> Self {
-        Self { ui, settings, clock, interrupt, opened: RefCell::default() }
+        Self { ui, settings, clock, interrupt, opened: RefCell::default(), noted: RefCell::default() }
     }
 
     /// Asks a question on the terminal. A signal ends the wait for the answer at once.
@@ -45,6 +46,13 @@ impl Context {
             self.ui.end_question();
         }
         answer
+    }
+
+    /// Prints a note unless it was printed before.
+    pub fn note_once(&self, text: &str) {
+        if self.noted.borrow_mut().insert(text.to_owned()) {
+            self.ui.note(text);
+        }
     }
 
     /// Parses `[profile:]ref`.

@@ -40,6 +40,22 @@ pub fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| path == Path::new(name))
 }
 
+/// Whether the program was started with a closed standard input. The runtime opens /dev/null in its place, for reading
+/// and writing; `< /dev/null` opens it for reading only.
+#[cfg(target_os = "linux")]
+pub fn is_closed_input() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl};
+    let input = io::stdin();
+    let writable = fcntl_getfl(&input).is_ok_and(|flags| flags.contains(OFlags::RDWR));
+    writable && fs::read_link("/proc/self/fd/0").is_ok_and(|path| path == Path::new("/dev/null"))
+}
+
+/// Not detected on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn is_closed_input() -> bool {
+    false
+}
+
 /// Opens a [`Place::Stream`] for writing; a regular file behind a descriptor is appended to. Opening a pipe blocks
 /// until it has a reader.
 pub fn open_stream(path: &Path) -> io::Result<File> {

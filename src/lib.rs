@@ -67,7 +67,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return print_usage(&error, &arguments, &env),
     };
-    if let Some(error) = cli::usage::missing_value(Cli::command, &arguments) {
+    let misused = || cli::usage::several_profiles(&arguments);
+    if let Some(error) = cli::usage::missing_value(Cli::command, &arguments).or_else(misused) {
         return conclude(&Ui::new(Globals::guess(&arguments).output(&env, Clock::default())), Err(error));
     }
     let clock = match Settings::fixed_now(&env) {
@@ -171,8 +172,13 @@ fn print_usage(error: &clap::Error, arguments: &[OsString], env: &Env) -> ExitCo
             return conclude(&ui, Err(cli::usage::error(error, Cli::command(), arguments)));
         }
     }
-    // A closed pipe is not a failure: `haul --help | head -3`.
-    let _ = error.print();
+    if let Err(failed) = error.print() {
+        // A closed pipe is not a failure: `haul --help | head -3`.
+        if failed.kind() != std::io::ErrorKind::BrokenPipe {
+            let ui = Ui::new(globals.output(env, Clock::default()));
+            return conclude(&ui, Err(Error::failed("standard output: cannot write").caused_by(failed)));
+        }
+    }
     ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 })
 }
 

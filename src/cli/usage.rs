@@ -61,6 +61,9 @@ pub fn error(wrong: &clap::Error, mut root: Command, arguments: &[OsString]) -> 
     let hint = match wrong.kind() {
         ErrorKind::InvalidSubcommand => meant_command(command, &given(ContextKind::InvalidSubcommand))
             .map(|meant| format!("did you mean `{path} {meant}`?")),
+        ErrorKind::UnknownArgument if argument.split('=').next() == Some("--format") => {
+            Some("for JSON: `--json`, or `--jsonl` for one object per line".to_owned())
+        }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             Some(match meant_option(command, &argument) {
                 Some(meant) => format!("did you mean `--{meant}`?"),
@@ -111,6 +114,30 @@ pub fn missing_value(root: impl Fn() -> Command, arguments: &[OsString]) -> Opti
     )
 }
 
+/// The error for several different profiles. Other options may be repeated: the last value counts.
+pub fn several_profiles(arguments: &[OsString]) -> Option<Error> {
+    let mut words =
+        arguments.iter().skip(1).take_while(|word| *word != "--").filter_map(|word| word.to_str());
+    let mut profiles: Vec<&str> = Vec::new();
+    while let Some(word) = words.next() {
+        let value = match word {
+            "-p" | "--profile" => words.next(),
+            _ => word
+                .strip_prefix("--profile=")
+                .or_else(|| word.strip_prefix("-p").filter(|rest| !rest.is_empty()))
+                .map(|value| value.strip_prefix('=').unwrap_or(value)),
+        };
+        profiles.extend(value);
+    }
+    profiles.dedup();
+    let references: Vec<String> =
+        profiles.iter().map(|name| crate::error::word(&format!("{name}:")).into()).collect();
+    (profiles.len() > 1).then(|| {
+        Error::usage(format!("--profile selects one profile: {}", profiles.join(", ")))
+            .hint(format!("name them in references: `haul ls {}`", references.join(" ")))
+    })
+}
+
 /// The command selected by the arguments, and its full name, such as `haul meta set`.
 fn command<'a>(root: &'a Command, arguments: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut path) = (root, root.get_name().to_owned());
@@ -131,6 +158,21 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     }
     if options(command).any(|option| option == typed) {
         return Some(format!("--{typed}"));
+    }
+    // The words of other programs.
+    let other = match typed {
+        "cp" | "copy" | "mv" | "sync" => "upload FILE` or `haul get NAME",
+        "cat" => "get NAME -o -",
+        "push" | "add" | "create" => "upload",
+        "pull" | "fetch" => "get",
+        "del" | "remove" | "unlink" => "rm",
+        "stat" | "head" | "describe" => "info",
+        "dir" => "ls",
+        "share" | "url" | "presign" => "link",
+        _ => "",
+    };
+    if !other.is_empty() && command.get_name() == "haul" {
+        return Some(other.to_owned());
     }
     let names =
         below().flat_map(|below| std::iter::once(below.get_name()).chain(below.get_visible_aliases()));

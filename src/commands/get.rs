@@ -81,7 +81,7 @@ pub(super) struct Saved {
 impl GetArgs {
     /// Downloads files.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
-        self.selector = self.selector.or_retried(&self.batch)?;
+        self.selector = self.selector.prepare(ctx, &self.batch, Some(Op::Download)).await?;
         let options = DownloadOptions {
             existing: match (self.overwrite, self.skip_existing) {
                 (true, _) => Existing::Overwrite,

@@ -32,7 +32,7 @@ impl InfoArgs {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         let columns = if self.ids { super::ls::ID_COLUMNS } else { INFO_COLUMNS };
         let rows = if self.ids { ctx.ui.rows(columns)? } else { ctx.ui.records(columns)? };
-        let selector = self.selector.or_retried(&self.batch)?;
+        let selector = self.selector.prepare(ctx, &self.batch, None).await?;
         let files = selector.files(ctx, None);
         batch::run(
             ctx,

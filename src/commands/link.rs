@@ -88,7 +88,7 @@ impl LinkArgs {
             (_, Some(_)) => Op::Unlink,
             _ => Op::Link,
         };
-        let selector = self.selector.or_retried(&self.batch)?;
+        let selector = self.selector.prepare(ctx, &self.batch, Some(op)).await?;
         let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
         let operation = match op {
             Op::Unlink => Operation { verb: "revoke the links to", done: "revoked", preposition: "on" },

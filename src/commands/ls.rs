@@ -1,15 +1,21 @@
 //! `haul ls`
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use clap::Args;
+use futures_util::stream;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::select::combine;
+use super::batch::{self, BatchArgs, Labels};
+use super::report::{Entry, Outcome, Reported};
+use super::select::{all_of, combine, glob_of, is_exact_name, read_references};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Filter, Op};
-use crate::model::File;
-use crate::providers::{Listing, Query, Sort, Spec};
+use crate::model::{Address, File, Ref};
+use crate::providers::{Listing, Query, Sort, Spec, left_to_check, passes, sort_files};
 use crate::settings::parse_lifetime;
 use crate::ui::{Columns, one_line};
 
@@ -39,6 +45,36 @@ const LONG_COLUMNS: Columns = Columns {
     piped: None,
 };
 
+/// The columns of files on several profiles.
+const WITH_PROFILE: [&str; 7] = ["profile", "id", "name", "size", "content_type", "status", "created_at"];
+
+/// The columns with `--long` of files on several profiles.
+const LONG_WITH_PROFILE: [&str; 12] = [
+    "profile",
+    "id",
+    "name",
+    "size",
+    "content_type",
+    "purpose",
+    "path",
+    "status",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "metadata",
+];
+
+/// The columns with `--count`.
+pub(super) const COUNT_COLUMNS: Columns = Columns { all: &["count"], shown: &["count"], piped: None };
+
+/// A number of files.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "count")]
+pub(super) struct Count {
+    /// The number of files.
+    count: u64,
+}
+
 /// The columns with `--ids`.
 pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: None };
 
@@ -46,12 +82,15 @@ pub const ID_COLUMNS: Columns = Columns { all: &["id"], shown: &["id"], piped: N
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     haul ls\n  \
-    haul ls '*.pdf' --sort size --reverse --limit 10\n  \
+    haul ls '*.pdf' --sort -size --limit 10\n  \
+    haul ls local: xai:'*.pdf'\n  \
     haul ls --since 7d --type pdf --sort metadata.author\n  \
     haul ls -p xai --filter 'size > 10MB AND expires_at < +24h' --json")]
 pub struct LsArgs {
-    /// Only files whose name matches this pattern, such as '*.pdf'
-    pub glob: Option<String>,
+    /// Only these files: ids, names or patterns such as '*.pdf', as `[PROFILE:]REF`; `PROFILE:` lists all of a profile,
+    /// and `-` reads from standard input
+    #[arg(value_name = "REF")]
+    pub refs: Vec<String>,
     /// Only files that match this expression (`haul help filters`)
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
     pub filter: Option<String>,
@@ -67,8 +106,8 @@ pub struct LsArgs {
     /// Only files whose media type contains this, such as pdf or 'image/*'
     #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     pub content_type: Option<String>,
-    /// Sort by this field or metadata.KEY, in ascending order
-    #[arg(long, value_name = "FIELD")]
+    /// Sort by this field or metadata.KEY, in ascending order; `-FIELD` reverses it
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     pub sort: Option<String>,
     /// Reverse the order
     #[arg(long, requires = "sort")]
@@ -85,6 +124,9 @@ pub struct LsArgs {
     /// Print ids only
     #[arg(long, conflicts_with = "long")]
     pub ids: bool,
+    /// Print only the number of files
+    #[arg(long, conflicts_with_all = ["ids", "long", "print0", "limit", "sort", "cursor"])]
+    pub count: bool,
     /// End each name (or id) with NUL, for `xargs -0`
     #[arg(long, conflicts_with_all = ["json", "jsonl", "long"])]
     pub print0: bool,
@@ -95,22 +137,32 @@ pub struct LsArgs {
 
 impl LsArgs {
     /// Lists files.
-    pub async fn run(self, ctx: &Context) -> Result<()> {
-        let provider = ctx.open(None)?;
+    pub async fn run(mut self, ctx: &Context) -> Result<()> {
+        let lists_all = self.refs.is_empty();
+        self.refs = read_references(ctx, &self.refs).await?;
+        if let Some(name) = self.name.as_deref().filter(|name| name.contains(['*', '?'])) {
+            ctx.note_once(&format!(
+                "--name compares the whole name; for a pattern: `haul ls {}`",
+                word(name)
+            ));
+        }
+        let (profile, glob) = match self.refs.as_slice() {
+            [] if lists_all => (None, None),
+            [text] => match self.place(ctx, text).await? {
+                Place::All { profile, glob } => (profile, glob),
+                Place::Named(_) => return self.several(ctx).await,
+            },
+            _ => return self.several(ctx).await,
+        };
+        let provider = ctx.open(profile.as_deref())?;
         let query = Query {
-            filter: self.filter(ctx, provider.spec())?,
-            sort: self.sort.as_deref().map(|field| parse_sort(field, self.reverse)).transpose()?,
+            filter: self.filter(ctx, provider.spec(), glob.as_deref())?,
+            sort: self.sort()?,
             limit: self.limit,
             page_size: self.page_size,
         };
         let selects = query.filter.is_some();
-        let columns = if self.ids {
-            ID_COLUMNS
-        } else if self.long {
-            LONG_COLUMNS
-        } else {
-            FILE_COLUMNS
-        };
+        let columns = self.columns(false);
         let mut listing = Listing::new(Arc::clone(&provider), query, self.cursor.clone())?;
         let no_such_page = |error: Error| match (&self.cursor, error.kind()) {
             (Some(cursor), Kind::NotFound) => {
@@ -129,10 +181,17 @@ impl LsArgs {
         let mut count = 0;
         while let Some(files) = listing.next().await.map_err(&no_such_page)? {
             count += files.len();
+            if self.count {
+                continue;
+            }
             for file in &files {
                 rows.push(file)?;
             }
             rows.flush()?;
+        }
+        if self.count {
+            rows.push(&Count { count: count as u64 })?;
+            return rows.finish();
         }
         rows.finish()?;
         if let Some(cursor) = listing.cursor() {
@@ -149,8 +208,129 @@ impl LsArgs {
         Ok(())
     }
 
+    /// Lists files of several references: each in turn, then all in the order of `--sort`.
+    async fn several(self, ctx: &Context) -> Result<()> {
+        if self.cursor.is_some() {
+            return Err(Error::usage("--cursor continues the listing of one pattern or profile"));
+        }
+        let sort = self.sort()?;
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        let (mut profiles, mut seen) = (BTreeSet::new(), HashSet::new());
+        for text in &self.refs {
+            match self.files(ctx, text, sort.as_ref()).await {
+                Ok(files) => {
+                    profiles.extend(files.iter().map(|file| file.profile.clone()));
+                    found.extend(
+                        files.into_iter().filter(|file| seen.insert((file.profile.clone(), file.id.clone()))),
+                    );
+                }
+                Err(error) if error.is_interrupted() => return Err(error),
+                Err(error) => failed.push(error.about(text)),
+            }
+        }
+        if let Some(sort) = &sort {
+            found = sort_files(found, sort);
+        }
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        found.truncate(limit);
+        let mut split = 0;
+        let mut rows = ctx.ui.rows(self.columns(profiles.len() > 1))?;
+        if self.print0 {
+            self.write0(ctx, &std::mem::take(&mut found), &mut split)?;
+        } else if self.count {
+            rows.push(&Count { count: std::mem::take(&mut found).len() as u64 })?;
+        }
+        batch::run(
+            ctx,
+            // One at a time, in this order.
+            &BatchArgs { jobs: Some(1), ..BatchArgs::default() },
+            Labels::of("listed").without_summary(),
+            stream::iter(found.into_iter().map(Ok).chain(failed.into_iter().map(Err))),
+            async |file: File| Ok(file),
+            rows,
+            |rows, file| {
+                rows.push(&file)?;
+                Ok(vec![Outcome::Done(Some(file.id))])
+            },
+        )
+        .await?;
+        self.check_split(split)
+    }
+
+    /// The files that a reference denotes. An exact name wins over a pattern.
+    async fn place(&self, ctx: &Context, text: &str) -> Result<Place> {
+        let address = ctx.address(text);
+        if address.profile.is_some() && matches!(&address.reference, Ref::Any(text) if text.is_empty()) {
+            return Ok(Place::All { profile: address.profile, glob: None });
+        }
+        let Some(pattern) = glob_of(&address).map(str::to_owned) else { return Ok(Place::Named(address)) };
+        let provider = ctx.open(address.profile.as_deref())?;
+        let filter = self.filter(ctx, provider.spec(), None)?.unwrap_or_default();
+        left_to_check(provider.as_ref(), &filter)?;
+        if is_exact_name(ctx, &provider, &pattern).await {
+            return Ok(Place::Named(Address { reference: Ref::Name(pattern), ..address }));
+        }
+        Ok(Place::All { profile: address.profile, glob: Some(pattern) })
+    }
+
+    /// The files of one reference.
+    async fn files(&self, ctx: &Context, text: &str, sort: Option<&Sort>) -> Result<Vec<File>> {
+        match self.place(ctx, text).await? {
+            Place::All { profile, glob } => {
+                let provider = ctx.open(profile.as_deref())?;
+                let query = Query {
+                    filter: self.filter(ctx, provider.spec(), glob.as_deref())?,
+                    sort: sort.cloned(),
+                    limit: self.limit,
+                    page_size: self.page_size,
+                };
+                let files = Listing::new(Arc::clone(&provider), query, None)?.all();
+                let files = ctx.interrupt.until_cancelled(files).await?;
+                if files.is_empty() && glob.is_some() {
+                    ctx.ui.note(&format!("{text}: no file on {} matches", provider.profile()));
+                }
+                Ok(files)
+            }
+            Place::Named(address) => {
+                let provider = ctx.open(address.profile.as_deref())?;
+                let filter = self.filter(ctx, provider.spec(), None)?.unwrap_or_default();
+                left_to_check(provider.as_ref(), &filter)?;
+                let mut files = ctx.interrupt.until_cancelled(all_of(&provider, &address)).await?;
+                if files.is_empty() {
+                    let profile = provider.profile();
+                    ctx.ui.note(&format!("{text}: no file with this id or name on {profile}"));
+                }
+                if !filter.is_empty() {
+                    let mut kept = Vec::new();
+                    for file in files {
+                        if passes(&provider, &filter, &file).await? {
+                            kept.push(file);
+                        }
+                    }
+                    files = kept;
+                }
+                Ok(files)
+            }
+        }
+    }
+
+    fn sort(&self) -> Result<Option<Sort>> {
+        self.sort.as_deref().map(|field| parse_sort(field, self.reverse)).transpose()
+    }
+
+    fn columns(&self, several: bool) -> Columns {
+        match (self.count, self.ids, self.long) {
+            (true, ..) => COUNT_COLUMNS,
+            (_, true, _) => ID_COLUMNS,
+            (.., true) if several => Columns { shown: &LONG_WITH_PROFILE, ..LONG_COLUMNS },
+            (.., true) => LONG_COLUMNS,
+            _ if several => Columns { shown: &WITH_PROFILE, ..FILE_COLUMNS },
+            _ => FILE_COLUMNS,
+        }
+    }
+
     /// Combines all options that select files into one filter.
-    fn filter(&self, ctx: &Context, spec: &Spec) -> Result<Option<Filter>> {
+    fn filter(&self, ctx: &Context, spec: &Spec, glob: Option<&str>) -> Result<Option<Filter>> {
         let now = ctx.clock.now();
         let mut parts = Vec::new();
         if let Some(text) = &self.expiring {
@@ -171,7 +351,7 @@ impl LsArgs {
         }
         parts.extend(self.name.as_deref().map(Filter::name_is));
         parts.extend(self.content_type.as_deref().map(Filter::type_has));
-        parts.extend(combine(ctx, spec, self.filter.as_deref(), self.glob.as_deref())?);
+        parts.extend(combine(ctx, spec, self.filter.as_deref(), glob)?);
         Ok(parts.into_iter().reduce(Filter::and))
     }
 
@@ -195,27 +375,51 @@ impl LsArgs {
     async fn print0(&self, ctx: &Context, mut listing: Listing) -> Result<()> {
         let mut split = 0;
         while let Some(files) = listing.next().await? {
-            for file in &files {
-                let text = if self.ids { &file.id.0 } else { &file.name };
-                if text.contains('\0') {
-                    // A reader would see two names, the second chosen by the server.
-                    split += 1;
-                    continue;
-                }
-                if ctx.ui.out_is_terminal() {
-                    ctx.ui.write_text(&one_line(text))?;
-                } else {
-                    ctx.ui.write_text(text)?;
-                }
-                ctx.ui.write_bytes(b"\0")?;
-            }
+            self.write0(ctx, &files, &mut split)?;
         }
-        if split > 0 {
-            let what = if self.ids { "ids" } else { "names" };
-            return Err(Error::failed(format!("skipped {split}: {what} that contain NUL"))
-                .hint("to see them, use `--jsonl`"));
+        self.check_split(split)
+    }
+
+    /// Writes names or ids with NUL at the end, and counts those that contain NUL.
+    fn write0(&self, ctx: &Context, files: &[File], split: &mut u64) -> Result<()> {
+        for file in files {
+            let text = if self.ids { &file.id.0 } else { &file.name };
+            if text.contains('\0') {
+                // A reader would see two names, the second chosen by the server.
+                *split += 1;
+                continue;
+            }
+            if ctx.ui.out_is_terminal() {
+                ctx.ui.write_text(&one_line(text))?;
+            } else {
+                ctx.ui.write_text(text)?;
+            }
+            ctx.ui.write_bytes(b"\0")?;
         }
         Ok(())
+    }
+
+    fn check_split(&self, split: u64) -> Result<()> {
+        if split == 0 {
+            return Ok(());
+        }
+        let what = if self.ids { "ids" } else { "names" };
+        Err(Error::failed(format!("skipped {split}: {what} that contain NUL"))
+            .hint("to see them, use `--jsonl`"))
+    }
+}
+
+/// The meaning of a reference.
+enum Place {
+    /// All files of a profile, or those that match a pattern.
+    All { profile: Option<String>, glob: Option<String> },
+    /// One file by id, or the files with a name.
+    Named(Address),
+}
+
+impl Reported for File {
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
     }
 }
 
@@ -224,7 +428,8 @@ pub(super) fn sortable() -> impl Iterator<Item = &'static str> {
     File::FIELDS.into_iter().filter(|name| !matches!(*name, "checksums" | "metadata" | "extra"))
 }
 
-fn parse_sort(field: &str, descending: bool) -> Result<Sort> {
+fn parse_sort(text: &str, reverse: bool) -> Result<Sort> {
+    let (field, descending) = text.strip_prefix('-').map_or((text, reverse), |field| (field, !reverse));
     let dotted = field.split_once('.').is_some_and(|(object, _)| matches!(object, "metadata" | "extra"));
     if dotted || sortable().any(|name| name == field) {
         return Ok(Sort { field: field.to_owned(), descending });

@@ -11,7 +11,7 @@ use super::report::Outcome;
 use super::select::{Chosen, Selector};
 use super::upload::read_metadata;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, word};
 use crate::model::{File, Object, Patch};
 use crate::providers::{Annotate, Op, Provider, require};
 use crate::ui::{Columns, Rows};
@@ -42,7 +42,7 @@ pub struct GetArgs {
 /// The arguments that select the files to change: a reference, a pattern, a filter, or a pattern and a filter.
 #[derive(Args, Debug)]
 struct Changed {
-    /// Id, exact name or pattern, as `[PROFILE:]REF`
+    /// Id, exact name or pattern, as `[PROFILE:]REF`; `-` reads them from standard input
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     reference: Option<String>,
     /// Change the files that match this expression
@@ -51,6 +51,9 @@ struct Changed {
     /// If several files have the name, take the newest
     #[arg(long)]
     latest: bool,
+    /// Succeed if the file does not exist or the pattern matches no file
+    #[arg(long, hide_short_help = true)]
+    ignore_missing: bool,
     #[command(flatten)]
     confirm: ConfirmArgs,
     #[command(flatten)]
@@ -58,13 +61,14 @@ struct Changed {
 }
 
 impl Changed {
-    fn selector(&self) -> Result<Selector> {
+    async fn selector(&self, ctx: &Context) -> Result<Selector> {
         let selector = Selector {
             refs: self.reference.iter().cloned().collect(),
             filter: self.filter.clone(),
             latest: self.latest,
+            ignore_missing: self.ignore_missing,
         };
-        selector.or_retried(&self.batch)
+        selector.prepare(ctx, &self.batch, None).await
     }
 
     /// Moves the reference to the front of `operands` if it is one: with a filter or a report the reference is optional,
@@ -89,19 +93,19 @@ pub struct SetArgs {
     #[command(flatten)]
     changed: Changed,
     /// Keys and values (JSON if valid, else text), or all keys of a JSON file
-    #[arg(value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter", "retry_from"])]
+    #[arg(help_heading = None, value_name = "KEY=VALUE|@FILE", required_unless_present_any = ["name", "content_type", "path", "replace", "filter", "retry_from"])]
     values: Vec<String>,
     /// Remove all other keys
-    #[arg(long)]
+    #[arg(long, help_heading = None)]
     replace: bool,
     /// New name
-    #[arg(long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(help_heading = None, long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// New media type
-    #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
+    #[arg(help_heading = None, long = "type", value_name = "TYPE", allow_hyphen_values = true)]
     content_type: Option<String>,
     /// New folder path
-    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    #[arg(help_heading = None, long, value_name = "PATH", allow_hyphen_values = true)]
     path: Option<String>,
 }
 
@@ -114,7 +118,7 @@ pub struct UnsetArgs {
     #[command(flatten)]
     changed: Changed,
     /// Keys
-    #[arg(value_name = "KEY", required_unless_present_any = ["filter", "retry_from"])]
+    #[arg(help_heading = None, value_name = "KEY", required_unless_present_any = ["filter", "retry_from"])]
     keys: Vec<String>,
 }
 
@@ -125,8 +129,10 @@ impl MetaCommand {
     pub async fn run(self, ctx: &Context) -> Result<()> {
         match self {
             Self::Get(args) => {
-                let selector = args.selector.or_retried(&args.batch)?;
-                let files = selector.files(ctx, None);
+                let selector = args.selector.prepare(ctx, &args.batch, None).await?;
+                let first = selector.refs.first().cloned().unwrap_or_default();
+                let files =
+                    selector.files(ctx, None).map(|found| found.map_err(|error| key_hint(&first, error)));
                 let rows = ctx.ui.rows(META_COLUMNS)?;
                 let show = |rows: &mut Rows, file: File| {
                     rows.push(&file)?;
@@ -159,8 +165,19 @@ impl MetaCommand {
     }
 }
 
+/// Adds a hint to the error for `meta get FILE KEY`.
+fn key_hint(first: &str, error: Error) -> Error {
+    let key = error.reference().unwrap_or_default();
+    let is_key = key != first && key.chars().all(|c| c.is_alphanumeric() || c == '_') && !key.is_empty();
+    if !is_key || error.kind() != Kind::NotFound {
+        return error;
+    }
+    let hint = format!("for one key: `haul meta get {} --json | jq -r '.[0].metadata.{key}'`", word(first));
+    error.hint(hint)
+}
+
 async fn change(ctx: &Context, changed: &Changed, patch: &Patch) -> Result<()> {
-    let selector = changed.selector()?;
+    let selector = changed.selector(ctx).await?;
     let is_pattern = selector.is_pattern(ctx);
     if is_pattern && patch.name.is_some() {
         return Err(Error::usage("--name can be used with one file only")

@@ -18,6 +18,7 @@ pub mod upload;
 
 mod batch;
 mod confirm;
+mod media;
 mod planned;
 mod report;
 mod select;

@@ -94,6 +94,7 @@ impl Report {
     /// Creates a report. A regular file is truncated; a device, a pipe or an open descriptor (`/dev/stdout`) is not.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let open = |path: &Path| {
+            let path = if path == Path::new("-") { Path::new("/dev/stdout") } else { path };
             let file = match files::place(path) {
                 Ok(Place::Stream) => files::open_stream(path),
                 Ok(Place::File(_)) => File::create(path),

@@ -51,7 +51,7 @@ pub(super) struct Deleted {
 impl RmArgs {
     /// Deletes files.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
-        self.selector = self.selector.or_retried(&self.batch)?;
+        self.selector = self.selector.prepare(ctx, &self.batch, Some(Op::Delete)).await?;
         let columns = if self.ids { super::ls::ID_COLUMNS } else { DELETED_COLUMNS };
         let chosen: Vec<Result<Chosen>> = self.selector.files_once(ctx, Some(Op::Delete)).collect().await;
         let operation = Operation { verb: "delete", done: "deleted", preposition: "from" };

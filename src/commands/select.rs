@@ -1,6 +1,7 @@
 //! Selects the files of a command by reference, glob or filter.
 
 use std::collections::HashSet;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
 use super::batch::BatchArgs;
 use super::report::{Entry, Reported};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
-use crate::filter::Filter;
+use crate::error::{Error, Kind, Result, nearest, word};
+use crate::filter::{self, Equality, Filter};
 use crate::model::{Address, File, FileId, Ref};
 use crate::providers::{
     Listing, Op, Provider, Query, Spec, files_named, left_to_check, passes, require, require_ages,
@@ -44,7 +45,7 @@ impl Chosen {
 /// The arguments that select files.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selector {
-    /// Files by id or exact name, as `[PROFILE:]REF`
+    /// Files by id, exact name or pattern, as `[PROFILE:]REF`; `-` reads them from standard input
     #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
     pub refs: Vec<String>,
     /// Select the files that match this expression
@@ -53,6 +54,9 @@ pub struct Selector {
     /// If several files have the name, take the newest
     #[arg(long)]
     pub latest: bool,
+    /// Succeed if a file does not exist or a pattern matches no file
+    #[arg(long, hide_short_help = true)]
+    pub ignore_missing: bool,
 }
 
 impl Reported for Chosen {
@@ -63,14 +67,37 @@ impl Reported for Chosen {
 }
 
 impl Selector {
-    /// Replaces the references by the items of `--retry-from`, if given.
-    pub fn or_retried(self, batch: &BatchArgs) -> Result<Self> {
-        let Some(entries) = batch.retried()? else { return Ok(self) };
-        if !self.refs.is_empty() || self.filter.is_some() {
-            return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
+    /// Replaces the references by the items of `--retry-from`, if given; reads those of standard input; and replaces a
+    /// pattern that is the exact name of a file by this name.
+    pub async fn prepare(self, ctx: &Context, batch: &BatchArgs, op: Option<Op>) -> Result<Self> {
+        if let Some(entries) = batch.retried()? {
+            if !self.refs.is_empty() || self.filter.is_some() {
+                return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
+            }
+            let refs = entries.into_iter().filter_map(|entry| entry.reference).collect();
+            return Ok(Self { refs, ..self });
         }
-        let refs = entries.into_iter().filter_map(|entry| entry.reference).collect();
-        Ok(Self { refs, ..self })
+        let mut refs = read_references(ctx, &self.refs).await?;
+        for text in &mut refs {
+            if let Some(name) = self.exact_name(ctx, op, text).await {
+                *text = name;
+            }
+        }
+        // Without a reference the filter would select from all files.
+        let filter = self.filter.filter(|_| self.refs.is_empty() || !refs.is_empty());
+        Ok(Self { refs, filter, ..self })
+    }
+
+    /// The reference by name if a pattern is the exact name of a file.
+    async fn exact_name(&self, ctx: &Context, op: Option<Op>, text: &str) -> Option<String> {
+        let address = ctx.address(text);
+        let pattern = glob_of(&address)?;
+        let provider = ctx.open(address.profile.as_deref()).ok()?;
+        check(&provider, op, text).ok()?;
+        let filter = combine(ctx, provider.spec(), self.filter.as_deref(), None).ok()?.unwrap_or_default();
+        left_to_check(provider.as_ref(), &filter).ok()?;
+        let is_name = is_exact_name(ctx, &provider, pattern).await;
+        is_name.then(|| Address { reference: Ref::Name(pattern.to_owned()), ..address.clone() }.to_string())
     }
 
     /// Whether a filter or pattern is used, so that any number of files can match.
@@ -85,7 +112,7 @@ impl Selector {
             .filter
             .as_deref()
             .filter(|_| self.refs.is_empty())
-            .map(|text| matching(ctx, op, None, Some(text), None));
+            .map(|text| matching(ctx, op, None, Some(text), None, None));
         let by_ref = stream::iter(&self.refs).flat_map(move |text| self.named(ctx, op, text));
         by_ref.chain(stream::iter(by_filter).flatten()).boxed_local()
     }
@@ -115,7 +142,9 @@ impl Selector {
     ) -> LocalBoxStream<'a, Result<Chosen>> {
         let address = ctx.address(text);
         if let Some(pattern) = glob_of(&address) {
-            return matching(ctx, op, address.profile.as_deref(), self.filter.as_deref(), Some(pattern));
+            let missing = (!self.ignore_missing && self.filter.is_none()).then(|| text.to_owned());
+            let profile = address.profile.as_deref();
+            return matching(ctx, op, profile, self.filter.as_deref(), Some(pattern), missing);
         }
         let found = async move {
             let rest = |error: Error| if self.filter.is_none() { error.about(text) } else { error };
@@ -123,6 +152,13 @@ impl Selector {
                 return Some(Err(rest(ctx.interrupt.error())));
             }
             let found = ctx.interrupt.until_cancelled(self.exactly(ctx, op, &address)).await;
+            let found = match found {
+                Err(error) if self.ignore_missing && error.kind() == Kind::NotFound => {
+                    ctx.ui.note(error.message());
+                    Ok(None)
+                }
+                found => found,
+            };
             found.map_err(|error| if error.is_interrupted() { rest(error) } else { error }).transpose()
         };
         stream::once(found).filter_map(std::future::ready).boxed_local()
@@ -147,13 +183,51 @@ impl Selector {
     }
 }
 
-/// Streams the files of a platform that match a filter and a glob, page by page.
+/// Replaces `-` by the references that standard input contains: one per line, or each ended by NUL.
+pub async fn read_references(ctx: &Context, refs: &[String]) -> Result<Vec<String>> {
+    let Some(at) = refs.iter().position(|text| text == "-") else { return Ok(refs.to_vec()) };
+    if ctx.ui.in_is_terminal() {
+        return Err(Error::usage("-: standard input is a terminal")
+            .hint("pipe the references, for example `haul ls --ids | haul info -`"));
+    }
+    let read = || {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = ctx
+        .interrupt
+        .unblock(move || {
+            read().map_err(|error| Error::failed("standard input: cannot read").caused_by(error))
+        })
+        .await?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::usage("standard input: invalid UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let end = if text.contains('\0') { '\0' } else { '\n' };
+    let read = text.split(end).map(|line| if end == '\n' { line.trim_end_matches('\r') } else { line });
+    let read = read.filter(|line| !line.is_empty()).map(str::to_owned);
+    let after = refs[at..].iter().filter(|text| *text != "-").cloned();
+    Ok(refs[..at].iter().cloned().chain(read).chain(after).collect())
+}
+
+/// Whether a pattern is the exact name of a file. A pattern with only `*` is not looked up: such names are rare, and the
+/// search can list all files.
+pub async fn is_exact_name(ctx: &Context, provider: &Arc<dyn Provider>, pattern: &str) -> bool {
+    if !pattern.contains(['[', '?']) {
+        return false;
+    }
+    let found = ctx.interrupt.until_cancelled(files_named(provider, pattern)).await;
+    found.is_ok_and(|found| !found.is_empty())
+}
+
+/// Streams the files of a platform that match a filter and a glob, page by page. If no file does, that is an error for
+/// the reference `missing`, or else a note.
 fn matching<'a>(
     ctx: &'a Context,
     op: Option<Op>,
     profile: Option<&str>,
     filter: Option<&str>,
     glob: Option<&str>,
+    missing: Option<String>,
 ) -> LocalBoxStream<'a, Result<Chosen>> {
     let what = [glob, filter].into_iter().flatten().collect::<Vec<_>>().join(" and ");
     // A pattern is a reference that `--retry-from` can use; with a filter it would select more files.
@@ -163,8 +237,9 @@ fn matching<'a>(
     let about = move |error: Error| shown.iter().fold(error, |error, shown| error.about(shown.clone()));
     match start_listing(ctx, op, profile, filter, glob) {
         Ok((provider, listing)) => {
-            stream::unfold(Some((provider, listing, 0, what, about)), move |state| async move {
-                let (provider, mut listing, mut count, what, about) = state?;
+            let state = (provider, listing, 0, what, missing, about);
+            stream::unfold(Some(state), move |state| async move {
+                let (provider, mut listing, mut count, what, missing, about) = state?;
                 let page = tokio::select! {
                     biased;
                     // The end of the listing may be known without a request.
@@ -173,10 +248,18 @@ fn matching<'a>(
                 };
                 match page {
                     Ok(None) => {
-                        if count == 0 {
-                            ctx.ui.note(&format!("{what}: no file on {} matches", provider.profile()));
+                        let none = format!("{what}: no file on {} matches", provider.profile());
+                        match missing {
+                            _ if count > 0 => None,
+                            None => {
+                                ctx.ui.note(&none);
+                                None
+                            }
+                            Some(text) => {
+                                let error = Error::not_found(none).about(text).hint(lists(provider.as_ref()));
+                                Some((stream::iter([Err(error)]).right_stream(), None))
+                            }
                         }
-                        None
                     }
                     Ok(Some(files)) => {
                         count += files.len();
@@ -186,7 +269,7 @@ fn matching<'a>(
                             .map(move |file| Ok(Chosen { provider: Arc::clone(&found), file, typed: None }));
                         Some((
                             stream::iter(chosen).left_stream(),
-                            Some((provider, listing, count, what, about)),
+                            Some((provider, listing, count, what, missing, about)),
                         ))
                     }
                     Err(error) => Some((stream::iter([Err(about(error))]).right_stream(), None)),
@@ -200,7 +283,7 @@ fn matching<'a>(
 }
 
 /// The pattern of an address that contains wildcards. `name:…` forces an exact name.
-fn glob_of(address: &Address) -> Option<&str> {
+pub fn glob_of(address: &Address) -> Option<&str> {
     match &address.reference {
         Ref::Any(text) if text.contains(['*', '?', '[']) => Some(text),
         _ => None,
@@ -231,6 +314,16 @@ pub fn combine(
 ) -> Result<Option<Filter>> {
     let parse = |text| Filter::parse_with(text, ctx.clock.now(), &spec.filter_fields());
     let filter = filter.map(parse).transpose()?;
+    if let Some(comparison) = filter.as_ref().and_then(Filter::pattern_as_text)
+        && spec.equality == Equality::Exact
+    {
+        let (field, op) = (&comparison.field, comparison.op.symbol());
+        let negation = if comparison.op == filter::Op::Ne { "NOT " } else { "" };
+        ctx.note_once(&format!(
+            "`{comparison}`: `{op}` compares the whole text; for a pattern, write `{negation}{field} ~ {}`",
+            comparison.value
+        ));
+    }
     let glob = glob.map(Filter::glob).transpose()?;
     Ok(match (filter, glob) {
         (Some(filter), Some(glob)) => Some(glob.and(filter)),
@@ -262,6 +355,23 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
     match file {
         Ok(file) => Ok(Chosen { provider, file, typed: Some(shown) }),
         Err(error) => Err(error.about(shown)),
+    }
+}
+
+/// The file with an id, or all files with a name; empty if the platform has no such file.
+pub async fn all_of(provider: &Arc<dyn Provider>, address: &Address) -> Result<Vec<File>> {
+    let text = address.reference.text();
+    if text.is_empty() {
+        return Err(Error::usage(format!("{:?}: not a file reference", address.to_string())));
+    }
+    if let Ref::Name(name) = &address.reference {
+        return files_named(provider, name).await;
+    }
+    match provider.stat(&FileId::from(text)).await {
+        Ok(file) => Ok(vec![file]),
+        Err(error) if !means_no_such_id(&error) => Err(error),
+        Err(_) if matches!(address.reference, Ref::Any(_)) => files_named(provider, text).await,
+        Err(_) => Ok(Vec::new()),
     }
 }
 
@@ -315,7 +425,11 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
     let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
     let newest = async { Listing::new(Arc::clone(provider), query, None)?.next().await };
     match newest.await {
-        Ok(Some(newest)) => error = error.did_you_mean(name, newest.iter().map(|file| file.name.as_str())),
+        Ok(Some(newest)) => {
+            if let Some(near) = nearest(name, newest.iter().map(|file| file.name.as_str())) {
+                error = error.hint(format!("did you mean `{}`?", word(&reference(near))));
+            }
+        }
         Ok(None) => {
             let profile = provider.profile();
             return error.hint(format!("no files on {profile} yet; upload one: `haul upload FILE`"));
@@ -330,6 +444,15 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
         ));
     }
     error.hint(lists(provider.as_ref()))
+}
+
+/// A reference to the file with this name, for hints.
+fn reference(name: &str) -> String {
+    // A prefix that is not a profile can be one elsewhere.
+    if name.starts_with('-') || name.contains(['*', '?', '[', ':']) {
+        return format!("name:{name}");
+    }
+    name.to_owned()
 }
 
 fn lists(provider: &dyn Provider) -> String {

@@ -336,7 +336,10 @@ pub(super) async fn read_paths(ctx: &Context, list: &Path, end: u8) -> Result<Ve
         bytes.map_err(|error| Error::io("read", &list, error))
     };
     let bytes = ctx.interrupt.unblock(read).await?;
+    // A list from Windows can start with a byte order mark.
     let words = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(&bytes)
         .split(|byte| *byte == end)
         .map(|word| if end == b'\n' { word.strip_suffix(b"\r").unwrap_or(word) } else { word });
     Ok(words.filter(|word| !word.is_empty()).map(path_of).collect())

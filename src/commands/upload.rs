@@ -9,6 +9,7 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::batch::{self, BatchArgs, Labels};
+use super::media;
 use super::planned;
 use super::report::{Entry, Outcome, Reported};
 use super::select::resolve;
@@ -332,6 +333,9 @@ fn warn_of_expiry(
 /// Copies standard input to a temporary file, so that its length is known and it can be sent again. A signal ends the wait
 /// for input.
 async fn spool(ctx: &Context) -> Result<(Source, u64)> {
+    if crate::files::is_closed_input() {
+        return Err(Error::usage("standard input is closed").hint("upload a file: `haul upload FILE`"));
+    }
     if ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
@@ -411,11 +415,8 @@ async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &
         Work::Stdin { .. } if is_stopped => return Err(ctx.interrupt.error()),
         Work::Stdin { .. } => spool(ctx).await?,
     };
-    let content_type = if template.content_type.is_empty() {
-        mime_guess::from_path(&name).first_or_octet_stream().essence_str().to_owned()
-    } else {
-        template.content_type.clone()
-    };
+    let content_type =
+        if template.content_type.is_empty() { media::type_of(&name) } else { template.content_type.clone() };
     let new = NewFile { source, name, size, content_type, ..template.clone() };
     if is_stopped {
         // It is only listed in the report.

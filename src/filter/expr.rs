@@ -236,8 +236,8 @@ impl fmt::Display for Filter {
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::And(parts) => list(f, parts, " AND ", |part| matches!(part, Self::And(_))),
-            Self::Or(parts) => list(f, parts, " OR ", |part| matches!(part, Self::And(_) | Self::Or(_))),
+            Self::And(parts) => list(f, parts, " AND "),
+            Self::Or(parts) => list(f, parts, " OR "),
             Self::Not(inner) => {
                 f.write_str("NOT ")?;
                 operand(f, inner, !matches!(**inner, Self::Compare(_)))
@@ -247,12 +247,12 @@ impl fmt::Display for Expr {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, parts: &[Expr], word: &str, needs: fn(&Expr) -> bool) -> fmt::Result {
+fn list(f: &mut fmt::Formatter<'_>, parts: &[Expr], word: &str) -> fmt::Result {
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
             f.write_str(word)?;
         }
-        operand(f, part, needs(part))?;
+        operand(f, part, matches!(part, Expr::And(_) | Expr::Or(_)))?;
     }
     Ok(())
 }
@@ -307,7 +307,9 @@ fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// Whether a text needs no quotes, because every parser of AIP-160 treats it as text.
 fn is_plain(text: &str) -> bool {
     let word = text.chars().all(|c| c.is_alphanumeric() || "_-./*".contains(c));
-    let special = ["", "*", "null", "true", "false", "AND", "OR", "NOT"].contains(&text);
+    let special = ["", "*", "null", "true", "false", "AND", "OR", "NOT"]
+        .iter()
+        .any(|special| special.eq_ignore_ascii_case(text));
     word && !special && !text.starts_with('-') && value::number(text).is_none()
 }
 

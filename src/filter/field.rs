@@ -99,6 +99,11 @@ pub(super) fn known(name: &str) -> Option<Kind> {
     })
 }
 
+/// Whether a common field of text can be compared with a pattern.
+pub(super) fn takes_patterns(name: &str) -> bool {
+    known(name).is_some_and(|kind| kind.takes(Op::Glob))
+}
+
 /// The kind of a platform's own field: an instant if the name ends in `_at`, else a word or id.
 pub(super) fn platform_kind(name: &str) -> Kind {
     if name.ends_with("_at") { Kind::Time } else { Kind::Exact }

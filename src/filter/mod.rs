@@ -1,6 +1,6 @@
-//! One expression language over files: AIP-160, in which OR binds tighter than AND.
+//! One expression language over files, similar to AIP-160, in which mixed AND and OR need parentheses.
 //!
-//! `size > 10MB AND name:report OR name:invoice` selects files larger than 10 MB whose name contains either word.
+//! `size > 10MB AND (name:report OR name:invoice)` selects files larger than 10 MB whose name contains either word.
 //!
 //! | field | `:` | `=` `!=` | `<` `<=` `>` `>=` | `~` |
 //! | --- | --- | --- | --- | --- |
@@ -46,6 +46,15 @@ pub struct Filter {
     pub expr: Expr,
 }
 
+/// The grammar of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grammar {
+    /// haul's own: AND and OR cannot be mixed without parentheses.
+    Haul,
+    /// AIP-160: OR binds tighter than AND.
+    Aip160,
+}
+
 /// The meaning of `=` with names and media types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Equality {
@@ -69,7 +78,29 @@ impl Filter {
 
     /// Parses a filter that can also contain fields of a single platform, such as `user_defined_id`.
     pub fn parse_with(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
-        parse::parse(text, now, platform_fields)
+        parse::parse(text, now, platform_fields, Grammar::Haul)
+    }
+
+    /// Parses a filter as servers of AIP-160 do: OR binds tighter than AND.
+    pub fn parse_aip160(text: &str, now: Timestamp, platform_fields: &[&str]) -> Result<Self> {
+        parse::parse(text, now, platform_fields, Grammar::Aip160)
+    }
+
+    /// The first comparison of a whole text with something that looks like a pattern: `name = *.txt`.
+    pub fn pattern_as_text(&self) -> Option<&Comparison> {
+        fn find(expr: &Expr) -> Option<&Comparison> {
+            match expr {
+                Expr::And(parts) | Expr::Or(parts) => parts.iter().find_map(find),
+                Expr::Not(inner) => find(inner),
+                Expr::Compare(comparison) => {
+                    let is_whole = matches!(comparison.op, Op::Eq | Op::Ne);
+                    let is_pattern =
+                        matches!(&comparison.value, Value::Text(text) if text.contains(['*', '?']));
+                    (is_whole && is_pattern && field::takes_patterns(&comparison.field)).then_some(comparison)
+                }
+            }
+        }
+        find(&self.expr)
     }
 
     /// Names that match a shell pattern, as in `ls '*.{pdf,txt}'`. Without a wildcard, exactly that name.

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! filter      = [ expr ] ;                          empty = every file
-//! expr        = sequence { "AND" sequence } ;
-//! sequence    = factor { factor } ;                 a blank between factors = AND
-//! factor      = term { "OR" term } ;                OR binds tighter than AND
-//! term        = [ "NOT" | "-" ] simple ;
+//! expr        = term { [ and | or ] term } ;        a blank between terms = AND
+//! term        = [ not | "-" ] simple ;
 //! simple      = "(" expr ")" | comparison ;
-//! comparison  = field op value | field ":" [ "!" | ">" | ">=" | "<" | "<=" ] value ;
-//! op          = "=" | "!=" | "<" | "<=" | ">" | ">=" | ":" | "~" ;
+//! comparison  = field op value | field ":" [ "!" | ">" | ">=" | "<" | "<=" ] value
+//!             | field [ not ] "in" "(" value { "," value } ")" ;
+//! and, or     = "AND" | "&&", "OR" | "||" ;         keywords in any case
+//! op          = "=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | ":" | "~" ;
 //! value       = "…" | '…' | bare ;                  \ before a quote or a \ in quotes
-//! bare        = characters other than blank ( ) , " '
+//! bare        = characters other than blank ( ) , " ' && || ; a size can have a blank before its unit
 //! ```
+//!
+//! AND and OR need parentheses when they are mixed. In [`Grammar::Aip160`], OR binds tighter instead, keywords are upper
+//! case, and `&&`, `||`, `==`, `in` and sizes of two words do not exist.
 //!
 //! Each character is read a bounded number of times, and only parentheses nest.
 
@@ -19,19 +22,22 @@ use jiff::Timestamp;
 
 use super::field::{self, Kind};
 use super::problem::{Problem, clipped};
-use super::{Comparison, Expr, Filter, Op, Value, glob, value};
-use crate::error::Result;
+use super::{Comparison, Expr, Filter, Grammar, Op, Value, glob, value};
+use crate::error::{Result, word};
 
 /// Maximum length of a filter, in bytes.
 const LONGEST: usize = 64 * 1024;
+
+/// Maximum length of a filter whose readings are shown in a hint, in bytes.
+const SHOWN: usize = 400;
 
 /// Maximum nesting depth of parentheses.
 const DEEPEST: usize = 100;
 
 type Parsed<T> = std::result::Result<T, Problem>;
 
-pub(super) fn parse(text: &str, now: Timestamp, platform: &[&str]) -> Result<Filter> {
-    let mut parser = Parser { text, at: 0, now, platform, depth: 0 };
+pub(super) fn parse(text: &str, now: Timestamp, platform: &[&str], grammar: Grammar) -> Result<Filter> {
+    let mut parser = Parser { text, at: 0, now, platform, depth: 0, grammar };
     match parser.filter() {
         Ok(expr) => Ok(Filter { expr }),
         Err(problem) => Err(problem.in_text(text)),
@@ -46,6 +52,23 @@ struct Parser<'a> {
     platform: &'a [&'a str],
     /// The number of open parentheses.
     depth: usize,
+    grammar: Grammar,
+}
+
+/// The operator between two terms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Link {
+    And,
+    Or,
+}
+
+/// A term of an expression and its position.
+struct Term {
+    expr: Expr,
+    at: usize,
+    end: usize,
+    /// The operator before it; AND for the first.
+    link: Link,
 }
 
 /// A word or a quoted text, and its position.
@@ -79,26 +102,85 @@ impl<'a> Parser<'a> {
     }
 
     fn expr(&mut self) -> Parsed<Expr> {
-        let mut parts = Vec::new();
+        let mut terms: Vec<Term> = Vec::new();
+        let mut link = Link::And;
         loop {
-            parts.push(self.factor()?);
+            self.skip_blanks();
+            let at = self.at;
+            let expr = self.term()?;
+            terms.push(Term { expr, at, end: self.at, link });
             self.skip_blanks();
             if self.rest().is_empty() || self.rest().starts_with(')') {
-                return Ok(Expr::all(parts));
+                break;
             }
-            self.take_keyword("AND");
+            let before = self.at;
+            link = self.link();
+            // The first term has no operator before it.
+            let is_mixed = terms.get(1).is_some_and(|second| second.link != link);
+            if is_mixed && self.grammar == Grammar::Haul {
+                return Err(self.mixed(before, terms, link));
+            }
         }
+        let mut factors: Vec<Vec<Expr>> = Vec::new();
+        for term in terms {
+            match factors.last_mut() {
+                Some(factor) if term.link == Link::Or => factor.push(term.expr),
+                _ => factors.push(vec![term.expr]),
+            }
+        }
+        Ok(Expr::all(factors.into_iter().map(Expr::any).collect()))
     }
 
-    fn factor(&mut self) -> Parsed<Expr> {
-        let mut terms = vec![self.term()?];
+    /// Takes the operator before the next term.
+    fn link(&mut self) -> Link {
+        let has_symbols = self.grammar == Grammar::Haul;
+        if self.take_keyword("OR") || (has_symbols && self.take("||")) {
+            return Link::Or;
+        }
+        let _ = self.take_keyword("AND") || (has_symbols && self.take("&&"));
+        Link::And
+    }
+
+    /// The error for AND and OR without parentheses, with both readings as hints.
+    fn mixed(&mut self, at: usize, mut terms: Vec<Term>, link: Link) -> Problem {
+        let problem = Problem::new(at, self.at.max(at + 1), "AND and OR are mixed without parentheses");
+        let unclear = "put parentheses around the terms that belong together";
+        if self.text.len() > SHOWN {
+            return problem.hint(unclear);
+        }
+        let start = terms.first().map_or(0, |term| term.at);
+        let mut link = link;
         loop {
             self.skip_blanks();
-            if !self.take_keyword("OR") {
-                return Ok(Expr::any(terms));
+            let at = self.at;
+            let Ok(expr) = self.term() else { return problem.hint(unclear) };
+            terms.push(Term { expr, at, end: self.at, link });
+            self.skip_blanks();
+            if self.rest().is_empty() || self.rest().starts_with(')') {
+                break;
             }
-            terms.push(self.term()?);
+            link = self.link();
         }
+        let (before, after) = (&self.text[..start], self.rest());
+        let reading = |tight: Link| {
+            let mut groups: Vec<Vec<&str>> = Vec::new();
+            for term in &terms {
+                let text = &self.text[term.at..term.end];
+                match groups.last_mut() {
+                    Some(group) if term.link == tight && term.at != start => group.push(text),
+                    _ => groups.push(vec![text]),
+                }
+            }
+            let (inner, outer) = if tight == Link::And { (" AND ", " OR ") } else { (" OR ", " AND ") };
+            let groups: Vec<String> = groups
+                .into_iter()
+                .map(
+                    |group| if group.len() > 1 { format!("({})", group.join(inner)) } else { group.concat() },
+                )
+                .collect();
+            format!("`--filter {}`", word(&format!("{before}{}{after}", groups.join(outer))))
+        };
+        problem.hint(format!("write {} or {}", reading(Link::And), reading(Link::Or)))
     }
 
     fn term(&mut self) -> Parsed<Expr> {
@@ -124,12 +206,57 @@ impl<'a> Parser<'a> {
     fn comparison(&mut self) -> Parsed<Expr> {
         let field = self.field()?;
         self.skip_blanks();
+        let resolve = |parser: &Self| {
+            field::resolve(&field.text, parser.platform)
+                .map_err(|(what, hints)| hints.into_iter().fold(field.problem(what), Problem::hint))
+        };
+        if let Some(negated) = self.take_in() {
+            let (name, kind) = resolve(self)?;
+            let expr = self.one_of(&field, &name, kind)?;
+            return Ok(if negated { expr.negated() } else { expr });
+        }
         let (op, negated) = self.operator(&field)?;
-        let (name, kind) = field::resolve(&field.text, self.platform)
-            .map_err(|(what, hints)| hints.into_iter().fold(field.problem(what), Problem::hint))?;
-        let word = self.value(&field)?;
+        let (name, kind) = resolve(self)?;
+        let word = self.value(&field, kind)?;
         let expr = build(&name, kind, op, &word, self.now)?;
         Ok(if negated { expr.negated() } else { expr })
+    }
+
+    /// Takes `in (` or `not in (`; returns whether it is negated.
+    fn take_in(&mut self) -> Option<bool> {
+        let start = self.at;
+        if self.grammar == Grammar::Haul {
+            let negated = self.take_keyword("NOT");
+            self.skip_blanks();
+            if self.take_keyword("IN") {
+                self.skip_blanks();
+                if self.take("(") {
+                    return Some(negated);
+                }
+            }
+        }
+        self.at = start;
+        None
+    }
+
+    /// The values of `in (…)`, after the parenthesis: any of them is equal.
+    fn one_of(&mut self, field: &Word, name: &str, kind: Kind) -> Parsed<Expr> {
+        let open = self.at - 1;
+        let mut parts = Vec::new();
+        loop {
+            let word = self.value(field, kind)?;
+            parts.push(build(name, kind, Op::Eq, &word, self.now)?);
+            self.skip_blanks();
+            if self.take(")") {
+                return Ok(Expr::any(parts));
+            }
+            if self.rest().is_empty() {
+                return Err(Problem::new(open, open + 1, "unclosed `(`"));
+            }
+            if !self.take(",") {
+                return Err(self.here("expected `,` or `)`"));
+            }
+        }
     }
 
     /// The name of a field. A key that is not a plain word can be quoted: `metadata."my key"`.
@@ -138,7 +265,7 @@ impl<'a> Parser<'a> {
         let mut name = String::new();
         let mut quoted = false;
         loop {
-            let part = self.take_while(|c| !is_blank(c) && !"(),\"'=!<>:~".contains(c));
+            let part = self.take_bare("(),\"'=!<>:~");
             name.push_str(part);
             if !(name.is_empty() || name.ends_with('.')) || !self.rest().starts_with(['"', '\'']) {
                 break;
@@ -150,7 +277,7 @@ impl<'a> Parser<'a> {
             }
         }
         let word = Word { text: name, quoted, at, end: self.at };
-        if !word.text.is_empty() && (word.quoted || !["AND", "OR", "NOT"].contains(&word.text.as_str())) {
+        if !word.text.is_empty() && (word.quoted || !self.is_keyword(&word.text)) {
             return Ok(word);
         }
         if !word.text.is_empty() {
@@ -183,6 +310,9 @@ impl<'a> Parser<'a> {
             let op = order.into_iter().find(|(spelling, _)| self.take(spelling));
             return Ok((op.map_or(Op::Has, |(_, op)| op), false));
         }
+        if self.grammar == Grammar::Haul && self.take("==") {
+            return Ok((Op::Eq, false));
+        }
         if let Some((_, op)) = SPELLINGS.into_iter().find(|(spelling, _)| self.take(spelling)) {
             return Ok((op, false));
         }
@@ -191,16 +321,37 @@ impl<'a> Parser<'a> {
             Some('!') => self.here("`!` is not an operator").hint("for not equal: `!=`"),
             _ => field.problem(format!("expected an operator after `{typed}`")),
         };
-        Err(match field.text.as_str() {
-            "and" | "or" | "not" => {
-                problem.hint(format!("operators are upper case: `{}`", typed.to_uppercase()))
-            }
-            _ if field.quoted => problem.hint("to search in names: `name:\"…\"`"),
-            _ => problem.hint(format!("to search in names: `name:{typed}`")),
+        Err(match self.verb(field) {
+            Some(comparison) => problem.hint(format!("write `{comparison}`")),
+            None if field.quoted => problem.hint("to search in names: `name:\"…\"`"),
+            None => problem.hint(format!("to search in names: `name:{typed}`")),
         })
     }
 
-    fn value(&mut self, field: &Word) -> Parsed<Word> {
+    /// The comparison that is meant by a word between a field and a value, such as `name contains report`.
+    fn verb(&mut self, field: &Word) -> Option<String> {
+        let (name, kind) = field::resolve(&field.text, self.platform).ok()?;
+        let verb = self.take_bare("(),\"'=!<>:~").to_lowercase();
+        self.skip_blanks();
+        let value = match self.take_bare("(),\"'") {
+            "" => "VALUE".to_owned(),
+            value => clipped(value),
+        };
+        let name = clipped(&name);
+        match verb.as_str() {
+            "contains" | "includes" | "has" => Some(format!("{name}:{value}")),
+            "startswith" | "starts" if kind == Kind::Text => Some(format!("{name}:{value}*")),
+            "endswith" | "ends" if kind == Kind::Text => Some(format!("{name}:*{value}")),
+            "like" | "matches" | "glob" if kind.takes(Op::Glob) => Some(format!("{name} ~ {value}")),
+            "is" | "equals" | "eq" => Some(format!("{name} = {value}")),
+            "ne" => Some(format!("{name} != {value}")),
+            "gt" | "after" if kind.takes(Op::Gt) => Some(format!("{name} > {value}")),
+            "lt" | "before" if kind.takes(Op::Lt) => Some(format!("{name} < {value}")),
+            _ => None,
+        }
+    }
+
+    fn value(&mut self, field: &Word, kind: Kind) -> Parsed<Word> {
         self.skip_blanks();
         let at = self.at;
         let missing = |parser: &Self| {
@@ -211,15 +362,34 @@ impl<'a> Parser<'a> {
             let text = self.quoted()?;
             return Ok(Word { text, quoted: true, at, end: self.at });
         }
-        let text = self.take_while(|c| !is_blank(c) && !"(),\"'".contains(c));
-        if text.is_empty() || ["AND", "OR", "NOT"].contains(&text) {
+        let text = self.take_bare("(),\"'");
+        if text.is_empty() || self.is_keyword(text) {
             return Err(missing(self));
         }
         if text.starts_with(['=', '<', '>', '!']) {
             return Err(Problem::new(at, at + 1, format!("expected a value, found `{}`", &text[..1]))
                 .hint("operators: `:` `=` `!=` `<` `<=` `>` `>=` `~`; quote a value that starts with one"));
         }
-        Ok(Word { text: text.to_owned(), quoted: false, at, end: self.at })
+        let mut text = text.to_owned();
+        if kind == Kind::Size && self.grammar == Grammar::Haul {
+            text.push_str(self.unit(&text));
+        }
+        Ok(Word { text, quoted: false, at, end: self.at })
+    }
+
+    /// Takes the unit of a size that is separated by a blank, as haul prints it: `1 MB`.
+    fn unit(&mut self, number: &str) -> &'a str {
+        let start = self.at;
+        self.skip_blanks();
+        let unit = self.take_bare("(),\"'=!<>:~");
+        let is_unit = unit.starts_with(|c: char| c.is_ascii_alphabetic())
+            && number.ends_with(|c: char| c.is_ascii_digit())
+            && value::size(&format!("{number}{unit}")).is_some();
+        if is_unit {
+            return unit;
+        }
+        self.at = start;
+        ""
     }
 
     /// A quoted text. A backslash escapes a quote or a backslash; before any other character it is literal.
@@ -262,10 +432,32 @@ impl<'a> Parser<'a> {
 
     /// Takes a keyword that is not the start of a longer word.
     fn take_keyword(&mut self, keyword: &str) -> bool {
-        let after = self.rest().strip_prefix(keyword);
-        after.is_some_and(|after| {
-            after.is_empty() || after.starts_with(|c| is_blank(c) || "()\"'".contains(c))
-        }) && self.take(keyword)
+        let Some((start, after)) = self.rest().split_at_checked(keyword.len()) else { return false };
+        let found = self.same(start, keyword)
+            && (after.is_empty() || after.starts_with(|c| is_blank(c) || "()\"'".contains(c)));
+        self.at += if found { keyword.len() } else { 0 };
+        found
+    }
+
+    fn is_keyword(&self, word: &str) -> bool {
+        ["AND", "OR", "NOT"].iter().any(|keyword| self.same(word, keyword))
+    }
+
+    fn same(&self, word: &str, keyword: &str) -> bool {
+        word == keyword || (self.grammar == Grammar::Haul && word.eq_ignore_ascii_case(keyword))
+    }
+
+    /// Takes the characters before a blank, one of `ends`, `&&` or `||`.
+    fn take_bare(&mut self, ends: &str) -> &'a str {
+        let rest = self.rest();
+        let mut end = rest.find(|c| is_blank(c) || ends.contains(c)).unwrap_or(rest.len());
+        if self.grammar == Grammar::Haul {
+            for symbol in ["&&", "||"] {
+                end = rest[..end].find(symbol).unwrap_or(end);
+            }
+        }
+        self.at += end;
+        &rest[..end]
     }
 
     fn take_while(&mut self, fits: impl Fn(char) -> bool) -> &'a str {

@@ -5,17 +5,28 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+/// The largest size, 2^64.
+const LARGEST: f64 = 18_446_744_073_709_551_616.0;
+
 /// The smallest integer that a float cannot distinguish from the next.
 const EXACT: u64 = 1 << 53;
 
-/// Bytes, with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20.
+/// Bytes, with an optional unit: `10MB` is 10^7, `10MiB` is 10 · 2^20. From 2^53, to the precision of a float.
 pub(super) fn size(text: &str) -> Option<f64> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let ByteSize(bytes) = text.parse().ok()?;
-    #[allow(clippy::cast_precision_loss, reason = "exact below 2^53")]
-    (bytes < EXACT).then_some(bytes as f64)
+    // As a large size is spelled.
+    if text.contains('e') && !text.ends_with(char::is_alphabetic) {
+        return number(text).filter(|bytes| bytes.fract() == 0.0 && *bytes <= LARGEST);
+    }
+    let bytes = match text.parse::<u64>() {
+        Ok(bytes) => bytes,
+        // A larger size than `u64::MAX` becomes that.
+        Err(_) => text.parse().ok().map(|ByteSize(bytes)| bytes).filter(|bytes| *bytes != u64::MAX)?,
+    };
+    #[allow(clippy::cast_precision_loss, reason = "described above")]
+    Some(bytes as f64)
 }
 
 /// An instant: RFC 3339, a date or a date and time (both UTC), or relative to now: `-7d`, `+24h`, `-1h30m`.
@@ -108,11 +119,28 @@ mod tests {
             ("1.5k", 1500.0),
             ("2 GB", 2e9),
             ("1KiB", 1024.0),
+            ("9007199254740993", 9_007_199_254_740_992.0),
+            ("18446744073709551615", LARGEST),
+            ("1.8446744073709552e19", LARGEST),
         ];
         for (text, bytes) in cases {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
-        for text in ["", "MB", "-1", "10 apples", "1e3x", "inf", "nan", "99999999999PB", ".", "0x10", "+5"] {
+        for text in [
+            "",
+            "MB",
+            "-1",
+            "10 apples",
+            "1e3x",
+            "inf",
+            "nan",
+            "99999999999PB",
+            "18446744073709551616",
+            "1.5e0",
+            ".",
+            "0x10",
+            "+5",
+        ] {
             assert_eq!(size(text), None, "{text}");
         }
     }

@@ -299,6 +299,19 @@ impl Drop for Listing {
     }
 }
 
+/// Sorts files of several listings.
+pub fn sort_files(files: Vec<File>, sort: &Sort) -> Vec<File> {
+    let mut ranked: Vec<Ranked> = (0..)
+        .zip(files)
+        .map(|(order, file)| {
+            let key = sort_key(&file, &sort.field);
+            Ranked { key, descending: sort.descending, order, file }
+        })
+        .collect();
+    ranked.sort();
+    ranked.into_iter().map(|ranked| ranked.file).collect()
+}
+
 /// A file with its sort key; the greatest key comes last.
 struct Ranked {
     key: SortKey,

@@ -35,7 +35,7 @@ pub use capabilities::{
 };
 
 pub use crate::filter::Precision;
-pub use listing::{Listing, files_named, files_named_since, newest_named, passes};
+pub use listing::{Listing, files_named, files_named_since, newest_named, passes, sort_files};
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};

@@ -1,5 +1,6 @@
 //! Rows of data on stdout: a table or blocks on a terminal, tab-separated values in a pipe, or JSON.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -17,12 +18,15 @@ pub struct Rows {
     buffer: Vec<u8>,
     /// Set once the output is complete or writing has failed.
     over: bool,
+    /// Whether a record was printed.
+    started: bool,
 }
 
 enum Writer {
     Table(Table),
     Blocks(Blocks),
     Lines(Vec<String>),
+    Pairs(Vec<String>),
     Json(JsonRows),
 }
 
@@ -48,9 +52,10 @@ impl Rows {
             Format::Text if table => {
                 Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock.now()))
             }
+            Format::Text if blocks && !named => Writer::Pairs(shown(asked)),
             Format::Text => Writer::Lines(shown(asked)),
         };
-        Ok(Self { ui: ui.clone(), writer, buffer: Vec::new(), over: false })
+        Ok(Self { ui: ui.clone(), writer, buffer: Vec::new(), over: false, started: false })
     }
 
     /// Prints one row; `--json` prints its JSON object. A table is printed page by page: at [`flush`](Self::flush), every
@@ -64,9 +69,21 @@ impl Rows {
                     if at > 0 {
                         self.buffer.push(b'\t');
                     }
-                    piped(pick(&row, field), &mut self.buffer);
+                    piped(field, pick(&row, field), &mut self.buffer);
                 }
                 self.buffer.push(b'\n');
+            }
+            Writer::Pairs(fields) => {
+                let row = value(row)?;
+                if std::mem::replace(&mut self.started, true) {
+                    self.buffer.push(b'\n');
+                }
+                for field in fields.iter() {
+                    self.buffer.extend_from_slice(field.as_bytes());
+                    self.buffer.push(b'\t');
+                    piped(field, pick(&row, field), &mut self.buffer);
+                    self.buffer.push(b'\n');
+                }
             }
             Writer::Blocks(blocks) => self.buffer.extend_from_slice(blocks.print(&value(row)?).as_bytes()),
             Writer::Table(table) => {
@@ -114,6 +131,11 @@ impl Rows {
             (Writer::Json(_), Ok(json)) if self.ui.out_is_terminal() => {
                 self.ui.write_text(&text::safe_json(json))
             }
+            // `--color always` is for a terminal, also through a pager.
+            (Writer::Lines(_) | Writer::Pairs(_), Ok(rows)) if self.ui.out_color() => {
+                self.ui.write_text(&text::safe_rows(rows))
+            }
+            (Writer::Json(_), Ok(json)) if self.ui.out_color() => self.ui.write_text(&text::safe_json(json)),
             _ => self.ui.write_bytes(&self.buffer),
         };
         self.buffer.clear();
@@ -160,12 +182,19 @@ fn valid(all: &[&str]) -> String {
     format!("fields: {}", all.join(", "))
 }
 
-/// Appends a value of a tab-separated row, unshortened; null is empty. Tab, line feed, carriage return and backslash in
-/// text are written `\t \n \r \\`, so that a row is one line. Objects and lists are compact JSON, which escapes them itself.
-fn piped(value: &Value, out: &mut Vec<u8>) {
+/// Appends a value of a tab-separated row, unshortened; null is empty. A time has whole seconds, so that all have one
+/// width and sort as text. Tab, line feed, carriage return and backslash in text are written `\t \n \r \\`, so that a
+/// row is one line. Objects and lists are compact JSON, which escapes them itself.
+fn piped(field: &str, value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
         Value::String(text) => {
+            // Metadata is text that users chose.
+            let is_time = field.ends_with("_at") && !field.starts_with("metadata.");
+            if is_time && let Ok(time) = text.parse::<Timestamp>() {
+                let whole = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                return out.extend_from_slice(whole.as_bytes());
+            }
             for byte in text.bytes() {
                 match byte {
                     b'\t' => out.extend_from_slice(b"\\t"),
@@ -508,11 +537,12 @@ file_2\ta\u{1b}[2J\u{202e}b\\nc\t12\tapplication/pdf\tprocessed\t
     fn piped_values_are_on_one_line() {
         let piped = |value: &Value| {
             let mut out = Vec::new();
-            super::piped(value, &mut out);
+            super::piped("created_at", value, &mut out);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(piped(&json!("a\tb\nc\rd\\e\u{1b}")), "a\\tb\\nc\\rd\\\\e\u{1b}");
         assert_eq!(piped(&json!(1_234_567)), "1234567");
+        assert_eq!(piped(&json!("2026-03-01T12:00:00.25Z")), "2026-03-01T12:00:00Z");
         assert_eq!(piped(&json!(true)), "true");
         assert_eq!(piped(&json!(null)), "");
         assert_eq!(piped(&json!({"a": "x\ty\\"})), r#"{"a":"x\ty\\"}"#);

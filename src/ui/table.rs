@@ -230,6 +230,7 @@ impl Cell {
                 Some(time) => human::relative(time, now),
                 None => text::one_line(text).into_owned(),
             },
+            Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             other => text::one_line(&other.to_string()).into_owned(),
         };
         let number = matches!(value, Value::Number(_) | Value::Null);

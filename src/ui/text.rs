@@ -61,6 +61,19 @@ pub fn safe_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Tab-separated rows with every unsafe character of their values escaped.
+pub fn safe_rows(text: &str) -> Cow<'_, str> {
+    let escape = |c: char| c != '\n' && c != '\t' && is_unsafe(c);
+    if !text.contains(escape) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escape(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
+    }
+    Cow::Owned(safe)
+}
+
 /// Shortens text to `width` columns with an ellipsis at its end.
 pub fn elide_end(text: &str, width: usize) -> String {
     if text.width() <= width { text.to_owned() } else { start(text, width.saturating_sub(1)) + "…" }

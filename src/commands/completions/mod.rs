@@ -101,8 +101,13 @@ fn offered(
     let words: Vec<OsString> = question.words.iter().map(OsString::from).collect();
     let index = words.len() - 1;
     let folder = std::env::current_dir().ok();
-    let mut candidates =
-        complete(&mut line.attach(root.clone(), files::complete), words, index, folder.as_deref()).ok()?;
+    let mut candidates = complete(
+        &mut line.attach(without_aliases(root.clone()), files::complete),
+        words,
+        index,
+        folder.as_deref(),
+    )
+    .ok()?;
     // Shells print candidates unescaped, and a file's name can contain control characters.
     candidates.retain(|candidate| !candidate.get_value().to_string_lossy().contains(is_unsafe));
     // For an empty word options are offered only if there are no other candidates.
@@ -112,4 +117,13 @@ fn offered(
         candidates.retain(|candidate| !is_option(candidate));
     }
     Some(candidates)
+}
+
+/// The command with hidden instead of visible aliases, so that only the names of the documents are offered.
+fn without_aliases(command: Command) -> Command {
+    command.mut_subcommands(|below| {
+        let aliases: Vec<String> = below.get_visible_aliases().map(str::to_owned).collect();
+        let below = if aliases.is_empty() { below } else { below.visible_alias(None).aliases(aliases) };
+        without_aliases(below)
+    })
 }

@@ -52,8 +52,9 @@ impl Shape {
 }
 
 /// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
-static ROWS: [Shape; 16] = [
+static ROWS: [Shape; 17] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
+    row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
     row::<planned::Row>("uploaded_file", "upload", &planned::UPLOADED_COLUMNS),
     row::<planned::Planned>("planned_file", "upload --dry-run", &planned::UPLOADED_COLUMNS),
     row::<get::Saved>("saved_file", "get", &get::SAVED_COLUMNS),

@@ -316,7 +316,7 @@ const FIELDS: [(&str, Takes); 11] = [
 /// accepted: haul's additions (`~`, `10MB`, `-7d`) are refused.
 fn parse_filter(text: &str, now: Timestamp) -> Result<Filter, Refusal> {
     let invalid = |what: &str| Refusal::invalid(format!("Invalid filter: {what}"));
-    let filter = Filter::parse_with(text, now, &OWN_FIELDS).map_err(|error| invalid(error.message()))?;
+    let filter = Filter::parse_aip160(text, now, &OWN_FIELDS).map_err(|error| invalid(error.message()))?;
     for restriction in restrictions(text) {
         let Restriction { field, operator, value } = restriction;
         let Some((_, takes)) = FIELDS.iter().find(|(name, _)| *name == field) else {

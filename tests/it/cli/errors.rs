@@ -52,11 +52,11 @@ fn usage_errors_have_the_common_format() {
     hint: if that is a file name, write `-- -x`
     hint: see `haul ls --help`
     ");
-    check!(env.haul(["ls", "a", "b"]), @"
+    check!(env.haul(["providers", "a", "b"]), @"
     status 2
     --- err
     error: unexpected argument 'b'
-    hint: see `haul ls --help`
+    hint: see `haul providers --help`
     ");
     check!(env.haul(["ls", "--json", "--jsonl"]), @r#"
     status 2
@@ -175,7 +175,7 @@ fn a_store_that_cannot_be_opened_is_reported() {
     --- out
     []
     --- err
-    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
+    {"error":{"kind":"failed","exit_code":1,"message":"[box]/home/data/store/index.sqlite: the store's index is damaged: file is not a database","details":[],"hints":["to repair the store: `haul local check --repair --data [box]/home/data/store`","to move the store away and start with an empty one: `mv [box]/home/data/store [box]/home/data/store.damaged`"],"request_id":null,"ref":null}}
     "#);
     fs::remove_dir_all(env.home().join("data")).unwrap();
     env.open_to_all();

@@ -49,10 +49,14 @@ fn one_several_and_missing() {
     2 downloaded
     ");
     check!(env.haul(["get", "*.pdf", "-o", "all/"]), @"
-    status 0
+    status 3
     --- err
-    *.pdf: no file on local matches
+    error: *.pdf: no file on local matches
+    hint: list the files: `haul ls -p local`
     ");
+    env.haul(["get", "*.pdf", "nada", "-o", "all/", "--ignore-missing"])
+        .ok()
+        .says("no file on local matches");
     assert_eq!(env.files(), ["a.txt", "all", "b.txt", "to"]);
     assert_eq!(env.read("all/b.txt"), b"b.txt");
 }

@@ -83,10 +83,11 @@ fn every_command_has_help_with_examples() {
     --- out
     List files
 
-    Usage: haul ls [OPTIONS] [GLOB]
+    Usage: haul ls [OPTIONS] [REF]...
 
     Arguments:
-      [GLOB]  Only files whose name matches this pattern, such as '*.pdf'
+      [REF]...  Only these files: ids, names or patterns such as '*.pdf', as `[PROFILE:]REF`; `PROFILE:`
+                lists all of a profile, and `-` reads from standard input
 
     Options:
           --filter <EXPR>      Only files that match this expression (`haul help filters`)
@@ -94,10 +95,12 @@ fn every_command_has_help_with_examples() {
           --since <TIME|DATE>  Only files created within this time, such as 7d, or since a date
           --name <NAME>        Only files with exactly this name
           --type <TYPE>        Only files whose media type contains this, such as pdf or 'image/*'
-          --sort <FIELD>       Sort by this field or metadata.KEY, in ascending order
+          --sort <FIELD>       Sort by this field or metadata.KEY, in ascending order; `-FIELD` reverses
+                               it
           --reverse            Reverse the order
           --limit <N>          Maximum number of files
           --ids                Print ids only
+          --count              Print only the number of files
           --print0             End each name (or id) with NUL, for `xargs -0`
       -l, --long               Show more columns
       -h, --help               Print help (see more with '--help')

@@ -9,7 +9,23 @@ fn every_field_is_shown() {
     check!(env.haul(["info", "a.txt"]), @r#"
     status 0
     --- out
-    local	local	[id]............	a.txt	5	text/plain				2026-03-01T12:00:00Z			{"blake3":"0c1b1bc9896253c19131abb26e3b1342f8ea0fb3148a5dcbe06ebe141831a5d5","sha256":"18b7cb099a9ea3f50ba899b5ba81e0d377a5f3b16f8f6eeb8b3e58cd4692b993"}	{}	true		{}
+    provider	local
+    profile	local
+    id	[id]............
+    name	a.txt
+    size	5
+    content_type	text/plain
+    purpose	
+    path	
+    status	
+    created_at	2026-03-01T12:00:00Z
+    updated_at	
+    expires_at	
+    checksums	{"blake3":"0c1b1bc9896253c19131abb26e3b1342f8ea0fb3148a5dcbe06ebe141831a5d5","sha256":"18b7cb099a9ea3f50ba899b5ba81e0d377a5f3b16f8f6eeb8b3e58cd4692b993"}
+    metadata	{}
+    downloadable	true
+    url	
+    extra	{}
     "#);
     check!(env.haul(["info", "a.txt", "--json"]), @r#"
     status 0
@@ -66,11 +82,11 @@ fn some_files_exist_and_others_do_not() {
     {"note":"2 failed"}
     "#);
     check!(env.haul(["info", "*.txt", "--json"]), @r#"
-    status 0
+    status 3
     --- out
     []
     --- err
-    {"note":"*.txt: no file on local matches"}
+    {"error":{"kind":"not_found","exit_code":3,"message":"*.txt: no file on local matches","details":[],"hints":["list the files: `haul ls -p local`"],"request_id":null,"ref":"*.txt"}}
     "#);
 }
 

@@ -111,14 +111,18 @@ fn globs_and_filters() {
     --- out
     sub.tar.gz
     ");
-    check!(names(&["--filter", "created_at > -1h AND name:b OR name:c"]), @"
+    check!(names(&["--filter", "created_at > -1h AND (name:b OR name:c)"]), @"
     status 0
     --- out
     sub.tar.gz
     c.pdf
     b.txt
     ");
-    check!(names(&["A.txt"]), @"status 0");
+    check!(names(&["A.txt"]), @"
+    status 0
+    --- err
+    A.txt: no file with this id or name on local
+    ");
     check!(names(&["--filter", "size > "]), @r#"
     status 2
     --- err
@@ -310,4 +314,88 @@ fn ls_lists_the_selected_profile() {
     error: HAUL_PROFILE: unknown profile "nowhere"
     hint: profiles: [platforms], mine
     "#);
+}
+
+#[test]
+fn references_of_several_profiles() {
+    let mut env = Sandbox::with_files(&["a.txt", "b.txt", "report [final].pdf", "report f.pdf"]);
+    env.set("HAUL_PROFILE_MINE_PROVIDER", "local");
+    let id = env.ids().remove(0);
+    let names = |line: &str| env.line(&format!("{line} --fields name")).ok().sorted().lines();
+    assert_eq!(names(&format!("ls id:{id}")).len(), 1);
+    assert_eq!(names(&format!("ls {id} b.txt *.txt")).len(), 3, "each file is listed once");
+    assert_eq!(names("ls local:").len(), 4);
+    check!(env.haul(["ls", "mine:a*", "local:b.txt", "--sort", "-name"]), @"
+    status 0
+    --- out
+    local	[id]............	b.txt	5	text/plain		2026-03-01T12:00:01Z
+    mine	[id]............	a.txt	5	text/plain		2026-03-01T12:00:00Z
+    ");
+    // The exact name wins over the pattern.
+    assert_eq!(
+        env.haul(["ls", "report [final].pdf", "--fields", "name"]).ok().lines(),
+        ["report [final].pdf"]
+    );
+    assert_eq!(env.haul(["get", "report [final].pdf", "-o", "-"]).ok().stdout(), "report [final].pdf");
+    env.haul(["get", "report [final].pdf", "-o", "copy.pdf"]).ok();
+    assert_eq!(env.haul(["ls", "*.txt", "--count"]).ok().stdout(), "2\n");
+    assert_eq!(env.haul(["ls", "a.txt", "b.txt", "--count", "--json"]).ok().json()[0]["count"], 2);
+    let missing = env.haul(["ls", "nope", "id:nope", "a.txt", "--fields", "name"]).ok();
+    assert_eq!(missing.stdout(), "a.txt\n");
+    missing.says("nope: no file with this id or name on local");
+    let failed = env.haul(["ls", "nowhere:", "a.txt", "xai:a", "--fields", "name"]);
+    assert_eq!((failed.status, failed.stdout().as_str()), (4, "a.txt\n"), "{failed:?}");
+    env.haul(["ls", "x*"]).ok();
+    env.haul(["ls", "-p", "mine", "-p", "local"]).fails(2).says("`haul ls mine: local:`");
+    env.haul(["ls", "--name", "*.txt"]).ok().says("--name compares the whole name");
+    env.haul(["ls", "--filter", "name = *.txt"]).ok().says("write `name ~ *.txt`");
+    // References from standard input; an empty one selects no file.
+    let ids = env.haul(["ls", "*.txt", "--ids"]).ok().stdout();
+    for line in [["ls", "-", "--filter", "size > 0"], ["rm", "-", "--filter", "size > 0"]] {
+        assert_eq!(env.run_reading("", env.command().args(line)).ok().stdout(), "");
+    }
+    check!(env.run_reading(&ids, env.command().args(["rm", "-", "--fields", "name"])).sorted(), @"
+    status 0
+    --- out
+    a.txt
+    b.txt
+    --- err
+    2 deleted
+    ");
+}
+
+#[test]
+fn hints_can_be_typed_as_printed() {
+    let mut env = Sandbox::with_files(&["Plan [v1].md", "it's.txt"]);
+    env.haul(["meta", "set", "it's.txt", "author=hegel"]).ok();
+    env.set("XAI_API_KEY", "tok");
+    for line in [
+        "haul info 'name:Plan [v2].md'",
+        "haul info its.txt",
+        "haul ls --format json",
+        "haul meta get \"it's.txt\" author",
+        "haul ls --filter 'size > 1 OR size = 0 AND name:a'",
+        "haul ls --filter 'name contains Plan'",
+        "haul ls --name '*.md'",
+        "haul get 'nothing*'",
+        "haul get 'Plan [v1].md' 'it'\\''s.txt' -o new",
+    ] {
+        let failed = env.shell(line);
+        let printed = failed.stderr();
+        let hints: Vec<&str> = printed.split('`').skip(1).step_by(2).collect();
+        assert!(!hints.is_empty(), "{line}: {failed:?}");
+        for hint in hints.into_iter().filter(|hint| !hint.ends_with("--help") && !hint.contains("jq")) {
+            let command = match hint {
+                hint if hint.starts_with("haul ") => hint.to_owned(),
+                hint if hint.starts_with("--") => format!("haul ls {hint}"),
+                hint if hint.starts_with("-o") => format!("haul get '*' {hint}"),
+                hint if hint.starts_with("name:P") && line.contains("contains") => {
+                    format!("haul ls --filter '{hint}'")
+                }
+                hint if line.starts_with("haul info") => format!("haul info {hint}"),
+                _ => continue,
+            };
+            env.shell(&command).ok();
+        }
+    }
 }

@@ -163,10 +163,11 @@ fn control_characters_are_shown_escaped() {
     let missing = env.haul(["info", "no\u{1b}[2J\nsuch"]);
     assert!(!missing.err.contains(&0x1b));
     check!(missing, @r"
-    status 0
+    status 3
     --- err
-    no\u{1b}[2J
+    error: no\u{1b}[2J
       such: no file on local matches
+    hint: list the files: `haul ls -p local`
     ");
     let row = &env.haul(["ls", "--json", "--fields", "name"]).ok().json()[0];
     assert_eq!(row["name"], name);

@@ -56,12 +56,12 @@ fn a_datasheet() {
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
     name_slash               kept
-    empty_files              true
-    metadata                 true
+    empty_files              yes
+    metadata                 yes
     download                 signed links
-    ranges                   false
+    ranges                   no
     files_per_page           100
-    newest_first             false
+    newest_first             no
     checksums                sha256, md5
     rate                     3000 requests in 1 min
 
@@ -81,12 +81,12 @@ fn a_datasheet() {
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
     name_slash               kept
-    empty_files              true
-    metadata                 true
+    empty_files              yes
+    metadata                 yes
     download                 signed links
-    ranges                   false
+    ranges                   no
     files_per_page           100
-    newest_first             false
+    newest_first             no
     link_lifetime            at least 1 s
     checksums                sha256, md5
     rate                     3000 requests in 1 min

@@ -85,9 +85,10 @@ fn without_a_terminal_a_pattern_needs_yes() {
     2 deleted
     ");
     check!(env.haul(["rm", "*.txt", "--yes"]), @"
-    status 0
+    status 3
     --- err
-    *.txt: no file on local matches
+    error: *.txt: no file on local matches
+    hint: list the files: `haul ls -p local`
     ");
     check!(env.haul(["rm", "--filter", "size >", "--yes"]), @r#"
     status 2
@@ -141,7 +142,7 @@ fn on_a_terminal_it_asks_before_deleting_several() {
     status 0
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
-    [id]............  a.txt   5 B  true
+    [id]............  a.txt   5 B  yes
     ");
     check!(env.terminal(80, "yes\n", &["rm", "b.txt", "c.txt", "-q", "--ids"]), @"
     status 0

@@ -101,7 +101,7 @@ fn no_file_and_one_file() {
     created_at        2026-03-01T12:00:04Z (now)
     checksums.blake3  17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f
     checksums.sha256  ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb
-    downloadable      true
+    downloadable      yes
     ");
     check!(env.terminal(80, "", &["info", "a.txt", "--fields", "name,created_at"]), @"
     status 0
@@ -125,7 +125,7 @@ fn no_file_and_one_file() {
     status 3
     --- out
     ␛[1mID␛[0m                ␛[1mNAME␛[0m   ␛[1mSIZE␛[0m  ␛[1mDELETED␛[0m
-    [id]............  a.txt   1 B  true
+    [id]............  a.txt   1 B  yes
     ␛[1;31merror:␛[0m nope: no file with this id or name on local
     ␛[1;36mhint:␛[0m list the files: `haul ls -p local`
     1 deleted, 1 failed

@@ -9,7 +9,7 @@ use crate::support::filters::{check, now, parse, report};
 type Truth = fn(bool, bool, bool) -> bool;
 
 #[test]
-fn or_binds_tighter_than_and() {
+fn or_binds_tighter_than_and_on_servers() {
     let file = |bits: u8| File {
         provider: if bits & 1 > 0 { "t" } else { "f" }.into(),
         profile: if bits & 2 > 0 { "t" } else { "f" }.into(),
@@ -37,7 +37,8 @@ fn or_binds_tighter_than_and() {
             'c' => "id = t".to_owned(),
             c => c.to_string(),
         };
-        let filter = parse(&shape.chars().map(spell).collect::<String>());
+        let text = shape.chars().map(spell).collect::<String>();
+        let filter = Filter::parse_aip160(&text, now(), &[]).unwrap();
         for bits in 0..8 {
             let expected = truth(bits & 1 > 0, bits & 2 > 0, bits & 4 > 0);
             assert_eq!(
@@ -222,7 +223,7 @@ fn filters_have_a_normal_form() {
     let cases = [
         ("((name:x AND (size>1 b.c)))", None),
         ("name:'x' ( size>1K AND id:y)", Some("name:x AND size > 1000 AND id = y")),
-        ("name:a OR (id=b OR id=c) id=d", Some("name:a OR id = b OR id = c AND id = d")),
+        ("(name:a OR (id=b OR id=c)) id=d", Some("(name:a OR id = b OR id = c) AND id = d")),
         ("(name:a AND id=b) OR id=c", Some("(name:a AND id = b) OR id = c")),
         ("-(name:a id:b)", Some("NOT (name:a AND id = b)")),
         ("NOT (NOT (name:a))", Some("name:a")),
@@ -233,6 +234,14 @@ fn filters_have_a_normal_form() {
         ("metadata.n=2.50", Some("metadata.n = 2.5")),
         (r#"name='say "hi"'"#, Some(r#"name = "say \"hi\"""#)),
         ("name~'*.{a,b}'", Some("name ~ *.a OR name ~ *.b")),
+        ("name:a and not size>1", Some("name:a AND NOT size > 1")),
+        ("name:a&&id==x", Some("name:a AND id = x")),
+        ("name:a || name:b||id = c", Some("name:a OR name:b OR id = c")),
+        ("id in (a, 'b c',d)", Some("id = a OR id = \"b c\" OR id = d")),
+        ("id NOT IN(a) AND size in (1 MB, 2kB)", Some("id != a AND (size = 1000000 OR size = 2000)")),
+        ("size > 1 MB size < 1.5 GiB", Some("size > 1000000 AND size < 1610612736")),
+        ("size > 18446744073709551615", Some("size > 1.8446744073709552e19")),
+        ("name = 'And' OR name = \"in\"", Some("name = \"And\" OR name = in")),
         ("", Some("")),
     ];
     for (text, expected) in cases {
@@ -244,7 +253,7 @@ fn filters_have_a_normal_form() {
 #[test]
 fn and_joins_filters() {
     let both = parse("name:a OR name:b").and(parse("size > 1 AND id = x"));
-    assert_eq!(both.to_string(), "name:a OR name:b AND size > 1 AND id = x");
+    assert_eq!(both.to_string(), "(name:a OR name:b) AND size > 1 AND id = x");
     assert_eq!(Filter::default().and(parse("id = x")), parse("id = x"));
     assert!(Filter::default().and(Filter::default()).is_empty());
 }
