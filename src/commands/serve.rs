@@ -6,7 +6,10 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use schemars::JsonSchema;
@@ -14,16 +17,21 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Context;
-use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults};
+use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults, Hosts, Log};
 use crate::error::{Error, Kind, Result, Signal};
 use crate::interrupt::Signals;
 use crate::secret::Secret;
+use crate::settings::env;
 use crate::store::{self, Store};
 use crate::ui::{Columns, Format, wrap_text};
 
 /// The default addresses, without and with a command.
 const ADDRESS: &str = "127.0.0.1:8787";
 const ANY_PORT: &str = "127.0.0.1:0";
+/// Lines of the log that wait to be written. Further ones are dropped and counted.
+const LOG_QUEUE: usize = 1024;
+/// How long the end waits for the log to be written.
+const LOG_GRACE: Duration = Duration::from_secs(2);
 /// Maximum number of threads for disk access.
 const BLOCKING_THREADS: usize = 128;
 
@@ -31,7 +39,7 @@ const BLOCKING_THREADS: usize = 128;
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help())]
 pub struct ServeArgs {
-    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
+    /// Address or port to listen on; port 0 picks a free one [default: 127.0.0.1:8787; with COMMAND any free port]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// Serve only this platform, also at the root
@@ -49,9 +57,18 @@ pub struct ServeArgs {
     /// Inject a fault, such as 'lose POST xai/v1/files times=1'
     #[arg(long = "fault", value_name = "SCRIPT")]
     faults: Vec<String>,
-    /// Accept only this token [default: any]
+    /// Accept only this token [default: any]; other users can see it in the list of processes
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
+    /// Accept only the token in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Accept any token on an address that other machines can reach
+    #[arg(long, conflicts_with_all = ["token", "token_file"])]
+    no_auth: bool,
+    /// Also accept requests and web pages of this host
+    #[arg(long = "allow-host", value_name = "NAME")]
+    allowed_hosts: Vec<String>,
     /// Directory for the files
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data: Option<PathBuf>,
@@ -109,8 +126,8 @@ pub(super) struct Served {
     url: String,
     /// The root URL of each platform.
     platforms: BTreeMap<&'static str, String>,
-    /// The variables that the official clients read.
-    env: BTreeMap<&'static str, String>,
+    /// The variables that the official clients and haul read.
+    env: BTreeMap<String, String>,
 }
 
 const QUIRK_FIELDS: &[&str] = &["platform", "quirk", "value", "help"];
@@ -125,17 +142,24 @@ impl ServeArgs {
             return list_quirks(ctx, &options).map(|()| 0);
         }
         let default = if self.command.is_empty() { ADDRESS } else { ANY_PORT };
-        let listen = self.listen.as_deref().unwrap_or(default);
+        let listen = listen_address(self.listen.as_deref().unwrap_or(default))?;
+        let listen = listen.as_str();
         if self.print_env {
             return print_env(ctx, &options, listen).map(|()| 0);
         }
         let listener =
             TcpListener::bind(listen).map_err(|error| cannot_listen(listen, &error.to_string()))?;
         let address = listener.local_addr().map_err(|error| cannot_listen(listen, &error.to_string()))?;
-        if !address.ip().is_loopback() {
-            ctx.ui.warn(&format!(
-                "{address}: other machines can reach this server, and without --token it accepts any token"
-            ));
+        let is_local = address.ip().is_loopback();
+        if !is_local && options.token.is_none() && !self.no_auth {
+            return Err(Error::usage(format!(
+                "{address}: other machines can reach this server, and it would accept any token"
+            ))
+            .hint("set HAUL_SERVE_TOKEN, or add `--token-file FILE`")
+            .hint("to accept any token: `--no-auth`"));
+        }
+        if is_local || !self.allowed_hosts.is_empty() {
+            options.hosts = Some(Hosts { loopback: true, names: self.allowed_hosts.clone() });
         }
         let logging = self.log.as_deref().map(|path| log_to(ctx, path)).transpose()?;
         let (log, logging) = logging.map_or((None, None), |(log, logging)| (Some(log), Some(logging)));
@@ -154,10 +178,12 @@ impl ServeArgs {
             .map_err(|error| Error::failed("cannot start").caused_by(error))?;
         let status = runtime.block_on(self.serve(ctx, listener, address, store, options, faults));
         runtime.shutdown_background();
-        if let Some(logging) = logging {
-            let _ = logging.join();
+        drop(temporary);
+        match logging.filter(|logging| !ends_within(LOG_GRACE, logging)) {
+            // The reader of stderr does not read, so that nothing else can be printed either.
+            Some(_) => status.map_err(Error::reported),
+            None => status,
         }
-        status
     }
 
     fn options(&self, ctx: &Context) -> Result<emulator::Options> {
@@ -165,7 +191,12 @@ impl ServeArgs {
         self.only.iter().try_for_each(|name| options.set_only(name))?;
         self.dialects.iter().try_for_each(|text| options.set_dialect(text))?;
         self.quirks.iter().try_for_each(|text| options.set_quirk(text))?;
-        options.token = self.token.as_deref().map(Secret::new);
+        options.token = match (&self.token, &self.token_file) {
+            (Some(token), _) => Some(Secret::new(token)),
+            (None, Some(path)) => Some(token_in(path)?),
+            (None, None) if self.no_auth => None,
+            (None, None) => ctx.settings.env.get(env::SERVE_TOKEN).map(Secret::new),
+        };
         Ok(options)
     }
 
@@ -189,7 +220,7 @@ impl ServeArgs {
         }));
         let broke = |error: tokio::task::JoinError| Error::failed("the emulator stopped").caused_by(error);
         let status = if let Some((program, arguments)) = self.command.split_first() {
-            run_command(program, arguments, variables, &mut signals).await
+            run_command(ctx, program, arguments, variables, &mut signals).await
         } else {
             tokio::select! {
                 ended = &mut server => return ended.map_err(broke)?.map(|()| 0),
@@ -230,7 +261,7 @@ fn announce(
     ctx: &Context,
     options: &emulator::Options,
     address: SocketAddr,
-    variables: &[(&'static str, String)],
+    variables: &[(String, String)],
 ) -> Result<()> {
     let printed = print_variables(ctx, Some(address), options, address, variables);
     // The server continues if stdout is closed.
@@ -243,7 +274,7 @@ fn print_variables(
     printed: Option<SocketAddr>,
     options: &emulator::Options,
     address: SocketAddr,
-    variables: &[(&'static str, String)],
+    variables: &[(String, String)],
 ) -> Result<()> {
     if ctx.ui.format() != Format::Text {
         let roots = options.roots(address).into_iter();
@@ -264,8 +295,10 @@ fn print_variables(
 }
 
 /// Writes the log on a separate thread until the emulator stops.
-fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, thread::JoinHandle<()>)> {
-    let (log, mut lines) = mpsc::unbounded_channel::<String>();
+fn log_to(ctx: &Context, path: &Path) -> Result<(Log, thread::JoinHandle<()>)> {
+    let (to_log, mut lines) = mpsc::channel::<String>(LOG_QUEUE);
+    let dropped = Arc::<AtomicU64>::default();
+    let log = Log::new(to_log, Arc::clone(&dropped));
     let ui = ctx.ui.clone();
     let mut file = if path == Path::new("-") {
         None
@@ -273,15 +306,56 @@ fn log_to(ctx: &Context, path: &Path) -> Result<(mpsc::UnboundedSender<String>, 
         let open = std::fs::File::options().create(true).append(true).open(path);
         Some(open.map_err(|error| Error::io("write", path, error))?)
     };
+    let mut write = move |line: &str| match &mut file {
+        None => ui.note(line),
+        Some(file) => drop(file.write_all(format!("{line}\n").as_bytes())),
+    };
     let logging = thread::spawn(move || {
         while let Some(line) = lines.blocking_recv() {
-            match &mut file {
-                None => ui.note(&line),
-                Some(file) => drop(file.write_all(format!("{line}\n").as_bytes())),
+            write(&line);
+            let dropped = dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                write(&serde_json::json!({ "dropped": dropped }).to_string());
             }
         }
     });
     Ok((log, logging))
+}
+
+/// Whether a thread ends within a time.
+fn ends_within(time: Duration, thread: &thread::JoinHandle<()>) -> bool {
+    let step = Duration::from_millis(5);
+    let steps = time.as_millis() / step.as_millis();
+    (0..steps).any(|_| {
+        let is_finished = thread.is_finished();
+        if !is_finished {
+            thread::sleep(step);
+        }
+        is_finished
+    })
+}
+
+/// `HOST:PORT`, or a port of the loopback address.
+fn listen_address(text: &str) -> Result<String> {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if is_port(port) {
+        return Ok(format!("127.0.0.1:{port}"));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && is_port(port) => Ok(text.to_owned()),
+        _ => Err(Error::usage(format!("--listen {text}: must be HOST:PORT or a port"))
+            .hint(format!("--listen {ADDRESS}"))),
+    }
+}
+
+/// The token in the first line of a file.
+fn token_in(path: &Path) -> Result<Secret> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    match text.lines().next().map(str::trim).filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Secret::new(token)),
+        None => Err(Error::usage(format!("{}: contains no token", path.display()))),
+    }
 }
 
 fn temporary() -> Result<tempfile::TempDir> {
@@ -295,15 +369,24 @@ fn cannot_listen(listen: &str, why: &str) -> Error {
 
 /// Runs the command and returns its exit status. The first signal is passed on; the second kills the command.
 async fn run_command(
+    ctx: &Context,
     program: &OsString,
     arguments: &[OsString],
-    variables: Vec<(&'static str, String)>,
+    variables: Vec<(String, String)>,
     signals: &mut Signals,
 ) -> Result<u8> {
     let failed =
         |error: io::Error| Error::failed(format!("{}: cannot run", program.display())).caused_by(error);
     let mut command = tokio::process::Command::new(program);
-    let mut child = command.args(arguments).envs(variables).kill_on_drop(true).spawn().map_err(failed)?;
+    let mut child = match command.args(arguments).envs(variables).kill_on_drop(true).spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // As in a shell.
+            let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            ctx.ui.error(&failed(error));
+            return Ok(status);
+        }
+    };
     let mut is_first = true;
     loop {
         tokio::select! {

@@ -28,6 +28,10 @@ use crate::store::{Blob, Incoming, Transaction};
 
 /// Largest text part in bytes.
 const MAX_TEXT: usize = 1024 * 1024;
+/// Largest sum of the text parts of a form in bytes.
+const MAX_TEXTS: usize = 4 * MAX_TEXT;
+/// Maximum number of values in JSON. In memory, each takes many times its size as text.
+const MAX_VALUES: usize = 200_000;
 /// Files that can be received at once with large buffers. Beyond this number, each file takes little memory and no thread.
 const FEW: usize = 8;
 /// Maximum number of parts of a form.
@@ -117,6 +121,7 @@ pub async fn receive<E>(
     check_length(headers, limits.body)?;
     let mut parts = Parts::new(headers, body).map_err(Refused::Malformed)?;
     let mut form = Form::default();
+    let mut texts = 0;
     while let Some(head) = parts.next().await.map_err(Refused::Malformed)? {
         if form.fields.len() == MAX_PARTS {
             return Err(Refused::Malformed("too many parts".to_owned()));
@@ -128,6 +133,10 @@ pub async fn receive<E>(
                 while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
                     if text.len() + chunk.len() > MAX_TEXT {
                         return Err(Refused::Malformed(format!("{}: more than 1 MiB of text", head.name)));
+                    }
+                    texts += chunk.len();
+                    if texts > MAX_TEXTS {
+                        return Err(Refused::Malformed("more than 4 MiB of text".to_owned()));
                     }
                     text.extend_from_slice(&chunk);
                 }
@@ -182,7 +191,25 @@ pub async fn receive_text<E>(body: Body, limit: usize) -> Result<Vec<u8>, Refuse
         }
         text.extend_from_slice(&piece);
     }
+    if count_values(&text) > MAX_VALUES {
+        return Err(Refused::Malformed(format!("more than {MAX_VALUES} values")));
+    }
     Ok(text)
+}
+
+/// An upper bound of the number of values in JSON: each but the first follows a comma, a colon or a bracket.
+fn count_values(json: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The `Content-Type` of a request without parameters, in lower case; empty without one.
@@ -360,5 +387,26 @@ pub(super) fn store_content(change: &mut Transaction, file: File, blob: Blob) ->
             *record = file;
             Ok(())
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn values(json: String) -> Result<Option<Value>, Refused<()>> {
+        receive_json(Body::from(json), usize::MAX).await
+    }
+
+    #[tokio::test]
+    async fn json_is_limited_by_its_values_and_not_by_its_strings() {
+        let many = format!("[{}1]", "1,".repeat(MAX_VALUES));
+        let nested = "[[],{}],".repeat(MAX_VALUES / 2);
+        for json in [many, format!("[{nested}1]")] {
+            assert!(matches!(values(json).await, Err(Refused::Malformed(why)) if why.contains("values")));
+        }
+        let text = r#",:[{\""#.repeat(MAX_VALUES);
+        assert!(values(json!({ "data": text }).to_string()).await.unwrap().is_some());
+        assert!(values(format!("[{}1]", "1,".repeat(1000))).await.unwrap().is_some());
     }
 }

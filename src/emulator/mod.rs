@@ -12,6 +12,7 @@ mod content;
 mod disposition;
 mod fastapi;
 mod faults;
+mod guard;
 pub mod ids;
 mod llamacloud;
 mod metorial;
@@ -41,10 +42,12 @@ pub use body::{
 pub use content::{Content, Sending};
 pub use disposition::content_disposition;
 pub use faults::{Faults, KEYS as FAULT_KEYS, WORDS as FAULT_WORDS};
+pub use guard::Hosts;
 pub use options::Options;
 pub use request::{Denied, Gate, Params, Rate, RateLimiter};
 pub use server::serve;
 pub use site::Site;
+pub use wire::Log;
 
 /// Every emulated platform.
 pub static PLATFORMS: &[&Platform] = &[

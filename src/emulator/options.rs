@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::{CLIENT_ARGUMENTS, PLATFORMS, Platform};
+use super::{CLIENT_ARGUMENTS, Hosts, Log, PLATFORMS, Platform};
 use crate::error::{Error, Result};
 use crate::model::Clock;
 use crate::secret::Secret;
@@ -29,7 +27,9 @@ pub struct Options {
     /// The clock.
     pub clock: Clock,
     /// Receives one line of JSON per request, without a line break.
-    pub log: Option<UnboundedSender<String>>,
+    pub log: Option<Log>,
+    /// The accepted hosts; None accepts any.
+    pub hosts: Option<Hosts>,
 }
 
 impl Default for Options {
@@ -42,6 +42,7 @@ impl Default for Options {
             token: None,
             clock: Clock::default(),
             log: None,
+            hosts: None,
         }
     }
 }
@@ -133,8 +134,8 @@ impl Options {
         self.served().map(|platform| (platform, format!("http://{host}{}", self.prefix(platform)))).collect()
     }
 
-    /// The environment variables that direct official clients to a server that listens on `address`.
-    pub fn variables(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
+    /// The environment variables that direct official clients, and haul itself, to a server that listens on `address`.
+    pub fn variables(&self, address: SocketAddr) -> Vec<(String, String)> {
         let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
         let roots = self.roots(address);
         let all: Vec<_> =
@@ -151,7 +152,12 @@ impl Options {
             let is_owned = || of_namesake(variable.0).is_some_and(|owned| owned.contains(variable));
             claims(variable.0) == 1 || is_owned()
         };
-        all.iter().filter(is_kept).cloned().collect()
+        let clients = all.iter().filter(is_kept).map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let own = roots.iter().map(|(platform, root)| {
+            let name = format!("HAUL_PROFILE_{}_BASE_URL", platform.name.to_ascii_uppercase());
+            (name, format!("{root}{}", platform.base_path))
+        });
+        clients.chain(own).collect()
     }
 
     /// The arguments that direct official clients which read no variable to a server that listens on `address`.
@@ -272,9 +278,26 @@ mod tests {
     fn a_shared_variable_belongs_to_its_platform_or_to_one_that_is_served_alone() {
         let mut options = options();
         let address = "0.0.0.0:80".parse().unwrap();
-        assert_eq!(options.variables(address), [("ONE_URL", "http://127.0.0.1:80/one/v1".to_owned())]);
+        let variables = |options: &Options| {
+            let all = options.variables(address).into_iter();
+            all.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            variables(&options),
+            [
+                "ONE_URL=http://127.0.0.1:80/one/v1",
+                "HAUL_PROFILE_ONE_BASE_URL=http://127.0.0.1:80/one/v1",
+                "HAUL_PROFILE_TWO_BASE_URL=http://127.0.0.1:80/two/v1"
+            ]
+        );
         options.set_only("two").unwrap();
-        let root = "http://127.0.0.1:80".to_owned();
-        assert_eq!(options.variables(address), [("SHARED_TOKEN", root.clone()), ("ONE_URL", root)]);
+        assert_eq!(
+            variables(&options),
+            [
+                "SHARED_TOKEN=http://127.0.0.1:80",
+                "ONE_URL=http://127.0.0.1:80",
+                "HAUL_PROFILE_TWO_BASE_URL=http://127.0.0.1:80/v1"
+            ]
+        );
     }
 }

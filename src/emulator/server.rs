@@ -20,7 +20,7 @@ use axum::routing::get;
 use futures_util::{FutureExt, StreamExt};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -39,6 +39,12 @@ use crate::store::Store;
 const BUFFER: usize = 32 * 1024;
 /// Time for running requests to finish after shutdown begins.
 const GRACE: Duration = Duration::from_secs(5);
+/// Time limit for the head of a request, from the first byte or the end of the request before it.
+const IDLE: Duration = Duration::from_secs(30);
+/// Descriptors that are left for files and for the program.
+const RESERVED: u64 = 24;
+/// Maximum number of connections.
+const MAX_CONNECTIONS: u64 = 4096;
 /// Pause before the next accept if the system is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Largest body of axum's own extractors in bytes. The largest JSON of a contract contains 50 MiB in base64.
@@ -62,10 +68,11 @@ pub async fn serve(
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let max_connections = max_connections();
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.len() < max_connections => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, Arc::clone(&app), stopping.clone()));
                 }
@@ -82,6 +89,16 @@ pub async fn serve(
     Ok(())
 }
 
+/// The number of connections for which there are descriptors: each takes one, and one for the file that it transfers.
+fn max_connections() -> usize {
+    #[cfg(unix)]
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let limit = None;
+    let free = limit.unwrap_or(u64::MAX).saturating_sub(RESERVED) / 2;
+    usize::try_from(free.clamp(1, MAX_CONNECTIONS)).unwrap_or(1)
+}
+
 /// Serves one connection.
 async fn connection(stream: TcpStream, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
@@ -91,8 +108,13 @@ async fn connection(stream: TcpStream, app: Arc<App>, mut stopping: watch::Recei
         let (app, closing) = (Arc::clone(&app), Arc::clone(&closing));
         async move { app.answer(closing, request).await }
     });
-    let mut connection =
-        pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(socket), service));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE)
+            .serve_connection(TokioIo::new(socket), service)
+    );
     let stop = async {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
@@ -178,6 +200,12 @@ impl App {
             }
             _ => request.uri().path().to_owned(),
         };
+        if let Some((status, reason)) =
+            self.options.hosts.as_ref().and_then(|hosts| hosts.refuse(request.headers()))
+        {
+            entry.status = Some(status.as_u16());
+            return Ok(plain_error(status, reason).map(|body| Body::new(Sent::new(body, entry, None))));
+        }
         let fault = self.faults.choose(request.method(), &path);
         entry.fault = fault.as_ref().map(|(word, _)| *word);
         let drain = !request.headers().contains_key(EXPECT);

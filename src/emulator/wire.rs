@@ -1,5 +1,6 @@
 //! Connections: sockets that faults can cut or reset, bodies that are counted, and the log, one line of JSON per request.
 
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use http_body::{Frame, SizeHint};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
+use tokio::time::{Sleep, sleep};
 
 use super::Params;
 use crate::model::Clock;
@@ -23,6 +25,9 @@ use crate::model::Clock;
 /// Time limit for reading and discarding the rest of a refused request. A client that is disconnected while it sends does
 /// not read the refusal.
 const DRAIN: Duration = Duration::from_secs(15);
+
+/// Time limit between two pieces of a body.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How a connection closes: set by the response, applied by the socket.
 #[derive(Default)]
@@ -99,12 +104,14 @@ pub(super) struct Received {
     body: Option<Body>,
     count: Arc<AtomicU64>,
     drain: bool,
+    /// The time limit for the next bytes, while the body waits for them.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 impl Received {
     /// `drain` is false for `Expect: 100-continue`, where the client sends no body after a refusal.
     pub(super) fn new(body: Body, count: Arc<AtomicU64>, drain: bool) -> Self {
-        Self { body: Some(body), count, drain }
+        Self { body: Some(body), count, drain, silence: None }
     }
 }
 
@@ -116,14 +123,21 @@ impl http_body::Body for Received {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
+            let silence = this.silence.get_or_insert_with(|| Box::pin(sleep(SILENCE)));
+            ready!(silence.as_mut().poll(cx));
+            this.body = None;
+            return Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)))));
+        };
+        this.silence = None;
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                self.count.fetch_add(bytes as u64, Ordering::Relaxed);
+                this.count.fetch_add(bytes as u64, Ordering::Relaxed);
             }
-            Some(Err(_)) | None => self.body = None,
+            Some(Err(_)) | None => this.body = None,
         }
         Poll::Ready(frame)
     }
@@ -203,9 +217,30 @@ impl http_body::Body for Sent {
     }
 }
 
+/// The receiver of the request log. Lines that arrive while its queue is full are dropped and counted, so that a slow reader
+/// neither stops the server nor takes its memory.
+#[derive(Clone)]
+pub struct Log {
+    lines: Sender<String>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Log {
+    /// A log that sends to `lines` and counts in `dropped`.
+    pub fn new(lines: Sender<String>, dropped: Arc<AtomicU64>) -> Self {
+        Self { lines, dropped }
+    }
+
+    fn send(&self, line: String) {
+        if self.lines.try_send(line).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The log entry of a request. The line is written on drop, after the response has been sent.
 pub(super) struct Entry {
-    to: Option<UnboundedSender<String>>,
+    to: Option<Log>,
     clock: Clock,
     start: Instant,
     method: Method,
@@ -223,7 +258,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(to: Option<UnboundedSender<String>>, clock: Clock, method: &Method, uri: &Uri) -> Self {
+    pub(super) fn new(to: Option<Log>, clock: Clock, method: &Method, uri: &Uri) -> Self {
         let path = if to.is_some() { public(uri) } else { String::new() };
         Self {
             to,
@@ -254,7 +289,7 @@ impl Drop for Entry {
             "bytes_out": self.sent,
             "ms": u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
-        let _ = to.send(line.to_string());
+        to.send(line.to_string());
     }
 }
 

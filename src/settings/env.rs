@@ -36,6 +36,8 @@ pub const LEDGER: &str = "HAUL_LEDGER";
 pub const COMPARE_LIMIT: &str = "HAUL_COMPARE_LIMIT";
 /// How long a new file may be missing from listings.
 pub const APPEARS_WITHIN: &str = "HAUL_APPEARS_WITHIN";
+/// The token that `haul serve` accepts.
+pub const SERVE_TOKEN: &str = "HAUL_SERVE_TOKEN";
 /// Prefix of a profile in the environment: `HAUL_PROFILE_WORK_PROVIDER`, `…_BASE_URL`, `…_TOKEN`.
 pub const PROFILE_PREFIX: &str = "HAUL_PROFILE_";
 /// The settings of a profile that follow its name in a variable.
@@ -89,6 +91,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
         APPEARS_WITHIN,
         "how long a new file may be missing from listings, such as `30s` [default: by platform]",
     ),
+    (SERVE_TOKEN, "the only token that `haul serve` accepts, as `--token`"),
     (CACERT, "PEM file of additional certificate authorities to trust, as `--cacert`"),
     (CONFIG, "config file, as `--config`"),
     (HOME, "directory for config, data, state and cache"),

@@ -119,7 +119,7 @@ fn console_blocks_produce_the_shown_output() {
             // The pages show the errors for a wrong token and for a missing one.
             let value = match name.as_str() {
                 "XAI_API_KEY" => "a-wrong-token",
-                "LLAMA_CLOUD_BASE_URL" | "LLAMA_CLOUD_API_KEY" => "",
+                "LLAMA_CLOUD_BASE_URL" | "LLAMA_CLOUD_API_KEY" | "HAUL_PROFILE_LLAMACLOUD_BASE_URL" => "",
                 _ => &value,
             };
             cases.env(name, value);

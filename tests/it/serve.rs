@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::platforms::all;
 use crate::platforms::wire::{Dialect, Fetch};
 use crate::support::process::{Process, ServeProcess};
-use crate::support::sandbox::{Run, Sandbox};
+use crate::support::sandbox::{Run, Sandbox, script};
 
 fn run(arguments: &[&str]) -> Run {
     Sandbox::new().haul([&["serve"], arguments].concat())
@@ -65,8 +65,9 @@ fn a_wrapped_command_keeps_its_stdout_and_exit_status() {
     assert_eq!((ran.status, ran.stdout().as_str(), ran.stderr().as_str()), (7, "only this\n", ""));
     run(&["--ephemeral", "--", "sh", "-c", "kill -9 $$"]).fails(137);
     let ran = run(&["--ephemeral", "--", "no-such-command"]);
-    assert_eq!((ran.status, ran.stdout().as_str()), (1, ""));
+    assert_eq!((ran.status, ran.stdout().as_str()), (127, ""));
     assert!(ran.stderr().starts_with("error: no-such-command: cannot run\n"), "{ran}");
+    run(&["--ephemeral", "--", "/"]).fails(126);
 }
 
 #[test]
@@ -77,6 +78,8 @@ fn unknown_values_are_usage_errors_that_list_the_valid_ones() {
         (["--dialect", "nowhere=x"], "error: unknown platform `nowhere`"),
         (["--quirk", "nothing"], "error: quirk `nothing`: unknown name"),
         (["--listen", "127.0.0.1:0"], "error: --print-env requires a port"),
+        (["--listen", "foo"], "error: --listen foo: must be HOST:PORT or a port"),
+        (["--listen", "localhost:99999"], "error: --listen localhost:99999: must be HOST:PORT or a port"),
     ] {
         let ran = run(&[&arguments[..], &["--print-env"]].concat());
         let err = ran.stderr();
@@ -91,7 +94,93 @@ fn an_address_in_use_or_open_to_others_is_reported() {
     let address = taken.local_addr().unwrap().to_string();
     let ran = run(&["--listen", &address, "--", "true"]).fails(1);
     assert!(ran.stderr().starts_with(&format!("error: {address}: cannot listen\n")), "{ran}");
-    run(&["--ephemeral", "--listen", "0.0.0.0:0", "--", "true"]).ok().says("other machines can reach this");
+    let open = ["--ephemeral", "--listen", "0.0.0.0:0"];
+    run(&[&open[..], &["--", "true"]].concat()).fails(2).says("other machines can reach this");
+    for more in [&["--no-auth"][..], &["--token", "t"]] {
+        run(&[&open[..], more, &["--", "true"]].concat()).ok();
+    }
+    for port in ["8080", ":8080"] {
+        let printed = run(&["--print-env", "--listen", port]).ok().stdout();
+        assert!(printed.contains("http://127.0.0.1:8080/"), "{printed}");
+    }
+}
+
+#[test]
+fn foreign_hosts_and_pages_are_refused() {
+    let mut served = ServeProcess::start(&Sandbox::new(), ["--allow-host", "box.test"]);
+    let address = served.address().to_owned();
+    for (headers, status) in [
+        ("Host: localhost\r\n", 200),
+        ("Host: box.test\r\nOrigin: http://localhost:3000\r\n", 200),
+        ("Host: evil.test\r\n", 421),
+        ("Host: localhost\r\nHost: localhost\r\n", 421),
+        ("Host: localhost\r\nOrigin: https://evil.test\r\n", 403),
+        ("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", 403),
+    ] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {answer}");
+    }
+    served.stop(Signal::TERM).fails(143);
+}
+
+#[test]
+fn the_token_comes_from_a_file_or_a_variable() {
+    let mut env = Sandbox::new();
+    env.write("token", "from-file\n");
+    env.write("empty", "\n");
+    env.set("HAUL_SERVE_TOKEN", "from-variable");
+    let token = |arguments: &[&str]| {
+        let all = [&["serve", "--only", "xai", "--print-env"][..], arguments].concat();
+        let printed = env.haul(all).ok().stdout();
+        printed.lines().find_map(|line| Some(line.strip_prefix("export XAI_API_KEY=")?.to_owned())).unwrap()
+    };
+    assert_eq!(token(&[]), "'from-variable'");
+    assert_eq!(token(&["--token-file", "token"]), "'from-file'");
+    assert_eq!(token(&["--no-auth"]), "'any-token'");
+    env.haul(["serve", "--token-file", "empty", "--print-env"]).fails(2).says("empty: contains no token");
+}
+
+#[test]
+fn haul_uses_every_emulated_platform() {
+    let env = Sandbox::with_files(&["a.txt"]);
+    let platforms = haul::emulator::PLATFORMS.iter().map(|platform| platform.name);
+    let line = platforms
+        .fold(String::from("set -e; "), |line, name| line + &format!("haul config show -p {name} --jsonl; "));
+    let run = env.haul(["serve", "--ephemeral", "--", "bash", "-c", &script(&line)]).ok();
+    let rows = run.jsonl();
+    let bases: Vec<_> = rows.iter().filter(|row| row["setting"] == "base_url").collect();
+    assert_eq!(bases.len(), haul::emulator::PLATFORMS.len(), "{run}");
+    assert!(bases.iter().all(|row| row["value"].as_str().unwrap().starts_with("http://127.0.0.1:")), "{run}");
+    env.haul(["serve", "--ephemeral", "--", "bash", "-c", &script("haul upload -p activeloop a.txt")]).ok();
+}
+
+#[test]
+fn a_log_that_is_not_read_does_not_prevent_the_end() {
+    let env = Sandbox::new();
+    let mut command = env.command();
+    command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--log", "-"]);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let address = line.trim().trim_start_matches("http://").to_owned();
+    // More lines than the pipe and the queue hold.
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    let request = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(200));
+    for _ in 0..3000 {
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+    drop(stream);
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
 }
 
 /// Returns the body of the response, or `None` if the server died before it was complete. HTTP/1.0 avoids chunked

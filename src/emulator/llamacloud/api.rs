@@ -264,6 +264,16 @@ pub(super) async fn legacy_get(call: Call) -> Answer {
     Ok(Json(files::long_object(&files::find(&call, legacy_id(&call)?).await?)))
 }
 
+/// The pictures of a document's pages, which only a parser makes.
+pub(super) async fn no_pages(call: Call) -> Answer {
+    files::find(&call, legacy_id(&call)?).await?;
+    Ok(Json(json!([])))
+}
+
+pub(super) async fn projects(call: Call) -> Answer {
+    Ok(Json(call.service.project_objects().into()))
+}
+
 pub(super) async fn beta_delete(call: Call) -> Result<StatusCode, Refusal> {
     files::delete(&call, beta_id(&call)?).await
 }

@@ -41,6 +41,7 @@ pub static LLAMACLOUD: Platform = Platform {
             help: "an upload with an existing external_file_id returns 409",
         },
         Quirk { name: "projects", value: "UUID,…", help: "existing projects, starting with the default" },
+        Quirk { name: "organizations", value: "UUID,…", help: "existing organizations [default: any]" },
         Quirk {
             name: "retention",
             value: "PURPOSE:HOURS,…",
@@ -79,6 +80,9 @@ fn routes(site: Arc<Site>) -> Router {
         .route("/api/v1/files/upload_from_url", put(api::upload_from_url))
         .route("/api/v1/files/{id}", get(api::legacy_get).delete(api::legacy_delete))
         .route("/api/v1/files/{id}/content", get(api::legacy_content))
+        .route("/api/v1/files/{id}/page_screenshots", get(api::no_pages))
+        .route("/api/v1/files/{id}/page-figures", get(api::no_pages))
+        .route("/api/v1/projects", get(api::projects))
         .route("/_store", post(bucket::form))
         .route("/_store/{id}", any(bucket::object))
         .with_state(Arc::new(Service::new(site)))

@@ -10,6 +10,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::emulator::fastapi::{Problem, Refusal};
@@ -17,7 +18,7 @@ use crate::emulator::{Denied, Gate, Params, RateLimiter, Site};
 
 /// The project of every key without the quirk `projects`.
 const PROJECT: &str = "00000000-0000-4000-8000-000000000001";
-/// The only organization.
+/// The organization of the projects without the quirk `organizations`.
 const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000002";
 /// The service's rate limit for a project: a number of uploads, and a time in seconds.
 const UPLOAD_RATE: (u32, u64) = (50, 5);
@@ -27,6 +28,8 @@ pub(super) struct Service {
     pub(super) site: Arc<Site>,
     /// The projects, starting with the default.
     projects: Vec<String>,
+    /// The organizations that exist; None accepts any.
+    organizations: Option<Vec<String>>,
     /// The limiters by project; empty without a limit.
     limiters: HashMap<String, RateLimiter>,
     /// Number of presigned URLs still to be issued as already expired.
@@ -37,6 +40,9 @@ impl Service {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let projects = site.quirk_value("projects").unwrap_or(PROJECT);
         let projects: Vec<_> = projects.split(',').map(|id| id.trim().to_ascii_lowercase()).collect();
+        let organizations = site
+            .quirk_value("organizations")
+            .map(|list| list.split(',').map(|id| id.trim().to_ascii_lowercase()).collect());
         let rate = site.quirk_value("rate-limit").map(|rate| parse_rate(rate).unwrap_or(UPLOAD_RATE));
         let limiters = projects.iter().filter_map(|project| {
             let (count, seconds) = rate?;
@@ -44,13 +50,24 @@ impl Service {
         });
         let limiters = limiters.collect();
         let stale = site.quirk_number("stale-links").unwrap_or_default();
-        Self { site, projects, limiters, stale: AtomicU64::new(stale) }
+        Self { site, projects, organizations, limiters, stale: AtomicU64::new(stale) }
     }
 
     /// Counts the next presigned URL and returns whether it is already expired.
     pub(super) fn next_link_is_stale(&self) -> bool {
         let next = |left: u64| left.checked_sub(1);
         self.stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// The projects as the API shows them.
+    pub(super) fn project_objects(&self) -> Vec<Value> {
+        let organization = self.organizations.as_ref().and_then(|known| known.first());
+        let organization = organization.map_or(ORGANIZATION, String::as_str);
+        let object = |(place, id): (usize, &String)| {
+            let name = if place == 0 { "Default".to_owned() } else { format!("Project {}", place + 1) };
+            json!({ "id": id, "name": name, "organization_id": organization, "is_default": place == 0 })
+        };
+        self.projects.iter().enumerate().map(object).collect()
     }
 
     /// The requested project, or the default one. Other organizations and projects are forbidden.
@@ -61,7 +78,8 @@ impl Service {
             Err(Refusal::Detail(StatusCode::FORBIDDEN, detail))
         };
         let (project, organization) = (given("project_id")?, given("organization_id")?);
-        if organization.is_some_and(|id| id != ORGANIZATION) {
+        let is_known = |id: &String| self.organizations.as_ref().is_none_or(|known| known.contains(id));
+        if organization.is_some_and(|id| !is_known(&id)) {
             return forbidden("organization");
         }
         match project {

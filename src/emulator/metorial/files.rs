@@ -269,7 +269,7 @@ impl Page {
 
     /// Parses without validation: limits are clamped, and other invalid values are ignored.
     pub(super) fn parse_unchecked(params: &Params) -> Self {
-        let limit = params.get("limit").and_then(|text| text.parse::<usize>().ok());
+        let limit = params.get("limit").and_then(whole_number);
         Self {
             limit: limit.unwrap_or(PAGE).clamp(1, MAX_PAGE),
             descending: params.get("order") == Some("desc"),
@@ -317,6 +317,12 @@ impl Anchor {
     }
 }
 
+/// A number without a fraction.
+fn whole_number(text: &str) -> Option<usize> {
+    let number = text.trim().parse::<f64>().ok().filter(|number| number.fract() == 0.0)?;
+    format!("{number:.0}").parse().ok()
+}
+
 fn parse_limit(text: &str) -> Result<usize, Problem> {
     let Some(number) = text.trim().parse::<f64>().ok().filter(|number| !number.is_nan()) else {
         return Err(Problem::invalid_type("query", "limit", "number", "string"));
@@ -331,8 +337,8 @@ fn parse_limit(text: &str) -> Result<usize, Problem> {
     if number > 100.0 {
         return Err(out_of_range("invalid_max", "max", MAX_PAGE));
     }
-    // The service's database fails on a fraction.
-    text.trim().parse().map_err(|_| Problem::internal())
+    // The service's database fails on a fraction. The official Python client sends whole numbers as `5.0`.
+    whole_number(text).ok_or_else(Problem::internal)
 }
 
 /// The bytes of a number in base 62, most significant digit first; each leading zero is a byte.
@@ -396,6 +402,8 @@ mod tests {
         assert_eq!(page("before=b&after=a&cursor=x").anchor, Some(anchor("a", false)));
         assert_eq!(page("before=b&cursor=x").anchor, Some(anchor("b", true)));
         assert_eq!(page(""), Page { limit: 20, descending: false, anchor: None });
+        assert_eq!((page("limit=5.0").limit, page("limit=5").limit), (5, 5));
+        assert!(Page::parse(&Params::parse("limit=5.5")).is_err());
     }
 
     #[test]

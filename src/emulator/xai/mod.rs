@@ -39,6 +39,7 @@ pub static XAI: Platform = Platform {
         let base = format!("{root}/v1");
         vec![
             ("XAI_BASE_URL", base.clone()),
+            ("XAI_API_BASE", base.clone()),
             ("XAI_API_KEY", token.to_owned()),
             ("OPENAI_BASE_URL", base),
             ("OPENAI_API_KEY", token.to_owned()),

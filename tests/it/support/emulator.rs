@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use haul::emulator::{Faults, Options, PLATFORMS, Platform, serve};
+use haul::emulator::{Faults, Log, Options, PLATFORMS, Platform, serve};
 use haul::error::Result;
 use haul::model::Clock;
 use haul::secret::Secret;
@@ -57,12 +57,12 @@ impl Setup<'_> {
         platforms: None,
     };
 
-    fn options(&self, log: mpsc::UnboundedSender<String>) -> Options {
+    fn options(&self, log: mpsc::Sender<String>) -> Options {
         let mut options = Options {
             platforms: self.platforms.unwrap_or(PLATFORMS),
             token: self.token.map(Secret::new),
             clock: self.clock,
-            log: Some(log),
+            log: Some(Log::new(log, Arc::default())),
             ..Options::default()
         };
         if let Some(dialect) = self.dialect {
@@ -84,7 +84,7 @@ pub struct Emulator {
     pub store: Store,
     home: Arc<TempDir>,
     auth: String,
-    log: Mutex<mpsc::UnboundedReceiver<String>>,
+    log: Mutex<mpsc::Receiver<String>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<Result<()>>>,
 }
@@ -105,7 +105,7 @@ impl Emulator {
         let store_options =
             store::Options { ephemeral: true, clock: setup.clock, ..store::Options::default() };
         let store = Store::open(&home.path().join("data/store"), store_options).unwrap();
-        let (to_log, log) = mpsc::unbounded_channel();
+        let (to_log, log) = mpsc::channel(100_000);
         let options = setup.options(to_log);
         let faults = Faults::parse(setup.faults.iter().copied()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

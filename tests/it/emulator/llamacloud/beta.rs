@@ -144,7 +144,19 @@ fn only_the_scope_of_the_key_is_accessible() {
     assert_eq!(status("project_id=00000000000040008000000000000001").status, 200, "any form of a UUID");
     assert_eq!(status("organization_id=00000000-0000-4000-8000-000000000002").status, 200);
     status("project_id=99999999-2222-4333-8444-555555555555").refused(403);
-    status("organization_id=99999999-2222-4333-8444-555555555555").refused(403);
+    // Programs send the organization of their account, so any is accepted by default.
+    let other = "organization_id=99999999-2222-4333-8444-555555555555";
+    assert_eq!(status(other).status, 200);
+    let strict = Emulator::start(&Setup {
+        quirks: &["organizations=00000000-0000-4000-8000-000000000002"],
+        ..setup()
+    });
+    strict.get(&format!("{BETA}?{other}")).refused(403);
+    let projects = server.get("/llamacloud/api/v1/projects").json();
+    assert_eq!((&projects[0]["id"], &projects[0]["is_default"]), (&json!(PROJECT), &json!(true)));
+    for pages in ["page_screenshots", "page-figures"] {
+        assert_eq!(server.get(&format!("/llamacloud/api/v1/files/{id}/{pages}")).json(), json!([]));
+    }
     assert_eq!(
         status("project_id=mine").invalid(),
         [(json!(["query", "project_id"]), json!("uuid_parsing"))]

@@ -211,7 +211,7 @@ fn clients_get_the_address_from_variables() {
     for (name, value) in
         [("LLAMA_CLOUD_BASE_URL", "http://127.0.0.1:8787/llamacloud"), ("LLAMA_CLOUD_API_KEY", "any-token")]
     {
-        assert!(variables.contains(&(name, value.to_owned())), "{variables:?}");
+        assert!(variables.contains(&(name.to_owned(), value.to_owned())), "{variables:?}");
     }
 }
 
