@@ -159,10 +159,14 @@ impl Context {
 
     fn connection(&self, profile: &Profile, token: Option<Token>, retries: u32) -> Result<Connection> {
         let spec = profile.spec;
-        let can = spec.dialects[0].can;
+        let can = spec.dialect(&profile.dialect.value).can;
         if !http::is_loopback(&profile.base_url.value) {
             self.check_proxies()?;
         }
+        let token_variable = token.as_ref().and_then(|token| match &token.source {
+            vault::Source::Variable(name) => Some(name.clone()),
+            _ => None,
+        });
         let config = Config {
             platform: spec.name,
             own: vec![profile.base_url.value.clone(), profile.upload_base_url.value.clone()],
@@ -195,6 +199,7 @@ impl Context {
                 .collect(),
             http: Client::new(config),
             appears_within: profile.appears_within.as_ref().map(|time| time.value),
+            token_variable,
             clock: self.clock,
             data: self.settings.folders.data.clone(),
             warn: self.warn(),

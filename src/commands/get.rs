@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::batch::{self, BatchArgs, Labels};
 use super::report::Outcome;
 use super::select::{Chosen, Selector};
+use super::upload::ledger_of;
 use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::files;
@@ -117,7 +118,7 @@ impl GetArgs {
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
                 if !force {
-                    require_download(provider.as_ref(), file).map_err(|error| chosen.failed(error))?;
+                    require_content(ctx, &chosen)?;
                 }
                 let (target, path) = match output {
                     Output::File(path) => (Target::Path(path.clone()), path.clone()),
@@ -160,7 +161,7 @@ impl GetArgs {
             let chosen = chosen?;
             let Chosen { provider, file, .. } = &chosen;
             if !self.force {
-                require_download(provider.as_ref(), file).map_err(|error| chosen.failed(error))?;
+                require_content(ctx, &chosen)?;
             }
             let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
             let target = Target::Sink(&mut sink);
@@ -174,6 +175,19 @@ impl GetArgs {
         }
         Ok(())
     }
+}
+
+/// Rejects a file that the platform certainly does not return. A hint names the local file that was uploaded.
+fn require_content(ctx: &Context, chosen: &Chosen) -> Result<()> {
+    let Chosen { provider, file, .. } = chosen;
+    require_download(provider.as_ref(), file).map_err(|error| {
+        let ledger = ledger_of(ctx, Some(provider.profile()), "").ok();
+        let error = match ledger.and_then(|ledger| ledger.read_only().uploaded_from(&file.id)) {
+            Some(path) => error.hint(format!("it was uploaded from {}", path.display())),
+            None => error,
+        };
+        chosen.failed(error)
+    })
 }
 
 /// The destination of downloads.

@@ -97,6 +97,18 @@ pub struct UploadArgs {
     batch: BatchArgs,
 }
 
+/// The ledger of a profile, or of the profile of the command, for a command as text.
+pub(super) fn ledger_of(ctx: &Context, profile: Option<&str>, command: &str) -> Result<Ledger> {
+    if ctx.settings.env.get(env::LEDGER) == Some("off") {
+        return Ok(Ledger::default());
+    }
+    let profile = ctx.profile(profile)?;
+    let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
+    let scope: Vec<_> = scope.iter().filter_map(|key| Some((key, &profile.set.get(*key)?.value))).collect();
+    let target = format!("{} {} {scope:?}", profile.spec.name, profile.base_url.value);
+    Ok(Ledger::open(&ctx.settings.folders.state, &target, command, ctx.warn()))
+}
+
 impl UploadArgs {
     /// Uploads files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
@@ -197,19 +209,11 @@ impl UploadArgs {
 
     /// The ledger, for this command: the working directory and the arguments that select or describe files.
     fn ledger(&self, ctx: &Context) -> Result<Ledger> {
-        if ctx.settings.env.get(env::LEDGER) == Some("off") {
-            return Ok(Ledger::default());
-        }
-        let profile = ctx.profile(None)?;
-        let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
-        let scope: Vec<_> =
-            scope.iter().filter_map(|key| Some((key, &profile.set.get(*key)?.value))).collect();
-        let target = format!("{} {} {scope:?}", profile.spec.name, profile.base_url.value);
         let files = (&self.paths, &self.files_from, &self.files_from0, &self.batch.retry_from);
         let choice = (self.recursive, &self.folders);
         let wish = (&self.name, &self.content_type, &self.purpose, &self.metadata, &self.to, self.if_exists);
         let command = format!("{:?}", (std::env::current_dir().ok(), files, choice, wish));
-        Ok(Ledger::open(&ctx.settings.folders.state, &target, &command, ctx.warn()))
+        ledger_of(ctx, None, &command)
     }
 
     /// The properties shared by all files of this command.

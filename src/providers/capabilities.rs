@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::pushdown::Native;
+use super::stated::states;
 use super::{Provider, REGISTRY, Sort, Spec};
 use crate::error::{Error, Kind, Result, word};
 use crate::http::RateLimit;
@@ -271,9 +272,19 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
     let platform = provider.spec().name;
     let error = match &file.purpose {
         Some(purpose) => format!("{platform} does not return files with the purpose {purpose}"),
-        None => format!("{platform} does not return this file"),
+        None => format!("{platform} does not return the content of this file"),
     };
-    Err(Error::new(Kind::Unsupported, error).hint("to try it nevertheless: `--force`"))
+    let mut error = Error::new(Kind::Unsupported, error);
+    for (_, hint) in can.instead.iter().filter(|(op, _)| *op == Op::Download) {
+        error = error.hint(hint.replace("{ref}", &word(&format!("{}:id:{}", file.profile, file.id))));
+    }
+    if states(provider.stated(), "downloadable") {
+        let profile = word(provider.profile());
+        error = error.hint(format!(
+            "to list the files that it returns: `haul ls -p {profile} --filter downloadable=true`"
+        ));
+    }
+    Err(error.hint("to try it nevertheless: `--force`"))
 }
 
 /// The error for an unsupported operation, with hints. For `about`, see [`require`].

@@ -202,6 +202,8 @@ pub struct Connection {
     pub http: Client,
     /// How long a new file may be missing, if not as the platform states it.
     pub appears_within: Option<std::time::Duration>,
+    /// The environment variable that contains the token, if it comes from one.
+    pub token_variable: Option<String>,
     /// The clock.
     pub clock: Clock,
     /// The data directory, for `local`.

@@ -75,9 +75,10 @@ impl Native {
         // A platform's own field is also a key of `extra`.
         let is_own = !File::FIELDS.contains(&self.field)
             && matches!(self.spelling, Spelling::Once(_) | Spelling::OneOf(..));
-        let field = field.strip_prefix("extra.").filter(|_| is_own).unwrap_or(field);
-        let is_field =
-            field.strip_prefix(self.field).is_some_and(|key| key.is_empty() || key.starts_with('.'));
+        let is_below = |field: &str| {
+            field.strip_prefix(self.field).is_some_and(|key| key.is_empty() || key.starts_with('.'))
+        };
+        let is_field = is_below(field) || (is_own && field.strip_prefix("extra.").is_some_and(is_below));
         let asks_if_set = matches!((op, value), (Op::Ne, Value::Null) | (_, Value::Present));
         is_field && (self.ops.contains(op) || (asks_if_set && self.ops.contains(&Op::Eq)))
     }

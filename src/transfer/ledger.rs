@@ -339,6 +339,21 @@ impl Ledger {
         .flatten()
     }
 
+    /// The local file from which this file was uploaded, according to the latest upload.
+    pub fn uploaded_from(&self, id: &FileId) -> Option<PathBuf> {
+        let path = self.with(|state| {
+            state
+                .db
+                .prepare(
+                    "SELECT path FROM uploads WHERE target = ? AND id = ? AND state = 'done' AND path IS NOT NULL
+                 ORDER BY number DESC LIMIT 1",
+                )?
+                .query_row(params![state.target, id.0], |row| row.get::<_, String>(0))
+                .optional()
+        });
+        path.flatten().map(PathBuf::from)
+    }
+
     /// A recorded hash of a local file that has not changed since: `kind` is `blake3`, `sha256` or `md5`.
     pub(super) fn hash(&self, path: &Path, kind: &str) -> Option<String> {
         let stamp = Stamp::of(path)?;

@@ -52,6 +52,7 @@ fn fill(rig: &Rig, runner: &mut TestRunner, count: usize) -> Truth {
         .map(|number| {
             let mut new = new_file().new_tree(runner).unwrap().current();
             let can = &rig.can().upload;
+            new.name.retain(|c| !can.forbidden.contains(&c));
             if can.lifetime.is_none() {
                 new.expires = None;
             }

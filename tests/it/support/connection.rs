@@ -78,6 +78,7 @@ impl Profile<'_> {
             secrets: secrets.into_iter().map(|(key, value)| (key.to_owned(), Secret::new(value))).collect(),
             http: Client::new(self.config()),
             appears_within: None,
+            token_variable: None,
             clock: self.clock,
             data: self.data.to_owned(),
             warn: Warn::default(),
