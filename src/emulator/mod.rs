@@ -7,6 +7,7 @@
 //! faults, the log, unknown routes, early refusals of uploads, and shutdown.
 
 mod activeloop;
+mod anthropic;
 mod body;
 mod content;
 mod disposition;
@@ -56,6 +57,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &metorial::METORIAL,
     &llamacloud::LLAMACLOUD,
     &xai::XAI,
+    &anthropic::ANTHROPIC,
     &openai::OPENAI,
     &openai::AZURE,
     &openai::DEEPSEEK,

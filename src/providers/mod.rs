@@ -4,6 +4,7 @@
 //! does not loop over pages, sleep, retry, print, read the environment or, except for `local`, use the disk.
 
 mod activeloop;
+mod anthropic;
 mod capabilities;
 mod lenient;
 mod listing;
@@ -55,6 +56,7 @@ pub static REGISTRY: &[&Spec] = &[
     &metorial::SPEC,
     &llamacloud::SPEC,
     &xai::SPEC,
+    &anthropic::SPEC,
     &openai::OPENAI.spec,
     &openai::AZURE.spec,
     &openai::DEEPSEEK.spec,

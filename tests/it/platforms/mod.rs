@@ -11,6 +11,7 @@ pub mod soak;
 pub mod wire;
 
 pub mod activeloop;
+pub mod anthropic;
 pub mod ark;
 pub mod azure;
 pub mod dashscope;
@@ -49,6 +50,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &metorial::PLATFORM,
     &llamacloud::PLATFORM,
     &xai::PLATFORM,
+    &anthropic::PLATFORM,
     &openai::PLATFORM,
     &azure::PLATFORM,
     &deepseek::PLATFORM,
