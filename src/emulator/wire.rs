@@ -298,8 +298,10 @@ fn public(uri: &Uri) -> String {
     let Some(query) = uri.query() else { return uri.path().to_owned() };
     let secret = |name: &str| {
         let name = name.to_ascii_lowercase();
-        matches!(name.as_str(), "token" | "key" | "signature" | "sig" | "api_key" | "access_token")
-            || ["-signature", "-credential", "-security-token"].iter().any(|end| name.ends_with(end))
+        matches!(
+            name.as_str(),
+            "token" | "key" | "signature" | "sig" | "api_key" | "access_token" | "upload_id"
+        ) || ["-signature", "-credential", "-security-token"].iter().any(|end| name.ends_with(end))
     };
     let mut shown = url::form_urlencoded::Serializer::new(String::new());
     if !Params::parse(query).iter().any(|(name, _)| secret(name)) {
@@ -318,6 +320,10 @@ mod tests {
     #[test]
     fn secrets_in_a_query_are_not_shown() {
         let shown = |uri: &str| public(&uri.parse().unwrap());
+        assert_eq!(
+            shown("/f?upload_id=s&upload_protocol=resumable"),
+            "/f?upload_id=***&upload_protocol=resumable"
+        );
         assert_eq!(shown("/f?page_token=t&limit=1"), "/f?page_token=t&limit=1");
         assert_eq!(shown("/f?expires=1&Signature=abc"), "/f?expires=1&Signature=***");
         assert_eq!(shown("/f?X-Amz-Signature=abc&token=t&a=b"), "/f?X-Amz-Signature=***&token=***&a=b");

@@ -129,7 +129,8 @@ impl Tries {
 
     /// Whether this failure shows that an earlier attempt, whose answer was lost, deleted the file.
     pub(super) fn was_deleted(&self, failure: &Failure) -> bool {
-        self.is_delete && self.maybe_done && matches!(failure.cause, Cause::Status(404 | 410))
+        let is_answer = matches!(failure.cause, Cause::Status(_));
+        self.is_delete && self.maybe_done && is_answer && failure.error.kind() == Kind::NotFound
     }
 
     /// Counts a failed attempt. Returns the pause before the next one, or the error if this was the last.

@@ -158,7 +158,8 @@ pub(super) fn redacted(url: &Url) -> Url {
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let named = ["signature", "sig", "token", "key", "auth", "authorization"].contains(&key.as_str());
+    let named =
+        ["signature", "sig", "token", "key", "auth", "authorization", "upload_id"].contains(&key.as_str());
     let ends = ["_key", "-key", "apikey", "access_token", "password", "secret"];
     named
         || key.starts_with("x-amz-")
@@ -168,7 +169,10 @@ fn is_secret(key: &str) -> bool {
 
 fn is_credential(name: &str) -> bool {
     ["authorization", "proxy-authorization", "cookie", "set-cookie", "location"].contains(&name)
-        || ["key", "token", "secret", "signature"].iter().any(|word| name.contains(word))
+        // The URL or the id of an upload session grants access to it.
+        || ["key", "token", "secret", "signature", "upload-url", "upload-control-url", "uploadid"]
+            .iter()
+            .any(|word| name.contains(word))
 }
 
 #[cfg(test)]

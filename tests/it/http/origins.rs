@@ -28,6 +28,13 @@ async fn the_token_goes_to_the_own_origin_only() {
     let seen = &foreign.requests()[0];
     assert_eq!((seen.header("authorization"), seen.header("x-extra")), (None, Some("1")));
     assert!(!seen.head.contains(TOKEN));
+
+    let client = client.authenticating("x-own-key");
+    client.send(&get(&own)).await.unwrap();
+    client.send(&get(&foreign)).await.unwrap();
+    let seen = own.requests();
+    assert_eq!((seen[2].header("x-own-key"), seen[2].header("authorization")), (Some(TOKEN), None));
+    assert!(!foreign.requests()[1].head.contains(TOKEN));
 }
 
 #[tokio::test]

@@ -17,8 +17,10 @@ async fn every_attempt_is_traced_without_secrets() {
         let kind = if matches!(event, Event::Attempt { .. }) { "attempt" } else { "header" };
         writeln!(lines.lock().unwrap(), "{kind} {event}").unwrap();
     });
-    let server = Server::repeating(vec![Answer::status(503, &[("x-request-id", "r1")], ""), Answer::ok()]);
-    let url = server.at("f?signature=s3cret&X-Amz-Credential=s3cret");
+    let session = [("x-goog-upload-url", "http://h/?upload_id=s3cret"), ("x-guploader-uploadid", "s3cret")];
+    let failed = Answer::status(503, &[("x-request-id", "r1")], "");
+    let server = Server::repeating(vec![failed, Answer::status(200, &session, "{}")]);
+    let url = server.at("f?signature=s3cret&X-Amz-Credential=s3cret&upload_id=s3cret");
     let request =
         Request::put(url, Body::json(&json!({}))).repeatable().query("limit", 2).query("token", "s3cret");
     Client::new(Config { trace, ..config(&server) }).send(&request).await.unwrap();
@@ -28,7 +30,7 @@ async fn every_attempt_is_traced_without_secrets() {
     assert!(first.starts_with("PUT http://") && first.contains(": 503 in "), "{first}");
     assert!(!first.contains(", attempt"), "{first}");
     assert!(second.contains(": 200 in ") && second.ends_with(", attempt 2"), "{second}");
-    assert!(first.contains("signature=***&X-Amz-Credential=***&limit=2&token=***"), "{first}");
+    assert!(first.contains("signature=***&X-Amz-Credential=***&upload_id=***&limit=2&token=***"), "{first}");
     assert!(
         log.contains("header sent authorization: ***") && log.contains("header received x-request-id: r1"),
         "{log}"
