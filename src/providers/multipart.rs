@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Checksums, File, NewFile};
 use crate::progress::Progress;
 use crate::secret::Secret;
@@ -24,6 +24,11 @@ pub trait Multipart: Send + Sync {
     /// The kind of checksum that [`complete`](Self::complete) sends: `blake3`, `sha256` or `md5`.
     fn checksum(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Whether the last part also completes the file, as it may have any size only then.
+    fn ends_with_part(&self) -> bool {
+        false
     }
 
     /// Begins an upload.
@@ -46,6 +51,17 @@ pub trait Multipart: Send + Sync {
         tags: &[String],
         checksums: &Checksums,
     ) -> Result<File>;
+
+    /// Sends the last part and combines all parts into the file, if the platform [requires it](Self::ends_with_part).
+    async fn put_last(
+        &self,
+        _session: &Session,
+        _file: &NewFile,
+        _part: PartRange,
+        _progress: Arc<dyn Progress>,
+    ) -> Result<File> {
+        Err(Error::failed("the last part does not complete the file"))
+    }
 
     /// Discards an upload and its parts.
     async fn abort(&self, session: &Session) -> Result<()>;
@@ -81,10 +97,12 @@ pub struct PartRange {
 }
 
 /// The content of a session that the platform has received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Received {
     /// This number of bytes from the start.
     Bytes(u64),
     /// The parts with these indexes and tags.
     Parts(BTreeMap<u32, String>),
+    /// Everything: the parts are combined into this file.
+    File(Box<File>),
 }

@@ -123,30 +123,70 @@ impl Uploads {
         resumed: bool,
     ) -> Result<File> {
         let item = job.progress();
+        let mut attempts = self.attempts();
+        let mut pause = self.provider.client().map_or(Duration::ZERO, crate::http::Client::base_pause);
         let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
-        if !open.completing {
-            let mut attempts = self.attempts();
-            let mut pause = self.provider.client().map_or(Duration::ZERO, crate::http::Client::base_pause);
-            let mut ask = resumed;
-            let mut reached = 0;
-            loop {
-                let start = if ask { received(platform, open).await? } else { 0 };
-                if start > reached {
-                    (reached, attempts) = (start, self.attempts());
+        // Where the last part completes the file, the session knows whether it has arrived.
+        let sends = !open.completing || platform.ends_with_part();
+        let mut from = if resumed && sends { received(platform, open).await? } else { Reached::Byte(0) };
+        let mut reached = 0;
+        loop {
+            let start = match from {
+                Reached::Byte(start) => start,
+                Reached::End(file) => {
+                    job.in_parts = Some(self.checksums_of_parts(platform, job).await?);
+                    return Ok(*file);
                 }
-                let missing = missing(job.new.size, open, start);
-                let sent = self.send_parts(platform, &job.new, open, missing, &item).await;
-                let Err(error) = sent else { break };
-                // Parts that are sent by offset cannot be repeated blindly: the platform says where to continue.
-                attempts = attempts.saturating_sub(1);
-                if !(error.is_unanswered() && attempts > 0 && start_is_known(platform, open).await) {
-                    return Err(error);
-                }
-                tokio::time::sleep(pause).await;
-                pause = pause.saturating_mul(2);
-                ask = true;
+            };
+            if start > reached {
+                (reached, attempts) = (start, self.attempts());
             }
+            let error = match self.send_from(platform, job, stamp, sends.then_some(start), &item).await {
+                Ok(file) => return Ok(file),
+                Err(error) => error,
+            };
+            // Parts that are sent by offset cannot be repeated blindly: the platform says where to continue.
+            attempts = attempts.saturating_sub(1);
+            if !sends || !error.is_unanswered() || attempts == 0 {
+                return Err(error);
+            }
+            let Some(open) = job.session.as_mut() else { return Err(error) };
+            if open.completing && !platform.ends_with_part() {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+            from = match platform.received(&open.session).await {
+                Ok(Some(Received::Bytes(bytes))) => Reached::Byte(bytes),
+                Ok(Some(Received::File(file))) => Reached::End(file),
+                _ => return Err(error),
+            };
         }
+    }
+
+    /// Sends the missing parts from byte `start`, if any, and combines all parts.
+    async fn send_from(
+        &self,
+        platform: &dyn Multipart,
+        job: &mut Job,
+        stamp: Option<Stamp>,
+        start: Option<u64>,
+        item: &Arc<dyn Progress>,
+    ) -> Result<File> {
+        let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
+        let mut missing = start.map(|start| missing(job.new.size, open, start)).unwrap_or_default();
+        let last = if platform.ends_with_part() { missing.pop_back() } else { None };
+        let left: u64 = missing.iter().chain(&last).map(|part| part.len).sum();
+        let sent = Arc::new(AtomicU64::new(job.new.size.saturating_sub(left)));
+        let progress = |part: PartRange| -> Arc<dyn Progress> {
+            Arc::new(PartProgress {
+                item: Arc::clone(item),
+                total: Arc::clone(&sent),
+                from: part.from,
+                counted: AtomicU64::new(0),
+            })
+        };
+        self.send_parts(platform, &job.new, open, missing, &progress).await?;
         if stamp != stamp_of(&job.new.source) {
             return Err(Error::failed(format!("{}: changed during the upload", job.new.name)));
         }
@@ -154,8 +194,12 @@ impl Uploads {
         let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
         self.identity.ledger.complete_session(open.number);
         open.completing = true;
-        let tags: Vec<String> = open.tags.values().cloned().collect();
-        let file = platform.complete(&open.session, &job.new, &tags, &checksums).await?;
+        let file = if let Some(part) = last {
+            platform.put_last(&open.session, &job.new, part, progress(part)).await?
+        } else {
+            let tags: Vec<String> = open.tags.values().cloned().collect();
+            platform.complete(&open.session, &job.new, &tags, &checksums).await?
+        };
         job.in_parts = Some(checksums);
         Ok(file)
     }
@@ -177,10 +221,8 @@ impl Uploads {
         new: &NewFile,
         open: &mut OpenSession,
         mut missing: VecDeque<PartRange>,
-        item: &Arc<dyn Progress>,
+        progress: &(impl Fn(PartRange) -> Arc<dyn Progress> + Sync),
     ) -> Result<()> {
-        let left: u64 = missing.iter().map(|part| part.len).sum();
-        let total = Arc::new(AtomicU64::new(new.size.saturating_sub(left)));
         let mut running = FuturesUnordered::new();
         let OpenSession { session, tags, number, .. } = open;
         let session = &*session;
@@ -188,12 +230,7 @@ impl Uploads {
             while running.len() < platform.parallel().max(1)
                 && let Some(part) = missing.pop_front()
             {
-                let progress: Arc<dyn Progress> = Arc::new(PartProgress {
-                    item: Arc::clone(item),
-                    total: Arc::clone(&total),
-                    from: part.from,
-                    counted: AtomicU64::new(0),
-                });
+                let progress = progress(part);
                 running.push(async move {
                     let tag = platform.put_part(session, new, part, Arc::clone(&progress)).await?;
                     progress.at(part.from + part.len);
@@ -214,22 +251,25 @@ fn can_continue(error: &Error) -> bool {
         || matches!(error.kind(), Kind::Auth | Kind::RateLimited | Kind::Unreachable | Kind::Interrupted(_))
 }
 
-/// Asks the platform for what it has received, and updates the tags. Returns the number of bytes from the start, for a
-/// platform that receives parts by offset.
-async fn received(platform: &dyn Multipart, open: &mut OpenSession) -> Result<u64> {
-    match platform.received(&open.session).await? {
-        Some(Received::Bytes(bytes)) => Ok(bytes),
-        Some(Received::Parts(tags)) => {
-            open.tags = tags;
-            Ok(0)
-        }
-        None => Ok(0),
-    }
+/// How far a session has come.
+enum Reached {
+    /// The platform has the bytes before this one.
+    Byte(u64),
+    /// The parts are combined into this file.
+    End(Box<File>),
 }
 
-/// Whether the platform reports the position at which to continue.
-async fn start_is_known(platform: &dyn Multipart, open: &OpenSession) -> bool {
-    matches!(platform.received(&open.session).await, Ok(Some(Received::Bytes(_))))
+/// Asks the platform for what it has received, and updates the tags.
+async fn received(platform: &dyn Multipart, open: &mut OpenSession) -> Result<Reached> {
+    match platform.received(&open.session).await? {
+        Some(Received::Bytes(bytes)) => Ok(Reached::Byte(bytes)),
+        Some(Received::Parts(tags)) => {
+            open.tags = tags;
+            Ok(Reached::Byte(0))
+        }
+        Some(Received::File(file)) => Ok(Reached::End(file)),
+        None => Ok(Reached::Byte(0)),
+    }
 }
 
 /// The parts of a file that the platform does not have: those without a tag, from byte `start`.

@@ -48,6 +48,7 @@ pub async fn wait_until_processed(
         if provider.spec().has_failed(&status) {
             let why = ["status_details", "upload_error_message", "processing_error_message"];
             let why = why.iter().find_map(|key| file.extra.get(*key)?.as_str());
+            let why = why.or_else(|| file.extra.get("error")?.get("message")?.as_str());
             let error = Error::platform(format!("{}: {platform} failed to process it: {status}", file.name));
             let error = why.into_iter().fold(error, Error::cause);
             return Err(error.about(file.id.to_string()));

@@ -35,6 +35,8 @@ struct State {
     /// Indexes of the parts that arrived, repetitions included.
     arrived: Vec<u32>,
     files: Vec<(File, Vec<u8>)>,
+    /// The files of ended sessions, by session, on a platform that reports them.
+    ended: BTreeMap<String, File>,
     /// Fails the part or completion with this number of the arrivals from now on, and stores it if `true`.
     failures: BTreeMap<u64, (Error, bool)>,
     steps: u64,
@@ -48,11 +50,24 @@ struct State {
 struct Platform {
     state: Mutex<State>,
     by_offset: bool,
+    ends_with_part: bool,
 }
 
 impl Platform {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    fn stores(state: &mut State, name: &str, content: Vec<u8>) -> File {
+        let file = File {
+            id: format!("file{}", state.files.len() + 1).into(),
+            name: name.to_owned(),
+            size: Some(content.len() as u64),
+            created_at: Some(Timestamp::now()),
+            ..File::default()
+        };
+        state.files.push((file.clone(), content));
+        file
     }
 
     /// The failure of this step, if one is planned.
@@ -72,6 +87,18 @@ fn lost() -> Error {
     Error::new(Kind::Unreachable, "no answer").unanswered()
 }
 
+/// The first byte of a part, and its content.
+fn bytes_of(file: &NewFile, part: PartRange) -> (usize, Vec<u8>) {
+    let mut content = Vec::new();
+    let read = Opened::open(&file.source).unwrap().read_all(|bytes| {
+        content.extend_from_slice(bytes);
+        Ok(())
+    });
+    read.unwrap();
+    let from = usize::try_from(part.from).unwrap();
+    (from, content[from..][..usize::try_from(part.len).unwrap()].to_vec())
+}
+
 #[async_trait]
 impl Multipart for Platform {
     fn applies(&self, file: &NewFile) -> bool {
@@ -80,6 +107,10 @@ impl Multipart for Platform {
 
     fn parallel(&self) -> usize {
         if self.by_offset { 1 } else { 3 }
+    }
+
+    fn ends_with_part(&self) -> bool {
+        self.ends_with_part
     }
 
     async fn begin(&self, _file: &NewFile) -> Result<Session> {
@@ -99,13 +130,7 @@ impl Multipart for Platform {
         progress: Arc<dyn Progress>,
     ) -> Result<String> {
         assert_eq!(session.secret.as_ref().map(Secret::expose), Some(SECRET));
-        let mut content = Vec::new();
-        Opened::open(&file.source)?.read_all(|bytes| {
-            content.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        let from = usize::try_from(part.from).unwrap();
-        let bytes = content[from..][..usize::try_from(part.len).unwrap()].to_vec();
+        let (from, bytes) = bytes_of(file, part);
         {
             let mut state = self.state();
             state.in_flight += 1;
@@ -130,6 +155,29 @@ impl Multipart for Platform {
         failure.map_or_else(|| Ok(format!("tag{}", part.index)), |(error, _)| Err(error))
     }
 
+    async fn put_last(
+        &self,
+        session: &Session,
+        file: &NewFile,
+        part: PartRange,
+        _progress: Arc<dyn Progress>,
+    ) -> Result<File> {
+        assert!(self.ends_with_part && part.from + part.len == file.size);
+        let failure = self.step();
+        if let Some((error, false)) = failure {
+            return Err(error);
+        }
+        let (from, bytes) = bytes_of(file, part);
+        let mut state = self.state();
+        state.arrived.push(part.index);
+        let mut running = state.sessions.remove(&session.id).ok_or_else(gone)?;
+        assert_eq!(running.bytes.len(), from, "parts are sent by offset");
+        running.bytes.extend_from_slice(&bytes);
+        let stored = Self::stores(&mut state, &file.name, running.bytes);
+        state.ended.insert(session.id.clone(), stored.clone());
+        failure.map_or(Ok(stored), |(error, _)| Err(error))
+    }
+
     async fn complete(
         &self,
         session: &Session,
@@ -150,14 +198,7 @@ impl Multipart for Platform {
             assert_eq!(tags, expected, "tags are in order");
             running.parts.into_values().flatten().collect()
         };
-        let file = File {
-            id: format!("file{}", state.files.len() + 1).into(),
-            name: file.name.clone(),
-            size: Some(content.len() as u64),
-            created_at: Some(Timestamp::now()),
-            ..File::default()
-        };
-        state.files.push((file.clone(), content));
+        let file = Self::stores(&mut state, &file.name, content);
         failure.map_or(Ok(file), |(error, _)| Err(error))
     }
 
@@ -172,6 +213,9 @@ impl Multipart for Platform {
             return Ok(None);
         }
         let state = self.state();
+        if let Some(file) = state.ended.get(&session.id) {
+            return Ok(Some(Received::File(Box::new(file.clone()))));
+        }
         let running = state.sessions.get(&session.id).ok_or_else(gone)?;
         Ok(Some(Received::Bytes(running.bytes.len() as u64)))
     }
@@ -224,7 +268,11 @@ struct Bench {
 
 impl Bench {
     fn new(by_offset: bool) -> Self {
-        let platform = Arc::new(Platform { by_offset, ..Platform::default() });
+        Self::of(Platform { by_offset, ..Platform::default() })
+    }
+
+    fn of(platform: Platform) -> Self {
+        let platform = Arc::new(platform);
         let bench = Self { folder: tempfile::tempdir().unwrap(), platform, clock: Clock::default() };
         bench.write(&content());
         bench
@@ -338,6 +386,26 @@ async fn a_lost_answer_to_the_completion_stores_one_file() {
         assert_eq!(bench.files(), ["file1"]);
         let state = bench.platform.state();
         assert_eq!((state.begun, state.arrived.len()), (1, 6));
+    }
+}
+
+#[tokio::test]
+async fn the_last_part_completes_the_file() {
+    let offline = || Error::new(Kind::Unreachable, "offline");
+    let failures =
+        (1..=6).flat_map(|step| [(step, offline(), false), (step, lost(), false), (step, lost(), true)]);
+    // The process ends after the platform has stored the file.
+    for (step, error, stored) in failures.chain([(6, offline(), true), (7, offline(), false)]) {
+        let bench = Bench::of(Platform { by_offset: true, ends_with_part: true, ..Platform::default() });
+        let case = format!("{step} {error:?} {stored}");
+        bench.fail(step, error, stored);
+        if bench.run().await.is_err() {
+            assert_eq!(bench.run().await.unwrap(), "file1", "{case}");
+        }
+        assert_eq!(bench.files(), ["file1"], "{case}");
+        let state = bench.platform.state();
+        assert_eq!((state.begun, state.aborted, state.most), (1, 0, 1), "{case}");
+        assert_eq!(state.arrived, [0, 1, 2, 3, 4, 5], "{case}");
     }
 }
 
