@@ -171,6 +171,22 @@ pub async fn receive_raw<E>(
     writing.finish().await
 }
 
+/// Appends a raw body to content. Returns the content, also of a body that ended early, and whether the body was complete.
+pub(super) async fn append(site: &Site, content: Option<Incoming>, body: Body) -> Result<(Incoming, bool)> {
+    let store = site.store.clone();
+    let mut writing = Writing::start(site, None, move |_| content.map_or_else(|| store.receive(), Ok)).await;
+    let mut body = body.into_data_stream();
+    let is_complete = loop {
+        match body.next().await {
+            None => break true,
+            Some(Err(_)) => break false,
+            Some(Ok(piece)) => writing.add(piece).await?,
+        }
+    };
+    writing.write_batch().await?;
+    Ok((joined(writing.running.await)?, is_complete))
+}
+
 /// Receives JSON of at most `limit` bytes into memory, regardless of its `Content-Type`; None without a body.
 pub async fn receive_json<E>(body: Body, limit: usize) -> Result<Option<Value>, Refused<E>> {
     let text = receive_text(body, limit).await?;
@@ -244,15 +260,24 @@ struct Writing {
 impl Writing {
     async fn begin(site: &Site, limit: Option<u64>) -> Self {
         let (store, md5) = (site.store.clone(), site.md5);
-        let transfer = Transfer::receiving(&site.load);
-        let many = transfer.exceeds(FEW);
-        let receive = move || {
+        let receive = move |many: bool| {
             let incoming = store.receive()?;
             let incoming = if md5 { incoming.with_md5() } else { incoming };
             Ok(if many { incoming.inline() } else { incoming })
         };
+        Self::start(site, limit, receive).await
+    }
+
+    /// `open` returns the content to write to; its argument is whether many files are being received.
+    async fn start(
+        site: &Site,
+        limit: Option<u64>,
+        open: impl FnOnce(bool) -> Result<Incoming> + Send + 'static,
+    ) -> Self {
+        let transfer = Transfer::receiving(&site.load);
+        let many = transfer.exceeds(FEW);
         let load = Arc::clone(&site.load);
-        let running = load.run(receive).await;
+        let running = load.run(move || open(many)).await;
         let max_batch = if many { 0 } else { CHUNK };
         Self {
             running,
@@ -271,10 +296,15 @@ impl Writing {
         if let Some(limit) = self.limit.filter(|limit| self.size > *limit) {
             return Err(Refused::TooLarge(limit));
         }
+        self.add(piece).await.map_err(Refused::Store)
+    }
+
+    /// Adds a piece of any size.
+    async fn add(&mut self, piece: Bytes) -> Result<()> {
         self.batch_size += piece.len();
         self.batch.push(piece);
         if self.batch_size >= self.max_batch || self.running.is_finished() {
-            self.write_batch().await.map_err(Refused::Store)?;
+            self.write_batch().await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod content;
 mod disposition;
 mod fastapi;
 mod faults;
+mod gemini;
 mod guard;
 pub mod ids;
 mod llamacloud;
@@ -58,6 +59,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &llamacloud::LLAMACLOUD,
     &xai::XAI,
     &anthropic::ANTHROPIC,
+    &gemini::GEMINI,
     &openai::OPENAI,
     &openai::AZURE,
     &openai::DEEPSEEK,

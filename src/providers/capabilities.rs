@@ -274,10 +274,9 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
         Some(purpose) => format!("{platform} does not return files with the purpose {purpose}"),
         None => format!("{platform} does not return the content of this file"),
     };
-    let mut error = Error::new(Kind::Unsupported, error);
-    for (_, hint) in can.instead.iter().filter(|(op, _)| *op == Op::Download) {
-        error = error.hint(hint.replace("{ref}", &word(&format!("{}:id:{}", file.profile, file.id))));
-    }
+    let about = word(&format!("{}:id:{}", provider.profile(), file.id)).into_owned();
+    let mut error =
+        instead(can, Op::Download, &about).fold(Error::new(Kind::Unsupported, error), Error::hint);
     if states(provider.stated(), "downloadable") {
         let profile = word(provider.profile());
         error = error.hint(format!(
@@ -287,16 +286,20 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
     Err(error.hint("to try it nevertheless: `--force`"))
 }
 
+/// The platform's hints for an operation.
+fn instead(can: &Capabilities, op: Op, about: &str) -> impl Iterator<Item = String> {
+    let hints = can.instead.iter().filter(move |(for_op, _)| *for_op == op);
+    hints.map(move |(_, hint)| hint.replace("{ref}", &word(about)))
+}
+
 /// The error for an unsupported operation, with hints. For `about`, see [`require`].
 pub(super) fn refusal(spec: &'static Spec, op: Op, about: &str) -> Error {
     refusal_with(spec, spec.dialects[0].can, op, about)
 }
 
 fn refusal_with(spec: &'static Spec, can: &Capabilities, op: Op, about: &str) -> Error {
-    let mut error = Error::new(Kind::Unsupported, format!("{} cannot {}", spec.name, op.phrase()));
-    for (_, hint) in can.instead.iter().filter(|(for_op, _)| *for_op == op) {
-        error = error.hint(hint.replace("{ref}", &word(about)));
-    }
+    let error = Error::new(Kind::Unsupported, format!("{} cannot {}", spec.name, op.phrase()));
+    let error = instead(can, op, about).fold(error, Error::hint);
     // A platform that needs a signed link for its own downloads is not suggested for them.
     let by_link = |can: &Capabilities| op == Op::Download && can.download == Download::SignedLinks;
     suggest_providers(error, spec, |can| supports(can, op) && !by_link(can))

@@ -6,6 +6,7 @@
 mod activeloop;
 mod anthropic;
 mod capabilities;
+mod gemini;
 mod lenient;
 mod listing;
 mod llamacloud;
@@ -57,6 +58,7 @@ pub static REGISTRY: &[&Spec] = &[
     &llamacloud::SPEC,
     &xai::SPEC,
     &anthropic::SPEC,
+    &gemini::SPEC,
     &openai::OPENAI.spec,
     &openai::AZURE.spec,
     &openai::DEEPSEEK.spec,

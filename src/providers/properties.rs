@@ -48,9 +48,9 @@ pub(super) fn nothing_is_lost(
             keeps_all(&reply, &file, translated)?;
         } else {
             // Only a file without an id is rejected.
-            let has_id =
-                ["id", "file_id"].iter().filter(|key| translated.iter().any(|(known, _)| known == *key));
-            let mut ids = has_id.filter_map(|key| lenient::as_id(reply.get(key)?));
+            let is_id = |(key, place): &(&'static str, &str)| (*place == "id").then_some(*key);
+            let mut ids =
+                translated.iter().filter_map(is_id).filter_map(|key| lenient::as_id(reply.get(key)?));
             prop_assert!(!reply.is_object() || ids.next().is_none(), "{} was rejected", reply);
         }
         // Bytes that are invalid or different JSON.
@@ -68,7 +68,9 @@ pub(super) fn nothing_is_lost(
 /// The file objects in a reply: the reply itself or the items of its list.
 fn files_in(reply: &Value) -> Vec<Value> {
     match reply {
-        Value::Object(object) if object.contains_key("id") || object.contains_key("file_id") => {
+        Value::Object(object)
+            if ["id", "file_id", "mimeType"].iter().any(|key| object.contains_key(*key)) =>
+        {
             vec![reply.clone()]
         }
         Value::Object(object) => object.values().flat_map(files_in).collect(),

@@ -4,6 +4,7 @@ mod apart;
 mod kept;
 mod lost;
 mod modes;
+mod parts;
 mod proxy;
 mod signals;
 

@@ -77,7 +77,7 @@ impl Cell {
         if all.len() > REQUESTS {
             failures.push(format!("{} requests in total", all.len()));
         }
-        let has_token = targeted.iter().any(|request| request.header("authorization").is_some());
+        let has_token = targeted.iter().any(|request| request.head.contains(TOKEN));
         if has_token && self.target.anonymous {
             failures.push("the token was sent to a URL that is its own secret".to_owned());
         }

@@ -30,7 +30,8 @@ pub type Inject = fn(&mut Exchange) -> io::Result<Next>;
 #[derive(Clone, Copy)]
 pub struct Plan {
     pub method: &'static str,
-    /// The absolute path; `*` stands for one segment.
+    /// The absolute path; `*` stands for one segment. `?key` at the end stands for a query with this key, `?!key` for one
+    /// without it.
     pub path: &'static str,
     pub inject: Inject,
     /// The number of requests, counted from the first.
@@ -145,7 +146,7 @@ impl Shared {
     fn one(&self, client: &mut TcpStream) -> io::Result<Option<Next>> {
         let Some(request) = Request::read_head(client)? else { return Ok(None) };
         let path = request.target.split('?').next().unwrap_or_default().to_owned();
-        let targeted = request.method == self.plan.method && fits(self.plan.path, &path);
+        let targeted = request.method == self.plan.method && fits(self.plan.path, &request.target);
         let left = request.length();
         let request = Recorded { request, path, targeted };
         let armed = self.armed.load(Ordering::SeqCst);
@@ -242,8 +243,18 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether a path matches a pattern.
-fn fits(pattern: &str, path: &str) -> bool {
+/// Whether a target matches a pattern.
+fn fits(pattern: &str, target: &str) -> bool {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (pattern, key) = pattern.split_once('?').unwrap_or((pattern, ""));
+    let has = |key: &str| query.split('&').any(|pair| pair.split('=').next() == Some(key));
+    let is_selected = match key.strip_prefix('!') {
+        Some(key) => !has(key),
+        None => key.is_empty() || has(key),
+    };
+    if !is_selected {
+        return false;
+    }
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (pattern.next(), path.next()) {

@@ -69,7 +69,7 @@ fn shift(value: &mut Value, by: SignedDuration) {
         Value::Array(items) => items.iter_mut().for_each(|item| shift(item, by)),
         Value::Object(object) => {
             for (key, value) in object.iter_mut() {
-                if !key.ends_with("_at") {
+                if !key.ends_with("_at") && !key.ends_with("Time") {
                     shift(value, by);
                 } else if let Some(seconds) = value.as_i64() {
                     *value = Value::from(seconds + by.as_secs());

@@ -241,6 +241,10 @@ fn action_of(dialect: &Dialect, seen: &Request) -> Action {
     let parts: Vec<&str> = below.split('/').collect();
     match (method, parts.as_slice()) {
         ("GET", [""]) | ("POST", ["", "query"]) => Action::List,
+        // The action may be a part of the last segment.
+        ("GET", ["", word]) if replies.content.starts_with(':') && word.ends_with(replies.content) => {
+            Action::Content(text(word.trim_end_matches(replies.content)))
+        }
         ("GET", ["", id]) => Action::Stat(text(id)),
         ("DELETE", ["", id]) => Action::Delete(text(id)),
         ("GET", ["", id, word]) if *word == replies.content => match replies.fetch {

@@ -4,6 +4,7 @@ mod support;
 
 mod faults;
 mod forms;
+mod gemini;
 #[cfg(target_os = "linux")]
 mod memory;
 mod openai;

@@ -17,6 +17,7 @@ pub mod azure;
 pub mod dashscope;
 pub mod deepinfra;
 pub mod deepseek;
+pub mod gemini;
 pub mod groq;
 pub mod llamacloud;
 pub mod local;
@@ -51,6 +52,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &llamacloud::PLATFORM,
     &xai::PLATFORM,
     &anthropic::PLATFORM,
+    &gemini::PLATFORM,
     &openai::PLATFORM,
     &azure::PLATFORM,
     &deepseek::PLATFORM,

@@ -1,6 +1,7 @@
 //! Every platform over a socket: the requests of the provider, byte for byte, and its handling of each response.
 
 mod activeloop;
+mod gemini;
 mod llamacloud;
 mod local;
 mod metorial;

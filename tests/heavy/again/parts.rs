@@ -1,0 +1,105 @@
+//! Large uploads that are killed at random moments and continue at the byte that the platform confirms.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use haul::model::Clock;
+use rustix::process::Signal;
+
+use super::{machine, remote_cases, stored};
+use crate::platforms::some;
+use crate::support::connection::Profile;
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::raw::within;
+use crate::support::rig::Case;
+
+const KILLS: usize = 10;
+const MIB: u64 = 1 << 20;
+/// Requests without content of the file are smaller.
+const SMALL: u64 = 4096;
+
+/// Whether a large file is sent in parts, one after the other.
+fn sends_in_order(case: &Case) -> bool {
+    let url = "http://127.0.0.1:1/".parse().unwrap();
+    let profile = Profile { dialect: case.dialect, set: case.set, ..Profile::new(case.spec(), &url) };
+    let provider = profile.open();
+    provider.is_ok_and(|provider| provider.multipart().is_some_and(|platform| platform.parallel() == 1))
+}
+
+/// The bytes of POST requests since the last call, and their number.
+fn received(served: &Emulator) -> (u64, usize) {
+    let posts = served.log().into_iter().filter(|line| line["method"] == "POST");
+    let sizes: Vec<u64> = posts.map(|line| line["bytes_in"].as_u64().unwrap()).collect();
+    (sizes.iter().filter(|size| **size > SMALL).sum(), sizes.len())
+}
+
+/// Uploads a sparse file and kills the program ten times.
+fn check(case: Case, size: u64, seed: u64) {
+    let setup = Setup { faults: &["delay=20 POST"], ..case.setup(Clock(None)) };
+    let served = Arc::new(Emulator::start(&setup));
+    let env = machine(&case, &served, &served.root);
+    let file = File::create(env.work().join("big.bin")).unwrap();
+    file.set_len(size).unwrap();
+    // Some bytes that differ, so that no part can be in another's place.
+    for at in (0..size).step_by(usize::try_from(MIB).unwrap()) {
+        file.write_all_at(&at.to_le_bytes(), at).unwrap();
+    }
+    drop(file);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut sent, mut kills) = (0, 0);
+    loop {
+        let process = env.spawn(env.command().args(["upload", "big.bin", "-q"]));
+        if kills < KILLS {
+            // Each run has sent something before it is killed.
+            let is_sending = within(|| {
+                let (bytes, posts) = received(&served);
+                sent += bytes;
+                posts > 0
+            });
+            assert!(is_sending, "{}, seed {seed}: no request", case.name());
+            thread::sleep(Duration::from_millis(random.u64(0..60)));
+            process.signal(Signal::KILL);
+            kills += 1;
+        }
+        let run = process.end();
+        if run.status == 0 {
+            break;
+        }
+        assert!(run.is_killed(), "{}, seed {seed}: {run}", case.name());
+    }
+    assert!(kills == KILLS, "{}, seed {seed}: done after {kills} kills", case.name());
+    // A response may be logged after the program has read it.
+    let all = within(|| {
+        sent += received(&served).0;
+        sent >= size - SMALL * KILLS as u64
+    });
+    // No byte that the platform has confirmed is sent again.
+    assert!(all && sent <= size, "{}, seed {seed}: {sent} bytes of {size}", case.name());
+    let files = stored(&case, &served);
+    assert_eq!(files.len(), 1, "{}, seed {seed}", case.name());
+    let mut ours = blake3::Hasher::new();
+    ours.update_reader(File::open(env.work().join("big.bin")).unwrap()).unwrap();
+    let ours = ours.finalize().to_hex();
+    let record = served.store.stat(case.provider, &files[0].id).unwrap();
+    assert_eq!(record.checksums.blake3.as_deref(), Some(ours.as_str()), "{}, seed {seed}", case.name());
+}
+
+#[test]
+fn an_upload_in_parts_survives_kills() {
+    for (seed, case) in (1..).zip(some(remote_cases().filter(sends_in_order))) {
+        check(case, 160 * MIB + 12_345, seed);
+    }
+}
+
+#[test]
+#[ignore = "heavy: 1 GiB in every dialect"]
+fn a_large_upload_in_parts_survives_kills() {
+    for (seed, case) in (100..).zip(some(remote_cases().filter(sends_in_order))) {
+        for round in 0..3 {
+            check(case, 1024 * MIB + 1, seed + round);
+        }
+    }
+}
