@@ -63,7 +63,7 @@ pub const PLATFORM: Platform = Platform {
         (V1, "ls --ids", 0, "@"),
         (V1BETA, "info doc.pdf", 0, "doc.pdf"),
         (V1BETA, "info nothing.pdf", 3, "nothing.pdf: no file with this id or name on gemini"),
-        (V1BETA, "get @ -o -", 5, "gemini does not return this file"),
+        (V1BETA, "get @ -o -", 5, "gemini does not return the content of this file"),
         (V1BETA, "get @ -o - --force", 5, "it returns only files that it generated"),
         (GENERATED, "get @ -o -", 0, "CONTENT"),
         (V1BETA, "meta set @ a=b", 5, "gemini cannot change a file's metadata"),

@@ -2,6 +2,7 @@
 
 use super::Platform;
 use super::openai::{VENDOR, commands};
+use super::records::Records;
 use crate::support::rig::Case;
 
 const V1: Case = Case::of("openrouter", "v1");
@@ -12,5 +13,6 @@ pub const PLATFORM: Platform = Platform {
     commands: commands!("openrouter", V1, get: 5, "to try it nevertheless: `--force`",
         (V1, "get @ --force -o -", 5, "Not allowed to download"),
         (V1, "upload up.txt --purpose p", 5, "openrouter does not support a purpose")),
+    records: Records { show: |_, file| file.downloadable = Some(false), ..Records::PLAIN },
     ..VENDOR
 };
