@@ -186,5 +186,5 @@ fn kernel_keyring_stores_reads_replaces_and_deletes() {
     home.line("auth token xai")
         .fails(4)
         .says("xai: the token is no longer in the kernel keyring")
-        .says("restart");
+        .says("reboot");
 }
