@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::faults::{Class, Column, FETCHES, Requests, Target};
+use super::faults::{Class, Column, FETCHES, Requests, Target, Verb};
 use super::records::Records;
 use super::soak::Soak;
 use super::wire::{Cursor, Dialect, Fetch, Replies};
@@ -39,7 +39,10 @@ const WIRE: Dialect =
 const REQUESTS: Requests = Requests::Verbs {
     files: "/anthropic/v1/files",
     file: "/anthropic/v1/files/*",
-    others: &[(FETCHES, Ok(Target::of(Class::Content, "GET", "/anthropic/v1/files/*/content")))],
+    others: &[
+        (FETCHES, Ok(Target::of(Class::Content, "GET", "/anthropic/v1/files/*/content"))),
+        (&[Verb::Presign], Err("the platform serves the content itself, without a link")),
+    ],
 };
 
 pub const PLATFORM: Platform = Platform {
