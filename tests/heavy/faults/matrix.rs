@@ -165,7 +165,7 @@ fn every_cell_has_an_expectation_or_a_reason() {
     let counts =
         format!("{ordinary} cells in an ordinary run, {others} in the other\n{}", columns.join("\n"));
     insta::assert_snapshot!(counts, @"
-    897 cells in an ordinary run, 7343 in the other
+    897 cells in an ordinary run, 8499 in the other
     replicate: 582 cells, 454 reasons
     activeloop: 640 cells, 396 reasons
     metorial seed: 764 cells, 272 reasons
@@ -175,6 +175,8 @@ fn every_cell_has_an_expectation_or_a_reason() {
     llamacloud legacy: 702 cells, 334 reasons
     xai openai: 701 cells, 335 reasons
     xai gateway: 710 cells, 326 reasons
+    anthropic ga: 578 cells, 458 reasons
+    anthropic beta: 578 cells, 458 reasons
     gemini v1beta: 581 cells, 455 reasons
     openai: 578 cells, 458 reasons
     mistral: 640 cells, 396 reasons
