@@ -138,21 +138,17 @@ impl Options {
     pub fn variables(&self, address: SocketAddr) -> Vec<(String, String)> {
         let token = self.token.as_ref().map_or(ANY_TOKEN, Secret::expose);
         let roots = self.roots(address);
-        let all: Vec<_> =
-            roots.iter().flat_map(|(platform, root)| (platform.variables)(root, token)).collect();
-        // A shared variable belongs to the platform that it is named after, if that one is served.
-        let of_namesake = |name: &str| {
-            let is_own = |(platform, _): &&(&Platform, String)| {
-                name.to_lowercase().starts_with(&format!("{}_", platform.name))
-            };
-            roots.iter().find(is_own).map(|(platform, root)| (platform.variables)(root, token))
+        let claimed = roots.iter().flat_map(|(platform, root)| {
+            (platform.variables)(root, token).into_iter().map(|(name, value)| (platform.name, name, value))
+        });
+        let claimed: Vec<_> = claimed.collect();
+        // A shared variable belongs to the platform that it is named after.
+        let is_kept = |(platform, name, _): &&(&str, &'static str, String)| {
+            claimed.iter().filter(|(_, other, _)| other == name).count() == 1
+                || name.to_lowercase().starts_with(&format!("{platform}_"))
         };
-        let claims = |name: &str| all.iter().filter(|(other, _)| *other == name).count();
-        let is_kept = |variable: &&(&'static str, String)| {
-            let is_owned = || of_namesake(variable.0).is_some_and(|owned| owned.contains(variable));
-            claims(variable.0) == 1 || is_owned()
-        };
-        let clients = all.iter().filter(is_kept).map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let clients =
+            claimed.iter().filter(is_kept).map(|(_, name, value)| ((*name).to_owned(), value.clone()));
         let own = roots.iter().map(|(platform, root)| {
             let name = format!("HAUL_PROFILE_{}_BASE_URL", platform.name.to_ascii_uppercase());
             (name, format!("{root}{}", platform.base_path))
@@ -272,6 +268,15 @@ mod tests {
         assert_eq!((options.dialect(&ONE).as_str(), options.dialect(&TWO).as_str()), ("new", "old"));
         assert_eq!(options.quirks_of(&ONE), BTreeMap::from([("order".to_owned(), "id".to_owned())]));
         assert_eq!(options.quirks_of(&TWO), BTreeMap::from([("ranges".to_owned(), String::new())]));
+    }
+
+    #[test]
+    fn no_variable_is_set_twice() {
+        let variables = Options::default().variables("127.0.0.1:80".parse().unwrap());
+        let names: BTreeMap<_, _> = variables.iter().cloned().collect();
+        assert_eq!(names.len(), variables.len(), "{variables:?}");
+        assert_eq!(names["OPENAI_API_KEY"], ANY_TOKEN);
+        assert_eq!(names["OPENAI_BASE_URL"], "http://127.0.0.1:80/openai/v1");
     }
 
     #[test]
