@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::super::lenient::{Fields, as_word};
-use super::super::listing::{SeenPages, next_cursor, page_size};
+use super::super::listing::{SeenPages, page_size};
 use super::super::pushdown::Pushed;
 use super::super::{Capabilities, Connection, Download, Op, Page, Provider, Query, Spec};
 use super::wire::{Format, List, order};
@@ -74,7 +74,8 @@ impl Vendor {
             Some(header) => connection.http.authenticating(header),
             None => connection.http.clone(),
         };
-        Ok(Box::new(OpenAi { vendor: self, connection: Connection { http, ..connection } }))
+        let refused = self.refused_at(&connection.base_url);
+        Ok(Box::new(OpenAi { vendor: self, refused, connection: Connection { http, ..connection } }))
     }
 
     /// Whether a base URL is the vendor's own. What is known about its files may not hold elsewhere.
@@ -82,9 +83,9 @@ impl Vendor {
         Url::parse(self.spec.base_url).is_ok_and(|own| own.origin() == base.origin())
     }
 
-    /// Whether the server with this base URL certainly does not return files with this purpose.
-    fn refuses(&self, base: &Url, purpose: Option<&str>) -> bool {
-        self.is_own(base) && purpose.is_some_and(|purpose| self.refused.contains(&purpose))
+    /// The purposes whose files the server with this base URL certainly does not return.
+    fn refused_at(&self, base: &Url) -> &'static [&'static str] {
+        if self.is_own(base) { self.refused } else { &[] }
     }
 
     fn can(&self) -> &'static Capabilities {
@@ -99,7 +100,7 @@ impl Vendor {
             size: &["bytes", "size_bytes"],
             status: &["status"],
             lifetime: None,
-            default_purpose: None,
+            default_purpose: self.can().upload.default_purpose,
         }
     }
 
@@ -116,6 +117,8 @@ impl Vendor {
 
 struct OpenAi {
     vendor: &'static Vendor,
+    /// Purposes whose files this server does not return.
+    refused: &'static [&'static str],
     connection: Connection,
 }
 
@@ -188,8 +191,7 @@ impl Provider for OpenAi {
             }
             None => next_purpose().map(|purpose| Place { purpose: Some(purpose), after: None }),
         };
-        let next = next.map(|place| place.write(self.vendor));
-        Ok(Page { next: next_cursor(self.vendor.spec.name, next.is_some(), next)?, files })
+        Ok(Page { next: next.map(|place| place.write(self.vendor)), files })
     }
 
     async fn stat(&self, id: &FileId) -> Result<File> {
@@ -200,17 +202,12 @@ impl Provider for OpenAi {
     }
 
     async fn upload(&self, file: &NewFile, progress: Arc<dyn Progress>) -> Result<File> {
-        let limits = &self.vendor.can().upload;
-        // Some servers forward the file as a stream, so that the fields have to come first.
-        let mut parts = Vec::new();
-        if let Some(purpose) = file.purpose.as_deref().or(limits.default_purpose) {
-            parts.push(Part::text("purpose", purpose));
-        }
-        if let Some(lifetime) = file.expires.filter(|_| limits.lifetime.is_some()) {
+        let mut parts = self.vendor.format().form_fields(file);
+        if let Some(lifetime) = file.expires.filter(|_| self.vendor.can().upload.lifetime.is_some()) {
             parts.extend(self.lifetime(lifetime));
         }
         parts.push(Part::file("file", file));
-        let request = Request::post(self.files(&[])?.url, form(parts)).bulk();
+        let request = Request::post(self.url(&[])?, form(parts)).bulk();
         let reply = self.connection.http.upload(&self.extended(request), progress).await?;
         // The request succeeded, so the file may exist even if the body is invalid.
         let read = reply.json("uploaded file").and_then(|fields| self.file(fields));
@@ -218,7 +215,7 @@ impl Provider for OpenAi {
     }
 
     async fn delete(&self, id: &FileId) -> Result<()> {
-        let request = Request::delete(self.files(&[id.as_str()])?.url);
+        let request = Request::delete(self.url(&[id.as_str()])?);
         let reply = self.connection.http.send(&self.extended(request)).await?;
         self.vendor.format().check_deleted(id, &reply)
     }
@@ -237,10 +234,14 @@ impl Provider for OpenAi {
 }
 
 impl OpenAi {
+    /// A URL below `files`.
+    fn url(&self, segments: &[&str]) -> Result<Url> {
+        self.connection.url(&[&["files"], segments].concat())
+    }
+
     /// A GET below `files`, with the headers and parameters of the profile.
     fn files(&self, segments: &[&str]) -> Result<Request> {
-        let url = self.connection.url(&[&["files"], segments].concat())?;
-        Ok(self.extended(Request::get(url)))
+        Ok(self.extended(Request::get(self.url(segments)?)))
     }
 
     /// Adds the headers and parameters of the profile.
@@ -274,7 +275,7 @@ impl OpenAi {
         let file = self.vendor.format().file(&mut fields, self.profile())?;
         let content_type = fields.take(&["mime_type"], as_word);
         let stated = fields.take(&["downloadable"], Json::as_bool);
-        let is_refused = self.vendor.refuses(&self.connection.base_url, file.purpose.as_deref());
+        let is_refused = is_among(file.purpose.as_deref(), self.refused);
         let downloadable = stated.or(is_refused.then_some(false));
         let tries_all = self.connection.setting("download") == Some("all");
         Ok(File {
@@ -350,6 +351,10 @@ impl OpenAi {
 /// Settings that are sent as a header.
 const HEADERS: [(&str, &str); 2] = [("organization", "OpenAI-Organization"), ("project", "OpenAI-Project")];
 
+fn is_among(purpose: Option<&str>, purposes: &[&str]) -> bool {
+    purpose.is_some_and(|purpose| purposes.contains(&purpose))
+}
+
 fn has_query(request: &Request, name: &str) -> bool {
     request.query.iter().any(|(known, _)| known == name)
 }
@@ -414,8 +419,9 @@ mod tests {
 
     #[test]
     fn only_the_vendors_own_host_is_known_to_refuse_a_purpose() {
-        let refuses =
-            |vendor: &Vendor, base: &str, purpose| vendor.refuses(&base.parse().unwrap(), Some(purpose));
+        let refuses = |vendor: &Vendor, base: &str, purpose| {
+            is_among(Some(purpose), vendor.refused_at(&base.parse().unwrap()))
+        };
         let own = "https://api.openai.com/v1";
         for (purpose, expected) in [
             ("assistants", true),
@@ -430,7 +436,7 @@ mod tests {
             assert!(!refuses(&OPENAI, "https://gateway.example.com/v1", purpose), "{purpose}");
         }
         assert!(!refuses(&AZURE, "https://a.openai.azure.com/openai/v1", "user_data"), "only inferred");
-        assert!(!OPENAI.refuses(&own.parse().unwrap(), None));
+        assert!(!is_among(None, OPENAI.refused_at(&own.parse().unwrap())));
     }
 
     #[test]
