@@ -366,6 +366,11 @@ pub trait Provider: Send + Sync {
         Err(self.unsupported(Op::Download))
     }
 
+    /// Whether the content that is returned for a file is [derived](ContentStream::derived), as far as its record tells.
+    fn derives(&self, _file: &File) -> bool {
+        false
+    }
+
     /// Changes the metadata of a file.
     async fn annotate(&self, _id: &FileId, _patch: &Patch) -> Result<File> {
         Err(self.unsupported(Op::Annotate))

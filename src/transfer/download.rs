@@ -231,6 +231,7 @@ impl Fetch<'_> {
             let Version { validator, total, .. } = writer.version().clone();
             let range = Range { from, validator, total, verified: writer.is_verified() };
             let mut content = self.open((from > 0).then_some(range)).await?;
+            content.derived |= self.provider.derives(self.file);
             let (start, link) = (content.start, content.release.take());
             let problem = if self.verify { unexpected(self.file, &content) } else { None };
             let begun = Instant::now();

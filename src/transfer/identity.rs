@@ -218,7 +218,7 @@ impl Identity {
         };
         let read = AtomicU64::new(0);
         let release = content.release.take();
-        let derived = content.derived;
+        let derived = content.derived || self.provider.derives(file);
         let work = async {
             let read = &read;
             let mut ours = Bytewise::open(&new.source)?;

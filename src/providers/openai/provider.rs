@@ -224,12 +224,15 @@ impl Provider for OpenAi {
         if self.vendor.can().download == Download::Never {
             return Err(self.unsupported(Op::Download));
         }
-        let derived = self.is_derived(id).await?;
         let request = self.files(&[id.as_str(), "content"])?.range(range).bulk();
         match self.connection.http.content(&request).await {
-            Ok(content) => Ok(ContentStream { derived, ..content }),
             Err(error) => Err(self.refused(id, error).await),
+            opened => opened,
         }
+    }
+
+    fn derives(&self, file: &File) -> bool {
+        is_among(file.purpose.as_deref(), self.vendor.derived)
     }
 }
 
@@ -298,15 +301,6 @@ impl OpenAi {
                 vec![Part::text(field, end.as_second().to_string())]
             }
         }
-    }
-
-    /// Whether the platform returns extracted text for this file.
-    async fn is_derived(&self, id: &FileId) -> Result<bool> {
-        if self.vendor.derived.is_empty() {
-            return Ok(false);
-        }
-        let purpose = self.stat(id).await?.purpose;
-        Ok(purpose.is_some_and(|purpose| self.vendor.derived.contains(&purpose.as_str())))
     }
 
     /// The error for a file whose content was refused: unsupported, if the file exists.

@@ -3,8 +3,7 @@
 import groq
 from groq import Groq
 
-from harness import UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
-from openai_cases import Cases
+from harness import SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
 
 case = suite("groq")
 client = Groq()
@@ -12,9 +11,6 @@ client = Groq()
 
 def create(content=b"hello", name="hello.jsonl"):
     return client.files.create(file=(name, content), purpose="batch")
-
-
-same = Cases(client.files, create, groq.NotFoundError)
 
 
 @case("create")
@@ -29,8 +25,15 @@ def _():
     equal(create(name=UNICODE_NAME).filename, UNICODE_NAME)
 
 
-case("empty file")(same.empty_file)
-case("several MB")(same.several_mb)
+@case("empty file")
+def _():
+    file = create(b"")
+    equal((file.bytes, client.files.content(file.id).read()), (0, b""))
+
+
+@case("several MB")
+def _():
+    equal(client.files.content(create(SEVERAL_MB).id).read(), SEVERAL_MB)
 
 
 @case("list")
@@ -51,8 +54,19 @@ def _():
     equal(client.files.content(create().id).read(), b"hello")
 
 
-case("delete")(same.delete)
-case("second delete")(same.second_delete)
+@case("delete")
+def _():
+    file = create()
+    gone = client.files.delete(file.id)
+    equal((gone.id, gone.object, gone.deleted), (file.id, "file", True))
+
+
+@case("second delete")
+def _():
+    file = create()
+    client.files.delete(file.id)
+    with raises(groq.NotFoundError):
+        client.files.delete(file.id)
 
 
 @case("bad token")
