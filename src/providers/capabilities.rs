@@ -274,7 +274,7 @@ pub fn require_download(provider: &dyn Provider, file: &File) -> Result<()> {
         Some(purpose) => format!("{platform} does not return files with the purpose {purpose}"),
         None => format!("{platform} does not return the content of this file"),
     };
-    let about = word(&format!("{}:id:{}", provider.profile(), file.id)).into_owned();
+    let about = format!("{}:id:{}", provider.profile(), file.id);
     let mut error =
         instead(can, Op::Download, &about).fold(Error::new(Kind::Unsupported, error), Error::hint);
     if states(provider.stated(), "downloadable") {
