@@ -8,16 +8,20 @@ use super::{Expiry, Refusal, Vendor, ids, object, routes};
 use crate::emulator::{Gate, Platform, Quirk};
 use crate::model::{File, Object};
 
-/// The platform of a vendor: its name and its constant.
+/// The platform of a vendor: its name, its constant, and its variable for a token if it has one besides those of OpenAI's
+/// clients.
 macro_rules! platform {
-    ($name:literal, $vendor:ident) => {
+    ($name:literal, $vendor:ident $(, $key:literal)?) => {
         Platform {
             name: $name,
             base_path: $vendor.prefix,
             dialects: &[],
             md5: false,
             quirks: QUIRKS,
-            variables: |_, _| Vec::new(),
+            variables: |root, token| {
+                let own = vec![$(($key, token.to_owned()))?];
+                [own, openai_variables(format!("{root}{}", $vendor.prefix), token)].concat()
+            },
             routes: |site| routes(site, &$vendor),
             error: |_, status, message| -> Response { $vendor.refuse(&Refusal::new(status, message)) },
         }
@@ -58,10 +62,7 @@ fn with_status(mut object: Object, status: &str) -> Object {
 const OPENAI_API: Vendor = Vendor::OPENAI;
 
 /// OpenAI.
-pub static OPENAI: Platform = Platform {
-    variables: |root, token| openai_variables(format!("{root}/v1"), token),
-    ..platform!("openai", OPENAI_API)
-};
+pub static OPENAI: Platform = platform!("openai", OPENAI_API);
 
 const AZURE_API: Vendor = Vendor {
     prefix: "/openai/v1",
@@ -92,12 +93,7 @@ const DEEPSEEK_API: Vendor = Vendor {
 };
 
 /// DeepSeek.
-pub static DEEPSEEK: Platform = Platform {
-    variables: |root, token| {
-        [vec![("DEEPSEEK_API_KEY", token.to_owned())], openai_variables(root.to_owned(), token)].concat()
-    },
-    ..platform!("deepseek", DEEPSEEK_API)
-};
+pub static DEEPSEEK: Platform = platform!("deepseek", DEEPSEEK_API, "DEEPSEEK_API_KEY");
 
 const GROQ_API: Vendor = Vendor {
     prefix: "/openai/v1",
@@ -224,13 +220,7 @@ const MOONSHOT_API: Vendor = Vendor {
 };
 
 /// Moonshot AI (Kimi).
-pub static MOONSHOT: Platform = Platform {
-    variables: |root, token| {
-        let own = vec![("MOONSHOT_API_KEY", token.to_owned())];
-        [own, openai_variables(format!("{root}/v1"), token)].concat()
-    },
-    ..platform!("moonshot", MOONSHOT_API)
-};
+pub static MOONSHOT: Platform = platform!("moonshot", MOONSHOT_API, "MOONSHOT_API_KEY");
 
 const ZHIPU_API: Vendor = Vendor {
     prefix: "/api/paas/v4",
@@ -273,13 +263,7 @@ const UPSTAGE_API: Vendor = Vendor {
 };
 
 /// Upstage.
-pub static UPSTAGE: Platform = Platform {
-    variables: |root, token| {
-        let own = vec![("UPSTAGE_API_KEY", token.to_owned())];
-        [own, openai_variables(format!("{root}/v2"), token)].concat()
-    },
-    ..platform!("upstage", UPSTAGE_API)
-};
+pub static UPSTAGE: Platform = platform!("upstage", UPSTAGE_API, "UPSTAGE_API_KEY");
 
 const DEEPINFRA_API: Vendor = Vendor {
     prefix: "/v1/openai",
@@ -290,13 +274,7 @@ const DEEPINFRA_API: Vendor = Vendor {
 };
 
 /// DeepInfra.
-pub static DEEPINFRA: Platform = Platform {
-    variables: |root, token| {
-        let own = vec![("DEEPINFRA_API_KEY", token.to_owned())];
-        [own, openai_variables(format!("{root}/v1/openai"), token)].concat()
-    },
-    ..platform!("deepinfra", DEEPINFRA_API)
-};
+pub static DEEPINFRA: Platform = platform!("deepinfra", DEEPINFRA_API, "DEEPINFRA_API_KEY");
 
 const NOVITA_API: Vendor = Vendor {
     prefix: "/openai/v1",
@@ -311,13 +289,7 @@ const NOVITA_API: Vendor = Vendor {
 };
 
 /// Novita.
-pub static NOVITA: Platform = Platform {
-    variables: |root, token| {
-        let own = vec![("NOVITA_API_KEY", token.to_owned())];
-        [own, openai_variables(format!("{root}/openai/v1"), token)].concat()
-    },
-    ..platform!("novita", NOVITA_API)
-};
+pub static NOVITA: Platform = platform!("novita", NOVITA_API, "NOVITA_API_KEY");
 
 const SILICONFLOW_API: Vendor = Vendor {
     purposes: &["batch"],
@@ -341,13 +313,7 @@ const SILICONFLOW_API: Vendor = Vendor {
 };
 
 /// SiliconFlow.
-pub static SILICONFLOW: Platform = Platform {
-    variables: |root, token| {
-        let own = vec![("SILICONFLOW_API_KEY", token.to_owned())];
-        [own, openai_variables(format!("{root}/v1"), token)].concat()
-    },
-    ..platform!("siliconflow", SILICONFLOW_API)
-};
+pub static SILICONFLOW: Platform = platform!("siliconflow", SILICONFLOW_API, "SILICONFLOW_API_KEY");
 
 const ARK_API: Vendor = Vendor {
     prefix: "/api/v3",
@@ -367,10 +333,4 @@ const ARK_API: Vendor = Vendor {
 };
 
 /// Volcengine Ark (BytePlus).
-pub static ARK: Platform = Platform {
-    variables: |root, token| {
-        let own = vec![("ARK_API_KEY", token.to_owned())];
-        [own, openai_variables(format!("{root}/api/v3"), token)].concat()
-    },
-    ..platform!("ark", ARK_API)
-};
+pub static ARK: Platform = platform!("ark", ARK_API, "ARK_API_KEY");
