@@ -169,7 +169,7 @@ impl Check<'_> {
         let root = &self.blobs.root;
         let (aside, build) = (self.aside()?, root.join("rebuild"));
         let moved = |error: io::Error| Error::io("write", &aside, error);
-        let log = PathBuf::from(format!("{}-wal", path.display()));
+        let log = index::log_of(path);
         // SQLite changes the files that it opens, so a copy is read.
         for (from, name) in [(path, "index.sqlite"), (log.as_path(), "index.sqlite-wal")] {
             if from.exists() {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+pub(super) use reader::log_of;
 pub(super) use rows::Rows;
 pub(super) use salvage::{FoundFile, salvage};
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
+use super::reader::log_of;
 use super::{COUNTS_CHANGES, FOREIGN, HAS_ORDERS, STEPS, failed, unusable};
 use crate::error::{Error, Result, word};
 use crate::store::blobs::{Blobs, Subject};
@@ -21,11 +22,9 @@ pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
         Ok(found) if found.len() == 0 => "is empty",
         Ok(_) => return Ok(false),
     };
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     let contents = blobs.contents()?.len();
     // Must be checked before SQLite opens the file: it deletes the log of an empty database.
-    if contents > 0 || fs::metadata(&log).is_ok_and(|found| found.len() > 0) {
+    if contents > 0 || fs::metadata(log_of(path)).is_ok_and(|found| found.len() > 0) {
         return Err(lost(path, how, contents, blobs));
     }
     Ok(true)

@@ -79,7 +79,7 @@ impl Stamp {
 }
 
 /// The path of the log of an index.
-fn log_of(index: &Path) -> PathBuf {
+pub(in crate::store) fn log_of(index: &Path) -> PathBuf {
     let mut log = index.as_os_str().to_owned();
     log.push("-wal");
     log.into()

@@ -562,3 +562,24 @@ fn an_index_is_rebuilt_from_its_records_and_the_content() {
         assert_eq!(all, [b"first".to_vec(), b"second".to_vec()], "{what}");
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn an_index_is_rebuilt_with_its_log_in_a_folder_of_any_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    for name in [&b"store"[..], b"store-\xff"] {
+        let (home, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        put(&open(home.path()), "a", b"first");
+        // The connection keeps the change in the log.
+        let index = Connection::open(home.path().join("index.sqlite")).unwrap();
+        index.execute("UPDATE files SET name = 'renamed'", []).unwrap();
+        let root = parent.path().join(std::ffi::OsStr::from_bytes(name));
+        copy(home.path(), &root);
+        // More changes than the index has.
+        fs::write(root.join("generation"), "99 99\n").unwrap();
+        assert_eq!(checked(&root, true), [(Problem::Index, String::new(), Some(Action::Rebuilt))]);
+        assert_eq!(open(&root).stat("s", &"a".into()).unwrap().name, "renamed");
+        let mut logs = files_below(&root).into_iter().filter(|path| path.ends_with("index.sqlite-wal"));
+        assert!(logs.any(|path| path.parent() != Some(&root)), "the log is set aside");
+    }
+}
