@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::error::{Error, Result};
 use crate::http::{self, Client, Config, Event, Policy, Trace};
 use crate::interrupt::Interrupt;
@@ -160,7 +162,8 @@ impl Context {
     fn connection(&self, profile: &Profile, token: Option<Token>, retries: u32) -> Result<Connection> {
         let spec = profile.spec;
         let can = spec.dialect(&profile.dialect.value).can;
-        if !http::is_loopback(&profile.base_url.value) {
+        let is_remote = |url: &Url| url.has_host() && !http::is_loopback(url);
+        if is_remote(&profile.base_url.value) || is_remote(&profile.upload_base_url.value) {
             self.check_proxies()?;
         }
         let token_variable = token.as_ref().and_then(|token| match &token.source {

@@ -122,6 +122,18 @@ fn a_mistake_in_a_variable_is_reported() {
 }
 
 #[test]
+fn a_proxy_is_checked_only_if_a_base_url_is_remote() {
+    let home = Sandbox::new().with_var("METORIAL_API_KEY", "tok").with_var("HTTP_PROXY", "socks5://p:1");
+    home.line("ls").ok();
+    let loopback = home.with_var("HAUL_BASE_URL", "http://127.0.0.1:9");
+    let dry = "-p metorial upload a.txt --retries 0";
+    loopback.write("a.txt", "a");
+    assert!(!loopback.line(dry).stderr().contains("HTTP_PROXY"));
+    let remote = loopback.with_var("HAUL_UPLOAD_BASE_URL", "https://files.example.com");
+    remote.line(dry).fails(2).says("HTTP_PROXY: unsupported proxy: the scheme must be http or https");
+}
+
+#[test]
 fn paths_in_variables_may_be_any_bytes() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
