@@ -1,7 +1,7 @@
 //! `haul get`
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,9 +16,11 @@ use super::upload::ledger_of;
 use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::files;
-use crate::model::{File, hash_of};
+use crate::model::{File, FileId, hash_of};
 use crate::providers::{Op, require_download};
-use crate::transfer::{self, DownloadOptions, Existing, Target, base_name, inside, marked, safe_path};
+use crate::transfer::{
+    self, DownloadOptions, Existing, Ledger, Target, base_name, inside, marked, safe_path,
+};
 use crate::ui::Columns;
 
 /// The arguments of `haul get`.
@@ -102,7 +104,7 @@ impl GetArgs {
         let rows = ctx.ui.rows(SAVED_COLUMNS)?;
         let progress = ctx.ui.progress();
         let (output, progress) = (Output::of(self.output.as_deref(), &self.selector, ctx)?, &progress);
-        let (output, places) = (&output, &Places::default());
+        let (output, places, ledgers) = (&output, &Places::default(), &Ledgers::default());
         let resume_hint = match options.existing {
             Existing::Skip => "run the same command again to continue",
             Existing::Overwrite => "to continue, replace `--overwrite` with `--skip-existing`",
@@ -118,7 +120,7 @@ impl GetArgs {
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
                 if !force {
-                    require_content(ctx, &chosen)?;
+                    require_content(ctx, ledgers, &chosen)?;
                 }
                 let (target, path) = match output {
                     Output::File(path) => (Target::Path(path.clone()), path.clone()),
@@ -156,12 +158,13 @@ impl GetArgs {
         ctx.ui.write_bytes(b"")?;
         let mut files = self.selector.files(ctx, Some(Op::Download));
         let progress = ctx.ui.progress();
+        let ledgers = Ledgers::default();
         let mut count = 0_u64;
         while let Some(chosen) = files.next().await {
             let chosen = chosen?;
             let Chosen { provider, file, .. } = &chosen;
             if !self.force {
-                require_content(ctx, &chosen)?;
+                require_content(ctx, &ledgers, &chosen)?;
             }
             let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
             let target = Target::Sink(&mut sink);
@@ -178,16 +181,27 @@ impl GetArgs {
 }
 
 /// Rejects a file that the platform certainly does not return. A hint names the local file that was uploaded.
-fn require_content(ctx: &Context, chosen: &Chosen) -> Result<()> {
+fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen) -> Result<()> {
     let Chosen { provider, file, .. } = chosen;
     require_download(provider.as_ref(), file).map_err(|error| {
-        let ledger = ledger_of(ctx, Some(provider.profile()), "").ok();
-        let error = match ledger.and_then(|ledger| ledger.read_only().uploaded_from(&file.id)) {
+        let error = match ledgers.uploaded_from(ctx, provider.profile(), &file.id) {
             Some(path) => error.hint(format!("it was uploaded from {}", path.display())),
             None => error,
         };
         chosen.failed(error)
     })
+}
+
+/// The ledgers of profiles. Each is opened when the first file of its profile is refused, and only read.
+#[derive(Default)]
+struct Ledgers(RefCell<BTreeMap<String, Ledger>>);
+
+impl Ledgers {
+    /// The local file from which a file was uploaded.
+    fn uploaded_from(&self, ctx: &Context, profile: &str, id: &FileId) -> Option<PathBuf> {
+        let open = || ledger_of(ctx, Some(profile), "").unwrap_or_default().read_only();
+        self.0.borrow_mut().entry(profile.to_owned()).or_insert_with(open).uploaded_from(id)
+    }
 }
 
 /// The destination of downloads.

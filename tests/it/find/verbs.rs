@@ -2,9 +2,9 @@
 
 use haul::model::NewFile;
 
-use crate::find::support::haul;
+use crate::find::support::{haul, sandbox};
 use crate::platforms::all;
-use crate::support::rig::Rig;
+use crate::support::rig::{Case, Rig};
 
 #[test]
 fn every_platform_command_has_the_expected_result() {
@@ -28,4 +28,25 @@ fn every_platform_command_has_the_expected_result() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn refused_downloads_name_the_uploaded_files_and_open_the_ledger_once() {
+    let rig = Rig::new(Case::of("anthropic", "ga"));
+    let env = sandbox(&rig);
+    for name in ["a.txt", "b.txt"] {
+        env.write(name, "content");
+    }
+    env.haul(["upload", "a.txt", "b.txt"]).ok();
+    let get = ["get", "a.txt", "b.txt", "-o", "copies/"];
+    let refused = env.haul(get).fails(5);
+    for name in ["a.txt", "b.txt"] {
+        let path = env.work().join(name);
+        assert!(refused.stderr().contains(&format!("it was uploaded from {}", path.display())), "{refused}");
+    }
+    let ledger = rusqlite::Connection::open(env.home().join("state/ledger.db")).unwrap();
+    ledger.pragma_update(None, "user_version", 99).unwrap();
+    drop(ledger);
+    let refused = env.haul(get).fails(5);
+    assert_eq!(refused.stderr().matches("a newer version of haul wrote it").count(), 1, "{refused}");
 }
