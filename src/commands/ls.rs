@@ -10,46 +10,28 @@ use serde::Serialize;
 
 use super::batch::{self, BatchArgs, Labels};
 use super::report::{Entry, Outcome, Reported};
-use super::select::{all_of, combine, glob_of, is_exact_name, read_references};
+use super::select::{all_of, combine, exactly_named, glob_of, read_references};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
 use crate::filter::{Filter, Op};
 use crate::model::{Address, File, Ref};
-use crate::providers::{Listing, Query, Sort, Spec, left_to_check, passes, sort_files};
+use crate::providers::{Listing, Provider, Query, Sort, Spec, left_to_check, passes, sort_files};
 use crate::settings::parse_lifetime;
 use crate::ui::{Columns, one_line};
 
 /// The columns of files.
-pub const FILE_COLUMNS: Columns = Columns {
-    all: &File::FIELDS,
-    shown: &["id", "name", "size", "content_type", "status", "created_at"],
-    piped: None,
-};
+pub const FILE_COLUMNS: Columns =
+    Columns { all: &File::FIELDS, shown: WITH_PROFILE.split_at(1).1, piped: None };
 
 /// The columns with `--long`.
-const LONG_COLUMNS: Columns = Columns {
-    all: &File::FIELDS,
-    shown: &[
-        "id",
-        "name",
-        "size",
-        "content_type",
-        "purpose",
-        "path",
-        "status",
-        "created_at",
-        "updated_at",
-        "expires_at",
-        "metadata",
-    ],
-    piped: None,
-};
+const LONG_COLUMNS: Columns =
+    Columns { all: &File::FIELDS, shown: LONG_WITH_PROFILE.split_at(1).1, piped: None };
 
 /// The columns of files on several profiles.
-const WITH_PROFILE: [&str; 7] = ["profile", "id", "name", "size", "content_type", "status", "created_at"];
+const WITH_PROFILE: &[&str] = &["profile", "id", "name", "size", "content_type", "status", "created_at"];
 
 /// The columns with `--long` of files on several profiles.
-const LONG_WITH_PROFILE: [&str; 12] = [
+const LONG_WITH_PROFILE: &[&str] = &[
     "profile",
     "id",
     "name",
@@ -150,9 +132,9 @@ impl LsArgs {
             [] if lists_all => (None, None),
             [text] => match self.place(ctx, text).await? {
                 Place::All { profile, glob } => (profile, glob),
-                Place::Named(_) => return self.several(ctx).await,
+                place => return self.several(ctx, Some(place)).await,
             },
-            _ => return self.several(ctx).await,
+            _ => return self.several(ctx, None).await,
         };
         let provider = ctx.open(profile.as_deref())?;
         let query = Query {
@@ -208,8 +190,9 @@ impl LsArgs {
         Ok(())
     }
 
-    /// Lists files of several references: each in turn, then all in the order of `--sort`.
-    async fn several(self, ctx: &Context) -> Result<()> {
+    /// Lists files of several references: each in turn, then all in the order of `--sort`. `first` is the meaning of the
+    /// first one, if it is known.
+    async fn several(self, ctx: &Context, mut first: Option<Place>) -> Result<()> {
         if self.cursor.is_some() {
             return Err(Error::usage("--cursor continues the listing of one pattern or profile"));
         }
@@ -217,7 +200,7 @@ impl LsArgs {
         let (mut found, mut failed) = (Vec::new(), Vec::new());
         let (mut profiles, mut seen) = (BTreeSet::new(), HashSet::new());
         for text in &self.refs {
-            match self.files(ctx, text, sort.as_ref()).await {
+            match self.files(ctx, text, first.take(), sort.as_ref()).await {
                 Ok(files) => {
                     profiles.extend(files.iter().map(|file| file.profile.clone()));
                     found.extend(
@@ -267,15 +250,26 @@ impl LsArgs {
         let provider = ctx.open(address.profile.as_deref())?;
         let filter = self.filter(ctx, provider.spec(), None)?.unwrap_or_default();
         left_to_check(provider.as_ref(), &filter)?;
-        if is_exact_name(ctx, &provider, &pattern).await {
-            return Ok(Place::Named(Address { reference: Ref::Name(pattern), ..address }));
+        let files = exactly_named(ctx, &provider, &pattern).await;
+        if !files.is_empty() {
+            return Ok(Place::Found { provider, filter, files });
         }
         Ok(Place::All { profile: address.profile, glob: Some(pattern) })
     }
 
-    /// The files of one reference.
-    async fn files(&self, ctx: &Context, text: &str, sort: Option<&Sort>) -> Result<Vec<File>> {
-        match self.place(ctx, text).await? {
+    /// The files of one reference. `place` is its meaning, if it is known.
+    async fn files(
+        &self,
+        ctx: &Context,
+        text: &str,
+        place: Option<Place>,
+        sort: Option<&Sort>,
+    ) -> Result<Vec<File>> {
+        let place = match place {
+            Some(place) => place,
+            None => self.place(ctx, text).await?,
+        };
+        match place {
             Place::All { profile, glob } => {
                 let provider = ctx.open(profile.as_deref())?;
                 let query = Query {
@@ -295,22 +289,14 @@ impl LsArgs {
                 let provider = ctx.open(address.profile.as_deref())?;
                 let filter = self.filter(ctx, provider.spec(), None)?.unwrap_or_default();
                 left_to_check(provider.as_ref(), &filter)?;
-                let mut files = ctx.interrupt.until_cancelled(all_of(&provider, &address)).await?;
+                let files = ctx.interrupt.until_cancelled(all_of(&provider, &address)).await?;
                 if files.is_empty() {
                     let profile = provider.profile();
                     ctx.ui.note(&format!("{text}: no file with this id or name on {profile}"));
                 }
-                if !filter.is_empty() {
-                    let mut kept = Vec::new();
-                    for file in files {
-                        if passes(&provider, &filter, &file).await? {
-                            kept.push(file);
-                        }
-                    }
-                    files = kept;
-                }
-                Ok(files)
+                matching(&provider, &filter, files).await
             }
+            Place::Found { provider, filter, files } => matching(&provider, &filter, files).await,
         }
     }
 
@@ -322,9 +308,9 @@ impl LsArgs {
         match (self.count, self.ids, self.long) {
             (true, ..) => COUNT_COLUMNS,
             (_, true, _) => ID_COLUMNS,
-            (.., true) if several => Columns { shown: &LONG_WITH_PROFILE, ..LONG_COLUMNS },
+            (.., true) if several => Columns { shown: LONG_WITH_PROFILE, ..LONG_COLUMNS },
             (.., true) => LONG_COLUMNS,
-            _ if several => Columns { shown: &WITH_PROFILE, ..FILE_COLUMNS },
+            _ if several => Columns { shown: WITH_PROFILE, ..FILE_COLUMNS },
             _ => FILE_COLUMNS,
         }
     }
@@ -415,6 +401,22 @@ enum Place {
     All { profile: Option<String>, glob: Option<String> },
     /// One file by id, or the files with a name.
     Named(Address),
+    /// The files whose exact name is a pattern, and the filter that still selects from them.
+    Found { provider: Arc<dyn Provider>, filter: Filter, files: Vec<File> },
+}
+
+/// The files that match a filter.
+async fn matching(provider: &Arc<dyn Provider>, filter: &Filter, files: Vec<File>) -> Result<Vec<File>> {
+    if filter.is_empty() {
+        return Ok(files);
+    }
+    let mut kept = Vec::new();
+    for file in files {
+        if passes(provider, filter, &file).await? {
+            kept.push(file);
+        }
+    }
+    Ok(kept)
 }
 
 impl Reported for File {

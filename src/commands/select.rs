@@ -96,7 +96,7 @@ impl Selector {
         check(&provider, op, text).ok()?;
         let filter = combine(ctx, provider.spec(), self.filter.as_deref(), None).ok()?.unwrap_or_default();
         left_to_check(provider.as_ref(), &filter).ok()?;
-        let is_name = is_exact_name(ctx, &provider, pattern).await;
+        let is_name = !exactly_named(ctx, &provider, pattern).await.is_empty();
         is_name.then(|| Address { reference: Ref::Name(pattern.to_owned()), ..address.clone() }.to_string())
     }
 
@@ -209,14 +209,13 @@ pub async fn read_references(ctx: &Context, refs: &[String]) -> Result<Vec<Strin
     Ok(refs[..at].iter().cloned().chain(read).chain(after).collect())
 }
 
-/// Whether a pattern is the exact name of a file. A pattern with only `*` is not looked up: such names are rare, and the
+/// The files whose exact name is this pattern. A pattern with only `*` is not looked up: such names are rare, and the
 /// search can list all files.
-pub async fn is_exact_name(ctx: &Context, provider: &Arc<dyn Provider>, pattern: &str) -> bool {
+pub async fn exactly_named(ctx: &Context, provider: &Arc<dyn Provider>, pattern: &str) -> Vec<File> {
     if !pattern.contains(['[', '?']) {
-        return false;
+        return Vec::new();
     }
-    let found = ctx.interrupt.until_cancelled(files_named(provider, pattern)).await;
-    found.is_ok_and(|found| !found.is_empty())
+    ctx.interrupt.until_cancelled(files_named(provider, pattern)).await.unwrap_or_default()
 }
 
 /// Streams the files of a platform that match a filter and a glob, page by page. If no file does, that is an error for

@@ -128,6 +128,13 @@ fn a_name_that_the_platform_filters_by_is_one_request() {
         let ran = haul(&rig, &["info", "--jsonl", "name:3.txt"]);
         assert_eq!(names(&ran.files()), ["3.txt"]);
         assert_eq!(rig.served.requests().len(), 1);
+        // The look-up of a pattern that is a name is not repeated for the rows.
+        rig.put("[3].txt", "x");
+        rig.served.requests();
+        let ran = haul(&rig, &["ls", "--jsonl", "[3].txt", "--filter", "name != a"]);
+        assert_eq!(names(&ran.files()), ["[3].txt"], "{case:?}");
+        let asked = rig.served.requests();
+        assert_eq!(asked.len(), 1, "{case:?}: {asked:#?}");
     }
 }
 
