@@ -17,7 +17,7 @@ use super::options::Action;
 use super::upload::{Job, Uploads};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hasher;
-use crate::model::{Checksums, File, NewFile, Source};
+use crate::model::{Checksums, File, NewFile};
 use crate::progress::Progress;
 use crate::providers::{Multipart, PartRange, Received};
 
@@ -27,36 +27,33 @@ impl Uploads {
     /// A failure keeps the session if the same upload can continue it, and aborts it otherwise. A session of an earlier run
     /// that the platform no longer accepts is replaced by a new one.
     pub(super) async fn send_in_parts(&self, platform: &dyn Multipart, job: &mut Job) -> Result<File> {
-        let stamp = stamp_of(&job.new.source);
-        let mut resumed = true;
-        if job.session.is_none() {
-            job.session = self.earlier_session(platform, job).await;
-        }
+        let stamp = Stamp::of_source(&job.new);
+        let mut earlier = match job.session.take() {
+            Some(open) => Some(open),
+            None => self.earlier_session(platform, job).await,
+        };
         loop {
-            if job.session.is_none() {
-                job.session = Some(self.begin_session(platform, job).await?);
-                resumed = false;
-            }
-            let error = match self.run_session(platform, job, stamp, resumed).await {
+            let resumed = earlier.is_some();
+            let mut open = match earlier.take() {
+                Some(open) => open,
+                None => self.begin_session(platform, job).await?,
+            };
+            let error = match self.run_session(platform, job, &mut open, stamp, resumed).await {
                 Ok(file) => {
-                    self.end_session(job);
+                    self.identity.ledger.end_session(open.number);
                     return Ok(file);
                 }
                 Err(error) => error,
             };
-            if can_continue(&error) && job.session.as_ref().is_some_and(|open| open.number.is_some()) {
+            let is_recorded = open.number.is_some();
+            if (can_continue(&error) && is_recorded) || (open.completing && error.may_be_done()) {
+                // The next run continues, or the caller looks for the file and calls this function again.
+                job.session = Some(open);
                 return Err(error);
             }
-            let completing = job.session.as_ref().is_some_and(|open| open.completing);
-            if completing && error.may_be_done() {
-                // The caller looks for the file, then calls this function again.
-                return Err(error);
-            }
-            if let Some(open) = &job.session {
-                // The session may be gone already.
-                let _ = platform.abort(&open.session).await;
-            }
-            self.end_session(job);
+            // The session may be gone already.
+            let _ = platform.abort(&open.session).await;
+            self.identity.ledger.end_session(open.number);
             if !resumed || can_continue(&error) || error.kind() == Kind::Failed {
                 return Err(error);
             }
@@ -87,7 +84,9 @@ impl Uploads {
 
     /// Erases the session of a file that is stored, although its completion was not confirmed.
     pub(super) fn forget_session(&self, job: &mut Job) {
-        self.end_session(job);
+        if let Some(open) = job.session.take() {
+            self.identity.ledger.end_session(open.number);
+        }
         let is_found = job.result.as_ref().is_some_and(|(_, action)| *action == Action::Resumed);
         if is_found && self.in_parts(&job.new).is_some() {
             let found = self.identity.ledger.sessions(&job.new, self.clock.now());
@@ -108,24 +107,18 @@ impl Uploads {
         self.in_parts(new).is_some() && sessions().current.is_some_and(|open| !open.completing)
     }
 
-    fn end_session(&self, job: &mut Job) {
-        if let Some(open) = job.session.take() {
-            self.identity.ledger.end_session(open.number);
-        }
-    }
-
     /// Sends the missing parts of the session and combines them.
     async fn run_session(
         &self,
         platform: &dyn Multipart,
         job: &mut Job,
+        open: &mut OpenSession,
         stamp: Option<Stamp>,
         resumed: bool,
     ) -> Result<File> {
         let item = job.progress();
         let mut attempts = self.attempts();
         let mut pause = self.provider.client().map_or(Duration::ZERO, crate::http::Client::base_pause);
-        let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
         // Where the last part completes the file, the session knows whether it has arrived.
         let sends = !open.completing || platform.ends_with_part();
         let mut from = if resumed && sends { received(platform, open).await? } else { Reached::Byte(0) };
@@ -141,7 +134,8 @@ impl Uploads {
             if start > reached {
                 (reached, attempts) = (start, self.attempts());
             }
-            let error = match self.send_from(platform, job, stamp, sends.then_some(start), &item).await {
+            let start = sends.then_some(start);
+            let error = match self.send_from(platform, job, open, stamp, start, &item).await {
                 Ok(file) => return Ok(file),
                 Err(error) => error,
             };
@@ -150,7 +144,6 @@ impl Uploads {
             if !sends || !error.is_unanswered() || attempts == 0 {
                 return Err(error);
             }
-            let Some(open) = job.session.as_mut() else { return Err(error) };
             if open.completing && !platform.ends_with_part() {
                 return Err(error);
             }
@@ -169,11 +162,11 @@ impl Uploads {
         &self,
         platform: &dyn Multipart,
         job: &mut Job,
+        open: &mut OpenSession,
         stamp: Option<Stamp>,
         start: Option<u64>,
         item: &Arc<dyn Progress>,
     ) -> Result<File> {
-        let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
         let mut missing = start.map(|start| missing(job.new.size, open, start)).unwrap_or_default();
         let last = if platform.ends_with_part() { missing.pop_back() } else { None };
         let left: u64 = missing.iter().chain(&last).map(|part| part.len).sum();
@@ -187,11 +180,10 @@ impl Uploads {
             })
         };
         self.send_parts(platform, &job.new, open, missing, &progress).await?;
-        if stamp != stamp_of(&job.new.source) {
+        if stamp != Stamp::of_source(&job.new) {
             return Err(Error::failed(format!("{}: changed during the upload", job.new.name)));
         }
         let checksums = self.checksums_of_parts(platform, job).await?;
-        let Some(open) = job.session.as_mut() else { return Err(Error::failed("no session")) };
         self.identity.ledger.complete_session(open.number);
         open.completing = true;
         let file = if let Some(part) = last {
@@ -286,14 +278,6 @@ fn missing(size: u64, open: &OpenSession, start: u64) -> VecDeque<PartRange> {
         (from, index) = (end, index.saturating_add(1));
     }
     parts
-}
-
-/// The state of a local file, to detect a change between two parts.
-fn stamp_of(source: &Source) -> Option<Stamp> {
-    match source {
-        Source::Path(path) => Stamp::of(path),
-        Source::Spooled(_) | Source::Bytes(_) => None,
-    }
 }
 
 /// Adds the progress of a part to that of its file.

@@ -49,7 +49,7 @@ pub(super) struct Job {
     pub(super) result: Option<(File, Action)>,
     /// The hash of the sent content.
     sent: Option<Checksums>,
-    /// The upload in parts that is running.
+    /// The upload in parts that failed and that the next attempt continues.
     pub(super) session: Option<OpenSession>,
     /// The checksums of a file that was sent in parts.
     pub(super) in_parts: Option<Checksums>,

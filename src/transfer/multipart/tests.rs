@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::interrupt::Interrupt;
-use crate::model::{Clock, FileId, NewFile, Warn};
+use crate::model::{Clock, FileId, NewFile, Source, Warn};
 use crate::progress::silent;
 use crate::providers::{Capabilities, Page, Provider, Query, Session, Spec, find};
 use crate::secret::Secret;
