@@ -8,16 +8,16 @@
 //! - A local file that has not changed is not read again to compute its hash.
 //! - An upload in parts continues at the first missing part.
 //!
-//! A row never contains content, tokens, links or metadata. The secret of an upload in parts is erased when it ends. An SQLite error turns the ledger off for the rest of the command,
-//! with one warning; a command works without it.
+//! A row never contains content, tokens, links or metadata. The secret of an upload in parts is erased when it ends. An
+//! SQLite error turns the ledger off for the rest of the command, with one warning; a command works without it.
 
 mod sessions;
 mod stamp;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -105,14 +105,10 @@ struct State {
     unwritten: HashSet<String>,
     /// When changes were last written.
     written: Instant,
-    /// The rows of begun uploads, by the number of their change.
-    begun: HashMap<u64, i64>,
-    /// The number of begun uploads.
-    begins: u64,
 }
 
 /// A change of the tables.
-type Change = Box<dyn FnOnce(&Connection, &mut HashMap<u64, i64>) -> rusqlite::Result<()> + Send>;
+type Change = Box<dyn FnOnce(&Connection) -> rusqlite::Result<usize> + Send>;
 
 /// A process that has rows. Its lock file is locked until the process ends.
 struct Run {
@@ -180,8 +176,6 @@ impl Ledger {
                 pending: Vec::new(),
                 unwritten: HashSet::new(),
                 written: Instant::now(),
-                begun: HashMap::new(),
-                begins: 0,
             }),
             Err(reason) => {
                 warn.say(&off(&path, &reason));
@@ -227,31 +221,32 @@ impl Ledger {
         at: Timestamp,
         old: Option<&FileId>,
     ) -> Option<i64> {
-        let number = self.write(|state| {
+        // The number of the row, once it is written.
+        let number = Arc::new(OnceLock::new());
+        let written = Arc::clone(&number);
+        self.write(|state| {
             let run = state.run()?;
-            state.begins += 1;
-            let number = state.begins;
             let (target, command) = (state.target.clone(), state.command.clone());
             let (path, mtime) = place(new, stamp).unzip();
             let (name, size, mark) = (new.name.clone(), to_i64(new.size), new.mark.clone());
             let old = old.map(|id| id.0.clone());
-            state.pending.push(Box::new(move |db, begun| {
-                db.prepare(
+            state.pending.push(Box::new(move |db| {
+                let rows = db.prepare(
                     "INSERT INTO uploads (target, command, run, state, path, mtime, name, size, at, old, mark)
                      VALUES (?, ?, ?, 'begun', ?, ?, ?, ?, ?, ?, ?)",
                 )?.execute(params![target, command, run, path, mtime, name, size, at.as_microsecond(), old, mark])?;
-                begun.insert(number, db.last_insert_rowid());
-                Ok(())
+                let _ = written.set(db.last_insert_rowid());
+                Ok(rows)
             }));
-            Ok(number)
+            Ok(())
         })?;
         // Uploads that begin at the same time are written together.
         tokio::task::yield_now().await;
         self.write(|state| {
-            if !state.begun.contains_key(&number) {
+            if number.get().is_none() {
                 state.flush()?;
             }
-            Ok(state.begun.remove(&number))
+            Ok(number.get().copied())
         })
         .flatten()
     }
@@ -429,7 +424,7 @@ impl Ledger {
     /// Adds a change, which is written with others.
     fn change(&self, change: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static) {
         self.write(|state| {
-            state.pending.push(Box::new(move |db, _| change(db).map(drop)));
+            state.pending.push(Box::new(change));
             let is_due = state.pending.len() >= BATCH || state.written.elapsed() >= BATCH_TIME;
             if is_due { state.flush() } else { Ok(()) }
         });
@@ -480,7 +475,7 @@ impl State {
         let transaction =
             rusqlite::Transaction::new_unchecked(&self.db, rusqlite::TransactionBehavior::Immediate)?;
         for change in self.pending.drain(..) {
-            change(&transaction, &mut self.begun)?;
+            change(&transaction)?;
         }
         transaction.commit()?;
         self.unwritten.clear();
