@@ -128,14 +128,13 @@ impl Rows {
             return Ok(());
         }
         let written = match (&self.writer, std::str::from_utf8(&self.buffer)) {
-            (Writer::Json(_), Ok(json)) if self.ui.out_is_terminal() => {
+            // `--color always` is for a terminal, also through a pager.
+            (Writer::Json(_), Ok(json)) if self.ui.out_is_terminal() || self.ui.out_color() => {
                 self.ui.write_text(&text::safe_json(json))
             }
-            // `--color always` is for a terminal, also through a pager.
             (Writer::Lines(_) | Writer::Pairs(_), Ok(rows)) if self.ui.out_color() => {
                 self.ui.write_text(&text::safe_rows(rows))
             }
-            (Writer::Json(_), Ok(json)) if self.ui.out_color() => self.ui.write_text(&text::safe_json(json)),
             _ => self.ui.write_bytes(&self.buffer),
         };
         self.buffer.clear();

@@ -22,20 +22,12 @@ pub fn is_unsafe(c: char) -> bool {
 
 /// The text on one line, with every unsafe character escaped.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\t' => safe.push_str("\\t"),
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            c if is_unsafe(c) => safe.extend(c.escape_unicode()),
-            c => safe.push(c),
-        }
-    }
-    Cow::Owned(safe)
+    escaped(text, is_unsafe, |c, safe| match c {
+        '\t' => safe.push_str("\\t"),
+        '\n' => safe.push_str("\\n"),
+        '\r' => safe.push_str("\\r"),
+        c => safe.extend(c.escape_unicode()),
+    })
 }
 
 /// Like [`one_line`], but keeps line breaks. Every line after the first is indented, so that external text cannot imitate
@@ -46,30 +38,30 @@ pub fn indented_lines(text: &str) -> String {
 
 /// Equivalent JSON text without unsafe characters. `serde_json` escapes only the ASCII control characters.
 pub fn safe_json(text: &str) -> Cow<'_, str> {
-    let escape = |c: char| c != '\n' && is_unsafe(c);
-    if !text.contains(escape) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if escape(c) {
-            safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        } else {
-            safe.push(c);
-        }
-    }
-    Cow::Owned(safe)
+    let is_escaped = |c: char| c != '\n' && is_unsafe(c);
+    escaped(text, is_escaped, |c, safe| {
+        safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+    })
 }
 
 /// Tab-separated rows with every unsafe character of their values escaped.
 pub fn safe_rows(text: &str) -> Cow<'_, str> {
-    let escape = |c: char| c != '\n' && c != '\t' && is_unsafe(c);
-    if !text.contains(escape) {
+    let is_escaped = |c: char| c != '\n' && c != '\t' && is_unsafe(c);
+    escaped(text, is_escaped, |c, safe| safe.extend(c.escape_unicode()))
+}
+
+/// The text with `escape` in place of certain characters.
+fn escaped(
+    text: &str,
+    is_escaped: impl Fn(char) -> bool,
+    escape: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if escape(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
+        if is_escaped(c) { escape(c, &mut safe) } else { safe.push(c) }
     }
     Cow::Owned(safe)
 }
