@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::human;
 use crate::store::{self, Action, Finding, Options, Problem};
 use crate::ui::Columns;
 
@@ -126,7 +127,7 @@ impl CheckArgs {
             rows.push(&Row::of(finding))
         })?;
         rows.finish()?;
-        let files = if summary.files == 1 { "1 file".to_owned() } else { format!("{} files", summary.files) };
+        let files = human::count(summary.files, "file");
         if summary.open == 0 {
             let repaired = match summary.problems {
                 0 => "no problems".to_owned(),
@@ -135,8 +136,7 @@ impl CheckArgs {
             ctx.ui.note(&format!("{files} checked, {repaired}"));
             return Ok(());
         }
-        let problems =
-            if summary.open == 1 { "1 problem".to_owned() } else { format!("{} problems", summary.open) };
+        let problems = human::count(summary.open, "problem");
         let mut error = Error::failed(format!("{}: {problems} in the store", root.display()));
         if can_be_repaired {
             let data = self.data.as_ref().map_or_else(String::new, |data| {

@@ -62,7 +62,7 @@ pub(super) async fn preview(
 /// The note about comparisons that downloaded files.
 pub(super) fn compared(uploads: &Uploads) -> Option<String> {
     let (files, bytes) = uploads.downloaded();
-    let number = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let number = human::count(files, "file");
     (files > 0).then(|| format!("compared {number} by downloading {}", human::size(bytes)))
 }
 
