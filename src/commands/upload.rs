@@ -343,7 +343,7 @@ async fn spool(ctx: &Context) -> Result<(Source, u64)> {
     if ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
-    // Signals have their default effect until the first wait, and that would leave the file.
+    // On Windows, Ctrl-C ends the process at once until the first wait, and that would leave the file.
     tokio::task::yield_now().await;
     let file =
         tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
