@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use super::{Options, new_id};
 use crate::error::{Error, Result};
 use crate::hash::Hasher;
 use crate::model::{Checksums, Clock, File, Warn};
-use crate::source::CHUNK;
+use crate::source::{CHUNK, read_chunks};
 
 /// The space of the files of this machine, which get the content without a record.
 const LOCAL: &str = "local";
@@ -199,8 +199,11 @@ impl Check<'_> {
         let index = Index::open_rebuilt(self.blobs.clone())?;
         let mut recovered = Vec::new();
         for sha256 in BTreeSet::from_iter(self.blobs.contents()?) {
-            if !index.read(|rows| rows.refers_to(&sha256))? {
-                recovered.extend(self.recover(&index, &sha256)?);
+            if index.read(|rows| rows.refers_to(&sha256))? {
+                continue;
+            }
+            if let Ok(content) = Content::read(&self.blobs, &sha256) {
+                recovered.extend(self.recover(&index, &sha256, content)?);
             }
         }
         Ok(recovered)
@@ -316,8 +319,11 @@ impl Check<'_> {
                 Err(Problem::Missing) => continue,
                 Err(problem) => (problem, None),
             };
-            let recovered =
-                if self.repair && content.is_some() { self.recover(index, &sha256)? } else { None };
+            let size = content.as_ref().map(|content| content.size);
+            let recovered = match content.filter(|_| self.repair) {
+                Some(content) => self.recover(index, &sha256, content)?,
+                None => None,
+            };
             let mut action = recovered.as_ref().map(|_| Action::Recovered);
             if self.repair && problem == Problem::Damaged {
                 let aside = self.aside()?.join(&sha256);
@@ -326,7 +332,7 @@ impl Check<'_> {
                 action = Some(Action::SetAside);
             }
             let file = recovered.unwrap_or_else(|| File {
-                size: content.as_ref().map(|content| content.size),
+                size,
                 checksums: Checksums { sha256: Some(sha256.clone()), ..Checksums::default() },
                 ..File::default()
             });
@@ -335,10 +341,10 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Creates a record for content, unless it is damaged or has one.
-    fn recover(&self, index: &Index, sha256: &str) -> Result<Option<File>> {
-        let Ok(content) = Content::read(&self.blobs, sha256) else { return Ok(None) };
-        let written = fs::metadata(self.blobs.blob(sha256)).and_then(|found| found.modified()).ok();
+    /// Creates a record for content that was just read, unless it has one or was removed meanwhile.
+    fn recover(&self, index: &Index, sha256: &str, content: Content) -> Result<Option<File>> {
+        let path = self.blobs.blob(sha256);
+        let written = fs::metadata(&path).and_then(|found| found.modified()).ok();
         let created =
             written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_else(|| self.clock.now());
         let mut file = File {
@@ -353,7 +359,9 @@ impl Check<'_> {
             ..File::default()
         };
         super::in_microseconds(&mut file)?;
-        let inserted = index.write(|rows| Ok(!rows.refers_to(sha256)? && rows.insert(LOCAL, &file)?))?;
+        // Content is removed only in a transaction that writes.
+        let inserted = index
+            .write(|rows| Ok(path.exists() && !rows.refers_to(sha256)? && rows.insert(LOCAL, &file)?))?;
         Ok(inserted.then_some(file))
     }
 }
@@ -367,22 +375,17 @@ struct Content {
 
 impl Content {
     fn read(blobs: &Blobs, sha256: &str) -> Result<Self, Problem> {
-        let mut file = blobs.open(sha256).map_err(|error| match error.kind() {
+        let file = blobs.open(sha256).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Problem::Missing,
             _ => Problem::Damaged,
         })?;
         let (mut hashers, mut size) = ([Hasher::sha256(), Hasher::blake3()], 0);
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = file.read(&mut chunk).map_err(|_| Problem::Damaged)?;
-            if read == 0 {
-                break;
-            }
-            size += read as u64;
-            for hasher in &mut hashers {
-                hasher.update(&chunk[..read]);
-            }
-        }
+        let damaged = |_: io::Error| Problem::Damaged;
+        read_chunks(file, CHUNK, damaged, |chunk| {
+            size += chunk.len() as u64;
+            hashers.iter_mut().for_each(|hasher| hasher.update(chunk));
+            Ok(())
+        })?;
         let [sha, blake] = hashers.map(Hasher::finish);
         let checksums = Checksums { blake3: blake.blake3, ..sha };
         if checksums.sha256.as_deref() != Some(sha256) {
