@@ -9,8 +9,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -115,9 +114,8 @@ pub(super) struct Index {
     path: PathBuf,
     blobs: Blobs,
     ephemeral: bool,
-    /// `None` while the store cannot be written.
-    writer: Mutex<Option<Writer>>,
-    writable: AtomicBool,
+    /// Empty while the store cannot be written.
+    writer: OnceLock<Mutex<Writer>>,
     readers: Mutex<Vec<Reader>>,
     warn: Warn,
     /// The warnings that were printed.
@@ -136,7 +134,9 @@ impl Index {
     pub(super) fn open(blobs: Blobs, ephemeral: bool, warn: Warn) -> Result<Self> {
         let index = Self::new(blobs, ephemeral, warn);
         match index.open_writer(true) {
-            Ok(writer) => index.set_writer(&mut held(&index.writer), writer),
+            Ok(writer) => {
+                index.set_writer(writer);
+            }
             Err(error) if space::is_unwritable(&error) => {
                 // An index that does not exist cannot be read either.
                 if !index.path.exists() || check::is_new(&index.path, &index.blobs)? {
@@ -159,8 +159,7 @@ impl Index {
             path: blobs.root.join("index.sqlite"),
             blobs,
             ephemeral,
-            writer: Mutex::default(),
-            writable: AtomicBool::new(false),
+            writer: OnceLock::new(),
             readers: Mutex::default(),
             warn,
             warned: Mutex::default(),
@@ -170,8 +169,7 @@ impl Index {
     /// Opens an index that was just built and does not contain records for all content.
     pub(super) fn open_rebuilt(blobs: Blobs) -> Result<Self> {
         let index = Self::new(blobs, false, Warn::default());
-        let writer = index.open_writer(false)?;
-        index.set_writer(&mut held(&index.writer), writer);
+        index.set_writer(index.open_writer(false)?);
         Ok(index)
     }
 
@@ -207,15 +205,16 @@ impl Index {
         Ok(Writer { connection, generation })
     }
 
-    fn set_writer(&self, place: &mut Option<Writer>, writer: Writer) {
-        *place = Some(writer);
-        self.writable.store(true, Ordering::Release);
+    /// Keeps the first writer and returns it.
+    fn set_writer(&self, writer: Writer) -> &Mutex<Writer> {
+        let writer = self.writer.get_or_init(|| Mutex::new(writer));
         held(&self.readers).clear();
+        writer
     }
 
     /// Whether the index is open for writing.
     pub(super) fn is_writable(&self) -> bool {
-        self.writable.load(Ordering::Acquire)
+        self.writer.get().is_some()
     }
 
     /// Runs a read transaction: `work` sees one state of the rows.
@@ -246,12 +245,12 @@ impl Index {
 
     /// Runs an exclusive write transaction. If `work` fails, nothing is changed.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Rows) -> Result<T>) -> Result<T> {
-        let mut writer = held(&self.writer);
-        if writer.is_none() {
-            let opened = self.open_writer(true).map_err(|error| self.unwritable(error))?;
-            self.set_writer(&mut writer, opened);
-        }
-        let Some(Writer { connection, generation }) = &mut *writer else { unreachable!("it was opened") };
+        let writer = match self.writer.get() {
+            Some(writer) => writer,
+            None => self.set_writer(self.open_writer(true).map_err(|error| self.unwritable(error))?),
+        };
+        let mut writer = held(writer);
+        let Writer { connection, generation } = &mut *writer;
         let failed = |error: rusqlite::Error| self.failed(&error);
         let before = connection.total_changes();
         let transaction =
@@ -269,7 +268,10 @@ impl Index {
     /// The error for a change of a store that can only be read.
     fn unwritable(&self, error: Error) -> Error {
         let root = &self.blobs.root;
-        match space::write_problem(root).filter(|_| space::is_unwritable(&error)) {
+        if !space::is_unwritable(&error) {
+            return error;
+        }
+        match space::write_problem(root) {
             Some(problem) => {
                 Error::failed(format!("{}: the store cannot be changed", root.display())).caused_by(problem)
             }
@@ -279,8 +281,8 @@ impl Index {
 
     /// Moves the log into the index, so that it takes no space, if nothing prevents it.
     pub(super) fn shrink_log(&self) {
-        if let Some(writer) = &*held(&self.writer) {
-            let _ = writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Some(writer) = self.writer.get() {
+            let _ = held(writer).connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
     }
 
@@ -422,8 +424,8 @@ mod tests {
             assert_eq!((file.name.as_str(), file.size), ("a.txt", Some(5)));
             assert_eq!(file.metadata["k"], 1);
             index.write(|rows| rows.remove("s", &"z".into(), Timestamp::UNIX_EPOCH)).unwrap();
-            let writer = held(&index.writer);
-            let connection = &writer.as_ref().unwrap().connection;
+            let writer = held(index.writer.get().unwrap());
+            let connection = &writer.connection;
             let format = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0));
             assert_eq!(format.unwrap() as usize, STEPS.len());
         }
@@ -439,8 +441,8 @@ mod tests {
             let selection = listing.select("s", None, Timestamp::UNIX_EPOCH);
             let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
             let bound = rusqlite::params_from_iter(&selection.bound);
-            let writer = held(&index.writer);
-            let connection = &writer.as_ref().unwrap().connection;
+            let writer = held(index.writer.get().unwrap());
+            let connection = &writer.connection;
             let plan: String = connection.query_row(&sql, bound, |row| row.get("detail")).unwrap();
             assert!(plan.ends_with(&format!("(space=? AND {field}>? AND {field}<?)")), "{plan}");
             assert!(selection.exact);
@@ -463,8 +465,8 @@ mod tests {
             {
                 let listing = Listing { sort, descending, ..Listing::default() };
                 let selection = listing.select("s", after.clone(), Timestamp::UNIX_EPOCH);
-                let writer = held(&index.writer);
-                let connection = &writer.as_ref().unwrap().connection;
+                let writer = held(index.writer.get().unwrap());
+                let connection = &writer.connection;
                 let sql = format!("EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM files {}", selection.sql);
                 let mut statement = connection.prepare(&sql).unwrap();
                 let plan: Vec<String> = statement
