@@ -147,7 +147,7 @@ impl Check<'_> {
 
     /// Reads every page of the index.
     fn structure(index: &Index) -> Result<()> {
-        let problems = index.structure()?;
+        let problems = index.read(|rows| rows.structure())?;
         index.read(|rows| rows.each_file(&mut |_| Ok(())))?;
         match problems.as_slice() {
             [] => Ok(()),
@@ -258,7 +258,7 @@ impl Check<'_> {
             let FoundFile { space, file, damaged, .. } = found;
             self.found(Finding { problem, detail: damaged, space: Some(space), file, action })?;
         }
-        for (seq, space, key) in index.damaged_notes()? {
+        for (seq, space, key) in index.read(|rows| rows.damaged_notes())? {
             if self.repair {
                 index.write(|rows| rows.remove_note(seq))?;
             }

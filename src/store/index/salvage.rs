@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::Index;
 use super::rows::{COLUMNS, Rows, file, intact};
 use crate::error::Result;
 use crate::model::{Checksums, File, FileId, Object};
@@ -81,70 +80,49 @@ impl Rows<'_> {
     }
 }
 
-impl Index {
-    /// Problems with the structure of the index.
-    pub(in crate::store) fn structure(&self) -> Result<Vec<String>> {
-        self.read(|rows: &Rows| rows.structure())
-    }
-
-    /// The number, space, kind and key of each note that cannot be read.
-    pub(in crate::store) fn damaged_notes(&self) -> Result<Vec<(i64, String, String)>> {
-        self.read(|rows: &Rows| rows.damaged_notes())
-    }
-}
-
 /// Copies the readable rows of the index in `path` to `into`.
 pub(in crate::store) fn salvage(path: &Path, into: &Rows) -> Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let Ok(old) = Connection::open_with_flags(path, flags) else { return Ok(()) };
+    each(&old, &format!("SELECT {COLUMNS}, space, seq FROM files"), &mut |row| {
+        let Ok(found) = found(row) else { return Ok(()) };
+        let checksums = &found.file.checksums;
+        // Without them, the content gets a record of its own.
+        if checksums.sha256.is_none() || checksums.blake3.is_none() {
+            return Ok(());
+        }
+        into.insert(&found.space, &found.file).map(|_| ())
+    })?;
+    each(&old, "SELECT space, kind, key, about, note FROM notes", &mut |row| {
+        let mut lost = None;
+        let mut column = Column { row, lost: &mut lost };
+        let [space, kind, key, about] = [0, 1, 2, 3].map(|index| column.text(index));
+        let note = column.object(4);
+        match (space, kind, key) {
+            (Some(space), Some(kind), Some(key)) if lost.is_none() => {
+                into.note(&space, &kind, &key, about.map(FileId).as_ref(), &note)
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Visits the rows that can be found, some of them twice.
+fn each(old: &Connection, select: &str, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<()> {
     // Behind a damaged page, the rows are found from the other end.
     for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT {COLUMNS}, space, seq FROM files NOT INDEXED ORDER BY seq {order}");
-        let whole = each(&old, &sql, &mut |row| {
-            let Ok(found) = found(row) else { return Ok(()) };
-            let checksums = &found.file.checksums;
-            // Without them, the content gets a record of its own.
-            if checksums.sha256.is_none() || checksums.blake3.is_none() {
-                return Ok(());
+        let sql = format!("{select} NOT INDEXED ORDER BY seq {order}");
+        let Ok(mut statement) = old.prepare(&sql) else { return Ok(()) };
+        let Ok(mut rows) = statement.query([]) else { continue };
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => visit(row)?,
+                Ok(None) => return Ok(()),
+                Err(_) => break,
             }
-            into.insert(&found.space, &found.file).map(|_| ())
-        })?;
-        if whole {
-            break;
-        }
-    }
-    for order in ["ASC", "DESC"] {
-        let sql = format!("SELECT space, kind, key, about, note FROM notes NOT INDEXED ORDER BY seq {order}");
-        let whole = each(&old, &sql, &mut |row| {
-            let mut lost = None;
-            let mut column = Column { row, lost: &mut lost };
-            let [space, kind, key, about] = [0, 1, 2, 3].map(|index| column.text(index));
-            let note = column.object(4);
-            match (space, kind, key) {
-                (Some(space), Some(kind), Some(key)) if lost.is_none() => {
-                    into.note(&space, &kind, &key, about.map(FileId).as_ref(), &note)
-                }
-                _ => Ok(()),
-            }
-        })?;
-        if whole {
-            break;
         }
     }
     Ok(())
-}
-
-/// Visits the rows up to the first that cannot be found. Returns whether these are all.
-fn each(old: &Connection, sql: &str, visit: &mut dyn FnMut(&Row) -> Result<()>) -> Result<bool> {
-    let Ok(mut statement) = old.prepare(sql) else { return Ok(true) };
-    let Ok(mut rows) = statement.query([]) else { return Ok(false) };
-    loop {
-        match rows.next() {
-            Ok(Some(row)) => visit(row)?,
-            Ok(None) => return Ok(true),
-            Err(_) => return Ok(false),
-        }
-    }
 }
 
 /// The columns of a row, of any type.
