@@ -130,6 +130,17 @@ impl Blobs {
         Ok(contents)
     }
 
+    /// The SHA-256 digests of the blobs that no mark names. In an intact store, rows refer to all of them.
+    pub(super) fn settled(&self) -> Result<HashSet<String>> {
+        let mut contents = self.contents()?;
+        for pending in self.pending()? {
+            if let Subject::Blob(sha256) = &pending.subject {
+                contents.remove(sha256);
+            }
+        }
+        Ok(contents)
+    }
+
     /// Moves content to its final path. An existing blob, which may be damaged, is replaced.
     pub(super) fn place(&self, content: Temporary, sha256: &str) -> Result<()> {
         self.put_in_place(content, &self.blob(sha256))

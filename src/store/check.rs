@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::blobs::{Blobs, Subject, ignore_missing, is_name};
+use super::blobs::{Blobs, ignore_missing, is_name};
 use super::index::{self, FoundFile, Index};
 use super::{Options, new_id};
 use crate::error::{Error, Result};
@@ -304,13 +304,7 @@ impl Check<'_> {
 
     /// Finds content without a record. Content that a change in progress marks is left alone.
     fn orphans(&mut self, index: &Index) -> Result<()> {
-        let mut contents = BTreeSet::from_iter(self.blobs.contents()?);
-        for pending in self.blobs.pending()? {
-            if let Subject::Blob(sha256) = &pending.subject {
-                contents.remove(sha256);
-            }
-        }
-        for sha256 in contents {
+        for sha256 in BTreeSet::from_iter(self.blobs.settled()?) {
             if index.read(|rows| rows.refers_to(&sha256))? {
                 continue;
             }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::reader::log_of;
 use super::{COUNTS_CHANGES, FOREIGN, HAS_ORDERS, STEPS, failed, unusable};
 use crate::error::{Error, Result, word};
-use crate::store::blobs::{Blobs, Subject};
+use crate::store::blobs::Blobs;
 
 /// Whether the store is new. A missing or empty index is an error if blobs or a write-ahead log exist.
 pub(super) fn is_new(path: &Path, blobs: &Blobs) -> Result<bool> {
@@ -88,12 +88,7 @@ pub(super) fn is_whole(
     if has_rows(&transaction)? {
         return Ok(());
     }
-    let mut contents = blobs.contents()?;
-    for pending in blobs.pending()? {
-        if let Subject::Blob(sha256) = &pending.subject {
-            contents.remove(sha256);
-        }
-    }
+    let contents = blobs.settled()?;
     if contents.is_empty() { Ok(()) } else { Err(lost(path, "has no files", contents.len(), blobs)) }
 }
 
