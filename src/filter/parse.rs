@@ -31,6 +31,9 @@ const LONGEST: usize = 64 * 1024;
 /// Maximum length of a filter whose readings are shown in a hint, in bytes.
 const SHOWN: usize = 400;
 
+/// The hint for AND and OR without parentheses whose readings are not shown.
+const UNCLEAR: &str = "put parentheses around the terms that belong together";
+
 /// Maximum nesting depth of parentheses.
 const DEEPEST: usize = 100;
 
@@ -104,10 +107,15 @@ impl<'a> Parser<'a> {
     fn expr(&mut self) -> Parsed<Expr> {
         let mut terms: Vec<Term> = Vec::new();
         let mut link = Link::And;
+        // The remaining terms are read for its hint.
+        let mut mixed: Option<Problem> = None;
         loop {
             self.skip_blanks();
             let at = self.at;
-            let expr = self.term()?;
+            let expr = match self.term() {
+                Ok(expr) => expr,
+                Err(problem) => return Err(mixed.map_or(problem, |mixed| mixed.hint(UNCLEAR))),
+            };
             terms.push(Term { expr, at, end: self.at, link });
             self.skip_blanks();
             if self.rest().is_empty() || self.rest().starts_with(')') {
@@ -117,9 +125,17 @@ impl<'a> Parser<'a> {
             link = self.link();
             // The first term has no operator before it.
             let is_mixed = terms.get(1).is_some_and(|second| second.link != link);
-            if is_mixed && self.grammar == Grammar::Haul {
-                return Err(self.mixed(before, terms, link));
+            if is_mixed && mixed.is_none() && self.grammar == Grammar::Haul {
+                let what = "AND and OR are mixed without parentheses";
+                let problem = Problem::new(before, self.at.max(before + 1), what);
+                if self.text.len() > SHOWN {
+                    return Err(problem.hint(UNCLEAR));
+                }
+                mixed = Some(problem);
             }
+        }
+        if let Some(problem) = mixed {
+            return Err(problem.hint(self.readings(&terms)));
         }
         let mut factors: Vec<Vec<Expr>> = Vec::new();
         for term in terms {
@@ -141,30 +157,13 @@ impl<'a> Parser<'a> {
         Link::And
     }
 
-    /// The error for AND and OR without parentheses, with both readings as hints.
-    fn mixed(&mut self, at: usize, mut terms: Vec<Term>, link: Link) -> Problem {
-        let problem = Problem::new(at, self.at.max(at + 1), "AND and OR are mixed without parentheses");
-        let unclear = "put parentheses around the terms that belong together";
-        if self.text.len() > SHOWN {
-            return problem.hint(unclear);
-        }
+    /// The hint with both readings of terms that are mixed without parentheses.
+    fn readings(&self, terms: &[Term]) -> String {
         let start = terms.first().map_or(0, |term| term.at);
-        let mut link = link;
-        loop {
-            self.skip_blanks();
-            let at = self.at;
-            let Ok(expr) = self.term() else { return problem.hint(unclear) };
-            terms.push(Term { expr, at, end: self.at, link });
-            self.skip_blanks();
-            if self.rest().is_empty() || self.rest().starts_with(')') {
-                break;
-            }
-            link = self.link();
-        }
         let (before, after) = (&self.text[..start], self.rest());
         let reading = |tight: Link| {
             let mut groups: Vec<Vec<&str>> = Vec::new();
-            for term in &terms {
+            for term in terms {
                 let text = &self.text[term.at..term.end];
                 match groups.last_mut() {
                     Some(group) if term.link == tight && term.at != start => group.push(text),
@@ -180,7 +179,7 @@ impl<'a> Parser<'a> {
                 .collect();
             format!("`--filter {}`", word(&format!("{before}{}{after}", groups.join(outer))))
         };
-        problem.hint(format!("write {} or {}", reading(Link::And), reading(Link::Or)))
+        format!("write {} or {}", reading(Link::And), reading(Link::Or))
     }
 
     fn term(&mut self) -> Parsed<Expr> {
