@@ -96,7 +96,7 @@ pub fn replace(path: &Path, content: &[u8], private: bool) -> io::Result<()> {
 }
 
 /// Sets mode 0600.
-fn set_private(file: &File) -> io::Result<()> {
+pub fn set_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     #[cfg(not(unix))]

@@ -86,7 +86,7 @@ impl Part {
             match found {
                 Found::Proven(handle, hasher) if fits => {
                     if private {
-                        make_private(&handle);
+                        let _ = files::set_private(&handle);
                     }
                     return Ok(Self::new(pair, handle, hasher, note));
                 }
@@ -405,13 +405,6 @@ fn identity(found: &Metadata) -> String {
 
 fn has_birth_time(handle: &Handle) -> bool {
     handle.metadata().is_ok_and(|found| found.created().is_ok())
-}
-
-fn make_private(handle: &Handle) {
-    #[cfg(unix)]
-    let _ = handle.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
-    #[cfg(not(unix))]
-    let _ = handle;
 }
 
 /// Paths of the `number`th pair. If the names would be too long, the target's name is truncated and a hash of it is added.
