@@ -144,7 +144,7 @@ pub async fn receive<E>(
                 form.fields.push(Field::Text { head, value });
             }
             Take::File => {
-                let mut writing = Writing::begin(site, limits.file).await;
+                let mut writing = Writing::begin(site, limits.file, None).await;
                 while let Some(chunk) = parts.chunk().await.map_err(Refused::Malformed)? {
                     writing.write(chunk).await?;
                 }
@@ -163,7 +163,7 @@ pub async fn receive_raw<E>(
     limit: Option<u64>,
 ) -> Result<Blob, Refused<E>> {
     check_length(headers, limit)?;
-    let mut writing = Writing::begin(site, limit).await;
+    let mut writing = Writing::begin(site, limit, None).await;
     let mut body = body.into_data_stream();
     while let Some(piece) = body.next().await {
         writing.write(piece.map_err(|_| Refused::Malformed("the body ended early".to_owned()))?).await?;
@@ -173,8 +173,7 @@ pub async fn receive_raw<E>(
 
 /// Appends a raw body to content. Returns the content, also of a body that ended early, and whether the body was complete.
 pub(super) async fn append(site: &Site, content: Option<Incoming>, body: Body) -> Result<(Incoming, bool)> {
-    let store = site.store.clone();
-    let mut writing = Writing::start(site, None, move |_| content.map_or_else(|| store.receive(), Ok)).await;
+    let mut writing = Writing::begin(site, None, content).await;
     let mut body = body.into_data_stream();
     let is_complete = loop {
         match body.next().await {
@@ -258,26 +257,21 @@ struct Writing {
 }
 
 impl Writing {
-    async fn begin(site: &Site, limit: Option<u64>) -> Self {
+    /// Continues the content, or begins a new one.
+    async fn begin(site: &Site, limit: Option<u64>, content: Option<Incoming>) -> Self {
+        let transfer = Transfer::receiving(&site.load);
+        let many = transfer.exceeds(FEW);
         let (store, md5) = (site.store.clone(), site.md5);
-        let receive = move |many: bool| {
+        let open = move || {
+            if let Some(content) = content {
+                return Ok(content);
+            }
             let incoming = store.receive()?;
             let incoming = if md5 { incoming.with_md5() } else { incoming };
             Ok(if many { incoming.inline() } else { incoming })
         };
-        Self::start(site, limit, receive).await
-    }
-
-    /// `open` returns the content to write to; its argument is whether many files are being received.
-    async fn start(
-        site: &Site,
-        limit: Option<u64>,
-        open: impl FnOnce(bool) -> Result<Incoming> + Send + 'static,
-    ) -> Self {
-        let transfer = Transfer::receiving(&site.load);
-        let many = transfer.exceeds(FEW);
         let load = Arc::clone(&site.load);
-        let running = load.run(move || open(many)).await;
+        let running = load.run(open).await;
         let max_batch = if many { 0 } else { CHUNK };
         Self {
             running,

@@ -218,19 +218,26 @@ impl Session {
                 if let Some(refusal) = self.check(service, headers, have, is_last, has_content) {
                     return Ok(refusal);
                 }
+                let mut content = content.take();
+                // Until the content has arrived or is stored.
+                *state = Phase::Gone;
+                let mut is_whole = true;
                 if has_content {
-                    let content = content.take().map(|content| *content);
-                    *state = Phase::Gone;
-                    let (content, is_whole) = append(&service.site, content, body).await?;
-                    *state = Phase::Active(Some(Box::new(content)));
-                    if !is_whole {
-                        return Ok(plain(StatusCode::BAD_REQUEST, Some("active"), "the body ended early"));
-                    }
+                    let earlier = content.map(|content| *content);
+                    let (appended, is_complete) = append(&service.site, earlier, body).await?;
+                    (content, is_whole) = (Some(Box::new(appended)), is_complete);
                 }
-                if !is_last {
-                    return Ok(report(service, headers, &state));
+                if is_whole && is_last {
+                    let file = self.store(service, content).await?;
+                    let answer = report_file(service, headers, &file);
+                    *state = Phase::Final(Box::new(file));
+                    return Ok(answer);
                 }
-                self.finish(service, headers, &mut state).await
+                *state = Phase::Active(content);
+                if !is_whole {
+                    return Ok(plain(StatusCode::BAD_REQUEST, Some("active"), "the body ended early"));
+                }
+                Ok(report(service, headers, &state))
             }
             (state, _) => Ok(plain(
                 StatusCode::BAD_REQUEST,
@@ -285,20 +292,8 @@ impl Session {
     }
 
     /// Stores the file.
-    async fn finish(
-        &self,
-        service: &Service,
-        headers: &HeaderMap,
-        state: &mut Phase,
-    ) -> Result<Response, Problem> {
+    async fn store(&self, service: &Service, content: Option<Box<Incoming>>) -> Result<File, Problem> {
         let site = &service.site;
-        let content = match std::mem::replace(state, Phase::Gone) {
-            Phase::Active(content) => content,
-            other => {
-                *state = other;
-                return Ok(plain(StatusCode::BAD_REQUEST, Some(state.word()), "the session is not active"));
-            }
-        };
         let (space, now) = (site.platform, site.clock.now());
         let file = File {
             created_at: Some(now),
@@ -313,8 +308,7 @@ impl Session {
             };
             store.put(space, file, content.finish()?)
         });
-        *state = Phase::Final(Box::new(stored.await?));
-        Ok(report_file(service, headers, state))
+        Ok(stored.await?)
     }
 }
 
@@ -328,15 +322,14 @@ fn report(service: &Service, headers: &HeaderMap, state: &Phase) -> Response {
             answer
         }
         Phase::Final(_) if service.site.quirk("silent-final") => plain(StatusCode::OK, Some("final"), ""),
-        Phase::Final(_) => report_file(service, headers, state),
+        Phase::Final(file) => report_file(service, headers, file),
         Phase::Cancelled => plain(StatusCode::GONE, Some("cancelled"), "the upload session is cancelled"),
         Phase::Gone => plain(StatusCode::NOT_FOUND, None, "unknown upload session"),
     }
 }
 
 /// The answer with the stored file.
-fn report_file(service: &Service, headers: &HeaderMap, state: &Phase) -> Response {
-    let Phase::Final(file) = state else { return plain(StatusCode::OK, Some(state.word()), "") };
+fn report_file(service: &Service, headers: &HeaderMap, file: &File) -> Response {
     let object = object(service, &service.site.root(headers), file);
     ([(STATUS, HeaderValue::from_static("final"))], Json(json!({ "file": object }))).into_response()
 }

@@ -1,5 +1,6 @@
 //! `/v1/files`: upload, list, info, content, signed URL, deletion.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ use uuid::Uuid;
 
 use super::storage;
 use crate::emulator::fastapi::{Problem, Refusal};
-use crate::emulator::openai::deleted;
+use crate::emulator::openai::{Page, deleted};
 use crate::emulator::{
     Content, Form, Head, Limits, Params, Refused, Sending, Site, Take, content_disposition, ids, receive,
 };
-use crate::error::{Error, Kind, Result as StoreResult};
+use crate::error::{Error, Kind};
 use crate::filter::Filter;
 use crate::model::{File, FileId, later};
-use crate::store::{Listing, SortKey, Store};
+use crate::store::{Listing, SortKey};
 
 /// Largest file in bytes: "512 MB".
 const MAX_SIZE: u64 = 512 * 1024 * 1024;
@@ -30,8 +31,6 @@ const MAX_SIZE: u64 = 512 * 1024 * 1024;
 const FORM_OVERHEAD: u64 = 1024 * 1024;
 /// Files on a page.
 const PAGE: usize = 100;
-/// Files read from the store at once.
-const BATCH: usize = 10_000;
 
 const PURPOSES: [&str; 5] = ["fine-tune", "batch", "ocr", "agentic_safety", "audio"];
 const SAMPLE_TYPES: [&str; 5] = ["pretrain", "instruct", "batch_request", "batch_result", "batch_error"];
@@ -266,33 +265,6 @@ impl Conditions {
     }
 }
 
-/// Reads `size` accepted files after the first `skip`, and counts all accepted ones. Blocking.
-fn read(
-    store: &Store,
-    space: &str,
-    mut listing: Listing,
-    skip: usize,
-    size: usize,
-    accept: impl Fn(&File) -> bool,
-) -> StoreResult<(Vec<File>, usize)> {
-    listing.limit = BATCH;
-    let (mut files, mut total) = (Vec::new(), 0);
-    loop {
-        let batch = store.list(space, &listing)?;
-        let is_last = batch.len() < BATCH;
-        listing.after = batch.last().map(|file| file.id.clone());
-        for file in batch.into_iter().filter(&accept) {
-            if total >= skip && files.len() < size {
-                files.push(file);
-            }
-            total += 1;
-        }
-        if is_last {
-            return Ok((files, total));
-        }
-    }
-}
-
 /// `GET /v1/files`.
 pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Result<Response, Refusal> {
     let number = |name, default: usize, min| {
@@ -309,9 +281,19 @@ pub(super) async fn list(State(site): State<Arc<Site>>, params: Params) -> Resul
         descending: !site.quirk("oldest-first"),
         ..Listing::default()
     };
-    let (space, skip) = (site.platform, page.saturating_mul(per_page));
-    let found = site
-        .blocking(move |store| read(store, space, listing, skip, per_page, |file| conditions.accept(file)));
+    let (space, start) = (site.platform, page.saturating_mul(per_page));
+    let found = site.blocking(move |store| {
+        let total = Cell::new(0);
+        let is_on_page = |file: &File| {
+            if !conditions.accept(file) {
+                return false;
+            }
+            let index = total.replace(total.get() + 1);
+            (start..start.saturating_add(per_page)).contains(&index)
+        };
+        let Page { files, .. } = Page::read(store, space, listing, usize::MAX, is_on_page)?;
+        Ok((files, total.get()))
+    });
     let (files, total) = found.await?;
     let data: Vec<Value> = files.iter().map(|file| object(&site, file)).collect();
     let total = counts.unwrap_or(true).then_some(total);
