@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -46,8 +45,6 @@ const PAGE: (usize, usize) = (20, 1_000);
 const MAX_IDS: usize = 100;
 /// Largest file in bytes.
 const MAX_SIZE: u64 = 500 * 1024 * 1024;
-/// Maximum size of a form without the bytes of its file.
-const FORM_OVERHEAD: u64 = 1024 * 1024;
 /// Longest name in characters.
 const MAX_NAME: usize = 255;
 /// Lifetimes in seconds.
@@ -93,8 +90,7 @@ pub static ANTHROPIC: Platform = Platform {
 };
 
 fn routes(site: Arc<Site>) -> Router {
-    let limit = site.quirk_number("rate-limit");
-    let limiter = limit.map(|limit| RateLimiter::new(limit, Duration::from_mins(1)));
+    let limiter = RateLimiter::per_minute(&site);
     Router::new()
         .route("/v1/files", get(list).post(upload))
         .route("/v1/files/{id}", get(info).delete(delete))
@@ -221,7 +217,7 @@ async fn upload(
     body: Body,
 ) -> Result<Response, Problem> {
     let max_size = site.quirk_number("max-size").unwrap_or(MAX_SIZE);
-    let limits = Limits { file: Some(max_size), body: Some(max_size.saturating_add(FORM_OVERHEAD)) };
+    let limits = Limits::form(max_size);
     let decide = |before: &Form, head: &Head| match head.name.as_str() {
         "file" if before.has_file() => Err(Problem::invalid("file: only one file is allowed")),
         "file" => Ok(Take::File),

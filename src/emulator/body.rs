@@ -34,6 +34,8 @@ const MAX_TEXTS: usize = 4 * MAX_TEXT;
 const MAX_VALUES: usize = 200_000;
 /// Files that can be received at once with large buffers. Beyond this number, each file takes little memory and no thread.
 const FEW: usize = 8;
+/// Maximum size in bytes of a form without its file.
+const FORM_OVERHEAD: u64 = 1024 * 1024;
 /// Maximum number of parts of a form.
 const MAX_PARTS: usize = 1000;
 
@@ -83,6 +85,13 @@ pub struct Limits {
     pub file: Option<u64>,
     /// Maximum `Content-Length` of the body, checked before it is read.
     pub body: Option<u64>,
+}
+
+impl Limits {
+    /// The limits of a form with one file of at most `max` bytes.
+    pub fn form(max: u64) -> Self {
+        Self { file: Some(max), body: Some(max.saturating_add(FORM_OVERHEAD)) }
+    }
 }
 
 /// The reason why a body was refused. `E` is the error type of the platform.

@@ -4,7 +4,6 @@
 //! to the base URL itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -85,8 +84,7 @@ pub static REPLICATE: Platform = Platform {
 };
 
 fn routes(site: Arc<Site>) -> Router {
-    let limit = site.quirk_number("rate-limit");
-    let limiter = limit.map(|limit| RateLimiter::new(limit, Duration::from_mins(1)));
+    let limiter = RateLimiter::per_minute(&site);
     let api = Router::new()
         .route("/files", get(list).post(create))
         .route("/files/{id}", get(one).delete(delete))

@@ -179,6 +179,11 @@ impl RateLimiter {
         Self { limit, window, state: Arc::default() }
     }
 
+    /// The limit per minute that the quirk `rate-limit` sets.
+    pub fn per_minute(site: &Site) -> Option<Self> {
+        site.quirk_number("rate-limit").map(|limit| Self::new(limit, Duration::from_mins(1)))
+    }
+
     /// Counts a request.
     pub fn take(&self) -> Rate {
         self.take_at(Instant::now())

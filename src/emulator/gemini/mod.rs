@@ -6,7 +6,6 @@ mod files;
 mod upload;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
@@ -74,8 +73,7 @@ struct Service {
 }
 
 fn routes(site: Arc<Site>) -> Router {
-    let limit = site.quirk_number("rate-limit");
-    let limiter = limit.map(|limit| RateLimiter::new(limit, Duration::from_mins(1)));
+    let limiter = RateLimiter::per_minute(&site);
     let files = Router::new()
         .route("/files", get(files::list))
         .route("/files/{id}", get(files::get).delete(files::delete));

@@ -29,8 +29,6 @@ const BATCH: usize = 200;
 const DEFAULT_LIFETIME: i64 = 3600;
 /// Largest JSON body in bytes.
 const MAX_JSON: usize = 1024 * 1024;
-/// Maximum size of a form without the bytes of its file.
-const FORM_OVERHEAD: u64 = 1024 * 1024;
 const PURPOSES: [&str; 7] = ["user_data", "parse", "extract", "split", "classify", "sheet", "agent_app"];
 
 type Answer = Result<Json<Value>, Refusal>;
@@ -80,7 +78,7 @@ async fn receive_form(
     required: &[&str],
     optional: &[&str],
 ) -> Result<(Form, Upload), Refusal> {
-    let limits = Limits { file: Some(MAX_SIZE), body: Some(MAX_SIZE + FORM_OVERHEAD) };
+    let limits = Limits::form(MAX_SIZE);
     let received = receive(&call.service.site, &call.headers, body, limits, |_, head| {
         if head.name == part && head.file_name.is_none() {
             let message = "Value error, Expected UploadFile, received: <class 'str'>";

@@ -27,8 +27,6 @@ use crate::store::{Listing, SortKey};
 
 /// Largest file in bytes: "512 MB".
 const MAX_SIZE: u64 = 512 * 1024 * 1024;
-/// Largest form without its file, in bytes.
-const FORM_OVERHEAD: u64 = 1024 * 1024;
 /// Files on a page.
 const PAGE: usize = 100;
 
@@ -192,7 +190,7 @@ pub(super) async fn upload(
     body: Body,
 ) -> Result<Response, Refusal> {
     let max = site.quirk_number("upload-limit").unwrap_or(MAX_SIZE);
-    let limits = Limits { file: Some(max), body: Some(max.saturating_add(FORM_OVERHEAD)) };
+    let limits = Limits::form(max);
     let received = receive(&site, &headers, body, limits, decide).await;
     let mut form = received.map_err(|refused| match refused {
         Refused::TooLarge(_) => super::refusal(StatusCode::PAYLOAD_TOO_LARGE, ""),

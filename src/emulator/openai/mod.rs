@@ -34,8 +34,6 @@ use crate::store::{Listing, SortKey, Store};
 
 /// Number of files read from the store at once: minimum and maximum.
 const BATCH: (usize, usize) = (256, 10_001);
-/// Maximum size of a form without the bytes of its file.
-const FORM_OVERHEAD: u64 = 1024 * 1024;
 
 /// A file as an object, without a status.
 pub fn object(file: &File) -> Object {
@@ -377,7 +375,7 @@ async fn upload(
     body: Body,
 ) -> Result<Response, Refusal> {
     let max = vendor.max_size;
-    let limits = Limits { file: Some(max), body: Some(max.saturating_add(FORM_OVERHEAD)) };
+    let limits = Limits::form(max);
     let decide = |before: &Form, head: &Head| match (head.name.as_str(), &head.file_name) {
         ("file", Some(_)) if vendor.purpose_first && before.text("purpose").is_none() => {
             Err(Refusal::missing("purpose"))
