@@ -165,12 +165,8 @@ fn open(connection: Connection) -> Result<Box<dyn Provider>> {
         return Err(Error::new(Kind::Unsupported, message)
             .hint("to use a dialect that supports it: `--wire-dialect ga`"));
     }
-    let is_bearer = match connection.setting(AUTH) {
-        Some("bearer") => true,
-        Some("x-api-key") => false,
-        Some(other) => {
-            return Err(Error::usage(format!("{AUTH}: `{other}` is not one of x-api-key, bearer")));
-        }
+    let is_bearer = match connection.choice(AUTH, &["x-api-key", "bearer"])? {
+        Some(word) => word == "bearer",
         None => dialect.name == "2026-10-21" || connection.token_variable.as_deref() == Some(AUTH_TOKEN),
     };
     let http = &connection.http;

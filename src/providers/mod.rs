@@ -222,6 +222,16 @@ impl Connection {
         self.set.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// A setting whose value must be one of these words.
+    pub fn choice(&self, key: &str, words: &[&str]) -> Result<Option<&str>> {
+        match self.setting(key) {
+            Some(value) if !words.contains(&value) => {
+                Err(Error::usage(format!("{key}: `{value}` is not one of {}", words.join(", "))))
+            }
+            value => Ok(value),
+        }
+    }
+
     /// A URL below the base URL, each segment percent-encoded.
     pub fn url(&self, segments: &[&str]) -> Result<Url> {
         http::join(&self.base_url, segments)

@@ -140,11 +140,8 @@ struct Mistral {
 }
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
-    for (key, words) in [("visibility", &["workspace", "user"][..]), ("via", &["url"])] {
-        if let Some(value) = connection.setting(key).filter(|value| !words.contains(value)) {
-            return Err(Error::usage(format!("{key}: `{value}` is not one of {}", words.join(", "))));
-        }
-    }
+    connection.choice("visibility", &["workspace", "user"])?;
+    connection.choice("via", &["url"])?;
     Ok(Box::new(Mistral { connection }))
 }
 

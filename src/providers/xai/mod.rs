@@ -161,14 +161,8 @@ struct Xai {
 
 fn open(connection: Connection) -> Result<Box<dyn Provider>> {
     let dialect = SPEC.dialect(&connection.dialect);
-    let one_of = |key: &str, words: &[&str]| match connection.setting(key) {
-        Some(value) if !words.contains(&value) => {
-            Err(Error::usage(format!("{key}: `{value}` is not one of {}", words.join(", "))))
-        }
-        _ => Ok(()),
-    };
-    one_of("via", &["chunks", "download"])?;
-    one_of("format", &["original", "text"])?;
+    connection.choice("via", &["chunks", "download"])?;
+    connection.choice("format", &["original", "text"])?;
     if connection.setting("page_number").is_some_and(|page| !page.parse().is_ok_and(|page: u32| page > 0)) {
         return Err(Error::usage("page_number: must be a positive integer"));
     }
