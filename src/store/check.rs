@@ -147,8 +147,11 @@ impl Check<'_> {
 
     /// Reads every page of the index.
     fn structure(index: &Index) -> Result<()> {
-        let problems = index.read(|rows| rows.structure())?;
-        index.read(|rows| rows.each_file(&mut |_| Ok(())))?;
+        let problems = index.read(|rows| {
+            let problems = rows.structure()?;
+            rows.each_file(&mut |_| Ok(()))?;
+            Ok(problems)
+        })?;
         match problems.as_slice() {
             [] => Ok(()),
             [first, ..] => Err(index.damaged(first)),
@@ -258,7 +261,9 @@ impl Check<'_> {
             let FoundFile { space, file, damaged, .. } = found;
             self.found(Finding { problem, detail: damaged, space: Some(space), file, action })?;
         }
-        for (seq, space, key) in index.read(|rows| rows.damaged_notes())? {
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is bound to one lifetime")]
+        let notes = index.read(|rows| rows.damaged_notes())?;
+        for (seq, space, key) in notes {
             if self.repair {
                 index.write(|rows| rows.remove_note(seq))?;
             }
@@ -377,7 +382,9 @@ impl Content {
         let damaged = |_: io::Error| Problem::Damaged;
         read_chunks(file, CHUNK, damaged, |chunk| {
             size += chunk.len() as u64;
-            hashers.iter_mut().for_each(|hasher| hasher.update(chunk));
+            for hasher in &mut hashers {
+                hasher.update(chunk);
+            }
             Ok(())
         })?;
         let [sha, blake] = hashers.map(Hasher::finish);
