@@ -42,7 +42,8 @@ pub enum LocalCommand {
     removed    a record without a checksum is removed\n  \
     recovered  content has a record named `recovered-` and the start of its SHA-256\n  \
     set aside  damaged content without a record is kept next to the damaged index\n\n\
-    Missing and damaged content has to be uploaded again. End `haul serve` on the store before a repair.\n\n\
+    Missing and damaged content has to be uploaded again.\n\
+    A store that another process uses, such as `haul serve`, is not repaired.\n\n\
     Examples:\n  \
     haul local check\n  \
     haul local check --repair")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use super::{CLIENT_ARGUMENTS, Hosts, Log, PLATFORMS, Platform};
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ pub struct Options {
     pub log: Option<Log>,
     /// The accepted hosts; None accepts any.
     pub hosts: Option<Hosts>,
+    /// Time limit for the head of a request, also the first one of a connection, and between two pieces of a body.
+    pub silence: Duration,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             clock: Clock::default(),
             log: None,
             hosts: None,
+            silence: Duration::from_mins(1),
         }
     }
 }

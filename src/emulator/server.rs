@@ -1,7 +1,7 @@
 //! Listens, routes requests to the platforms, applies scripted faults, and shuts down gracefully. Also serves the links that
 //! the store signs for its `local` space: `/local/ID?expires=SECONDS&signature=HEX`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use super::faults::{self, Trouble};
 use super::options::reachable;
@@ -39,14 +39,14 @@ use crate::store::Store;
 const BUFFER: usize = 32 * 1024;
 /// Time for running requests to finish after shutdown begins.
 const GRACE: Duration = Duration::from_secs(5);
-/// Time limit for the head of a request, from the first byte or the end of the request before it.
-const IDLE: Duration = Duration::from_secs(30);
 /// Descriptors that are left for files and for the program.
 const RESERVED: u64 = 24;
 /// Maximum number of connections.
 const MAX_CONNECTIONS: u64 = 4096;
-/// Pause before the next accept if the system is out of descriptors.
+/// Pause before the next accept if there are no descriptors for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection must have been idle before it is closed in favor of another one.
+const EVICTABLE: Duration = Duration::from_millis(500);
 /// Largest body of axum's own extractors in bytes. The largest JSON of a contract contains 50 MiB in base64.
 const MAX_EXTRACTED: usize = 80 * 1024 * 1024;
 
@@ -69,16 +69,24 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     let max_connections = max_connections();
+    let mut open: HashMap<task::Id, Arc<Closing>> = HashMap::new();
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept(), if connections.len() < max_connections => match accepted {
+            accepted = listener.accept(), if open.len() < max_connections => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&app), stopping.clone()));
+                    let closing = Arc::default();
+                    let task = connection(stream, Arc::clone(&closing), Arc::clone(&app), stopping.clone());
+                    open.insert(connections.spawn(task).id(), closing);
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some(ended) = connections.join_next_with_id(), if !connections.is_empty() => {
+                open.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
+            () = tokio::time::sleep(ACCEPT_PAUSE), if open.len() >= max_connections => {
+                evict(open.values(), max_connections);
+            }
         }
     }
     drop(listener);
@@ -99,31 +107,55 @@ fn max_connections() -> usize {
     usize::try_from(free.clamp(1, MAX_CONNECTIONS)).unwrap_or(1)
 }
 
+/// Closes up to a quarter of the connections, those that have been idle the longest.
+fn evict<'a>(connections: impl Iterator<Item = &'a Arc<Closing>>, max_connections: usize) {
+    let idle = |connection: &'a Arc<Closing>| Some((connection.idle_since()?, connection));
+    let mut idle: Vec<_> =
+        connections.filter_map(idle).filter(|(since, _)| since.elapsed() >= EVICTABLE).collect();
+    idle.sort_by_key(|(since, _)| *since);
+    idle.iter().take(max_connections.div_ceil(4)).for_each(|(_, connection)| connection.evict());
+}
+
 /// Serves one connection.
-async fn connection(stream: TcpStream, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    closing: Arc<Closing>,
+    app: Arc<App>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
-    let closing = Arc::new(Closing::default());
-    let socket = Socket { stream, closing: Arc::clone(&closing) };
+    let socket = Socket::new(stream, Arc::clone(&closing));
+    let silence = app.options.silence;
+    let own = Arc::clone(&closing);
     let service = service_fn(move |request| {
-        let (app, closing) = (Arc::clone(&app), Arc::clone(&closing));
+        let (app, closing) = (Arc::clone(&app), Arc::clone(&own));
         async move { app.answer(closing, request).await }
     });
     let mut connection = pin!(
         http1::Builder::new()
             .max_buf_size(BUFFER)
             .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
+            .header_read_timeout(silence)
             .serve_connection(TokioIo::new(socket), service)
     );
     let stop = async {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    tokio::select! {
+    let is_evicted = tokio::select! {
         // Errors are disconnected clients or scripted faults.
         _ = connection.as_mut() => return,
-        () = stop => {}
-    }
+        () = stop => false,
+        () = closing.evicted() => true,
+    };
+    closing.hurry();
     connection.as_mut().graceful_shutdown();
+    if is_evicted {
+        // A request that has just begun is still answered.
+        let ended = tokio::time::timeout(ACCEPT_PAUSE, connection.as_mut()).await;
+        if ended.is_ok() || closing.idle_since().is_some() {
+            return;
+        }
+    }
     let _: Result<(), hyper::Error> = connection.await;
 }
 
@@ -189,8 +221,13 @@ impl App {
         closing: Arc<Closing>,
         request: Request<hyper::body::Incoming>,
     ) -> io::Result<Response> {
-        let mut entry =
-            Entry::new(self.options.log.clone(), self.options.clock, request.method(), request.uri());
+        let mut entry = Entry::new(
+            Arc::clone(&closing),
+            self.options.log.clone(),
+            self.options.clock,
+            request.method(),
+            request.uri(),
+        );
         let site = self.site_of(request.uri());
         entry.platform = site.map(|(platform, _)| platform.name);
         // Scripts contain the platform's name even if it is served alone.
@@ -208,9 +245,10 @@ impl App {
         }
         let fault = self.faults.choose(request.method(), &path);
         entry.fault = fault.as_ref().map(|(word, _)| *word);
-        let drain = !request.headers().contains_key(EXPECT);
-        let received = Arc::clone(&entry.received);
-        let request = request.map(|body| Body::new(Received::new(Body::new(body), received, drain)));
+        let expected = request.headers().contains_key(EXPECT);
+        let (received, silence) = (Arc::clone(&entry.received), self.options.silence);
+        let request =
+            request.map(|body| Body::new(Received::new(Body::new(body), received, expected, silence)));
         let fault = fault.map(|(_, trouble)| trouble);
         let cut =
             if let Some(Trouble::Cut(bytes)) = fault { Some((bytes, Arc::clone(&closing))) } else { None };

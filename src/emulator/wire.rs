@@ -3,8 +3,8 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use http_body::{Frame, SizeHint};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Sleep, sleep};
 
@@ -26,28 +27,77 @@ use crate::model::Clock;
 /// not read the refusal.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// Time limit between two pieces of a body.
-const SILENCE: Duration = Duration::from_mins(1);
+/// How long a closing connection waits for the client to close its side. Data that arrives at a closed socket makes the
+/// system discard the response.
+const LINGER: Duration = Duration::from_secs(5);
 
-/// How a connection closes: set by the response, applied by the socket.
-#[derive(Default)]
+/// How a connection closes, and whether it is idle.
 pub(super) struct Closing {
     /// Close after everything written so far has been sent.
     cut: AtomicBool,
     /// Send a TCP reset instead of an orderly close.
     reset: AtomicBool,
+    /// Close without waiting for the client.
+    hurry: AtomicBool,
+    /// When the last request ended, or the connection began; None during a request.
+    idle_since: Mutex<Option<Instant>>,
+    evicted: Notify,
+}
+
+impl Default for Closing {
+    fn default() -> Self {
+        Self {
+            cut: AtomicBool::default(),
+            reset: AtomicBool::default(),
+            hurry: AtomicBool::default(),
+            idle_since: Mutex::new(Some(Instant::now())),
+            evicted: Notify::new(),
+        }
+    }
 }
 
 impl Closing {
     pub(super) fn reset(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
+
+    /// Closes the connection without waiting for the client.
+    pub(super) fn hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
+    }
+
+    /// Since when no request is running.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_idle_since(&self, time: Option<Instant>) {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Asks for the connection of another client.
+    pub(super) fn evict(&self) {
+        self.evicted.notify_one();
+    }
+
+    /// Waits for [`evict`](Self::evict).
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
 }
 
 /// The socket of a connection.
 pub(super) struct Socket {
-    pub(super) stream: TcpStream,
-    pub(super) closing: Arc<Closing>,
+    stream: TcpStream,
+    closing: Arc<Closing>,
+    /// The time limit for the client's side, once this side is closed.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, closing: Arc<Closing>) -> Self {
+        Self { stream, closing, linger: None }
+    }
 }
 
 impl Drop for Socket {
@@ -95,7 +145,23 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let linger = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut unread = [0; 4096];
+        loop {
+            if this.closing.hurry.load(Ordering::Relaxed) || linger.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut into = ReadBuf::new(&mut unread);
+            if ready!(Pin::new(&mut this.stream).poll_read(cx, &mut into)).is_err()
+                || into.filled().is_empty()
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
@@ -103,15 +169,18 @@ impl AsyncWrite for Socket {
 pub(super) struct Received {
     body: Option<Body>,
     count: Arc<AtomicU64>,
+    /// Whether the rest is read. With `Expect: 100-continue`, the client sends the body only after the handler asked for it.
     drain: bool,
-    /// The time limit for the next bytes, while the body waits for them.
-    silence: Option<Pin<Box<Sleep>>>,
+    /// Time limit between two pieces.
+    silence: Duration,
+    /// The end of that time, while the body waits for a piece.
+    limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl Received {
-    /// `drain` is false for `Expect: 100-continue`, where the client sends no body after a refusal.
-    pub(super) fn new(body: Body, count: Arc<AtomicU64>, drain: bool) -> Self {
-        Self { body: Some(body), count, drain, silence: None }
+    /// `expected` means that the client waits for `100 Continue`.
+    pub(super) fn new(body: Body, count: Arc<AtomicU64>, expected: bool, silence: Duration) -> Self {
+        Self { body: Some(body), count, drain: !expected, silence, limit: None }
     }
 }
 
@@ -125,13 +194,14 @@ impl http_body::Body for Received {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        this.drain = true;
         let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
-            let silence = this.silence.get_or_insert_with(|| Box::pin(sleep(SILENCE)));
-            ready!(silence.as_mut().poll(cx));
+            let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(this.silence)));
+            ready!(limit.as_mut().poll(cx));
             this.body = None;
             return Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)))));
         };
-        this.silence = None;
+        this.limit = None;
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -238,8 +308,10 @@ impl Log {
     }
 }
 
-/// The log entry of a request. The line is written on drop, after the response has been sent.
+/// The log entry of a request. The line is written on drop, after the response has been sent; until then, the connection is
+/// not idle.
 pub(super) struct Entry {
+    connection: Arc<Closing>,
     to: Option<Log>,
     clock: Clock,
     start: Instant,
@@ -258,9 +330,17 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(to: Option<Log>, clock: Clock, method: &Method, uri: &Uri) -> Self {
+    pub(super) fn new(
+        connection: Arc<Closing>,
+        to: Option<Log>,
+        clock: Clock,
+        method: &Method,
+        uri: &Uri,
+    ) -> Self {
         let path = if to.is_some() { public(uri) } else { String::new() };
+        connection.set_idle_since(None);
         Self {
+            connection,
             to,
             clock,
             start: Instant::now(),
@@ -277,6 +357,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.connection.set_idle_since(Some(Instant::now()));
         let Some(to) = &self.to else { return };
         let line = json!({
             "time": format!("{:.3}", self.clock.now()),

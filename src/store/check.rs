@@ -85,6 +85,11 @@ pub fn check(
     repair: bool,
     report: &mut dyn FnMut(Finding) -> Result<()>,
 ) -> Result<Summary> {
+    let lock = |directory: &fs::File| if repair { directory.try_lock() } else { Ok(()) };
+    let _alone = super::lock(root, lock, || {
+        Error::failed(format!("{}: another process uses the store", root.display()))
+            .hint("end the other process, such as `haul serve`, and try again")
+    })?;
     let blobs = Blobs { root: root.to_owned(), sync: true };
     let mut check = Check { blobs, clock: options.clock, repair, report, summary: Summary::default() };
     let path = root.join("index.sqlite");

@@ -13,6 +13,7 @@ mod signing;
 mod space;
 mod transaction;
 
+use std::fs::{File as OpenFile, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -54,6 +55,8 @@ struct Inner {
     clock: Clock,
     /// Dropped after the index.
     reserve: Reserve,
+    /// Prevents repairs while the store is open.
+    _in_use: Option<OpenFile>,
 }
 
 /// Options of a store.
@@ -67,15 +70,36 @@ pub struct Options {
     pub warn: Warn,
 }
 
+/// Locks the directory of a store, which is shared while the store is open and exclusive during a repair. None means that
+/// the system has no such locks; `in_use` is the error if another process prevents it.
+fn lock(
+    root: &Path,
+    lock: impl FnOnce(&OpenFile) -> std::result::Result<(), TryLockError>,
+    in_use: impl FnOnce() -> Error,
+) -> Result<Option<OpenFile>> {
+    let Ok(directory) = OpenFile::open(root) else { return Ok(None) };
+    match lock(&directory) {
+        Ok(()) => Ok(Some(directory)),
+        Err(TryLockError::WouldBlock) => Err(in_use()),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
 impl Store {
     /// Opens or creates the store in `root` and removes the leftovers of a crash. An index that is missing although there
     /// are blobs, is damaged or has lost changes is an error, and the store is not modified. A store that cannot be
     /// written, for example on a full disk, can be read.
     pub fn open(root: &Path, options: Options) -> Result<Self> {
         let blobs = Blobs { root: root.to_owned(), sync: !options.ephemeral };
+        // The directory must exist to be locked. `Index::open` reports the reason if it cannot be created.
+        let _ = blobs.create();
+        let in_use = lock(root, OpenFile::try_lock_shared, || {
+            Error::failed(format!("{}: the store is being repaired", root.display()))
+        })?;
         let index = Index::open(blobs.clone(), options.ephemeral, options.warn)?;
         let reserve = Reserve::new(root, options.ephemeral);
-        let store = Self { inner: Arc::new(Inner { blobs, index, clock: options.clock, reserve }) };
+        let inner = Inner { blobs, index, clock: options.clock, reserve, _in_use: in_use };
+        let store = Self { inner: Arc::new(inner) };
         // Later commands remove what cannot be removed now.
         match store.clear() {
             Err(error) if !space::is_unwritable(&error) => return Err(error),

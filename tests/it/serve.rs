@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::platforms::all;
 use crate::platforms::wire::{Dialect, Fetch};
 use crate::support::process::{Process, ServeProcess};
-use crate::support::sandbox::{Run, Sandbox, script};
+use crate::support::sandbox::{HAUL, Run, Sandbox, script};
 
 fn run(arguments: &[&str]) -> Run {
     Sandbox::new().haul([&["serve"], arguments].concat())
@@ -124,6 +124,24 @@ fn foreign_hosts_and_pages_are_refused() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {answer}");
     }
     served.stop(Signal::TERM).fails(143);
+}
+
+#[test]
+#[cfg(unix)]
+fn idle_connections_leave_room_for_others() {
+    let env = Sandbox::new();
+    let serve = format!("ulimit -n 64; exec {HAUL} serve --ephemeral --listen 127.0.0.1:0 --json");
+    let served = ServeProcess::of(&env, &mut env.bash(&serve));
+    let idle: Vec<_> = (0..100).map(|_| TcpStream::connect(served.address()).unwrap()).collect();
+    for mut stream in &idle {
+        stream.write_all(b"GET / HT").unwrap();
+    }
+    let mut stream = TcpStream::connect(served.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,7 +16,9 @@ use super::bucket::{self, MAX_LIFETIME, presign};
 use super::files::{self, MAX_SIZE, Order};
 use super::service::{Call, parse_uuid};
 use crate::emulator::fastapi::{Problem, Refusal};
-use crate::emulator::{Form, Limits, Params, Refused, Take, Upload, receive, receive_json};
+use crate::emulator::{
+    Form, Limits, Params, Refused, Take, Upload, media_type, receive, receive_json, receive_raw,
+};
 use crate::filter::{Comparison, Expr, Filter, Op};
 use crate::model::{File, FileId, Object};
 
@@ -35,6 +37,9 @@ type Answer = Result<Json<Value>, Refusal>;
 
 pub(super) async fn beta_upload(call: Call, body: Body) -> Answer {
     call.count_upload()?;
+    if media_type(&call.headers) == "application/json" {
+        return beta_create(&call, body).await;
+    }
     let (form, upload) = receive_form(&call, body, "file", &["purpose"], &["external_file_id"]).await?;
     let purpose = last_text(&form, "purpose").unwrap_or_default();
     if !PURPOSES.contains(&purpose) {
@@ -47,6 +52,16 @@ pub(super) async fn beta_upload(call: Call, body: Body) -> Answer {
         File { purpose: Some(purpose.to_owned()), expires_at, ..uploaded(&call, &upload, external_id) };
     let file = files::add(&call.service, file, |change, file| change.put(file, upload.blob)).await?;
     Ok(Json(beta_object(&call, &file, false)))
+}
+
+/// Creates a file from a `FileCreate`, as the first version of the beta API did. Inferred: its content is empty.
+async fn beta_create(call: &Call, body: Body) -> Answer {
+    let file = described_file(call, &read_object(body).await?)?;
+    let site = &call.service.site;
+    let empty = receive_raw(site, &HeaderMap::new(), Body::empty(), None).await;
+    let empty = empty.map_err(|_: Refused<Refusal>| Refusal::bad_request("Cannot create the file"))?;
+    let file = files::add(&call.service, file, |change, file| change.put(file, empty)).await?;
+    Ok(Json(files::short_object(&file, None, true)))
 }
 
 pub(super) async fn legacy_upload(call: Call, body: Body) -> Answer {

@@ -28,7 +28,11 @@ pub static LLAMACLOUD: Platform = Platform {
     md5: false,
     quirks: &[
         Quirk { name: "strict-seed", value: "", help: "beta files include the fields of legacy files" },
-        Quirk { name: "dfl-ids", value: "", help: "ids have the form `dfl-UUID`" },
+        Quirk {
+            name: "dfl-ids",
+            value: "",
+            help: "ids have the form `dfl-UUID`, which clients of the legacy API refuse",
+        },
         Quirk { name: "old-order-by", value: "", help: "listings accept an order such as `name desc`" },
         Quirk {
             name: "no-retrieve",
@@ -71,7 +75,7 @@ fn routes(site: Arc<Site>) -> Router {
     let one = axum::routing::delete(api::beta_delete);
     let one = if site.quirk("no-retrieve") { one } else { one.get(api::beta_get) };
     Router::new()
-        .route("/api/v1/beta/files", post(api::beta_upload).get(api::beta_list))
+        .route("/api/v1/beta/files", post(api::beta_upload).get(api::beta_list).put(api::begin_upload))
         .route("/api/v1/beta/files/query", post(api::query))
         .route("/api/v1/beta/files/{id}", one)
         .route("/api/v1/beta/files/{id}/content", get(api::beta_content))

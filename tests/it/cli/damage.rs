@@ -5,6 +5,7 @@ use std::fs;
 use rusqlite::Connection;
 
 use crate::check;
+use crate::support::process::ServeProcess;
 use crate::support::sandbox::{Sandbox, script};
 
 impl Sandbox {
@@ -344,4 +345,15 @@ fn a_store_without_write_access_is_read() {
     }
     drop(index);
     env.haul(["rm", "a.txt", "--yes"]).ok();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_store_in_use_is_not_repaired() {
+    let env = Sandbox::with_files(&["a.txt"]);
+    let mut served = ServeProcess::start(&env, [""; 0]);
+    env.haul(["local", "check", "--repair"]).fails(1).says("store: another process uses the store");
+    env.haul(["local", "check"]).ok();
+    served.stop(rustix::process::Signal::TERM).fails(143);
+    env.haul(["local", "check", "--repair"]).ok();
 }

@@ -78,7 +78,7 @@ fn a_file_over_the_limit_is_refused_with_a_readable_response() {
     // The Content-Length is over the limit: the server refuses before it reads, while the client sends everything
     // before it reads the response.
     let refused = server.upload("far more", &noise(12 * limit));
-    assert_eq!((refused.status, refused.json()["detail"].as_str()), (413, Some("more than 4000000")));
+    assert_eq!((refused.status, refused.json()["detail"].as_str()), (413, Some("more than 6000000")));
     assert_eq!(server.count(), 1);
     assert!(server.is_clean());
 }

@@ -5,6 +5,7 @@ mod support;
 mod faults;
 mod forms;
 mod gemini;
+mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
 mod openai;

@@ -75,7 +75,7 @@ async fn upload(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap, bod
         let why = if matches!(denied, Denied::Wrong(_)) { "Wrong" } else { "Missing" };
         return (EXAMPLE.error)(&site, StatusCode::UNAUTHORIZED, why);
     }
-    let limits = Limits { file: Some(LIMIT), body: Some(LIMIT + 1_000_000) };
+    let limits = Limits { file: Some(LIMIT), body: Some(LIMIT + 3_000_000) };
     let form =
         receive(&site, &headers, body, limits, |before, head| match (head.name.as_str(), &head.file_name) {
             ("file", None) => Err("a file without a name"),

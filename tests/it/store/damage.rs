@@ -437,6 +437,18 @@ fn a_damaged_note_hides_only_itself() {
     assert!(!copy.path.exists() && is_tidy(home.path()));
 }
 
+#[test]
+fn a_store_is_not_opened_during_a_repair() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path();
+    drop(open(root));
+    let repair = fs::File::open(root).unwrap();
+    repair.lock().unwrap();
+    fs::write(root.join("index.sqlite"), "half of an index").unwrap();
+    let refused = Store::open(root, Options::default()).map(drop).unwrap_err();
+    assert!(refused.to_string().ends_with("the store is being repaired"), "{refused}");
+}
+
 /// The findings of a check: problem, name, repair.
 #[track_caller]
 fn checked(root: &Path, repair: bool) -> Vec<(Problem, String, Option<Action>)> {
@@ -465,8 +477,12 @@ fn a_check_finds_and_repairs_what_the_content_allows() {
         put(&store, id, id.as_bytes());
     }
     note(&store, "s", "n", Some("a"), &Object::new());
+    let refused = haul::store::check(root, &Options::default(), true, &mut |_| Ok(()));
+    assert!(refused.unwrap_err().to_string().ends_with("another process uses the store"));
+    assert_eq!(checked(root, false), []);
+    drop(store);
     assert_eq!(checked(root, true), []);
-    // A check beside a store that is open: missing and damaged content, damaged records, content without a record.
+    // Missing and damaged content, damaged records, content without a record.
     fs::remove_file(blob(root, b"a")).unwrap();
     fs::write(blob(root, b"b"), b"x").unwrap();
     let index = Connection::open(root.join("index.sqlite")).unwrap();
@@ -495,10 +511,11 @@ fn a_check_finds_and_repairs_what_the_content_allows() {
         found.sort_by_key(|(problem, name, _)| (*problem as u8, name.clone()));
         assert_eq!(found, expect(repair), "repair: {repair}");
     }
-    let open = [(Problem::Missing, "a.txt".to_owned(), None), (Problem::Damaged, "b.txt".to_owned(), None)];
+    let rest = [(Problem::Missing, "a.txt".to_owned(), None), (Problem::Damaged, "b.txt".to_owned(), None)];
     let mut left = checked(root, true);
     left.sort_by_key(|(problem, ..)| *problem as u8);
-    assert_eq!(left, open);
+    assert_eq!(left, rest);
+    let store = open(root);
     let files = store.list("local", &Listing::default()).unwrap();
     assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), [lost.as_str()]);
     assert_eq!(content(&store, "c"), b"c");

@@ -41,6 +41,8 @@ pub struct Setup<'a> {
     pub clock: Clock,
     /// The platforms to serve, if not those of the program.
     pub platforms: Option<&'static [&'static Platform]>,
+    /// Time limit for silent connections.
+    pub silence: Duration,
 }
 
 impl Setup<'_> {
@@ -55,6 +57,7 @@ impl Setup<'_> {
         auth: "",
         clock: Clock(None),
         platforms: None,
+        silence: Duration::from_mins(1),
     };
 
     fn options(&self, log: mpsc::Sender<String>) -> Options {
@@ -63,6 +66,7 @@ impl Setup<'_> {
             token: self.token.map(Secret::new),
             clock: self.clock,
             log: Some(Log::new(log, Arc::default())),
+            silence: self.silence,
             ..Options::default()
         };
         if let Some(dialect) = self.dialect {

@@ -87,7 +87,7 @@ fn invalid_uploads_leave_nothing() {
     ask(&[purpose, (FILE, b"")]).refused(400);
     let name = |length| format!("name=\"file\"; filename=\"{}\"", "é".repeat(length));
     assert_eq!(ask(&[purpose, (&name(3001), b"x")]).invalid()[0].1, "string_too_long");
-    server.ask("POST", BETA, &["Content-Type: application/json"], b"{}").refused(400);
+    server.ask("POST", BETA, &["Content-Type: text/plain"], b"{}").refused(400);
     assert_eq!(server.get(BETA).json()["items"], json!([]));
     assert_eq!(ask(&[purpose, (&name(3000), b"x")]).status, 200);
 }
@@ -190,6 +190,23 @@ fn unknown_ids_routes_and_methods() {
     assert_eq!(server.get("/llamacloud/api/v1/beta/nothing").refused(404), "Not Found");
     assert_eq!(server.ask("PATCH", BETA, &[], b"").refused(405), "Method Not Allowed");
     assert_eq!(server.ask("PATCH", &format!("{BETA}/x"), &[], b"").refused(405), "Method Not Allowed");
+}
+
+#[test]
+fn the_first_version_describes_files_in_json() {
+    let server = start();
+    let new = json!({ "name": "a.txt", "external_file_id": "e" });
+    let created = server.json("POST", BETA, &new).json();
+    assert_eq!((&created["name"], &created["external_file_id"]), (&json!("a.txt"), &json!("e")));
+    assert_eq!(created["file_size"], 0);
+    let id = created["id"].as_str().unwrap();
+    assert_eq!(server.get(&format!("{BETA}/{id}")).json()["name"], "a.txt");
+    let begun = server.json("PUT", BETA, &new).json();
+    let path = server.path(&begun["url"]);
+    assert_eq!(server.ask_bare("PUT", &path, &[], b"content").status, 200);
+    let id = begun["file_id"].as_str().unwrap();
+    assert_eq!(server.get(&format!("{LEGACY}/{id}")).json()["file_size"], 7);
+    assert_eq!(server.json("POST", BETA, &json!({})).status, 422);
 }
 
 #[test]
