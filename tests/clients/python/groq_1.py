@@ -3,7 +3,8 @@
 import groq
 from groq import Groq
 
-from harness import SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
+from harness import UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
+from openai_cases import Cases
 
 case = suite("groq")
 client = Groq()
@@ -11,6 +12,9 @@ client = Groq()
 
 def create(content=b"hello", name="hello.jsonl"):
     return client.files.create(file=(name, content), purpose="batch")
+
+
+same = Cases(client.files, create, groq.NotFoundError)
 
 
 @case("create")
@@ -25,15 +29,8 @@ def _():
     equal(create(name=UNICODE_NAME).filename, UNICODE_NAME)
 
 
-@case("empty file")
-def _():
-    file = create(b"")
-    equal((file.bytes, client.files.content(file.id).read()), (0, b""))
-
-
-@case("several MB")
-def _():
-    equal(client.files.content(create(SEVERAL_MB).id).read(), SEVERAL_MB)
+case("empty file")(same.empty_file)
+case("several MB")(same.several_mb)
 
 
 @case("list")
@@ -54,19 +51,8 @@ def _():
     equal(client.files.content(create().id).read(), b"hello")
 
 
-@case("delete")
-def _():
-    file = create()
-    gone = client.files.delete(file.id)
-    equal((gone.id, gone.object, gone.deleted), (file.id, "file", True))
-
-
-@case("second delete")
-def _():
-    file = create()
-    client.files.delete(file.id)
-    with raises(groq.NotFoundError):
-        client.files.delete(file.id)
+case("delete")(same.delete)
+case("second delete")(same.second_delete)
 
 
 @case("bad token")

@@ -5,7 +5,8 @@ import json
 import openai
 from openai import OpenAI
 
-from harness import QUOTED_NAME, SEVERAL_MB, WRONG_TOKEN, equal, raises, suite
+from harness import QUOTED_NAME, WRONG_TOKEN, equal, raises, suite
+from openai_cases import Cases
 
 case = suite("openai", " at Activeloop")
 client = OpenAI()
@@ -14,6 +15,9 @@ HERE = {"workspace": "default"}
 
 def create(content=b"Hello, world!", name="hello.txt", **body):
     return client.files.create(file=(name, content), purpose="user_data", extra_body=body)
+
+
+same = Cases(client.files, create, openai.NotFoundError)
 
 
 @case("create")
@@ -36,24 +40,13 @@ def _():
     equal(create(name=QUOTED_NAME).filename, QUOTED_NAME)
 
 
-@case("empty file")
-def _():
-    file = create(b"")
-    equal((file.bytes, client.files.content(file.id).read()), (0, b""))
-
-
-@case("several MB")
-def _():
-    equal(client.files.content(create(SEVERAL_MB).id).read(), SEVERAL_MB)
+case("empty file")(same.empty_file)
+case("several MB")(same.several_mb)
 
 
 @case("list")
 def _():
-    newest = [create().id for _ in range(5)][::-1]
-    pages = [page.data for page, _ in zip(client.files.list(limit=2).iter_pages(), range(3))]
-    equal([file.id for page in pages for file in page][:5], newest)
-    listed = [file.id for file in client.files.list(limit=2, order="asc", purpose="user_data", extra_query=HERE)]
-    equal((listed[-5:], len(set(listed))), (newest[::-1], len(listed)))
+    same.list(purpose="user_data", extra_query=HERE)
     with raises(openai.UnprocessableEntityError, lambda error: error.body["detail"][0]["loc"] == ["query", "limit"]):
         client.files.list(limit=0)
 
@@ -88,19 +81,8 @@ def _():
     equal(client.files.retrieve(file.id).metadata, {"author": "kant", "year": 1807})
 
 
-@case("delete")
-def _():
-    file = create()
-    gone = client.files.delete(file.id, extra_query=HERE)
-    equal((gone.id, gone.object, gone.deleted), (file.id, "file", True))
-
-
-@case("second delete")
-def _():
-    file = create()
-    client.files.delete(file.id)
-    with raises(openai.NotFoundError):
-        client.files.delete(file.id)
+case("delete")(lambda: same.delete(extra_query=HERE))
+case("second delete")(same.second_delete)
 
 
 @case("bad token")

@@ -3,7 +3,8 @@
 import openai
 from openai import AzureOpenAI, OpenAI
 
-from harness import SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
+from harness import UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
+from openai_cases import Cases
 
 case = suite("openai")
 client = OpenAI()
@@ -19,6 +20,9 @@ def is_invalid(param):
 
 def not_found(error):
     return error.body["message"].startswith("No such File object: ") and error.request_id.startswith("req_")
+
+
+same = Cases(client.files, create, openai.NotFoundError, not_found)
 
 
 @case("create")
@@ -42,24 +46,9 @@ def _():
     equal(create(name='a "quoted" name').filename, 'a "quoted" name')
 
 
-@case("empty file")
-def _():
-    file = create(b"")
-    equal((file.bytes, client.files.content(file.id).read()), (0, b""))
-
-
-@case("several MB")
-def _():
-    equal(client.files.content(create(SEVERAL_MB).id).read(), SEVERAL_MB)
-
-
-@case("list")
-def _():
-    newest = [create().id for _ in range(5)][::-1]
-    pages = [page.data for page, _ in zip(client.files.list(limit=2).iter_pages(), range(3))]
-    equal([file.id for page in pages for file in page][:5], newest)
-    listed = [file.id for file in client.files.list(limit=2, order="asc")]
-    equal((listed[-5:], len(set(listed))), (newest[::-1], len(listed)))
+case("empty file")(same.empty_file)
+case("several MB")(same.several_mb)
+case("list")(same.list)
 
 
 @case("filter")
@@ -84,19 +73,8 @@ def _():
         client.files.content(refused.id)
 
 
-@case("delete")
-def _():
-    file = create()
-    gone = client.files.delete(file.id)
-    equal((gone.id, gone.object, gone.deleted), (file.id, "file", True))
-
-
-@case("second delete")
-def _():
-    file = create()
-    client.files.delete(file.id)
-    with raises(openai.NotFoundError, not_found):
-        client.files.delete(file.id)
+case("delete")(same.delete)
+case("second delete")(same.second_delete)
 
 
 @case("bad token")

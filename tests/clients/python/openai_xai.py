@@ -5,7 +5,8 @@ import time
 import openai
 from openai import OpenAI
 
-from harness import SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, equal, fetch, raises, suite
+from harness import UNICODE_NAME, WRONG_TOKEN, equal, fetch, raises, suite
+from openai_cases import Cases
 
 case = suite("openai", " at xAI")
 client = OpenAI()
@@ -18,6 +19,9 @@ def create(content=b"hello", name="hello.txt", **more):
 def not_found(error):
     # This client keeps the text of xAI's errors, and loses their code.
     return error.body.endswith(" not found")
+
+
+same = Cases(client.files, create, openai.NotFoundError, not_found)
 
 
 @case("create")
@@ -37,25 +41,10 @@ def _():
         create(name='a "quoted" name')
 
 
-@case("empty file")
-def _():
-    file = create(b"")
-    equal((file.bytes, client.files.content(file.id).read()), (0, b""))
-
-
-@case("several MB")
-def _():
-    equal(client.files.content(create(SEVERAL_MB).id).read(), SEVERAL_MB)
-
-
-@case("list")
-def _():
-    newest = [create().id for _ in range(5)][::-1]
-    pages = [page.data for page, _ in zip(client.files.list(limit=2).iter_pages(), range(3))]
-    equal([file.id for page in pages for file in page][:5], newest)
-    # Without `has_more` it asks on, after the last id, until a page is empty.
-    listed = [file.id for file in client.files.list(limit=2, order="asc")]
-    equal((listed[-5:], len(set(listed))), (newest[::-1], len(listed)))
+case("empty file")(same.empty_file)
+case("several MB")(same.several_mb)
+# Without `has_more` it asks on, after the last id, until a page is empty.
+case("list")(same.list)
 
 
 @case("filter")
@@ -89,19 +78,8 @@ def _():
     equal((revoked["revoked"], fetch(link["public_url"])[0]), (True, 404))
 
 
-@case("delete")
-def _():
-    file = create()
-    gone = client.files.delete(file.id)
-    equal((gone.id, gone.object, gone.deleted), (file.id, "file", True))
-
-
-@case("second delete")
-def _():
-    file = create()
-    client.files.delete(file.id)
-    with raises(openai.NotFoundError, not_found):
-        client.files.delete(file.id)
+case("delete")(same.delete)
+case("second delete")(same.second_delete)
 
 
 @case("bad token")

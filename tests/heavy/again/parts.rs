@@ -20,6 +20,8 @@ const KILLS: usize = 10;
 const MIB: u64 = 1 << 20;
 /// Requests without content of the file are smaller.
 const SMALL: u64 = 4096;
+/// The largest buffer of a request's body on the server.
+const BUFFER: u64 = 64 << 10;
 
 /// Whether a large file is sent in parts, one after the other.
 fn sends_in_order(case: &Case) -> bool {
@@ -71,10 +73,10 @@ fn check(case: Case, size: u64, seed: u64) {
         assert!(run.is_killed(), "{}, seed {seed}: {run}", case.name());
     }
     assert!(kills == KILLS, "{}, seed {seed}: done after {kills} kills", case.name());
-    // A response may be logged after the program has read it.
+    // A response may be logged after the program has read it, and a killed request without the last buffer of its body.
     let all = within(|| {
         sent += received(&served).0;
-        sent >= size - SMALL * KILLS as u64
+        sent >= size - (SMALL + BUFFER) * KILLS as u64
     });
     // No byte that the platform has confirmed is sent again.
     assert!(all && sent <= size, "{}, seed {seed}: {sent} bytes of {size}", case.name());

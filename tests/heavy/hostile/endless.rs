@@ -228,7 +228,9 @@ fn an_announced_but_missing_page_is_an_error() {
                 assert_eq!((run.status, pages), (0, 1), "{what}: {run}");
             }
         }
-        if dialect.replies().cursor == Cursor::Returned {
+        // A thousand pages take minutes where the platform publishes a low rate limit.
+        let is_slow = dialect.case().can().rate.is_some_and(|rate| rate.requests < 1000);
+        if dialect.replies().cursor == Cursor::Returned && !is_slow {
             let (world, requested) = listing(dialect, |n| page(&[], format!("c{n}")));
             assert_refused(&what, &world.haul(&["ls", "--ids"]), "pages without new files");
             assert_eq!(requested.load(Ordering::SeqCst), 1000, "{what}");

@@ -43,7 +43,7 @@ fn invalid_bodies() -> Vec<(&'static str, Vec<u8>)> {
         ("duplicate keys", br#"{"id":"f","id":"g","data":[],"data":[],"items":[],"items":[],"results":[],"results":[]}"#.to_vec()),
         ("a list of texts", br#"{"data":["f"],"items":["f"],"results":["f"]}"#.to_vec()),
         ("an object for a list", br#"{"data":{"id":{}},"items":{"id":{}},"results":{"id":{}},"id":{}}"#.to_vec()),
-        ("no id", br#"{"data":[{"name":"n"}],"items":[{"name":"n"}],"results":[{"name":"n"}],"name":"n"}"#.to_vec()),
+        ("no id", br#"{"data":[{"title":"n"}],"items":[{"title":"n"}],"results":[{"title":"n"}],"title":"n"}"#.to_vec()),
         ("an empty id", br#"{"data":[{"id":""}],"items":[{"id":""}],"results":[{"id":""}],"id":""}"#.to_vec()),
     ]
 }

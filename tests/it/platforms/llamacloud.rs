@@ -120,6 +120,11 @@ pub const PLATFORM: Platform = Platform {
                 files: "/llamacloud/api/v1/beta/files",
                 file: "/llamacloud/api/v1/beta/files/*",
                 others: &[
+                    // Not the listing by which an id is looked up first.
+                    (
+                        &[Verb::Ls],
+                        Ok(Target::of(Class::Read, "GET", "/llamacloud/api/v1/beta/files?!file_ids")),
+                    ),
                     (FETCHES, Ok(Target::anonymous_get(Class::Content, STORE))),
                     (
                         &[Verb::Presign, Verb::Link],
