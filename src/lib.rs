@@ -115,6 +115,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Rm(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
+        Command::Lint(args) => args.run(ctx),
     };
     if changes_files {
         completions::forget(&ctx.settings);

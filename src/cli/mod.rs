@@ -61,6 +61,8 @@ pub enum Command {
     Meta(commands::meta::MetaCommand),
     /// Create, list and revoke links to files
     Link(commands::link::LinkArgs),
+    /// Check JSONL files for batches and fine-tuning
+    Lint(commands::lint::LintArgs),
     /// Store, check and remove tokens
     #[command(subcommand)]
     Auth(commands::auth::AuthCommand),

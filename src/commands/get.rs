@@ -30,7 +30,8 @@ use crate::ui::Columns;
     haul get '*.csv' -o data/ --skip-existing\n  \
     haul get --filter 'size > 1GB' -o big/ --report r.jsonl\n  \
     haul get --retry-from r.jsonl -o big/\n  \
-    haul get id:file_1 -o - | wc -c\n\n\
+    haul get id:file_1 -o - | wc -c\n  \
+    haul get openai:batch:batch_1 -o results/\n\n\
     A path in the name of a file becomes folders. If several files of one command have the same name, the first keeps \
     it and the others have their id in it: `report (file_2).pdf`.\n\n\
     An interrupted download resumes where it stopped, in the same run or the next; the received bytes are kept in \

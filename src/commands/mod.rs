@@ -7,6 +7,7 @@ pub mod get;
 pub mod help;
 pub mod info;
 pub mod link;
+pub mod lint;
 pub mod local;
 pub mod ls;
 pub mod meta;
@@ -18,6 +19,7 @@ pub mod upload;
 
 mod batch;
 mod confirm;
+mod jsonl;
 mod media;
 mod planned;
 mod report;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::providers;
-use crate::settings::{self, Env, Flags, Origin, Settings, file};
+use crate::settings::{self, Env, Flags, Origin, Settings, check_reserved, file};
 use crate::ui::Columns;
 use crate::vault;
 
@@ -181,7 +181,7 @@ fn file_settings(ctx: &Context) -> Result<Settings> {
 fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && name.chars().all(plain) {
-        return Ok(());
+        return check_reserved(name, "");
     }
     Err(Error::usage(format!("{name:?} is not a valid profile name"))
         .hint("use lowercase letters, digits and `-`, such as `work` or `xai-eu`"))

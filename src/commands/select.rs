@@ -102,7 +102,8 @@ impl Selector {
 
     /// Whether a filter or pattern is used, so that any number of files can match.
     pub fn is_pattern(&self, ctx: &Context) -> bool {
-        self.filter.is_some() || self.refs.iter().any(|text| glob_of(&ctx.address(text)).is_some())
+        let is_pattern = |address: &Address| glob_of(address).is_some() || batch_of(address).is_some();
+        self.filter.is_some() || self.refs.iter().any(|text| is_pattern(&ctx.address(text)))
     }
 
     /// Streams the files in the order of the arguments. A reference that cannot be resolved yields an error at its
@@ -145,6 +146,9 @@ impl Selector {
             let missing = (!self.ignore_missing && self.filter.is_none()).then(|| text.to_owned());
             let profile = address.profile.as_deref();
             return matching(ctx, op, profile, self.filter.as_deref(), Some(pattern), missing);
+        }
+        if op == Some(Op::Download) && self.filter.is_none() && batch_of(&address).is_some() {
+            return of_batch(ctx, address, text);
         }
         let found = async move {
             let rest = |error: Error| if self.filter.is_none() { error.about(text) } else { error };
@@ -287,6 +291,32 @@ pub fn glob_of(address: &Address) -> Option<&str> {
         Ref::Any(text) if text.contains(['*', '?', '[']) => Some(text),
         _ => None,
     }
+}
+
+/// The id of the batch in an address of the form `batch:ID`.
+fn batch_of(address: &Address) -> Option<&str> {
+    match &address.reference {
+        Ref::Any(text) => text.strip_prefix("batch:"),
+        _ => None,
+    }
+}
+
+/// Streams the files of a batch.
+fn of_batch<'a>(ctx: &'a Context, address: Address, text: &'a str) -> LocalBoxStream<'a, Result<Chosen>> {
+    let found = async move {
+        let provider = ctx.open(address.profile.as_deref())?;
+        let mut files = Vec::new();
+        for id in provider.batch_files(batch_of(&address).unwrap_or_default()).await? {
+            let file = provider.stat(&id).await?;
+            files.push(Ok(Chosen { provider: Arc::clone(&provider), file, typed: None }));
+        }
+        Ok(files)
+    };
+    let found = async move {
+        let found = ctx.interrupt.until_cancelled(found).await;
+        found.unwrap_or_else(|error: Error| vec![Err(error.about(text))])
+    };
+    stream::once(found).flat_map(stream::iter).boxed_local()
 }
 
 fn start_listing(

@@ -9,6 +9,7 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::batch::{self, BatchArgs, Labels};
+use super::jsonl::{Purpose, Severity};
 use super::media;
 use super::planned;
 use super::report::{Entry, Outcome, Reported};
@@ -18,7 +19,9 @@ use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
-use crate::providers::{Op, Provider, require, require_together, require_upload, states, supports};
+use crate::providers::{
+    BatchFormat, Op, Provider, require, require_together, require_upload, states, supports,
+};
 use crate::settings::{Origin, env, parse_lifetime};
 use crate::transfer::{
     Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, UploadOptions, Uploaded, Uploads,
@@ -73,6 +76,9 @@ pub struct UploadArgs {
     /// Do not verify checksums
     #[arg(long, hide_short_help = true)]
     no_verify: bool,
+    /// Do not check JSONL files for batch and fine-tune
+    #[arg(long, hide_short_help = true)]
+    no_lint: bool,
     /// Show what would be uploaded, and upload nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -142,7 +148,11 @@ impl UploadArgs {
             let work = work.map_err(with_absolute_path)?;
             let entry = (absolute(work.path()), Some(work.name().to_owned()));
             let prepared = prepare(work, &template, provider.as_ref(), ctx).await;
-            let mut new = prepared.map_err(|error| error.with_item(entry.0, entry.1))?;
+            let checked = async {
+                let new = prepared?;
+                self.lint(ctx, provider.as_ref(), &new).await.map(|()| new)
+            };
+            let mut new = checked.await.map_err(|error| error.with_item(entry.0, entry.1))?;
             // Without `--name` the replaced file keeps its name. The name copied here is for messages only: the file can be
             // renamed before its content is replaced.
             new.keeps_name = self.to.is_none() || self.name.is_none();
@@ -214,6 +224,27 @@ impl UploadArgs {
         let wish = (&self.name, &self.content_type, &self.purpose, &self.metadata, &self.to, self.if_exists);
         let command = format!("{:?}", (std::env::current_dir().ok(), files, choice, wish));
         ledger_of(ctx, None, &command)
+    }
+
+    /// Checks a JSONL file for a batch or for fine-tuning.
+    async fn lint(&self, ctx: &Context, provider: &dyn Provider, new: &NewFile) -> Result<()> {
+        let limits = &provider.capabilities().upload;
+        let word = new.purpose.as_deref().or(limits.default_purpose).unwrap_or_default();
+        let Some(purpose) = Purpose::of(word) else { return Ok(()) };
+        // A platform without this purpose may give the word another meaning.
+        let is_known = limits.purposes.contains(&word);
+        let extension = Path::new(&new.name).extension();
+        let is_jsonl =
+            new.purpose.is_some() || extension.is_some_and(|word| word.eq_ignore_ascii_case("jsonl"));
+        if self.no_lint || !is_known || !is_jsonl || ctx.interrupt.is_stopped() {
+            return Ok(());
+        }
+        let limits = match (purpose, provider.batch_format()) {
+            (Purpose::Batch, BatchFormat::Unknown) => return Ok(()),
+            (_, BatchFormat::OpenAi { limited: true }) => Severity::Error,
+            _ => Severity::Warning,
+        };
+        super::lint::before_upload(ctx, new, purpose, limits).await
     }
 
     /// The properties shared by all files of this command.

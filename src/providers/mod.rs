@@ -270,6 +270,18 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// The format of JSONL files for a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchFormat {
+    /// A format that haul does not check.
+    Unknown,
+    /// OpenAI's format.
+    OpenAi {
+        /// Whether more than 200 MB or 50,000 requests are certainly rejected.
+        limited: bool,
+    },
+}
+
 /// A location where an upload replaces the existing file because of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overwrites {
@@ -379,6 +391,17 @@ pub trait Provider: Send + Sync {
     /// Whether the content that is returned for a file is [derived](ContentStream::derived), as far as its record tells.
     fn derives(&self, _file: &File) -> bool {
         false
+    }
+
+    /// The format of JSONL files for a batch, which are checked before an upload.
+    fn batch_format(&self) -> BatchFormat {
+        BatchFormat::Unknown
+    }
+
+    /// The files of a batch that exist: its results, then its errors.
+    async fn batch_files(&self, _id: &str) -> Result<Vec<FileId>> {
+        let platform = self.spec().name;
+        Err(Error::new(crate::error::Kind::Unsupported, format!("{platform} cannot download a batch")))
     }
 
     /// Changes the metadata of a file.

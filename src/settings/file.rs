@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
-use super::Origin;
 use super::own::{self, items, path, put, put_items};
+use super::{Origin, check_reserved};
 use crate::error::{Error, Result};
 use crate::files::{self, Place};
 
@@ -169,7 +169,11 @@ impl File {
             document: placed.clone().into_mut(),
             parsed: None,
         };
-        for (name, item) in reader.table(root, "profiles")?.into_iter().flat_map(TableLike::iter) {
+        let profiles = reader.table(root, "profiles")?.into_iter();
+        for (profiles, name, item) in
+            profiles.flat_map(|all| all.iter().map(move |(name, item)| (all, name, item)))
+        {
+            check_reserved(name, &format!("{}: ", reader.place_of(profiles, name)))?;
             let Some(table) = item.as_table_like() else {
                 return Err(reader.mistake(item, &format!("profiles.{name} must be a table")));
             };
@@ -340,12 +344,18 @@ impl Reader<'_> {
         Error::usage(format!("{}: {what}", (self.place)(item.span().map(|span| span.start))))
     }
 
+    /// The place of a key.
+    fn place_of(&self, table: &dyn TableLike, key: &str) -> String {
+        let found = table.get_key_value(key);
+        let span = found.and_then(|(key, item)| key.span().or_else(|| item.span()));
+        (self.place)(span.map(|span| span.start))
+    }
+
     /// Checks that a table has no other keys than `keys`. `inside` describes the table in the error.
     fn known(&self, table: &dyn TableLike, keys: &[&str], inside: &str) -> Result<()> {
-        for (key, item) in table.iter() {
+        for (key, _) in table.iter() {
             if !keys.contains(&key) {
-                let span = table.get_key_value(key).and_then(|(key, _)| key.span()).or_else(|| item.span());
-                let place = (self.place)(span.map(|span| span.start));
+                let place = self.place_of(table, key);
                 return Err(Error::usage(format!("{place}: unknown key {key:?}{inside}"))
                     .did_you_mean(key, keys.iter().copied())
                     .hint(format!("keys: {}", keys.join(", "))));

@@ -249,6 +249,18 @@ pub fn profile_variable(name: &str, part: &str) -> String {
     format!("{}{name}_{part}", env::PROFILE_PREFIX)
 }
 
+/// Words before the first `:` of a reference that never name a profile: other references and schemes of URLs.
+const RESERVED: [&str; 10] = ["id", "name", "batch", "file", "http", "https", "ftp", "data", "gs", "az"];
+
+/// Rejects a profile name with another meaning in a reference. `place` is the origin of the name, as a prefix of the error.
+pub fn check_reserved(name: &str, place: &str) -> Result<()> {
+    if !RESERVED.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{place}{name} cannot be the name of a profile: `{name}:` has another meaning"))
+        .hint(format!("use another name, such as `my-{name}`")))
+}
+
 /// Parses a duration: `90s`, `15m`, `24h`, `7d`, `2w`, `1h30m`.
 pub fn parse_lifetime(text: &str) -> Option<SignedDuration> {
     let span: jiff::Span = text.trim().parse().ok()?;

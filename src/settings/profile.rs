@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{Origin, Settings, Sourced, env, file, parse_lifetime, profile_variable};
+use super::{Origin, Settings, Sourced, check_reserved, env, file, parse_lifetime, profile_variable};
 use crate::error::{Error, Result};
 use crate::providers::{self, REGISTRY, Spec};
 use crate::secret::Secret;
@@ -87,6 +87,7 @@ impl Settings {
         let of_file = || Some((file.provider.as_deref()?, self.file.origin(&["profiles", name, "provider"])));
         let provider = self.env.get(&variable).map(|provider| (provider, Origin::Variable(variable.clone())));
         if let Some((provider, origin)) = provider.or_else(of_file) {
+            check_reserved(name, &format!("{origin}: "))?;
             return providers::find(provider).ok_or_else(|| no_such_provider(provider, &origin));
         }
         providers::find(name).ok_or_else(|| {

@@ -7,7 +7,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::commands::{auth, config, get, link, local, ls, planned, profile, providers, report, rm, serve};
+use crate::commands::{
+    auth, config, get, link, lint, local, ls, planned, profile, providers, report, rm, serve,
+};
 use crate::error::ErrorLine;
 use crate::model::File;
 use crate::ui::{Columns, Event, Message};
@@ -52,7 +54,7 @@ impl Shape {
 }
 
 /// Rows on stdout: elements of the array of `--json`, or lines of `--jsonl`.
-static ROWS: [Shape; 17] = [
+static ROWS: [Shape; 18] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
     row::<planned::Row>("uploaded_file", "upload", &planned::UPLOADED_COLUMNS),
@@ -60,6 +62,7 @@ static ROWS: [Shape; 17] = [
     row::<get::Saved>("saved_file", "get", &get::SAVED_COLUMNS),
     row::<rm::Deleted>("deleted_file", "rm", &rm::DELETED_COLUMNS),
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
+    row::<lint::Row>("finding", "lint", &lint::COLUMNS),
     row::<providers::Row>("provider", "providers", &providers::COLUMNS),
     row::<providers::Sheet>("datasheet", "providers NAME", &providers::SHEET_COLUMNS),
     row::<profile::Row>("profile", "profile ls, profile add, profile rm, profile default", &profile::COLUMNS),

@@ -6,6 +6,7 @@
 //! pub static GROQ: Platform = Platform { variables: |root, token| vec![…], ..platform!("groq", GROQ_API) };
 //! ```
 
+mod batches;
 mod vendors;
 
 use std::sync::Arc;
@@ -143,7 +144,11 @@ impl Refusal {
     }
 
     fn no_such_file(id: &str) -> Self {
-        let message = format!("No such File object: {id}");
+        Self::no_such("File", id)
+    }
+
+    fn no_such(kind: &str, id: &str) -> Self {
+        let message = format!("No such {kind} object: {id}");
         Self { param: Some("id"), ..Self::new(StatusCode::NOT_FOUND, &message) }
     }
 
@@ -343,7 +348,9 @@ pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
         router = router
             .route(&format!("{prefix}/files"), get(list_files).post(upload))
             .route(&format!("{prefix}/files/{{id}}"), one)
-            .route(&format!("{prefix}/files/{{id}}/content"), get(content));
+            .route(&format!("{prefix}/files/{{id}}/content"), get(content))
+            .route(&format!("{prefix}/batches"), axum::routing::post(batches::create))
+            .route(&format!("{prefix}/batches/{{id}}"), get(batches::info));
     }
     let router = vendor.gate.protect(router, &site, |_, denied| {
         let message = match denied {

@@ -10,7 +10,7 @@ use url::Url;
 use super::super::lenient::{Fields, as_word};
 use super::super::listing::{SeenPages, page_size};
 use super::super::pushdown::Pushed;
-use super::super::{Capabilities, Connection, Download, Op, Page, Provider, Query, Spec};
+use super::super::{BatchFormat, Capabilities, Connection, Download, Op, Page, Provider, Query, Spec};
 use super::wire::{Format, List, order};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Expr, Filter};
@@ -48,6 +48,8 @@ pub(in crate::providers) struct Vendor {
     pub(super) refused: &'static [&'static str],
     /// Purposes for which the platform returns the text that it extracted instead of the file.
     pub(super) derived: &'static [&'static str],
+    /// Whether it documents a limit of 200 MB and 50,000 requests for a batch.
+    pub(super) limits_batches: bool,
     /// Whether one file can be retrieved. If not, it is searched for in the listing.
     pub(super) retrieve: bool,
 }
@@ -233,6 +235,30 @@ impl Provider for OpenAi {
 
     fn derives(&self, file: &File) -> bool {
         is_among(file.purpose.as_deref(), self.vendor.derived)
+    }
+
+    fn batch_format(&self) -> BatchFormat {
+        let limited = self.vendor.limits_batches && self.vendor.is_own(&self.connection.base_url);
+        BatchFormat::OpenAi { limited }
+    }
+
+    async fn batch_files(&self, id: &str) -> Result<Vec<FileId>> {
+        let request = self.extended(Request::get(self.connection.url(&["batches", id])?));
+        let mut batch: Fields = self.connection.http.json(&request, "batch").await?;
+        let mut file = |key: &str| batch.take(&[key], as_word).map(FileId);
+        let files: Vec<FileId> =
+            ["output_file_id", "error_file_id"].into_iter().filter_map(&mut file).collect();
+        if !files.is_empty() {
+            return Ok(files);
+        }
+        let status = batch.take(&["status"], as_word).unwrap_or_else(|| "unfinished".to_owned());
+        let why = batch.get("errors").and_then(|errors| {
+            let first = &errors["data"][0];
+            let line = first["line"].as_u64().map_or_else(String::new, |line| format!(" (line {line})"));
+            Some(format!("{}{line}", first["message"].as_str()?))
+        });
+        let error = Error::failed(format!("batch {id} has no files yet: its status is {status}"));
+        Err(why.into_iter().fold(error, Error::cause))
     }
 }
 

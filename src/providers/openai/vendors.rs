@@ -46,6 +46,7 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
         ..SPEC
     },
     refused: &["assistants", "user_data", "evals"],
+    limits_batches: true,
     ..VENDOR
 };
 
@@ -209,6 +210,7 @@ pub(in crate::providers) static PERPLEXITY: Vendor = Vendor {
         open: |connection| PERPLEXITY.open(connection),
         ..SPEC
     },
+    limits_batches: true,
     ..VENDOR
 };
 
@@ -417,6 +419,7 @@ const VENDOR: Vendor = Vendor {
     codes: &[],
     refused: &[],
     derived: &[],
+    limits_batches: false,
     retrieve: true,
 };
 

@@ -20,6 +20,10 @@ fn mistakes_name_the_line() {
         "config.toml:1: unsupported version 2: this version of haul supports up to version 1"
     );
     assert_eq!(message("version = 1\nmine = 2"), "config.toml:2: unknown key \"mine\"");
+    assert_eq!(
+        message("[profiles.w]\nprovider = 'xai'\n[profiles.batch]\nprovider = 'xai'"),
+        "config.toml:3: batch cannot be the name of a profile: `batch:` has another meaning"
+    );
     let unknown = parse("[profiles.w]\nprovider = 'xai'\nbase_ulr = 'x'").expect_err("an unknown key");
     assert_eq!(unknown.message(), "config.toml:3: unknown key \"base_ulr\" in profile w");
     assert_eq!(unknown.hints()[0], "did you mean `base_url`?");

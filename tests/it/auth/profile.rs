@@ -34,6 +34,9 @@ fn an_invalid_profile_is_refused_before_it_is_written() {
     refused("e_u --provider xai", "is not a valid profile name");
     refused("a:b --provider xai", "is not a valid profile name");
     refused("../x --provider xai", "is not a valid profile name");
+    for name in ["id", "name", "batch", "file", "https"] {
+        refused(&format!("{name} --provider xai"), &format!("{name} cannot be the name of a profile"));
+    }
     refused("eu --provider xai --set team=1", "--set: xai has no setting \"team\"");
     refused("eu --provider xai --base-url ftp://x", "--base-url");
     for spec in REGISTRY {

@@ -25,6 +25,7 @@ fn the_first_screen() {
       rm           Delete files [alias: delete]
       meta         Show and change metadata
       link         Create, list and revoke links to files
+      lint         Check JSONL files for batches and fine-tuning
       auth         Store, check and remove tokens
       profile      List, add and remove profiles
       config       Show all settings and their sources

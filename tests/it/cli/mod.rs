@@ -13,6 +13,7 @@ mod info;
 mod interrupt;
 mod json;
 mod link;
+mod lint;
 mod ls;
 mod memory;
 mod meta;
