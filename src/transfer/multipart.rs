@@ -38,7 +38,17 @@ impl Uploads {
                 Some(open) => open,
                 None => self.begin_session(platform, job).await?,
             };
-            let error = match self.run_session(platform, job, &mut open, stamp, resumed).await {
+            let was_completing = open.completing;
+            let mut result = self.run_session(platform, job, &mut open, stamp, resumed).await;
+            // The earlier completion, whose response was lost, may have been carried out since the file was looked for.
+            if was_completing && result.as_ref().is_err_and(is_rejection) {
+                match self.lost.find(&job.new, open.at, &self.identity).await {
+                    Ok(Some(file)) => result = Ok(file),
+                    Ok(None) => {}
+                    Err(error) => result = Err(error.unanswered()),
+                }
+            }
+            let error = match result {
                 Ok(file) => {
                     self.identity.ledger.end_session(open.number);
                     return Ok(file);
@@ -54,7 +64,8 @@ impl Uploads {
             // The session may be gone already.
             let _ = platform.abort(&open.session).await;
             self.identity.ledger.end_session(open.number);
-            if !resumed || can_continue(&error) || error.kind() == Kind::Failed {
+            let is_local = error.kind() == Kind::Failed && error.status().is_none();
+            if !resumed || can_continue(&error) || is_local {
                 return Err(error);
             }
         }
@@ -77,9 +88,10 @@ impl Uploads {
 
     async fn begin_session(&self, platform: &dyn Multipart, job: &Job) -> Result<OpenSession> {
         let session = platform.begin(&job.new).await?;
-        let number = self.identity.ledger.begin_session(&job.new, &session, self.clock.now());
+        let at = self.clock.now();
+        let number = self.identity.ledger.begin_session(&job.new, &session, at);
         let mark = job.new.mark.clone();
-        Ok(OpenSession { number, session, tags: BTreeMap::new(), completing: false, mark })
+        Ok(OpenSession { number, session, at, tags: BTreeMap::new(), completing: false, mark })
     }
 
     /// Erases the session of a file that is stored, although its completion was not confirmed.
@@ -241,6 +253,11 @@ impl Uploads {
 fn can_continue(error: &Error) -> bool {
     error.is_unanswered()
         || matches!(error.kind(), Kind::Auth | Kind::RateLimited | Kind::Unreachable | Kind::Interrupted(_))
+}
+
+/// Whether the platform rejected the request, so that it was not carried out.
+fn is_rejection(error: &Error) -> bool {
+    matches!(error.status(), Some(400..=499)) && !error.may_be_done() && !can_continue(error)
 }
 
 /// How far a session has come.

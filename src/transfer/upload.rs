@@ -26,7 +26,7 @@ pub struct Uploads {
     pub(super) identity: Identity,
     pub(super) clock: Clock,
     interrupt: Interrupt,
-    lost: LostUploads,
+    pub(super) lost: LostUploads,
     pub(super) names: NameLocks,
     /// Whether the platform has answered that it cannot replace content.
     only_anew: AtomicBool,

@@ -46,6 +46,8 @@ pub(in crate::transfer) struct OpenSession {
     pub(in crate::transfer) number: Option<i64>,
     /// The session.
     pub(in crate::transfer) session: Session,
+    /// The time at which it began, by this machine's clock.
+    pub(in crate::transfer) at: Timestamp,
     /// The tags of the parts that the platform has confirmed, by index.
     pub(in crate::transfer) tags: BTreeMap<u32, String>,
     /// Whether the parts may have been combined.
@@ -155,7 +157,7 @@ impl State {
         let mut rows = self.db.prepare(
             "SELECT number, run, id, secret, part_size, expires_at, completing,
                     path = ? AND variant = ? AS same, mtime = ? AND size = ? AS unchanged,
-                    at < ? OR coalesce(expires_at <= ?, 0) AS over, mark
+                    at < ? OR coalesce(expires_at <= ?, 0) AS over, mark, at
              FROM sessions WHERE target = ? AND (same OR over) ORDER BY number DESC",
         )?;
         let values = params![path, variant(new), mtime, to_i64(new.size), abandoned, now, self.target];
@@ -171,6 +173,7 @@ impl State {
             let open = OpenSession {
                 number: row.get(0)?,
                 session,
+                at: Timestamp::from_microsecond(row.get(11)?).unwrap_or(Timestamp::MAX),
                 tags: BTreeMap::new(),
                 completing: row.get(6)?,
                 mark: row.get(10)?,

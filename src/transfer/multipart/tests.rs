@@ -390,6 +390,21 @@ async fn a_lost_answer_to_the_completion_stores_one_file() {
 }
 
 #[tokio::test]
+async fn a_file_is_looked_for_again_after_a_second_completion_is_rejected() {
+    let bench = Bench::new(false);
+    let rejected = Error::failed("the upload is completed").with_status(400);
+    bench.fail(7, lost(), false);
+    // The first completion was carried out late.
+    bench.fail(8, rejected, true);
+    if bench.run().await.is_err() {
+        assert_eq!(bench.run().await.unwrap(), "file1");
+    }
+    assert_eq!(bench.files(), ["file1"]);
+    let state = bench.platform.state();
+    assert_eq!((state.begun, state.aborted, state.arrived.len()), (1, 0, 6));
+}
+
+#[tokio::test]
 async fn the_last_part_completes_the_file() {
     let offline = || Error::new(Kind::Unreachable, "offline");
     let failures =
