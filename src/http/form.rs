@@ -44,6 +44,16 @@ impl Part {
         }
     }
 
+    /// Content of any type with a file name.
+    pub fn piece(name: &str, file_name: &str, content: Piece) -> Self {
+        Self {
+            name: name.to_owned(),
+            file_name: Some(file_name.to_owned()),
+            content_type: Some("application/octet-stream".to_owned()),
+            content,
+        }
+    }
+
     fn head(&self, boundary: &str) -> String {
         let mut head =
             format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", quoted(&self.name));

@@ -37,6 +37,8 @@ pub struct Request {
     pub bulk: bool,
     /// A status other than 2xx that is not an error.
     pub expects: Option<u16>,
+    /// Another status that the platform documents as temporary.
+    pub retries: Option<u16>,
 }
 
 /// The remaining bytes of a download.
@@ -92,6 +94,7 @@ impl Request {
             paced: true,
             bulk: false,
             expects: None,
+            retries: None,
         }
     }
 
@@ -176,6 +179,13 @@ impl Request {
     #[must_use]
     pub fn expecting(mut self, status: u16) -> Self {
         self.expects = Some(status);
+        self
+    }
+
+    /// Sends the request again after this status, as after a rate limit.
+    #[must_use]
+    pub fn retrying(mut self, status: u16) -> Self {
+        self.retries = Some(status);
         self
     }
 

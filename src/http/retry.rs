@@ -99,6 +99,7 @@ fn judge(cause: Cause, repeatable: bool, fully_sent: bool) -> Verdict {
 pub(super) struct Tries {
     policy: Policy,
     repeatable: bool,
+    retries: Option<u16>,
     is_delete: bool,
     count: u32,
     begun: Instant,
@@ -113,6 +114,7 @@ impl Tries {
         Self {
             policy,
             repeatable: request.repeatable,
+            retries: request.retries,
             is_delete: request.method == Method::DELETE,
             count: 0,
             begun: Instant::now(),
@@ -139,6 +141,7 @@ impl Tries {
         let Failure { error, cause, fully_sent, wait } = failure;
         match judge(cause, self.repeatable, fully_sent) {
             Verdict::Again => {}
+            Verdict::Never if matches!(cause, Cause::Status(status) if self.retries == Some(status)) => {}
             // An earlier attempt may have been carried out.
             Verdict::Never if self.is_delete && self.maybe_done => {
                 return Err(self.with_attempts(error).unanswered());

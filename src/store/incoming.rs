@@ -5,7 +5,7 @@
 //! for at the end.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender};
@@ -169,6 +169,25 @@ impl Incoming {
             }
         }
         Ok(())
+    }
+}
+
+impl Blob {
+    /// Writes the bytes to `target`.
+    pub fn copy_to(&self, target: &mut impl Write) -> Result<()> {
+        let failed = |error: io::Error| Error::failed("cannot copy content in the store").caused_by(error);
+        let mut file = &self.temporary.file;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let mut file = BufReader::with_capacity(CHUNK, file.take(self.size));
+        loop {
+            let chunk = file.fill_buf().map_err(failed)?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            target.write_all(chunk).map_err(failed)?;
+            let size = chunk.len();
+            file.consume(size);
+        }
     }
 }
 

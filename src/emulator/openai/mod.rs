@@ -7,6 +7,7 @@
 //! ```
 
 mod batches;
+mod uploads;
 mod vendors;
 
 use std::sync::Arc;
@@ -221,6 +222,8 @@ pub struct Vendor {
     pub id: fn(purpose: &str, now: Timestamp) -> String,
     /// The purposes of uploads; empty accepts any.
     pub purposes: &'static [&'static str],
+    /// The purposes of files that can be uploaded in parts; empty without the Uploads API.
+    pub uploads: &'static [&'static str],
     /// The default purpose of an upload; None makes the purpose required.
     pub default_purpose: Option<&'static str>,
     /// Whether the purpose must precede the file.
@@ -256,13 +259,14 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// OpenAI. The limits and the purposes that cannot be downloaded are documented or observed.
+    /// OpenAI without the Uploads API. The limits and the purposes that cannot be downloaded are documented or observed.
     pub const OPENAI: Self = Self {
         prefix: "/v1",
         alias: None,
         gate: Gate::BEARER,
         id: |_, _| format!("file-{}", ids::base62(22)),
         purposes: &["assistants", "batch", "fine-tune", "vision", "user_data", "evals"],
+        uploads: &[],
         default_purpose: None,
         purpose_first: false,
         max_size: 512 * 1024 * 1024,
@@ -298,12 +302,8 @@ impl Vendor {
     fn purpose(&self, form: &Form) -> Result<String, Refusal> {
         let purpose = form.text("purpose").filter(|text| !text.is_empty()).or(self.default_purpose);
         let purpose = purpose.ok_or_else(|| Refusal::missing("purpose"))?;
-        if self.purposes.is_empty() || self.purposes.contains(&purpose) {
-            return Ok(purpose.to_owned());
-        }
-        let words: Vec<_> = self.purposes.iter().map(|word| format!("'{word}'")).collect();
-        let message = format!("'{purpose}' is not one of [{}] - 'purpose'", words.join(", "));
-        Err(Refusal::invalid("purpose", message))
+        check_purpose(purpose, self.purposes)?;
+        Ok(purpose.to_owned())
     }
 
     /// The lifetime in seconds.
@@ -333,6 +333,16 @@ impl Vendor {
     }
 }
 
+/// Refuses a purpose that is not among these; an empty list accepts any.
+fn check_purpose(purpose: &str, known: &[&str]) -> Result<(), Refusal> {
+    if known.is_empty() || known.contains(&purpose) {
+        return Ok(());
+    }
+    let words: Vec<_> = known.iter().map(|word| format!("'{word}'")).collect();
+    let message = format!("'{purpose}' is not one of [{}] - 'purpose'", words.join(", "));
+    Err(Refusal::invalid("purpose", message))
+}
+
 /// A served vendor.
 #[derive(Clone)]
 struct Service {
@@ -351,6 +361,9 @@ pub fn routes(site: Arc<Site>, vendor: &'static Vendor) -> Router {
             .route(&format!("{prefix}/files/{{id}}/content"), get(content))
             .route(&format!("{prefix}/batches"), axum::routing::post(batches::create))
             .route(&format!("{prefix}/batches/{{id}}"), get(batches::info));
+    }
+    if !vendor.uploads.is_empty() {
+        router = router.merge(uploads::routes(&site, vendor));
     }
     let router = vendor.gate.protect(router, &site, |_, denied| {
         let message = match denied {

@@ -38,6 +38,17 @@ const QUIRKS: &[Quirk] = &[
     },
 ];
 
+const QUIRKS_WITH_UPLOADS: &[Quirk] = &[
+    QUIRKS[0],
+    QUIRKS[1],
+    QUIRKS[2],
+    Quirk {
+        name: "upload-life",
+        value: "SECONDS",
+        help: "time after which an upload in parts has expired [default: 3600]",
+    },
+];
+
 const MIB: u64 = 1024 * 1024;
 const MB: u64 = 1_000_000;
 const DAY: i64 = 86_400;
@@ -59,15 +70,16 @@ fn with_status(mut object: Object, status: &str) -> Object {
     object
 }
 
-const OPENAI_API: Vendor = Vendor::OPENAI;
+const OPENAI_API: Vendor = Vendor { uploads: Vendor::OPENAI.purposes, ..Vendor::OPENAI };
 
 /// OpenAI.
-pub static OPENAI: Platform = platform!("openai", OPENAI_API);
+pub static OPENAI: Platform = Platform { quirks: QUIRKS_WITH_UPLOADS, ..platform!("openai", OPENAI_API) };
 
 const AZURE_API: Vendor = Vendor {
     prefix: "/openai/v1",
     alias: Some("/openai"),
     gate: Gate { headers: &["api-key"], ..Gate::BEARER },
+    uploads: &["assistants", "batch", "fine-tune", "vision"],
     ..Vendor::OPENAI
 };
 
@@ -76,6 +88,7 @@ pub static AZURE: Platform = Platform {
     variables: |root, token| {
         vec![("AZURE_OPENAI_ENDPOINT", root.to_owned()), ("AZURE_OPENAI_API_KEY", token.to_owned())]
     },
+    quirks: QUIRKS_WITH_UPLOADS,
     ..platform!("azure", AZURE_API)
 };
 

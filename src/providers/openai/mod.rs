@@ -1,6 +1,8 @@
 //! OpenAI's Files API: its wire format, and one provider for OpenAI and the vendors and gateways with the same API.
 
+mod parts;
 mod provider;
+mod uploads;
 mod vendors;
 mod wire;
 

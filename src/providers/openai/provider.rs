@@ -10,7 +10,10 @@ use url::Url;
 use super::super::lenient::{Fields, as_word};
 use super::super::listing::{SeenPages, page_size};
 use super::super::pushdown::Pushed;
-use super::super::{BatchFormat, Capabilities, Connection, Download, Op, Page, Provider, Query, Spec};
+use super::super::{
+    BatchFormat, Capabilities, Connection, Download, Multipart, Op, Page, Provider, Query, Spec,
+};
+use super::parts;
 use super::wire::{Format, List, order};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Expr, Filter};
@@ -52,6 +55,8 @@ pub(in crate::providers) struct Vendor {
     pub(super) limits_batches: bool,
     /// Whether one file can be retrieved. If not, it is searched for in the listing.
     pub(super) retrieve: bool,
+    /// The documented purposes of files that are sent in parts; empty without the Uploads API.
+    pub(super) parts_for: &'static [&'static str],
 }
 
 /// How an upload specifies a lifetime, if the capabilities permit one.
@@ -70,6 +75,9 @@ impl Vendor {
             let variable = self.spec.base_url_variables.first().unwrap_or(&"HAUL_BASE_URL");
             return Err(Error::usage(format!("{} needs the endpoint of a resource", self.spec.name))
                 .hint(format!("set {variable}, such as {}", self.spec.base_url)));
+        }
+        if !self.parts_for.is_empty() {
+            parts::check(&connection)?;
         }
         let header = connection.setting("auth_header").or(self.auth_header);
         let http = match header {
@@ -90,7 +98,7 @@ impl Vendor {
         if self.is_own(base) { self.refused } else { &[] }
     }
 
-    fn can(&self) -> &'static Capabilities {
+    pub(super) fn can(&self) -> &'static Capabilities {
         self.spec.dialects[0].can
     }
 
@@ -117,11 +125,11 @@ impl Vendor {
     }
 }
 
-struct OpenAi {
-    vendor: &'static Vendor,
+pub(super) struct OpenAi {
+    pub(super) vendor: &'static Vendor,
     /// Purposes whose files this server does not return.
     refused: &'static [&'static str],
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 #[async_trait]
@@ -216,6 +224,10 @@ impl Provider for OpenAi {
         read.map_err(|error| error.with_status(reply.status))
     }
 
+    fn multipart(&self) -> Option<&dyn Multipart> {
+        (!self.vendor.parts_for.is_empty()).then_some(self as &dyn Multipart)
+    }
+
     async fn delete(&self, id: &FileId) -> Result<()> {
         let request = Request::delete(self.url(&[id.as_str()])?);
         let reply = self.connection.http.send(&self.extended(request)).await?;
@@ -274,7 +286,7 @@ impl OpenAi {
     }
 
     /// Adds the headers and parameters of the profile.
-    fn extended(&self, mut request: Request) -> Request {
+    pub(super) fn extended(&self, mut request: Request) -> Request {
         let named = |prefix: &str, key: &str| key.strip_prefix(prefix).map(str::to_owned);
         for (key, value) in &self.connection.secrets {
             if let Some(name) = named("headers.", key) {
@@ -294,7 +306,7 @@ impl OpenAi {
     }
 
     /// Reads a file object, in an envelope or not.
-    fn file(&self, mut fields: Fields) -> Result<File> {
+    pub(super) fn file(&self, mut fields: Fields) -> Result<File> {
         if fields.get("id").is_none() && (!self.vendor.codes.is_empty() || fields.get("data").is_some()) {
             self.vendor.check(fields.take(&["code"], as_word), fields.take(&["message"], as_word))?;
             if let Some(Json::Object(inner)) = fields.get("data").cloned() {
@@ -371,7 +383,7 @@ impl OpenAi {
 /// Settings that are sent as a header.
 const HEADERS: [(&str, &str); 2] = [("organization", "OpenAI-Organization"), ("project", "OpenAI-Project")];
 
-fn is_among(purpose: Option<&str>, purposes: &[&str]) -> bool {
+pub(super) fn is_among(purpose: Option<&str>, purposes: &[&str]) -> bool {
     purpose.is_some_and(|purpose| purposes.contains(&purpose))
 }
 

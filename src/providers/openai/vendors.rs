@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::parts::{MD5, PART_SIZE, VIA};
 use super::provider::{Expiry, Vendor, read_problem};
 use crate::filter::{Comparison, Equality, Op as Is};
 use crate::http::RateLimit;
@@ -33,20 +34,17 @@ pub(in crate::providers) static OPENAI: Vendor = Vendor {
                 help: "`all` tries to download files of every purpose, for other servers",
                 secret: false,
             },
+            VIA,
+            PART_SIZE,
+            MD5,
         ],
-        dialects: &[only(&Capabilities {
-            upload: UploadAbility {
-                purposes: &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"],
-                ..UPLOAD
-            },
-            scope: &["organization", "project"],
-            ..CAN
-        })],
+        dialects: &[only(&Capabilities { upload: IN_PARTS, scope: &["organization", "project"], ..CAN })],
         open: |connection| OPENAI.open(connection),
         ..SPEC
     },
     refused: &["assistants", "user_data", "evals"],
     limits_batches: true,
+    parts_for: PURPOSES,
     ..VENDOR
 };
 
@@ -60,20 +58,15 @@ pub(in crate::providers) static AZURE: Vendor = Vendor {
         base_url: "https://RESOURCE.openai.azure.com/openai/v1",
         base_path: "/openai/v1",
         docs_url: "https://learn.microsoft.com/azure/foundry/reference/rest",
-        settings: &[AUTH_HEADER, QUERY],
-        dialects: &[only(&Capabilities {
-            upload: UploadAbility {
-                purposes: &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"],
-                ..UPLOAD
-            },
-            ..CAN
-        })],
+        settings: &[AUTH_HEADER, QUERY, VIA, PART_SIZE, MD5],
+        dialects: &[only(&Capabilities { upload: IN_PARTS, ..CAN })],
         status: StatusWords { ready: &["notrunning"], failed: &["deleted", "deleting"] },
         open: |connection| AZURE.open(connection),
         ..SPEC
     },
     auth_header: Some("api-key"),
     needs_endpoint: true,
+    parts_for: &["assistants", "batch", "fine-tune", "vision"],
     ..VENDOR
 };
 
@@ -421,6 +414,7 @@ const VENDOR: Vendor = Vendor {
     derived: &[],
     limits_batches: false,
     retrieve: true,
+    parts_for: &[],
 };
 
 const SPEC: Spec = Spec {
@@ -459,6 +453,18 @@ const UPLOAD: UploadAbility = UploadAbility {
     lifetime: Some((3600, 2_592_000)),
     files_per_request: 1,
     mark: false,
+};
+
+/// OpenAI's purposes of uploads.
+const PURPOSES: &[&str] = &["user_data", "assistants", "batch", "evals", "fine-tune", "vision"];
+
+/// Uploads that can be sent in parts.
+const IN_PARTS: UploadAbility = UploadAbility {
+    // Documented as "8 GB". Only files that exceed it in both interpretations are rejected before sending.
+    max_bytes: Some(8 * 1024 * 1024 * 1024),
+    warn_bytes: Some(8_000_000_000),
+    purposes: PURPOSES,
+    ..UPLOAD
 };
 
 /// Uploads to a vendor that only has batches, and no lifetimes to choose.

@@ -4,10 +4,17 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
+use haul::model::Clock;
+
+use crate::platforms::{cases, some};
+use crate::support::emulator::Emulator;
+use crate::support::rig::TOKEN;
 use crate::support::sandbox::Sandbox;
 
 /// The limit in KiB for any transfer.
 const TRANSFER: u64 = 16 * 1024;
+/// The same for an upload with several parts in flight.
+const PARTS: u64 = 24 * 1024;
 /// The limit in debug builds, whose code alone needs some 30 MiB: less than the size of the file.
 const ORDINARY: u64 = 40 * 1024;
 
@@ -48,6 +55,22 @@ impl Sandbox {
         [up, down]
     }
 
+    /// Uploads a file in parts of the default size and returns the peak.
+    fn in_parts(&self, name: &str) -> u64 {
+        let (case, parts) = some(cases().filter_map(|case| Some((case, case.facts().parts?)))).swap_remove(0);
+        let served = Emulator::start(&case.setup(Clock(None)));
+        let mut env = Self::new().with_real_clock();
+        env.use_platform(&case, &served.base(case.provider), TOKEN);
+        let set = parts.set.iter().filter(|(key, _)| *key != "part_size");
+        let set: Vec<String> = set.map(|(key, value)| format!("--set={key}={value}")).collect();
+        let path = self.work().join(name);
+        let set = set.iter().map(String::as_str);
+        let peak = env.peak(&["upload", path.to_str().unwrap()].into_iter().chain(set).collect::<Vec<_>>());
+        let is_part = |line: &&String| line.ends_with("/parts");
+        assert!(served.requests().iter().filter(is_part).count() > 1, "it was sent in parts");
+        peak
+    }
+
     /// Writes a file whose bytes repeat only after a long period.
     fn noise(&self, name: &str, size: u64) {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -86,6 +109,8 @@ fn memory_does_not_grow_with_a_file() {
     env.noise("large", 64 << 20);
     let [up, down] = env.there_and_back("large");
     assert!(up < ORDINARY && down < ORDINARY, "up {up} KiB, down {down} KiB");
+    let parts = env.in_parts("large");
+    assert!(parts < ORDINARY + PARTS - TRANSFER, "in parts {parts} KiB");
 }
 
 #[test]
@@ -107,6 +132,9 @@ fn memory_of_large_files() {
         let [up, down] = env.there_and_back(name);
         println!("{name}: up {up} KiB, down {down} KiB");
         assert!(up < TRANSFER && down < TRANSFER, "{name}: up {up} KiB, down {down} KiB");
+        let parts = env.in_parts(name);
+        println!("{name}: in parts {parts} KiB");
+        assert!(parts < PARTS, "{name}: in parts {parts} KiB");
     }
 }
 

@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod openai;
 mod serving;
+mod uploads;
 
 mod activeloop;
 mod llamacloud;

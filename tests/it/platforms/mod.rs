@@ -110,6 +110,15 @@ pub struct Platform {
     pub soak: Result<soak::Soak, Reason>,
 }
 
+/// How a small file is sent in parts of 1 MiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// The settings.
+    pub set: &'static [(&'static str, &'static str)],
+    /// The purpose, if the default one is not accepted.
+    pub purpose: Option<&'static str>,
+}
+
 /// Behavior that differs between platforms.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
@@ -135,6 +144,8 @@ pub struct Facts {
     pub one_request: Option<&'static str>,
     /// Whether listings contain sizes and times.
     pub lists_sizes_and_times: bool,
+    /// How a small file is sent in parts, on a platform with parts of any size.
+    pub parts: Option<Parts>,
     /// The body of its 429 response if the account has no quota left.
     pub no_quota: &'static str,
 }
@@ -153,6 +164,7 @@ impl Facts {
         id_lookups: 1,
         one_request: None,
         lists_sizes_and_times: true,
+        parts: None,
         // OpenAI's error, which most platforms use.
         no_quota: r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
     };

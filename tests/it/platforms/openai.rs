@@ -4,7 +4,7 @@ use super::faults::{Class, Column, FETCHES, Requests, Target, Verb};
 use super::records::Records;
 use super::soak::Soak;
 use super::wire::{Cursor, Dialect, Fetch, Replies, openai_page};
-use super::{Facts, Platform};
+use super::{Facts, Parts, Platform};
 use crate::support::rig::Case;
 
 pub const V1: Case = Case::of("openai", "v1");
@@ -66,13 +66,18 @@ pub const VENDOR: Platform = Platform {
     soak: Err("the requests of openai, by the same provider"),
 };
 
+/// The settings of an upload in parts of 1 MiB.
+pub const PARTS: Parts = Parts { set: &[("via", "uploads"), ("part_size", "1")], purpose: None };
+
 pub const PLATFORM: Platform = Platform {
     name: "openai",
     cases: &[V1],
+    facts: Facts { parts: Some(PARTS), ..Facts::USUAL },
     commands: commands!(
         "openai", V1, get: 5, "Not allowed to download files of purpose: user_data",
         (V1, "upload up.txt --expires 24h", 0, "up.txt"),
         (V1, "upload up.txt --expires 31d", 5, "openai accepts 1h to 720h for a file"),
+        (V1, "upload up.txt --set via=uploads --set md5=true", 0, "up.txt"),
         (V1, "upload up.txt other.txt --together", 5, "openai accepts one file per request"),
         (V1, "ls --filter purpose=user_data --ids", 0, "@")
     ),
@@ -89,6 +94,7 @@ pub const PLATFORM: Platform = Platform {
         },
     }],
     no_column: &[],
+    extreme_quirks: &["openai.upload-life=9223372036854775807"],
     wire: Ok(&WIRE),
     listings: &[WIRE],
     soak: Ok(Soak::of(&[Case { quirks: &["openai.ranges", "openai.downloads"], ..V1 }])),

@@ -4,6 +4,7 @@
 mod downloads;
 #[cfg(unix)]
 mod kills;
+mod parts;
 mod platform;
 #[cfg(unix)]
 mod reports;
