@@ -3,7 +3,7 @@
 import sys
 
 CASES = [
-    "create", "metadata", "unicode name", "empty file", "several MB", "list", "filter", "get", "content", "link",
+    "create", "metadata", "unicode name", "empty file", "several MB", "parts", "list", "filter", "get", "content", "link",
     "update", "delete", "second delete", "bad token", "unknown id", "own bugs",
 ]
 

@@ -31,6 +31,18 @@ await check("empty file", async () => assert.equal((await bytes((await create(""
 
 await check("several MB", async () => assert.deepEqual(await bytes((await create(SEVERAL_MB)).id), SEVERAL_MB));
 
+await check("parts", async () => {
+  const about = { bytes: 2, filename: "a.txt", mime_type: "text/plain", purpose: "batch" };
+  const upload = await client.uploads.create(about);
+  const part = async (content) => (await client.uploads.parts.create(upload.id, { data: await toFile(Buffer.from(content), "part") })).id;
+  const [first, last] = [await part("b"), await part("a")];
+  await assert.rejects(client.uploads.complete(upload.id, { part_ids: [last] }), is(400, /The parts have 1 bytes/));
+  const done = await client.uploads.complete(upload.id, { part_ids: [last, first] });
+  assert.equal((await bytes(done.file.id)).toString(), "ab");
+  await assert.rejects(client.uploads.cancel(upload.id), is(400, /is completed/));
+  assert.equal((await client.uploads.cancel((await client.uploads.create(about)).id)).status, "cancelled");
+});
+
 await check("list", async () => {
   const newest = (await several(5, () => create())).map((file) => file.id).reverse();
   const listed = [];

@@ -1,9 +1,11 @@
 """OpenAI's Python client at OpenAI, and at Azure with its own class."""
 
+import hashlib
+
 import openai
 from openai import AzureOpenAI, OpenAI
 
-from harness import UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
+from harness import SEVERAL_MB, UNICODE_NAME, WRONG_TOKEN, equal, raises, suite
 from openai_cases import Cases
 
 case = suite("openai")
@@ -49,6 +51,31 @@ def _():
 case("empty file")(same.empty_file)
 case("several MB")(same.several_mb)
 case("list")(same.list)
+
+
+@case("parts")
+def _():
+    def chunked(**more):
+        given = {"filename": "big.bin", "bytes": len(SEVERAL_MB), "mime_type": "text/plain", "purpose": "batch"}
+        return client.uploads.upload_file_chunked(file=SEVERAL_MB, part_size=1 << 20, **given, **more)
+
+    upload = chunked(md5=hashlib.md5(SEVERAL_MB).hexdigest())
+    equal((upload.status, upload.file.filename, upload.file.bytes), ("completed", "big.bin", len(SEVERAL_MB)))
+    equal(client.files.content(upload.file.id).read(), SEVERAL_MB)
+    with raises(openai.BadRequestError, is_invalid("md5")):
+        chunked(md5="0" * 32)
+    about = {"bytes": 2, "filename": "a.txt", "mime_type": "text/plain", "purpose": "assistants"}
+    for at in (client, AzureOpenAI(api_version="2024-10-21")):
+        upload = at.uploads.create(**about, expires_after={"anchor": "created_at", "seconds": 3600})
+        equal((upload.status, upload.expires_at), ("pending", upload.created_at + 3600))
+        first, last = (at.uploads.parts.create(upload.id, data=data).id for data in (b"b", b"a"))
+        done = at.uploads.complete(upload.id, part_ids=[last, first])
+        equal(done.file.expires_at, done.file.created_at + 3600)
+        with raises(openai.BadRequestError, lambda error: "completed" in error.body["message"]):
+            at.uploads.cancel(upload.id)
+        equal(at.uploads.cancel(at.uploads.create(**about).id).status, "cancelled")
+        with raises(openai.NotFoundError, lambda error: error.body["message"] == "No such Upload object: upload_x"):
+            at.uploads.cancel("upload_x")
 
 
 @case("filter")
