@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::Context;
-use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults, Hosts, Log};
+use crate::emulator::{self, FAULT_KEYS, FAULT_WORDS, Faults, Hosts, Log, LoggedRequest};
 use crate::error::{Error, Kind, Result, Signal};
+use crate::human;
 use crate::interrupt::Signals;
 use crate::secret::Secret;
 use crate::settings::env;
@@ -75,7 +76,7 @@ pub struct ServeArgs {
     /// Store the files in a temporary directory
     #[arg(long)]
     ephemeral: bool,
-    /// Write a JSON line per request to this file; `-` is stderr
+    /// Write a JSON line per request to this file; `-` is stderr, where a terminal gets a short line
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Print the variables for the official clients and exit
@@ -161,7 +162,11 @@ impl ServeArgs {
         if is_local || !self.allowed_hosts.is_empty() {
             options.hosts = Some(Hosts { loopback: true, names: self.allowed_hosts.clone() });
         }
-        let logging = self.log.as_deref().map(|path| log_to(ctx, path)).transpose()?;
+        let stderr = Path::new("-");
+        // A command writes to the terminal itself.
+        let is_shown = self.command.is_empty() && ctx.ui.err_is_terminal() && !ctx.ui.is_json();
+        let shown = is_shown.then_some(stderr);
+        let logging = self.log.as_deref().or(shown).map(|path| log_to(ctx, path)).transpose()?;
         let (log, logging) = logging.map_or((None, None), |(log, logging)| (Some(log), Some(logging)));
         options.log = log;
         // Dropping it removes the directory.
@@ -296,7 +301,7 @@ fn print_variables(
 
 /// Writes the log on a separate thread until the emulator stops.
 fn log_to(ctx: &Context, path: &Path) -> Result<(Log, thread::JoinHandle<()>)> {
-    let (to_log, mut lines) = mpsc::channel::<String>(LOG_QUEUE);
+    let (to_log, mut requests) = mpsc::channel::<LoggedRequest>(LOG_QUEUE);
     let dropped = Arc::<AtomicU64>::default();
     let log = Log::new(to_log, Arc::clone(&dropped));
     let ui = ctx.ui.clone();
@@ -306,20 +311,44 @@ fn log_to(ctx: &Context, path: &Path) -> Result<(Log, thread::JoinHandle<()>)> {
         let open = std::fs::File::options().create(true).append(true).open(path);
         Some(open.map_err(|error| Error::io("write", path, error))?)
     };
+    let is_short = file.is_none() && ui.err_is_terminal() && !ui.is_json();
     let mut write = move |line: &str| match &mut file {
         None => ui.note(line),
         Some(file) => drop(file.write_all(format!("{line}\n").as_bytes())),
     };
     let logging = thread::spawn(move || {
-        while let Some(line) = lines.blocking_recv() {
-            write(&line);
+        while let Some(request) = requests.blocking_recv() {
             let dropped = dropped.swap(0, Ordering::Relaxed);
-            if dropped > 0 {
-                write(&serde_json::json!({ "dropped": dropped }).to_string());
+            if is_short {
+                write(&short_line(&request));
+            } else {
+                write(&serde_json::to_string(&request).unwrap_or_default());
+            }
+            match dropped {
+                0 => {}
+                _ if is_short => write(&format!("{} not shown", human::count(dropped, "request"))),
+                _ => write(&serde_json::json!({ "dropped": dropped }).to_string()),
             }
         }
     });
     Ok((log, logging))
+}
+
+/// A request on one short line, such as `12:00:04Z POST /xai/v1/files 200, 1.2 MB in, 310 B out, 35 ms`.
+fn short_line(request: &LoggedRequest) -> String {
+    let LoggedRequest { time, method, path, status, fault, bytes_in, bytes_out, ms, .. } = request;
+    let status = status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
+    let mut line = format!("{} {method} {path} {status}", time.strftime("%H:%M:%SZ"));
+    for (bytes, direction) in [(*bytes_in, "in"), (*bytes_out, "out")] {
+        if bytes > 0 {
+            line.extend([", ", &human::size(bytes), " ", direction]);
+        }
+    }
+    line.extend([", ", &human::duration(Duration::from_millis(*ms))]);
+    if let Some(fault) = fault {
+        line.extend([", fault ", fault]);
+    }
+    line
 }
 
 /// Whether a thread ends within a time.

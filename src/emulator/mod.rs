@@ -49,7 +49,7 @@ pub use options::Options;
 pub use request::{Denied, Gate, Params, Rate, RateLimiter};
 pub use server::serve;
 pub use site::Site;
-pub use wire::Log;
+pub use wire::{Log, LoggedRequest};
 
 /// Every emulated platform.
 pub static PLATFORMS: &[&Platform] = &[

@@ -1,4 +1,4 @@
-//! Connections: sockets that faults can cut or reset, bodies that are counted, and the log, one line of JSON per request.
+//! Connections: sockets that faults can cut or reset, bodies that are counted, and the log of requests.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -13,7 +13,8 @@ use axum::http::{Method, Uri};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body::{Frame, SizeHint};
-use serde_json::json;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -287,29 +288,57 @@ impl http_body::Body for Sent {
     }
 }
 
-/// The receiver of the request log. Lines that arrive while its queue is full are dropped and counted, so that a slow reader
+/// The receiver of the request log. Requests that arrive while its queue is full are dropped and counted, so that a slow reader
 /// neither stops the server nor takes its memory.
 #[derive(Clone)]
 pub struct Log {
-    lines: Sender<String>,
+    requests: Sender<LoggedRequest>,
     dropped: Arc<AtomicU64>,
 }
 
+/// A request in the log, whose line in a file is this as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoggedRequest {
+    /// The end of the response, UTC.
+    #[serde(serialize_with = "milliseconds")]
+    pub time: Timestamp,
+    /// The method.
+    pub method: String,
+    /// Path and query, without credentials.
+    pub path: String,
+    /// The status; None without a response.
+    pub status: Option<u16>,
+    /// The platform's name.
+    pub platform: Option<&'static str>,
+    /// The word of the scripted fault.
+    pub fault: Option<&'static str>,
+    /// Bytes read from the body of the request.
+    pub bytes_in: u64,
+    /// Bytes sent of the body of the response.
+    pub bytes_out: u64,
+    /// The time since the request began, in milliseconds.
+    pub ms: u64,
+}
+
+fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
+}
+
 impl Log {
-    /// A log that sends to `lines` and counts in `dropped`.
-    pub fn new(lines: Sender<String>, dropped: Arc<AtomicU64>) -> Self {
-        Self { lines, dropped }
+    /// A log that sends to `requests` and counts in `dropped`.
+    pub fn new(requests: Sender<LoggedRequest>, dropped: Arc<AtomicU64>) -> Self {
+        Self { requests, dropped }
     }
 
-    fn send(&self, line: String) {
-        if self.lines.try_send(line).is_err() {
+    fn send(&self, request: LoggedRequest) {
+        if self.requests.try_send(request).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-/// The log entry of a request. The line is written on drop, after the response has been sent; until then, the connection is
-/// not idle.
+/// The log entry of a request. It is sent on drop, after the response has been sent; until then, the connection is not
+/// idle.
 pub(super) struct Entry {
     connection: Arc<Closing>,
     to: Option<Log>,
@@ -359,18 +388,17 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.connection.set_idle_since(Some(Instant::now()));
         let Some(to) = &self.to else { return };
-        let line = json!({
-            "time": format!("{:.3}", self.clock.now()),
-            "method": self.method.as_str(),
-            "path": self.path,
-            "status": self.status,
-            "platform": self.platform,
-            "fault": self.fault,
-            "bytes_in": self.received.load(Ordering::Relaxed),
-            "bytes_out": self.sent,
-            "ms": u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        to.send(LoggedRequest {
+            time: self.clock.now(),
+            method: self.method.to_string(),
+            path: std::mem::take(&mut self.path),
+            status: self.status,
+            platform: self.platform,
+            fault: self.fault,
+            bytes_in: self.received.load(Ordering::Relaxed),
+            bytes_out: self.sent,
+            ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
-        to.send(line.to_string());
     }
 }
 

@@ -91,6 +91,11 @@ impl Ui {
         self.0.streams.out_tty
     }
 
+    /// Whether stderr is a terminal.
+    pub fn err_is_terminal(&self) -> bool {
+        self.0.streams.err_tty
+    }
+
     /// The format of data on stdout.
     pub fn format(&self) -> Format {
         self.0.options.format

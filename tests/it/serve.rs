@@ -10,6 +10,7 @@ use crate::platforms::all;
 use crate::platforms::wire::{Dialect, Fetch};
 use crate::support::process::{Process, ServeProcess};
 use crate::support::sandbox::{HAUL, Run, Sandbox, script};
+use crate::support::terminal::{On, Terminal};
 
 fn run(arguments: &[&str]) -> Run {
     Sandbox::new().haul([&["serve"], arguments].concat())
@@ -39,6 +40,25 @@ fn it_prints_its_address_serves_logs_and_stops() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 403]);
     assert!(!env.home().join("data").exists(), "an ephemeral store leaves nothing");
+}
+
+#[test]
+fn a_terminal_gets_a_short_line_per_request() {
+    let mut env = Sandbox::new();
+    env.set("HAUL_NOW", "2026-03-01T12:00:00Z");
+    let mut command = env.command();
+    command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--fault", "fail=503 GET local/b"]);
+    let mut terminal = Terminal::start(&env, command, 80, On::All);
+    let shown = terminal.sees(&["http://127.0.0.1:", "MISTRAL_BASE_URL"]);
+    let address = shown.lines().find_map(|line| line.strip_prefix("http://")).unwrap();
+    get(address, "/local/x?signature=secret");
+    let line = terminal.sees(&["GET /local/x", " ms\n"]);
+    let line = line.lines().find(|line| line.contains("/local/x")).unwrap();
+    assert!(line.starts_with("12:00:00Z GET /local/x?signature=*** 403, 23 B out, "), "{line}");
+    get(address, "/local/b");
+    terminal.sees(&["12:00:00Z GET /local/b 503, 33 B out, ", " ms, fault fail\n"]);
+    terminal.interrupt();
+    assert_eq!(terminal.end().status, 130);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use haul::emulator::{Faults, Log, Options, PLATFORMS, Platform, serve};
+use haul::emulator::{Faults, Log, LoggedRequest, Options, PLATFORMS, Platform, serve};
 use haul::error::Result;
 use haul::model::Clock;
 use haul::secret::Secret;
@@ -60,7 +60,7 @@ impl Setup<'_> {
         silence: Duration::from_mins(1),
     };
 
-    fn options(&self, log: mpsc::Sender<String>) -> Options {
+    fn options(&self, log: mpsc::Sender<LoggedRequest>) -> Options {
         let mut options = Options {
             platforms: self.platforms.unwrap_or(PLATFORMS),
             token: self.token.map(Secret::new),
@@ -88,7 +88,7 @@ pub struct Emulator {
     pub store: Store,
     home: Arc<TempDir>,
     auth: String,
-    log: Mutex<mpsc::Receiver<String>>,
+    log: Mutex<mpsc::Receiver<LoggedRequest>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<Result<()>>>,
 }
@@ -170,14 +170,14 @@ impl Emulator {
 
     /// The next line of the request log.
     pub fn logged(&self) -> Value {
-        serde_json::from_str(&self.log.lock().unwrap().blocking_recv().unwrap()).unwrap()
+        serde_json::to_value(self.log.lock().unwrap().blocking_recv().unwrap()).unwrap()
     }
 
     /// The lines of the request log since the last call. A line is written after its response is sent, possibly
     /// after the client has read the response.
     pub fn log(&self) -> Vec<Value> {
         let mut log = self.log.lock().unwrap();
-        std::iter::from_fn(|| log.try_recv().ok()).map(|line| serde_json::from_str(&line).unwrap()).collect()
+        std::iter::from_fn(|| log.try_recv().ok()).map(|line| serde_json::to_value(line).unwrap()).collect()
     }
 
     /// The method and path of each request answered since the last call.
