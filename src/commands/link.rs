@@ -1,21 +1,24 @@
 //! `haul link`
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use clap::Args;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::Serialize;
-
-use futures_util::stream::{self, StreamExt as _};
 
 use super::batch::{self, BatchArgs, Labels};
 use super::confirm::{ConfirmArgs, Operation};
 use super::ls::FILE_COLUMNS;
-use super::report::Outcome;
+use super::report::{Entry, Outcome, Reported};
 use super::select::{Chosen, Selector};
 use super::upload::lifetime;
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::{File, Link};
-use crate::providers::{Op, check_lifetime};
+use crate::model::{Address, File, Link, Ref};
+use crate::providers::{FileLink, Op, Provider, all_links, check_lifetime, require};
 use crate::transfer::once_found;
 use crate::ui::Columns;
 
@@ -25,15 +28,16 @@ use crate::ui::Columns;
     haul link report.pdf\n  \
     haul link llamacloud:report.pdf --expires 1h\n  \
     haul link report.pdf --list\n  \
+    haul link --list -p xai\n  \
     haul link report.pdf --revoke")]
-#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "revoke", "retry_from"])))]
+#[command(mut_arg("refs", |refs| refs.required_unless_present_any(["filter", "list", "revoke", "retry_from"])))]
 pub struct LinkArgs {
     #[command(flatten)]
     selector: Selector,
     /// Lifetime of the link, such as 1h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["list", "revoke"])]
     expires: Option<String>,
-    /// List the links of the file
+    /// List the links of the file; without a file, all links of the profile
     #[arg(long, conflicts_with = "revoke")]
     list: bool,
     /// Revoke this link, or the only one
@@ -88,6 +92,9 @@ impl LinkArgs {
             (_, Some(_)) => Op::Unlink,
             _ => Op::Link,
         };
+        if let Some(profiles) = self.profiles_to_list(ctx) {
+            return self.list_all(ctx, &profiles).await;
+        }
         let selector = self.selector.prepare(ctx, &self.batch, Some(op)).await?;
         let revoke = self.revoke.as_deref().filter(|link| !link.is_empty());
         let operation = match op {
@@ -154,5 +161,82 @@ impl LinkArgs {
             },
         )
         .await
+    }
+
+    /// The profiles whose links are listed, if no file is selected; None is the default profile.
+    fn profiles_to_list(&self, ctx: &Context) -> Option<Vec<Option<String>>> {
+        let Selector { refs, filter, .. } = &self.selector;
+        if !self.list || filter.is_some() || self.batch.retry_from.is_some() {
+            return None;
+        }
+        if refs.is_empty() {
+            return Some(vec![None]);
+        }
+        let profile = |text: &String| match ctx.address(text) {
+            Address { profile: Some(name), reference: Ref::Any(rest) } if rest.is_empty() => Some(Some(name)),
+            _ => None,
+        };
+        refs.iter().map(profile).collect()
+    }
+
+    /// Lists the links of all files.
+    async fn list_all(&self, ctx: &Context, profiles: &[Option<String>]) -> Result<()> {
+        let dry_run = self.confirm.dry_run;
+        let rows = ctx.ui.rows(if dry_run { FILE_COLUMNS } else { LINK_COLUMNS })?;
+        let mut links = Vec::new();
+        for profile in profiles {
+            let provider = ctx.open(profile.as_deref())?;
+            let all = format!("{}:*", provider.profile());
+            require(provider.spec(), provider.capabilities(), Op::AllLinks, &all)?;
+            let found =
+                all_links(&provider).map_ok(move |link| Linked { provider: Arc::clone(&provider), link });
+            links.push(found.boxed_local());
+        }
+        let (mut count, files) = (0_u64, &RefCell::new(HashMap::new()));
+        batch::run(
+            ctx,
+            &self.batch,
+            Labels::of("listed").without_summary(),
+            stream::iter(links).flatten(),
+            async |Linked { provider, link: FileLink { id, file, link } }| {
+                let key = (provider.profile().to_owned(), id.clone());
+                let known = file.or_else(|| files.borrow().get(&key).cloned());
+                let file = match known {
+                    Some(file) => file,
+                    None => provider.stat(&id).await.map_err(|error| error.about(id.as_str()))?,
+                };
+                files.borrow_mut().insert(key, file.clone());
+                Ok((file, link))
+            },
+            rows,
+            |rows, (file, link)| {
+                count += 1;
+                let id = file.id.clone();
+                if dry_run {
+                    rows.push(&file)?;
+                } else {
+                    rows.push(&Row::new(link, &file))?;
+                }
+                Ok(vec![Outcome::Done(Some(id))])
+            },
+        )
+        .await?;
+        if count == 0 {
+            ctx.ui.hint("no links; create one: `haul link REF`");
+        }
+        Ok(())
+    }
+}
+
+/// A link of a platform.
+struct Linked {
+    provider: Arc<dyn Provider>,
+    link: FileLink,
+}
+
+impl Reported for Linked {
+    fn entries(&self) -> Vec<Entry> {
+        let name = self.link.file.as_ref().map(|file| file.name.clone());
+        vec![Entry { reference: Some(format!("{}:id:{}", self.provider.profile(), self.link.id)), name }]
     }
 }

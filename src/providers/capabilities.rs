@@ -33,13 +33,15 @@ pub enum Op {
     Link,
     /// List a file's links.
     Links,
+    /// List the links of all files.
+    AllLinks,
     /// Revoke a link.
     Unlink,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::List,
         Self::Stat,
         Self::Upload,
@@ -49,6 +51,7 @@ impl Op {
         Self::Replace,
         Self::Link,
         Self::Links,
+        Self::AllLinks,
         Self::Unlink,
     ];
 
@@ -64,6 +67,7 @@ impl Op {
             Self::Replace => "replace a file's content",
             Self::Link => "create a link to a file",
             Self::Links => "list a file's links",
+            Self::AllLinks => "list the links of all files",
             Self::Unlink => "revoke a link",
         }
     }
@@ -238,6 +242,8 @@ pub struct LinkAbility {
     pub lifetime: Option<(i64, i64)>,
     /// Whether a file's links can be listed.
     pub list: bool,
+    /// Whether the links of all files can be listed at once.
+    pub list_all: bool,
     /// Whether a link can be revoked.
     pub revoke: bool,
     /// Whether a download needs a link, which anyone can read until it is revoked.
@@ -254,6 +260,7 @@ pub fn supports(can: &Capabilities, op: Op) -> bool {
         Op::Replace => can.replace,
         Op::Link => can.link.is_some(),
         Op::Links => can.link.is_some_and(|link| link.list),
+        Op::AllLinks => can.link.is_some_and(|link| link.list_all),
         Op::Unlink => can.link.is_some_and(|link| link.revoke),
     }
 }

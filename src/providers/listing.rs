@@ -4,11 +4,12 @@
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::stated::{left_to_check, require_sortable};
-use super::{Page, Provider, Query, Sort};
+use super::{FileLink, LinkPage, Page, Provider, Query, Sort};
 use crate::error::{Error, Result};
 use crate::filter::{self, Filter, Op};
 use crate::model::{File, hash_of, names_match, spellings};
@@ -77,6 +78,19 @@ impl SeenPages {
         self.ids = ids;
         Ok(())
     }
+}
+
+/// The links of all files of a platform, page by page.
+pub fn all_links(provider: &Arc<dyn Provider>) -> impl Stream<Item = Result<FileLink>> + use<> {
+    let state = (Arc::clone(provider), None, SeenPages::default());
+    let pages = stream::try_unfold(Some(state), async |state| {
+        let Some((provider, cursor, mut seen)) = state else { return Ok(None) };
+        let LinkPage { mut links, next } = provider.all_links(cursor.as_deref()).await?;
+        seen.add(provider.spec().name, &mut links, FileLink::key, next.as_deref())?;
+        let state = next.map(|next| (provider, Some(next), seen));
+        Ok::<_, Error>(Some((stream::iter(links).map(Ok), state)))
+    });
+    pages.try_flatten()
 }
 
 /// The cursor of the next page on a platform that reports whether there is `more`. A next page without a cursor is an

@@ -37,7 +37,7 @@ pub use capabilities::{
 };
 
 pub use crate::filter::Precision;
-pub use listing::{Listing, files_named, files_named_since, newest_named, passes, sort_files};
+pub use listing::{Listing, all_links, files_named, files_named_since, newest_named, passes, sort_files};
 pub use multipart::{Multipart, PartRange, Received, Session};
 pub use pushdown::Native;
 pub use stated::{left_to_check, require_ages, states};
@@ -282,6 +282,33 @@ pub enum BatchFormat {
     },
 }
 
+/// One page of the links of all files.
+#[derive(Clone, Debug, Default)]
+pub struct LinkPage {
+    /// The links in the platform's order.
+    pub links: Vec<FileLink>,
+    /// The cursor of the next page; None at the end. The caller rejects a repeated cursor.
+    pub next: Option<String>,
+}
+
+/// A link and its file.
+#[derive(Clone, Debug)]
+pub struct FileLink {
+    /// The file's id.
+    pub id: FileId,
+    /// The file's properties, if the platform returns them with the link.
+    pub file: Option<File>,
+    /// The link.
+    pub link: Link,
+}
+
+impl FileLink {
+    /// The id of the link, else its URL.
+    fn key(&self) -> &str {
+        self.link.id.as_deref().unwrap_or(&self.link.url)
+    }
+}
+
 /// A location where an upload replaces the existing file because of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overwrites {
@@ -422,6 +449,11 @@ pub trait Provider: Send + Sync {
     /// Lists a file's links.
     async fn links(&self, _id: &FileId) -> Result<Vec<Link>> {
         Err(self.unsupported(Op::Links))
+    }
+
+    /// Lists a page of the links of all files.
+    async fn all_links(&self, _cursor: Option<&str>) -> Result<LinkPage> {
+        Err(self.unsupported(Op::AllLinks))
     }
 
     /// Revokes the link with this id or URL, or the only link of the file.

@@ -125,6 +125,7 @@ const SIGNED: Capabilities = Capabilities {
     link: Some(LinkAbility {
         lifetime: Some((1, i64::MAX)),
         list: false,
+        list_all: false,
         revoke: false,
         for_downloads: false,
     }),

@@ -53,13 +53,18 @@ impl Store {
     /// The copies of a file, oldest first.
     pub fn copies(&self, space: &str, id: &FileId) -> Result<Vec<Copy>> {
         let notes = self.notes(space, COPY, Some(id))?;
-        Ok(notes
-            .into_iter()
-            .map(|(copy, note)| {
-                let name = note.get("name").and_then(Value::as_str).unwrap_or_default();
-                Copy { path: self.inner.blobs.link(&copy).join(name), id: copy }
-            })
-            .collect())
+        Ok(notes.into_iter().map(|(copy, note)| self.copy(copy, &note)).collect())
+    }
+
+    /// The copies of all files, oldest first, each with its file.
+    pub fn all_copies(&self, space: &str) -> Result<Vec<(FileId, Copy)>> {
+        let notes = self.inner.index.read(|rows| rows.notes_about_files(space, COPY))?;
+        Ok(notes.into_iter().map(|(file, copy, note)| (file, self.copy(copy, &note))).collect())
+    }
+
+    fn copy(&self, id: String, note: &Object) -> Copy {
+        let name = note.get("name").and_then(Value::as_str).unwrap_or_default();
+        Copy { path: self.inner.blobs.link(&id).join(name), id }
     }
 
     /// Removes a copy. Returns whether it existed.

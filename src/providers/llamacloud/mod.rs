@@ -118,6 +118,7 @@ const CAN: Capabilities = Capabilities {
     link: Some(LinkAbility {
         lifetime: Some((1, LONGEST_LINK)),
         list: false,
+        list_all: false,
         revoke: false,
         for_downloads: false,
     }),

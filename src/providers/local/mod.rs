@@ -23,7 +23,10 @@ use super::{
     Annotate, ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, Precision,
     Range,
 };
-use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec, UploadAbility};
+use super::{
+    Capabilities, Connection, Dialect, FileLink, LinkPage, Page, Provider, Query, Setting, Spec,
+    UploadAbility,
+};
 use crate::error::{Error, Kind, Message, Result, Signal, word};
 use crate::filter::{Comparison, Equality, Filter, Op as Comparator};
 use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords, spellings};
@@ -103,7 +106,13 @@ const CAN: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: Some(Annotate { metadata: true, keys: &[], name: true, content_type: true, path: true }),
-    link: Some(LinkAbility { lifetime: None, list: true, revoke: true, for_downloads: false }),
+    link: Some(LinkAbility {
+        lifetime: None,
+        list: true,
+        list_all: true,
+        revoke: true,
+        for_downloads: false,
+    }),
     delete: true,
     replace: true,
     checksums: &["blake3", "sha256"],
@@ -117,6 +126,7 @@ const CAN_SERVED: Capabilities = Capabilities {
     link: Some(LinkAbility {
         lifetime: Some((1, LONGEST_LINK)),
         list: false,
+        list_all: false,
         revoke: false,
         for_downloads: false,
     }),
@@ -303,6 +313,18 @@ impl Provider for Local {
             store.copies(SPACE, &id)?.into_iter().map(file_link).collect()
         })
         .await
+    }
+
+    async fn all_links(&self, _cursor: Option<&str>) -> Result<LinkPage> {
+        if self.served.is_some() {
+            return Err(self.unsupported(Op::AllLinks));
+        }
+        let all = |store: &Store| {
+            let copies = store.all_copies(SPACE)?.into_iter();
+            let linked = |(id, copy)| Ok(FileLink { id, file: None, link: file_link(copy)? });
+            Ok(LinkPage { links: copies.map(linked).collect::<Result<_>>()?, next: None })
+        };
+        self.blocking(move |store| all(store)).await
     }
 
     async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {

@@ -31,7 +31,7 @@ use super::{
     Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, USUAL_DELAY,
     UploadAbility,
 };
-use super::{Overwrites, require, require_upload};
+use super::{FileLink, LinkPage, Overwrites, require, require_upload};
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::{Comparison, Equality, Op};
 use crate::http::{Body, Client, RateLimit, Reply, Request};
@@ -102,6 +102,14 @@ fn purpose(comparison: &Comparison, can: &Capabilities) -> Option<Parameter> {
     Some(("purpose", purpose))
 }
 
+const LINKS: LinkAbility = LinkAbility {
+    lifetime: Some((1, i64::MAX)),
+    list: true,
+    list_all: false,
+    revoke: true,
+    for_downloads: true,
+};
+
 const SEED: Capabilities = Capabilities {
     upload: UploadAbility {
         max_bytes: None,
@@ -128,14 +136,14 @@ const SEED: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: None,
-    link: Some(LinkAbility { lifetime: Some((1, i64::MAX)), list: true, revoke: true, for_downloads: true }),
+    link: Some(LINKS),
     delete: true,
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],
     appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 5000, per: Duration::from_mins(10) }),
-    instead: &[],
+    instead: &[(super::Op::AllLinks, "to list the links of each file: `haul link {ref} --list`")],
 };
 
 const PULSAR: Capabilities = Capabilities {
@@ -182,6 +190,7 @@ const MAGNETAR: Capabilities = Capabilities {
         native: &[ID, CREATED, PURPOSE.sent(Spelling::Once(|it| purpose(it, &MAGNETAR)))],
         ..SEED.list
     },
+    link: Some(LinkAbility { list_all: true, ..LINKS }),
     ..SEED
 };
 
@@ -198,6 +207,7 @@ const AUTO: Capabilities = Capabilities {
         ..SEED.upload
     },
     annotate: PULSAR.annotate,
+    link: MAGNETAR.link,
     ..SEED
 };
 
@@ -397,6 +407,20 @@ impl Provider for Metorial {
                 )));
             }
         }
+    }
+
+    async fn all_links(&self, cursor: Option<&str>) -> Result<LinkPage> {
+        let wire = self.wire().await?;
+        require(&SPEC, wire.can(), super::Op::AllLinks, &format!("{}:*", self.connection.profile))?;
+        let request = Request::get(self.connection.url(&["file-links"])?).query("limit", MAX_PAGE);
+        let reply = self.call(request.maybe_query("after", cursor)).await?;
+        let page = Listing::<WireLink>::read(&reply, "list of links")?;
+        let next = page.next(|link| link.id.as_deref())?;
+        let linked = |link: WireLink| {
+            let id = FileId(link.file_id.clone()?);
+            Some(FileLink { id, file: None, link: link.into_link(None) })
+        };
+        Ok(LinkPage { links: page.items.into_iter().filter_map(linked).collect(), next })
     }
 
     async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {

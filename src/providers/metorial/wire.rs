@@ -142,6 +142,8 @@ impl WireFile {
 pub(super) struct WireLink {
     #[serde(default, deserialize_with = "lenient::text")]
     pub(super) id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    pub(super) file_id: Option<String>,
     url: String,
     #[serde(default, deserialize_with = "lenient::time")]
     expires_at: Option<Timestamp>,

@@ -119,6 +119,7 @@ const CAN: Capabilities = Capabilities {
     link: Some(LinkAbility {
         lifetime: Some((HOUR, 168 * HOUR)),
         list: false,
+        list_all: false,
         revoke: false,
         for_downloads: false,
     }),

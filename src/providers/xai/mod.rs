@@ -26,7 +26,7 @@ use super::pushdown::Pushed;
 use super::{
     Annotate, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY, UploadAbility,
 };
-use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use super::{Capabilities, Connection, Dialect, FileLink, LinkPage, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
 use crate::http::{Client, ContentStream, Part, Range, Reply, Request, form};
@@ -98,7 +98,13 @@ const OPENAI: Capabilities = Capabilities {
         newest_first: true,
     },
     annotate: None,
-    link: Some(LinkAbility { lifetime: LIFETIME, list: true, revoke: true, for_downloads: false }),
+    link: Some(LinkAbility {
+        lifetime: LIFETIME,
+        list: true,
+        list_all: true,
+        revoke: true,
+        for_downloads: false,
+    }),
     delete: true,
     replace: false,
     checksums: &[],
@@ -114,7 +120,13 @@ const OPENAI: Capabilities = Capabilities {
 const GATEWAY: Capabilities = Capabilities {
     annotate: Some(Annotate { metadata: false, keys: &[], name: true, content_type: true, path: true }),
     // The deprecated presigned URL: the platform sets its lifetime, and it cannot be revoked.
-    link: Some(LinkAbility { lifetime: None, list: false, revoke: false, for_downloads: false }),
+    link: Some(LinkAbility {
+        lifetime: None,
+        list: false,
+        list_all: false,
+        revoke: false,
+        for_downloads: false,
+    }),
     delete: true,
     replace: true,
     checksums: &["blake3"],
@@ -309,6 +321,19 @@ impl Provider for Xai {
             "gateway" => Err(self.unsupported(Op::Links)),
             _ => Ok(public_url::public_url(&self.stat(id).await?).into_iter().collect()),
         }
+    }
+
+    async fn all_links(&self, cursor: Option<&str>) -> Result<LinkPage> {
+        if self.dialect.name == "gateway" {
+            return Err(self.unsupported(Op::AllLinks));
+        }
+        let query = Query { filter: Some(public_url::has_public_url()), ..Query::default() };
+        let page = self.list(&query, cursor).await?;
+        let linked = |file: File| {
+            let link = public_url::public_url(&file)?;
+            Some(FileLink { id: file.id.clone(), file: Some(file), link })
+        };
+        Ok(LinkPage { links: page.files.into_iter().filter_map(linked).collect(), next: page.next })
     }
 
     async fn unlink(&self, id: &FileId, link: Option<&str>) -> Result<()> {

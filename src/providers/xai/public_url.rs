@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Xai;
 use super::wire::{PublicUrl, Revoked};
 use crate::error::{Error, Message, Result};
+use crate::filter::{Comparison, Expr, Filter, Op, Value};
 use crate::http::{Body, Request};
 use crate::model::{File, FileId, Link};
 use crate::providers::{Provider, lenient};
@@ -14,6 +15,12 @@ use crate::providers::{Provider, lenient};
 pub(super) fn public_url(file: &File) -> Option<Link> {
     let expires_at = file.extra.get("public_url_expires_at").and_then(lenient::as_time);
     Some(Link { id: None, url: file.url.clone()?, expires_at })
+}
+
+/// The filter for files with a public URL.
+pub(super) fn has_public_url() -> Filter {
+    let comparison = Comparison { field: "url".to_owned(), op: Op::Ne, value: Value::Null };
+    Filter { expr: Expr::Compare(comparison) }
 }
 
 impl Xai {

@@ -200,6 +200,19 @@ impl Rows<'_> {
         self.of_kind("key, note", space, kind, about, |row| Ok((row.get(0)?, object(row, 1)?)))
     }
 
+    /// All notes of a kind about files, each with its file and its key, oldest first.
+    pub(in crate::store) fn notes_about_files(
+        &self,
+        space: &str,
+        kind: &str,
+    ) -> Result<Vec<(FileId, String, Object)>> {
+        let all = self.of_kind("about, key, note", space, kind, None, |row| {
+            let file: Option<String> = row.get(0)?;
+            Ok((file.map(FileId), row.get(1)?, object(row, 2)?))
+        })?;
+        Ok(all.into_iter().filter_map(|(file, key, note)| Some((file?, key, note))).collect())
+    }
+
     /// The keys of all notes of a kind about a file, including damaged notes.
     pub(in crate::store) fn keys_of_notes(
         &self,

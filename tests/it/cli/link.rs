@@ -64,6 +64,24 @@ fn make_list_and_revoke() {
 }
 
 #[test]
+fn without_a_file_all_links_of_the_profile_are_listed() {
+    let env = Sandbox::with_files(&["a.txt", "b.txt", "c.txt"]);
+    check!(env.terminal(80, "", &["link", "--list"]), @"
+    status 0
+    --- out
+    ␛[1;36mhint:␛[0m no links; create one: `haul link REF`
+    ");
+    let made = ["b.txt", "a.txt", "b.txt"].map(|name| env.haul(["link", name]).ok().stdout());
+    for all in [&["link", "--list"][..], &["link", "--list", "local:"]] {
+        assert_eq!(env.haul(all).ok().stdout(), made.concat());
+    }
+    let files = env.haul(["link", "--list", "--fields", "file.name,file.size"]).ok();
+    assert_eq!(files.lines(), ["b.txt\t5", "a.txt\t5", "b.txt\t5"]);
+    env.haul(["rm", "b.txt"]).ok();
+    assert_eq!(env.haul(["link", "--list"]).ok().stdout(), made[1]);
+}
+
+#[test]
 fn failures() {
     let env = Sandbox::with_files(&["a.txt"]);
     check!(env.haul(["link"]), @"

@@ -428,6 +428,7 @@ pub fn capabilities_are_correct(case: Case) {
             Op::Replace => rig.run(provider.replace(&id, &new, silent())).map(drop),
             Op::Link => rig.run(provider.link(&id, None)).map(drop),
             Op::Links => rig.run(provider.links(&id)).map(drop),
+            Op::AllLinks => rig.run(provider.all_links(None)).map(drop),
             // There may be no link to revoke, which is a different error.
             Op::Unlink => rig.run(provider.unlink(&id, None)),
         };

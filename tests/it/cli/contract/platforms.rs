@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use haul::providers::{Op, supports};
 use serde_json::Value;
 
 use super::schema::Schema;
@@ -39,6 +40,22 @@ fn rows_of_every_platform() {
         let rows: Vec<Value> = link.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(rows.len(), 1, "{platform}\n{link}");
         schema.holds("link", &rows[0]);
+    }
+    for (platform, _) in served() {
+        let able = platform.spec().dialects.iter().find(|dialect| supports(dialect.can, Op::AllLinks));
+        let dialect = able.map_or("auto", |dialect| dialect.name);
+        let platform = platform.name;
+        let made = "cp a.pdf b.pdf; haul upload a.pdf b.pdf -q >to && haul link b.pdf >to";
+        let set = format!("export HAUL_PROFILE={platform} HAUL_DIALECT={dialect}");
+        let listed = format!("{set}; {made}; haul link --list --jsonl");
+        if able.is_some() {
+            let rows = run(platform, &listed).ok().jsonl();
+            assert_eq!(rows.len(), 1, "{platform}");
+            assert_eq!(rows[0]["file"]["name"], "b.pdf");
+            schema.holds("link", &rows[0]);
+        } else {
+            run(platform, &listed).fails(5);
+        }
     }
     for (platform, _) in served() {
         let refused = run(platform.name, &format!("HAUL_TOKEN=wrong haul ls -p {} --json", platform.name));

@@ -47,6 +47,18 @@ async fn all_links_are_listed_and_revoked_by_id_by_url_or_as_the_only_one() {
     assert_eq!(error.kind(), Kind::Platform, "a cycle: {error}");
     assert_eq!(server.lines()[0], "GET /files/fil_1/links?limit=100");
 
+    let all = links(0, 1, true).replace("\"id\"", "\"file_id\":\"fil_9\",\"id\"");
+    let server = Server::start(vec![magnetar(&all), magnetar(&links(2, 3, false))]);
+    let provider = open(&server, "magnetar");
+    let first = provider.all_links(None).await.unwrap();
+    assert_eq!((first.links[0].id.as_str(), first.next.as_deref()), ("fil_9", Some("flk_0")));
+    assert_eq!(provider.all_links(Some("flk_0")).await.unwrap().next, None);
+    assert_eq!(server.lines(), ["GET /file-links?limit=100", "GET /file-links?limit=100&after=flk_0"]);
+    let server = Server::start(vec![]);
+    let error = open(&server, "pulsar").all_links(None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported);
+    assert!(error.hints().iter().any(|hint| hint.contains("haul link '") && hint.contains(":*' --list`")));
+
     let server = Server::start(vec![magnetar(LINK)]);
     open(&server, "magnetar").unlink(&"fil_1".into(), Some("flk_1")).await.unwrap();
     server.requests()[0].assert_is(include_str!("request-unlink-magnetar.http"));
