@@ -81,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         // These commands work even with invalid settings.
         Command::Help(args) => args.run(&ui, Cli::command()).map(|()| ExitCode::SUCCESS),
-        Command::Completions(args) => args.run(&ui).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => args.run(&ui, &Cli::command()).map(|()| ExitCode::SUCCESS),
         command => {
             flags(&cli.globals, &command).and_then(|flags| Settings::load(flags, env)).and_then(|settings| {
                 if let Some(warning) = settings.warning() {
@@ -103,7 +103,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
         Command::Help(args) => args.run(&ctx.ui, Cli::command()),
-        Command::Completions(args) => args.run(&ctx.ui),
+        Command::Completions(args) => args.run(&ctx.ui, &Cli::command()),
         Command::Profile(command) => command.run(ctx),
         Command::Config(command) => command.run(ctx),
         Command::Local(command) => command.run(ctx),
@@ -112,6 +112,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Ls(args) => block_on(ctx, args.run(ctx)),
         Command::Info(args) => block_on(ctx, args.run(ctx)),
         Command::Get(args) => block_on(ctx, args.run(ctx)),
+        Command::Cat(args) => block_on(ctx, args.run(ctx)),
         Command::Rm(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),
@@ -193,8 +194,10 @@ fn flags(globals: &Globals, command: &Command) -> Result<Flags> {
     }
     let mut flags = globals.settings();
     flags.profile = named.map(str::to_owned).or(flags.profile);
-    if let Command::Get(args) = command {
-        flags.link.clone_from(&args.link);
-    }
+    flags.link = match command {
+        Command::Get(args) => args.link().map(str::to_owned),
+        Command::Cat(args) => args.link().map(str::to_owned),
+        _ => None,
+    };
     Ok(flags)
 }

@@ -53,6 +53,8 @@ pub enum Command {
     /// Download files
     #[command(visible_alias = "download")]
     Get(commands::get::GetArgs),
+    /// Print the content of files
+    Cat(commands::cat::CatArgs),
     /// Delete files
     #[command(visible_alias = "delete")]
     Rm(commands::rm::RmArgs),

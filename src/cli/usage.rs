@@ -162,7 +162,6 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     // The words of other programs.
     let other = match typed {
         "cp" | "copy" | "mv" | "sync" => "upload FILE` or `haul get NAME",
-        "cat" => "get NAME -o -",
         "push" | "add" | "create" => "upload",
         "pull" | "fetch" => "get",
         "del" | "remove" | "unlink" => "rm",

@@ -1,11 +1,11 @@
 //! `haul get`
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use futures_util::stream::StreamExt as _;
+use futures_util::stream::{self, LocalBoxStream, StreamExt as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -32,39 +32,50 @@ use crate::ui::Columns;
     haul get --retry-from r.jsonl -o big/\n  \
     haul get id:file_1 -o - | wc -c\n  \
     haul get openai:batch:batch_1 -o results/\n\n\
-    A path in the name of a file becomes folders. If several files of one command have the same name, the first keeps \
-    it and the others have their id in it: `report (file_2).pdf`.\n\n\
+    A path in the name of a file becomes folders, unless `--flat` is given. If several files of one command have the \
+    same name, the first keeps it and the others have their id in it: `report (file_2).pdf`.\n\n\
     An interrupted download resumes where it stopped, in the same run or the next; the received bytes are kept in \
     NAME.part.")]
+#[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
 pub struct GetArgs {
     #[command(flatten)]
     selector: Selector,
     /// File or folder to write to; - is standard output
     #[arg(short, long, value_name = "FILE|DIR|-")]
     output: Option<PathBuf>,
-    /// Download through this signed link, where the platform requires one
-    #[arg(long, value_name = "URL")]
-    pub link: Option<String>,
+    /// Leave out the folders in names and paths
+    #[arg(long)]
+    flat: bool,
     /// Overwrite existing files
     #[arg(long, conflicts_with = "skip_existing")]
     overwrite: bool,
     /// Skip files that exist
     #[arg(long)]
     skip_existing: bool,
-    /// Do not verify sizes and checksums
-    #[arg(long)]
-    no_verify: bool,
     /// Start over instead of resuming an earlier download
     #[arg(long)]
     no_resume: bool,
-    /// Also try files that the platform is known not to return
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    content: ContentArgs,
     /// Show what would be downloaded and where, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
     batch: BatchArgs,
+}
+
+/// The options of commands that read content.
+#[derive(Args, Debug)]
+pub struct ContentArgs {
+    /// Download through this signed link, where the platform requires one
+    #[arg(long, value_name = "URL")]
+    pub link: Option<String>,
+    /// Do not verify sizes and checksums
+    #[arg(long)]
+    no_verify: bool,
+    /// Also try files that the platform is known not to return
+    #[arg(long)]
+    force: bool,
 }
 
 const SAVED_FIELDS: [&str; 18] = File::fields_and(&["saved_to"]);
@@ -83,6 +94,11 @@ pub(super) struct Saved {
 }
 
 impl GetArgs {
+    /// The signed link, where the platform requires one.
+    pub fn link(&self) -> Option<&str> {
+        self.content.link.as_deref()
+    }
+
     /// Downloads files.
     pub async fn run(mut self, ctx: &Context) -> Result<()> {
         self.selector = self.selector.prepare(ctx, &self.batch, Some(Op::Download)).await?;
@@ -92,13 +108,13 @@ impl GetArgs {
                 (_, true) => Existing::Skip,
                 _ => Existing::Refuse,
             },
-            verify: !self.no_verify,
+            verify: !self.content.no_verify,
             resume: !self.no_resume,
         };
-        let (dry_run, force) = (self.dry_run, self.force);
+        let (dry_run, force, flat) = (self.dry_run, self.content.force, self.flat);
         if self.output.as_deref().is_some_and(files::is_standard_output) {
             if !dry_run {
-                return self.to_stdout(ctx, options).await;
+                return to_stdout(ctx, &self.selector, &self.content, true).await;
             }
             self.output = Some(PathBuf::from("-"));
         }
@@ -113,11 +129,13 @@ impl GetArgs {
         };
         let words = Labels::of(if dry_run { "would be downloaded" } else { "downloaded" });
         let words = Labels { resume_hint, ..words.in_dry_run(dry_run.then_some("nothing written")) };
+        let files = self.selector.files_once(ctx, Some(Op::Download));
+        let files = if flat { with_different_names(files).await? } else { files };
         batch::run(
             ctx,
             &self.batch,
             words,
-            self.selector.files_once(ctx, Some(Op::Download)),
+            files,
             move |chosen: Chosen| async move {
                 let Chosen { provider, file, .. } = &chosen;
                 if !force {
@@ -126,7 +144,7 @@ impl GetArgs {
                 let (target, path) = match output {
                     Output::File(path) => (Target::Path(path.clone()), path.clone()),
                     Output::Folder(folder) => {
-                        let path = places.take(&path_in(folder, file)?, file);
+                        let path = places.take(&path_in(folder, file, flat)?, file);
                         (Target::Inside(path.clone()), path)
                     }
                 };
@@ -152,32 +170,94 @@ impl GetArgs {
         )
         .await
     }
+}
 
-    /// Writes the files to standard output, one after another in the order of the arguments.
-    async fn to_stdout(&self, ctx: &Context, options: DownloadOptions) -> Result<()> {
-        // Marks stdout as written, so that a failure does not add `[]` to the content.
-        ctx.ui.write_bytes(b"")?;
-        let mut files = self.selector.files(ctx, Some(Op::Download));
-        let progress = ctx.ui.progress();
-        let ledgers = Ledgers::default();
-        let mut count = 0_u64;
-        while let Some(chosen) = files.next().await {
-            let chosen = chosen?;
-            let Chosen { provider, file, .. } = &chosen;
-            if !self.force {
-                require_content(ctx, &ledgers, &chosen)?;
+/// Writes the files to standard output, one after another in the order of the arguments. All are found before the first
+/// is written. A terminal gets binary content only if that is `forced`.
+pub(super) async fn to_stdout(
+    ctx: &Context,
+    selector: &Selector,
+    content: &ContentArgs,
+    forced: bool,
+) -> Result<()> {
+    // Marks stdout as written, so that a failure does not add `[]` to the content.
+    ctx.ui.write_bytes(b"")?;
+    let ledgers = Ledgers::default();
+    let mut files = Vec::new();
+    let mut found = selector.files(ctx, Some(Op::Download));
+    while let Some(chosen) = found.next().await {
+        let chosen = chosen?;
+        if !content.force {
+            require_content(ctx, &ledgers, &chosen)?;
+        }
+        files.push(chosen);
+    }
+    drop(found);
+    let options = DownloadOptions { existing: Existing::Refuse, verify: !content.no_verify, resume: false };
+    let progress = ctx.ui.progress();
+    for chosen in &files {
+        let mut refuses_binary = !forced && ctx.ui.out_is_terminal();
+        let mut sink = |bytes: &[u8]| {
+            if std::mem::take(&mut refuses_binary) && bytes.contains(&0) {
+                return Err(binary(chosen));
             }
-            let mut sink = |bytes: &[u8]| ctx.ui.write_bytes(bytes);
-            let target = Target::Sink(&mut sink);
-            transfer::download(provider, file, target, options, progress.as_ref(), &ctx.interrupt)
-                .await
-                .map_err(|error| chosen.failed(error))?;
-            count += 1;
+            ctx.ui.write_bytes(bytes)
+        };
+        let target = Target::Sink(&mut sink);
+        transfer::download(
+            &chosen.provider,
+            &chosen.file,
+            target,
+            options,
+            progress.as_ref(),
+            &ctx.interrupt,
+        )
+        .await
+        .map_err(|error| chosen.failed(error))?;
+    }
+    if files.len() > 1 && !ctx.ui.is_json() {
+        ctx.ui.note(&format!("{} downloaded", files.len()));
+    }
+    Ok(())
+}
+
+/// The error for binary content on a terminal.
+fn binary(Chosen { provider, file, .. }: &Chosen) -> Error {
+    let reference = word(&format!("{}:id:{}", provider.profile(), file.id)).into_owned();
+    Error::usage(format!("{}: binary content is not written to a terminal", file.name))
+        .hint(format!("to save it: `haul get {reference}`"))
+        .hint(format!("to write it nevertheless: `haul get {reference} -o -`"))
+}
+
+/// Files whose names differ without folders. Two files with one name are an error, before anything is written.
+async fn with_different_names(
+    mut files: LocalBoxStream<'_, Result<Chosen>>,
+) -> Result<LocalBoxStream<'_, Result<Chosen>>> {
+    let (places, mut found) = (Places::default(), Vec::new());
+    let mut first: HashMap<PathBuf, String> = HashMap::new();
+    while let Some(chosen) = files.next().await {
+        if let Ok(Chosen { file, .. }) = &chosen
+            && let Ok(path) = path_in(Path::new(""), file, true)
+        {
+            let shown = format!("{} ({})", full_name(file), file.id);
+            if !places.reserve(&path) {
+                let other = first.get(&path).map_or("another", String::as_str);
+                let path = path.display();
+                return Err(Error::usage(format!("--flat: {other} and {shown} have the same name {path}"))
+                    .hint("without `--flat`, their folders or ids keep them apart"));
+            }
+            first.insert(path, shown);
         }
-        if count > 1 && !ctx.ui.is_json() {
-            ctx.ui.note(&format!("{count} downloaded"));
-        }
-        Ok(())
+        found.push(chosen);
+    }
+    Ok(stream::iter(found).boxed_local())
+}
+
+/// The name of a file after its path.
+fn full_name(file: &File) -> String {
+    match file.path.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) => format!("{path}/{}", file.name),
+        None => file.name.clone(),
     }
 }
 
@@ -234,12 +314,10 @@ impl Output {
     }
 }
 
-/// The local path of a file. It stays inside the folder, whatever name the server reports.
-fn path_in(folder: &Path, file: &File) -> Result<PathBuf> {
-    let name = match file.path.as_deref().filter(|path| !path.is_empty()) {
-        Some(path) => safe_path(&format!("{path}/{}", file.name)),
-        None => safe_path(&file.name),
-    };
+/// The local path of a file, which is directly in the folder if `flat`. It stays inside the folder, whatever name the
+/// server reports.
+fn path_in(folder: &Path, file: &File, flat: bool) -> Result<PathBuf> {
+    let name = if flat { base_name(&file.name) } else { safe_path(&full_name(file)) };
     // The id replaces a name that is not usable as a file name.
     let name = name.or_else(|| base_name(&file.id.0)).ok_or_else(|| {
         Error::failed(format!("{}: {:?} is not a valid local file name", file.id, file.name))

@@ -17,6 +17,7 @@ const INFO_COLUMNS: Columns = Columns { all: &File::FIELDS, shown: &File::FIELDS
 #[command(after_long_help = "Examples:\n  \
     haul info report.pdf\n  \
     haul info xai:file_1 replicate:NGZi --json")]
+#[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
 pub struct InfoArgs {
     #[command(flatten)]
     selector: Selector,

@@ -195,7 +195,8 @@ impl LinkArgs {
         let (mut count, files) = (0_u64, &RefCell::new(HashMap::new()));
         batch::run(
             ctx,
-            &self.batch,
+            // One at a time, in the order of the platform.
+            &BatchArgs { jobs: self.batch.jobs.or(Some(1)), ..self.batch.clone() },
             Labels::of("listed").without_summary(),
             stream::iter(links).flatten(),
             async |Linked { provider, link: FileLink { id, file, link } }| {

@@ -32,6 +32,7 @@ pub enum MetaCommand {
 #[command(
     after_long_help = "Examples:\n  haul meta get report.pdf\n  haul meta get report.pdf --json | jq -r '.[0].metadata.author'"
 )]
+#[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
 pub struct GetArgs {
     #[command(flatten)]
     selector: Selector,

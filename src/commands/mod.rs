@@ -1,6 +1,7 @@
 //! The commands. Each module defines the arguments, help and behavior of one command.
 
 pub mod auth;
+pub mod cat;
 pub mod completions;
 pub mod config;
 pub mod get;

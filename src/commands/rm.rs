@@ -21,6 +21,7 @@ use crate::ui::Columns;
     haul rm report.pdf\n  \
     haul rm '*.tmp' --dry-run\n  \
     haul rm --filter 'created_at < -30d' --yes")]
+#[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
 pub struct RmArgs {
     #[command(flatten)]
     selector: Selector,

@@ -42,11 +42,11 @@ impl Chosen {
     }
 }
 
-/// The arguments that select files.
+/// The arguments that select files. A command with [`BatchArgs`] also accepts `--retry-from` instead of references.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selector {
     /// Files by id, exact name or pattern, as `[PROFILE:]REF`; `-` reads them from standard input
-    #[arg(value_name = "REF", required_unless_present_any = ["filter", "retry_from"])]
+    #[arg(value_name = "REF", required_unless_present = "filter")]
     pub refs: Vec<String>,
     /// Select the files that match this expression
     #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]

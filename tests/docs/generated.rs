@@ -30,7 +30,7 @@ fn man_pages() {
 
 #[test]
 fn completion_scripts() {
-    let files = completions::files().expect("scripts");
+    let files = completions::files(&Cli::command()).expect("scripts");
     let files: Vec<_> = files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
     agree_all("completions", &files);
 }

@@ -31,30 +31,31 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[command(after_long_help = "Examples:\n  \
     haul completions bash > ~/.local/share/bash-completion/completions/haul\n  \
     haul completions zsh > ~/.zfunc/_haul\n  \
-    haul completions fish > ~/.config/fish/completions/haul.fish\n\n\
-    Names and ids of files are completed, also after a profile (`xai:`). Listings of a platform are cached for a \
+    haul completions fish > ~/.config/fish/completions/haul.fish\n  \
+    haul completions nushell > ~/.config/nushell/autoload/haul.nu\n\n\
+    Names and ids of files are completed, also after a profile (`xai:`), except in Nushell. Listings of a platform are cached for a \
     minute. A completion takes at most half a second and never prompts: a token from a `token_command` or a locked \
     keyring is not used.")]
 pub struct CompletionsArgs {
-    /// The shell: bash, elvish, fish, powershell or zsh
-    #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+    /// The shell: bash, elvish, fish, nushell, powershell or zsh
+    #[arg(value_parser = ["bash", "elvish", "fish", "nushell", "powershell", "zsh"])]
     shell: String,
 }
 
 impl CompletionsArgs {
     /// Prints the script.
-    pub fn run(&self, ui: &Ui) -> Result<()> {
-        ui.write_text(&script(&self.shell)?)
+    pub fn run(&self, ui: &Ui, root: &Command) -> Result<()> {
+        ui.write_text(&script(&self.shell, root)?)
     }
 }
 
-/// The script of a shell, which runs haul for completions.
-pub fn script(shell: &str) -> Result<String> {
-    Shell::find(shell).ok_or_else(|| Error::usage(format!("no completions for {shell:?}")))?.script()
+/// The script of a shell, which runs haul for completions, or lists the commands and options of `root`.
+pub fn script(shell: &str, root: &Command) -> Result<String> {
+    Shell::find(shell).ok_or_else(|| Error::usage(format!("no completions for {shell:?}")))?.script(root)
 }
 
 /// The names and contents of the files in `completions/`.
-pub fn files() -> Result<Vec<(&'static str, String)>> {
+pub fn files(root: &Command) -> Result<Vec<(&'static str, String)>> {
     let names = [
         ("haul.bash", "bash"),
         ("_haul", "zsh"),
@@ -62,7 +63,7 @@ pub fn files() -> Result<Vec<(&'static str, String)>> {
         ("haul.elv", "elvish"),
         ("_haul.ps1", "powershell"),
     ];
-    names.into_iter().map(|(name, shell)| Ok((name, script(shell)?))).collect()
+    names.into_iter().map(|(name, shell)| Ok((name, script(shell, root)?))).collect()
 }
 
 /// The output for a shell whose script runs `haul -- WORDS…` with `COMPLETE` set. Without arguments the output is the
@@ -78,7 +79,7 @@ pub fn answer(
     let deadline = Instant::now().checked_add(PATIENCE)?;
     let shell = Shell::find(shell.rsplit('/').next()?)?;
     let handed_over = match arguments {
-        [_program] => return shell.script().ok(),
+        [_program] => return shell.script(root).ok(),
         [_program, mark, words @ ..] if mark == "--" => words,
         _ => return None,
     };

@@ -1,7 +1,9 @@
 //! The supported shells: their scripts, their arguments, and their formats of candidates.
 
+use clap::Command;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{Elvish, EnvCompleter, Powershell};
+use clap_complete_nushell::Nushell;
 
 use super::quoting::{self, Typed};
 use crate::error::{Error, Result};
@@ -14,6 +16,7 @@ pub(super) enum Shell {
     Bash,
     Elvish,
     Fish,
+    Nushell,
     Powershell,
     Zsh,
 }
@@ -32,6 +35,7 @@ impl Shell {
             "bash" => Some(Self::Bash),
             "elvish" => Some(Self::Elvish),
             "fish" => Some(Self::Fish),
+            "nu" | "nushell" => Some(Self::Nushell),
             "powershell" | "pwsh" => Some(Self::Powershell),
             "zsh" => Some(Self::Zsh),
             _ => None,
@@ -41,12 +45,18 @@ impl Shell {
     /// The script that makes the shell run haul for completions.
     ///
     /// bash, zsh and fish have their own scripts: bash expects quoted completions and splits words at `:`; zsh and fish
-    /// quote completions themselves, but pass the typed words with their quotes.
-    pub(super) fn script(self) -> Result<String> {
+    /// quote completions themselves, but pass the typed words with their quotes. Nushell does not run haul: its script lists
+    /// the commands and options of `root`.
+    pub(super) fn script(self, root: &Command) -> Result<String> {
         let library: &dyn EnvCompleter = match self {
             Self::Bash => return Ok(include_str!("haul.bash").to_owned()),
             Self::Zsh => return Ok(include_str!("haul.zsh").to_owned()),
             Self::Fish => return Ok(include_str!("haul.fish").to_owned()),
+            Self::Nushell => {
+                let mut script = Vec::new();
+                clap_complete::generate(Nushell, &mut root.clone(), "haul", &mut script);
+                return text(script);
+            }
             Self::Elvish => &Elvish,
             Self::Powershell => &Powershell,
         };
@@ -54,7 +64,7 @@ impl Shell {
         library
             .write_registration(COMPLETE, "haul", "haul", "haul", &mut script)
             .map_err(|error| Error::failed(error.to_string()))?;
-        String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))
+        text(script)
     }
 
     /// Parses the arguments passed by the script.
@@ -84,7 +94,7 @@ impl Shell {
                     Some(written) => written,
                     None => continue,
                 },
-                Self::Elvish => value.into_owned(),
+                Self::Elvish | Self::Nushell => value.into_owned(),
                 Self::Fish | Self::Powershell if help.is_empty() => value.into_owned(),
                 Self::Fish | Self::Powershell => format!("{value}\t{help}"),
                 Self::Zsh => {
@@ -103,4 +113,8 @@ impl Shell {
         }
         answer
     }
+}
+
+fn text(script: Vec<u8>) -> Result<String> {
+    String::from_utf8(script).map_err(|error| Error::failed(error.to_string()))
 }

@@ -103,11 +103,18 @@ fn a_script_for_each_shell() {
         // The usual way of other programs works too: `source <(COMPLETE=bash haul)`.
         assert_eq!(env.run(env.command().env("COMPLETE", shell)).ok().stdout(), script);
     }
+    let nushell = env.haul(["completions", "nushell"]).ok().stdout();
+    for extern_ in
+        ["export extern haul [", "export extern \"haul upload\" [", "export extern \"haul meta set\" ["]
+    {
+        assert!(nushell.contains(extern_), "{nushell}");
+    }
+    assert!(nushell.contains("--if-exists: string@\"nu-complete haul upload if_exists\""), "{nushell}");
     check!(env.haul(["completions", "tcsh"]), @r#"
     status 2
     --- err
     error: <SHELL>: invalid value "tcsh"
-    hint: possible values: bash, elvish, fish, powershell, zsh
+    hint: possible values: bash, elvish, fish, nushell, powershell, zsh
     hint: see `haul completions --help`
     "#);
     check!(env.haul(["completions"]), @"

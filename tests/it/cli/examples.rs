@@ -30,6 +30,11 @@ use Instead::{Elsewhere, Serves};
 const EXCEPTIONS: &[(&str, Instead, &str)] = &[
     ("haul auth login xai", Elsewhere, "it writes to the keyring of whoever runs this: tests/keyring.sh"),
     ("pass show xai | haul auth login xai", Elsewhere, "likewise"),
+    (
+        "haul get openai:batch:batch_1 -o results/",
+        Elsewhere,
+        "the emulator has no batches: tests/it/cli/lint.rs",
+    ),
     ("haul serve", Serves, "it serves until Ctrl-C"),
     ("haul serve --only xai --fault '429 POST times=2 retry-after=1'", Serves, "likewise"),
 ];
@@ -88,6 +93,10 @@ impl Stage {
             ("draft.tmp", "t"),
             ("video.mp4", "v"),
             ("docs/a.md", "# a"),
+            ("notes.md", "# n"),
+            ("requests.jsonl", r#"{"custom_id":"1","method":"POST","url":"/v1/responses","body":{}}"#),
+            ("train.jsonl", r#"{"messages":[{"role":"user","content":"a"}]}"#),
+            ("valid.jsonl", r#"{"messages":[{"role":"user","content":"b"}]}"#),
             ("src/main.rs", "fn main() {}"),
             ("metadata.json", r#"{"author":"hegel"}"#),
         ] {
@@ -96,7 +105,7 @@ impl Stage {
         put(&env, [("file_1".to_owned(), "file_1.txt".to_owned())]);
         let metadata = ["--metadata", "author=hegel", "--metadata", "draft=true", "--metadata", "reviewer=x"];
         env.haul([&["upload", "report.pdf"][..], &metadata].concat()).ok();
-        env.haul(["upload", "final.csv", "draft.tmp", "video.mp4"]).ok();
+        env.haul(["upload", "final.csv", "draft.tmp", "video.mp4", "notes.md"]).ok();
         env.haul(["link", "report.pdf"]).ok();
         // Platforms assign ids themselves, so the ids in examples are names here.
         env.write("file_1", "1");
@@ -110,7 +119,12 @@ impl Stage {
         for path in ["big/video.mp4", "report.pdf.part", "file_1", "NGZi"] {
             let _ = fs::remove_file(env.work().join(path));
         }
-        for folder in [".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"] {
+        for folder in [
+            ".local/share/bash-completion/completions",
+            ".zfunc",
+            ".config/fish/completions",
+            ".config/nushell/autoload",
+        ] {
             fs::create_dir_all(env.home().join(folder)).unwrap();
         }
         let bin = env.root().join("bin");

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use crate::check;
 use crate::support::sandbox::Sandbox;
+use crate::support::terminal::On;
 
 #[test]
 fn one_several_and_missing() {
@@ -179,8 +180,6 @@ fn output_is_a_file_a_folder_or_a_stream() {
     ");
     check!(env.haul(["get", "a.txt", "nope", "-o", "-"]), @"
     status 3
-    --- out
-    a.txt
     --- err
     error: nope: no file with this id or name on local
     hint: list the files: `haul ls -p local`
@@ -196,6 +195,32 @@ fn output_is_a_file_a_folder_or_a_stream() {
     error: a.txt: cannot create the directory
     caused by: File exists (os error 17)
     ");
+}
+
+#[test]
+fn cat_prints_files_and_no_binary_content_on_a_terminal() {
+    let env = Sandbox::with_files(&["a.txt", "b.txt"]);
+    env.write("bin", b"one\0two");
+    let id = env.haul(["upload", "bin", "-q", "--ids"]).ok().lines().remove(0);
+    assert_eq!(env.haul(["cat", "b.txt", "a.txt", "-q"]).ok().stdout(), "b.txta.txt");
+    assert_eq!(env.haul(["cat", "bin"]).ok().out, b"one\0two");
+    // Nothing is written before all files are found.
+    check!(env.haul(["cat", "a.txt", "nope", "bin"]), @"
+    status 3
+    --- err
+    error: nope: no file with this id or name on local
+    hint: list the files: `haul ls -p local`
+    ");
+    check!(env.terminal(80, "", &["cat", "a.txt"]), @"
+    status 0
+    --- out
+    a.txt
+    ");
+    let refused = env.terminal(80, "", &["cat", "bin"]).fails(2).stdout();
+    assert!(refused.contains("bin: binary content is not written to a terminal"), "{refused}");
+    let hint = format!("haul get local:id:{id} -o -");
+    assert!(refused.contains(&format!("`{hint}`")), "{refused}");
+    assert_eq!(env.terminal_of(env.bash(&hint), 80, "", On::All).ok().out, b"one\0two");
 }
 
 #[test]
@@ -235,6 +260,33 @@ fn a_path_on_the_platform_becomes_folders() {
     --- out
     to/x/y/a.txt
     ");
+}
+
+#[test]
+fn flat_leaves_out_folders_and_refuses_files_of_one_name() {
+    let env = Sandbox::new();
+    env.write("x", "x");
+    for name in ["docs/a.txt", "src/deep/b.txt", "src/a.txt"] {
+        env.haul(["upload", "x", "--name", name]).ok();
+    }
+    env.haul(["meta", "set", "src/deep/b.txt", "--path", "more"]).ok();
+    check!(env.haul(["get", "docs/*", "src/deep/*", "--flat", "-o", "to/", "--fields", "saved_to"]).sorted(), @"
+    status 0
+    --- out
+    to/a.txt
+    to/b.txt
+    --- err
+    2 downloaded
+    ");
+    let refused = env.haul(["get", "*", "--flat", "-o", "new/"]);
+    assert_eq!(refused.stderr(), env.haul(["get", "*", "--flat", "-o", "new/", "--dry-run"]).stderr());
+    check!(refused, @"
+    status 2
+    --- err
+    error: --flat: src/a.txt ([id]............) and docs/a.txt ([id]............) have the same name a.txt
+    hint: without `--flat`, their folders or ids keep them apart
+    ");
+    assert!(!env.work().join("new").exists());
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn the_first_screen() {
       ls           List files [alias: list]
       info         Show details of files [alias: show]
       get          Download files [alias: download]
+      cat          Print the content of files
       rm           Delete files [alias: delete]
       meta         Show and change metadata
       link         Create, list and revoke links to files
@@ -67,7 +68,7 @@ fn the_first_screen() {
 #[test]
 fn every_command_has_help_with_examples() {
     let env = Sandbox::new();
-    let commands = ["upload", "ls", "info", "get", "rm", "link", "providers", "completions", "serve"];
+    let commands = ["upload", "ls", "info", "get", "cat", "rm", "link", "providers", "completions", "serve"];
     for command in commands {
         let long = env.haul([command, "--help"]).ok().stdout();
         assert!(long.contains("Examples:\n  haul "), "{command}\n{long}");
