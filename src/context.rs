@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::http::{self, Client, Config, Event, Policy, Trace};
 use crate::interrupt::Interrupt;
 use crate::model::{Address, Clock, Warn};
@@ -67,6 +67,17 @@ impl Context {
         match name {
             Some(name) => self.settings.profile(name),
             None => self.settings.profile(&self.settings.profile_name().value),
+        }
+    }
+
+    /// The beginning of a command in a hint, with the profile unless a command without `-p` uses it.
+    pub fn command(&self, verb: &str, profile: Option<&str>) -> String {
+        let chosen = self.settings.profile_name();
+        match profile.unwrap_or(&chosen.value) {
+            name if name == chosen.value && !matches!(chosen.origin, Origin::Flag(_)) => {
+                format!("haul {verb}")
+            }
+            name => format!("haul {verb} -p {}", word(name)),
         }
     }
 

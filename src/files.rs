@@ -14,6 +14,10 @@ const TEMPORARY: (&str, &str) = (".haul-", ".tmp");
 /// Names of standard output.
 const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
+/// Names of standard error.
+#[cfg(unix)]
+const STANDARD_ERROR: [&str; 3] = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
+
 /// The kind of file at a path, after symbolic links are resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -40,25 +44,49 @@ pub fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| path == Path::new(name))
 }
 
-/// Whether the program was started with a closed standard input. The runtime opens /dev/null in its place, for reading
-/// and writing; `< /dev/null` opens it for reading only.
-#[cfg(target_os = "linux")]
+/// Whether the program was started with a closed standard input.
 pub fn is_closed_input() -> bool {
+    is_closed(&io::stdin())
+}
+
+/// Whether the program was started with a closed standard output.
+pub fn is_closed_output() -> bool {
+    is_closed(&io::stdout())
+}
+
+/// Whether a standard stream was closed when the program started. The runtime opens /dev/null in its place, for reading
+/// and writing; a shell opens it for one of the two.
+#[cfg(target_os = "linux")]
+fn is_closed(stream: &impl std::os::fd::AsFd) -> bool {
+    use std::os::fd::AsRawFd as _;
+
     use rustix::fs::{OFlags, fcntl_getfl};
-    let input = io::stdin();
-    let writable = fcntl_getfl(&input).is_ok_and(|flags| flags.contains(OFlags::RDWR));
-    writable && fs::read_link("/proc/self/fd/0").is_ok_and(|path| path == Path::new("/dev/null"))
+    let stream = stream.as_fd();
+    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
+    fcntl_getfl(stream).is_ok_and(|flags| flags.contains(OFlags::RDWR))
+        && fs::read_link(path).is_ok_and(|path| path == Path::new("/dev/null"))
 }
 
 /// Not detected on this system.
 #[cfg(not(target_os = "linux"))]
-pub fn is_closed_input() -> bool {
+fn is_closed<T>(_stream: &T) -> bool {
     false
 }
 
 /// Opens a [`Place::Stream`] for writing; a regular file behind a descriptor is appended to. Opening a pipe blocks
-/// until it has a reader.
+/// until it has a reader. Standard output and error are duplicated: a second open file would have its own position, and
+/// the two would overwrite each other.
 pub fn open_stream(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        if is_standard_output(path) {
+            return io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        }
+        if STANDARD_ERROR.iter().any(|name| path == Path::new(name)) {
+            return io::stderr().as_fd().try_clone_to_owned().map(File::from);
+        }
+    }
     let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
     OpenOptions::new().write(true).append(is_file).open(path)
 }
@@ -136,7 +164,7 @@ pub fn folder_of(path: &Path) -> &Path {
 fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
-        if is_descriptor(&path) {
+        if is_in_descriptors(&path) {
             return Ok(None);
         }
         match fs::read_link(&path) {
@@ -147,7 +175,12 @@ fn follow(path: &Path) -> io::Result<Option<PathBuf>> {
     Err(io::Error::other("too many levels of symbolic links"))
 }
 
-fn is_descriptor(path: &Path) -> bool {
+/// Whether a path denotes an open descriptor, such as `/dev/stdin` or `/dev/fd/3`.
+pub fn is_descriptor(path: &Path) -> bool {
+    follow(path).is_ok_and(|end| end.is_none())
+}
+
+fn is_in_descriptors(path: &Path) -> bool {
     let folder = fs::canonicalize(folder_of(path)).unwrap_or_default();
     folder == Path::new("/dev/fd") || (folder.starts_with("/proc") && folder.ends_with("fd"))
 }

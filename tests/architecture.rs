@@ -83,8 +83,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::env::var", &["settings/env.rs"]),
     ("env::vars", &["settings/env.rs"]),
     ("std::io::stdout", &["ui/"]),
-    ("io::stdout", &["ui/"]),
-    ("io::stderr", &["ui/"]),
+    // A report on a standard stream needs a duplicate of it.
+    ("io::stdout", &["ui/", "files.rs"]),
+    ("io::stderr", &["ui/", "files.rs"]),
 ];
 
 /// In `providers/`, only `local` may use the store.

@@ -180,6 +180,10 @@ pub(super) async fn to_stdout(
     content: &ContentArgs,
     forced: bool,
 ) -> Result<()> {
+    if files::is_closed_output() {
+        return Err(Error::failed("standard output is closed")
+            .hint(format!("write to a file: `{} REF -o FILE`", ctx.command("get", None))));
+    }
     // Marks stdout as written, so that a failure does not add `[]` to the content.
     ctx.ui.write_bytes(b"")?;
     let ledgers = Ledgers::default();

@@ -185,7 +185,9 @@ impl LsArgs {
                     .hint(&format!("no file on {} matches; list all: `haul ls -p {0}`", provider.profile()));
                 return Ok(());
             }
-            ctx.ui.hint(&format!("no files on {} yet; upload one: `haul upload FILE`", provider.profile()));
+            let profile = provider.profile();
+            let upload = ctx.command("upload", Some(profile));
+            ctx.ui.hint(&format!("no files on {profile} yet; upload one: `{upload} FILE`"));
         }
         Ok(())
     }

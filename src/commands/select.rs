@@ -366,7 +366,10 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
     let shown = address.to_string();
     if address.reference.text().is_empty() {
         return Err(Error::usage(format!("{shown:?}: not a file reference"))
-            .hint("list the files: `haul ls`; or check the variable that holds this value")
+            .hint(format!(
+                "list the files: `{}`; or check the variable that holds this value",
+                ctx.command("ls", address.profile.as_deref())
+            ))
             .about(shown));
     }
     check(&provider, op, &shown)?;
@@ -375,9 +378,9 @@ pub async fn resolve(ctx: &Context, address: &Address, latest: bool, op: Option<
             Kind::NotFound => error.hint(lists(provider.as_ref())),
             _ => error,
         }),
-        Ref::Name(name) => by_name(&provider, name, latest).await,
+        Ref::Name(name) => by_name(ctx, &provider, name, latest).await,
         Ref::Any(text) => match provider.stat(&FileId::from(text.as_str())).await {
-            Err(error) if means_no_such_id(&error) => by_name(&provider, text, latest).await,
+            Err(error) if means_no_such_id(&error) => by_name(ctx, &provider, text, latest).await,
             found => found,
         },
     };
@@ -417,12 +420,12 @@ fn means_no_such_id(error: &Error) -> bool {
     }
 }
 
-async fn by_name(provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
+async fn by_name(ctx: &Context, provider: &Arc<dyn Provider>, name: &str, latest: bool) -> Result<File> {
     let mut found = files_named(provider, name).await?;
     found.sort_by_key(|file| std::cmp::Reverse(file.created_at));
     let has_newest = require_ages(provider.as_ref(), &found);
     match found.len() {
-        0 => Err(no_such_file(provider, name).await),
+        0 => Err(no_such_file(ctx, provider, name).await),
         1 => Ok(found.remove(0)),
         _ if latest => has_newest.map(|()| found.remove(0)),
         count => Err(ambiguous(name, &found, count, has_newest.is_ok())),
@@ -448,7 +451,7 @@ fn ambiguous(name: &str, found: &[File], count: usize, has_newest: bool) -> Erro
 }
 
 /// The error for an unknown name; suggests the most similar name among the newest files.
-async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
+async fn no_such_file(ctx: &Context, provider: &Arc<dyn Provider>, name: &str) -> Error {
     let platform = provider.spec().name;
     let mut error = Error::not_found(format!("{name}: no file with this id or name on {platform}"));
     let query = Query { limit: Some(100), page_size: Some(100), ..Query::default() };
@@ -461,7 +464,8 @@ async fn no_such_file(provider: &Arc<dyn Provider>, name: &str) -> Error {
         }
         Ok(None) => {
             let profile = provider.profile();
-            return error.hint(format!("no files on {profile} yet; upload one: `haul upload FILE`"));
+            let upload = ctx.command("upload", Some(profile));
+            return error.hint(format!("no files on {profile} yet; upload one: `{upload} FILE`"));
         }
         Err(_) => {}
     }

@@ -12,6 +12,7 @@ use clap::Args;
 use super::report::{Entry, Unfinished};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result, word};
+use crate::files;
 use crate::model::hash_of;
 use crate::providers::{NameSlash, Provider};
 use crate::transfer::{self, Claim, IfExists, LeftOut, Leftover, Planned, Selection, Targets};
@@ -44,9 +45,15 @@ pub struct FolderArgs {
 }
 
 impl FolderArgs {
-    /// The files that these options choose in folders, except for the command's `report`.
-    pub(super) fn selection(&self, recursive: bool, report: Option<&Path>) -> Result<Selection> {
+    /// The files that these options choose in folders, except for the command's `report`. `command` is for hints.
+    pub(super) fn selection(
+        &self,
+        command: String,
+        recursive: bool,
+        report: Option<&Path>,
+    ) -> Result<Selection> {
         Selection {
+            command,
             recursive,
             flat: self.flat,
             follow: self.follow,
@@ -73,21 +80,25 @@ pub(super) struct Sources {
 /// A file to upload: its source and name.
 pub(super) enum Work {
     File(Planned),
-    Stdin { name: String },
+    /// Standard input, `-`, or another open descriptor.
+    Stream {
+        path: PathBuf,
+        name: String,
+    },
 }
 
 impl Work {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::File(planned) => &planned.name,
-            Self::Stdin { name } => name,
+            Self::Stream { name, .. } => name,
         }
     }
 
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::File(planned) => &planned.path,
-            Self::Stdin { .. } => Path::new("-"),
+            Self::Stream { path, .. } => path,
         }
     }
 }
@@ -107,7 +118,7 @@ impl Sources {
 
     /// All files, found lazily.
     fn all(&self, left_out: &LeftOut) -> impl Iterator<Item = Result<Work>> {
-        let retried = self.retried.iter().map(|item| retried(&item.entry, self.name.as_deref()));
+        let retried = self.retried.iter().map(|item| self.retried(&item.entry));
         retried.chain(self.arguments.iter().flat_map(|argument| self.of(argument, left_out.clone())))
     }
 
@@ -135,7 +146,7 @@ impl Sources {
             .inspect(move |_| found.set(false))
             .filter_map(move |work| work.and_then(|work| claims.add(work)).transpose());
         let end = std::iter::once_with(move || {
-            left_out.conclude();
+            left_out.conclude(&self.selection);
             is_empty.get().then(|| Err(self.no_files()))
         });
         Ok(works.chain(end.flatten()))
@@ -152,20 +163,79 @@ impl Sources {
         }
     }
 
-    fn of(&self, argument: &Path, left_out: LeftOut) -> Box<dyn Iterator<Item = Result<Work>>> {
-        if argument == Path::new("-") {
-            let name = self.name.clone().ok_or_else(|| {
-                Error::usage("standard input has no name")
-                    .hint("add `--name NAME`: `haul upload - --name data.json`")
+    fn of(&self, argument: &Path, left_out: LeftOut) -> Box<dyn Iterator<Item = Result<Work>> + '_> {
+        if is_stream(argument) {
+            let path = argument.to_owned();
+            let command = &self.selection.command;
+            let name = self.name.clone().ok_or_else(|| match argument.to_str() {
+                Some("-") => Error::usage("standard input has no name")
+                    .hint(format!("add `--name NAME`: `{command} - --name data.json`")),
+                _ => Error::usage(format!("{}: has no name", path.display())).hint("add `--name NAME`"),
             });
-            return Box::new(std::iter::once(name.map(|name| Work::Stdin { name })));
+            return Box::new(std::iter::once(name.map(|name| Work::Stream { path, name })));
         }
         if let Some(name) = &self.name {
-            return Box::new(std::iter::once(one_named(argument, name)));
+            return Box::new(std::iter::once(self.one_named(argument, name)));
         }
         let path = argument.to_owned();
         let planned = transfer::plan(argument, &self.selection, left_out);
-        Box::new(planned.map(move |planned| planned.map(Work::File).map_err(|error| with_hint(error, &path))))
+        Box::new(
+            planned.map(move |planned| planned.map(Work::File).map_err(|error| self.with_hint(error, &path))),
+        )
+    }
+
+    /// An unfinished file of a report, with its original name, or its base name if the report has none.
+    fn retried(&self, entry: &Entry) -> Result<Work> {
+        match (entry.reference.as_deref(), self.name.as_deref().or(entry.name.as_deref())) {
+            (Some(path), name) if is_stream(Path::new(path)) => {
+                let stream = if path == "-" { "standard input" } else { path };
+                let error = Error::usage(format!("{stream} cannot be read a second time"));
+                Err(error.with_item(path, name.map(str::to_owned)))
+            }
+            (Some(path), Some(name)) => {
+                let work = self.one_named(Path::new(path), name);
+                work.map_err(|error| error.with_item(path, Some(name.to_owned())))
+            }
+            // It was missing when the report was written.
+            (Some(path), None) => {
+                let name = Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path);
+                self.one_named(Path::new(path), name).map_err(|error| error.with_item(path, None))
+            }
+            (None, _) => Err(Error::usage("the report does not name every item")),
+        }
+    }
+
+    /// Adds a hint to the error for a missing path: `--include` for a pattern that the shell did not expand, or the most
+    /// similar name.
+    fn with_hint(&self, error: Error, path: &Path) -> Error {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
+        if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
+            return error;
+        }
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        if name.contains(['*', '?', '[']) {
+            return error.hint(format!(
+                "`{} -r {} --include {}`",
+                self.selection.command,
+                word(&folder.to_string_lossy()),
+                word(name)
+            ));
+        }
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+        let siblings = entries
+            .filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
+        let siblings: Vec<String> = siblings.collect();
+        error.did_you_mean(&path.to_string_lossy(), siblings.iter().map(String::as_str))
+    }
+
+    /// A file with an explicit name.
+    fn one_named(&self, path: &Path, name: &str) -> Result<Work> {
+        let found = std::fs::metadata(path).map_err(|error| Error::io("read the metadata", path, error))?;
+        if found.is_dir() {
+            return Err(Error::usage(format!("{}: is a directory", path.display())));
+        }
+        transfer::refuse_special(path, &found, &self.selection.command, Some(name))?;
+        Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
     }
 }
 
@@ -275,52 +345,11 @@ impl Names {
     }
 }
 
-/// An unfinished file of a report, with its original name, or its base name if the report has none.
-fn retried(entry: &Entry, name: Option<&str>) -> Result<Work> {
-    match (entry.reference.as_deref(), name.or(entry.name.as_deref())) {
-        (Some("-"), name) => {
-            let error = Error::usage("standard input cannot be read a second time");
-            Err(error.with_item("-", name.map(str::to_owned)))
-        }
-        (Some(path), Some(name)) => {
-            let work = one_named(Path::new(path), name);
-            work.map_err(|error| error.with_item(path, Some(name.to_owned())))
-        }
-        // It was missing when the report was written.
-        (Some(path), None) => {
-            let name = Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path);
-            one_named(Path::new(path), name).map_err(|error| error.with_item(path, None))
-        }
-        (None, _) => Err(Error::usage("the report does not name every item")),
-    }
-}
-
-/// Adds a hint to the error for a missing path: `--include` for a pattern that the shell did not expand, or the most
-/// similar name.
-fn with_hint(error: Error, path: &Path) -> Error {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return error };
-    if error.kind() != Kind::NotFound || path.symlink_metadata().is_ok() {
-        return error;
-    }
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    if name.contains(['*', '?', '[']) {
-        return error.hint(format!("`haul upload -r {} --include '{name}'`", folder.display()));
-    }
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
-    let siblings = entries
-        .filter_map(|entry| path.with_file_name(entry.file_name()).into_os_string().into_string().ok());
-    let siblings: Vec<String> = siblings.collect();
-    error.did_you_mean(&path.to_string_lossy(), siblings.iter().map(String::as_str))
-}
-
-/// A file with an explicit name.
-fn one_named(path: &Path, name: &str) -> Result<Work> {
-    let found = std::fs::metadata(path).map_err(|error| Error::io("read the metadata", path, error))?;
-    if found.is_dir() {
-        return Err(Error::usage(format!("{}: is a directory", path.display())));
-    }
-    transfer::refuse_special(path, &found)?;
-    Ok(Work::File(Planned { path: path.to_owned(), name: name.to_owned(), size: found.len() }))
+/// Whether a path denotes standard input or another open descriptor that is no file, such as bash's `<(COMMAND)`.
+fn is_stream(path: &Path) -> bool {
+    path == Path::new("-")
+        || (files::is_descriptor(path)
+            && std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()))
 }
 
 /// Reads a list of paths, each terminated by `end`; `-` is standard input.

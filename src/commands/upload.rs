@@ -17,6 +17,7 @@ use super::select::resolve;
 use super::sources::{FolderArgs, Sources, Work, read_paths};
 use crate::context::Context;
 use crate::error::{Error, Result, word};
+use crate::files;
 use crate::human;
 use crate::model::{File, FileId, NewFile, Object, Source};
 use crate::providers::{
@@ -286,7 +287,8 @@ impl UploadArgs {
 
     /// The files to upload, from arguments, lists and `--retry-from`.
     async fn sources(&self, ctx: &Context) -> Result<Sources> {
-        let selection = self.folders.selection(self.recursive, self.batch.report.as_deref())?;
+        let command = ctx.command("upload", None);
+        let selection = self.folders.selection(command, self.recursive, self.batch.report.as_deref())?;
         let retried = self.batch.unfinished()?;
         if retried.is_some() && !self.paths.is_empty() {
             return Err(Error::usage("--retry-from selects the files").hint("omit the other files"));
@@ -365,13 +367,15 @@ fn warn_of_expiry(
     ctx.ui.hint(&format!("to delete it: `haul rm -p {} {}`", word(profile), word(&id)));
 }
 
-/// Copies standard input to a temporary file, so that its length is known and it can be sent again. A signal ends the wait
-/// for input.
-async fn spool(ctx: &Context) -> Result<(Source, u64)> {
-    if crate::files::is_closed_input() {
-        return Err(Error::usage("standard input is closed").hint("upload a file: `haul upload FILE`"));
+/// Copies standard input or a descriptor to a temporary file, so that its length is known and it can be sent again. A
+/// signal ends the wait for input.
+async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
+    let is_input = stream == Path::new("-");
+    if is_input && files::is_closed_input() {
+        return Err(Error::usage("standard input is closed")
+            .hint(format!("upload a file: `{} FILE`", ctx.command("upload", None))));
     }
-    if ctx.ui.in_is_terminal() {
+    if is_input && ctx.ui.in_is_terminal() {
         ctx.ui.note("reading standard input; end it with Ctrl-D");
     }
     // On Windows, Ctrl-C ends the process at once until the first wait, and that would leave the file.
@@ -379,22 +383,29 @@ async fn spool(ctx: &Context) -> Result<(Source, u64)> {
     let file =
         tempfile::NamedTempFile::new().map_err(|error| Error::io("write", &std::env::temp_dir(), error))?;
     let path = file.path().to_owned();
-    let failed = move |error| Error::io("save standard input", &path, error);
+    let what = if is_input { "standard input".to_owned() } else { stream.display().to_string() };
+    let failed = move |error| Error::io(&format!("save {what}"), &path, error);
     // The thread has a handle of its own: it may still wait for input after a signal, when `file` has been removed.
     let mut copy = file.reopen().map_err(&failed)?;
-    let saving = move || std::io::copy(&mut std::io::stdin().lock(), &mut copy).map_err(failed);
+    let saving = move || {
+        let copied = if is_input {
+            std::io::copy(&mut std::io::stdin().lock(), &mut copy)
+        } else {
+            std::fs::File::open(&stream).and_then(|mut stream| std::io::copy(&mut stream, &mut copy))
+        };
+        copied.map_err(failed)
+    };
     let size = ctx.interrupt.unblock(saving).await?;
     Ok((Source::Spooled(Arc::new(file)), size))
 }
 
 /// The hint after an upload of `count` files; `id` is the last one.
 fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> String {
+    if count > 1 {
+        return format!("list the files: `{}`", ctx.command("ls", None));
+    }
     // A profile chosen by a flag applies to one command only, so the hint repeats it.
     let named = matches!(ctx.settings.profile_name().origin, Origin::Flag(_)).then(|| provider.profile());
-    if count > 1 {
-        let named = named.map_or_else(String::new, |name| format!(" -p {name}"));
-        return format!("list the files: `haul ls{named}`");
-    }
     let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
     if supports(provider.capabilities(), Op::Link) {
         format!("show it: `haul info {file}`; create a link: `haul link {file}`")
@@ -447,8 +458,8 @@ async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &
     let is_stopped = ctx.interrupt.is_stopped();
     let (source, size) = match work {
         Work::File(planned) => (Source::Path(planned.path), planned.size),
-        Work::Stdin { .. } if is_stopped => return Err(ctx.interrupt.error()),
-        Work::Stdin { .. } => spool(ctx).await?,
+        Work::Stream { .. } if is_stopped => return Err(ctx.interrupt.error()),
+        Work::Stream { path, .. } => spool(ctx, path).await?,
     };
     let content_type =
         if template.content_type.is_empty() { media::type_of(&name) } else { template.content_type.clone() };

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::selection::{Planned, Selection, named};
+use super::special::refuse_special;
 use super::walk::{LeftOut, walk};
 use crate::error::{Error, Result, word};
 
@@ -23,10 +24,10 @@ pub fn plan(
     };
     if found.is_dir() && !selection.recursive {
         return once(Err(Error::usage(format!("{}: is a directory", argument.display()))
-            .hint(format!("add `-r`: `haul upload -r {}`", word(&argument.to_string_lossy())))
+            .hint(format!("add `-r`: `{} -r {}`", selection.command, word(&argument.to_string_lossy())))
             .about(argument.display().to_string())));
     }
-    if let Err(error) = refuse_special(argument, &found) {
+    if let Err(error) = refuse_special(argument, &found, &selection.command, None) {
         return once(Err(error));
     }
     if found.is_dir() {
@@ -45,17 +46,6 @@ pub fn plan(
 
 fn is_same(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Refuses anything but files and folders: reading a pipe or a device may block or never end, and cannot be repeated.
-pub fn refuse_special(path: &Path, found: &fs::Metadata) -> Result<()> {
-    if found.is_file() || found.is_dir() {
-        return Ok(());
-    }
-    let shown = path.display();
-    Err(Error::usage(format!("{shown}: is a pipe or a device, not a file"))
-        .hint(format!("`haul upload - --name NAME < {}`", word(&path.to_string_lossy())))
-        .about(shown.to_string()))
 }
 
 fn once(result: Result<Planned>) -> Box<dyn Iterator<Item = Result<Planned>>> {

@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, word};
 use crate::filter::PathGlobs;
 
 /// A file to upload.
@@ -20,6 +22,8 @@ pub struct Planned {
 /// The choice of files in folders.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
+    /// The command in hints, such as `haul upload -p xai`.
+    pub command: String,
     /// Whether folders are walked at all.
     pub recursive: bool,
     /// Whether names are base names instead of paths relative to the argument.
@@ -40,17 +44,72 @@ pub struct Selection {
     pub exclude: Option<PathGlobs>,
     /// Names of folders to exclude at any depth: the exclude patterns whose only slash is at the end.
     pub exclude_folders: Option<PathGlobs>,
+    /// The patterns one by one. Clones share whether they match anything.
+    pub patterns: Arc<[Pattern]>,
+}
+
+/// A pattern of an option, and whether it matches any file or folder.
+#[derive(Debug)]
+pub struct Pattern {
+    /// The option with the pattern.
+    text: String,
+    rule: Rule,
+    matched: AtomicBool,
+}
+
+/// The part of a selection that one pattern decides.
+#[derive(Debug)]
+enum Rule {
+    Include(Selection),
+    Exclude(Selection),
 }
 
 impl Selection {
     /// Restricts the selection to names that match `include`, if it is not empty, and do not match `exclude`. A pattern without a
     /// slash is also matched against the last component. A folder that matches `exclude` is not walked.
-    pub fn with_globs(mut self, include: &[String], exclude: &[String]) -> Result<Self> {
+    pub fn with_globs(self, include: &[String], exclude: &[String]) -> Result<Self> {
+        let mut patterns = Vec::new();
+        for pattern in include.iter().map(std::slice::from_ref) {
+            let rule = Rule::Include(Self::default().matching(pattern, &[])?);
+            patterns.push(Pattern::new("--include", &pattern[0], rule));
+        }
+        for pattern in exclude.iter().map(std::slice::from_ref) {
+            let rule = Rule::Exclude(Self::default().matching(&[], pattern)?);
+            patterns.push(Pattern::new("--exclude", &pattern[0], rule));
+        }
+        Ok(Self { patterns: patterns.into(), ..self.matching(include, exclude)? })
+    }
+
+    fn matching(mut self, include: &[String], exclude: &[String]) -> Result<Self> {
         let folders = exclude.iter().filter_map(|pattern| pattern.strip_suffix('/'));
         let folders: Vec<_> = folders.filter(|name| !name.contains('/')).map(str::to_owned).collect();
         (self.include, self.exclude) = (globs(include)?, globs(exclude)?);
         self.exclude_folders = globs(&folders)?;
         Ok(self)
+    }
+
+    /// Whether a pattern matches nothing so far.
+    pub(super) fn has_unmatched(&self) -> bool {
+        self.patterns.iter().any(|pattern| !pattern.is_matched())
+    }
+
+    /// The options whose patterns match nothing that was [noted](Self::note).
+    pub(super) fn unmatched(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().filter(|pattern| !pattern.is_matched()).map(|pattern| pattern.text.as_str())
+    }
+
+    /// Notes that a folder contains this entry.
+    pub(super) fn note(&self, relative: &str, is_folder: bool) {
+        for pattern in self.patterns.iter().filter(|pattern| !pattern.is_matched()) {
+            let is_match = match &pattern.rule {
+                Rule::Include(rule) => !is_folder && rule.wants(relative),
+                Rule::Exclude(rule) if is_folder => rule.prunes(relative),
+                Rule::Exclude(rule) => !rule.wants(relative),
+            };
+            if is_match {
+                pattern.matched.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Whether the file at this relative path is selected.
@@ -68,6 +127,16 @@ impl Selection {
         };
         self.exclude.as_ref().is_some_and(hit)
             || self.exclude_folders.as_ref().is_some_and(|globs| globs.is_match(name))
+    }
+}
+
+impl Pattern {
+    fn new(option: &str, pattern: &str, rule: Rule) -> Self {
+        Self { text: format!("{option} {}", word(pattern)), rule, matched: AtomicBool::new(false) }
+    }
+
+    fn is_matched(&self) -> bool {
+        self.matched.load(Ordering::Relaxed)
     }
 }
 

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use ignore::{DirEntry, WalkBuilder};
 
 use super::part;
 use super::selection::{Planned, Selection, named};
+use super::special::refuse_special;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -32,6 +33,8 @@ pub struct LeftOut {
 struct Counts {
     hidden: AtomicI64,
     ignored: AtomicI64,
+    /// Whether a folder was walked.
+    folders: AtomicBool,
 }
 
 impl Counts {
@@ -58,8 +61,14 @@ impl LeftOut {
         (self.say)(&format!("{}: {why}", path.display()));
     }
 
-    /// Prints the number of hidden and ignored entries, and the options that include them. Called at the end of all walks.
-    pub fn conclude(&self) {
+    /// Prints the number of hidden and ignored entries with the options that include them, and the patterns that match
+    /// nothing. Called at the end of all walks.
+    pub fn conclude(&self, selection: &Selection) {
+        if self.counts.folders.load(Ordering::Relaxed) {
+            for option in selection.unmatched() {
+                (self.say)(&format!("`{option}` matches no file or folder"));
+            }
+        }
         let [hidden, ignored] =
             [&self.counts.hidden, &self.counts.ignored].map(|count| count.load(Ordering::Relaxed).max(0));
         let (kind, options) = match (hidden, ignored) {
@@ -146,11 +155,11 @@ impl Folder {
             self.left_out.skip(entry.path(), "symbolic link skipped; to follow links: `--follow`");
             return Ok(None);
         }
-        if !kind.is_file() || self.is_output(&entry) {
+        if self.is_output(&entry) || !self.selection.wants(&relative(entry.path(), &self.root)) {
             return Ok(None);
         }
-        let relative = relative(entry.path(), &self.root);
-        if !self.selection.wants(&relative) {
+        if !kind.is_file() {
+            self.left_out.skip(entry.path(), "skipped: not a regular file");
             return Ok(None);
         }
         let name = if self.selection.flat {
@@ -163,6 +172,7 @@ impl Folder {
         let found = entry
             .metadata()
             .map_err(|error| Error::failed(format!("{}: {error}", entry.path().display())))?;
+        refuse_special(entry.path(), &found, &self.selection.command, Some(&name))?;
         Ok(Some(Planned { path: entry.path().to_owned(), name, size: found.len() }))
     }
 
@@ -173,10 +183,15 @@ impl Folder {
             self.refused = Some(folder.path().to_owned());
             return Err(invalid_rules(error, folder.path()));
         }
+        self.left_out.counts.folders.store(true, Ordering::Relaxed);
         // The walk reports a folder that cannot be read.
         for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             let name = entry.file_name();
             self.left_out.counts.add(&name, &self.selection, 1);
+            if self.selection.has_unmatched() {
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                self.selection.note(&relative(&entry.path(), &self.root), is_folder);
+            }
             let has_rules = name == IGNORE_FILE || (name == ".gitignore" && self.selection.gitignore);
             if has_rules
                 && !self.selection.no_ignore

@@ -48,9 +48,9 @@ impl Rows {
         let writer = match options.format {
             Format::Json => Writer::Json(JsonRows::new(true, chosen(asked))),
             Format::Jsonl => Writer::Json(JsonRows::new(false, chosen(asked))),
-            Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock.now())),
+            Format::Text if table && blocks => Writer::Blocks(Blocks::new(shown(asked), options.clock)),
             Format::Text if table => {
-                Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock.now()))
+                Writer::Table(Table::new(shown(asked), named, ui.out_color(), options.clock))
             }
             Format::Text if blocks && !named => Writer::Pairs(shown(asked)),
             Format::Text => Writer::Lines(shown(asked)),
@@ -85,7 +85,10 @@ impl Rows {
                     self.buffer.push(b'\n');
                 }
             }
-            Writer::Blocks(blocks) => self.buffer.extend_from_slice(blocks.print(&value(row)?).as_bytes()),
+            Writer::Blocks(blocks) => {
+                let block = blocks.print(&value(row)?, self.ui.width());
+                self.buffer.extend_from_slice(block.as_bytes());
+            }
             Writer::Table(table) => {
                 if table.push(&value(row)?) {
                     return self.flush();
@@ -327,10 +330,10 @@ file_2             a\\u{1b}[2J\\u{202e}b\\nc                     12 B  applicati
         assert_eq!(
             print(&terminal(80), &files()),
             "\
-ID                 NAME            SIZE  CONTENT_TYPE     STATUS     CREATED_AT
-file_0a1b2c3d4e5f  quarter….pdf  1.2 MB  application/pdf  processed  3 hours ago
-file_1             日本語.pdf         -  -                failed     3 hours ago
-file_2             a\\u{1b}…b\\nc    12 B  application/pdf  processed  -
+ID                 NAME                          SIZE  STATUS     CREATED_AT   …
+file_0a1b2c3d4e5f  quarterly-repor…ersion.pdf  1.2 MB  processed  3 hours ago
+file_1             日本語.pdf                       -  failed     3 hours ago
+file_2             a\\u{1b}[2J\\u{202e}b\\nc        12 B  processed  -
 "
         );
         assert_eq!(
@@ -347,7 +350,7 @@ file_2             a\\u{1b}[…b\\nc    12 B
     #[test]
     fn an_ellipsis_marks_hidden_columns() {
         let header = |width| print(&terminal(width), &files()).lines().next().unwrap().to_owned();
-        assert_eq!(header(70), "ID                 NAME                SIZE  STATUS     CREATED_AT   …");
+        assert_eq!(header(70), "ID                 NAME                           SIZE  CREATED_AT   …");
         assert!(!header(120).contains('…'));
     }
 

@@ -1,18 +1,25 @@
-//! Rows on a terminal: a table without borders and no wider than the terminal, with one line per row, or a block of
-//! `field  value` lines for each row.
+//! Rows on a terminal: a table without borders and, except for URLs, no wider than the terminal, with one line per row, or a
+//! block of `field  value` lines for each row.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table as Grid, Width, presets};
 use jiff::Timestamp;
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::text;
 use crate::human;
-use crate::model::StatusWords;
+use crate::model::{Clock, StatusWords};
 
 /// The number of rows after which the table is printed at the latest. The first page determines the column widths.
 const FIRST_PAGE: usize = 100;
 /// Blank columns between two columns of the table.
 const GAP: u16 = 2;
+/// The width of a name for which other columns are hidden.
+const NAME: usize = 24;
+/// The least width of a name at which numbers are shown.
+const NARROW_NAME: usize = 12;
+/// The indent of a value that has a line of its own.
+const INDENT: usize = 4;
 
 /// A table that is printed page by page.
 pub(super) struct Table {
@@ -20,7 +27,7 @@ pub(super) struct Table {
     /// Whether the user chose the fields.
     named: bool,
     color: bool,
-    now: Timestamp,
+    clock: Clock,
     pending: Vec<Vec<Cell>>,
     /// Empty until the first page is printed.
     columns: Vec<Column>,
@@ -31,16 +38,26 @@ pub(super) struct Table {
 struct Column {
     kind: Kind,
     width: usize,
+    /// Whether no row has a value.
+    empty: bool,
+}
+
+impl Column {
+    /// Whether the column is hidden although it has values.
+    fn is_missed(&self) -> bool {
+        self.width == 0 && !self.empty
+    }
 }
 
 impl Table {
-    pub fn new(fields: Vec<String>, named: bool, color: bool, now: Timestamp) -> Self {
-        Self { fields, named, color, now, pending: Vec::new(), columns: Vec::new() }
+    pub fn new(fields: Vec<String>, named: bool, color: bool, clock: Clock) -> Self {
+        Self { fields, named, color, clock, pending: Vec::new(), columns: Vec::new() }
     }
 
     /// Adds a row; true when a page is full and should be [printed](Self::print).
     pub fn push(&mut self, row: &Value) -> bool {
-        let cells = self.fields.iter().map(|field| Cell::new(field, pick(row, field), self.now));
+        let now = self.clock.now();
+        let cells = self.fields.iter().map(|field| Cell::new(field, pick(row, field), now));
         self.pending.push(cells.collect());
         self.pending.len() >= FIRST_PAGE
     }
@@ -60,8 +77,7 @@ impl Table {
             cell.shorten(*column);
         }
         let used = used(widths(&self.columns));
-        if is_first && self.columns.iter().any(|column| column.width == 0) && used + usize::from(GAP) < width
-        {
+        if is_first && self.columns.iter().any(Column::is_missed) && used + usize::from(GAP) < width {
             lines[0].push(Cell { text: "…".to_owned(), tone: Tone::Title, number: false });
         }
         let mut printed = String::new();
@@ -85,7 +101,7 @@ fn grid(lines: &[Vec<Cell>], columns: &[Column]) -> Grid {
     grid.add_rows(lines.iter().map(|line| line.iter().map(|cell| &cell.text)));
     for (at, column) in grid.column_iter_mut().enumerate() {
         // The ellipsis after the last title is a column without settings.
-        let Some(Column { kind, width }) = columns.get(at) else {
+        let Some(Column { kind, width, .. }) = columns.get(at) else {
             column.set_padding((0, 0));
             continue;
         };
@@ -125,7 +141,9 @@ fn paint(line: &str, cells: &[Cell], painted: &mut String) {
 enum Kind {
     /// Copied into the next command, so it is shortened last.
     Id,
-    /// Names and paths: shortened first, in the middle, because both ends are significant.
+    /// Copied as a whole, so it is never shortened, even if it is wider than the terminal.
+    Url,
+    /// Names and paths: shortened in the middle, because both ends are significant.
     Name,
     /// A size or another number: right-aligned, never shortened.
     Number,
@@ -142,7 +160,8 @@ impl Kind {
     fn of(field: &str, numbers: bool) -> Self {
         match field {
             "id" => Self::Id,
-            "name" | "path" | "saved_to" | "url" | "file" => Self::Name,
+            "name" | "path" | "saved_to" | "file" => Self::Name,
+            "url" => Self::Url,
             "status" => Self::Status,
             _ if numbers || is_size(field) => Self::Number,
             _ if field.ends_with("_id") => Self::Id,
@@ -159,17 +178,17 @@ impl Kind {
             Self::Number => 8,
             Self::Time => 14,
             Self::Status => 10,
-            Self::Id | Self::Text => 0,
+            Self::Id | Self::Url | Self::Text => 0,
         }
     }
 
     /// The minimum width at which the column is useful.
     fn floor(self, named: bool) -> usize {
         match self {
-            Self::Id | Self::Number => usize::MAX,
-            Self::Name => 12,
+            Self::Id | Self::Url | Self::Number => usize::MAX,
+            Self::Name => NARROW_NAME,
             Self::Time | Self::Status if !named => 11,
-            Self::Text if !named => 8,
+            Self::Text if !named => 12,
             Self::Time | Self::Status | Self::Text => 5,
         }
     }
@@ -289,7 +308,8 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
     let columns = fields.iter().zip(widths).enumerate().map(|(at, (field, width))| {
         let cells = || lines[1..].iter().map(|line| &line[at]);
         let numbers = cells().all(|cell| cell.number) && cells().any(|cell| cell.text != "-");
-        Column { kind: Kind::of(field, numbers), width }
+        let empty = cells().all(|cell| cell.text == "-");
+        Column { kind: Kind::of(field, numbers), width, empty }
     });
     let mut columns: Vec<Column> = columns.collect();
     fit(&mut columns, width, named, more);
@@ -298,18 +318,32 @@ fn columns(fields: &[String], lines: &[Vec<Cell>], width: usize, named: bool, mo
 
 /// Fits the columns into `width`; a width of 0 hides a column.
 ///
-/// Long text shrinks first, then names. If that is not enough, columns are hidden: text, then status, then times. Columns
-/// that the user named are hidden only if too few letters of each would fit. Ids shrink last.
+/// Empty columns are hidden first. Then long text shrinks, then long names. If that is not enough, columns are hidden:
+/// text, then status, then times, before names become short, and numbers after that. Columns that the user named are
+/// hidden only if too few letters of each would fit. Ids shrink last.
 fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
     for column in columns.iter_mut() {
         if more && column.kind == Kind::Number {
             column.width = column.width.max(column.kind.typical());
         }
-        column.width = column.width.clamp(1, width.max(1));
+        let most = if column.kind == Kind::Url { usize::MAX } else { width.max(1) };
+        column.width = column.width.clamp(1, most);
     }
-    let least = |columns: &[Column]| used(columns.iter().map(|c| c.kind.floor(named).min(c.width)));
-    for kind in [Kind::Text, Kind::Status, Kind::Time, Kind::Number] {
-        while !named && least(columns) > width {
+    while !named && used(widths(columns)) > width {
+        let is_dispensable = |column: &&mut Column| column.empty && column.width > 0;
+        let Some(empty) = columns.iter_mut().skip(1).rfind(is_dispensable) else { break };
+        empty.width = 0;
+    }
+    let least = |columns: &[Column], name: usize| {
+        used(columns.iter().map(|column| match column.kind {
+            Kind::Name => name.min(column.width),
+            kind => kind.floor(named).min(column.width),
+        }))
+    };
+    for (kind, name) in
+        [(Kind::Text, NAME), (Kind::Status, NAME), (Kind::Time, NAME), (Kind::Number, NARROW_NAME)]
+    {
+        while !named && least(columns, name) > width {
             let Some(hidden) = columns.iter_mut().rfind(|c| c.kind == kind && c.width > 0) else { break };
             hidden.width = 0;
         }
@@ -317,8 +351,9 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
 
     // The ellipsis for hidden columns is shown if shrinking names makes room for it.
     let ellipsis = usize::from(GAP) + 1;
-    let has_hidden = columns.iter().any(|column| column.width == 0);
-    let width = if has_hidden && least(columns) + ellipsis <= width { width - ellipsis } else { width };
+    let has_hidden = columns.iter().any(Column::is_missed);
+    let width =
+        if has_hidden && least(columns, NARROW_NAME) + ellipsis <= width { width - ellipsis } else { width };
 
     let shrink = |columns: &mut [Column], kind: Kind, floor: usize| {
         while used(widths(columns)) > width {
@@ -328,10 +363,11 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
         }
     };
     shrink(columns, Kind::Text, 24);
-    shrink(columns, Kind::Name, 12);
+    shrink(columns, Kind::Name, 32);
     for kind in [Kind::Text, Kind::Status, Kind::Time] {
         shrink(columns, kind, kind.floor(named));
     }
+    shrink(columns, Kind::Name, NARROW_NAME);
     if named {
         shrink(columns, Kind::Name, 6);
     }
@@ -345,7 +381,7 @@ fn fit(columns: &mut [Column], width: usize, named: bool, more: bool) {
 
     for kind in [Kind::Time, Kind::Status, Kind::Name] {
         for at in 0..columns.len() {
-            let Column { kind: own, width: shown } = columns[at];
+            let Column { kind: own, width: shown, .. } = columns[at];
             if more && own == kind && shown > 0 {
                 let free = width.saturating_sub(used(widths(columns)));
                 columns[at].width += kind.typical().saturating_sub(shown).min(free);
@@ -367,17 +403,18 @@ fn used(widths: impl Iterator<Item = usize>) -> usize {
 /// Rows as blocks of `field  value` lines, separated by blank lines, for commands with more fields than fit a table.
 pub(super) struct Blocks {
     fields: Vec<String>,
-    now: Timestamp,
+    clock: Clock,
     first: bool,
 }
 
 impl Blocks {
-    pub fn new(fields: Vec<String>, now: Timestamp) -> Self {
-        Self { fields, now, first: true }
+    pub fn new(fields: Vec<String>, clock: Clock) -> Self {
+        Self { fields, clock, first: true }
     }
 
-    /// The lines of one row. Empty values are left out; an object has a line for each of its keys.
-    pub fn print(&mut self, row: &Value) -> String {
+    /// The lines of one row. Empty values are left out; an object has a line for each of its keys. A value that does not fit
+    /// next to its field is on the next line, in one piece that can be copied.
+    pub fn print(&mut self, row: &Value, width: usize) -> String {
         let mut lines: Vec<(String, String)> = Vec::new();
         for field in &self.fields {
             let value = pick(row, field);
@@ -396,19 +433,23 @@ impl Blocks {
             }
         }
         lines.retain(|(_, text)| text != "-" && !text.is_empty());
-        let width = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or_default();
+        let longest = lines.iter().map(|(key, _)| key.width()).max().unwrap_or_default() + usize::from(GAP);
         let mut text =
             if std::mem::replace(&mut self.first, false) { String::new() } else { "\n".to_owned() };
         for (key, value) in lines {
-            let gap = width - key.chars().count() + 2;
-            text.extend([key.as_str(), &" ".repeat(gap), &value, "\n"]);
+            let gap = " ".repeat(longest - key.width());
+            let indent = " ".repeat(INDENT);
+            match value.width() {
+                long if longest + long > width => text.extend([&key, "\n", &indent, &value, "\n"]),
+                _ => text.extend([&key, gap.as_str(), &value, "\n"]),
+            }
         }
         text
     }
 
     /// Formats a value; times and sizes include the exact value.
     fn text(&self, field: &str, value: &Value) -> String {
-        let shown = Cell::new(field, value, self.now).text;
+        let shown = Cell::new(field, value, self.clock.now()).text;
         match value {
             Value::String(exact) if shown != *exact && field.ends_with("_at") => format!("{exact} ({shown})"),
             Value::Number(exact) if shown.ends_with(" B") => {
@@ -469,7 +510,8 @@ mod tests {
     }
 
     fn fit(columns: &[(Kind, usize)], width: usize, named: bool, more: bool) -> Vec<usize> {
-        let mut columns: Vec<Column> = columns.iter().map(|&(kind, width)| Column { kind, width }).collect();
+        let column = |&(kind, width)| Column { kind, width, empty: false };
+        let mut columns: Vec<Column> = columns.iter().map(column).collect();
         super::fit(&mut columns, width, named, more);
         widths(&columns).collect()
     }
@@ -498,18 +540,63 @@ mod tests {
     }
 
     #[test]
-    fn names_shrink_then_columns_are_hidden_then_ids_shrink() {
-        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 16, 8, 24, 10, 11]);
-        assert_eq!(fit(&DEFAULT, 100, false, false), [41, 12, 8, 8, 10, 11]);
-        assert_eq!(fit(&DEFAULT, 80, false, false), [41, 14, 8, 0, 0, 11]);
+    fn text_shrinks_then_columns_are_hidden_then_names_and_ids_shrink() {
+        assert_eq!(fit(&DEFAULT, 120, false, false), [41, 28, 8, 12, 10, 11]);
+        assert_eq!(fit(&DEFAULT, 108, false, false), [41, 27, 8, 0, 10, 11]);
+        assert_eq!(fit(&DEFAULT, 80, false, false), [41, 24, 8, 0, 0, 0]);
         assert_eq!(fit(&DEFAULT, 40, false, false), [26, 12, 0, 0, 0, 0]);
         assert_eq!(fit(&DEFAULT, 10, false, false), [4, 4, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn empty_columns_are_hidden_first_and_urls_are_whole() {
+        let column = |kind, width, empty| Column { kind, width, empty };
+        let fit = |mut columns: Vec<Column>, width, named| {
+            super::fit(&mut columns, width, named, false);
+            widths(&columns).collect::<Vec<_>>()
+        };
+        let files = [
+            column(Kind::Id, 16, false),
+            column(Kind::Name, 29, false),
+            column(Kind::Number, 4, false),
+            column(Kind::Text, 17, false),
+            column(Kind::Status, 6, true),
+            column(Kind::Time, 10, false),
+        ];
+        assert_eq!(fit(files.to_vec(), 92, false), [16, 29, 4, 17, 6, 10]);
+        assert_eq!(fit(files.to_vec(), 80, false), [16, 29, 4, 13, 0, 10]);
+        assert_eq!(fit(files.to_vec(), 80, true), [16, 29, 4, 5, 6, 10]);
+        let links = [column(Kind::Url, 70, false), column(Kind::Time, 10, true), column(Kind::Id, 32, false)];
+        assert_eq!(fit(links.to_vec(), 120, false), [70, 10, 32]);
+        assert_eq!(fit(links.to_vec(), 110, false), [70, 0, 32]);
+        assert_eq!(fit(links.to_vec(), 80, false), [70, 0, 8]);
+        assert_eq!(fit(links.to_vec(), 40, false), [70, 0, 0]);
     }
 
     #[test]
     fn named_columns_are_shown() {
         assert_eq!(fit(&DEFAULT, 80, true, false), [41, 6, 8, 5, 5, 5]);
         assert_eq!(fit(&DEFAULT, 24, true, false), [4, 4, 8, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_time_is_relative_to_the_time_of_its_row() {
+        let mut table = Table::new(vec!["created_at".to_owned()], true, false, Clock::default());
+        let created = Timestamp::now() + std::time::Duration::from_secs(6);
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        table.push(&json!({"created_at": created.to_string()}));
+        assert_eq!(table.print(80, false), "CREATED_AT\nnow\n");
+    }
+
+    #[test]
+    fn a_long_value_of_a_block_is_whole_on_its_own_line() {
+        let fields = ["name", "checksums"].map(str::to_owned).to_vec();
+        let mut blocks = Blocks::new(fields, Clock::default());
+        let row = json!({"name": "a.txt", "checksums": {"md5": "m", "sha256": "s".repeat(62)}});
+        let short = format!("name              a.txt\nchecksums.md5     m\nchecksums.sha256  {:s<62}\n", "");
+        assert_eq!(blocks.print(&row, 80), short);
+        let long = short.replace("sha256  ", "sha256\n    ");
+        assert_eq!(blocks.print(&row, 79), format!("\n{long}"));
     }
 
     #[test]

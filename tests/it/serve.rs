@@ -121,7 +121,7 @@ fn an_address_in_use_or_open_to_others_is_reported() {
     }
     for port in ["8080", ":8080"] {
         let printed = run(&["--print-env", "--listen", port]).ok().stdout();
-        assert!(printed.contains("http://127.0.0.1:8080/"), "{printed}");
+        assert!(printed.contains("export XAI_API_BASE='http://127.0.0.1:8080/xai/v1'\n"), "{printed}");
     }
 }
 

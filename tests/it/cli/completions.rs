@@ -215,6 +215,11 @@ fn commands_options_and_values_are_completed() {
     let mut env = Sandbox::new();
     let purposed = dialects().find(|case| case.can().upload.purposes.contains(&"user_data")).unwrap();
     env.set("HAUL_PROFILE_WORK_PROVIDER", purposed.provider);
+    let commands = offered(&env, &[""]);
+    for (command, alias) in [("upload", "put"), ("ls", "list"), ("get", "download"), ("rm", "delete")] {
+        assert!(commands.iter().any(|offer| offer == command), "{commands:?}");
+        assert!(!commands.iter().any(|offer| offer == alias), "{commands:?}");
+    }
     assert_eq!(offered(&env, &["upl"]), ["upload"]);
     assert_eq!(offered(&env, &["ls", "--pri"]), ["--print0"]);
     assert_eq!(offered(&env, &["-p", "w"]), ["work"]);

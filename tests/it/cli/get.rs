@@ -313,6 +313,9 @@ fn files_of_one_name_are_all_written() {
             assert_eq!(env.read(&format!("{folder}{name}")), text.as_bytes());
         }
         assert_eq!(env.read(&format!("{folder}sub/f.txt")), b"3");
+        // A file that is named twice is written once.
+        let twice = ["get", &format!("id:{}", ids[0]), &ids[0], "--fields", "saved_to", "-o", "twice/"];
+        assert_eq!(env.haul(twice.iter().chain(&["--overwrite"])).ok().lines(), ["twice/f.txt"]);
     }
 }
 
@@ -368,6 +371,11 @@ fn read_only_folders_and_full_disks() {
     error: stdout: cannot write
     caused by: No space left on device (os error 28)
     ");
+    for command in
+        ["--help", "ls --help", "--version", "help filters", "help --json", "completions bash", "providers"]
+    {
+        env.shell(&format!("haul {command} > /dev/full")).fails(1).says("No space left on device");
+    }
     check!(env.haul(["get", "big.bin", "-o", "copy.bin", "--fields", "name"]), @"
     status 0
     --- out

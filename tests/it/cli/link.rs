@@ -12,6 +12,10 @@ fn make_list_and_revoke() {
     let run = env.haul(["link", "two words.txt"]).ok();
     let path = run.stdout().trim_end().strip_prefix("file://").unwrap().replace("%20", " ");
     assert_eq!(fs::read(path).unwrap(), b"two words.txt");
+    for columns in [40, 80] {
+        let screen = env.terminal(columns, "", &["link", "two words.txt", "--list"]).ok().stdout();
+        assert!(screen.contains(run.stdout().trim_end()), "{screen}");
+    }
     check!(run, @"
     status 0
     --- out

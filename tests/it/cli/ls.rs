@@ -3,6 +3,7 @@
 use haul::providers::REGISTRY;
 
 use crate::check;
+use crate::cli::completions::serve;
 use crate::platforms::without_names;
 use crate::support::sandbox::Sandbox;
 
@@ -369,6 +370,7 @@ fn hints_can_be_typed_as_printed() {
     let mut env = Sandbox::with_files(&["Plan [v1].md", "it's.txt"]);
     env.haul(["meta", "set", "it's.txt", "author=hegel"]).ok();
     env.set("XAI_API_KEY", "tok");
+    let _far = serve(&mut env);
     for line in [
         "haul info 'name:Plan [v2].md'",
         "haul info its.txt",
@@ -379,7 +381,21 @@ fn hints_can_be_typed_as_printed() {
         "haul ls --name '*.md'",
         "haul get 'nothing*'",
         "haul get 'Plan [v1].md' 'it'\\''s.txt' -o new",
+        "haul upload folder",
+        "haul upload 'folder/*.txt'",
+        "haul upload /proc/version",
+        "haul upload reprot.txt",
+        "haul info -p far a.txt",
+        "haul info far:a.txt",
+        "haul upload -p far folder",
+        "haul upload folder/a.txt folder/b/a.txt -p far --if-exists skip",
     ] {
+        env.write("report.txt", "");
+        env.write("folder/a.txt", "");
+        env.write("folder/b/a.txt", "");
+        // Without files there is nothing to delete, which is a usage error.
+        let _emptied = env.shell("haul ls -p far --ids | haul rm -p far - --yes");
+        let before = env.ids().len();
         let failed = env.shell(line);
         let printed = failed.stderr();
         let hints: Vec<&str> = printed.split('`').skip(1).step_by(2).collect();
@@ -387,15 +403,21 @@ fn hints_can_be_typed_as_printed() {
         for hint in hints.into_iter().filter(|hint| !hint.ends_with("--help") && !hint.contains("jq")) {
             let command = match hint {
                 hint if hint.starts_with("haul ") => hint.to_owned(),
-                hint if hint.starts_with("--") => format!("haul ls {hint}"),
+                hint if hint.starts_with("--") && line.starts_with("haul ls") => format!("haul ls {hint}"),
                 hint if hint.starts_with("-o") => format!("haul get '*' {hint}"),
                 hint if hint.starts_with("name:P") && line.contains("contains") => {
                     format!("haul ls --filter '{hint}'")
                 }
                 hint if line.starts_with("haul info") => format!("haul info {hint}"),
+                hint if line.starts_with("haul upload") && !hint.starts_with('-') => {
+                    format!("haul upload {hint}")
+                }
                 _ => continue,
             };
-            env.shell(&command).ok();
+            env.shell(&command.replace("FILE", "folder/a.txt")).ok();
+        }
+        if line.contains("far") {
+            assert_eq!(env.ids().len(), before, "{line}: a hint lacks the profile");
         }
     }
 }

@@ -77,7 +77,8 @@ fn a_datasheet() {
     settings.expiry          expiry of a signed link, in Unix seconds
     settings.signature       signature of a signed link
     settings.signing_secret  secret that signs links
-    operations               list files, get a file's metadata, upload a file, delete a file, download an uploaded file, create a link to a file
+    operations
+        list files, get a file's metadata, upload a file, delete a file, download an uploaded file, create a link to a file
     max_size                 104.9 MB (104857600 bytes)
     name_limit               255 bytes
     name_slash               kept

@@ -29,10 +29,10 @@ fn tables_fit() {
     check!(env.terminal(80, "", &["ls"]), @"
     status 0
     --- out
-    ␛[1mID␛[0m                ␛[1mNAME␛[0m                ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m      ␛[1mSTATUS␛[0m  ␛[1mCREATED_AT␛[0m
-    [id]............  日本語.txt           0 B  text/plain        -       now
-    [id]............  a name t…ar.gz       5 B  application/gzip  -       now
-    [id]............  report.pdf        1.2 MB  application/pdf   -       now
+    ␛[1mID␛[0m                ␛[1mNAME␛[0m                            ␛[1mSIZE␛[0m  ␛[1mCONTENT_TYPE␛[0m  ␛[1mCREATED_AT␛[0m
+    [id]............  日本語.txt                       0 B  text/plain    now
+    [id]............  a name that is …ble.tar.gz       5 B  application…  now
+    [id]............  report.pdf                    1.2 MB  application…  now
     ");
     check!(env.terminal(200, "", &["ls"]), @"
     status 0
@@ -99,8 +99,10 @@ fn no_file_and_one_file() {
     size              1 byte
     content_type      text/plain
     created_at        2026-03-01T12:00:04Z (now)
-    checksums.blake3  17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f
-    checksums.sha256  ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb
+    checksums.blake3
+        17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f
+    checksums.sha256
+        ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb
     downloadable      yes
     ");
     check!(env.terminal(80, "", &["info", "a.txt", "--fields", "name,created_at"]), @"

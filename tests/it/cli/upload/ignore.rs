@@ -195,6 +195,7 @@ fn nothing_left_is_an_error() {
     check!(env.haul(["upload", "-r", "docs", "--include", "*.pdf"]), @"
     status 3
     --- err
+    `--include '*.pdf'` matches no file or folder
     skipped 7 ignored and hidden files and folders; `--hidden` and `--no-ignore` include them
     error: docs: no files to upload
     ");
@@ -240,6 +241,13 @@ fn excluded_folders_are_not_walked() {
     for pattern in ["sub", "sub/", "sub/*", "sub/**"] {
         assert_eq!(upload(pattern), "a.md\ntarget\n", "{pattern}");
     }
+    let patterns = ["--exclude", "target/", "--exclude", "targets", "--exclude", ".git"];
+    let upload_with = || env.haul([&["upload", "-r", "docs", "-n"], &patterns[..]].concat()).ok().stderr();
+    let note = |pattern: &str| format!("`--exclude {pattern}` matches no file or folder\n");
+    assert!(upload_with().starts_with(&(note("targets") + &note(".git"))), "{}", upload_with());
+    env.write("docs/.git/config", "");
+    assert!(!upload_with().contains(&note(".git")), "{}", upload_with());
+    fs::remove_dir_all(env.work().join("docs/.git")).unwrap();
     // An anchored pattern names only the folder at that path.
     env.write("docs/x/sub/d.md", "");
     assert_eq!(upload("sub/*"), "a.md\ntarget\nx/sub/d.md\n");

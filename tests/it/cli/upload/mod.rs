@@ -181,7 +181,8 @@ fn lists_of_paths() {
     let env = Sandbox::new();
     env.write("a.txt", "");
     env.write("b\nc.txt", "");
-    env.write("list", "a.txt\r\n\nnope\n");
+    // From a Windows editor: a byte order mark and carriage returns.
+    env.write("list", "\u{feff}a.txt\r\n\nnope\n");
     check!(env.haul(["upload", "--files-from", "list", "--fields", "name"]), @"
     status 3
     --- out

@@ -43,13 +43,68 @@ fn pipes_and_devices_are_refused() {
     status 2
     --- err
     error: pipe: is a pipe or a device, not a file
-    hint: `haul upload - --name NAME < pipe`
+    hint: `haul upload - --name pipe < pipe`
     ");
-    for special in ["/dev/zero", "/dev/null", "/dev/stdin"] {
+    for special in ["/dev/zero", "/dev/null"] {
         env.haul(["upload", special]).fails(2);
         env.haul(["upload", special, "--name", "x"]).fails(2);
     }
     assert!(env.ids().is_empty());
+    env.write("docs/a.txt", "");
+    env.run(env.program("mkfifo").arg("docs/pipe")).ok();
+    check!(env.haul(["upload", "-r", "docs", "--fields", "name"]), @"
+    status 0
+    --- out
+    a.txt
+    --- err
+    docs/pipe: skipped: not a regular file
+    ");
+}
+
+#[test]
+fn descriptors_are_read_as_standard_input() {
+    let env = Sandbox::new();
+    for (upload, content) in [
+        ("haul upload <(echo one) --name 1", "one\n"),
+        ("echo two | haul upload /dev/stdin --name 2", "two\n"),
+    ] {
+        let run = env.shell(&format!("id=$({upload} --ids) && haul get id:$id -o -")).ok();
+        assert_eq!(run.stdout(), content);
+    }
+    check!(env.shell("haul upload /dev/fd/7 7< <(echo three)"), @"
+    status 2
+    --- err
+    error: /dev/fd/7: has no name
+    hint: add `--name NAME`
+    ");
+    check!(env.shell("haul upload - --name x <&-"), @"
+    status 2
+    --- err
+    error: standard input is closed
+    hint: upload a file: `haul upload FILE`
+    ");
+    check!(env.shell("haul get 1 -o - >&-"), @"
+    status 1
+    --- err
+    error: standard output is closed
+    hint: write to a file: `haul get REF -o FILE`
+    ");
+    assert_eq!(env.ids().len(), 2);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn generated_files_are_uploaded_through_standard_input() {
+    let env = Sandbox::new();
+    check!(env.haul(["upload", "/proc/version"]), @"
+    status 2
+    --- err
+    error: /proc/version: has an unknown size
+    hint: `haul upload - --name version < /proc/version`
+    ");
+    env.shell("haul upload - --name version < /proc/version").ok();
+    let run = env.shell("haul get version -o -").ok();
+    assert_eq!(run.stdout(), fs::read_to_string("/proc/version").unwrap());
 }
 
 #[test]
