@@ -17,6 +17,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use strsim::osa_distance;
 
+use crate::model::FileId;
+
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -225,6 +227,7 @@ struct Inner {
     request_id: Option<String>,
     reference: Option<String>,
     item: Option<(String, Option<String>)>,
+    existing: Option<FileId>,
     unanswered: bool,
     reported: bool,
 }
@@ -242,6 +245,7 @@ impl Error {
             request_id: None,
             reference: None,
             item: None,
+            existing: None,
             unanswered: false,
             reported: false,
         }))
@@ -346,6 +350,13 @@ impl Error {
         self
     }
 
+    /// Sets the file that has the content of the rejected upload.
+    #[must_use]
+    pub fn with_existing(mut self, id: Option<FileId>) -> Self {
+        self.0.existing = id;
+        self
+    }
+
     /// Sets the path or address that the error is about, unless it is already set.
     #[must_use]
     pub fn about(mut self, reference: impl Into<String>) -> Self {
@@ -431,6 +442,11 @@ impl Error {
     /// The platform's id of the request.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
+    }
+
+    /// The file that has the content of the rejected upload, on a platform that stores equal content once.
+    pub fn existing(&self) -> Option<&FileId> {
+        self.0.existing.as_ref()
     }
 
     /// The path or address that the error is about.

@@ -360,6 +360,8 @@ pub struct NewFile {
     /// A value that the platform stores with the file, for finding an upload whose answer was lost. Only providers of
     /// platforms with such a field send it.
     pub mark: Option<String>,
+    /// SHA-256 of the content in hex. Only for platforms that ask for it before the content.
+    pub sha256: Option<String>,
 }
 
 impl NewFile {
@@ -376,6 +378,7 @@ impl NewFile {
             expires: None,
             keeps_name: false,
             mark: None,
+            sha256: None,
         }
     }
 }

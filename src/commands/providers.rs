@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::human;
 use crate::model::Object;
 use crate::providers::{
-    self, Capabilities, Download, NameLimit, Native, Op, Precision, REGISTRY, Spec, supports,
+    self, Capabilities, Download, Duplicates, NameLimit, Native, Op, Precision, REGISTRY, Spec, supports,
 };
 use crate::ui::Columns;
 
@@ -205,6 +205,7 @@ const SHEET_FIELDS: &[&str] = &[
     "meta_set",
     "link_lifetime",
     "checksums",
+    "duplicates",
     "rate",
 ];
 
@@ -282,6 +283,8 @@ pub(super) struct Sheet {
     link_lifetime: Option<String>,
     /// The checksums that the platform reports.
     checksums: &'static [&'static str],
+    /// `never` if the platform stores equal content once; null if each upload creates a file.
+    duplicates: Option<&'static str>,
     /// The published rate limit.
     rate: Option<String>,
 }
@@ -331,6 +334,7 @@ fn sheet(spec: &'static Spec, dialect: &str, dialect_title: &str, can: &'static 
         meta_set: row.meta_set,
         link_lifetime: span(can.link.and_then(|link| link.lifetime)),
         checksums: can.checksums,
+        duplicates: (can.duplicates == Duplicates::Never).then_some("never"),
         rate: can.rate.map(|rate| format!("{} requests in {}", rate.requests, human::duration(rate.per))),
     }
 }

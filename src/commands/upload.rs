@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::{Error, Result, word};
 use crate::files;
 use crate::human;
-use crate::model::{File, FileId, NewFile, Object, Source};
+use crate::model::{File, FileId, NewFile, Object, Source, names_match};
 use crate::providers::{
     BatchFormat, Op, Provider, require, require_together, require_upload, states, supports,
 };
@@ -325,6 +325,12 @@ fn note_action(ctx: &Context, uploaded: &Uploaded) {
             if let Some(other) = different {
                 ctx.ui.note(&format!("{name}: uploaded as {id}; {other} has other content"));
             }
+        }
+        Action::Reused if !names_match(name, &uploaded.name) => {
+            ctx.ui.note(&format!(
+                "{}: reused {id}, which has the same content and the name {name}",
+                uploaded.name
+            ));
         }
         Action::Reused => ctx.ui.note(&match evidence {
             Some(evidence) if ctx.ui.verbosity() > 0 => {

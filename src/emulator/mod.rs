@@ -26,6 +26,7 @@ mod replicate;
 mod request;
 mod server;
 mod site;
+mod together;
 mod wire;
 mod xai;
 
@@ -75,6 +76,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &openai::SILICONFLOW,
     &openai::ARK,
     &mistral::MISTRAL,
+    &together::TOGETHER,
 ];
 
 /// The platforms whose official clients read no variable for the URL.

@@ -85,8 +85,10 @@ pub(super) fn error_of(config: &Config, reply: &Reply, sender: Sender) -> (Error
         407 => format!("the proxy returned 407: {sentence}"),
         status => format!("{platform} returned {status}: {sentence}"),
     };
-    let mut error =
-        Error::new(kind, message).with_status(reply.status).with_request_id(reply.request_id.clone());
+    let mut error = Error::new(kind, message)
+        .with_status(reply.status)
+        .with_request_id(reply.request_id.clone())
+        .with_existing(problem.existing);
     if kind == Kind::Auth {
         for hint in &config.token_hints {
             error = error.hint(hint.clone());
@@ -115,7 +117,7 @@ pub(super) fn read(reply: &Reply) -> Option<Problem> {
         Err(_) => first_line(&String::from_utf8_lossy(&reply.body)),
     };
     let is_final = reply.status == 429 && is_spent(&reply.body);
-    (!message.is_empty()).then_some(Problem { message, is_final, kind: None })
+    (!message.is_empty()).then_some(Problem { message, is_final, ..Problem::default() })
 }
 
 /// Whether a body contains OpenAI's code for an exhausted quota, which other platforms also use.

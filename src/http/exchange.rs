@@ -154,7 +154,8 @@ impl<'a> Attempt<'a> {
         loop {
             let request = self.build(&hop, content).map_err(Failure::end)?;
             let response = self.execute(&hop.url, request).await?;
-            let Some(next) = redirect(&hop.url, &response) else {
+            let is_expected = self.request.expects == Some(response.status().as_u16());
+            let Some(next) = redirect(&hop.url, &response).filter(|_| !is_expected) else {
                 return Ok(Answer { response, trusted: hop.home && self.is_own(&hop.url), url: hop.url });
             };
             let status = response.status().as_u16();

@@ -37,7 +37,7 @@ pub use trace::{Event, Trace};
 pub use transport::{is_loopback, proxy_problem};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::Link;
+use crate::model::{FileId, Link};
 use crate::progress::{Progress, silent};
 use crate::secret::Secret;
 
@@ -94,6 +94,8 @@ pub struct Problem {
     pub kind: Option<Kind>,
     /// Whether a retry is useless although the status permits it, as for a quota instead of a rate limit.
     pub is_final: bool,
+    /// The file that has the content of the rejected upload.
+    pub existing: Option<FileId>,
 }
 
 /// A complete answer.

@@ -35,7 +35,7 @@ pub struct Request {
     pub paced: bool,
     /// Whether it transfers a file's content, for which HTTP/1.1 is faster.
     pub bulk: bool,
-    /// A status other than 2xx that is not an error.
+    /// A status other than 2xx that is not an error. If it is a redirect, it is not followed.
     pub expects: Option<u16>,
     /// Another status that the platform documents as temporary.
     pub retries: Option<u16>,

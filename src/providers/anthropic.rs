@@ -18,7 +18,8 @@ use super::lenient::{self, Known};
 use super::listing::{next_cursor, page_size};
 use super::pushdown::{Parameter, Pushed, Spelling, text_of};
 use super::{
-    Capabilities, Download, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY, UploadAbility,
+    Capabilities, Download, Duplicates, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY,
+    UploadAbility,
 };
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Result};
@@ -127,6 +128,7 @@ const GA: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &[WORKSPACE],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 500, per: Duration::from_mins(1) }),
     instead: &[
@@ -335,5 +337,5 @@ fn read_problem(reply: &Reply) -> Option<Problem> {
         message => message,
     };
     let is_ours = kind.is_some() || (reply.status == 529 && !message.is_empty());
-    is_ours.then(|| Problem { message: message.to_owned(), kind, is_final: false })
+    is_ours.then(|| Problem { message: message.to_owned(), kind, ..Problem::default() })
 }

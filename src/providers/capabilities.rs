@@ -96,6 +96,8 @@ pub struct Capabilities {
     pub checksums: &'static [&'static str],
     /// The keys of `--set` that select the scope of files: workspace, team, project.
     pub scope: &'static [&'static str],
+    /// Whether two files can have the same content.
+    pub duplicates: Duplicates,
     /// How long a new file may be missing from listings. Only after this time does an upload whose answer was lost count
     /// as not carried out. Zero if listings read the files themselves.
     pub appears_within: Duration,
@@ -103,6 +105,16 @@ pub struct Capabilities {
     pub rate: Option<RateLimit>,
     /// Hints for unsupported operations; `{ref}` stands for the file.
     pub instead: &'static [(Op, &'static str)],
+}
+
+/// Whether two files can have the same content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Each upload creates a file.
+    Possible,
+    /// The platform asks for the [SHA-256](NewFile::sha256) of new content. An upload of content that it has fails with the
+    /// id of the [existing file](Error::existing), which may have another name.
+    Never,
 }
 
 /// [`Capabilities::appears_within`] for a platform that documents no delay.

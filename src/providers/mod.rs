@@ -20,6 +20,7 @@ mod properties;
 mod pushdown;
 mod replicate;
 mod stated;
+mod together;
 mod xai;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +33,9 @@ use url::Url;
 
 pub use crate::http::{ContentStream, Range};
 pub use capabilities::{
-    Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY,
-    UploadAbility, check_lifetime, require, require_download, require_together, require_upload, supports,
+    Annotate, Capabilities, Download, Duplicates, LinkAbility, ListAbility, NameLimit, NameSlash, Op,
+    USUAL_DELAY, UploadAbility, check_lifetime, require, require_download, require_together, require_upload,
+    supports,
 };
 
 pub use crate::filter::Precision;
@@ -74,6 +76,7 @@ pub static REGISTRY: &[&Spec] = &[
     &openai::SILICONFLOW.spec,
     &openai::ARK.spec,
     &mistral::SPEC,
+    &together::SPEC,
 ];
 
 /// The platform with this name.
@@ -366,6 +369,11 @@ pub trait Provider: Send + Sync {
     /// platform stores no marks.
     async fn find_marked(&self, _mark: &str) -> Result<Option<File>> {
         Ok(None)
+    }
+
+    /// Completes the upload of a file that was found instead of created: its last step may be missing.
+    async fn finish(&self, file: File) -> Result<File> {
+        Ok(file)
     }
 
     /// Uploads a file.

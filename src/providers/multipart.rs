@@ -31,6 +31,12 @@ pub trait Multipart: Send + Sync {
         false
     }
 
+    /// Whether another process can continue an upload. If not, its [secret](Session::secret) is not recorded, and the next
+    /// upload of the file aborts the session and begins again.
+    fn continues(&self) -> bool {
+        true
+    }
+
     /// Begins an upload.
     async fn begin(&self, file: &NewFile) -> Result<Session>;
 

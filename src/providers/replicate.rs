@@ -22,7 +22,8 @@ use url::Url;
 
 use super::lenient::{self, Fields, Known};
 use super::{
-    Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY, UploadAbility,
+    Capabilities, Download, Duplicates, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY,
+    UploadAbility,
 };
 use super::{Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result, word};
@@ -107,6 +108,7 @@ const API: Capabilities = Capabilities {
     replace: false,
     checksums: &["sha256", "md5"],
     scope: &[],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 3000, per: Duration::from_mins(1) }),
     instead: &[

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::Hasher;
 use crate::model::{Checksums, File, NewFile};
 use crate::progress::Progress;
-use crate::providers::{Multipart, PartRange, Received};
+use crate::providers::{Multipart, PartRange, Received, Session};
 
 impl Uploads {
     /// Sends a file in parts.
@@ -81,6 +81,11 @@ impl Uploads {
             }
         }
         let open = found.current?;
+        if !platform.continues() {
+            let _ = platform.abort(&open.session).await;
+            self.identity.ledger.end_session(open.number);
+            return None;
+        }
         self.identity.ledger.continue_session(open.number);
         job.new.mark.clone_from(&open.mark);
         Some(open)
@@ -88,8 +93,10 @@ impl Uploads {
 
     async fn begin_session(&self, platform: &dyn Multipart, job: &Job) -> Result<OpenSession> {
         let session = platform.begin(&job.new).await?;
+        let secret = session.secret.clone().filter(|_| platform.continues());
+        let recorded = Session { secret, ..session.clone() };
         let at = self.clock.now();
-        let number = self.identity.ledger.begin_session(&job.new, &session, at);
+        let number = self.identity.ledger.begin_session(&job.new, &recorded, at);
         let mark = job.new.mark.clone();
         Ok(OpenSession { number, session, at, tags: BTreeMap::new(), completing: false, mark })
     }

@@ -103,6 +103,8 @@ pub enum Action {
 pub struct Uploaded {
     /// The file on the platform.
     pub file: File,
+    /// The requested name. An existing file with the same content may have another one.
+    pub name: String,
     /// The outcome.
     pub action: Action,
     /// The basis of the comparison with existing files, if there was one.

@@ -15,9 +15,9 @@ use super::wait::{Polling, wait_until_processed};
 use crate::error::{Error, Kind, Result, word};
 use crate::hash::Hasher;
 use crate::interrupt::Interrupt;
-use crate::model::{Checksums, Clock, File, FileId, NewFile, Source};
+use crate::model::{Checksums, Clock, File, FileId, NewFile, Source, names_match};
 use crate::progress::{Outcome, Progress, silent};
-use crate::providers::{Op, Provider, files_named, newest_named, require};
+use crate::providers::{Duplicates, Op, Provider, files_named, newest_named, require};
 
 /// The uploads of one command to one platform.
 pub struct Uploads {
@@ -28,6 +28,8 @@ pub struct Uploads {
     interrupt: Interrupt,
     pub(super) lost: LostUploads,
     pub(super) names: NameLocks,
+    /// The contents that are being sent to a platform that stores equal content once.
+    contents: NameLocks,
     /// Whether the platform has answered that it cannot replace content.
     only_anew: AtomicBool,
 }
@@ -45,6 +47,8 @@ pub(super) struct Job {
     stamp: Option<Stamp>,
     /// Its row in the ledger.
     number: Option<i64>,
+    /// When an earlier attempt began that may have stored the file, and the action if it has.
+    attempted: Option<(Timestamp, Action)>,
     /// The file on the platform, once known.
     pub(super) result: Option<(File, Action)>,
     /// The hash of the sent content.
@@ -69,10 +73,11 @@ impl Uploads {
         interrupt: Interrupt,
     ) -> Self {
         let lost = LostUploads::new(Arc::clone(&provider), options.appears_within);
-        let (names, only_anew) = (NameLocks::new(&ledger), AtomicBool::new(false));
+        let (names, contents) = (NameLocks::new(&ledger), NameLocks::default());
+        let only_anew = AtomicBool::new(false);
         let evidence = (options.compare, options.compare_limit);
         let identity = Identity::new(Arc::clone(&provider), ledger, evidence, clock, interrupt.clone());
-        Self { provider, options, identity, clock, interrupt, lost, names, only_anew }
+        Self { provider, options, identity, clock, interrupt, lost, names, contents, only_anew }
     }
 
     /// Refuses options that the platform does not support.
@@ -176,7 +181,8 @@ impl Uploads {
         } else {
             file
         };
-        Ok(Uploaded { file, action, evidence: job.evidence, different: job.different, twin, kept })
+        let name = job.new.name;
+        Ok(Uploaded { file, name, action, evidence: job.evidence, different: job.different, twin, kept })
     }
 
     /// Decides what to do with a file from the ledger and from the existing files.
@@ -184,6 +190,8 @@ impl Uploads {
         let stated = Hasher::cheapest(self.provider.capabilities().checksums);
         // Where the platform states no checksum, the ledger records one.
         let hasher = stated.filter(|_| self.options.verify);
+        // It is compared with the checksum that the platform got before the content.
+        let hasher = if self.stores_once() { Some(Hasher::sha256()) } else { hasher };
         let hasher = hasher.or_else(|| self.identity.ledger.is_on().then(Hasher::blake3));
         let stamp = Stamp::of_source(new);
         let mut job = Job {
@@ -193,6 +201,7 @@ impl Uploads {
             repairs: false,
             stamp,
             number: None,
+            attempted: None,
             result: None,
             sent: None,
             session: None,
@@ -250,8 +259,10 @@ impl Uploads {
         job.new.mark = None;
         let Some(file) = found? else {
             self.identity.ledger.forget(Some(begun.number));
+            job.attempted = Some((begun.at, Action::Resumed));
             return Ok(false);
         };
+        let file = self.provider.finish(file).await?;
         job.number = Some(begun.number);
         job.old = begun.old;
         self.reuse(job, file, Action::Resumed).await?;
@@ -357,11 +368,19 @@ impl Uploads {
             let sums = self.identity.digest(&job.new, Hasher::sha256()).await?;
             job.new.mark = sums.sha256.as_deref().map(mark::new);
         }
+        if self.stores_once() && job.new.sha256.is_none() {
+            job.new.sha256 = self.identity.digest(&job.new, Hasher::sha256()).await?.sha256;
+        }
         if job.number.is_none() {
             let begun = self.identity.ledger.begin(&job.new, job.stamp, since, job.old.as_ref());
             job.number = begun.await;
         }
         Ok(())
+    }
+
+    /// Whether the platform stores equal content once.
+    fn stores_once(&self) -> bool {
+        self.provider.capabilities().duplicates == Duplicates::Never
     }
 
     /// How often one file is sent at most.
@@ -373,12 +392,16 @@ impl Uploads {
     async fn send(&self, job: &mut Job) -> Result<()> {
         let since = self.clock.now();
         self.begin(job, since).await?;
+        // The second of two equal files finds the first.
+        let content = job.new.sha256.clone().into_iter().collect();
+        let _lock = self.contents.lock(content, false).await;
         let mut attempts = self.attempts();
         while let Err(error) = self.send_once(job).await {
             if !job.may_be_stored(&error) {
                 return Err(error);
             }
             attempts = attempts.saturating_sub(1);
+            job.attempted.get_or_insert((since, Action::Uploaded));
             // Replacing the content of a file twice is harmless.
             if self.in_place(job).is_none() {
                 match self.find(job, since).await {
@@ -397,7 +420,10 @@ impl Uploads {
     /// Looks for a file whose answer was lost.
     pub(super) async fn find(&self, job: &mut Job, since: Timestamp) -> Result<()> {
         match self.lost.find(&job.new, since, &self.identity).await? {
-            Some(file) => self.accept(job, file, Action::Uploaded),
+            Some(file) => {
+                let file = self.provider.finish(file).await?;
+                self.accept(job, file, Action::Uploaded)
+            }
             None => Ok(()),
         }
     }
@@ -409,6 +435,51 @@ impl Uploads {
     }
 
     async fn send_once(&self, job: &mut Job) -> Result<()> {
+        match self.transmit(job).await {
+            Err(error) if error.existing().is_some() => self.use_existing(job, error).await,
+            sent => sent,
+        }
+    }
+
+    /// Uses the file that has the content, on a platform that stores equal content once.
+    async fn use_existing(&self, job: &mut Job, error: Error) -> Result<()> {
+        let Some(id) = error.existing().cloned() else { return Err(error) };
+        let file = match self.provider.stat(&id).await {
+            Ok(file) => self.provider.finish(file).await?,
+            Err(other) if other.kind() == Kind::NotFound => return Err(error.cause(other.to_string())),
+            Err(other) => return Err(other),
+        };
+        let (new, platform) = (&job.new, self.provider.spec().name);
+        let exists = |what: &str| {
+            Error::failed(format!("{}: {platform} has this content already: {id}, {what}", new.name))
+                .hint(format!("to delete that file: `{}`", self.deletion(&id)))
+        };
+        let default = self.provider.capabilities().upload.default_purpose;
+        let wanted = new.purpose.as_deref().or(default);
+        if let (Some(wanted), Some(purpose)) = (wanted, &file.purpose)
+            && wanted != purpose
+        {
+            return Err(exists(&format!("with the purpose {purpose} instead of {wanted}")));
+        }
+        let is_named = names_match(&file.name, &new.name);
+        if !is_named && job.old.as_ref().is_some_and(|old| *old != file.id) {
+            // Without the old file, no file would have the name.
+            return Err(exists(&format!("with the name {:?}", file.name)));
+        }
+        let is_own = |at: Timestamp| {
+            let at = self.lost.platform_time(at).as_second();
+            is_named && file.created_at.is_some_and(|created| created.as_second() >= at)
+        };
+        let own = job.attempted.filter(|(at, _)| is_own(*at));
+        let action = own.map_or(Action::Reused, |(_, action)| action);
+        job.evidence = (action == Action::Reused).then_some(Evidence::Checksum);
+        job.sent = new.sha256.as_deref().map(|digest| Checksums::of("sha256", digest));
+        self.lost.claim(&file.id);
+        job.result = Some((file, action));
+        Ok(())
+    }
+
+    async fn transmit(&self, job: &mut Job) -> Result<()> {
         if let Some(id) = self.in_place(job) {
             match self.provider.replace(&id, &job.new, job.progress()).await {
                 // Only the response shows that this platform cannot replace content. Upload a new file and delete the
@@ -438,7 +509,7 @@ impl Uploads {
             return Ok(());
         }
         self.begin(job, self.clock.now()).await?;
-        Box::pin(self.send_once(job)).await
+        Box::pin(self.transmit(job)).await
     }
 
     /// Looks for a file of the same name that another command has uploaded since the names were compared. Reads one page.
@@ -473,6 +544,11 @@ impl Uploads {
         let sent = job.in_parts.take().or_else(streamed);
         if let Some(computed) = sent.as_ref().filter(|_| self.options.verify) {
             compare(&new.name, computed, &file.checksums).map_err(hint)?;
+        }
+        // The platform compares other files with the checksum that it got before the content.
+        let sent_sha256 = sent.as_ref().and_then(|sent| sent.sha256.as_deref());
+        if new.sha256.as_deref().zip(sent_sha256).is_some_and(|(announced, sent)| announced != sent) {
+            return Err(hint(Error::failed(format!("{}: changed during the upload", new.name))));
         }
         job.sent = sent;
         job.result = Some((file, action));

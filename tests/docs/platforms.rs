@@ -69,7 +69,7 @@ const SHARED: [(&str, &str); 6] = [
     ("rate", "rate limit"),
 ];
 
-const EACH: [(&str, &str); 18] = [
+const EACH: [(&str, &str); 19] = [
     ("operations", "operations"),
     ("max_size", "largest file, bytes"),
     ("name_limit", "longest name"),
@@ -88,6 +88,7 @@ const EACH: [(&str, &str); 18] = [
     ("newest_first", "newest first"),
     ("link_lifetime", "life of a link"),
     ("checksums", "checksums"),
+    ("duplicates", "files with equal content"),
 ];
 
 /// A value in words; empty for null and empty lists.

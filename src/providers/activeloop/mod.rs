@@ -18,7 +18,7 @@ use super::listing::page_size;
 use super::openai::{self, List};
 use super::pushdown::{Language, Parameter, Pushed, Spelling, text_of};
 use super::{Annotate, Download, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY, UploadAbility};
-use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use super::{Capabilities, Connection, Dialect, Duplicates, Page, Provider, Query, Setting, Spec};
 use crate::error::{Error, Kind, Message, Result};
 use crate::filter::{Comparison, Equality, Op as Is, Value};
 use crate::http::{Body, Client, ContentStream, Method, Part, Range, Reply, Request, form};
@@ -110,6 +110,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["workspace"],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: None,
     instead: &[

@@ -18,8 +18,8 @@ use url::Url;
 
 use super::listing::page_size;
 use super::{
-    Capabilities, Connection, Dialect, Download, ListAbility, NameLimit, NameSlash, Op, Page, Provider,
-    Query, Spec, USUAL_DELAY, UploadAbility,
+    Capabilities, Connection, Dialect, Download, Duplicates, ListAbility, NameLimit, NameSlash, Op, Page,
+    Provider, Query, Spec, USUAL_DELAY, UploadAbility,
 };
 use crate::error::{Error, Kind, Message, Result, word};
 use crate::filter::Equality;
@@ -99,6 +99,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &["sha256"],
     scope: &[],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: None,
     instead: &[

@@ -130,7 +130,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
         429 if details.contains("file_storage_bytes") => (None, true),
         _ => return None,
     };
-    Some(Problem { message: message.to_owned(), kind, is_final })
+    Some(Problem { message: message.to_owned(), kind, is_final, ..Problem::default() })
 }
 
 #[cfg(test)]

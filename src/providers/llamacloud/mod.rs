@@ -22,7 +22,7 @@ use jiff::SignedDuration;
 use url::Url;
 
 use super::pushdown::{Pushed, Spelling};
-use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use super::{Capabilities, Connection, Dialect, Duplicates, Page, Provider, Query, Setting, Spec};
 use super::{
     ContentStream, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, USUAL_DELAY,
     UploadAbility,
@@ -126,6 +126,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["organization_id", "project_id"],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     // Documented per project for uploads (`POST /api/v1/files`). Other calls have no documented limit.
     rate: Some(RateLimit { requests: 50, per: Duration::from_secs(5) }),

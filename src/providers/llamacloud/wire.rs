@@ -66,7 +66,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     };
     let complaint = body["detail"].as_array()?.iter().find(of_id)?;
     let message = format!("file_id: {}", complaint["msg"].as_str().unwrap_or("invalid id"));
-    Some(Problem { message, kind: Some(Kind::NotFound), is_final: false })
+    Some(Problem { message, kind: Some(Kind::NotFound), ..Problem::default() })
 }
 
 /// A URL of an object store that allows one operation for a limited time, without a token.

@@ -24,7 +24,7 @@ use super::{
     Range,
 };
 use super::{
-    Capabilities, Connection, Dialect, FileLink, LinkPage, Page, Provider, Query, Setting, Spec,
+    Capabilities, Connection, Dialect, Duplicates, FileLink, LinkPage, Page, Provider, Query, Setting, Spec,
     UploadAbility,
 };
 use crate::error::{Error, Kind, Message, Result, Signal, word};
@@ -117,6 +117,7 @@ const CAN: Capabilities = Capabilities {
     replace: true,
     checksums: &["blake3", "sha256"],
     scope: &[],
+    duplicates: Duplicates::Possible,
     appears_within: Duration::ZERO,
     rate: None,
     instead: &[],

@@ -26,7 +26,9 @@ use self::upload::{no_place, title};
 use self::wire::{DELETED, Listing, Wire, WireFile, WireLink};
 use super::listing::{SeenPages, page_size};
 use super::pushdown::{Parameter, Pushed, Spelling, milliseconds, text_of};
-use super::{Annotate, Capabilities, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native};
+use super::{
+    Annotate, Capabilities, Download, Duplicates, LinkAbility, ListAbility, NameLimit, NameSlash, Native,
+};
 use super::{
     Connection, ContentStream, Dialect, Page, Provider, Query, Range, Setting, Spec, USUAL_DELAY,
     UploadAbility,
@@ -141,6 +143,7 @@ const SEED: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &["instance_id", "organization_id"],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: Some(RateLimit { requests: 5000, per: Duration::from_mins(10) }),
     instead: &[(super::Op::AllLinks, "to list the links of each file: `haul link {ref} --list`")],

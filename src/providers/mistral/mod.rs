@@ -19,7 +19,7 @@ use url::Url;
 use self::wire::{FORMAT, Position, SignedUrl, WireFile, WireList, read_problem};
 use super::listing::page_size;
 use super::pushdown::{Parameter, Pushed, Spelling, text_of};
-use super::{Capabilities, Connection, Dialect, Page, Provider, Query, Setting, Spec};
+use super::{Capabilities, Connection, Dialect, Duplicates, Page, Provider, Query, Setting, Spec};
 use super::{Download, LinkAbility, ListAbility, NameLimit, NameSlash, Native, Op, UploadAbility};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Comparison, Equality, Expr, Filter, Op as Is, Value};
@@ -127,6 +127,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &[],
+    duplicates: Duplicates::Possible,
     appears_within: Duration::from_mins(1),
     rate: None,
     instead: &[

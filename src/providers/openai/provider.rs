@@ -440,7 +440,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     is_refusal.then(|| Problem {
         message: message.to_owned(),
         kind: Some(Kind::Unsupported),
-        is_final: false,
+        ..Problem::default()
     })
 }
 

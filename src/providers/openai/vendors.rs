@@ -9,8 +9,8 @@ use crate::http::RateLimit;
 use crate::model::StatusWords;
 use crate::providers::pushdown::{Parameter, Spelling, text_of};
 use crate::providers::{
-    Capabilities, Dialect, Download, ListAbility, NameLimit, NameSlash, Native, Op, Setting, Spec,
-    USUAL_DELAY, UploadAbility,
+    Capabilities, Dialect, Download, Duplicates, ListAbility, NameLimit, NameSlash, Native, Op, Setting,
+    Spec, USUAL_DELAY, UploadAbility,
 };
 
 /// OpenAI, and any other server with its API through a base URL.
@@ -515,6 +515,7 @@ const CAN: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &[],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: None,
     instead: &[(

@@ -26,7 +26,9 @@ use super::pushdown::Pushed;
 use super::{
     Annotate, Download, LinkAbility, ListAbility, NameLimit, NameSlash, Op, USUAL_DELAY, UploadAbility,
 };
-use super::{Capabilities, Connection, Dialect, FileLink, LinkPage, Page, Provider, Query, Setting, Spec};
+use super::{
+    Capabilities, Connection, Dialect, Duplicates, FileLink, LinkPage, Page, Provider, Query, Setting, Spec,
+};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Equality, Expr, Filter};
 use crate::http::{Client, ContentStream, Part, Range, Reply, Request, form};
@@ -109,6 +111,7 @@ const OPENAI: Capabilities = Capabilities {
     replace: false,
     checksums: &[],
     scope: &[],
+    duplicates: Duplicates::Possible,
     appears_within: USUAL_DELAY,
     rate: None,
     instead: &[

@@ -169,7 +169,7 @@ pub(super) fn read_problem(reply: &Reply) -> Option<Problem> {
     let kind = message.starts_with("Incorrect API key provided").then_some(Kind::Auth);
     let spent = ["used all available credits", "monthly spending limit"];
     let is_final = reply.status == 429 && spent.iter().any(|words| message.contains(words));
-    Some(Problem { message, kind, is_final })
+    Some(Problem { message, kind, is_final, ..Problem::default() })
 }
 
 #[cfg(test)]

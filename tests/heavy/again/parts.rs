@@ -24,12 +24,13 @@ const SMALL: u64 = 4096;
 /// The largest buffer of a request's body on the server.
 const BUFFER: u64 = 64 << 10;
 
-/// The maximum number of parts in flight; None if large files are not sent in parts.
+/// The maximum number of parts in flight; None if large files are not sent in parts that another process can continue.
 fn parallel(case: &Case) -> Option<u64> {
     let url = "http://127.0.0.1:1/".parse().unwrap();
     let profile = Profile { dialect: case.dialect, set: case.set, ..Profile::new(case.spec(), &url) };
     let provider = profile.open().ok()?;
-    Some(provider.multipart()?.parallel() as u64)
+    let platform = provider.multipart()?;
+    platform.continues().then(|| platform.parallel() as u64)
 }
 
 /// Options for small parts, where parts can have any size.

@@ -140,7 +140,9 @@ impl Cell {
         let expected: Vec<&[u8]> = match (self.verb, done) {
             (Verb::Upload, false) | (Verb::Rm, true) => vec![],
             // An unverified upload does not replace the old file.
-            (Verb::Replace, true) if self.target.class == Class::Send && self.expected.exit != 0 => {
+            (Verb::Replace, true)
+                if matches!(self.target.class, Class::Send | Class::Step) && self.expected.exit != 0 =>
+            {
                 vec![existing, new]
             }
             (Verb::Retire, false) if self.expected.asked > 0 => vec![existing, new],

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use haul::providers::Op;
+use haul::providers::{Duplicates, Op};
 use serde_json::Value;
 
 use crate::platforms::of;
@@ -78,11 +78,15 @@ impl<'a> Worker<'a> {
 
     fn new_file(&mut self, platform: &str, name: String) -> StoredFile {
         let accepts_empty = of(platform).spec().dialects.iter().all(|dialect| dialect.can.upload.empty);
+        // Where equal content is stored once, two files must differ.
+        let stores_once =
+            of(platform).spec().dialects.iter().any(|dialect| dialect.can.duplicates == Duplicates::Never);
+        let least = if stores_once { 16 } else { 1 };
         let size = match self.random.below(100) {
             0..5 if accepts_empty => 0,
-            0..75 => 1 + self.random.below(4096),
-            75..95 => 1 + self.random.below(64 << 10),
-            _ => 1 + self.random.below(1 << 20),
+            0..75 => least + self.random.below(4096),
+            75..95 => least + self.random.below(64 << 10),
+            _ => least + self.random.below(1 << 20),
         };
         StoredFile { name, size, seed: self.random.next(), metadata: Value::Null }
     }

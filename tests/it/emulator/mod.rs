@@ -17,4 +17,5 @@ mod llamacloud;
 mod metorial;
 mod mistral;
 mod replicate;
+mod together;
 mod xai;

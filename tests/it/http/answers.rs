@@ -98,7 +98,7 @@ async fn html_and_empty_bodies_have_messages() {
 async fn a_platform_can_parse_its_own_errors() {
     fn reads(reply: &Reply) -> Option<Problem> {
         let message = format!("bad key ({})", reply.header("x-code")?);
-        Some(Problem { message, kind: Some(Kind::Auth), is_final: false })
+        Some(Problem { message, kind: Some(Kind::Auth), ..Problem::default() })
     }
     let server = Server::repeating(vec![Answer::status(400, &[("x-code", "7")], "")]);
     let client = Client::new(Config { read_problem: reads, ..config(&server) });

@@ -30,6 +30,7 @@ pub mod openrouter;
 pub mod perplexity;
 pub mod replicate;
 pub mod siliconflow;
+pub mod together;
 pub mod upstage;
 pub mod xai;
 pub mod zhipu;
@@ -68,6 +69,7 @@ pub static PLATFORMS: &[&Platform] = &[
     &siliconflow::PLATFORM,
     &ark::PLATFORM,
     &mistral::PLATFORM,
+    &together::PLATFORM,
 ];
 
 /// The reason for an omission or an exception.

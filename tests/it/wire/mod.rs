@@ -8,4 +8,5 @@ mod metorial;
 mod mistral;
 mod openai;
 mod replicate;
+mod together;
 mod xai;
