@@ -4,9 +4,11 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -312,6 +314,41 @@ pub enum Source {
     Spooled(Arc<tempfile::NamedTempFile>),
     /// Bytes in memory.
     Bytes(bytes::Bytes),
+    /// A file on a platform.
+    Remote(Arc<dyn Remote>),
+}
+
+impl Source {
+    /// The path of a local file, or the reference of a file on a platform, which identify it in reports and in the ledger.
+    pub fn place(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Remote(remote) => Some(remote.place()),
+            Self::Spooled(_) | Self::Bytes(_) => None,
+        }
+    }
+}
+
+/// A file on a platform, as the source of an upload. Its content is downloaded while it is sent.
+pub trait Remote: fmt::Debug + Send + Sync {
+    /// The file.
+    fn file(&self) -> &File;
+
+    /// Its reference, `PROFILE:id:ID`.
+    fn place(&self) -> &Path;
+
+    /// Its size in bytes, as far as it is known.
+    fn size(&self) -> Option<u64>;
+
+    /// Opens the content at byte `from`, and ends an earlier download. The reader must not be used on a thread that runs
+    /// asynchronous code. It verifies the content at its end. Its errors contain an error of this crate.
+    fn open(&self, from: u64) -> io::Result<Box<dyn io::Read + Send>>;
+
+    /// Ends the running download. The future ends once nothing is left of it on the platform.
+    fn close(&self) -> BoxFuture<'static, ()>;
+
+    /// Downloads the content, so that it can be opened again without another download and its size is known. Blocks.
+    fn spool(&self) -> io::Result<()>;
 }
 
 /// The clock; tests fix its time.

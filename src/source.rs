@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::model::Source;
+use crate::model::{Remote, Source};
 
 /// Bytes per read. Larger reads use more memory and are hardly faster; 8 KiB, a common default, is 11 times slower.
 pub const CHUNK: usize = 256 * 1024;
@@ -36,6 +36,8 @@ pub enum Opened {
     Memory(Bytes),
     /// A file.
     Disk(Watched),
+    /// A file on a platform.
+    Remote(Download),
 }
 
 impl Opened {
@@ -45,6 +47,7 @@ impl Opened {
             Source::Bytes(bytes) => Self::Memory(bytes.clone()),
             Source::Path(path) => Self::Disk(Watched::open(path)?),
             Source::Spooled(file) => Self::Disk(Watched::open(file.path())?),
+            Source::Remote(remote) => Self::Remote(Download::open(remote.as_ref(), 0)?),
         })
     }
 
@@ -52,6 +55,10 @@ impl Opened {
     pub fn read_all(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let file = match self {
             Self::Memory(bytes) => return if bytes.is_empty() { Ok(()) } else { take(&bytes) },
+            Self::Remote(download) => {
+                let Download { name, reader, .. } = download;
+                return read_chunks(reader, CHUNK, |error| unreadable(&name, error), take);
+            }
             Self::Disk(file) => file,
         };
         // An additional byte shows that the file has grown.
@@ -60,6 +67,68 @@ impl Opened {
         read_chunks(&file.file, size, |error| file.unreadable(error), take)?;
         file.check()
     }
+}
+
+/// The content of a file on a platform while it is downloaded.
+pub struct Download {
+    name: String,
+    reader: Box<dyn Read + Send>,
+    position: u64,
+    size: Option<u64>,
+}
+
+impl Download {
+    /// Opens the content at byte `from`.
+    pub fn open(remote: &dyn Remote, from: u64) -> Result<Self> {
+        let name = remote.file().name.clone();
+        let reader = remote.open(from).map_err(|error| unreadable(&name, error))?;
+        Ok(Self { name, reader, position: from, size: remote.size() })
+    }
+
+    /// The number of bytes before the next one.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Fills the buffer; false if fewer bytes are left.
+    pub fn try_fill(&mut self, buffer: &mut [u8]) -> Result<bool> {
+        match self.reader.read_exact(buffer) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(unreadable(&self.name, error)),
+        }
+    }
+
+    /// Fills the buffer.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+        self.reader.read_exact(buffer).map_err(|error| unreadable(&self.name, error))?;
+        self.position = self.position.saturating_add(buffer.len() as u64);
+        Ok(())
+    }
+
+    /// Whether all bytes have been read.
+    pub fn is_at_end(&self) -> bool {
+        self.size.is_none_or(|size| self.position >= size)
+    }
+
+    /// Fails unless the content ends here and is verified.
+    pub fn check(&mut self) -> Result<()> {
+        match self.reader.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(Error::failed(format!("{}: the content is longer than its stated size", self.name))),
+            Err(error) => Err(unreadable(&self.name, error)),
+        }
+    }
+}
+
+/// The error of reading the content of a file on a platform.
+pub fn unreadable(name: &str, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Error::failed(format!("{name}: the content is shorter than its stated size"));
+    }
+    error
+        .downcast::<Error>()
+        .unwrap_or_else(|error| Error::failed(format!("{name}: cannot read")).caused_by(error))
 }
 
 /// A file that is open for reading.

@@ -24,7 +24,7 @@ use crate::transfer::{
 use crate::ui::Columns;
 
 /// The arguments of `haul get`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(after_long_help = "Examples:\n  \
     haul get report.pdf\n  \
     haul get '*.csv' -o data/ --skip-existing\n  \
@@ -39,43 +39,43 @@ use crate::ui::Columns;
 #[command(mut_arg("refs", |refs| refs.required_unless_present("retry_from")))]
 pub struct GetArgs {
     #[command(flatten)]
-    selector: Selector,
+    pub(super) selector: Selector,
     /// File or folder to write to; - is standard output
     #[arg(short, long, value_name = "FILE|DIR|-")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// Leave out the folders in names and paths
     #[arg(long)]
-    flat: bool,
+    pub(super) flat: bool,
     /// Overwrite existing files
     #[arg(long, conflicts_with = "skip_existing")]
-    overwrite: bool,
+    pub(super) overwrite: bool,
     /// Skip files that exist
     #[arg(long)]
-    skip_existing: bool,
+    pub(super) skip_existing: bool,
     /// Start over instead of resuming an earlier download
     #[arg(long)]
-    no_resume: bool,
+    pub(super) no_resume: bool,
     #[command(flatten)]
-    content: ContentArgs,
+    pub(super) content: ContentArgs,
     /// Show what would be downloaded and where, and write nothing
     #[arg(short = 'n', long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     #[command(flatten)]
-    batch: BatchArgs,
+    pub(super) batch: BatchArgs,
 }
 
 /// The options of commands that read content.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct ContentArgs {
     /// Download through this signed link, where the platform requires one
     #[arg(long, value_name = "URL")]
     pub link: Option<String>,
     /// Do not verify sizes and checksums
     #[arg(long)]
-    no_verify: bool,
+    pub(super) no_verify: bool,
     /// Also try files that the platform is known not to return
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
 }
 
 const SAVED_FIELDS: [&str; 18] = File::fields_and(&["saved_to"]);
@@ -201,11 +201,12 @@ pub(super) async fn to_stdout(
     let progress = ctx.ui.progress();
     for chosen in &files {
         let mut refuses_binary = !forced && ctx.ui.out_is_terminal();
-        let mut sink = |bytes: &[u8]| {
+        let ui = ctx.ui.clone();
+        let mut sink = move |bytes: &[u8]| {
             if std::mem::take(&mut refuses_binary) && bytes.contains(&0) {
                 return Err(binary(chosen));
             }
-            ctx.ui.write_bytes(bytes)
+            ui.write_bytes(bytes)
         };
         let target = Target::Sink(&mut sink);
         transfer::download(
@@ -266,7 +267,7 @@ fn full_name(file: &File) -> String {
 }
 
 /// Rejects a file that the platform certainly does not return. A hint names the local file that was uploaded.
-fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen) -> Result<()> {
+pub(super) fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen) -> Result<()> {
     let Chosen { provider, file, .. } = chosen;
     require_download(provider.as_ref(), file).map_err(|error| {
         let error = match ledgers.uploaded_from(ctx, provider.profile(), &file.id) {
@@ -279,7 +280,7 @@ fn require_content(ctx: &Context, ledgers: &Ledgers, chosen: &Chosen) -> Result<
 
 /// The ledgers of profiles. Each is opened when the first file of its profile is refused, and only read.
 #[derive(Default)]
-struct Ledgers(RefCell<BTreeMap<String, Ledger>>);
+pub(super) struct Ledgers(RefCell<BTreeMap<String, Ledger>>);
 
 impl Ledgers {
     /// The local file from which a file was uploaded.

@@ -138,7 +138,7 @@ impl LinkArgs {
                     Op::Links => provider.links(id).await,
                     Op::Unlink => provider.unlink(id, revoke).await.map(|()| Vec::new()),
                     _ => {
-                        let create = async || provider.link(id, lifetime).await;
+                        let create = || provider.link(id, lifetime);
                         once_found(provider.as_ref(), &chosen.file, create).await.map(|link| vec![link])
                     }
                 };

@@ -90,7 +90,7 @@ pub(super) async fn before_upload(
     let (path, shown) = match &new.source {
         Source::Path(path) => (path.clone(), path.display().to_string()),
         Source::Spooled(file) => (file.path().to_owned(), new.name.clone()),
-        Source::Bytes(_) => return Ok(()),
+        Source::Bytes(_) | Source::Remote(_) => return Ok(()),
     };
     let place = |line: Option<u64>| line.map_or_else(|| shown.clone(), |line| format!("{shown}:{line}"));
     let name = new.name.clone();

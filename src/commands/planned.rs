@@ -13,7 +13,7 @@ use super::report::Outcome;
 use crate::context::Context;
 use crate::error::Result;
 use crate::human;
-use crate::model::{File, FileId, NewFile};
+use crate::model::{File, FileId, NewFile, Source};
 use crate::providers::Provider;
 use crate::transfer::{Evidence, Preview, Uploads};
 use crate::ui::{Columns, Rows};
@@ -26,6 +26,7 @@ pub(super) async fn preview(
     uploads: &Uploads,
     files: impl Stream<Item = Result<Vec<NewFile>>>,
     rows: Rows,
+    words: Labels<'_>,
 ) -> Result<()> {
     let work = async |files: Vec<NewFile>| {
         let mut previews = Vec::with_capacity(files.len());
@@ -54,9 +55,7 @@ pub(super) async fn preview(
         }
         Ok(ended)
     };
-    let compared = || compared(uploads);
-    let words = Labels { skipped: "unchanged", note: Some(&compared), ..Labels::of("would be uploaded") };
-    batch::run(ctx, args, words.in_dry_run(Some("nothing uploaded")), files, work, rows, show).await
+    batch::run(ctx, args, words, files, work, rows, show).await
 }
 
 /// The note about comparisons that downloaded files.
@@ -93,7 +92,10 @@ impl Planned {
             provider: provider.spec().name.to_owned(),
             profile: provider.profile().to_owned(),
             name: new.name.clone(),
-            size: Some(new.size),
+            size: match &new.source {
+                Source::Remote(remote) => remote.size(),
+                _ => Some(new.size),
+            },
             content_type: Some(new.content_type.clone()),
             purpose: new.purpose.clone(),
             expires_at,

@@ -38,7 +38,7 @@ pub struct FolderArgs {
     gitignore: bool,
     /// Use base names instead of paths as names
     #[arg(long, hide_short_help = true)]
-    flat: bool,
+    pub(super) flat: bool,
     /// Follow symbolic links inside folders
     #[arg(long, hide_short_help = true)]
     follow: bool,
@@ -321,20 +321,20 @@ impl<'a> Claims<'a> {
 }
 
 /// The names of a command's files on a platform.
-struct Names {
+pub(super) struct Names {
     /// The effect of the platform on `/`.
-    slash: NameSlash,
+    pub(super) slash: NameSlash,
     /// The names with those that they were made from, as hashes. Empty if names do not change.
     originals: HashMap<u64, u64>,
 }
 
 impl Names {
-    fn new(slash: NameSlash) -> Self {
+    pub(super) fn new(slash: NameSlash) -> Self {
         Self { slash, originals: HashMap::new() }
     }
 
     /// The name on the platform, and whether it was made from no other name before.
-    fn claim(&mut self, original: &str) -> (String, bool) {
+    pub(super) fn claim(&mut self, original: &str) -> (String, bool) {
         let name = self.slash.flatten(original.to_owned());
         if self.slash == NameSlash::Kept {
             return (name, true);

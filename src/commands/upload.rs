@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use futures_util::Stream;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,13 +24,13 @@ use crate::model::{File, FileId, NewFile, Object, Source, names_match};
 use crate::providers::{
     BatchFormat, Op, Provider, require, require_together, require_upload, states, supports,
 };
-use crate::settings::{Origin, env, parse_lifetime};
+use crate::settings::{Origin, Profile, env, parse_lifetime};
 use crate::transfer::{
     Action, COMPARE_LIMIT, Compare, IfExists, Ledger, LeftOut, UploadOptions, Uploaded, Uploads,
 };
 
 /// The arguments of `haul upload`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(after_long_help = "Examples:\n  \
     haul upload report.pdf\n  \
     haul upload -r docs --include '*.md' --if-exists skip\n  \
@@ -40,57 +41,57 @@ use crate::transfer::{
 pub struct UploadArgs {
     /// Files to upload; - is standard input
     #[arg(required_unless_present_any = ["files_from", "files_from0", "retry_from"], value_name = "PATH")]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
     /// Upload folders recursively
     #[arg(short, long)]
-    recursive: bool,
+    pub(super) recursive: bool,
     /// Name on the platform
     #[arg(long, value_name = "NAME", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Media type [default: guessed from the name]
     #[arg(long = "type", value_name = "TYPE", allow_hyphen_values = true)]
-    content_type: Option<String>,
+    pub(super) content_type: Option<String>,
     /// Purpose, one of the platform's own values
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
-    purpose: Option<String>,
+    pub(super) purpose: Option<String>,
     /// Metadata key, or all keys of a JSON file
     #[arg(short, long, value_name = "KEY=VALUE|@FILE", allow_hyphen_values = true)]
-    metadata: Vec<String>,
+    pub(super) metadata: Vec<String>,
     /// Lifetime on the platform, such as 24h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    expires: Option<String>,
+    pub(super) expires: Option<String>,
     /// Replace the content of this file; its id stays the same
     #[arg(long, value_name = "REF", conflicts_with_all = ["if_exists", "recursive"])]
-    to: Option<String>,
+    pub(super) to: Option<String>,
     /// What to do if a file with this name exists
     #[arg(long, value_name = "WHAT", default_value = "upload")]
-    if_exists: IfExists,
+    pub(super) if_exists: IfExists,
     /// The evidence by which --if-exists skip and update compare files
     #[arg(long, value_name = "BY", default_value = "auto", conflicts_with = "to", hide_short_help = true)]
-    compare: Compare,
+    pub(super) compare: Compare,
     /// Send several files in one request, where supported
     #[arg(long, conflicts_with = "to", hide_short_help = true)]
-    together: bool,
+    pub(super) together: bool,
     /// Wait until the platform has processed the file
     #[arg(long)]
-    wait: bool,
+    pub(super) wait: bool,
     /// Do not verify checksums
     #[arg(long, hide_short_help = true)]
-    no_verify: bool,
+    pub(super) no_verify: bool,
     /// Do not check JSONL files for batch and fine-tune
     #[arg(long, hide_short_help = true)]
-    no_lint: bool,
+    pub(super) no_lint: bool,
     /// Show what would be uploaded, and upload nothing
     #[arg(short = 'n', long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Print ids only
     #[arg(long, conflicts_with = "dry_run")]
-    ids: bool,
+    pub(super) ids: bool,
     #[command(flatten)]
-    folders: FolderArgs,
+    pub(super) folders: FolderArgs,
     /// Read paths from this file, one per line; - is standard input
     #[arg(long, value_name = "FILE", help_heading = "Many files", hide_short_help = true)]
-    files_from: Option<PathBuf>,
+    pub(super) files_from: Option<PathBuf>,
     /// Read paths from this file, each ended by NUL
     #[arg(
         long,
@@ -99,9 +100,12 @@ pub struct UploadArgs {
         help_heading = "Many files",
         hide_short_help = true
     )]
-    files_from0: Option<PathBuf>,
+    pub(super) files_from0: Option<PathBuf>,
     #[command(flatten)]
-    batch: BatchArgs,
+    pub(super) batch: BatchArgs,
+    /// The profile, if it is not that of the command
+    #[arg(skip)]
+    pub(super) on: Option<String>,
 }
 
 /// The ledger of a profile, or of the profile of the command, for a command as text.
@@ -109,17 +113,21 @@ pub(super) fn ledger_of(ctx: &Context, profile: Option<&str>, command: &str) -> 
     if ctx.settings.env.get(env::LEDGER) == Some("off") {
         return Ok(Ledger::default());
     }
-    let profile = ctx.profile(profile)?;
+    let target = target_of(&ctx.profile(profile)?);
+    Ok(Ledger::open(&ctx.settings.folders.state, &target, command, ctx.warn()))
+}
+
+/// The platform, base URL and scope of a profile, as text.
+pub(super) fn target_of(profile: &Profile) -> String {
     let scope = profile.spec.dialect(&profile.dialect.value).can.scope;
     let scope: Vec<_> = scope.iter().filter_map(|key| Some((key, &profile.set.get(*key)?.value))).collect();
-    let target = format!("{} {} {scope:?}", profile.spec.name, profile.base_url.value);
-    Ok(Ledger::open(&ctx.settings.folders.state, &target, command, ctx.warn()))
+    format!("{} {} {scope:?}", profile.spec.name, profile.base_url.value)
 }
 
 impl UploadArgs {
     /// Uploads files.
     pub async fn run(self, ctx: &Context) -> Result<()> {
-        let provider = ctx.open(None)?;
+        let provider = ctx.open(self.on.as_deref())?;
         let template = self.template()?;
         let sources = self.sources(ctx).await?;
         let (ui, interrupt) = (ctx.ui.clone(), ctx.interrupt.clone());
@@ -137,9 +145,6 @@ impl UploadArgs {
             if options.to.is_some() { Op::Replace } else { Op::Upload },
             "REF",
         )?;
-        let columns = if self.ids { super::ls::ID_COLUMNS } else { planned::UPLOADED_COLUMNS };
-        let rows = ctx.ui.rows(columns)?;
-        let progress = ctx.ui.progress();
         if self.together {
             require_together(provider.spec(), provider.capabilities())?;
         }
@@ -163,59 +168,20 @@ impl UploadArgs {
             Ok(new)
         });
         let chunks = in_groups(prepared, per_request);
-        let ledger = self.ledger(ctx)?;
-        let ledger = if self.dry_run { ledger.read_only() } else { ledger };
-        let uploads = Uploads::new(Arc::clone(&provider), options, ledger, ctx.clock, ctx.interrupt.clone());
-        uploads.check()?;
-        if self.dry_run {
-            return planned::preview(ctx, &self.batch, provider.as_ref(), &uploads, chunks, rows).await;
-        }
-        let (uploads, progress) = (&uploads, &progress);
-        let (mut count, mut last) = (0, None);
-        let compared = || planned::compared(uploads);
-        let result = batch::run(
-            ctx,
-            &self.batch,
-            Labels { skipped: "unchanged", note: Some(&compared), ..Labels::of("uploaded") },
-            chunks,
-            move |group: Vec<NewFile>| async move {
-                match group.as_slice() {
-                    [file] if !together => Ok(vec![uploads.upload(file, progress.as_ref()).await?]),
-                    files => uploads.upload_together(files, progress.as_ref()).await,
-                }
-            },
-            rows,
-            |rows, uploaded| {
-                let mut ended = Vec::new();
-                for uploaded in uploaded {
-                    note_action(ctx, &uploaded);
-                    warn_of_expiry(ctx, provider.as_ref(), &uploaded, template.expires);
-                    let Uploaded { file, action, evidence, kept, .. } = uploaded;
-                    count += 1;
-                    let id = file.id.clone();
-                    last = Some(id.clone());
-                    let (kept, error) = kept.unzip();
-                    rows.push(&planned::Row { file, evidence, kept: kept.clone() })?;
-                    ended.push(match (kept.zip(error), action) {
-                        (Some((old, error)), _) => Outcome::Kept { id, old, error },
-                        (None, Action::Uploaded | Action::Replaced | Action::Repaired) => {
-                            Outcome::Done(Some(id))
-                        }
-                        (None, Action::Reused | Action::Resumed) => Outcome::Skipped(Some(id)),
-                    });
-                }
-                Ok(ended)
-            },
-        )
-        .await;
-        // All rows are printed by now. If the process is killed before this call, the same command prints the ids again
-        // instead of sending the files.
-        uploads.end(result.is_ok());
-        result?;
-        if let Some(id) = last {
-            ctx.ui.suggest(&next(ctx, provider.as_ref(), count, &id));
-        }
-        Ok(())
+        let transfer = Uploading {
+            provider: Arc::clone(&provider),
+            options,
+            ledger: self.ledger(ctx)?,
+            batch: &self.batch,
+            words: ["uploaded", "would be uploaded", "nothing uploaded"],
+            together,
+            dry_run: self.dry_run,
+            ids: self.ids,
+            expires: template.expires,
+            is_named: self.on.is_some(),
+            note: &|| None,
+        };
+        transfer.run(ctx, chunks).await
     }
 
     /// The ledger, for this command: the working directory and the arguments that select or describe files.
@@ -224,7 +190,7 @@ impl UploadArgs {
         let choice = (self.recursive, &self.folders);
         let wish = (&self.name, &self.content_type, &self.purpose, &self.metadata, &self.to, self.if_exists);
         let command = format!("{:?}", (std::env::current_dir().ok(), files, choice, wish));
-        ledger_of(ctx, None, &command)
+        ledger_of(ctx, self.on.as_deref(), &command)
     }
 
     /// Checks a JSONL file for a batch or for fine-tuning.
@@ -269,7 +235,7 @@ impl UploadArgs {
             Some(text) => Some(resolve(ctx, &ctx.address(text), false, Some(Op::Replace)).await?.file),
         };
         let id = to.as_ref().map(|file| file.id.clone());
-        let profile = ctx.profile(None)?;
+        let profile = ctx.profile(self.on.as_deref())?;
         Ok((
             UploadOptions {
                 if_exists: self.if_exists,
@@ -308,6 +274,102 @@ impl UploadArgs {
             return Err(Error::usage("--to can be used with one file only"));
         }
         Ok(sources)
+    }
+}
+
+/// The uploads of a command to one platform.
+pub(super) struct Uploading<'a> {
+    /// The platform.
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) options: UploadOptions,
+    pub(super) ledger: Ledger,
+    pub(super) batch: &'a BatchArgs,
+    /// The operation as a participle, the same in a dry run, and that a dry run has changed nothing.
+    pub(super) words: [&'static str; 3],
+    /// Whether several files are sent in one request.
+    pub(super) together: bool,
+    pub(super) dry_run: bool,
+    /// Whether only ids are printed.
+    pub(super) ids: bool,
+    /// The lifetime that the command requests for each file.
+    pub(super) expires: Option<SignedDuration>,
+    /// Whether the hint after the command names the profile.
+    pub(super) is_named: bool,
+    /// A note before the summary.
+    pub(super) note: &'a dyn Fn() -> Option<String>,
+}
+
+impl Uploading<'_> {
+    /// Uploads each group of files, prints the rows and the summary.
+    pub(super) async fn run(
+        self,
+        ctx: &Context,
+        chunks: impl Stream<Item = Result<Vec<NewFile>>>,
+    ) -> Result<()> {
+        let Self { provider, options, ledger, batch, words, together, expires, .. } = self;
+        let [done, would_be_done, nothing_done] = words;
+        let columns = if self.ids { super::ls::ID_COLUMNS } else { planned::UPLOADED_COLUMNS };
+        let rows = ctx.ui.rows(columns)?;
+        let progress = ctx.ui.progress();
+        let ledger = if self.dry_run { ledger.read_only() } else { ledger };
+        let uploads = Uploads::new(Arc::clone(&provider), options, ledger, ctx.clock, ctx.interrupt.clone());
+        uploads.check()?;
+        let compared = || {
+            if let Some(note) = (self.note)() {
+                ctx.ui.note(&note);
+            }
+            planned::compared(&uploads)
+        };
+        let words = Labels { skipped: "unchanged", note: Some(&compared), ..Labels::of(done) };
+        if self.dry_run {
+            let words = Labels { done: would_be_done, ..words }.in_dry_run(Some(nothing_done));
+            return planned::preview(ctx, batch, provider.as_ref(), &uploads, chunks, rows, words).await;
+        }
+        let (uploads, progress) = (&uploads, &progress);
+        let (mut count, mut last) = (0, None);
+        let result = batch::run(
+            ctx,
+            batch,
+            words,
+            chunks,
+            move |group: Vec<NewFile>| async move {
+                match group.as_slice() {
+                    [file] if !together => Ok(vec![uploads.upload(file, progress.as_ref()).await?]),
+                    files => uploads.upload_together(files, progress.as_ref()).await,
+                }
+            },
+            rows,
+            |rows, uploaded| {
+                let mut ended = Vec::new();
+                for uploaded in uploaded {
+                    note_action(ctx, &uploaded);
+                    warn_of_expiry(ctx, provider.as_ref(), &uploaded, expires);
+                    let Uploaded { file, action, evidence, kept, .. } = uploaded;
+                    count += 1;
+                    let id = file.id.clone();
+                    last = Some(id.clone());
+                    let (kept, error) = kept.unzip();
+                    rows.push(&planned::Row { file, evidence, kept: kept.clone() })?;
+                    ended.push(match (kept.zip(error), action) {
+                        (Some((old, error)), _) => Outcome::Kept { id, old, error },
+                        (None, Action::Uploaded | Action::Replaced | Action::Repaired) => {
+                            Outcome::Done(Some(id))
+                        }
+                        (None, Action::Reused | Action::Resumed) => Outcome::Skipped(Some(id)),
+                    });
+                }
+                Ok(ended)
+            },
+        )
+        .await;
+        // All rows are printed by now. If the process is killed before this call, the same command prints the ids again
+        // instead of sending the files.
+        uploads.end(result.is_ok());
+        result?;
+        if let Some(id) = last {
+            ctx.ui.suggest(&next(ctx, provider.as_ref(), self.is_named, count, &id));
+        }
+        Ok(())
     }
 }
 
@@ -406,12 +468,14 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
 }
 
 /// The hint after an upload of `count` files; `id` is the last one.
-fn next(ctx: &Context, provider: &dyn Provider, count: u64, id: &FileId) -> String {
+fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: &FileId) -> String {
     if count > 1 {
-        return format!("list the files: `{}`", ctx.command("ls", None));
+        let list = if is_named { format!("haul ls {}:", provider.profile()) } else { ctx.command("ls", None) };
+        return format!("list the files: `{list}`");
     }
     // A profile chosen by a flag applies to one command only, so the hint repeats it.
-    let named = matches!(ctx.settings.profile_name().origin, Origin::Flag(_)).then(|| provider.profile());
+    let is_named = is_named || matches!(ctx.settings.profile_name().origin, Origin::Flag(_));
+    let named = is_named.then(|| provider.profile());
     let file = named.map_or_else(|| id.to_string(), |name| format!("{name}:{id}"));
     if supports(provider.capabilities(), Op::Link) {
         format!("show it: `haul info {file}`; create a link: `haul link {file}`")
@@ -430,11 +494,11 @@ pub fn lifetime(text: &str) -> Result<SignedDuration> {
 impl Reported for Vec<NewFile> {
     fn entries(&self) -> Vec<Entry> {
         let entry = |new: &NewFile| {
-            let path = match &new.source {
-                Source::Path(path) => path,
-                Source::Spooled(_) | Source::Bytes(_) => Path::new("-"),
+            let reference = match &new.source {
+                Source::Path(path) => absolute(path),
+                source => source.place().unwrap_or(Path::new("-")).to_string_lossy().into_owned(),
             };
-            Entry { reference: Some(absolute(path)), name: Some(new.name.clone()) }
+            Entry { reference: Some(reference), name: Some(new.name.clone()) }
         };
         self.iter().map(entry).collect()
     }
@@ -470,7 +534,12 @@ async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &
     let content_type =
         if template.content_type.is_empty() { media::type_of(&name) } else { template.content_type.clone() };
     let new = NewFile { source, name, size, content_type, ..template.clone() };
-    if is_stopped {
+    check_limits(new, provider, ctx)
+}
+
+/// Fails if a new file exceeds one of the platform's limits.
+pub(super) fn check_limits(new: NewFile, provider: &dyn Provider, ctx: &Context) -> Result<NewFile> {
+    if ctx.interrupt.is_stopped() {
         // It is only listed in the report.
         return Ok(new);
     }
@@ -484,9 +553,9 @@ async fn prepare(work: Work, template: &NewFile, provider: &dyn Provider, ctx: &
 
 /// Groups files by up to `size`; an error is an item of its own.
 fn in_groups(
-    files: impl futures_util::Stream<Item = Result<NewFile>>,
+    files: impl Stream<Item = Result<NewFile>>,
     size: usize,
-) -> impl futures_util::Stream<Item = Result<Vec<NewFile>>> {
+) -> impl Stream<Item = Result<Vec<NewFile>>> {
     files.ready_chunks(size).flat_map(|chunk| {
         let (good, bad): (Vec<_>, Vec<_>) = chunk.into_iter().partition(Result::is_ok);
         let good: Vec<NewFile> = good.into_iter().flatten().collect();

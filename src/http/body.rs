@@ -19,7 +19,7 @@ use super::request::{Body, Piece};
 use crate::error::{Error, Result};
 use crate::model::Source;
 use crate::progress::Progress;
-use crate::source::{CHUNK, Watched};
+use crate::source::{CHUNK, Download, Watched};
 
 /// Bodies up to this size are read without a thread, because a thread costs more than the read.
 const SMALL: u64 = 64 * 1024;
@@ -80,6 +80,8 @@ pub(super) struct SendState {
     pace: Mutex<Pace>,
     /// Whether part of the answer has arrived.
     received: AtomicBool,
+    /// Whether the transport waits for content that another server sends.
+    starved: AtomicBool,
 }
 
 impl SendState {
@@ -91,6 +93,7 @@ impl SendState {
             problem: Mutex::default(),
             pace: Mutex::new(Pace::new(Instant::now())),
             received: AtomicBool::new(false),
+            starved: AtomicBool::new(false),
         })
     }
 
@@ -137,6 +140,10 @@ impl SendState {
 
     /// The time until the next check of the pace; zero if the transfer stands still or is too slow.
     pub(super) fn left(&self, limit: Duration) -> Duration {
+        if self.starved.load(Ordering::Relaxed) {
+            // The download has its own time limit.
+            self.next_phase();
+        }
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).left(Instant::now(), limit)
     }
 
@@ -160,7 +167,9 @@ pub(super) fn open(
 ) -> Result<reqwest::Body> {
     let left = body.wire_len();
     progress.at(source_start(body));
-    let source = if left <= SMALL {
+    let is_remote = body.has_remote();
+    // Another server's bytes arrive only while this thread is free.
+    let source = if left <= SMALL && !is_remote {
         let mut whole = None;
         let buffer = || Some(vec![0; usize::try_from(left).unwrap_or_default()]);
         feed(body, progress.as_ref(), buffer, |space, filled, position| {
@@ -171,7 +180,8 @@ pub(super) fn open(
     } else {
         Chunks::Read(spawn_reader(body.clone(), Arc::clone(state), Arc::clone(progress), Arc::clone(active))?)
     };
-    let stream = Outgoing { source, left, state: Arc::clone(state), progress: Arc::clone(progress) };
+    let stream =
+        Outgoing { source, left, is_remote, state: Arc::clone(state), progress: Arc::clone(progress) };
     Ok(reqwest::Body::wrap_stream(stream))
 }
 
@@ -184,6 +194,8 @@ enum Chunks {
 struct Outgoing {
     source: Chunks,
     left: u64,
+    /// Whether another server sends part of it.
+    is_remote: bool,
     state: Arc<SendState>,
     progress: Arc<dyn Progress>,
 }
@@ -199,6 +211,9 @@ impl Stream for Outgoing {
             Chunks::One(chunk) => Poll::Ready(chunk.take().map(Ok)),
             Chunks::Read(receiver) => receiver.poll_recv(context),
         };
+        if self.is_remote {
+            self.state.starved.store(next.is_pending(), Ordering::Relaxed);
+        }
         next.map(|next| {
             let chunk = match next? {
                 Ok(chunk) => chunk,
@@ -302,8 +317,10 @@ fn feed(
     mut take: impl FnMut(Vec<u8>, usize, u64) -> bool,
 ) -> Result<()> {
     let mut position = source_start(body);
-    let mut pieces = body.pieces.iter().map(PieceReader::open);
-    let mut piece = pieces.next().transpose()?;
+    let mut pieces = body.pieces.iter();
+    // A download that the next piece continues.
+    let mut download = None;
+    let mut piece = pieces.next().map(|piece| PieceReader::open(piece, &mut download)).transpose()?;
     while piece.is_some() {
         let Some(mut space) = buffer() else { return Ok(()) };
         let mut filled = 0;
@@ -311,7 +328,10 @@ fn feed(
             if reader.left == 0 {
                 // Checked before the last bytes are sent: a changed file must not arrive complete.
                 reader.check()?;
-                piece = pieces.next().transpose()?;
+                if let Some(PieceReader { from: PieceSource::Remote(rest), .. }) = piece.take() {
+                    download = Some(rest);
+                }
+                piece = pieces.next().map(|piece| PieceReader::open(piece, &mut download)).transpose()?;
                 continue;
             }
             let Some(moved) = reader.fill(&mut space[filled..], progress, &mut position)? else { break };
@@ -335,23 +355,37 @@ struct PieceReader<'a> {
 enum PieceSource<'a> {
     Memory(&'a [u8], bool),
     Disk(Watched),
+    Remote(Download),
 }
 
 impl<'a> PieceReader<'a> {
-    fn open(piece: &'a Piece) -> Result<Self> {
+    fn open(piece: &'a Piece, download: &mut Option<Download>) -> Result<Self> {
         match piece {
             Piece::Text(text) => Ok(Self {
                 from: PieceSource::Memory(text, false),
                 left: text.len() as u64,
                 scratch: Vec::new(),
             }),
-            Piece::Whole { source, size } => Self::of_source(source, 0, *size, true, false),
-            Piece::File { source, from, len, base64 } => Self::of_source(source, *from, *len, false, *base64),
+            Piece::Whole { source, size } => Self::of_source(source, 0, *size, (true, false), download),
+            Piece::File { source, from, len, base64 } => {
+                Self::of_source(source, *from, *len, (false, *base64), download)
+            }
         }
     }
 
-    fn of_source(source: &'a Source, from: u64, len: u64, whole: bool, base64: bool) -> Result<Self> {
+    fn of_source(
+        source: &'a Source,
+        from: u64,
+        len: u64,
+        (whole, base64): (bool, bool),
+        download: &mut Option<Download>,
+    ) -> Result<Self> {
         let path = match source {
+            Source::Remote(remote) => {
+                let rest = download.take().filter(|download| download.position() == from);
+                let download = rest.map_or_else(|| Download::open(remote.as_ref(), from), Ok)?;
+                return Ok(Self { from: PieceSource::Remote(download), left: len, scratch: scratch(base64) });
+            }
             Source::Bytes(bytes) => {
                 let range = usize::try_from(from).ok().zip(usize::try_from(from + len).ok());
                 let part = range.and_then(|(from, to)| bytes.get(from..to));
@@ -405,6 +439,11 @@ impl<'a> PieceReader<'a> {
                 progress.read(*position, raw);
                 *position += count as u64;
             }
+            PieceSource::Remote(download) => {
+                download.fill(raw)?;
+                progress.read(*position, raw);
+                *position += count as u64;
+            }
         }
         self.left -= count as u64;
         if !encode {
@@ -415,9 +454,13 @@ impl<'a> PieceReader<'a> {
         written.map(Some).map_err(|error| Error::failed("base64 encoding failed").caused_by(error))
     }
 
-    /// Fails if the file has changed since it was opened.
-    fn check(&self) -> Result<()> {
-        if let PieceSource::Disk(file) = &self.from { file.check() } else { Ok(()) }
+    /// Fails if the file has changed since it was opened, or if a download ends with other content.
+    fn check(&mut self) -> Result<()> {
+        match &mut self.from {
+            PieceSource::Disk(file) => file.check(),
+            PieceSource::Remote(download) if download.is_at_end() => download.check(),
+            PieceSource::Remote(_) | PieceSource::Memory(..) => Ok(()),
+        }
     }
 }
 

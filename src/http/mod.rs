@@ -280,6 +280,12 @@ impl Client {
         }
     }
 
+    /// Whether both have the same base URLs and token.
+    pub fn is_same_account(&self, other: &Self) -> bool {
+        let token = |client: &Self| client.inner.config.token.as_ref().map(|token| token.expose().to_owned());
+        self.inner.config.own == other.inner.config.own && token(self) == token(other)
+    }
+
     /// How far the platform's clock is ahead of this machine's, according to the `Date` of its latest answer. The value
     /// is a lower bound, because a date has whole seconds and takes time to arrive. None before the first answer.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {

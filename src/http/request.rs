@@ -276,6 +276,14 @@ impl Body {
         !self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
+    /// Whether another server sends part of it.
+    pub fn has_remote(&self) -> bool {
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Text(_) => false,
+            Piece::Whole { source, .. } | Piece::File { source, .. } => matches!(source, Source::Remote(_)),
+        })
+    }
+
     /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
 
 use super::part::{self, Part, Version, exists, in_the_way};
 use super::wait::once_found;
@@ -15,7 +17,7 @@ use crate::files::{self, Place};
 use crate::http::is_too_slow;
 use crate::interrupt::Interrupt;
 use crate::model::{File, Link};
-use crate::progress::{Outcome, Progress};
+use crate::progress::{Outcome, Progress, silent};
 use crate::providers::{ContentStream, Provider, Range};
 
 /// The media type of files of an unknown type.
@@ -30,7 +32,7 @@ pub enum Target<'a> {
     /// A path in a folder, derived from the name on the server. Symbolic links are not followed.
     Inside(PathBuf),
     /// A sequential consumer of the bytes: standard output.
-    Sink(&'a mut dyn FnMut(&[u8]) -> Result<()>),
+    Sink(&'a mut (dyn FnMut(&[u8]) -> Result<()> + Send)),
 }
 
 /// What to do when the target exists.
@@ -87,6 +89,19 @@ pub async fn download(
         Err(_) => Outcome::Failed,
     });
     result.map_err(|error| error.about(file.id.to_string()))
+}
+
+/// Downloads a file for an upload to another platform. Each byte is sent to `queue` once.
+pub(super) async fn relay(
+    provider: &Arc<dyn Provider>,
+    file: &File,
+    queue: &mpsc::Sender<Result<Bytes>>,
+    verify: bool,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let options = DownloadOptions { existing: Existing::Refuse, verify, resume: false };
+    let fetch = Fetch { provider, file, item: &silent(), interrupt, verify };
+    fetch.write(Sink::Upload(queue), options).await
 }
 
 /// Whether a download would write this target: false if it is skipped, an error if it cannot be written.
@@ -272,7 +287,7 @@ impl Fetch<'_> {
 
     /// Opens the content, which may create a link first. A link that arrives after a cancellation is revoked at once.
     async fn open(&self, range: Option<Range>) -> Result<ContentStream> {
-        let open = async || self.provider.download(&self.file.id, range.clone()).await;
+        let open = || self.provider.download(&self.file.id, range.clone());
         let mut opening = Box::pin(once_found(self.provider.as_ref(), self.file, open));
         tokio::select! {
             biased;

@@ -211,7 +211,7 @@ impl Identity {
 
     /// Reads the platform's content until it differs. Also returns the number of bytes read.
     async fn download_and_compare(&self, new: &NewFile, file: &File) -> (Result<Comparison>, u64) {
-        let open = async || self.provider.download(&file.id, None).await;
+        let open = || self.provider.download(&file.id, None);
         let mut content = match once_found(self.provider.as_ref(), file, open).await {
             Ok(content) => content,
             Err(error) => return (Err(error), 0),
@@ -227,12 +227,15 @@ impl Identity {
             while let Some(chunk) = content.stream.next().await {
                 let chunk = chunk?;
                 read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                if !ours.continues_with(&chunk)? {
+                let part = chunk.clone();
+                let continues;
+                (ours, continues) = ours.read(move |ours| ours.continues_with(&part)).await?;
+                if !continues {
                     return Ok(Comparison::Different);
                 }
                 hasher.update(&chunk);
             }
-            let ends = ours.is_at_end()?;
+            let (_, ends) = ours.read(Bytewise::is_at_end).await?;
             Ok(if ends { Comparison::Equal(hasher.finish()) } else { Comparison::Different })
         };
         let result =
@@ -246,14 +249,32 @@ impl Identity {
 
     async fn has_checksums(&self, new: &NewFile, stated: &Checksums) -> Result<Option<bool>> {
         let Some(hasher) = Hasher::for_checksums(stated) else { return Ok(None) };
+        if let Source::Remote(remote) = &new.source {
+            let theirs = &remote.file().checksums;
+            let is_comparable = |kind: &&str| theirs.get(kind).is_some() && stated.get(kind).is_some();
+            if Checksums::KINDS.iter().any(is_comparable) {
+                return Ok(Some(compare(&new.name, theirs, stated).is_ok()));
+            }
+            // Its content would have to be downloaded.
+            if matches!(self.compare, Compare::Stored | Compare::Size) {
+                return Ok(None);
+            }
+        }
         let computed = self.digest(new, hasher).await?;
         Ok(Some(compare(&new.name, &computed, stated).is_ok()))
     }
 
-    /// The hash of a local file, from the ledger if it has not changed.
+    /// The hash of a local file, from the ledger if it has not changed; the stated one of a file on a platform.
     pub(super) async fn digest(&self, new: &NewFile, hasher: Hasher) -> Result<Checksums> {
-        let Source::Path(path) = &new.source else { return digest_of(&new.source, hasher).await };
         let kind = hasher.kind();
+        let path = match &new.source {
+            Source::Path(path) => path,
+            Source::Remote(remote) if remote.file().checksums.get(kind).is_some() => {
+                let stated = remote.file().checksums.get(kind).unwrap_or_default();
+                return Ok(Checksums::of(kind, stated));
+            }
+            source => return digest_of(source, hasher).await,
+        };
         if let Some(known) = self.ledger.hash(path, kind) {
             return Ok(Checksums::of(kind, &known));
         }
@@ -298,6 +319,22 @@ impl Bytewise {
         Ok(Self { source: Opened::open(source)?, offset: 0, buffer: Vec::new() })
     }
 
+    /// Reads the source. A file on a platform arrives only while this thread is free, so it is read on another one.
+    async fn read<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce(&mut Self) -> Result<T> + Send + 'static,
+    ) -> Result<(Self, T)> {
+        if !matches!(self.source, Opened::Remote(_)) {
+            let result = work(&mut self)?;
+            return Ok((self, result));
+        }
+        let reading = tokio::task::spawn_blocking(move || {
+            let result = work(&mut self)?;
+            Ok((self, result))
+        });
+        reading.await.unwrap_or_else(|error| Err(Error::failed("a thread ended").caused_by(error)))
+    }
+
     /// Whether the next bytes of the source are `chunk`.
     fn continues_with(&mut self, chunk: &[u8]) -> Result<bool> {
         for part in chunk.chunks(CHUNK) {
@@ -329,6 +366,7 @@ impl Bytewise {
                 self.offset = end;
                 Ok(true)
             }
+            Opened::Remote(download) => download.try_fill(&mut self.buffer),
             Opened::Disk(file) => match std::io::Read::read_exact(file, &mut self.buffer) {
                 Ok(()) => Ok(true),
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),

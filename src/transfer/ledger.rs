@@ -650,10 +650,14 @@ fn off(path: &Path, reason: &str) -> String {
     format!("{}: {reason}; this command does not record its uploads", path.display())
 }
 
-/// The absolute path and the modification time of a local file; None for standard input.
+/// The absolute path of a local file or the reference of a file on a platform, and its modification time; None for standard
+/// input.
 fn place(new: &NewFile, stamp: Option<Stamp>) -> Option<(String, i64)> {
-    let Source::Path(path) = &new.source else { return None };
-    Some((text_of(path), stamp?.mtime))
+    let place = match &new.source {
+        Source::Path(path) => text_of(path),
+        source => source.place()?.to_string_lossy().into_owned(),
+    };
+    Some((place, stamp?.mtime))
 }
 
 /// The same with the current state of the file.

@@ -1,5 +1,6 @@
 //! Transfers between disk and providers: planning, concurrency, resumption and verification.
 
+mod copy;
 mod digest;
 mod download;
 mod identity;
@@ -21,6 +22,7 @@ mod wait;
 mod walk;
 mod writer;
 
+pub use copy::RemoteFile;
 pub use download::{DownloadOptions, Existing, Target, download, preview};
 pub use identity::{Compare, Evidence};
 pub use ledger::Ledger;

@@ -1,5 +1,6 @@
 //! Uploads: compares with existing files, sends the content, recovers from lost answers and verifies the result.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +26,7 @@ pub struct Uploads {
     options: UploadOptions,
     pub(super) identity: Identity,
     pub(super) clock: Clock,
-    interrupt: Interrupt,
+    pub(super) interrupt: Interrupt,
     pub(super) lost: LostUploads,
     pub(super) names: NameLocks,
     /// The contents that are being sent to a platform that stores equal content once.
@@ -105,13 +106,25 @@ impl Uploads {
         let item = progress.item(&new.name, Some(new.size));
         // Boxed: each future that awaits it would hold its state again, for every file in flight.
         let result = self.until_interrupted(Box::pin(self.attempt(new, &item))).await;
+        if let Source::Remote(remote) = &new.source {
+            remote.close().await;
+        }
         item.finish(result.as_ref().map_or(Outcome::Failed, Uploaded::outcome));
         result.map_err(|error| error.about(new.name.clone()))
     }
 
     /// The expected outcome of [`upload`](Self::upload), without sending the file.
     pub async fn preview(&self, new: &NewFile) -> Result<Preview> {
-        let job = self.plan(new, &silent()).await.map_err(|error| error.about(new.name.clone()))?;
+        let plan = async {
+            let new =
+                if self.options.if_exists.compares() { self.sized(new).await? } else { Cow::Borrowed(new) };
+            self.plan(&new, &silent()).await
+        };
+        let job = plan.await;
+        if let Source::Remote(remote) = &new.source {
+            remote.close().await;
+        }
+        let job = job.map_err(|error| error.about(new.name.clone()))?;
         let old = job.old.or_else(|| self.options.to.clone());
         Ok(match (job.result, old) {
             (Some((file, _)), _) => Preview::Reuse(Box::new(file), job.evidence),
@@ -134,7 +147,8 @@ impl Uploads {
 
     async fn attempt(&self, new: &NewFile, item: &Arc<dyn Progress>) -> Result<Uploaded> {
         let _lock = self.lock([new.name.clone()].into()).await;
-        let mut job = self.plan(new, item).await?;
+        let new = self.sized(new).await?;
+        let mut job = self.plan(&new, item).await?;
         if job.result.is_none()
             && let Err(error) = self.send(&mut job).await
         {
@@ -244,8 +258,8 @@ impl Uploads {
 
     /// The earlier upload of this file of which a report says that only a deletion is left.
     fn leftover(&self, new: &NewFile) -> Option<Leftover> {
-        let Source::Path(path) = &new.source else { return None };
-        self.options.leftovers.get(&(path.clone(), new.name.clone())).cloned()
+        let place = new.source.place()?.to_owned();
+        self.options.leftovers.get(&(place, new.name.clone())).cloned()
     }
 
     /// Looks for the file of an upload that an earlier run began.
@@ -390,6 +404,7 @@ impl Uploads {
 
     /// Sends a file and verifies the result. After a lost answer it looks for the file before it sends it again.
     async fn send(&self, job: &mut Job) -> Result<()> {
+        self.stage(job).await?;
         let since = self.clock.now();
         self.begin(job, since).await?;
         // The second of two equal files finds the first.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Kind, Result, word};
@@ -69,10 +70,10 @@ pub async fn wait_until_processed(
 
 /// Makes a request for a file. While the platform may not find the file because it is [new](Provider::settles_in), a request
 /// that ends with "not found" is made again after a pause.
-pub async fn once_found<T>(
+pub async fn once_found<'a, T>(
     provider: &dyn Provider,
     file: &File,
-    mut request: impl AsyncFnMut() -> Result<T>,
+    mut request: impl FnMut() -> BoxFuture<'a, Result<T>>,
 ) -> Result<T> {
     let mut pause = provider.client().map(crate::http::Client::base_pause).unwrap_or_default();
     let mut end = None;

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::hash::{HashInput, HashThread, Hasher};
 use crate::model::{Checksums, File};
+use crate::providers::Range;
 
 /// Maximum number of chunks that wait to be written.
 const QUEUE: usize = 4;
@@ -24,6 +25,8 @@ pub(super) struct Writer<'a> {
     /// Name and size of the file, if the size is verified.
     stated: Option<(String, u64)>,
     hash: Option<Hash>,
+    /// Number of bytes to drop, which an upload was already sent.
+    dropped: u64,
     /// Version of the content received so far.
     version: Version,
 }
@@ -35,7 +38,10 @@ pub(super) enum Sink<'a> {
     /// A device or a pipe.
     Outlet(&'a mut Outlet),
     /// A consumer that cannot start over, such as standard output.
-    Stream(&'a mut dyn FnMut(&[u8]) -> Result<()>),
+    Stream(&'a mut (dyn FnMut(&[u8]) -> Result<()> + Send)),
+    /// An upload to another platform, which cannot start over either. It is sent each byte once: if the server starts over,
+    /// the bytes before are dropped.
+    Upload(&'a mpsc::Sender<Result<Bytes>>),
 }
 
 impl<'a> Writer<'a> {
@@ -49,7 +55,7 @@ impl<'a> Writer<'a> {
         let small = file.size.is_some_and(|size| size <= SMALL);
         let hash = hasher.map(|hasher| Hash::start(hasher, small)).transpose()?;
         let stated = file.size.filter(|_| verify).map(|size| (file.name.clone(), size));
-        let mut writer = Self { sink, position, stated, hash, version };
+        let mut writer = Self { sink, position, stated, hash, dropped: 0, version };
         writer.hash_existing();
         Ok(writer)
     }
@@ -77,12 +83,27 @@ impl<'a> Writer<'a> {
             return Err(Error::platform(message));
         }
         let continues = start == self.position;
+        let is_upload = matches!(self.sink, Sink::Upload(_));
+        if is_upload && version.derived {
+            let message = "the platform returns text derived from the file, not the file";
+            return Err(Error::new(Kind::Unsupported, message));
+        }
+        if is_upload && !continues {
+            let Version { validator, total, .. } = self.version.clone();
+            let range = Range { from: self.position, validator, total, verified: self.is_verified() };
+            if !range.continues(version.validator.as_deref(), version.total) {
+                return Err(Error::failed("the file was changed during the copy"));
+            }
+            (self.version, self.dropped) = (version, self.position.saturating_sub(start));
+            return Ok(());
+        }
         // Only a part can be overwritten.
         let in_order = match &mut self.sink {
             Sink::Part(part) => {
                 part.begin(start, version.clone())?;
                 None
             }
+            Sink::Upload(_) => None,
             Sink::Stream(_) => Some("standard output".to_owned()),
             Sink::Outlet(outlet) => Some(outlet.path.display().to_string()),
         };
@@ -92,7 +113,7 @@ impl<'a> Writer<'a> {
             ))
             .hint("download to a file: `-o FILE`"));
         }
-        self.version = version;
+        (self.version, self.dropped) = (version, 0);
         self.position = start;
         if !continues && let Some(hash) = self.hash.take() {
             self.hash = Some(hash.restarted()?);
@@ -102,7 +123,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the next bytes.
-    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<()> {
+    pub(super) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        let skipped = usize::try_from(self.dropped).map_or(bytes.len(), |dropped| dropped.min(bytes.len()));
+        self.dropped = self.dropped.saturating_sub(bytes.split_to(skipped).len() as u64);
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let length = bytes.len() as u64;
         // Checked here and not at the end, before an endless response fills the disk.
         if let Some((name, size)) = &self.stated
@@ -115,6 +141,10 @@ impl<'a> Writer<'a> {
             Sink::Part(part) => part.write(&bytes)?,
             Sink::Outlet(outlet) => outlet.write(bytes.clone()).await?,
             Sink::Stream(sink) => sink(&bytes)?,
+            Sink::Upload(queue) => {
+                let sent = queue.send(Ok(bytes.clone())).await;
+                sent.map_err(|_| Error::failed("the upload of the content ended"))?;
+            }
         }
         if let Some(hash) = &mut self.hash {
             hash.update(HashInput::Bytes(bytes));

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::error::{Error, Kind, Message, Result, Signal, word};
 use crate::filter::{Comparison, Equality, Filter, Op as Comparator};
-use crate::model::{File, FileId, Link, NewFile, Patch, Source, StatusWords, spellings};
+use crate::model::{File, FileId, Link, NewFile, Patch, StatusWords, spellings};
 use crate::progress::Progress;
 use crate::source::{CHUNK, Opened};
 use crate::store::{self, Blob, Copy, Listing, Options, SortKey, Store, Transaction, new_id, sign_link};
@@ -448,10 +448,7 @@ fn receive(store: &Store, new: &NewFile, progress: &dyn Progress, stopped: &Atom
         if stop { Err(interrupted()) } else { Ok(()) }
     };
     let changed = |how: &str| {
-        let path = match &new.source {
-            Source::Path(path) => path,
-            Source::Spooled(_) | Source::Bytes(_) => Path::new(&new.name),
-        };
+        let path = new.source.place().unwrap_or(Path::new(&new.name));
         Error::failed(format!("{}: changed while it was read: {how} {} bytes", path.display(), new.size))
     };
     let mut incoming = store.receive()?;

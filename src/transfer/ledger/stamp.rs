@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::to_i64;
-use crate::model::{NewFile, Source};
+use crate::model::{File, NewFile, Source};
 
 /// What identifies the state of a local file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,19 @@ pub(in crate::transfer) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of the source of an upload; None unless it is a regular file with a path.
+    /// The stamp of the source of an upload; None unless it is a regular file with a path or a file on a platform.
     pub(in crate::transfer) fn of_source(new: &NewFile) -> Option<Self> {
-        let Source::Path(path) = &new.source else { return None };
-        Self::of(path)
+        match &new.source {
+            Source::Path(path) => Self::of(path),
+            Source::Remote(remote) => Some(Self::of_remote(remote.file())),
+            Source::Spooled(_) | Source::Bytes(_) => None,
+        }
+    }
+
+    fn of_remote(file: &File) -> Self {
+        let changed = file.updated_at.or(file.created_at);
+        let mtime = changed.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).unwrap_or_default();
+        Self { size: to_i64(file.size.unwrap_or_default()), mtime, ctime: 0, inode: 0 }
     }
 
     /// None unless it is a regular file.
