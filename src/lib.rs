@@ -98,7 +98,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Runs a command. Commands with network access get a runtime on this thread; `serve` has its own. A command returns 0
 /// or an error; `serve` returns the exit code of its child.
 fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
-    let changes_files = matches!(command, Command::Upload(_) | Command::Rm(_) | Command::Meta(_));
+    let changes_files =
+        matches!(command, Command::Upload(_) | Command::Cp(_) | Command::Rm(_) | Command::Meta(_));
     let done = match command {
         Command::Serve(args) => return args.run(ctx).map(ExitCode::from),
         Command::Providers(args) => args.run(ctx),
@@ -113,6 +114,7 @@ fn dispatch(command: Command, ctx: &Context) -> Result<ExitCode> {
         Command::Info(args) => block_on(ctx, args.run(ctx)),
         Command::Get(args) => block_on(ctx, args.run(ctx)),
         Command::Cat(args) => block_on(ctx, args.run(ctx)),
+        Command::Cp(args) => block_on(ctx, args.run(ctx)),
         Command::Rm(args) => block_on(ctx, args.run(ctx)),
         Command::Meta(args) => block_on(ctx, args.run(ctx)),
         Command::Link(args) => block_on(ctx, args.run(ctx)),

@@ -55,6 +55,9 @@ pub enum Command {
     Get(commands::get::GetArgs),
     /// Print the content of files
     Cat(commands::cat::CatArgs),
+    /// Copy files between platforms, and to and from this machine
+    #[command(visible_alias = "copy")]
+    Cp(Box<commands::cp::CpArgs>),
     /// Delete files
     #[command(visible_alias = "delete")]
     Rm(commands::rm::RmArgs),

@@ -161,7 +161,7 @@ fn meant_command(command: &Command, typed: &str) -> Option<String> {
     }
     // The words of other programs.
     let other = match typed {
-        "cp" | "copy" | "mv" | "sync" => "upload FILE` or `haul get NAME",
+        "mv" | "sync" => "upload FILE` or `haul get NAME",
         "push" | "add" | "create" => "upload",
         "pull" | "fetch" => "get",
         "del" | "remove" | "unlink" => "rm",

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cat;
 pub mod completions;
 pub mod config;
+pub mod cp;
 pub mod get;
 pub mod help;
 pub mod info;

@@ -470,8 +470,7 @@ async fn spool(ctx: &Context, stream: PathBuf) -> Result<(Source, u64)> {
 /// The hint after an upload of `count` files; `id` is the last one.
 fn next(ctx: &Context, provider: &dyn Provider, is_named: bool, count: u64, id: &FileId) -> String {
     if count > 1 {
-        let list = if is_named { format!("haul ls {}:", provider.profile()) } else { ctx.command("ls", None) };
-        return format!("list the files: `{list}`");
+        return format!("list the files: `{}`", ctx.command("ls", is_named.then(|| provider.profile())));
     }
     // A profile chosen by a flag applies to one command only, so the hint repeats it.
     let is_named = is_named || matches!(ctx.settings.profile_name().origin, Origin::Flag(_));

@@ -175,7 +175,7 @@ impl Line {
 /// The kind of the argument with id `arg` of `command`.
 fn meaning(command: &str, arg: &str) -> Option<Meaning> {
     Some(match (command, arg) {
-        (_, "refs" | "reference" | "to") => Meaning::Reference,
+        (_, "refs" | "reference" | "to") | ("cp", "places") => Meaning::Reference,
         (_, "profile" | "named") | ("rm" | "default", "name") => Meaning::Profile,
         (_, "provider" | "only") | ("providers", "name") => Meaning::Provider,
         (_, "fields") => Meaning::Field,

@@ -57,9 +57,9 @@ impl Shape {
 static ROWS: [Shape; 18] = [
     row::<File>("file", "ls, info, meta; link --dry-run", &ls::FILE_COLUMNS),
     row::<ls::Count>("count", "ls --count", &ls::COUNT_COLUMNS),
-    row::<planned::Row>("uploaded_file", "upload", &planned::UPLOADED_COLUMNS),
-    row::<planned::Planned>("planned_file", "upload --dry-run", &planned::UPLOADED_COLUMNS),
-    row::<get::Saved>("saved_file", "get", &get::SAVED_COLUMNS),
+    row::<planned::Row>("uploaded_file", "upload, cp", &planned::UPLOADED_COLUMNS),
+    row::<planned::Planned>("planned_file", "upload --dry-run, cp --dry-run", &planned::UPLOADED_COLUMNS),
+    row::<get::Saved>("saved_file", "get, cp to this machine", &get::SAVED_COLUMNS),
     row::<rm::Deleted>("deleted_file", "rm", &rm::DELETED_COLUMNS),
     row::<link::Row>("link", "link, link --list", &link::LINK_COLUMNS),
     row::<lint::Row>("finding", "lint", &lint::COLUMNS),

@@ -2,6 +2,7 @@
 
 mod completions;
 mod contract;
+mod cp;
 mod damage;
 mod errors;
 mod examples;
